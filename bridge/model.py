@@ -1,0 +1,596 @@
+"""The nouns of this program and the states they may be in.
+
+Everything here is a value: frozen, keyword-only, free of I/O. All points in time are integers of milliseconds
+since 1970-01-01 UTC (:data:`Ms`), all durations integers of milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+Ms = int
+"""Milliseconds: since 1970-01-01 UTC for a point in time, plain for a duration."""
+
+InboundId = NewType("InboundId", int)
+SmsId = NewType("SmsId", int)
+PostId = NewType("PostId", int)
+ConversationId = NewType("ConversationId", int)
+
+SECOND: Ms = 1_000
+MINUTE: Ms = 60 * SECOND
+HOUR: Ms = 60 * MINUTE
+DAY: Ms = 24 * HOUR
+
+DEFAULT_CHAT = ""
+"""The name by which a row means "the chat that is the default when the row is posted"."""
+ADMIN_CHAT = "@admin"
+"""The same for the admin chat. Configured chat names never begin with ``@``."""
+
+
+# ---------------------------------------------------------------- inbound
+
+
+class InboundState(StrEnum):
+    NEW = "new"
+    ROUTED = "routed"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
+    """Reserved for rules that wait (a call, a question)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InboundCall:
+    """One callback of the platform, parsed and not yet stored (PROTOCOL.md, 2)."""
+
+    account: str
+    smsid: str
+    sender: str
+    """As the platform wrote it."""
+    subscriber: str
+    """``sender`` normalised: digits of the international number without ``+``; short numbers and names as they are."""
+    receiver: str
+    prefix: str
+    text: str
+    date_raw: str
+    date: Ms | None
+    """The platform's own time of the message, if its form was known."""
+    raw_query: bytes
+    """The query as it came, the callback's secret taken out."""
+    content_hash: bytes
+    """Of the percent-decoded bytes of sender, receiver and text: with account and smsid the key of a duplicate."""
+    received_at: Ms
+    fault: str | None = None
+    """Why the call was malformed; such a message is stored, acknowledged and put to the team (quarantine)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inbound:
+    """A stored inbound SMS."""
+
+    id: InboundId
+    account: str
+    smsid: str
+    sender: str
+    subscriber: str
+    receiver: str
+    prefix: str
+    text: str
+    date_raw: str
+    date: Ms | None
+    received_at: Ms
+    state: InboundState
+    fault: str | None
+    conflict_of: InboundId | None
+    """An earlier message with the same account and smsid and other content: an alert, not a duplicate."""
+    repeats: int
+    """How often the platform brought it again after the first time."""
+    rule: str | None
+    rules_version: str | None
+    outcome: str | None
+    """What routing did, in one word, for people: ``replied``, ``forwarded``, ``dropped``, ``suppressed: …``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """What became of a callback. Returned only after the commit."""
+
+    id: InboundId
+    new: bool
+    repeats: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contact:
+    """What is known of a subscriber. ``version`` grows with every change and with every automatic reply."""
+
+    subscriber: str
+    version: int
+    first_seen_at: Ms | None = None
+    name: str = ""
+    opted_out: bool = False
+    blocked: bool = False
+    robot_paused_until: Ms = 0
+    """Automatic replies are held back until then: a person took over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecentReply:
+    """An automatic reply that counts against the guards' budgets."""
+
+    at: Ms
+    text_hash: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unrouted:
+    """An inbound message with all that a decision may depend on, read together."""
+
+    inbound: Inbound
+    contact: Contact
+    recent: tuple[RecentReply, ...]
+    """Automatic replies to this subscriber since the time the router asked for, oldest first."""
+
+
+# ---------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forward:
+    """A rule's wish to show the message in a chat of the configuration."""
+
+    chat: str
+    note: str = ""
+    silent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A rule's wish to answer by SMS, rendered."""
+
+    text: str
+    sender_name: str | None = None
+    ttl: Ms | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fired:
+    """One rule that matched and what it wants, in file order."""
+
+    rule: str
+    file: str
+    line: int
+    replies: tuple[Reply, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    drop: bool = False
+    error: str | None = None
+    """The template could not be rendered: nothing of this rule is sent, the default chat gets the message and this."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What the rules say about one message; pure, before any guard."""
+
+    fired: tuple[Fired, ...]
+    """Empty where nothing matched: the message goes to the default chat and is counted."""
+    rules_version: str
+
+
+# ---------------------------------------------------------------- outbound SMS
+
+
+class SmsState(StrEnum):
+    DRAFT = "draft"
+    """Waits for a person's word."""
+    QUEUED = "queued"
+    SENDING = "sending"
+    """Committed before the request leaves; found at a start it becomes ``uncertain``."""
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    UNCONFIRMED = "unconfirmed"
+    """Polling gave up."""
+    FAILED = "failed"
+    PARKED = "parked"
+    """The platform took it and holds it until somebody tops up; never send it again."""
+    UNCERTAIN = "uncertain"
+    """The request may have arrived. A person decides."""
+    CANCELLED = "cancelled"
+    STALE = "stale"
+    """Not worth sending any more (ttl)."""
+    ABANDONED = "abandoned"
+
+
+class Move(StrEnum):
+    """Every change of an outbound SMS's state, by name. :data:`MOVES` says from where to where."""
+
+    RELEASE = "release"
+    CANCEL = "cancel"
+    EXPIRE_WAITING = "expire_waiting"
+    REFUSE_QUEUED = "refuse_queued"
+    START = "start"
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    REFUSED = "refused"
+    PARK = "park"
+    LOSE_TRACK = "lose_track"
+    PROVE = "prove"
+    ABANDON = "abandon"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    GIVE_UP = "give_up"
+
+
+S = SmsState
+MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
+    Move.RELEASE: (frozenset({S.DRAFT}), S.QUEUED),
+    Move.CANCEL: (frozenset({S.DRAFT, S.QUEUED}), S.CANCELLED),
+    Move.EXPIRE_WAITING: (frozenset({S.QUEUED}), S.STALE),
+    Move.REFUSE_QUEUED: (frozenset({S.QUEUED}), S.FAILED),
+    Move.START: (frozenset({S.QUEUED}), S.SENDING),
+    Move.ACCEPTED: (frozenset({S.SENDING}), S.SENT),
+    Move.RETRY: (frozenset({S.SENDING}), S.QUEUED),
+    Move.REFUSED: (frozenset({S.SENDING}), S.FAILED),
+    Move.PARK: (frozenset({S.SENDING}), S.PARKED),
+    Move.LOSE_TRACK: (frozenset({S.SENDING}), S.UNCERTAIN),
+    Move.PROVE: (frozenset({S.UNCERTAIN, S.PARKED}), S.SENT),
+    Move.ABANDON: (frozenset({S.UNCERTAIN, S.PARKED}), S.ABANDONED),
+    Move.DELIVERED: (frozenset({S.SENT}), S.DELIVERED),
+    Move.UNDELIVERED: (frozenset({S.SENT}), S.UNDELIVERED),
+    Move.EXPIRED: (frozenset({S.SENT}), S.EXPIRED),
+    Move.GIVE_UP: (frozenset({S.SENT}), S.UNCONFIRMED),
+}
+"""The only table of allowed changes; the store refuses everything else. docs/architecture.md shows it to people."""
+
+BIRTH_STATES = frozenset({S.DRAFT, S.QUEUED, S.SENDING})
+FINAL_STATES = frozenset(
+    {S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.UNCONFIRMED, S.FAILED, S.CANCELLED, S.STALE, S.ABANDONED}
+)
+
+
+class Priority(IntEnum):
+    """Lower goes first within a lane and within an account."""
+
+    PERSON = 0
+    AUTOMATIC = 1
+    BROADCAST = 2
+
+
+class Origin(StrEnum):
+    RULE = "rule"
+    OPERATOR = "operator"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewSms:
+    """An SMS somebody wants sent. ``key`` makes writing it idempotent: a second row with the same key is not made."""
+
+    key: str
+    account: str
+    recipient: str
+    sender_name: str
+    text: str
+    parts: int
+    origin: Origin
+    priority: Priority
+    state: SmsState = SmsState.QUEUED
+    """``draft``, ``queued`` or ``sending``. ``sending`` is a wish: the store queues the row where its lane is busy."""
+    due_at: Ms = 0
+    expires_at: Ms | None = None
+    inbound_id: InboundId | None = None
+    conversation_id: ConversationId | None = None
+    chat_id: int | None = None
+    """Telegram chat of the operator's message that this SMS came from; its fate is shown there."""
+    message_id: int | None = None
+    author: str = ""
+    """Who wanted it, for people: an operator's name and id, a rule's name, ``cli``."""
+    retry_of: SmsId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sms:
+    """A stored outbound SMS."""
+
+    id: SmsId
+    key: str
+    account: str
+    recipient: str
+    sender_name: str
+    text: str
+    parts: int
+    origin: Origin
+    priority: Priority
+    state: SmsState
+    created_at: Ms
+    due_at: Ms
+    expires_at: Ms | None
+    attempts: int
+    """Requests that left or may have left, and connections that failed."""
+    sending_since: Ms | None
+    sent_at: Ms | None
+    final_at: Ms | None
+    platform_ids: tuple[str, ...]
+    platform_status: str
+    """The platform's last word about delivery, as it came."""
+    reason: str
+    """A stable code: see ``bridge.platforms.iba`` and the pipeline; empty while all is well."""
+    detail: str
+    """The platform's words for people; never the SMS's text, never a secret."""
+    poll_at: Ms | None
+    polls: int
+    inbound_id: InboundId | None
+    conversation_id: ConversationId | None
+    chat_id: int | None
+    message_id: int | None
+    author: str
+    retry_of: SmsId | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What a :class:`Move` writes beside the state. ``None`` leaves a column as it is."""
+
+    reason: str | None = None
+    detail: str | None = None
+    due_at: Ms | None = None
+    platform_ids: tuple[str, ...] | None = None
+    platform_status: str | None = None
+    poll_at: Ms | None = None
+    polls: int | None = None
+    posts: tuple[NewPost, ...] = ()
+    """Chat posts that belong to the change and are written with it, or not at all."""
+
+
+# ---------------------------------------------------------------- the platform's answers
+
+
+class SendClass(StrEnum):
+    """What an answer to a send means for the message (PROTOCOL.md, 1)."""
+
+    ACCEPTED = "accepted"
+    PARKED = "parked"
+    REFUSED = "refused"
+    """Permanent for this message."""
+    ACCOUNT_FAULT = "account_fault"
+    """Nothing wrong with the message: back to the queue, the account is held."""
+    ZERO = "zero"
+    """The document's only error; the balance tells whether the account or the message is meant."""
+    SAME_REQUEST = "same_request"
+    """The same request was made less than a minute ago."""
+    NOT_SENT = "not_sent"
+    """Surely did not reach the platform."""
+    TEMPORARY = "temporary"
+    """The platform answered that it is ill without having taken the message (429)."""
+    UNKNOWN = "unknown"
+    """May have arrived."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """The outcome of one send request."""
+
+    outcome: SendClass
+    ids: tuple[str, ...] = ()
+    reason: str = ""
+    """Stable code, such as ``stop_list``, ``bad_login``, ``no_credit``, ``disconnected``, ``http_502``."""
+    detail: str = ""
+    """The platform's own words, shortened, markup stripped; safe to show and to log."""
+
+
+class ReportClass(StrEnum):
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    PARTLY = "partly"
+    """Non-final, shown."""
+    OTHER = "other"
+    """A word nobody knows: kept as it came, visible, non-final."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The platform's answer to "what became of this id"."""
+
+    outcome: ReportClass
+    word: str
+    """As it came."""
+    at_raw: str = ""
+    """The platform's time of the update, as it came."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    amount: float
+    currency: str
+    directions: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountState:
+    """Why an account's queue stands still, and its last known balance. Kept in the store: a restart must not forget."""
+
+    account: str
+    held_reason: str = ""
+    """Empty while the account works."""
+    held_detail: str = ""
+    held_since: Ms | None = None
+    probe_at: Ms | None = None
+    """When to ask the platform again whether the hold is over."""
+    probes: int = 0
+    balance: float | None = None
+    currency: str = ""
+    balance_at: Ms | None = None
+    last_contact_at: Ms | None = None
+    """The last time the platform answered anything."""
+
+
+# ---------------------------------------------------------------- conversations and chat posts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """A subscriber seen from one chat. An answer goes out by the account and from the number of the latest inbound."""
+
+    id: ConversationId
+    chat: str
+    """Name of the chat in the configuration (never ``@admin``)."""
+    subscriber: str
+    code: str
+    """The short id that every post carries (``a7f3``): finds the conversation where the mapping was lost."""
+    account: str
+    receiver: str
+    """Our number that the latest inbound was written to."""
+    thread_id: int | None
+    """Topic of the conversation, in chats with topics."""
+    last_inbound_id: InboundId | None
+    last_inbound_at: Ms | None
+
+
+class PostKind(StrEnum):
+    INBOUND = "inbound"
+    """A subscriber's SMS, in its conversation."""
+    NOTICE = "notice"
+    """A line for the team about a conversation or an operator's message; ``payload['text']`` is a text id."""
+    ALERT = "alert"
+    """A line in the admin chat; ``payload['text']`` is a text id."""
+    FATE = "fate"
+    """The state of an SMS shown on the operator's message: one row an SMS, always the latest state."""
+
+
+class PostPriority(IntEnum):
+    """New SMS before failures before status changes before reactions (HAZARDS 15)."""
+
+    INBOUND = 0
+    FAILURE = 1
+    STATUS = 2
+    REACTION = 3
+
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewPost:
+    """Something to show in a chat. ``key`` makes writing it idempotent (``None``: always written)."""
+
+    chat: str
+    """Configured name, :data:`DEFAULT_CHAT` or :data:`ADMIN_CHAT`; ``id:-100…`` addresses a chat by its id."""
+    kind: PostKind
+    priority: PostPriority
+    key: str | None = None
+    payload: Mapping[str, Json] = field(default_factory=dict)
+    """JSON. Never holds the SMS's text: that is read from ``inbound_id`` or ``sms_id`` when the post is rendered."""
+    conversation_id: ConversationId | None = None
+    inbound_id: InboundId | None = None
+    sms_id: SmsId | None = None
+    reply_to: int | None = None
+    """Message id in the chat that this post answers."""
+    due_at: Ms = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Post:
+    """A stored chat post, joined with what it is about."""
+
+    id: PostId
+    chat: str
+    kind: PostKind
+    priority: PostPriority
+    payload: Mapping[str, Json]
+    reply_to: int | None
+    attempts: int
+    revision: int
+    """Grows when a ``fate`` row is written again while it is being posted; ``post_done`` compares it."""
+    shown: str
+    """For ``fate``: what was shown last (renderer's own words), so that nothing is said twice."""
+    created_at: Ms
+    due_at: Ms
+    conversation: Conversation | None
+    inbound: Inbound | None
+    sms: Sms | None
+    contact: Contact | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Posted:
+    """What Telegram answered to a post; stored with "done" in one transaction."""
+
+    chat_id: int
+    message_id: int | None = None
+    thread_id: int | None = None
+    """Set when a topic was made for the conversation."""
+    shown: str = ""
+
+
+class UpdateState(StrEnum):
+    NEW = "new"
+    DONE = "done"
+    PARKED = "parked"
+    """Could not be parsed or processed: kept for a person, does not block the rest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredUpdate:
+    update_id: int
+    raw: str
+    """JSON as Telegram sent it."""
+    received_at: Ms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alert:
+    """A condition the team is told of once, with its all-clear. ``key`` names the condition while it lasts."""
+
+    key: str
+    text: str
+    """Text id in the telegram texts, for example ``alert.account_fault``."""
+    params: Mapping[str, Json] = field(default_factory=dict)
+    account: str = ""
+
+
+# ---------------------------------------------------------------- routing's result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A forward to write: the conversation (chat, subscriber) is made or brought up to date with the post."""
+
+    chat: str
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """Everything that routing one inbound message writes, in one transaction or not at all."""
+
+    inbound_id: InboundId
+    contact_version: int
+    """As read with the message; another value in the store means: decide again (``settle`` answers ``None``)."""
+    now: Ms
+    state: InboundState
+    rule: str | None
+    rules_version: str
+    outcome: str
+    replies: tuple[NewSms, ...] = ()
+    spend_limit: int | None = None
+    """Parts a day that automatic replies may cost over all accounts; above it: decide again."""
+    spend_day: str = ""
+    """The day the spend counts for, ``YYYY-MM-DD`` in the operator's time zone."""
+    forwards: tuple[Shown, ...] = ()
+    posts: tuple[NewPost, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What ``settle`` wrote."""
+
+    inbound_id: InboundId
+    born_sending: tuple[Sms, ...] = ()
+    """Rows that are ``sending`` already: the caller must send them now."""

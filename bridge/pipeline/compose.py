@@ -1,0 +1,83 @@
+"""From a wish to a row: which account, which sender name, how many parts. The one place that builds a NewSms."""
+
+from __future__ import annotations
+
+from bridge.config import AccountSettings, Settings
+from bridge.model import Conversation, Inbound, NewSms, Origin, Priority, Reply, SmsState
+from bridge.text import parts
+
+
+def sender_name(account: AccountSettings, receiver: str) -> str:
+    """The name an answer goes out under: by the number that was written to, else the account's own."""
+    return account.senders.get(receiver, account.sender)
+
+
+def operator_sms(
+    settings: Settings,
+    conversation: Conversation,
+    *,
+    text: str,
+    key: str,
+    author: str,
+    now: int,
+    chat_id: int,
+    message_id: int,
+) -> NewSms:
+    """A person's reply in a conversation: by the account and from the number of the latest inbound.
+
+    ``key`` is unique for (bot, original chat, message, purpose), so an update processed twice is one SMS.
+    :raises KeyError: the conversation's account is not in the configuration any more.
+    """
+    account = settings.accounts[conversation.account]
+    return NewSms(
+        key=key,
+        account=conversation.account,
+        recipient=conversation.subscriber,
+        sender_name=sender_name(account, conversation.receiver),
+        text=text,
+        parts=parts.split(text).count,
+        origin=Origin.OPERATOR,
+        priority=Priority.PERSON,
+        due_at=now,
+        conversation_id=conversation.id,
+        chat_id=chat_id,
+        message_id=message_id,
+        author=author,
+    )
+
+
+def rule_sms(account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, now: int) -> NewSms:
+    """A rule's answer to an inbound message; born ``queued``, not worth sending after its ttl."""
+    ttl = reply.ttl if reply.ttl is not None else account.reply_ttl
+    return NewSms(
+        key=key,
+        account=inbound.account,
+        recipient=inbound.subscriber,
+        sender_name=reply.sender_name or sender_name(account, inbound.receiver),
+        text=reply.text,
+        parts=parts.split(reply.text).count,
+        origin=Origin.RULE,
+        priority=Priority.AUTOMATIC,
+        due_at=now,
+        expires_at=None if ttl is None else now + ttl,
+        inbound_id=inbound.id,
+        author=rule,
+    )
+
+
+def command_sms(settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: int) -> NewSms:
+    """An SMS from the command line. :raises KeyError: no such account."""
+    configured = settings.accounts[account]
+    return NewSms(
+        key=key,
+        account=account,
+        recipient=recipient,
+        sender_name=configured.sender,
+        text=text,
+        parts=parts.split(text).count,
+        origin=Origin.COMMAND,
+        priority=Priority.PERSON,
+        state=SmsState.QUEUED,
+        due_at=now,
+        author=author,
+    )

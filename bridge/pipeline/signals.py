@@ -1,0 +1,32 @@
+"""Who has something to do. A signal only shortens a wait: each loop finds its work in the tables, also without one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from bridge.ports import Clock
+
+
+class Signal(asyncio.Event):
+    """Set by whoever wrote work, taken by the one loop that does it."""
+
+    async def take(self, clock: Clock, timeout: int | None) -> bool:
+        """Wait at most ``timeout`` milliseconds, then reset. True if it was set."""
+        came = await clock.wait(self, timeout)
+        self.clear()
+        return came
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """One signal for each table that a loop works on."""
+
+    inbound: Signal = field(default_factory=Signal)
+    """Messages in ``new``."""
+    sms: Signal = field(default_factory=Signal)
+    """Rows in ``queued``."""
+    posts: Signal = field(default_factory=Signal)
+    """Chat posts due."""
+    updates: Signal = field(default_factory=Signal)
+    """Telegram updates stored and not processed."""

@@ -1,0 +1,324 @@
+"""The few interfaces that have two implementations or more: the clock, the platform, the store.
+
+The store speaks in the domain's verbs. Every verb that writes is one transaction: it returns after the commit, or
+raises and has written nothing (:class:`~bridge.errors.CommitUnknown` excepted). A cancelled caller may find its work
+done or not done, never half done. One contract suite (``tests/contract``) runs over every implementation.
+
+A part of the program takes the narrow protocol it needs, never the whole :class:`Store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.model import (
+    Accepted,
+    AccountState,
+    Alert,
+    Balance,
+    Change,
+    Contact,
+    Conversation,
+    ConversationId,
+    Inbound,
+    InboundCall,
+    InboundId,
+    Move,
+    Ms,
+    NewPost,
+    NewSms,
+    Post,
+    Posted,
+    PostId,
+    Receipt,
+    Report,
+    Settled,
+    Settlement,
+    Sms,
+    SmsId,
+    SmsState,
+    StoredUpdate,
+    Unrouted,
+    UpdateState,
+)
+
+
+class Clock(Protocol):
+    """Wall time for what is stored, monotonic time for waiting. Tests set both."""
+
+    def now(self) -> Ms:
+        """Milliseconds since 1970-01-01 UTC."""
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        """Wait until ``event`` is set (True) or ``timeout`` milliseconds are over (False). ``None`` waits for ever."""
+
+
+class Waiter(Protocol):
+    """The part of :class:`asyncio.Event` that a clock needs."""
+
+    async def wait(self) -> object: ...
+
+
+class Platform(Protocol):
+    """One account at an SMS platform. Never repeats a request by itself, never raises for an answer it dislikes."""
+
+    async def send(self, recipient: str, sender_name: str, text: str) -> Receipt:
+        """Send one SMS. Every outcome is a :class:`Receipt`; ``NOT_SENT`` only where that is certain.
+
+        Cancellation propagates after the request may have left: the caller treats it as unknown.
+        """
+
+    async def send_many(self, recipients: Sequence[str], sender_name: str, text: str) -> Sequence[Receipt]:
+        """Send one text to up to 10 recipients in one request; a receipt for each, in their order."""
+
+    async def report(self, platform_id: str) -> Report:
+        """The delivery status of an id. :raises PlatformError: no usable answer; the message keeps its state."""
+
+    async def balance(self) -> Balance:
+        """:raises PlatformError: no usable answer (the document: nothing at all on an error)."""
+
+    async def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- store
+
+
+class InboxStore(Protocol):
+    async def accept_inbound(self, call: InboundCall) -> Accepted:
+        """Store a callback as ``new``, or count it as a repeat of the same (account, smsid, content).
+
+        The same account and smsid with other content is a new row with ``conflict_of`` set.
+        :raises StoreUnavailable: nothing may be acknowledged.
+        """
+
+
+class RouterStore(Protocol):
+    async def claim_unrouted(self, *, limit: int, recent_since: Ms) -> Sequence[Unrouted]:
+        """The oldest ``new`` messages, at most one of each subscriber (its oldest), with contact and recent replies.
+
+        A subscriber never seen has a contact of version 0 with ``first_seen_at`` None.
+        """
+
+    async def spent_parts(self, day: str) -> int:
+        """Parts of automatic replies written on that day (``YYYY-MM-DD``), over all accounts."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
+        """Write each settlement whole or not at all, all in one transaction where nothing fails.
+
+        ``None`` for one that must be decided again: the contact's version moved, the message is not ``new`` any more,
+        or the day's spend would pass the limit. A settled message bumps the contact's version and sets
+        ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only if its lane has no row in
+        ``sending`` and no ``queued`` row of its own priority or a more urgent one; else ``queued``.
+        Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
+        """
+
+
+class OutboxStore(Protocol):
+    async def enqueue(self, sms: NewSms, posts: Sequence[NewPost] = ()) -> Sms:
+        """Write one SMS and its posts; with a key that exists already, return that row and write nothing."""
+
+    async def claim_due(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """Move up to ``limit`` due rows ``queued`` → ``sending`` and return them (attempts counted).
+
+        A lane is (account, recipient). At most one row a lane; none where the lane has a row in ``sending``; none
+        that has an earlier ``queued`` row of its own priority in the lane, due or not; expired rows not at all.
+        Order: priority, then id.
+        """
+
+    async def next_due(self, account: str) -> Ms | None:
+        """The earliest ``due_at`` of a queued row of the account, or None."""
+
+    async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """Move ``queued`` rows whose ``expires_at`` has come to ``stale`` and return them."""
+
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ...) -> Sms | None:
+        """Compare-and-set: make the move if the row is in one of its source states, else return None.
+
+        Writes ``change`` and its posts with it, stamps ``sent_at``/``final_at``/``sending_since``, logs it in the
+        row's history, and renews the ``fate`` post of a row that has an operator's message. All in one transaction.
+        """
+
+    async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
+        """Record, before it leaves, that a ``sending`` row's request is repeated once as a probe. False: not allowed."""
+
+    async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
+        """When another row with the same account, recipient, sender name and text last left since then, or None."""
+
+    async def recover_sending(self, now: Ms) -> Sequence[Sms]:
+        """At start: every ``sending`` row becomes ``uncertain`` (reason ``interrupted``); returns them."""
+
+    async def get_sms(self, sms_id: SmsId) -> Sms | None: ...
+
+
+class DeliveryStore(Protocol):
+    async def due_polls(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """``sent`` rows with an id whose ``poll_at`` has come, oldest due first."""
+
+    async def note_status(self, sms_id: SmsId, word: str, poll_at: Ms, polls: int) -> None:
+        """A non-final answer: keep the word (as it came) and when to ask again; renews the fate if the word changed."""
+
+    async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
+        """No usable answer: nothing changes but the time of the next question."""
+
+
+class AccountStore(Protocol):
+    async def account_state(self, account: str) -> AccountState: ...
+
+    async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
+        """Hold the account's queue. Held already: moves ``probe_at``, counts the probe. True if it was not held."""
+
+    async def release_account(self, account: str, now: Ms) -> bool:
+        """True if it was held."""
+
+    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None: ...
+
+    async def note_contact(self, account: str, now: Ms) -> None:
+        """The platform answered something."""
+
+    async def raise_alert(self, alert: Alert, now: Ms) -> bool:
+        """Open the alert and write its post in the admin chat, unless one with this key is open. True if opened."""
+
+    async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
+        """Close it and post the all-clear ``text``; False (and nothing written) if it is not open."""
+
+
+class ChatStore(Protocol):
+    async def claim_posts(self, chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
+        """Due posts of these chats by priority, then id; never one whose conversation has an earlier unposted one of
+        kind ``inbound`` or ``notice`` ahead of it. Reads only: a chat has one poster."""
+
+    async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
+        """Mark as posted, remember (chat id, message id) → conversation, inbound, sms, and the topic if one was made.
+
+        A ``fate`` row written again meanwhile (revision moved) stays due."""
+
+    async def post_retry(self, post_id: PostId, due_at: Ms, error: str) -> None: ...
+
+    async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
+        """Give up on a post for good (only for what is not a subscriber's message); kept with its error."""
+
+    async def add_post(self, post: NewPost, now: Ms) -> bool:
+        """False if a post with this key exists."""
+
+    async def conversation_of(self, chat_id: int, message_id: int) -> Conversation | None:
+        """By a message of ours or of an operator that was stored for it; follows chat aliases."""
+
+    async def conversation_of_topic(self, chat_id: int, thread_id: int) -> Conversation | None: ...
+
+    async def conversation_of_code(self, chat: str, code: str) -> Conversation | None: ...
+
+    async def conversation(self, conversation_id: ConversationId) -> Conversation | None: ...
+
+    async def set_topic(self, conversation_id: ConversationId, chat_id: int, thread_id: int | None) -> None:
+        """Store the conversation's topic, or forget a deleted one (None). A forgotten topic still finds its
+        conversation by :meth:`conversation_of_topic`."""
+
+    async def chat_migrated(self, old_id: int, new_id: int, now: Ms) -> None:
+        """The group became a supergroup. Rows keep the old id; both ids find them from now on. Topics are forgotten."""
+
+    async def chat_aliases(self) -> dict[int, int]:
+        """Old chat id → the newest id, chains resolved."""
+
+
+class DeskStore(Protocol):
+    """What an operator does. Every verb is idempotent by the key of the Telegram message or button press."""
+
+    async def operator_reply(self, sms: NewSms, now: Ms) -> Sms:
+        """Write the reply, remember its message as part of the conversation, write the fate post, and pause automatic
+        replies to the subscriber until ``robot_paused_until`` has been set by :meth:`take_over`."""
+
+    async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
+        """A person answers: hold automatic replies to this number back until then."""
+
+    async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
+        """The latest SMS that came from this operator's message; follows chat aliases."""
+
+    async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
+        """A person's "send again": a new queued row with ``retry_of``; an ``uncertain`` or ``parked`` old row becomes
+        ``abandoned``. None where the old row allows it no more (already judged, delivered, under way)."""
+
+
+class UpdateStore(Protocol):
+    async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
+        """Commit raw updates; known ones are skipped. Returns how many were new."""
+
+    async def pending_updates(self, bot_id: int, *, limit: int) -> Sequence[StoredUpdate]:
+        """Unprocessed ones in the order of arrival."""
+
+    async def finish_update(self, bot_id: int, update_id: int, state: UpdateState, error: str, now: Ms) -> None: ...
+
+    async def purge_updates(self, before: Ms) -> int:
+        """Forget processed updates received before then; parked ones stay."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Story:
+    """One line of a subscriber's or an SMS's history, oldest first."""
+
+    at: Ms
+    what: str
+    """``in``, ``out``, ``move``, ``post``."""
+    text: str
+    state: str
+    account: str
+    detail: str
+    sms_id: SmsId | None = None
+    inbound_id: InboundId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueStatus:
+    """Counts and ages for ``status``, the probes and the metrics."""
+
+    inbound_new: int
+    inbound_oldest: Ms | None
+    inbound_quarantined: int
+    sms_by_state: dict[str, int]
+    sms_oldest_queued: Ms | None
+    posts_waiting: int
+    posts_oldest: Ms | None
+    updates_pending: int
+    updates_parked: int
+    last_inbound_at: Ms | None
+    accounts: tuple[AccountState, ...]
+
+
+class QueryStore(Protocol):
+    """Reading for people and probes; never part of a message's way."""
+
+    async def queue_status(self) -> QueueStatus: ...
+
+    async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]: ...
+
+    async def history(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+        """What was said with this number, both directions, oldest first, the newest ``limit`` lines."""
+
+    async def sms_story(self, sms_id: SmsId) -> Sequence[Story]:
+        """Every state change of one SMS."""
+
+    async def get_inbound(self, inbound_id: InboundId) -> Inbound | None: ...
+
+    async def contact(self, subscriber: str) -> Contact: ...
+
+
+class Store(
+    InboxStore,
+    RouterStore,
+    OutboxStore,
+    DeliveryStore,
+    AccountStore,
+    ChatStore,
+    DeskStore,
+    UpdateStore,
+    QueryStore,
+    Protocol,
+):
+    """One store; implementations live in ``bridge.store``."""
+
+    async def ping(self) -> None:
+        """Prove that a commit would go through: :raises StoreUnavailable: if not."""
+
+    async def close(self) -> None:
+        """Finish what is being written, then close. Nothing may be called afterwards."""
