@@ -1,0 +1,30 @@
+"""Telegram's Bot API, simulated over real HTTP on loopback for the tests and for ``sms-bridge sandbox``.
+
+It answers what Telegram answers, refusals included, with Telegram's codes and words; what it does not
+simulate it refuses. It must never be more lenient than Telegram, and knows nothing of this program's own parts.
+"""
+
+from __future__ import annotations
+
+from bridge.sandbox.botapi.api import OPERATOR, TOKEN, SimulatedBotApi
+from bridge.sandbox.botapi.people import MessageKind
+from bridge.sandbox.botapi.reactions import FREE_REACTIONS
+from bridge.sandbox.botapi.server import Call, Outage
+from bridge.sandbox.botapi.world import ANONYMOUS_ADMIN, Chat, ChatEvent, EventKind, Message, Topic, User
+
+__all__ = [
+    "ANONYMOUS_ADMIN",
+    "FREE_REACTIONS",
+    "OPERATOR",
+    "TOKEN",
+    "Call",
+    "Chat",
+    "ChatEvent",
+    "EventKind",
+    "Message",
+    "MessageKind",
+    "Outage",
+    "SimulatedBotApi",
+    "Topic",
+    "User",
+]

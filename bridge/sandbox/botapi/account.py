@@ -1,0 +1,169 @@
+"""Methods about the bot itself, its updates, and what it may know of a chat."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from bridge.model import Json
+from bridge.sandbox.botapi import messages, topics
+from bridge.sandbox.botapi.desk import Desk
+from bridge.sandbox.botapi.params import Params
+from bridge.sandbox.botapi.refusal import Refusal, bad_request
+from bridge.sandbox.botapi.render import bot_member_json, chat_full_json, member_json, user_json
+from bridge.sandbox.botapi.updates import poll_timeout
+
+_COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+MAX_COMMANDS = 100
+MAX_DESCRIPTION = 256
+
+
+def get_me(desk: Desk, params: Params) -> Json:
+    return user_json(desk.world.bot) | {
+        "can_join_groups": True,
+        "can_read_all_group_messages": not desk.privacy,
+        "supports_inline_queries": False,
+        "can_connect_to_business": False,
+        "has_main_web_app": False,
+    }
+
+
+async def get_updates(desk: Desk, params: Params) -> Json:
+    limit = params.integer("limit")
+    return await desk.updates.poll(
+        offset=params.integer("offset") or 0,
+        limit=100 if limit is None else min(max(limit, 1), 100),
+        wait=poll_timeout(params.integer("timeout")),
+        allowed=_allowed_updates(params),
+    )
+
+
+def set_webhook(desk: Desk, params: Params) -> Json:
+    url = params.text("url")
+    if url and not url.startswith("https://"):
+        raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
+    desk.updates.set_webhook(url, drop_pending=params.flag("drop_pending_updates"))
+    return True
+
+
+def delete_webhook(desk: Desk, params: Params) -> Json:
+    desk.updates.set_webhook("", drop_pending=params.flag("drop_pending_updates"))
+    return True
+
+
+def get_webhook_info(desk: Desk, params: Params) -> Json:
+    return {
+        "url": desk.updates.webhook_url,
+        "has_custom_certificate": False,
+        "pending_update_count": len(desk.updates.unconfirmed),
+    }
+
+
+def get_chat(desk: Desk, params: Params) -> Json:
+    return chat_full_json(desk.world.writable(params.text("chat_id")))
+
+
+def get_chat_member(desk: Desk, params: Params) -> Json:
+    chat = desk.world.writable(params.text("chat_id"))
+    user_id = params.integer("user_id")
+    if user_id is None or user_id <= 0:
+        raise bad_request("invalid user_id specified")
+    if user_id == desk.world.bot.id:
+        return bot_member_json(desk.world.bot, chat)
+    user = desk.world.users.get(user_id)
+    if user is None:
+        raise bad_request("PARTICIPANT_ID_INVALID")
+    return member_json(user, chat.members.get(user_id, "left"))
+
+
+def get_chat_administrators(desk: Desk, params: Params) -> Json:
+    chat = desk.world.writable(params.text("chat_id"))
+    if not chat.is_group:
+        raise bad_request("there are no administrators in the private chat")
+    found: list[Json] = [
+        member_json(desk.world.user(user_id), status)
+        for user_id, status in chat.members.items()
+        if status in ("administrator", "creator")
+    ]
+    if chat.bot_is == "administrator":
+        found.append(bot_member_json(desk.world.bot, chat))
+    return found
+
+
+def set_my_commands(desk: Desk, params: Params) -> Json:
+    commands = params.array("commands", "commands")
+    if commands is None:
+        raise bad_request("commands must be non-empty")
+    if len(commands) > MAX_COMMANDS:
+        raise bad_request("BOT_COMMANDS_TOO_MUCH")
+    for command in commands:
+        _check_command(command)
+    desk.commands[_scope(desk, params)] = commands
+    return True
+
+
+def get_my_commands(desk: Desk, params: Params) -> Json:
+    return desk.commands.get(_scope(desk, params), [])
+
+
+def delete_my_commands(desk: Desk, params: Params) -> Json:
+    desk.commands.pop(_scope(desk, params), None)
+    return True
+
+
+def _check_command(command: Json) -> None:
+    if not isinstance(command, dict):
+        raise bad_request("can't parse BotCommand: expected an Object")
+    name, description = command.get("command"), command.get("description")
+    if not isinstance(name, str) or not _COMMAND.fullmatch(name.removeprefix("/")):
+        raise bad_request("BOT_COMMAND_INVALID")
+    if not isinstance(description, str) or not 1 <= len(description) <= MAX_DESCRIPTION:
+        raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
+
+
+def _scope(desk: Desk, params: Params) -> tuple[str, str]:
+    scope = params.object("scope", "BotCommandScope") or {"type": "default"}
+    if scope.get("type") in ("chat", "chat_administrators", "chat_member"):
+        desk.world.writable(str(scope.get("chat_id", "")))
+        scope = {**scope, "chat_id": str(scope["chat_id"])}
+    return json.dumps(scope, sort_keys=True), params.text("language_code")
+
+
+def _allowed_updates(params: Params) -> frozenset[str] | None:
+    """None leaves the setting as it is; what cannot be read is passed over, as Telegram does."""
+    try:
+        names = params.array("allowed_updates", "allowed updates")
+    except Refusal:
+        return None
+    return None if names is None else frozenset(str(name).lower() for name in names)
+
+
+Method = Callable[[Desk, Params], Json]
+WAITING_METHODS: Final[dict[str, Callable[[Desk, Params], Awaitable[Json]]]] = {"getupdates": get_updates}
+METHODS: Final[dict[str, Method]] = {
+    "getme": get_me,
+    "setwebhook": set_webhook,
+    "deletewebhook": delete_webhook,
+    "getwebhookinfo": get_webhook_info,
+    "getchat": get_chat,
+    "getchatmember": get_chat_member,
+    "getchatadministrators": get_chat_administrators,
+    "setmycommands": set_my_commands,
+    "getmycommands": get_my_commands,
+    "deletemycommands": delete_my_commands,
+    "sendmessage": messages.send_message,
+    "editmessagetext": messages.edit_message_text,
+    "editmessagereplymarkup": messages.edit_message_reply_markup,
+    "deletemessage": messages.delete_message,
+    "setmessagereaction": messages.set_message_reaction,
+    "answercallbackquery": messages.answer_callback_query,
+    "sendchataction": messages.send_chat_action,
+    "createforumtopic": topics.create_forum_topic,
+    "editforumtopic": topics.edit_forum_topic,
+    "closeforumtopic": topics.close_forum_topic,
+    "reopenforumtopic": topics.reopen_forum_topic,
+    "deleteforumtopic": topics.delete_forum_topic,
+}
+"""Telegram takes method names in any case; these are the ones simulated, everything else answers 404."""

@@ -1,0 +1,331 @@
+"""The simulated Bot API as tests and the sandbox hold it: one object with chats, people and outages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from bridge.model import Json
+from bridge.ports import Clock
+from bridge.sandbox.botapi.account import METHODS, WAITING_METHODS
+from bridge.sandbox.botapi.desk import Desk, Press
+from bridge.sandbox.botapi.flood import FloodControl
+from bridge.sandbox.botapi.params import Params
+from bridge.sandbox.botapi.people import MessageKind, People
+from bridge.sandbox.botapi.refusal import Refusal
+from bridge.sandbox.botapi.server import BotApiServer, Call, Outage, Scripted
+from bridge.sandbox.botapi.updates import UpdateQueue
+from bridge.sandbox.botapi.world import BotStatus, Chat, ChatEvent, ChatKind, User, World
+
+TOKEN = "123456:AAAA-sandbox-token-of-no-real-bot-00"
+OPERATOR = 1001
+"""Who acts where no user is named (in a private chat it is the chat's own person)."""
+
+
+class SimulatedBotApi:
+    """As strict as Telegram, on loopback. People's actions are plain calls; the bot comes over HTTP.
+
+    Chats and people are unknown until they are added; acting in an unknown one is a :class:`LookupError`.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        token: str = TOKEN,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        on_event: Callable[[ChatEvent], None] | None = None,
+        group_budget: int | None = 20,
+        global_per_second: int | None = 30,
+        username: str = "sms_bridge_bot",
+        privacy: bool = False,
+    ) -> None:
+        self.token = token
+        self.bot = User(id=int(token.split(":")[0]), first_name="SMS", username=username, is_bot=True)
+        self.events: list[ChatEvent] = []
+        self._on_event = on_event
+        self._change = asyncio.Event()
+        self.world = World(clock=clock, bot=self.bot, notify=self._happened)
+        self._desk = Desk(
+            world=self.world,
+            updates=UpdateQueue(clock),
+            flood=FloodControl(clock, group_budget=group_budget, per_second=global_per_second),
+            privacy=privacy,
+        )
+        self._people = People(self._desk)
+        self._server = BotApiServer(
+            token=token, clock=clock, host=host, port=port, answer=self._answer, changed=self._changed
+        )
+        self.add_user(OPERATOR, "Anna", username="anna")
+
+    async def start(self) -> None:
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    async def __aenter__(self) -> SimulatedBotApi:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # ------------------------------------------------ what a program and its tests look at
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    @property
+    def base_url(self) -> str:
+        """For ``Application.builder().base_url(…)``."""
+        return f"{self.url}/bot"
+
+    @property
+    def chats(self) -> dict[int, Chat]:
+        return self.world.chats
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call that got as far as being read, oldest first."""
+        return self._server.calls
+
+    def calls_of(self, method: str) -> list[Call]:
+        return [call for call in self.calls if call.method.lower() == method.lower()]
+
+    @property
+    def updates(self) -> UpdateQueue:
+        return self._desk.updates
+
+    @property
+    def flood_control(self) -> FloodControl:
+        """Its budgets can be set, and switched off with None, at any time."""
+        return self._desk.flood
+
+    @property
+    def presses_by_id(self) -> Mapping[str, Press]:
+        """What became of the presses of buttons, by callback query id."""
+        return self._desk.presses
+
+    def commands(self, scope: Mapping[str, Json] | None = None, language_code: str = "") -> list[Json]:
+        """What ``getMyCommands`` would answer."""
+        wanted = {"scope": dict(scope) if scope else None, "language_code": language_code or None}
+        found = METHODS["getmycommands"](self._desk, Params(wanted))
+        assert isinstance(found, list)
+        return found
+
+    async def wait_for(self, predicate: Callable[[], object], timeout_s: float = 10) -> None:
+        """Return once it holds; asked again after every call, answer and event.
+
+        :raises TimeoutError: naming the latest calls.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not predicate():
+                    self._change.clear()
+                    await self._change.wait()
+        except TimeoutError:
+            latest = ", ".join(f"{call.method} {call.status}" for call in self.calls[-10:])
+            raise TimeoutError(f"not within {timeout_s} s; latest calls: {latest or 'none'}") from None
+
+    # ------------------------------------------------ the scenery
+
+    def add_user(
+        self,
+        user_id: int,
+        first_name: str,
+        *,
+        username: str = "",
+        language_code: str = "ru",
+        is_bot: bool = False,
+    ) -> User:
+        user = User(id=user_id, first_name=first_name, username=username, language_code=language_code, is_bot=is_bot)
+        self.world.users[user_id] = user
+        return user
+
+    def add_chat(
+        self,
+        chat_id: int,
+        *,
+        title: str = "Support",
+        kind: ChatKind = "supergroup",
+        forum: bool = False,
+        bot_is: BotStatus = "administrator",
+        can_manage_topics: bool = True,
+        can_delete_messages: bool = True,
+        reactions: Literal["all", "none"] | tuple[str, ...] = "all",
+    ) -> Chat:
+        """``absent``: the bot was never there, Telegram answers as if there were no such chat."""
+        if chat_id in self.chats:
+            raise ValueError(f"chat {chat_id} exists")
+        if forum and kind != "supergroup":
+            raise ValueError("only a supergroup has topics")
+        if (chat_id > 0) is not (kind == "private"):
+            raise ValueError("private chats have positive ids, groups negative ones")
+        if kind == "private":
+            bot_is = "member" if bot_is == "administrator" else bot_is
+            self.world.users.setdefault(chat_id, User(id=chat_id, first_name=title))
+        chat = self.chats[chat_id] = Chat(
+            id=chat_id,
+            title=title,
+            kind=kind,
+            forum=forum,
+            bot_is=bot_is,
+            can_manage_topics=can_manage_topics,
+            can_delete_messages=can_delete_messages,
+            reactions=reactions,
+            was_in=bot_is != "absent",
+        )
+        self._changed()
+        return chat
+
+    # ------------------------------------------------ what people do
+
+    def says(
+        self,
+        chat_id: int,
+        text: str = "",
+        *,
+        user_id: int | None = None,
+        kind: MessageKind | str = MessageKind.TEXT,
+        thread_id: int | None = None,
+        reply_to: int | None = None,
+        anonymous_admin: bool = False,
+        entities: Sequence[Json] | None = None,
+    ) -> int:
+        """Write a message; for a ``kind`` other than text, ``text`` is the caption. Returns its id."""
+        chat = self.world.chat(chat_id)
+        return self._people.says(
+            chat,
+            text,
+            user=self._actor(chat, user_id),
+            kind=MessageKind(kind),
+            thread_id=thread_id,
+            reply_to=reply_to,
+            anonymous=anonymous_admin,
+            entities=entities,
+        )
+
+    def edits(self, chat_id: int, message_id: int, text: str) -> int:
+        return self._people.edits(self.world.chat(chat_id), message_id, text)
+
+    def presses(
+        self, chat_id: int, message_id: int, data: str, user_id: int | None = None, *, stale: bool = False
+    ) -> str:
+        """Press the button with this data; returns the callback query id. See :meth:`People.presses`."""
+        chat = self.world.chat(chat_id)
+        return self._people.presses(chat, message_id, data, self._actor(chat, user_id), stale=stale)
+
+    def reacts(self, chat_id: int, message_id: int, emoji: str, user_id: int | None = None) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.reacts(chat, message_id, emoji, self._actor(chat, user_id))
+
+    def raw_update(self, update: Mapping[str, Json]) -> int:
+        """Queue any object, malformed ones above all; returns the update id it got."""
+        update_id = self.updates.put_raw(update)
+        self._changed()
+        return update_id
+
+    def create_topic(self, chat_id: int, name: str, user_id: int | None = None) -> int:
+        chat = self.world.chat(chat_id)
+        return self._people.creates_topic(chat, name, self._actor(chat, user_id))
+
+    def close_topic(self, chat_id: int, thread_id: int, user_id: int | None = None) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.closes_topic(chat, thread_id, self._actor(chat, user_id), closed=True)
+
+    def reopen_topic(self, chat_id: int, thread_id: int, user_id: int | None = None) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.closes_topic(chat, thread_id, self._actor(chat, user_id), closed=False)
+
+    def delete_topic(self, chat_id: int, thread_id: int) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.deletes_topic(chat, thread_id, self._actor(chat, None))
+
+    def delete_message(self, chat_id: int, message_id: int) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.deletes_message(chat, message_id, self._actor(chat, None))
+
+    def migrate(self, old_chat_id: int, new_chat_id: int, *, forum: bool = False) -> Chat:
+        """A plain group becomes a supergroup (switching topics on does it)."""
+        old = self.world.chat(old_chat_id)
+        new = self.add_chat(
+            new_chat_id,
+            title=old.title,
+            forum=forum,
+            bot_is=old.bot_is,
+            can_manage_topics=old.can_manage_topics,
+            can_delete_messages=old.can_delete_messages,
+            reactions=old.reactions,
+        )
+        new.members = dict(old.members)
+        self._people.migrates(old, new, self._actor(old, None))
+        return new
+
+    def kick_bot(self, chat_id: int) -> None:
+        """From a group; in a private chat the person blocks the bot."""
+        self.change_bot(chat_id, "kicked")
+
+    def change_bot(self, chat_id: int, status: BotStatus) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.changes_bot(chat, status, self._actor(chat, None))
+
+    # ------------------------------------------------ outages
+
+    def down(self, mode: Outage | str = Outage.REFUSE) -> None:
+        self._server.down(Outage(mode))
+
+    def up(self) -> None:
+        self._server.up()
+
+    def answer_next(
+        self,
+        method: str,
+        error_code: int,
+        description: str,
+        parameters: Mapping[str, Json] | None = None,
+        times: int = 1,
+    ) -> None:
+        """Refuse the next calls of this method (``*``: of any) so."""
+        refusal = Refusal(error_code, description, parameters)
+        self._server.scripted.append(Scripted(method=method.lower(), refusal=refusal, times=times))
+
+    def flood(self, chat_id: int, retry_after: int) -> None:
+        """Refuse what is sent to this chat for so many seconds of the clock."""
+        self._desk.flood.hold(chat_id, retry_after)
+
+    def unauthorised(self, on: bool = True) -> None:
+        """The token was revoked: everything answers 401."""
+        self._server.unauthorised = on
+
+    def conflict(self, times: int = 1) -> None:
+        """Another program polls this bot: so many long polls end with 409, the one that waits first."""
+        self.updates.conflict(times)
+
+    # ------------------------------------------------
+
+    async def _answer(self, method: str, params: Params) -> Json:
+        name = method.lower()
+        if waiting := WAITING_METHODS.get(name):
+            return await waiting(self._desk, params)
+        if known := METHODS.get(name):
+            return known(self._desk, params)
+        raise Refusal(404, "Not Found: method not found")
+
+    def _actor(self, chat: Chat, user_id: int | None) -> User:
+        default = chat.id if chat.kind == "private" else OPERATOR
+        user = self.world.user(default if user_id is None else user_id)
+        chat.members.setdefault(user.id, "member")
+        return user
+
+    def _happened(self, event: ChatEvent) -> None:
+        self.events.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._change.set()

@@ -1,0 +1,237 @@
+"""Methods that write, change or mark messages."""
+
+from __future__ import annotations
+
+from bridge.model import DAY, SECOND, Json, Ms
+from bridge.sandbox.botapi.desk import Desk
+from bridge.sandbox.botapi.formatting import Formatted, formatted_text, utf16_len
+from bridge.sandbox.botapi.markup import buttons, reply_markup
+from bridge.sandbox.botapi.params import Params, flag_in, integer_in
+from bridge.sandbox.botapi.reactions import FREE_REACTIONS
+from bridge.sandbox.botapi.refusal import NOT_MODIFIED, QUERY_TOO_OLD, bad_request
+from bridge.sandbox.botapi.render import message_json
+from bridge.sandbox.botapi.world import Chat, EventKind, Message
+
+DELETE_WITHIN: Ms = 2 * DAY
+"""A bot that is no administrator may delete its own messages for 48 hours."""
+ANSWER_WITHIN: Ms = 15 * SECOND
+"""After that the pressing client has given up, and Telegram takes no answer."""
+MAX_ANSWER = 200
+_ACTIONS = frozenset(
+    (
+        "choose_sticker",
+        "find_location",
+        "record_video",
+        "record_video_note",
+        "record_voice",
+        "typing",
+        "upload_document",
+        "upload_photo",
+        "upload_video",
+        "upload_video_note",
+        "upload_voice",
+    )
+)
+
+
+def send_message(desk: Desk, params: Params) -> Json:
+    chat = desk.world.writable(params.text("chat_id"))
+    formatted = formatted_text(params)
+    markup = reply_markup(params)
+    replied = _replied(chat, params)
+    thread_id = _thread(desk, chat, params, replied)
+    no_preview = flag_in(params.object("link_preview_options", "link preview options") or {}, "is_disabled")
+    desk.spend(chat)
+    message = desk.world.add_message(
+        chat,
+        Message(
+            id=desk.world.new_message_id(chat),
+            sender=desk.world.bot,
+            date=desk.world.clock.now(),
+            text=formatted.text,
+            entities=formatted.entities,
+            thread_id=thread_id,
+            reply_to=replied.id if replied else None,
+            reply_markup=markup,
+            silent=params.flag("disable_notification"),
+            link_preview=not (no_preview or params.flag("disable_web_page_preview")),
+        ),
+    )
+    _tell(desk, chat, message, EventKind.POST)
+    return message_json(chat, message)
+
+
+def edit_message_text(desk: Desk, params: Params) -> Json:
+    chat, message = _editable(desk, params)
+    formatted = formatted_text(params)
+    markup = reply_markup(params, inline_only=True)
+    if message.content:
+        raise bad_request("there is no text in the message to edit")
+    return _edit(desk, chat, message, formatted, markup)
+
+
+def edit_message_reply_markup(desk: Desk, params: Params) -> Json:
+    chat, message = _editable(desk, params)
+    markup = reply_markup(params, inline_only=True)
+    return _edit(desk, chat, message, Formatted(text=message.text, entities=message.entities), markup)
+
+
+def delete_message(desk: Desk, params: Params) -> Json:
+    world = desk.world
+    chat = world.writable(params.text("chat_id"))
+    message = chat.alive(_message_id(params))
+    if message is None:
+        raise bad_request("message to delete not found")
+    young = world.clock.now() - message.date < DELETE_WITHIN
+    administrator = chat.bot_is == "administrator" and chat.can_delete_messages
+    if not administrator and not (message.by_bot and young):
+        raise bad_request("message can't be deleted")
+    desk.spend(chat)
+    message.deleted = True
+    world.tell(EventKind.DELETE, chat, world.bot, "", thread_id=message.thread_id, message_id=message.id)
+    return True
+
+
+def set_message_reaction(desk: Desk, params: Params) -> Json:
+    """Counts for the bot as a whole, not for the group's budget of messages."""
+    world = desk.world
+    chosen = _reactions(params)
+    chat = world.writable(params.text("chat_id"))
+    message = chat.alive(params.integer("message_id"))
+    if message is None:
+        raise bad_request("message to react not found")
+    if len(chosen) > 1:
+        raise bad_request("REACTIONS_TOO_MANY")
+    if message.service or not set(chosen) <= _allowed_reactions(chat):
+        raise bad_request("REACTION_INVALID")
+    desk.spend(chat, message=False)
+    if message.reactions != chosen:
+        message.reactions = chosen
+        text = "".join(chosen)
+        world.tell(EventKind.REACTION, chat, world.bot, text, thread_id=message.thread_id, message_id=message.id)
+    return True
+
+
+def answer_callback_query(desk: Desk, params: Params) -> Json:
+    if utf16_len(params.text("text")) > MAX_ANSWER:
+        raise bad_request("MESSAGE_TOO_LONG")
+    press = desk.presses.get(params.text("callback_query_id"))
+    if press is None or press.answered or desk.world.clock.now() - press.at > ANSWER_WITHIN:
+        raise bad_request(QUERY_TOO_OLD)
+    press.answered = True
+    press.answer = params.text("text")
+    desk.world.tell(EventKind.ANSWER, press.chat, desk.world.bot, press.answer, message_id=press.message_id)
+    return True
+
+
+def send_chat_action(desk: Desk, params: Params) -> Json:
+    chat = desk.world.writable(params.text("chat_id"))
+    if params.text("action") not in _ACTIONS:
+        raise bad_request("wrong parameter action in request")
+    _thread(desk, chat, params, None)
+    return True
+
+
+def _edit(desk: Desk, chat: Chat, message: Message, formatted: Formatted, markup: dict[str, Json] | None) -> Json:
+    """Without a keyboard in the call the message loses the one it has."""
+    same_text = message.text == formatted.text and message.entities == formatted.entities
+    if same_text and message.reply_markup == markup:
+        raise bad_request(NOT_MODIFIED)
+    desk.spend(chat)
+    message.text, message.entities, message.reply_markup = formatted.text, formatted.entities, markup
+    message.edited = desk.world.clock.now()
+    _tell(desk, chat, message, EventKind.EDIT)
+    return message_json(chat, message)
+
+
+def _editable(desk: Desk, params: Params) -> tuple[Chat, Message]:
+    chat = desk.world.writable(params.text("chat_id"))
+    message = chat.alive(_message_id(params))
+    if message is None:
+        raise bad_request("message to edit not found")
+    if not message.by_bot or message.service:
+        raise bad_request("message can't be edited")
+    return chat, message
+
+
+def _message_id(params: Params) -> int:
+    message_id = params.integer("message_id")
+    if message_id is None or message_id <= 0:
+        raise bad_request("message identifier is not specified")
+    return message_id
+
+
+def _replied(chat: Chat, params: Params) -> Message | None:
+    holder = params.object("reply_parameters", "reply parameters")
+    if holder is None:
+        wanted = params.integer("reply_to_message_id")
+        lenient = params.flag("allow_sending_without_reply")
+    else:
+        wanted = integer_in(holder, "message_id")
+        lenient = flag_in(holder, "allow_sending_without_reply")
+    if not wanted:
+        return None
+    replied = chat.alive(wanted)
+    if replied is None and not lenient:
+        raise bad_request("message to be replied not found")
+    return replied
+
+
+def _thread(desk: Desk, chat: Chat, params: Params, replied: Message | None) -> int | None:
+    """The thread a message goes to: the one asked for, else the one of what it answers."""
+    thread_id = params.integer("message_thread_id")
+    if not thread_id:
+        if replied is None:
+            return None
+        thread_id = desk.world.thread_of_reply(chat, replied)
+        topic = chat.topic(thread_id)
+    else:
+        topic = chat.topic(thread_id)
+        if topic is None:
+            raise bad_request("message thread not found")
+    if topic is not None and topic.closed:
+        raise bad_request("TOPIC_CLOSED")
+    return thread_id
+
+
+def _reactions(params: Params) -> tuple[str, ...]:
+    chosen = params.json("reaction", "reaction types")
+    if chosen is None:
+        return ()
+    if not isinstance(chosen, list):
+        raise bad_request("expected an Array of ReactionType")
+    return tuple(_reaction(one) for one in chosen)
+
+
+def _allowed_reactions(chat: Chat) -> frozenset[str]:
+    if chat.reactions == "none":
+        return frozenset()
+    return frozenset(FREE_REACTIONS if chat.reactions == "all" else set(chat.reactions) & set(FREE_REACTIONS))
+
+
+def _reaction(one: Json) -> str:
+    if not isinstance(one, dict):
+        raise bad_request("can't parse ReactionType: expected an Object")
+    if (kind := one.get("type")) is None:
+        raise bad_request("can't parse ReactionType: Can't find field \"type\"")
+    if kind == "custom_emoji":
+        raise bad_request("REACTION_INVALID")
+    if kind != "emoji":
+        raise bad_request("can't parse ReactionType: invalid reaction type specified")
+    emoji = one.get("emoji")
+    if not isinstance(emoji, str):
+        raise bad_request("can't parse ReactionType: Can't find field \"emoji\"")
+    return emoji
+
+
+def _tell(desk: Desk, chat: Chat, message: Message, kind: EventKind) -> None:
+    desk.world.tell(
+        kind,
+        chat,
+        desk.world.bot,
+        message.text,
+        thread_id=message.thread_id,
+        message_id=message.id,
+        reply_to=message.reply_to,
+        buttons=tuple(buttons(message.reply_markup)),
+    )

@@ -1,0 +1,108 @@
+"""Methods for the topics of a forum."""
+
+from __future__ import annotations
+
+from bridge.model import Json
+from bridge.sandbox.botapi.desk import Desk
+from bridge.sandbox.botapi.params import Params
+from bridge.sandbox.botapi.refusal import bad_request
+from bridge.sandbox.botapi.world import Chat, EventKind, Topic
+
+MAX_NAME = 128
+"""Characters; Telegram cuts a longer name without a word."""
+DEFAULT_COLOR = 7322096
+
+
+def create_forum_topic(desk: Desk, params: Params) -> Json:
+    chat = _forum(desk, params)
+    if not _may_manage(chat):
+        raise bad_request("not enough rights to create a topic")
+    name = _clean(params.text("name"))
+    if not name:
+        raise bad_request("title must be non-empty")
+    desk.spend(chat)
+    color = params.integer("icon_color") or DEFAULT_COLOR
+    topic = desk.world.add_topic(chat, name, desk.world.bot, color)
+    return {"message_thread_id": topic.thread_id, "name": topic.name, "icon_color": color}
+
+
+def edit_forum_topic(desk: Desk, params: Params) -> Json:
+    chat = _forum(desk, params)
+    topic = _topic(chat, params)
+    if not (_may_manage(chat) or topic.by_bot):
+        raise bad_request("not enough rights to edit the topic")
+    name = _clean(params.text("name"))
+    if params.text("name") and not name:
+        raise bad_request("title must be non-empty")
+    if not name:
+        return True
+    if name == topic.name:
+        raise bad_request("TOPIC_NOT_MODIFIED")
+    desk.spend(chat)
+    topic.name = name
+    _tell(desk, chat, topic, {"forum_topic_edited": {"name": name}}, name)
+    return True
+
+
+def close_forum_topic(desk: Desk, params: Params) -> Json:
+    return _toggle(desk, params, closed=True)
+
+
+def reopen_forum_topic(desk: Desk, params: Params) -> Json:
+    return _toggle(desk, params, closed=False)
+
+
+def delete_forum_topic(desk: Desk, params: Params) -> Json:
+    chat = _forum(desk, params)
+    topic = _topic(chat, params)
+    if not (chat.bot_is == "administrator" and chat.can_delete_messages):
+        raise bad_request("not enough rights to delete the topic")
+    desk.spend(chat)
+    desk.world.remove_topic(chat, topic)
+    desk.world.tell(EventKind.DELETE, chat, desk.world.bot, topic.name, thread_id=topic.thread_id)
+    return True
+
+
+def _toggle(desk: Desk, params: Params, *, closed: bool) -> Json:
+    chat = _forum(desk, params)
+    topic = _topic(chat, params)
+    if not (_may_manage(chat) or topic.by_bot):
+        raise bad_request("not enough rights to close or open the topic")
+    if topic.closed is closed:
+        raise bad_request("TOPIC_NOT_MODIFIED")
+    desk.spend(chat)
+    topic.closed = closed
+    what = "forum_topic_closed" if closed else "forum_topic_reopened"
+    _tell(desk, chat, topic, {what: {}}, what)
+    return True
+
+
+def _forum(desk: Desk, params: Params) -> Chat:
+    chat = desk.world.writable(params.text("chat_id"))
+    if not chat.forum:
+        raise bad_request("the chat is not a forum")
+    return chat
+
+
+def _topic(chat: Chat, params: Params) -> Topic:
+    thread_id = params.integer("message_thread_id")
+    if thread_id is None or thread_id <= 0:
+        raise bad_request("invalid forum topic identifier specified")
+    topic = chat.topic(thread_id)
+    if topic is None:
+        raise bad_request("TOPIC_ID_INVALID")
+    return topic
+
+
+def _may_manage(chat: Chat) -> bool:
+    return chat.bot_is == "administrator" and chat.can_manage_topics
+
+
+def _clean(name: str) -> str:
+    return " ".join(name.split())[:MAX_NAME]
+
+
+def _tell(desk: Desk, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
+    service = desk.world.add_service(chat, desk.world.bot, content, topic.thread_id)
+    thread_id = topic.thread_id
+    desk.world.tell(EventKind.TOPIC, chat, desk.world.bot, text, thread_id=thread_id, message_id=service.id)

@@ -1,0 +1,117 @@
+"""What waits for the bot: kept until confirmed by an offset, handed out to one long poll at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.model import DAY, SECOND, Json, Ms
+from bridge.ports import Clock
+from bridge.sandbox.botapi.refusal import OTHER_POLL, WEBHOOK_ACTIVE, WEBHOOK_SET, conflict
+
+FIRST_UPDATE_ID = 700_000_001
+LIFETIME: Ms = DAY
+"""Telegram keeps an unconfirmed update for a day."""
+ON_DEMAND = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
+"""Kinds that are sent only to a bot which names them in ``allowed_updates``."""
+
+
+@dataclass(eq=False, slots=True)
+class _Poll:
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: str = ""
+    """Why the poll is over before its time."""
+
+
+class UpdateQueue:
+    """``getUpdates`` and the little of webhooks that matters to it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ids = itertools.count(FIRST_UPDATE_ID)
+        self._waiting: dict[int, tuple[Ms, dict[str, Json]]] = {}
+        self._poll: _Poll | None = None
+        self._allowed: frozenset[str] | None = None
+        self._conflicts = 0
+        self.webhook_url = ""
+
+    @property
+    def unconfirmed(self) -> list[int]:
+        """Ids of the updates that will come (again), in their order."""
+        return list(self._waiting)
+
+    @property
+    def polled(self) -> bool:
+        """Whether a long poll waits now."""
+        return self._poll is not None
+
+    def put(self, kind: str, body: Mapping[str, Json]) -> int | None:
+        """Queue an update of this kind; None if the bot does not take the kind."""
+        wanted = kind in self._allowed if self._allowed is not None else kind not in ON_DEMAND
+        return self.put_raw({kind: dict(body)}) if wanted else None
+
+    def put_raw(self, update: Mapping[str, Json]) -> int:
+        """Queue an update as it is; an ``update_id`` is given to it all the same."""
+        update_id = next(self._ids)
+        self._waiting[update_id] = (self._clock.now(), {**update, "update_id": update_id})
+        if self._poll is not None:
+            self._poll.woken.set()
+        return update_id
+
+    async def poll(self, *, offset: int, limit: int, wait: Ms, allowed: frozenset[str] | None) -> list[Json]:
+        """:raises Refusal: 409, at once under a webhook, later if another poll or a webhook comes."""
+        if self.webhook_url:
+            raise conflict(WEBHOOK_ACTIVE)
+        if allowed is not None:
+            self._allowed = allowed or None
+        self._end_poll(OTHER_POLL)
+        if self._conflicts:
+            self._conflicts -= 1
+            raise conflict(OTHER_POLL)
+        self._confirm(offset)
+        poll = self._poll = _Poll()
+        until = self._clock.now() + wait
+        try:
+            while not self._waiting and not poll.ended and (left := until - self._clock.now()) > 0:
+                poll.woken.clear()
+                await self._clock.wait(poll.woken, left)
+        finally:
+            if self._poll is poll:
+                self._poll = None
+        if poll.ended:
+            raise conflict(poll.ended)
+        return [update for _, update in itertools.islice(self._waiting.values(), limit)]
+
+    def conflict(self, times: int) -> None:
+        """Somebody else polls this bot: end the poll that waits, and the next ones, so many in all."""
+        if self._poll is not None:
+            self._end_poll(OTHER_POLL)
+            times -= 1
+        self._conflicts += times
+
+    def set_webhook(self, url: str, *, drop_pending: bool) -> None:
+        """An empty ``url`` removes the webhook."""
+        self.webhook_url = url
+        if drop_pending:
+            self._waiting.clear()
+        if url:
+            self._end_poll(WEBHOOK_SET)
+
+    def _end_poll(self, why: str) -> None:
+        if self._poll is not None:
+            self._poll.ended = why
+            self._poll.woken.set()
+            self._poll = None
+
+    def _confirm(self, offset: int) -> None:
+        """Forget what is confirmed: ids below ``offset``; with a negative one all but that many last."""
+        stale = self._clock.now() - LIFETIME
+        first = offset if offset >= 0 else next(iter(list(self._waiting)[offset:]), 0)
+        self._waiting = {i: (at, u) for i, (at, u) in self._waiting.items() if i >= first and at > stale}
+
+
+def poll_timeout(seconds: int | None) -> Ms:
+    """Telegram cuts the time limit to 0–50 seconds."""
+    return min(max(seconds or 0, 0), 50) * SECOND
