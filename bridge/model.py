@@ -121,7 +121,7 @@ class RecentReply:
     """An automatic reply that counts against the guards' budgets."""
 
     at: Ms
-    text_hash: bytes
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -581,7 +581,7 @@ class Settlement:
     spend_limit: int | None = None
     """Parts a day that automatic replies may cost over all accounts; above it: decide again."""
     spend_day: str = ""
-    """The day the spend counts for, ``YYYY-MM-DD`` in the operator's time zone."""
+    """The day the spend counts for, ``YYYY-MM-DD`` in UTC."""
     forwards: tuple[Shown, ...] = ()
     posts: tuple[NewPost, ...] = ()
     alerts: tuple[Alert, ...] = ()

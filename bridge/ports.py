@@ -141,7 +141,7 @@ class OutboxStore(Protocol):
         """
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
-        """Record, before it leaves, that a ``sending`` row's request is repeated once as a probe. False: not allowed."""
+        """Record, before it leaves, that a ``sending`` row's request is repeated once (a probe). False: not allowed."""
 
     async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
         """When another row with the same account, recipient, sender name and text last left since then, or None."""

@@ -65,7 +65,9 @@ def rule_sms(account: AccountSettings, inbound: Inbound, reply: Reply, *, key: s
     )
 
 
-def command_sms(settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: int) -> NewSms:
+def command_sms(
+    settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: int
+) -> NewSms:
     """An SMS from the command line. :raises KeyError: no such account."""
     configured = settings.accounts[account]
     return NewSms(

@@ -1,0 +1,70 @@
+"""Watching the accounts: the balance with its two thresholds, the end of a hold, and a callback that stays away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from bridge.model import Alert, Balance, Ms
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.holds import Holds, HoldStore
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import IDLE
+from bridge.ports import Clock
+
+log = structlog.get_logger()
+
+CLEAR_ABOVE = 1.2
+"""A low balance is over only this far above the threshold, or spending and topping up would ring all day."""
+
+
+class AccountWatch:
+    def __init__(
+        self, *, gates: Mapping[str, Gate], holds: Holds, store: HoldStore, signals: Signals, clock: Clock
+    ) -> None:
+        self._gates = gates
+        self._holds = holds
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._ask_at: dict[str, Ms] = {}
+
+    async def step(self) -> int:
+        waits = [await self._watch(gate) for gate in self._gates.values()]
+        return max(min(waits, default=IDLE), 1)
+
+    async def _watch(self, gate: Gate) -> int:
+        now = self._clock.now()
+        if gate.held:
+            state = await self._store.account_state(gate.name)
+            return await self._holds.probe(gate, state) - now
+        every = gate.settings.balance.every
+        if every is None:
+            return IDLE
+        ask_at = self._ask_at.get(gate.name, now)
+        # Further away than one period: the clock was set back since.
+        if now < ask_at <= now + every:
+            return ask_at - now
+        self._ask_at[gate.name] = now + every
+        balance = await self._holds.ask_balance(gate)
+        if balance is not None:
+            await self._judge(gate, balance)
+        return every
+
+    async def _judge(self, gate: Gate, balance: Balance) -> None:
+        warn_below = gate.settings.balance.warn_below
+        if warn_below is None:
+            return
+        key = f"account:{gate.name}:balance"
+        params: dict[str, str | int | float] = {
+            "account": gate.name,
+            "balance": balance.amount,
+            "currency": balance.currency,
+        }
+        if balance.amount < warn_below:
+            await self._holds.tell(Alert(key=key, text="alert.low_balance", params=dict(params), account=gate.name))
+        elif balance.amount >= warn_below * CLEAR_ABOVE and await self._store.clear_alert(
+            key, "alert.balance_ok", params, self._clock.now()
+        ):
+            self._signals.posts.set()

@@ -1,0 +1,94 @@
+"""What a person may order from the command line; the same verbs whether a service runs or not."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Protocol
+
+from bridge.config import Settings
+from bridge.errors import BridgeError
+from bridge.model import Move, Sms, SmsId, SmsState
+from bridge.pipeline import compose
+from bridge.pipeline.signals import Signals
+from bridge.ports import Clock, DeskStore, OutboxStore
+from bridge.text import phones
+
+
+class CommandStore(OutboxStore, DeskStore, Protocol):
+    """What the orders write."""
+
+
+class Refused(BridgeError):
+    """The order cannot be carried out; says why and what to do."""
+
+
+class Commands:
+    def __init__(self, *, settings: Settings, store: CommandStore, signals: Signals, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+
+    async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
+        """Queue one SMS with a person's priority. The same ``key`` twice is one SMS.
+
+        :raises Refused: no such account, a number nobody can be reached by, an empty text.
+        """
+        chosen = self._account(account)
+        recipient = phones.normalise(to, self._settings.region)
+        if not phones.answerable(recipient, ()):
+            raise Refused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
+        if not text.strip():
+            raise Refused("the text is empty; nothing was sent")
+        now = self._clock.now()
+        sms = compose.command_sms(
+            self._settings,
+            chosen,
+            recipient=recipient,
+            text=text,
+            key=f"cli:{key or secrets.token_hex(8)}",
+            author=author,
+            now=now,
+        )
+        row = await self._store.enqueue(sms)
+        self._signals.sms.set()
+        return row
+
+    async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
+        """Send again as a new row. :raises Refused: the row's state does not allow it (any more)."""
+        old = await self._known(sms_id)
+        key = f"cli:again:{sms_id}"
+        new = await self._store.send_again(sms_id, key=key, author=author, now=self._clock.now())
+        if new is None:
+            raise Refused(
+                f"SMS {sms_id} is {old.state}: only uncertain, parked, failed, undelivered or stale ones go again"
+            )
+        self._signals.sms.set()
+        self._signals.posts.set()
+        return new
+
+    async def abandon(self, sms_id: SmsId) -> Sms:
+        """Leave an unknown or parked SMS as it is; take a waiting one off the queue. :raises Refused:"""
+        old = await self._known(sms_id)
+        move = Move.CANCEL if old.state in (SmsState.QUEUED, SmsState.DRAFT) else Move.ABANDON
+        moved = await self._store.move(sms_id, move, self._clock.now())
+        if moved is None:
+            raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
+        self._signals.posts.set()
+        self._signals.sms.set()
+        return moved
+
+    def _account(self, account: str) -> str:
+        names = list(self._settings.accounts)
+        if not account and len(names) == 1:
+            return names[0]
+        if account in self._settings.accounts:
+            return account
+        given = f"there is no account {account!r}" if account else "which account?"
+        raise Refused(f"{given}; configured: {', '.join(names)}")
+
+    async def _known(self, sms_id: SmsId) -> Sms:
+        sms = await self._store.get_sms(sms_id)
+        if sms is None:
+            raise Refused(f"there is no SMS {sms_id}; `sms-bridge queue list` shows the ids")
+        return sms

@@ -1,0 +1,111 @@
+"""What became of an SMS that the platform took: asked on the account's schedule, oldest due first, never in a rush."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import PlatformError
+from bridge.model import Change, Move, Ms, Report, ReportClass, Sms
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import IDLE
+from bridge.ports import Clock, DeliveryStore, OutboxStore
+
+log = structlog.get_logger()
+
+BATCH = 20
+CONCURRENT = 4
+
+FINAL: Mapping[ReportClass, Move] = {
+    ReportClass.DELIVERED: Move.DELIVERED,
+    ReportClass.UNDELIVERED: Move.UNDELIVERED,
+    ReportClass.EXPIRED: Move.EXPIRED,
+}
+
+
+class PollStore(OutboxStore, DeliveryStore, Protocol):
+    """The rows and their schedule."""
+
+
+class DeliveryPoller:
+    def __init__(
+        self,
+        *,
+        gates: Mapping[str, Gate],
+        store: PollStore,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._gates = gates
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        now = clock.now()
+        self._buckets = {name: Bucket(gate.settings.status.rate, now) for name, gate in gates.items()}
+
+    async def step(self) -> int:
+        waits = [await self._serve(gate) for gate in self._gates.values()]
+        return min(waits, default=IDLE)
+
+    async def _serve(self, gate: Gate) -> int:
+        now = self._clock.now()
+        bucket = self._buckets[gate.name]
+        allowed = bucket.free(now, BATCH)
+        if not allowed:
+            return max(bucket.wait(now), 1)
+        rows = await self._store.due_polls(gate.name, now=now, limit=allowed)
+        for _ in rows:
+            bucket.take(now)
+        for first in range(0, len(rows), CONCURRENT):
+            await asyncio.gather(*(self._ask(gate, sms) for sms in rows[first : first + CONCURRENT]))
+        return 0 if len(rows) == allowed else 1_000
+
+    async def _ask(self, gate: Gate, sms: Sms) -> None:
+        try:
+            report = await gate.platform.report(sms.platform_ids[0])
+        except PlatformError as error:
+            log.debug("status_unknown", sms_id=sms.id, account=gate.name, error=str(error))
+            await self._no_answer(gate, sms)
+            return
+        await self._answered(gate, sms, report)
+
+    async def _answered(self, gate: Gate, sms: Sms, report: Report) -> None:
+        now = self._clock.now()
+        polls = sms.polls + 1
+        move = FINAL.get(report.outcome)
+        if move is not None:
+            change = Change(reason=report.outcome.value, platform_status=report.word, polls=polls)
+            await self._finish(sms, move, change)
+        elif self._given_up(gate, sms, now):
+            await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.word, polls=polls))
+        else:
+            await self._store.note_status(sms.id, report.word, next_poll(gate, polls, now), polls)
+            if report.word != sms.platform_status:
+                self._signals.posts.set()
+
+    async def _no_answer(self, gate: Gate, sms: Sms) -> None:
+        """An error answer changes no message; only the patience has an end."""
+        now = self._clock.now()
+        if self._given_up(gate, sms, now):
+            await self._finish(sms, Move.GIVE_UP, Change())
+        else:
+            await self._store.postpone_poll(sms.id, next_poll(gate, sms.polls + 1, now))
+
+    async def _finish(self, sms: Sms, move: Move, change: Change) -> None:
+        if await self._store.move(sms.id, move, self._clock.now(), change) is not None:
+            log.info("sms_" + move, sms_id=sms.id, account=sms.account)
+            self._signals.posts.set()
+
+    def _given_up(self, gate: Gate, sms: Sms, now: Ms) -> bool:
+        return sms.sent_at is not None and now - sms.sent_at >= gate.settings.status.give_up
+
+
+def next_poll(gate: Gate, polls: int, now: Ms) -> Ms:
+    """When to ask after the ``polls``-th question (from 1); the last gap of the schedule repeats."""
+    gaps = gate.settings.status.poll
+    return now + gaps[min(polls, len(gaps) - 1)]

@@ -1,0 +1,75 @@
+"""What holds whatever the rules say: nobody is answered who cannot be, no robot is answered all night, no budget burns.
+
+Pure: reads only what was read with the message. A guard never loses a message; it takes away automatic replies and
+says why in one word, which is stored with the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from bridge.config import GuardSettings, Rate
+from bridge.model import Ms, RecentReply, Unrouted
+from bridge.text import phones
+
+
+class Hold(StrEnum):
+    """Why an automatic reply was held back."""
+
+    UNANSWERABLE = "unanswerable"
+    BLOCKED = "blocked"
+    OPTED_OUT = "opted_out"
+    TOO_OLD = "too_old"
+    TAKEN_OVER = "taken_over"
+    PER_NUMBER = "per_number"
+    SAME_TEXT = "same_text"
+    DAILY_PARTS = "daily_parts"
+
+
+SHOWN_TO_PEOPLE = frozenset({Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.DAILY_PARTS})
+"""Holds after which a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
+
+A blocked number was silenced by a person, and a number over its budget is told of once: showing each of its messages
+would be the flood that the guard is there to stop."""
+
+
+def longest_window(guards: GuardSettings) -> Ms:
+    """How far back recent replies must be read."""
+    return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
+
+
+def hold_all(item: Unrouted, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms) -> Hold | None:
+    """A reason that holds back every automatic reply to this message, whatever its text."""
+    inbound, contact = item.inbound, item.contact
+    if not phones.answerable(inbound.subscriber, own_numbers):
+        return Hold.UNANSWERABLE
+    if contact.blocked:
+        return Hold.BLOCKED
+    if contact.opted_out:
+        return Hold.OPTED_OUT
+    if max_age is not None and now - written_at(item) > max_age:
+        return Hold.TOO_OLD
+    if contact.robot_paused_until > now:
+        return Hold.TAKEN_OVER
+    return None
+
+
+def written_at(item: Unrouted) -> Ms:
+    """When the subscriber wrote it, as far as known: the platform keeps calling through an outage of ours."""
+    received, date = item.inbound.received_at, item.inbound.date
+    return received if date is None else min(received, date)
+
+
+def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Hold | None:
+    """A reason that holds back this text to this number. ``recent`` includes what this decision already sends."""
+    if over(guards.per_number, [reply.at for reply in recent], now):
+        return Hold.PER_NUMBER
+    if over(guards.same_text, [reply.at for reply in recent if reply.text == text], now):
+        return Hold.SAME_TEXT
+    return None
+
+
+def over(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
+    """Would one more at ``now`` pass the rate? Times ahead of a clock that was set back count too."""
+    return rate is not None and sum(1 for at in times if at > now - rate.per) >= rate.count

@@ -1,0 +1,150 @@
+"""When an account cannot send: its queue stands still, the team is told once, and the platform is asked now and then.
+
+The hold is a row in the store; the gate in memory follows it. A balance question costs nothing, so it does the
+asking; where the platform's answer to it says nothing, one SMS is let through after a while, slowly.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import PlatformError
+from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Ms, SmsState
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.signals import Signals
+from bridge.ports import AccountStore, Clock, QueryStore
+
+log = structlog.get_logger()
+
+PROBE_FIRST: Ms = MINUTE
+PROBE_LONGEST: Ms = HOUR // 2
+TRY_ANYWAY: Ms = HOUR // 2
+"""After so long a held account may try one SMS although the balance did not say that the trouble is over."""
+HEARD_EVERY: Ms = 10 * SECOND
+"""How often "the platform answered" is worth a commit."""
+MONEY = frozenset({"no_credit", "parked", "zero"})
+"""Holds that end when there is more money than at their beginning."""
+
+
+class HoldStore(AccountStore, QueryStore, Protocol):
+    """The account's state, and how much waits for it."""
+
+
+class Holds:
+    def __init__(self, *, store: HoldStore, signals: Signals, clock: Clock) -> None:
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._heard_at: dict[str, Ms] = {}
+
+    # ------------------------------------------------ from the outbox
+
+    async def hold(self, gate: Gate, *, reason: str, detail: str) -> None:
+        """Stop the account's queue. The gate closes before anything is awaited: nothing else leaves meanwhile."""
+        gate.held = True
+        now = self._clock.now()
+        fresh = await self._store.hold_account(
+            gate.name, reason=reason, detail=detail, now=now, probe_at=now + PROBE_FIRST
+        )
+        if fresh:
+            log.error("account_held", account=gate.name, reason=reason, detail=detail)
+            if reason in MONEY:
+                # What is left now is what a top-up is measured against.
+                await self.ask_balance(gate)
+        await self.tell(
+            Alert(
+                key=f"account:{gate.name}:fault",
+                text="alert.account_fault",
+                params={"account": gate.name, "reason": reason, "detail": detail},
+                account=gate.name,
+            )
+        )
+
+    async def works(self, gate: Gate) -> None:
+        """The platform took an SMS. Closes what was told of this account; cheap when nothing was."""
+        trouble = gate.cautious
+        gate.took_one()
+        if trouble:
+            waiting = (await self._store.queue_status()).sms_by_state.get(SmsState.QUEUED, 0)
+            params: dict[str, str | int | float] = {"account": gate.name, "waiting": waiting}
+            await self._all_clear(f"account:{gate.name}:fault", "alert.account_ok", params)
+            await self._all_clear(f"account:{gate.name}:unreachable", "alert.platform_back", params)
+
+    async def heard(self, gate: Gate) -> None:
+        """The platform answered something."""
+        now = self._clock.now()
+        gate.reached()
+        if abs(now - self._heard_at.get(gate.name, 0)) >= HEARD_EVERY:
+            self._heard_at[gate.name] = now
+            await self._store.note_contact(gate.name, now)
+
+    async def unreachable(self, gate: Gate) -> None:
+        log.error("platform_unreachable", account=gate.name)
+        await self.tell(
+            Alert(
+                key=f"account:{gate.name}:unreachable",
+                text="alert.platform_unreachable",
+                params={"account": gate.name},
+                account=gate.name,
+            )
+        )
+
+    async def tell(self, alert: Alert) -> None:
+        if await self._store.raise_alert(alert, self._clock.now()):
+            self._signals.posts.set()
+
+    # ------------------------------------------------ asking again
+
+    async def load(self, gate: Gate) -> None:
+        """At start: a hold survives the restart, and a first SMS shows whether older trouble is over."""
+        state = await self._store.account_state(gate.name)
+        gate.held = bool(state.held_reason)
+        gate.cautious = True
+
+    async def probe(self, gate: Gate, state: AccountState) -> Ms:
+        """Ask whether the hold is over; returns when to ask next."""
+        now = self._clock.now()
+        if state.probe_at is not None and now < state.probe_at:
+            return state.probe_at
+        balance = await self.ask_balance(gate)
+        if self._over(state, balance, now):
+            await self._store.release_account(gate.name, now)
+            gate.held, gate.cautious = False, True
+            log.info("account_released", account=gate.name, reason=state.held_reason)
+            self._signals.sms.set()
+            return now
+        again = now + min(PROBE_FIRST * (1 << min(state.probes, 10)), PROBE_LONGEST)
+        await self._store.hold_account(
+            gate.name, reason=state.held_reason, detail=state.held_detail, now=now, probe_at=again
+        )
+        return again
+
+    async def ask_balance(self, gate: Gate) -> Balance | None:
+        """None where the platform gave no usable answer."""
+        try:
+            balance = await gate.platform.balance()
+        except PlatformError as error:
+            log.warning("balance_unknown", account=gate.name, error=str(error))
+            return None
+        now = self._clock.now()
+        await self._store.note_balance(gate.name, balance, now)
+        await self.heard(gate)
+        return balance
+
+    def _over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:
+        waited = now - (state.held_since or now)
+        if waited >= TRY_ANYWAY:
+            return True
+        if balance is None:
+            return False
+        if state.held_reason in MONEY:
+            known = state.balance if state.balance is not None else 0.0
+            return balance.amount > max(known, 0.0)
+        return state.held_reason != "zeros"
+
+    async def _all_clear(self, key: str, text: str, params: dict[str, str | int | float]) -> None:
+        if await self._store.clear_alert(key, text, params, self._clock.now()):
+            log.info("all_clear", alert=key)
+            self._signals.posts.set()

@@ -1,0 +1,87 @@
+"""From a parsed callback to a row on disk: the first half of "acknowledged means safe".
+
+Returning means committed; every error of the store passes through, so that no acknowledgement is given.
+Routing is somebody else's work: this module stores, wakes the router, and notices a platform that does not
+understand our answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model import Accepted, Alert, InboundCall, Ms
+from bridge.pipeline.signals import Signals
+from bridge.ports import Clock, InboxStore
+
+REPEATS_BEFORE_ALERT = 3
+"""A platform may bring a message again for reasons of its own (a lost answer); three times means it never
+reads us."""
+
+log = structlog.get_logger()
+
+
+class InboxAndAlerts(InboxStore, Protocol):
+    """The part of the store that the inbox needs."""
+
+    async def raise_alert(self, alert: Alert, now: Ms) -> bool: ...
+
+
+class Inbox:
+    """Takes callbacks in; any number of :meth:`accept` may run at once."""
+
+    def __init__(self, store: InboxAndAlerts, signals: Signals, clock: Clock) -> None:
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._under_way: Counter[tuple[str, str, bytes]] = Counter()
+
+    async def accept(self, call: InboundCall) -> Accepted:
+        """Store a callback, or count it as a repeat of a stored one.
+
+        :raises StoreError: nothing may be acknowledged.
+        """
+        key = (call.account, call.smsid, call.content_hash)
+        # A copy that comes while the first is still in work could not know our answer: no sign of a wrong
+        # one.
+        acknowledged_before = key not in self._under_way
+        self._under_way[key] += 1
+        try:
+            accepted = await self._store.accept_inbound(call)
+        finally:
+            self._under_way[key] -= 1
+            if not self._under_way[key]:
+                del self._under_way[key]
+        if accepted.new:
+            self._signals.inbound.set()
+        elif acknowledged_before and accepted.repeats >= REPEATS_BEFORE_ALERT:
+            await self._alert(call, accepted)
+        return accepted
+
+    async def _alert(self, call: InboundCall, accepted: Accepted) -> None:
+        """Say once (the store keeps one open alert a key) that our answers to this account are not
+        understood."""
+        alert = Alert(
+            key=f"account:{call.account}:not_acknowledged",
+            text="alert.not_acknowledged",
+            params={
+                "account": call.account,
+                "smsid": call.smsid,
+                "repeats": accepted.repeats,
+                "setting": f"accounts.{call.account}.callback.answer",
+            },
+            account=call.account,
+        )
+        try:
+            opened = await self._store.raise_alert(alert, self._clock.now())
+        except StoreError as error:
+            # The message itself is safe on disk and must be acknowledged; the next repeat raises the alert
+            # again.
+            log.warning("alert_not_stored", alert=alert.key, error=type(error).__name__)
+            return
+        if opened:
+            self._signals.posts.set()
+            log.warning("not_acknowledged", account=call.account, smsid=call.smsid, repeats=accepted.repeats)

@@ -1,0 +1,193 @@
+"""Paid SMS leave here, each once. ``sending`` is on disk before a request leaves; what may have left is never repeated.
+
+The store decides which row may go (lanes, priorities, due times); the gate decides when (rate, connections, holds);
+:mod:`bridge.pipeline.verdict` decides what an answer means. This module only carries rows between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model import Change, Move, NewPost, Receipt, SendClass, Sms
+from bridge.pipeline import questions
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.retry import backoff
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.verdict import Judge
+from bridge.pipeline.worker import IDLE, Never
+from bridge.ports import Clock, OutboxStore
+from bridge.text import phones
+
+log = structlog.get_logger()
+
+EXPIRY_BATCH = 500
+EXPIRY_EVERY = 1_000
+
+
+class Outbox:
+    """Sends what the store says is due, over all accounts; launches for the router what was born ``sending``."""
+
+    def __init__(
+        self, *, gates: Mapping[str, Gate], store: OutboxStore, judge: Judge, signals: Signals, clock: Clock
+    ) -> None:
+        self._gates = gates
+        self._store = store
+        self._judge = judge
+        self._signals = signals
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._expired_at = 0
+
+    # ------------------------------------------------ the loop
+
+    async def step(self) -> int:
+        """Claim and launch what is due; returns milliseconds until there may be more."""
+        if self._closing:
+            return IDLE
+        await self._expire()
+        waits = [await self._serve(gate) for gate in self._gates.values()]
+        return min(waits, default=IDLE)
+
+    async def _expire(self) -> None:
+        """Call stale what waited too long. ``claim_due`` passes such rows over anyway, so this need not be prompt."""
+        now = self._clock.now()
+        if abs(now - self._expired_at) < EXPIRY_EVERY:
+            return
+        stale = await self._store.expire_queued(now=now, limit=EXPIRY_BATCH)
+        if stale:
+            log.info("sms_stale", count=len(stale))
+            self._signals.posts.set()
+        if len(stale) < EXPIRY_BATCH:
+            self._expired_at = now
+
+    async def _serve(self, gate: Gate) -> int:
+        now = self._clock.now()
+        due = await self._store.next_due(gate.name)
+        if due is None or due > now:
+            return IDLE if due is None else min(due - now, IDLE)
+        # No await between the question and the taking, and the taking before the claim: the router hands out places
+        # of the same gate while we wait for the store.
+        places = gate.places(now)
+        if not places:
+            # Held, or all connections busy: a signal comes. Out of tokens or paused: time alone ends it.
+            return IDLE if gate.held else gate.wait(now) or IDLE
+        for _ in range(places):
+            gate.bucket.take(now)
+        gate.in_flight += places
+        claimed = 0
+        try:
+            rows = await self._store.claim_due(gate.name, now=now, limit=places)
+            claimed = len(rows)
+        finally:
+            for _ in range(places - claimed):
+                self.give_back(gate.name)
+        for sms in rows:
+            self.launch(sms)
+        # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal.
+        return 0 if claimed == places else IDLE
+
+    # ------------------------------------------------ the router's shortcut
+
+    def reserve(self, account: str) -> bool:
+        gate = self._gates.get(account)
+        if gate is None or self._closing:
+            return False
+        now = self._clock.now()
+        if not gate.places(now) or not gate.bucket.take(now):
+            return False
+        gate.in_flight += 1
+        return True
+
+    def give_back(self, account: str) -> None:
+        gate = self._gates[account]
+        gate.in_flight -= 1
+        gate.bucket.give_back()
+
+    def launch(self, sms: Sms) -> None:
+        task = asyncio.create_task(self._send(sms, self._gates[sms.account]), name=f"send {sms.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ------------------------------------------------ one SMS
+
+    async def _send(self, sms: Sms, gate: Gate) -> None:
+        try:
+            receipt = await self._request(sms, gate)
+            change = await self._judge.verdict(sms, receipt, gate)
+            await self._write(sms, *change)
+        except asyncio.CancelledError:
+            # Stopping in mid-request: it may have arrived. If even this write fails, the next start says the same.
+            await self._store.move(sms.id, Move.LOSE_TRACK, self._clock.now(), lost(sms, gate, "interrupted"))
+            raise
+        finally:
+            gate.in_flight -= 1
+            self._signals.sms.set()
+
+    async def _request(self, sms: Sms, gate: Gate) -> Receipt:
+        receipt = await ask(gate, sms)
+        if receipt.outcome is SendClass.UNKNOWN and await self._judge.may_probe(sms, gate):
+            log.info("sms_probe", sms_id=sms.id, reason=receipt.reason)
+            again = await ask(gate, sms)
+            return self._judge.probed(receipt, again)
+        return receipt
+
+    async def _write(self, sms: Sms, move: Move, change: Change) -> None:
+        """Write the outcome, however long the store takes: until then the row blocks its lane as ``sending``."""
+        failures = 0
+        while True:
+            try:
+                moved = await self._store.move(sms.id, move, self._clock.now(), change)
+            except StoreError as error:
+                failures += 1
+                if failures == 1:
+                    log.error("sms_outcome_not_stored", sms_id=sms.id, move=move, error=str(error))
+                await self._clock.wait(Never(), backoff(failures, 0.5, first=100, longest=5_000))
+                continue
+            break
+        if moved is None:
+            log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
+        log.info(
+            "sms_" + move,
+            sms_id=sms.id,
+            account=sms.account,
+            to=phones.mask(sms.recipient),
+            reason=change.reason or None,
+        )
+        self._signals.posts.set()
+
+    # ------------------------------------------------ start and stop
+
+    async def recover(self) -> int:
+        """At start, before anything is sent: what was ``sending`` when the last run ended may have arrived."""
+        lost_rows = await self._store.recover_sending(self._clock.now())
+        for sms in lost_rows:
+            log.warning("sms_uncertain", sms_id=sms.id, reason="interrupted", to=phones.mask(sms.recipient))
+        return len(lost_rows)
+
+    async def drain(self, timeout: int) -> None:
+        """Stop claiming, let what is in flight finish for ``timeout`` milliseconds, then call the rest unknown."""
+        self._closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout / 1000)
+        for task in (left := list(self._tasks)):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+async def ask(gate: Gate, sms: Sms) -> Receipt:
+    """One request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
+    try:
+        return await gate.platform.send(sms.recipient, sms.sender_name, sms.text)
+    except Exception as error:
+        log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, exc_info=error)
+        return Receipt(outcome=SendClass.UNKNOWN, reason="internal")
+
+
+def lost(sms: Sms, gate: Gate, reason: str) -> Change:
+    posts: tuple[NewPost, ...] = questions.about_unknown(sms, gate.settings, reason)
+    return Change(reason=reason, posts=posts)

@@ -1,0 +1,49 @@
+"""How fast: a token bucket for an account's rate, and the places for requests under way."""
+
+from __future__ import annotations
+
+import math
+
+from bridge.config import Rate
+from bridge.model import Ms
+
+
+class Bucket:
+    """A token bucket that starts full. It may be asked without waiting, which a router that holds a batch needs.
+
+    A clock set back only stops the refill until the next question; set forth, it fills the bucket once.
+    """
+
+    def __init__(self, rate: Rate | None, now: Ms) -> None:
+        self._rate = rate
+        self._tokens = float(rate.count) if rate is not None else math.inf
+        self._seen = now
+
+    def take(self, now: Ms) -> bool:
+        self._refill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def give_back(self) -> None:
+        if self._rate is not None:
+            self._tokens = min(self._tokens + 1, float(self._rate.count))
+
+    def free(self, now: Ms, most: int) -> int:
+        """How many may be taken now, at most ``most``."""
+        self._refill(now)
+        return int(min(self._tokens, most))
+
+    def wait(self, now: Ms) -> Ms:
+        """Milliseconds until one may be taken."""
+        self._refill(now)
+        if self._rate is None or self._tokens >= 1:
+            return 0
+        return math.ceil((1 - self._tokens) * self._rate.per / self._rate.count)
+
+    def _refill(self, now: Ms) -> None:
+        if self._rate is not None:
+            gained = max(now - self._seen, 0) * self._rate.count / self._rate.per
+            self._tokens = min(self._tokens + gained, float(self._rate.count))
+        self._seen = now

@@ -1,0 +1,220 @@
+"""What a decision of the rules becomes: replies that the guards let pass, forwards, alerts. Pure.
+
+Two promises live here: a message that a person wrote is shown to somebody or was answered, unless a rule said
+``drop``; and no automatic reply leaves against a guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bridge.config import AccountSettings, Settings
+from bridge.model import (
+    ADMIN_CHAT,
+    DEFAULT_CHAT,
+    HOUR,
+    Alert,
+    Decision,
+    Fired,
+    InboundState,
+    Json,
+    Ms,
+    NewPost,
+    NewSms,
+    PostKind,
+    PostPriority,
+    RecentReply,
+    Settlement,
+    Shown,
+    Unrouted,
+)
+from bridge.pipeline import compose, guards
+from bridge.pipeline.guards import Hold
+from bridge.text import phones
+
+
+@dataclass(kw_only=True, slots=True)
+class Budget:
+    """Parts of automatic replies for one day; shared by the messages of a batch, checked again when written."""
+
+    day: str
+    limit: int | None
+    spent: int
+
+    def take(self, parts: int) -> bool:
+        if self.limit is not None and self.spent + parts > self.limit:
+            return False
+        self.spent += parts
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """The replies that may leave, and the holds that took the others."""
+
+    replies: tuple[NewSms, ...]
+    holds: tuple[Hold, ...]
+
+
+def plan(item: Unrouted, decision: Decision, *, settings: Settings, budget: Budget, now: Ms) -> Settlement:
+    """Everything that routing this message will write."""
+    inbound = item.inbound
+    account = settings.accounts.get(inbound.account)
+    # An account that left the configuration while its message waited: nobody can answer by it, people still see it.
+    answers = (
+        answer(item, decision, account=account, settings=settings, budget=budget, now=now)
+        if account is not None
+        else Answers(replies=(), holds=())
+    )
+    errors = [fired for fired in decision.fired if fired.error is not None]
+    default_chat = settings.telegram.default_chat or DEFAULT_CHAT
+    forwards = tuple(show(decision, answers, default_chat, account_known=account is not None))
+    return Settlement(
+        inbound_id=inbound.id,
+        contact_version=item.contact.version,
+        now=now,
+        state=InboundState.ROUTED,
+        rule=decision.fired[0].rule if decision.fired else None,
+        rules_version=decision.rules_version,
+        outcome=outcome(decision, answers, forwards),
+        replies=answers.replies,
+        spend_limit=budget.limit,
+        spend_day=budget.day,
+        forwards=forwards,
+        posts=conflict_posts(item),
+        alerts=(
+            *hold_alerts(item, answers.holds, account, budget),
+            *(rule_error(fired, decision.rules_version) for fired in errors),
+        ),
+    )
+
+
+def answer(
+    item: Unrouted,
+    decision: Decision,
+    *,
+    account: AccountSettings,
+    settings: Settings,
+    budget: Budget,
+    now: Ms,
+) -> Answers:
+    """Pass each reply through the guards, in the order the rules gave them."""
+    recent = list(item.recent)
+    own = [number for each in settings.accounts.values() for number in each.numbers]
+    general = guards.hold_all(item, own_numbers=own, max_age=account.max_age, now=now)
+    replies: list[NewSms] = []
+    holds: list[Hold] = []
+    wished = [(fired, reply) for fired in decision.fired for reply in fired.replies]
+    for index, (fired, reply) in enumerate(wished):
+        key = f"rule:{item.inbound.id}:{index}"
+        sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, now=now)
+        hold = general or guards.hold_text(reply.text, recent, settings.guards, now)
+        if hold is None and not budget.take(sms.parts):
+            hold = Hold.DAILY_PARTS
+        if hold is not None:
+            holds.append(hold)
+            continue
+        recent.append(RecentReply(at=now, text=reply.text))
+        replies.append(sms)
+    return Answers(replies=tuple(replies), holds=tuple(dict.fromkeys(holds)))
+
+
+def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[Shown]:
+    """The chats that see the message: the rules' own wishes, else the default chat where nobody else took it."""
+    seen: set[str] = set()
+    for fired in decision.fired:
+        for forward in fired.forwards:
+            if forward.chat not in seen:
+                seen.add(forward.chat)
+                yield Shown(chat=forward.chat, payload=payload(fired, answers, forward.note, forward.silent))
+    failed = next((fired for fired in decision.fired if fired.error is not None), None)
+    if failed is not None and default_chat not in seen:
+        yield Shown(chat=default_chat, payload={**payload(failed, answers), "error": failed.error})
+    elif not seen and lonely(decision, answers, account_known):
+        first = decision.fired[0] if decision.fired else None
+        yield Shown(chat=default_chat, payload=payload(first, answers))
+
+
+def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
+    """Would nobody take notice of this message unless the default chat did?"""
+    if not decision.fired or not account_known:
+        return True
+    if answers.replies or any(fired.drop for fired in decision.fired):
+        return False
+    return not answers.holds or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.holds)
+
+
+def payload(fired: Fired | None, answers: Answers, note: str = "", silent: bool = False) -> dict[str, Json]:
+    """What the renderer needs beside the stored message; never a text of the subscriber."""
+    return {
+        "rule": fired.rule if fired is not None else "",
+        "where": f"{fired.file}:{fired.line}" if fired is not None and fired.file else "",
+        "note": note,
+        "silent": silent,
+        "answered": len(answers.replies),
+        "held": [str(hold) for hold in answers.holds],
+    }
+
+
+def outcome(decision: Decision, answers: Answers, forwards: tuple[Shown, ...]) -> str:
+    words: list[str] = []
+    if any(fired.error is not None for fired in decision.fired):
+        words.append("rule failed")
+    if answers.replies:
+        words.append("replied")
+    if forwards:
+        words.append("forwarded")
+    if any(fired.drop for fired in decision.fired):
+        words.append("dropped")
+    words += [f"suppressed: {hold}" for hold in answers.holds]
+    return ", ".join(words) if words else "kept"
+
+
+def conflict_posts(item: Unrouted) -> tuple[NewPost, ...]:
+    """The same smsid came before with another content: routed like any message, and the team is told."""
+    inbound = item.inbound
+    if inbound.conflict_of is None:
+        return ()
+    return (
+        NewPost(
+            chat=ADMIN_CHAT,
+            kind=PostKind.ALERT,
+            priority=PostPriority.FAILURE,
+            key=f"same_id:{inbound.id}",
+            payload={"text": "alert.same_id", "params": {"account": inbound.account, "smsid": inbound.smsid}},
+            inbound_id=inbound.id,
+        ),
+    )
+
+
+def rule_error(fired: Fired, version: str) -> Alert:
+    """Once a rule and version: an edited rule that still fails is told of again."""
+    return Alert(
+        key=f"rule:{version}:{fired.rule}",
+        text="alert.rule_error",
+        params={"rule": fired.rule, "error": fired.error or ""},
+    )
+
+
+def hold_alerts(
+    item: Unrouted, holds: tuple[Hold, ...], account: AccountSettings | None, budget: Budget
+) -> Iterator[Alert]:
+    """One notice for a condition: a day a number, a day for the budget, a day an account for what came late."""
+    masked = phones.mask(item.inbound.subscriber)
+    for hold in holds:
+        if hold in (Hold.PER_NUMBER, Hold.SAME_TEXT):
+            yield Alert(
+                key=f"guard:{item.inbound.subscriber}:{budget.day}",
+                text="alert.guard_number",
+                params={"subscriber": masked, "reason": str(hold)},
+            )
+        elif hold is Hold.DAILY_PARTS:
+            yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})
+        elif hold is Hold.TOO_OLD and account is not None and account.max_age is not None:
+            yield Alert(
+                key=f"too_old:{item.inbound.account}:{budget.day}",
+                text="alert.too_old",
+                params={"account": item.inbound.account, "hours": account.max_age // HOUR},
+                account=item.inbound.account,
+            )

@@ -1,0 +1,207 @@
+"""From a stored message to what is done about it: claim a batch, decide, settle. Nothing is done before it is written.
+
+Routing is repeatable until the moment ``settle`` commits: the decision is pure, the writing is one transaction, and a
+message whose contact or budget moved meanwhile is simply decided again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from bridge.config import Settings
+from bridge.errors import StoreError, StoreUnavailable
+from bridge.model import (
+    ADMIN_CHAT,
+    Decision,
+    Fired,
+    InboundState,
+    NewPost,
+    PostKind,
+    PostPriority,
+    Settled,
+    Settlement,
+    Sms,
+    SmsState,
+    Unrouted,
+)
+from bridge.pipeline import guards
+from bridge.pipeline.plan import Budget, plan
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import IDLE
+from bridge.ports import Clock, RouterStore
+from bridge.rules.context import RuleMessage
+from bridge.rules.engine import RuleSet
+
+log = structlog.get_logger()
+
+BATCH = 256
+"""Messages a transaction settles: large enough to share one fsync, small enough to stay under a few milliseconds."""
+
+
+class Launcher(Protocol):
+    """The outbox, seen from the router: rows born ``sending`` need a place to go at once."""
+
+    def reserve(self, account: str) -> bool:
+        """Take a rate token and a connection for one SMS of the account, if both are free now."""
+
+    def give_back(self, account: str) -> None:
+        """The reserved place was not used."""
+
+    def launch(self, sms: Sms) -> None:
+        """Send a row that is ``sending`` already, on a reserved place."""
+
+
+class Router:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: RouterStore,
+        rules: Callable[[], RuleSet],
+        launcher: Launcher,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._rules = rules
+        self._launcher = launcher
+        self._signals = signals
+        self._clock = clock
+        self._window = guards.longest_window(settings.guards)
+
+    async def step(self) -> int:
+        """Route one batch. Returns how long to wait for more, in milliseconds."""
+        now = self._clock.now()
+        batch = await self._store.claim_unrouted(limit=BATCH, recent_since=now - self._window)
+        if not batch:
+            return IDLE
+        rules = self._rules()
+        budget = await self._budget(now)
+        settlements = [self._settlement(item, rules, budget, now) for item in batch]
+        await self._settle(settlements)
+        return 0
+
+    async def _budget(self, now: int) -> Budget:
+        day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+        limit = self._settings.guards.daily_parts
+        return Budget(day=day, limit=limit, spent=0 if limit is None else await self._store.spent_parts(day))
+
+    def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, now: int) -> Settlement:
+        if item.inbound.fault is not None:
+            return quarantine(item, rules.version, item.inbound.fault, now)
+        decision = self._decide(item, rules)
+        settlement = plan(item, decision, settings=self._settings, budget=budget, now=now)
+        return self._born(settlement)
+
+    def _decide(self, item: Unrouted, rules: RuleSet) -> Decision:
+        inbound = item.inbound
+        message = RuleMessage(
+            text=inbound.text,
+            sender=inbound.sender,
+            subscriber=inbound.subscriber,
+            receiver=inbound.receiver,
+            prefix=inbound.prefix,
+            account=inbound.account,
+            date=inbound.date,
+            contact_name=item.contact.name,
+        )
+        try:
+            return rules.decide(message, inbound.received_at)
+        except Exception as error:  # a fault of ours in one message must not stop the ones behind it
+            log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, exc_info=error)
+            failed = Fired(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
+            return Decision(fired=(failed,), rules_version=rules.version)
+
+    def _born(self, settlement: Settlement) -> Settlement:
+        """Let the first reply be born ``sending`` where the outbox has a place for it: saves it a commit of its own."""
+        if not settlement.replies or not self._launcher.reserve(settlement.replies[0].account):
+            return settlement
+        first = replace(settlement.replies[0], state=SmsState.SENDING)
+        return replace(settlement, replies=(first, *settlement.replies[1:]))
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        try:
+            results = await self._store.settle(settlements)
+        except StoreUnavailable:
+            self._give_back(settlements)
+            raise
+        except StoreError:
+            # One of the batch cannot be written at all: find it alone and put it to people.
+            self._give_back(settlements)
+            for settlement in settlements:
+                await self._settle_alone(settlement)
+            return
+        for settlement, settled in zip(settlements, results, strict=True):
+            self._follow_up(settlement, settled)
+
+    async def _settle_alone(self, settlement: Settlement) -> None:
+        try:
+            await self._store.settle([queued_only(settlement)])
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            log.error("settle_refused", inbound_id=settlement.inbound_id, error=str(error))
+            bare = replace(settlement, state=InboundState.QUARANTINED, replies=(), forwards=(), posts=(), alerts=())
+            await self._store.settle([replace(bare, outcome="quarantined: cannot be stored")])
+        self._signals.sms.set()
+        self._signals.posts.set()
+
+    def _follow_up(self, settlement: Settlement, settled: Settled | None) -> None:
+        reserved = wants_birth(settlement)
+        born = settled.born_sending if settled is not None else ()
+        for sms in born:
+            self._launcher.launch(sms)
+        if reserved and not born:
+            self._launcher.give_back(settlement.replies[0].account)
+        if settled is None:
+            return
+        log.info("routed", inbound_id=settlement.inbound_id, rule=settlement.rule, outcome=settlement.outcome)
+        if len(settlement.replies) > len(born):
+            self._signals.sms.set()
+        if settlement.forwards or settlement.posts or settlement.alerts:
+            self._signals.posts.set()
+
+    def _give_back(self, settlements: Sequence[Settlement]) -> None:
+        for settlement in settlements:
+            if wants_birth(settlement):
+                self._launcher.give_back(settlement.replies[0].account)
+
+
+def wants_birth(settlement: Settlement) -> bool:
+    return any(reply.state is SmsState.SENDING for reply in settlement.replies)
+
+
+def queued_only(settlement: Settlement) -> Settlement:
+    return replace(settlement, replies=tuple(replace(reply, state=SmsState.QUEUED) for reply in settlement.replies))
+
+
+def quarantine(item: Unrouted, rules_version: str, fault: str, now: int) -> Settlement:
+    """A malformed call with an id: acknowledged, kept as it came, put to the team."""
+    inbound = item.inbound
+    post = NewPost(
+        chat=ADMIN_CHAT,
+        kind=PostKind.ALERT,
+        priority=PostPriority.FAILURE,
+        key=f"quarantine:{inbound.id}",
+        payload={
+            "text": "alert.quarantine",
+            "params": {"account": inbound.account, "smsid": inbound.smsid, "fault": fault},
+        },
+        inbound_id=inbound.id,
+    )
+    return Settlement(
+        inbound_id=inbound.id,
+        contact_version=item.contact.version,
+        now=now,
+        state=InboundState.QUARANTINED,
+        rule=None,
+        rules_version=rules_version,
+        outcome=f"quarantined: {fault}",
+        posts=(post,),
+    )

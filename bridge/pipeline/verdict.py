@@ -1,0 +1,146 @@
+"""What an answer of the platform means for the SMS and for its account. The three outcomes are kept apart here.
+
+Surely not sent: back to the queue. Answered: by the answer's class. Unknown: never sent again by the bridge itself;
+the single exception is the opt-in probe, on a platform that refuses the same request within a minute.
+"""
+
+from __future__ import annotations
+
+import random
+
+import structlog
+
+from bridge.errors import PlatformError
+from bridge.model import MINUTE, SECOND, Alert, Change, Move, Ms, Receipt, SendClass, Sms
+from bridge.pipeline import questions
+from bridge.pipeline.gate import UNREACHABLE_AFTER, ZEROS_HOLD, Gate
+from bridge.pipeline.holds import Holds
+from bridge.ports import Clock, OutboxStore
+
+log = structlog.get_logger()
+
+SAME_REQUEST_WINDOW: Ms = MINUTE
+"""For so long the family's platforms refuse a request identical to an earlier one (seen in the field)."""
+PROBE_LATEST: Ms = 45 * SECOND
+"""A probe leaves at most so long after the first attempt, so that it surely falls into the window."""
+SENDER_NAME_REASON = "bad_sender"
+
+Verdict = tuple[Move, Change]
+
+
+class Judge:
+    def __init__(self, *, store: OutboxStore, holds: Holds, clock: Clock) -> None:
+        self._store = store
+        self._holds = holds
+        self._clock = clock
+
+    async def verdict(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        """The one place where an answer becomes a state."""
+        if receipt.outcome is not SendClass.NOT_SENT and receipt.reason not in UNHEARD:
+            await self._holds.heard(gate)
+        match receipt.outcome:
+            case SendClass.ACCEPTED:
+                return await self._accepted(sms, receipt, gate)
+            case SendClass.PARKED:
+                await self._holds.hold(gate, reason="parked", detail=receipt.detail)
+                posts = questions.about_parked(sms)
+                return Move.PARK, Change(reason="parked", detail=receipt.detail, posts=posts)
+            case SendClass.REFUSED:
+                return await self._refused(sms, receipt, gate)
+            case SendClass.ACCOUNT_FAULT:
+                return await self._account_fault(sms, receipt, gate)
+            case SendClass.ZERO:
+                return await self._zero(sms, receipt, gate)
+            case SendClass.SAME_REQUEST:
+                return await self._same_request(sms, gate)
+            case SendClass.NOT_SENT | SendClass.TEMPORARY:
+                return await self._not_sent(receipt, gate)
+            case SendClass.UNKNOWN:
+                return self._unknown(sms, receipt, gate)
+
+    async def _accepted(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        await self._holds.works(gate)
+        # Without an id (a probe that proved arrival) there is nothing to ask about later.
+        poll_at = self._clock.now() + gate.settings.status.poll[0] if receipt.ids else None
+        return Move.ACCEPTED, Change(reason=receipt.reason, platform_ids=receipt.ids, poll_at=poll_at)
+
+    async def _refused(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        if receipt.reason == SENDER_NAME_REASON:
+            await self._holds.tell(
+                Alert(
+                    key=f"sender_name:{gate.name}:{sms.sender_name}",
+                    text="alert.sender_name",
+                    params={"account": gate.name, "sender_name": sms.sender_name, "detail": receipt.detail},
+                    account=gate.name,
+                )
+            )
+        posts = questions.about_failed(sms, receipt.reason, receipt.detail)
+        return Move.REFUSED, Change(reason=receipt.reason, detail=receipt.detail, posts=posts)
+
+    async def _account_fault(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        await self._holds.hold(gate, reason=receipt.reason, detail=receipt.detail)
+        return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=sms.due_at)
+
+    async def _zero(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        """The document's only error: a bad login, no credit and a bad number all look like this. The balance tells."""
+        gate.zeros.add(sms.recipient)
+        try:
+            balance = await gate.platform.balance()
+            broke = balance.amount <= 0
+        except PlatformError:
+            broke = True
+        if broke:
+            return await self._account_fault(sms, receipt, gate)
+        if len(gate.zeros) >= ZEROS_HOLD:
+            await self._holds.hold(gate, reason="zeros", detail=receipt.detail)
+        return await self._refused(sms, receipt, gate)
+
+    async def _same_request(self, sms: Sms, gate: Gate) -> Verdict:
+        now = self._clock.now()
+        twin = await self._store.identical_since(sms, now - SAME_REQUEST_WINDOW)
+        if twin is None:
+            # Nothing of ours explains it: an earlier attempt may have arrived after all.
+            return self._lost(sms, gate, "same_request", "")
+        due = twin + SAME_REQUEST_WINDOW + SECOND
+        return Move.RETRY, Change(reason="same_request", due_at=due)
+
+    async def _not_sent(self, receipt: Receipt, gate: Gate) -> Verdict:
+        due = gate.failed_to_reach(self._clock.now(), random.random())
+        if gate.failures == UNREACHABLE_AFTER:
+            await self._holds.unreachable(gate)
+        return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=due)
+
+    def _unknown(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        gate.cautious = True
+        return self._lost(sms, gate, receipt.reason, receipt.detail)
+
+    def _lost(self, sms: Sms, gate: Gate, reason: str, detail: str) -> Verdict:
+        posts = questions.about_unknown(sms, gate.settings, reason)
+        return Move.LOSE_TRACK, Change(reason=reason, detail=detail, posts=posts)
+
+    # ------------------------------------------------ the probe
+
+    async def may_probe(self, sms: Sms, gate: Gate) -> bool:
+        """Repeat once? Only if asked for, in time, and if a refusal could mean nothing but our own first attempt."""
+        if gate.settings.on_unknown != "probe" or sms.sending_since is None:
+            return False
+        now = self._clock.now()
+        if not 0 <= now - sms.sending_since <= PROBE_LATEST:
+            return False
+        if await self._store.identical_since(sms, now - SAME_REQUEST_WINDOW) is not None:
+            return False
+        noted = await self._store.note_probe(sms.id, now)
+        # The note took a commit: look at the clock again right before the request leaves.
+        return noted and self._clock.now() - sms.sending_since <= PROBE_LATEST
+
+    def probed(self, first: Receipt, again: Receipt) -> Receipt:
+        """What both answers together say."""
+        if again.outcome is SendClass.SAME_REQUEST:
+            return Receipt(outcome=SendClass.ACCEPTED, reason="proved_by_probe")
+        if again.outcome is SendClass.ACCEPTED:
+            return again
+        return first
+
+
+UNHEARD = frozenset({"disconnected", "timeout", "client_error", "interrupted", "internal"})
+"""Unknown outcomes in which the platform said nothing at all."""

@@ -1,0 +1,64 @@
+"""The one way a loop runs: find work in the tables, do it, wait for a signal or a due time; survive everything.
+
+A loop must not end while the service runs. What a step raises is told once when trouble begins and once when it
+ends; in between the step is tried again with growing waits, so neither the log nor the disk is flooded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from bridge.errors import StoreUnavailable
+from bridge.model import SECOND, Ms
+from bridge.pipeline.retry import backoff
+from bridge.pipeline.signals import Signal
+from bridge.ports import Clock
+
+log = structlog.get_logger()
+
+IDLE: Ms = 5 * SECOND
+"""The slow look under every signal: work that nobody signalled (another process, a lost signal) is found by it."""
+LONGEST_PAUSE: Ms = 5 * SECOND
+
+Step = Callable[[], Awaitable[Ms]]
+"""Does what is due and returns in how many milliseconds it wants to be called again at the latest; 0: at once."""
+
+
+async def run_steps(name: str, step: Step, signal: Signal, clock: Clock) -> None:
+    """Run ``step`` until cancelled."""
+    failures = 0
+    while True:
+        try:
+            wait = await step()
+        except Exception as error:  # the loop outlives any fault of one step; cancellation passes
+            failures += 1
+            report_trouble(name, error, failures)
+            wait = backoff(failures, random.random(), first=200, longest=LONGEST_PAUSE)
+            await clock.wait(Never(), wait)
+            continue
+        if failures:
+            log.info("loop_recovered", loop=name, failures=failures)
+            failures = 0
+        if wait > 0:
+            await signal.take(clock, min(wait, IDLE))
+
+
+def report_trouble(name: str, error: Exception, failures: int) -> None:
+    """One line when it begins. An unexpected error brings its traceback; the store being away explains itself."""
+    if failures > 1:
+        return
+    if isinstance(error, StoreUnavailable):
+        log.error("store_unavailable", loop=name, error=str(error))
+    else:
+        log.error("loop_failed", loop=name, error_class=type(error).__name__, exc_info=error)
+
+
+class Never:
+    """An event that never comes: waiting for it is waiting for the time alone."""
+
+    async def wait(self) -> object:
+        return await asyncio.get_running_loop().create_future()

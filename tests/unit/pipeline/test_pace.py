@@ -1,0 +1,80 @@
+"""The account's rate, pauses and back-off, also when the wall clock jumps."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config import AccountSettings, Rate
+from bridge.model import DAY, SECOND
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.retry import LONGEST, backoff
+from tests.unit.pipeline.samples import NOON
+
+
+def gate(**changes: object) -> Gate:
+    account = AccountSettings(login="u", password="p", sender="MyShop", connections=4, **changes)
+    bucket = Bucket(account.rate, NOON)
+    return Gate(name="main", settings=account, platform=None, bucket=bucket)  # type: ignore[arg-type]
+
+
+def test_a_bucket_lets_its_rate_through_and_then_waits() -> None:
+    bucket = Bucket(Rate(10, SECOND), NOON)
+    assert sum(bucket.take(NOON) for _ in range(20)) == 10
+    assert bucket.wait(NOON) == 100
+    assert not bucket.take(NOON + 99)
+    assert bucket.take(NOON + 100)
+
+
+def test_no_rate_is_no_limit() -> None:
+    bucket = Bucket(None, NOON)
+    assert bucket.free(NOON, 500) == 500
+    assert bucket.wait(NOON) == 0
+
+
+@given(st.lists(st.integers(-DAY, DAY), max_size=30))
+def test_a_jumping_clock_never_gives_more_than_a_bucketful_at_once(jumps: list[int]) -> None:
+    bucket = Bucket(Rate(5, SECOND), NOON)
+    now = NOON
+    for jump in jumps:
+        now += jump
+        assert sum(bucket.take(now) for _ in range(50)) <= 5
+    assert bucket.wait(now) <= SECOND
+
+
+def test_a_gate_gives_no_more_places_than_connections() -> None:
+    first = gate(rate="off")
+    assert first.places(NOON) == 4
+    first.in_flight = 3
+    assert first.places(NOON) == 1
+
+
+def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
+    first = gate()
+    due = first.failed_to_reach(NOON, 0.0)
+    assert first.places(NOON) == 0
+    assert first.places(due) == 1
+    first.took_one()
+    assert first.places(due) == 4
+
+
+def test_a_held_account_sends_nothing() -> None:
+    held = gate()
+    held.held = True
+    assert held.places(NOON) == 0
+
+
+def test_a_clock_set_back_by_a_day_does_not_prolong_a_pause() -> None:
+    first = gate()
+    first.failed_to_reach(NOON, 0.0)
+    assert first.places(NOON - DAY) == 1
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_no_wait_is_longer_than_the_longest(failures: int, chance: float) -> None:
+    assert 0 < backoff(failures, chance) <= LONGEST
+
+
+def test_waits_grow() -> None:
+    assert [backoff(n, 0.0) for n in (1, 2, 3, 7, 50)] == [500, 1_000, 2_000, 30_000, 30_000]
