@@ -318,7 +318,7 @@ class Sms:
     platform_status: str
     """The platform's last word about delivery, as it came."""
     reason: str
-    """A stable code: see ``bridge.platforms.iba`` and the pipeline; empty while all is well."""
+    """A :class:`Reason`; empty while all is well."""
     detail: str
     """The platform's words for people; never the SMS's text, never a secret."""
     poll_at: Ms | None
@@ -370,6 +370,77 @@ class SendClass(StrEnum):
     """May have arrived."""
 
 
+class Reason(StrEnum):
+    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. Stable; people's texts are made from these."""
+
+    # what the platform said
+    ZERO = "zero"
+    """``0``, the document's only error: bad login, no credit and a bad number look alike."""
+    BAD_LOGIN = "bad_login"
+    BLOCKED = "blocked"
+    """The account is blocked."""
+    NO_CREDIT = "no_credit"
+    PARKED = "parked"
+    """Taken, and sent as soon as somebody tops up."""
+    STOP_LIST = "stop_list"
+    DIRECTION_CLOSED = "direction_closed"
+    MODERATED = "moderated"
+    """The text was refused by a moderator."""
+    BAD_SENDER = "bad_sender"
+    """The sender name is not registered, not approved or too long."""
+    NO_TEXT = "no_text"
+    BAD_NUMBER = "bad_number"
+    """Said by the platform; or by us without asking, where it is no number at all."""
+    SAME_REQUEST = "same_request"
+    UNKNOWN_WORDS = "unknown_answer"
+    """Plain words that nobody knows; ``detail`` shows them."""
+
+    # answers that do not tell what became of the message
+    POSSIBLY_TAKEN = "possibly_taken"
+    """Unknown words that speak of sending, or hold what may be an id."""
+    COUNT_DIFFERS = "count_differs"
+    """Not one id for each recipient."""
+    EMPTY = "empty_answer"
+    HTML = "html_answer"
+    """A page, or a script that died in the middle of its work."""
+    GARBLED = "garbled_answer"
+    TOO_LONG = "long_answer"
+
+    # what HTTP said; the status stands in ``detail``
+    REDIRECTED = "http_3xx"
+    """The address has moved: set the account's ``url``."""
+    SERVER_ERROR = "http_5xx"
+    BUSY = "http_429"
+    NOT_ADMITTED = "http_not_admitted"
+    """401, 403, 404, 405, 410: no such script there, or not for us. Check ``url`` and ``script``."""
+    BAD_REQUEST = "http_bad_request"
+    """400, 414, 431: refused for its form, most likely for its length."""
+    ODD_STATUS = "http_other"
+
+    # no answer
+    INVALID_URL = "invalid_url"
+    DNS = "dns"
+    NOT_CONNECTED = "not_connected"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
+    DISCONNECTED = "disconnected"
+    READ_TIMEOUT = "read_timeout"
+    BAD_HTTP = "bad_http"
+    BROKEN_BODY = "broken_body"
+    CLIENT_ERROR = "client_error"
+    """Anything else that went wrong on our side."""
+
+    # said by the pipeline
+    INTERNAL = "internal"
+    """A fault of ours in the adapter; nobody knows whether the request left."""
+    INTERRUPTED = "interrupted"
+    """The bridge was stopped or died in mid-send."""
+    PROVED_BY_PROBE = "proved_by_probe"
+    """The repetition was refused as the same request: the first one arrived."""
+    ZEROS = "zeros"
+    """A bare ``0`` for several recipients in a row: the account is meant."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
     """The outcome of one send request."""
@@ -377,7 +448,7 @@ class Receipt:
     outcome: SendClass
     ids: tuple[str, ...] = ()
     reason: str = ""
-    """Stable code, such as ``stop_list``, ``bad_login``, ``no_credit``, ``disconnected``, ``http_502``."""
+    """A :class:`Reason`, or empty."""
     detail: str = ""
     """The platform's own words, shortened, markup stripped; safe to show and to log."""
 

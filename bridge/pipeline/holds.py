@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Ms, SmsState
+from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Ms, Reason, SmsState
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.signals import Signals
 from bridge.ports import AccountStore, Clock, QueryStore
@@ -24,7 +24,7 @@ TRY_ANYWAY: Ms = HOUR // 2
 """After so long a held account may try one SMS although the balance did not say that the trouble is over."""
 HEARD_EVERY: Ms = 10 * SECOND
 """How often "the platform answered" is worth a commit."""
-MONEY = frozenset({"no_credit", "parked", "zero"})
+MONEY = frozenset({Reason.NO_CREDIT, Reason.PARKED, Reason.ZERO})
 """Holds that end when there is more money than at their beginning."""
 
 
@@ -142,7 +142,7 @@ class Holds:
         if state.held_reason in MONEY:
             known = state.balance if state.balance is not None else 0.0
             return balance.amount > max(known, 0.0)
-        return state.held_reason != "zeros"
+        return state.held_reason != Reason.ZEROS
 
     async def _all_clear(self, key: str, text: str, params: dict[str, str | int | float]) -> None:
         if await self._store.clear_alert(key, text, params, self._clock.now()):

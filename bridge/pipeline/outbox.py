@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import Change, Move, NewPost, Receipt, SendClass, Sms
+from bridge.model import Change, Move, NewPost, Reason, Receipt, SendClass, Sms
 from bridge.pipeline import questions
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.retry import backoff
@@ -122,7 +122,7 @@ class Outbox:
             await self._write(sms, *change)
         except asyncio.CancelledError:
             # Stopping in mid-request: it may have arrived. If even this write fails, the next start says the same.
-            await self._store.move(sms.id, Move.LOSE_TRACK, self._clock.now(), lost(sms, gate, "interrupted"))
+            await self._store.move(sms.id, Move.LOSE_TRACK, self._clock.now(), lost(sms, gate, Reason.INTERRUPTED))
             raise
         finally:
             gate.in_flight -= 1
@@ -185,7 +185,7 @@ async def ask(gate: Gate, sms: Sms) -> Receipt:
         return await gate.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:
         log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, exc_info=error)
-        return Receipt(outcome=SendClass.UNKNOWN, reason="internal")
+        return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
 
 
 def lost(sms: Sms, gate: Gate, reason: str) -> Change:

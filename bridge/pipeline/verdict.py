@@ -11,7 +11,7 @@ import random
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model import MINUTE, SECOND, Alert, Change, Move, Ms, Receipt, SendClass, Sms
+from bridge.model import MINUTE, SECOND, Alert, Change, Move, Ms, Reason, Receipt, SendClass, Sms
 from bridge.pipeline import questions
 from bridge.pipeline.gate import UNREACHABLE_AFTER, ZEROS_HOLD, Gate
 from bridge.pipeline.holds import Holds
@@ -23,7 +23,6 @@ SAME_REQUEST_WINDOW: Ms = MINUTE
 """For so long the family's platforms refuse a request identical to an earlier one (seen in the field)."""
 PROBE_LATEST: Ms = 45 * SECOND
 """A probe leaves at most so long after the first attempt, so that it surely falls into the window."""
-SENDER_NAME_REASON = "bad_sender"
 
 Verdict = tuple[Move, Change]
 
@@ -42,9 +41,9 @@ class Judge:
             case SendClass.ACCEPTED:
                 return await self._accepted(sms, receipt, gate)
             case SendClass.PARKED:
-                await self._holds.hold(gate, reason="parked", detail=receipt.detail)
+                await self._holds.hold(gate, reason=Reason.PARKED, detail=receipt.detail)
                 posts = questions.about_parked(sms)
-                return Move.PARK, Change(reason="parked", detail=receipt.detail, posts=posts)
+                return Move.PARK, Change(reason=Reason.PARKED, detail=receipt.detail, posts=posts)
             case SendClass.REFUSED:
                 return await self._refused(sms, receipt, gate)
             case SendClass.ACCOUNT_FAULT:
@@ -65,7 +64,7 @@ class Judge:
         return Move.ACCEPTED, Change(reason=receipt.reason, platform_ids=receipt.ids, poll_at=poll_at)
 
     async def _refused(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
-        if receipt.reason == SENDER_NAME_REASON:
+        if receipt.reason == Reason.BAD_SENDER:
             await self._holds.tell(
                 Alert(
                     key=f"sender_name:{gate.name}:{sms.sender_name}",
@@ -92,7 +91,7 @@ class Judge:
         if broke:
             return await self._account_fault(sms, receipt, gate)
         if len(gate.zeros) >= ZEROS_HOLD:
-            await self._holds.hold(gate, reason="zeros", detail=receipt.detail)
+            await self._holds.hold(gate, reason=Reason.ZEROS, detail=receipt.detail)
         return await self._refused(sms, receipt, gate)
 
     async def _same_request(self, sms: Sms, gate: Gate) -> Verdict:
@@ -100,9 +99,9 @@ class Judge:
         twin = await self._store.identical_since(sms, now - SAME_REQUEST_WINDOW)
         if twin is None:
             # Nothing of ours explains it: an earlier attempt may have arrived after all.
-            return self._lost(sms, gate, "same_request", "")
+            return self._lost(sms, gate, Reason.SAME_REQUEST, "")
         due = twin + SAME_REQUEST_WINDOW + SECOND
-        return Move.RETRY, Change(reason="same_request", due_at=due)
+        return Move.RETRY, Change(reason=Reason.SAME_REQUEST, due_at=due)
 
     async def _not_sent(self, receipt: Receipt, gate: Gate) -> Verdict:
         due = gate.failed_to_reach(self._clock.now(), random.random())
@@ -136,11 +135,21 @@ class Judge:
     def probed(self, first: Receipt, again: Receipt) -> Receipt:
         """What both answers together say."""
         if again.outcome is SendClass.SAME_REQUEST:
-            return Receipt(outcome=SendClass.ACCEPTED, reason="proved_by_probe")
+            return Receipt(outcome=SendClass.ACCEPTED, reason=Reason.PROVED_BY_PROBE)
         if again.outcome is SendClass.ACCEPTED:
             return again
         return first
 
 
-UNHEARD = frozenset({"disconnected", "timeout", "client_error", "interrupted", "internal"})
+UNHEARD = frozenset(
+    {
+        Reason.DISCONNECTED,
+        Reason.READ_TIMEOUT,
+        Reason.BAD_HTTP,
+        Reason.BROKEN_BODY,
+        Reason.CLIENT_ERROR,
+        Reason.INTERNAL,
+        Reason.INTERRUPTED,
+    }
+)
 """Unknown outcomes in which the platform said nothing at all."""

@@ -1,0 +1,159 @@
+"""The platform's call for each inbound SMS, and the answer it wants.
+
+Works on the raw bytes of the query: a framework's decoded query has lost a Windows-1251 text for good. Never raises,
+whatever the bytes; never refuses a call that holds an id, because the platform would bring it again for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+from urllib.parse import unquote_to_bytes
+
+from bridge.config import CallbackSettings
+from bridge.model import InboundCall, Ms
+from bridge.text import charsets, phones
+
+SECRET_PARAMETER = b"key"
+"""Ours, not the platform's: it calls the URL it was given, the secret included."""
+
+_PARAMETERS = ("date", "text", "smsid", "sender", "receiver", "prefix")
+_HASHED = ("sender", "receiver", "text")
+_SMSID = re.compile(rb"[0-9A-Za-z_-]{1,64}")
+_LONGEST_TEXT = 64 * 1024  # bytes; 1,530 Cyrillic letters, the longest SMS there is, are 3,060
+_LONGEST_NUMBER = 100
+
+
+class CallFault(StrEnum):
+    """Why a call that has an id is quarantined. Stable codes; people's texts are made from them."""
+
+    NO_SENDER = "no_sender"
+    DUPLICATE_PARAMETER = "duplicate_parameter"
+    """A parameter came twice with different values; the first is kept, all of them are in the raw query."""
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRefused:
+    """Without a usable id nothing can be acknowledged: answer 400."""
+
+    reason: str
+    """``no_smsid`` or ``bad_smsid``."""
+
+
+def parse_callback(
+    raw_query: bytes, *, account: str, settings: CallbackSettings, region: str, received_at: Ms
+) -> InboundCall | CallRefused:
+    """A call from the bytes after the ``?``, as they came.
+
+    Only ``smsid`` is required. A date in an unknown form is kept raw; bytes that are not percent-encoded pass as they
+    are; ``%ZZ`` stays literally.
+    """
+    pairs = raw_query.split(b"&")
+    values = _values(pairs)
+    smsid = values["smsid"][0] if values["smsid"] else b""
+    if not _SMSID.fullmatch(smsid):
+        return CallRefused(reason="bad_smsid" if smsid else "no_smsid")
+
+    def text_of(name: str) -> str:
+        return charsets.decode(values[name][0], settings.encoding) if values[name] else ""
+
+    sender = _number(text_of("sender"))
+    date_raw = text_of("date").strip()
+    return InboundCall(
+        account=account,
+        smsid=smsid.decode("ascii"),
+        sender=sender,
+        subscriber=phones.normalise(sender, region),
+        receiver=_number(text_of("receiver")),
+        prefix=text_of("prefix").strip(),
+        text=text_of("text"),
+        date_raw=date_raw,
+        date=parse_date(date_raw, settings.timezone),
+        raw_query=b"&".join(pair for pair in pairs if _name(pair) != SECRET_PARAMETER),
+        content_hash=_content_hash(values),
+        received_at=received_at,
+        fault=_fault(values, sender),
+    )
+
+
+def acknowledgement(settings: CallbackSettings, smsid: str) -> bytes:
+    """The body that makes the platform stop calling. Only for what is on disk."""
+    return settings.answer.replace("{smsid}", smsid).encode("utf-8", "replace")
+
+
+def _unquote(value: bytes) -> bytes:
+    return unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _name(pair: bytes) -> bytes:
+    return _unquote(pair.partition(b"=")[0])
+
+
+def _values(pairs: Sequence[bytes]) -> Mapping[str, Sequence[bytes]]:
+    """The different values of each parameter, percent-decoded, in the order they came; unknown names left out."""
+    values: dict[str, list[bytes]] = {name: [] for name in _PARAMETERS}
+    for pair in pairs:
+        name = _name(pair).decode("ascii", "replace")
+        value = pair.partition(b"=")[2]
+        if name in values and (decoded := _unquote(value)) not in values[name]:
+            values[name].append(decoded)
+    return values
+
+
+def _number(text: str) -> str:
+    """A number as the platform wrote it: a space in front of digits was a ``+`` that nobody escaped."""
+    trimmed = text.strip()
+    return f"+{trimmed}" if text.startswith(" ") and trimmed.isascii() and trimmed.isdecimal() else trimmed
+
+
+def _content_hash(values: Mapping[str, Sequence[bytes]]) -> bytes:
+    """Length-prefixed, so that no two calls of different content are the same string of bytes."""
+    digest = hashlib.sha256()
+    for name in _HASHED:
+        for value in values[name] or (b"",):
+            digest.update(len(value).to_bytes(8, "big") + value)
+    return digest.digest()
+
+
+def _fault(values: Mapping[str, Sequence[bytes]], sender: str) -> str | None:
+    if any(len(several) > 1 for several in values.values()):
+        return CallFault.DUPLICATE_PARAMETER
+    if not sender:
+        return CallFault.NO_SENDER
+    lengths = {name: len(several[0]) if several else 0 for name, several in values.items()}
+    if lengths.pop("text") > _LONGEST_TEXT or max(lengths.values()) > _LONGEST_NUMBER:
+        return CallFault.TOO_LONG
+    return None
+
+
+# ---------------------------------------------------------------- the date, whose form the document does not state
+
+_UNIX = re.compile(r"[0-9]{9,10}(?:\.[0-9]{1,9})?|[0-9]{12,13}", re.ASCII)
+_RUSSIAN = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?:[ T,]+(\d\d?):(\d\d)(?::(\d\d))?(?:\.\d+)?)?", re.ASCII)
+# The `+` of an ISO offset that nobody escaped has become a space.
+_LOST_PLUS = re.compile(r"(?<=:\d\d) (?=\d\d:?\d\d$)", re.ASCII)
+
+
+def parse_date(raw: str, zone: tzinfo) -> Ms | None:
+    """``YYYY-MM-DD HH:MM:SS``, ``DD.MM.YYYY HH:MM:SS``, ISO 8601 or a Unix time; None for any other form.
+
+    A time without an offset is in ``zone``.
+    """
+    text = raw.strip()
+    try:
+        if _UNIX.fullmatch(text):
+            return int(text) if len(text) >= 12 and text.isdecimal() else int(float(text) * 1000)
+        if russian := _RUSSIAN.fullmatch(text):
+            day, month, year, hour, minute, second = (int(part or 0) for part in russian.groups())
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        else:
+            moment = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+        return int((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+    except (ValueError, OverflowError):
+        return None  # no message is refused for its date, and the raw string is kept

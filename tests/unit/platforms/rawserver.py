@@ -1,0 +1,166 @@
+"""A server made of bare sockets that misbehaves on purpose and counts what reached it.
+
+aiohttp's own test client switches off the very behaviour under test, so nothing of aiohttp is used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+PATIENCE = 10.0
+"""Seconds after which a test that waits for something is broken."""
+
+
+class Conn:
+    """One accepted connection, as a behaviour sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def request(self) -> bytes | None:
+        """The target of the next request, or None when the client has gone."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        return head.split(b" ", 2)[1]
+
+    async def write(self, data: bytes) -> None:
+        with suppress(ConnectionError):
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def answer(self, body: bytes, status: str = "200 OK", headers: str = "") -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+        await self.write(head.encode() + body)
+
+    async def gone(self, within: float | None = None) -> bool:
+        """Wait until the client closes; False if it did not in time."""
+        try:
+            async with asyncio.timeout(within):
+                while await self._reader.read(1024):
+                    pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    async def readable_unread(self) -> None:
+        """Wait until bytes have come, and leave them where they are."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        loop = asyncio.get_running_loop()
+        came = asyncio.Event()
+        fd = os.dup(self._writer.get_extra_info("socket").fileno())
+        loop.add_reader(fd, came.set)
+        try:
+            await came.wait()
+        finally:
+            loop.remove_reader(fd)
+            os.close(fd)
+
+    def close(self) -> None:
+        """FIN."""
+        self._writer.close()
+
+    def reset(self) -> None:
+        """RST."""
+        raw = self._writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+
+Behaviour = Callable[[Conn], Awaitable[None]]
+"""What happens once a request has been read. The connection is kept for more unless the behaviour closed it."""
+
+
+class RawServer:
+    def __init__(self) -> None:
+        self.port = 0
+        self.targets: list[bytes] = []
+        """Request targets that were read, in order."""
+        self.unread = 0
+        """Connections that were closed with bytes on them that nobody read."""
+        self.accepted = 0
+        self.asked = asyncio.Event()
+        self.on_accept: Behaviour | None = None
+        """Instead of reading anything from a new connection."""
+        self.close_unread_after: int | None = None
+        """After so many answers on a connection, close it at the next request's first byte, without reading."""
+        self._behaviours: list[Behaviour] = []
+        self._last: Behaviour = ok
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def then(self, *behaviours: Behaviour) -> None:
+        """What to do with the next requests, one each; the last one stays."""
+        self._behaviours = list(behaviours)
+        self._last = behaviours[-1]
+
+    @property
+    def sends(self) -> Sequence[bytes]:
+        return [target for target in self.targets if b"dadr=" in target]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._talk(Conn(reader, writer), writer)
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _talk(self, conn: Conn, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        answered = 0
+        if self.on_accept is not None:
+            self.asked.set()
+            await self.on_accept(conn)
+            return
+        while not writer.is_closing():
+            if answered == self.close_unread_after:
+                await conn.readable_unread()
+                self.unread += 1
+                conn.reset()
+                return
+            target = await conn.request()
+            if target is None:
+                return
+            self.targets.append(target)
+            self.asked.set()
+            behaviour = self._behaviours.pop(0) if self._behaviours else self._last
+            await behaviour(conn)
+            answered += 1
+
+    async def stop(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def ok(conn: Conn) -> None:
+    await conn.answer(b"1179038981")
+
+
+@asynccontextmanager
+async def raw_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+    server = RawServer()
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        await server.stop()
+        await listener.wait_closed()
