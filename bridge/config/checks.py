@@ -1,0 +1,145 @@
+"""What needs more than one value of ``config.yaml``: names that refer to each other, listeners, addresses
+that collide.
+
+The mistakes are looked for in the document and not in the typed settings, so they are found also while other
+parts of the file are wrong, and a person sees all at once. Warnings need a configuration without mistakes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from bridge.config.settings import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
+from bridge.errors import Problem
+from bridge.schema.document import Document, Path
+from bridge.schema.values import near
+
+TEST_SENDER = "TESTSMS"
+RESERVED_PATHS = frozenset({"/livez", "/readyz"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def mistakes(document: Document) -> list[Problem]:
+    """Contradictions between values. A value that is no text is left to the schema."""
+    return [*_listeners(document), *_chats(document), *_callbacks(document)]
+
+
+def warnings(settings: Settings, document: Document) -> list[Problem]:
+    """What works and is probably not meant."""
+    return [*_sender_warnings(settings, document), *_open_callbacks(settings, document), *_telegram(settings, document)]
+
+
+def _text(document: Document, path: Path, default: str) -> str:
+    value = document.get(path)
+    return value if isinstance(value, str) else default
+
+
+def _names(document: Document, path: Path) -> list[str]:
+    value = document.get(path)
+    return list(value) if isinstance(value, dict) else []
+
+
+def _listeners(document: Document) -> Iterator[Problem]:
+    server, web = ServerSettings(), WebSettings()
+    first = (_text(document, ("server", "host"), server.host), _text(document, ("server", "port"), str(server.port)))
+    second = (_text(document, ("web", "host"), web.host), _text(document, ("web", "port"), str(web.port)))
+    if first == second:
+        place = ("web", "port") if document.get(("web", "port")) is not None else ("server", "port")
+        yield document.problem(place, "`server` and `web` need different ports: callbacks have a listener of their own")
+
+
+def _chats(document: Document) -> Iterator[Problem]:
+    chats = _names(document, ("telegram", "chats"))
+    for key in ("default_chat", "admin_chat"):
+        path = ("telegram", key)
+        name = _text(document, path, "")
+        if name and name not in chats:
+            hint = near(name, chats) or (f"; there are: {', '.join(chats)}" if chats else "; `telegram.chats` is empty")
+            yield document.problem(path, f"no such chat in `telegram.chats`{hint}")
+    seen: dict[str, str] = {}
+    for chat in chats:
+        written = _text(document, ("telegram", "chats", chat, "id"), "")
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", written):
+            continue
+        other = seen.setdefault(str(int(written)), chat)
+        if other != chat:
+            yield document.problem(("telegram", "chats", chat, "id"), f"the same chat as `{other}`; ids must differ")
+
+
+def _callbacks(document: Document) -> Iterator[Problem]:
+    """Two accounts on one path are told apart by their secrets, so these must be there and differ."""
+    default = CallbackSettings()
+    seen: dict[tuple[str, str], str] = {}
+    for account in _names(document, ("accounts",)):
+        base = ("accounts", account, "callback")
+        path = _text(document, (*base, "path"), default.path)
+        secret = _text(document, (*base, "secret"), "")
+        if path.rstrip("/") in RESERVED_PATHS:
+            yield document.problem((*base, "path"), f"{path} answers whether the bridge is well; take another path")
+        # A secret may also be the last segment of the path, so these two addresses are one.
+        other = seen.setdefault((path.rstrip("/"), secret), account)
+        if other != account:
+            what = "the same `secret`" if secret else "no `secret`"
+            at = "secret" if document.get((*base, "secret")) is not None else "path"
+            yield document.problem(
+                (*base, at), f"the same `path` as account `{other}` and {what}: calls could not be told apart"
+            )
+
+
+def _sender_warnings(settings: Settings, document: Document) -> Iterator[Problem]:
+    message = f"{TEST_SENDER} is the platform's name for trials; register a sender name of your own and write it here"
+    for name, account in settings.accounts.items():
+        if account.sender.upper() == TEST_SENDER:
+            yield document.problem(("accounts", name, "sender"), message)
+        for number, sender in account.senders.items():
+            if sender.upper() == TEST_SENDER:
+                yield document.problem(("accounts", name, "senders", number), message)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in _LOOPBACK_NAMES
+
+
+def _open_callbacks(settings: Settings, document: Document) -> Iterator[Problem]:
+    loopback = _is_loopback(settings.server.host)
+    for name, account in settings.accounts.items():
+        yield from _open_callback(name, account, document, loopback)
+
+
+def _open_callback(name: str, account: AccountSettings, document: Document, loopback: bool) -> Iterator[Problem]:
+    callback, base = account.callback, ("accounts", name, "callback")
+    secret = callback.secret.get_secret_value()
+    if not secret and not callback.allow:
+        reach = "" if loopback else ", from any network that reaches `server.host`"
+        yield document.problem(
+            (*base, "secret"), f"no `secret` and no `allow`: whoever knows the address can put in SMS{reach}"
+        )
+    elif not secret and not loopback:
+        yield document.problem(
+            (*base, "secret"), "no `secret`, and `server.host` is not 127.0.0.1: only `allow` protects it"
+        )
+    elif secret and not re.fullmatch(r"[A-Za-z0-9._~-]+", secret):
+        yield document.problem(
+            (*base, "secret"), "has characters that must be percent-encoded in an address; letters and digits are safer"
+        )
+    behind_proxy = callback.allow and loopback and not callback.trusted_proxies
+    if behind_proxy and not any(network.is_loopback for network in callback.allow):
+        yield document.problem(
+            (*base, "allow"),
+            "`server.host` is local and `trusted_proxies` is empty: each call seems to come from the proxy",
+        )
+
+
+def _telegram(settings: Settings, document: Document) -> Iterator[Problem]:
+    telegram = settings.telegram
+    if telegram.token.get_secret_value() and not telegram.chats:
+        yield document.problem(("telegram", "chats"), "a token and no chats: nobody sees what arrives")
+    elif telegram.chats and not telegram.default_chat:
+        yield document.problem(
+            ("telegram", "default_chat"), "no `default_chat`: what no rule forwards is stored and seen by nobody"
+        )

@@ -1,0 +1,237 @@
+"""The shape of ``config.yaml`` as classes: names, types, defaults and the checks that need one value only.
+
+Key names are a contract with outside tools. Durations are kept in milliseconds, ``off`` becomes None. The
+classes can be built from plain Python values as well. What needs two values or a position in the file is
+checked in ``checks``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bridge.config import values as own
+from bridge.errors import Problem
+from bridge.model import HOUR, MINUTE, SECOND
+from bridge.schema.values import (
+    Between,
+    Duration,
+    Flag,
+    Network,
+    OptionalDuration,
+    OptionalRate,
+    Rate,
+    Shortest,
+    TimeZone,
+    Whole,
+)
+
+Name = Annotated[str, AfterValidator(own.check_name)]
+Secret = Annotated[SecretStr, AfterValidator(own.check_secret)]
+SenderName = Annotated[str, AfterValidator(own.check_sender)]
+OwnNumber = Annotated[str, AfterValidator(own.plain_number)]
+BaseUrl = Annotated[str, AfterValidator(own.check_base_url)]
+UrlPath = Annotated[str, AfterValidator(own.check_path)]
+Polling = Annotated[Literal["polling"], BeforeValidator(own.only("polling"))]
+NotYet = Annotated[None, BeforeValidator(own.only("off"))]
+
+
+class Section(BaseModel):
+    """A part of the file. Unknown keys are mistakes; a section that was left empty has its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, data: object) -> object:
+        return {} if data is None else data
+
+
+class ServerSettings(Section):
+    """The listener that the platform calls."""
+
+    host: Annotated[str, AfterValidator(own.check_host)] = "127.0.0.1"
+    port: Annotated[int, Between(1, 65535, zero_in_code=True)] = 8080
+    shutdown: Annotated[Duration, Shortest("1s")] = 20 * SECOND
+
+
+class WebSettings(Section):
+    """The listener for people and monitoring."""
+
+    host: Annotated[str, AfterValidator(own.check_host)] = "127.0.0.1"
+    port: Annotated[int, Between(1, 65535, zero_in_code=True)] = 8081
+    public_url: Annotated[str, AfterValidator(own.check_public_url)] = ""
+
+
+class CallbackSettings(Section):
+    path: UrlPath = "/sms.php"
+    secret: Secret = SecretStr("")
+    allow: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    encoding: Literal["auto", "utf-8", "windows-1251"] = "auto"
+    timezone: TimeZone = ZoneInfo("Europe/Moscow")
+    answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
+    silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
+
+
+class StatusSettings(Section):
+    poll: Annotated[tuple[Annotated[Duration, Shortest("1s")], ...], Field(min_length=1)] = (
+        5 * SECOND,
+        65 * SECOND,
+        5 * MINUTE,
+        30 * MINUTE,
+        2 * HOUR,
+        6 * HOUR,
+    )
+    """Gaps between two questions; the last repeats."""
+    give_up: Annotated[Duration, Shortest("1m")] = 72 * HOUR
+    rate: OptionalRate = Rate(5, SECOND)
+
+
+class BalanceSettings(Section):
+    every: Annotated[OptionalDuration, Shortest("1m")] = 10 * MINUTE
+    warn_below: Annotated[float | None, BeforeValidator(own.optional_amount)] = None
+
+
+class AccountSettings(Section):
+    """One account at a platform of the family."""
+
+    url: BaseUrl = "http://smpp.ibatele.com"
+    script: UrlPath = "/sendsms.php"
+    login: Annotated[str, AfterValidator(own.not_empty)] = Field(examples=["login: ${IBA_LOGIN}"])
+    password: Annotated[Secret, AfterValidator(own.secret_not_empty)] = Field(examples=["password: ${IBA_PASSWORD}"])
+    sender: SenderName = Field(examples=["sender: MyShop"])
+    senders: dict[OwnNumber, SenderName] = {}
+    numbers: tuple[OwnNumber, ...] = ()
+    encoding: Literal["utf-8", "windows-1251"] = "utf-8"
+    rate: OptionalRate = Rate(10, SECOND)
+    connections: Annotated[int, Between(1, 1000)] = 16
+    on_unknown: Literal["ask", "leave", "probe"] = "ask"
+    max_age: Annotated[OptionalDuration, Shortest("1m")] = 12 * HOUR
+    reply_ttl: Annotated[OptionalDuration, Shortest("1s")] = HOUR
+    callback: CallbackSettings = CallbackSettings()
+    status: StatusSettings = StatusSettings()
+    balance: BalanceSettings = BalanceSettings()
+
+
+class ChatSettings(Section):
+    id: Annotated[Whole, AfterValidator(own.check_chat_id)] = Field(examples=["id: -1001234567890"])
+    mode: Literal["topics", "replies"] = "replies"
+    send: Literal["all", "replies"] = "all"
+    operators: Annotated[Literal["members"] | tuple[int, ...], BeforeValidator(own.parse_operators)] = "members"
+    anonymous_admins: Flag = False
+    language: Literal["ru", "en"] | None = None
+    """None: the language of the whole bot."""
+
+
+class TelegramSettings(Section):
+    token: Annotated[Secret, AfterValidator(own.check_token)] = SecretStr("")
+    """Empty: the bridge runs without Telegram, forwards wait in the store."""
+    api_url: BaseUrl = "https://api.telegram.org"
+    proxy: Annotated[str, AfterValidator(own.check_proxy)] = Field(default="", repr=False)
+    """May hold a user and a password, so it is not shown."""
+    updates: Polling = "polling"
+    webhook_secret: Secret = SecretStr("")
+    language: Literal["ru", "en"] = "ru"
+    note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"
+    confirm_parts: Annotated[int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts)] = 3
+    undo: NotYet = None
+    remind_after: NotYet = None
+    chats: dict[Name, ChatSettings] = {}
+    default_chat: str = ""
+    admin_chat: str = ""
+    """Empty: the default chat."""
+    admins: tuple[Whole, ...] = ()
+
+
+class StorageSettings(Section):
+    url: Annotated[str, AfterValidator(own.check_storage)] = "sqlite:///data/bridge.db"
+
+    @property
+    def sqlite_path(self) -> Path:
+        return Path(self.url.removeprefix(own.SQLITE))
+
+    def under(self, folder: Path) -> StorageSettings:
+        """The same with a relative path counted from ``folder``."""
+        return self.model_copy(update={"url": f"{own.SQLITE}{folder / self.sqlite_path}"})
+
+
+class HoursSettings(Section):
+    """Named working hours. Kept for the conditions and reminders that ask for them."""
+
+    timezone: TimeZone = ZoneInfo("Europe/Moscow")
+    week: dict[
+        Annotated[str, AfterValidator(own.check_days)],
+        Annotated[tuple[str, ...], BeforeValidator(own.parse_times)],
+    ] = {}
+    holidays: Annotated[str, AfterValidator(own.check_country)] = ""
+
+
+class GuardSettings(Section):
+    per_number: OptionalRate = Rate(5, 10 * MINUTE)
+    same_text: OptionalRate = Rate(3, 10 * MINUTE)
+    takeover: OptionalDuration = 2 * HOUR
+    daily_parts: Annotated[int | None, Between(1, 10_000_000, off=True)] = 2000
+
+
+class LoggingSettings(Section):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Section):
+    """The whole file. Relative paths are counted from the folder of the file."""
+
+    # First, because the checks of the paths below read it.
+    file: Path
+    """The file that was loaded; not a key of it."""
+    server: ServerSettings = ServerSettings()
+    web: WebSettings = WebSettings()
+    region: Annotated[str, AfterValidator(own.check_region)] = "RU"
+    accounts: dict[Name, AccountSettings] = Field(
+        min_length=1, examples=["accounts: {main: {login: ..., password: ..., sender: MyShop}}"]
+    )
+    telegram: TelegramSettings = TelegramSettings()
+    storage: StorageSettings = Field(default=StorageSettings(), validate_default=True)
+    rules: Path = Field(default=Path("rules"), validate_default=True)
+    hours: dict[Name, HoursSettings] = {}
+    lists: dict[Name, tuple[str, ...]] = {}
+    replies: dict[Name, str] = {}
+    guards: GuardSettings = GuardSettings()
+    logging: LoggingSettings = LoggingSettings()
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed and probably not meant; not a key."""
+
+    @field_validator("rules", mode="after")
+    @classmethod
+    def _rules_beside_the_file(cls, value: Path, info: ValidationInfo) -> Path:
+        file = info.data.get("file")
+        return file.parent / value if isinstance(file, Path) else value
+
+    @field_validator("storage", mode="after")
+    @classmethod
+    def _store_beside_the_file(cls, value: StorageSettings, info: ValidationInfo) -> StorageSettings:
+        file = info.data.get("file")
+        return value.under(file.parent) if isinstance(file, Path) else value
+
+    def secrets(self) -> frozenset[str]:
+        """Every value that must appear nowhere: for the log's redaction."""
+        found = {self.telegram.token.get_secret_value(), self.telegram.webhook_secret.get_secret_value()}
+        for account in self.accounts.values():
+            found |= {account.password.get_secret_value(), account.callback.secret.get_secret_value()}
+        found.add(unquote(urlsplit(self.telegram.proxy).password or ""))
+        return frozenset(found - {""})

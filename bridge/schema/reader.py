@@ -1,0 +1,313 @@
+"""YAML text → :class:`~bridge.schema.document.Document`, with everything refused that surprises people or
+hurts a server.
+
+Every scalar stays the text as written: ``+79001234567``, ``no``, ``18:00`` and ``0755`` are what they look
+like. Duplicate keys, custom tags, further documents and alias bombs are refused with their places.
+
+The tree is built from PyYAML's events and not from its ``compose()``: that one calls itself for each level,
+in C without any check, and a file of 100,000 brackets (100 kB) ends the process by a segmentation fault.
+Events come one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+import yaml
+
+from bridge.errors import Problem
+from bridge.schema.document import Document, Node, Place, Value, path_text
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+MAX_ALIASED = 10_000
+"""How many values aliases may add to a file, all together."""
+
+_LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_STANDARD = "tag:yaml.org,2002:"
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DISCARD = "\0"
+"""Stands for a key whose value is read and thrown away: no key of a file can have a NUL."""
+_MERGE = "\0<<"
+
+_SYNTAX = (
+    (
+        "mapping values are not allowed",
+        "a `:` in an unexpected place; put a text with `: ` in quotes, or mend the indentation",
+    ),
+    ("found unexpected end of stream", "the quotes that open here are never closed"),
+    (
+        "found unknown escape character",
+        r"an unknown escape in double quotes; write `\\` for a backslash, or use single quotes",
+    ),
+    ("did not find expected ',' or", "a list or braces that are not closed, or a comma that is missing"),
+    ("did not find expected '-'", "expected another `- ` item here, or the same indentation as above"),
+    ("did not find expected key", "does not fit in here; compare the indentation with the lines above"),
+    ("could not find expected ':'", "expected `key: value`; a `:` is missing"),
+    ("did not find expected node content", "expected a value here; put special characters in quotes"),
+    (
+        "found undefined tag handle",
+        "tags (`!…`) are not supported; put a text that begins with `!` in quotes",
+    ),
+)
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the problem is recorded."""
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A mapping or list whose end has not come yet."""
+
+    node: Node
+    anchor: str | None
+    is_key: bool
+    braces: bool
+    key: str | None = None
+    key_place: Place = (1, 1)
+    merged: list[Node] = field(default_factory=list)
+
+
+def read_file(path: FilePath) -> Document:
+    """Read and parse a file; one that is missing or not UTF-8 is a document with a problem. Never raises."""
+    name = str(path)
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
+        return _failed(name, (1, 1), f"cannot be read: {reason}")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _failed(name, (1, 1), "is in UTF-16; save the file as UTF-8")
+    if len(raw) > MAX_BYTES:
+        return _failed(name, (1, 1), f"larger than {MAX_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line_start = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
+        line = before.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+        place = (line, len(before[line_start:].decode("utf-8", "replace")) + 1)
+        return _failed(name, place, "not UTF-8 (Windows-1251, perhaps); save the file as UTF-8")
+    return read_yaml(text, name)
+
+
+def read_yaml(text: str, file: str) -> Document:
+    """Parse one YAML text whose top is a mapping. Never raises: what is wrong stands in ``problems``."""
+    text = text.removeprefix("\ufeff")
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        return _failed(file, (1, 1), f"larger than {MAX_BYTES} bytes")
+    if (bad := _UNPRINTABLE.search(text)) is not None:
+        before = re.split(r"\r\n|[\r\n\x85\u2028\u2029]", text[: bad.start()])
+        code = f"U+{ord(bad[0]):04X}"
+        return _failed(file, (len(before), len(before[-1]) + 1), f"a control character ({code}); delete it")
+    builder = _Builder(file)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.feed(event)
+    except yaml.MarkedYAMLError as error:
+        builder.syntax(error, text)
+    except yaml.YAMLError:
+        builder.say((1, 1), "not valid YAML")
+    except _Stop:
+        pass  # recorded where it was raised
+    document = Document(file=file, problems=builder.problems, lines=text.splitlines())
+    if builder.root is not None:
+        document.root = builder.root
+        value = builder.root.value
+        if isinstance(value, dict):
+            document.data = value
+        elif value is not None:
+            document.problems.append(document.problem((), "expected keys with values at the top, as in `key: value`"))
+    return document
+
+
+def _failed(file: str, place: Place, message: str) -> Document:
+    return Document(file=file, problems=[Problem(file=file, line=place[0], column=place[1], path="", message=message)])
+
+
+def _place(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+
+
+class _Builder:
+    """Takes events, keeps the open containers on a stack of its own, so depth costs no recursion."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.root: Node | None = None
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, Node] = {}
+        self._aliased = 0
+        self._documents = 0
+
+    def feed(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._start(event)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._end()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._stop(_place(event), "a second document (`---`); one file holds one")
+
+    def syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
+        """PyYAML's words in ours. Its texts may repeat a part of the file: an unknown one is cut to its gist."""
+        mark = error.problem_mark or error.context_mark
+        line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+        said = error.problem or ""
+        message = next((words for start, words in _SYNTAX if said.startswith(start)), "")
+        source = "".join(text.splitlines()[line - 1 : line])
+        if said.startswith("found unexpected end of stream") and error.context_mark is not None:
+            line, column = error.context_mark.line + 1, error.context_mark.column + 1
+        elif "cannot start any token" in said:
+            found = source[column - 1 : column]
+            tab = "a tab; YAML is indented by spaces"
+            message = tab if found == "\t" else f"a value cannot begin with `{found}`; put it in quotes"
+        elif "${" in source[:column] and "flow mapping" in (error.context or ""):
+            message = "inside braces a `${…}` must be in quotes"
+        self._stack.clear()  # the path says nothing where the structure itself is broken
+        self.say((line, column), message or re.sub(r"['\"].*", "", f"not valid YAML: {said}").strip())
+
+    def say(self, place: Place, message: str, key: str | None = None) -> None:
+        """Record a problem of what is being read; ``key``: of this key of it."""
+        path: list[str | int] = [] if key is None else [key]
+        for frame in reversed(self._stack):
+            if isinstance(frame.node.value, list):
+                path.insert(0, len(frame.node.value))
+            elif frame.key is not None and frame.key not in {_DISCARD, _MERGE}:
+                path.insert(0, frame.key)
+        self.problems.append(
+            Problem(file=self.file, line=place[0], column=place[1], path=path_text(path), message=message)
+        )
+
+    def _stop(self, place: Place, message: str) -> None:
+        self.say(place, message)
+        raise _Stop
+
+    def _expects_key(self) -> bool:
+        return bool(self._stack) and isinstance(self._stack[-1].node.value, dict) and self._stack[-1].key is None
+
+    def _check_tag(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        kind = {yaml.ScalarEvent: "str", yaml.MappingStartEvent: "map"}.get(type(event), "seq")
+        if event.tag is not None and event.tag != _STANDARD + kind:
+            self.say(_place(event), "tags (`!…`) are not supported; put a text that begins with `!` in quotes")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._check_tag(event)
+        if (bad := _UNPRINTABLE.search(event.value)) is not None:
+            self.say(_place(event), f"an escape for a control character (U+{ord(bad[0]):04X}); delete it")
+        plain = event.implicit[0]
+        text: str | None = None if plain and event.value in _NULLS else event.value
+        if self._expects_key():
+            self._key(event, text, plain)
+            return
+        node = Node(text, _place(event))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        self._add(node)
+
+    def _key(self, event: yaml.ScalarEvent, text: str | None, plain: bool) -> None:
+        top, place = self._stack[-1], _place(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = Node(text, place)
+        key = event.value
+        if plain and key in {"", "~"}:
+            self.say(place, "a key is missing before the `:`")
+            key = _DISCARD
+        elif plain and key == "<<":
+            key = _MERGE
+        elif (first := top.node.keys.get(key)) is not None:
+            self.say(place, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
+            key = _DISCARD
+        else:
+            top.node.keys[key] = place
+        top.key, top.key_place = key, place
+
+    def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        self._check_tag(event)
+        place = _place(event)
+        if len(self._stack) >= MAX_DEPTH:
+            self._stop(place, f"nested more than {MAX_DEPTH} levels deep")
+        is_key = self._expects_key()
+        braces = bool(event.flow_style) and isinstance(event, yaml.MappingStartEvent)
+        if is_key:
+            template = braces and self._stack[-1].braces and self._stack[-1].node.place == (place[0], place[1] - 1)
+            self.say(
+                self._stack[-1].node.place if template else place,
+                "a text that begins with `{{` must be in quotes" if template else "a key must be a single word or text",
+            )
+        value: Value = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self._stack.append(_Open(Node(value, place), event.anchor, is_key, braces))
+
+    def _end(self) -> None:
+        done = self._stack.pop()
+        for merged in done.merged:
+            for key, child in merged.children.items():
+                if key not in done.node.children:
+                    self._attach(done.node, key, child, merged.keys[key])
+        if done.is_key:
+            self._stack[-1].key = _DISCARD
+            return
+        if done.anchor is not None:
+            self._anchors[done.anchor] = done.node
+        self._add(done.node)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        place = _place(event)
+        node = self._anchors.get(event.anchor or "")
+        if node is None:
+            self.say(
+                place,
+                "an alias `*…` without an anchor `&…` before it; put a text that begins with `*` in quotes",
+            )
+            node = Node(None, place)
+        if self._expects_key():
+            self.say(place, "an alias cannot be a key")
+            self._stack[-1].key = _DISCARD
+            return
+        self._aliased += node.size
+        if self._aliased > MAX_ALIASED:
+            self._stop(place, f"aliases repeat more than {MAX_ALIASED} values; write them out")
+        self._add(node)
+
+    def _add(self, node: Node) -> None:
+        if not self._stack:
+            self.root = node
+            return
+        top = self._stack[-1]
+        if isinstance(top.node.value, list):
+            self._attach(top.node, len(top.node.value), node, node.place)
+            return
+        key, top.key = top.key, None
+        if key == _MERGE:
+            self._merge(top, node)
+        elif key is not None and key != _DISCARD:
+            self._attach(top.node, key, node, top.key_place)
+
+    def _merge(self, top: _Open, node: Node) -> None:
+        sources = list(node.children.values()) if isinstance(node.value, list) else [node]
+        if all(isinstance(source.value, dict) for source in sources):
+            top.merged.extend(sources)
+        else:
+            self.say(top.key_place, "`<<` takes an alias of a mapping, such as `<<: *common`, or a list of such")
+
+    @staticmethod
+    def _attach(parent: Node, key: str | int, child: Node, place: Place) -> None:
+        parent.children[key] = child
+        parent.keys[key] = place
+        parent.size += child.size
+        if isinstance(parent.value, dict) and isinstance(key, str):
+            parent.value[key] = child.value
+        elif isinstance(parent.value, list):
+            parent.value.append(child.value)

@@ -1,0 +1,259 @@
+"""Pydantic's errors → problems at their places, in the words of the person who edits the file.
+
+No message repeats a value: it may be a secret, or a secret in the wrong place. Keys are repeated, since a
+person needs to see what was misspelt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from bridge.errors import Problem
+from bridge.schema.document import Document, Node, Path
+from bridge.schema.values import FROM_FILE, near
+
+M = TypeVar("M", bound=BaseModel)
+
+SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|login", re.IGNORECASE)
+"""Keys whose values are blanked out of every message, also where a validator of a model put them in."""
+_KEYS_SHOWN = 12
+_NESTED = "expected keys with values, as in `key: value`, indented under this one"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One of pydantic's errors with its way in the document instead of in pydantic's schema."""
+
+    path: tuple[str | int, ...]
+    tail: str
+    """The key that is missing or unknown below ``path``; else empty."""
+    at_key: bool
+    union: int | None
+    """How long the path was where pydantic began to try the alternatives of a union."""
+    branch: str
+    """The alternative tried."""
+    kind: str
+    message: str
+
+
+def validate(
+    model: type[M], document: Document, *, path: Path = (), given: Mapping[str, object] | None = None
+) -> tuple[M | None, list[Problem]]:
+    """Check what stands at ``path``. Either a model, or the problems; what the document has reported is not
+    repeated.
+
+    ``given`` are fields of the model that are no keys of the file: they are added, and refused in the file.
+    """
+    given = given or {}
+    value = document.get(path)
+    early: list[Problem] = []
+    if given and isinstance(value, dict):
+        hidden = [key for key in value if key in given]
+        early = [_unknown(model, document, (*path, key), given) for key in hidden]
+        value = {key: inner for key, inner in value.items() if key not in given}
+    try:
+        made = model.model_validate({**value, **given} if isinstance(value, dict) else value, context=FROM_FILE)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    else:
+        return (None, early) if early else (made, [])
+    top = document.node(path) or Node(None, (1, 1))
+    faults = [_fault(top, detail) for detail in details]
+    found = [_problem(model, document, tuple(path), fault, given) for fault in _without_unions(faults)]
+    return None, early + [problem for problem in found if problem is not None]
+
+
+def _fault(node: Node, detail: ErrorDetails) -> _Fault:
+    """Walk pydantic's location through the nodes; steps that are no keys (tags of a union) are left out."""
+    path: list[str | int] = []
+    tail, branch, at_key = "", "", False
+    union: int | None = None
+    loc = detail["loc"]
+    for position, step in enumerate(loc):
+        last = position == len(loc) - 1
+        if step == "[key]" and last:
+            at_key = True
+        elif last and detail["type"] in {"missing", "extra_forbidden"}:
+            tail = str(step)
+        elif (below := node.children.get(step)) is not None:
+            node = below
+            path.append(step)
+        elif union is None:
+            union, branch = len(path), str(step)
+    message = _words(detail)
+    if detail["type"] in {"literal_error", "enum"} and isinstance(node.value, str):
+        message += near(node.value, re.findall(r"`([^`]+)`", message))
+    if node.value is None and not tail and not at_key and detail["type"] != "value_error":
+        message = f"has no value; {message}"
+    return _Fault(tuple(path), tail, at_key, union, branch, detail["type"], message)
+
+
+def _without_unions(faults: Sequence[_Fault]) -> Iterator[_Fault]:
+    """Of a union's alternatives keep the one whose shape was meant; where none fits, say what all of them expect."""
+    groups: dict[tuple[str | int, ...], dict[str, list[_Fault]]] = {}
+    for fault in faults:
+        if fault.union is None:
+            yield fault
+        else:
+            groups.setdefault(fault.path[: fault.union], {}).setdefault(fault.branch, []).append(fault)
+    for top, branches in groups.items():
+        meant = [
+            branch for branch in branches.values() if any(len(fault.path) > len(top) or fault.tail for fault in branch)
+        ]
+        if meant:
+            yield from min(meant, key=len)
+            continue
+        messages = list(dict.fromkeys(fault.message for branch in branches.values() for fault in branch))
+        first = next(iter(branches.values()))[0]
+        joined = ", or ".join([messages[0], *(message.removeprefix("expected ") for message in messages[1:])])
+        yield _Fault(top, "", first.at_key, None, "", first.kind, joined)
+
+
+def _problem(
+    model: type[BaseModel],
+    document: Document,
+    base: tuple[str | int, ...],
+    fault: _Fault,
+    given: Mapping[str, object],
+) -> Problem | None:
+    path = (*base, *fault.path)
+    if path in document.faulty:
+        return None
+    if fault.kind == "extra_forbidden" and fault.tail:
+        return _unknown(model, document, (*path, fault.tail), given, len(base))
+    if fault.kind == "missing" and fault.tail:
+        return document.problem(path, f"missing `{fault.tail}`{_example(model, fault.path, fault.tail)}", key=True)
+    value = document.get(path)
+    at_key = fault.at_key or isinstance(value, dict) or value is None
+    return document.problem(path, _safe(document, path, fault.message), key=at_key)
+
+
+def _safe(document: Document, path: tuple[str | int, ...], message: str) -> str:
+    """The message without the value, where the value may be a secret."""
+    value = document.get(path)
+    hidden = path in document.filled or any(isinstance(step, str) and SECRET_KEY.search(step) for step in path[-1:])
+    return message.replace(value, "…") if hidden and isinstance(value, str) and value else message
+
+
+def _unknown(
+    model: type[BaseModel],
+    document: Document,
+    path: tuple[str | int, ...],
+    given: Mapping[str, object],
+    skip: int = 0,
+) -> Problem:
+    known: list[str] = []
+    for owner in _models(model, path[skip:-1]):
+        known += [name for name in _fields(owner) if name not in given]
+    key = str(path[-1])
+    hint = near(key, known)
+    if not hint and known:
+        shown = ", ".join(sorted(set(known))[:_KEYS_SHOWN])
+        hint = f"; known here: {shown}" + (", …" if len(set(known)) > _KEYS_SHOWN else "")
+    return document.problem(path, f"unknown key `{key}`{hint}", key=True)
+
+
+def _example(model: type[BaseModel], path: Path, key: str) -> str:
+    for owner in _models(model, path):
+        field = _fields(owner).get(key)
+        if field is not None and field.examples:
+            return f"; for example `{field.examples[0]}`"
+    return ""
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models(start: object, path: Path) -> list[type[BaseModel]]:
+    """The models that may stand at ``path`` by the annotations; several where a union leaves it open."""
+    kinds = list(_alternatives(start))
+    for step in path:
+        found: list[object] = []
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                field = _fields(kind).get(str(step))
+                found += _alternatives(field.annotation) if field is not None else ()
+            elif arguments := get_args(kind):
+                # A mapping's last argument is its value's type; a list's and a tuple's first is its item's.
+                found += _alternatives(arguments[-1] if isinstance(step, str) else arguments[0])
+        kinds = found
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _alternatives(annotation: object) -> Iterator[object]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif origin in {Union, UnionType}:
+        for argument in get_args(annotation):
+            yield from _alternatives(argument)
+    else:
+        yield annotation
+
+
+def _words(detail: ErrorDetails) -> str:
+    say = _WORDS.get(detail["type"])
+    context = {key: str(value) for key, value in detail.get("ctx", {}).items()}
+    if say is not None:
+        return say(context)
+    # Pydantic's own sentence is about the type, except for tags, which it repeats from the input.
+    return "is none of the forms that are known here" if detail["type"].startswith("union_tag") else detail["msg"]
+
+
+def _literal(context: Mapping[str, str]) -> str:
+    return "expected " + context["expected"].replace("'", "`")
+
+
+def _fixed(text: str) -> Callable[[Mapping[str, str]], str]:
+    return lambda _: text
+
+
+def _too_short(least: str) -> str:
+    return "must not be empty" if least == "1" else f"expected at least {least} of these"
+
+
+def _limit(words: str, key: str) -> Callable[[Mapping[str, str]], str]:
+    return lambda context: words.format(context[key])
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "value_error": lambda context: context["error"],
+    "assertion_error": lambda context: context["error"],
+    "literal_error": _literal,
+    "enum": _literal,
+    "string_type": _fixed("expected a text"),
+    "string_too_short": lambda context: _too_short(context["min_length"]).replace("of these", "characters"),
+    "string_too_long": _limit("expected at most {} characters", "max_length"),
+    "string_pattern_mismatch": _limit("does not fit the pattern {}", "pattern"),
+    "int_type": _fixed("expected a whole number"),
+    "int_parsing": _fixed("expected a whole number"),
+    "int_parsing_size": _fixed("expected a smaller number"),
+    "int_from_float": _fixed("expected a whole number"),
+    "float_type": _fixed("expected a number"),
+    "float_parsing": _fixed("expected a number"),
+    "bool_type": _fixed("expected true or false"),
+    "bool_parsing": _fixed("expected true or false"),
+    "greater_than": _limit("expected a number above {}", "gt"),
+    "greater_than_equal": _limit("expected a number of at least {}", "ge"),
+    "less_than": _limit("expected a number below {}", "lt"),
+    "less_than_equal": _limit("expected a number of at most {}", "le"),
+    "too_short": lambda context: _too_short(context["min_length"]),
+    "too_long": _limit("expected at most {} of these", "max_length"),
+    "list_type": _fixed("expected a list such as [a, b]"),
+    "tuple_type": _fixed("expected a list such as [a, b]"),
+    "set_type": _fixed("expected a list such as [a, b]"),
+    "dict_type": _fixed(_NESTED),
+    "mapping_type": _fixed(_NESTED),
+    "model_type": _fixed(_NESTED),
+    "model_attributes_type": _fixed(_NESTED),
+    "path_type": _fixed("expected a path"),
+}
