@@ -9,7 +9,7 @@ from bridge.text import parts
 
 def sender_name(account: AccountSettings, receiver: str) -> str:
     """The name an answer goes out under: by the number that was written to, else the account's own."""
-    return account.senders.get(receiver, account.sender)
+    return account.senders.get(receiver.removeprefix("+"), account.sender)
 
 
 def operator_sms(

@@ -1,0 +1,111 @@
+"""Who may call: addresses behind proxies, allow-lists, secrets, and how many connections one address may
+hold.
+
+Nothing here logs or answers; a secret comes in, is compared in constant time, and is not kept anywhere else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+KEEPALIVE = 15.0
+"""Seconds that a connection may be idle. aiohttp's own hour lets the platform's pool use up our files."""
+HEAD_TIMEOUT = 10.0
+"""Seconds from the first byte of a request to the end of its head."""
+MAX_CONNECTIONS_PER_ADDRESS = 200
+MAX_CONNECTIONS = 800
+"""Over all addresses: stays under the usual limit of 1,024 open files, so that accepting never fails for
+want of one."""
+
+
+def parse_address(text: str) -> Address | None:
+    """An address as a proxy may write it: bare, ``1.2.3.4:5678`` or ``[::1]:5678``; None for anything else.
+
+    An IPv4 address in IPv6 clothes (``::ffff:1.2.3.4``, what a dual-stack socket reports) comes back as IPv4.
+    """
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def contains(networks: Iterable[Network], address: Address) -> bool:
+    return any(address in network for network in networks)
+
+
+def client_address(remote: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address | None:
+    """The address that a request comes from, or None where that cannot be known.
+
+    ``forwarded`` are the ``X-Forwarded-For`` header lines in their order. They count only as far as trusted
+    proxies wrote them: from the right, the first hop that is not a trusted proxy is the caller. What stands
+    left of it was written by the caller and proves nothing.
+    """
+    address = parse_address(remote) if remote else None
+    if address is None or not forwarded or not contains(trusted, address):
+        return address
+    for hop in reversed(",".join(forwarded).split(",")):
+        address = parse_address(hop)
+        if address is None or not contains(trusted, address):
+            return address
+    return address
+
+
+def same_secret(given: bytes, secret: bytes) -> bool:
+    return hmac.compare_digest(given, secret)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What callers may use up; tests make it small."""
+
+    keepalive: float = KEEPALIVE
+    head_timeout: float = HEAD_TIMEOUT
+    per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    total: int = MAX_CONNECTIONS
+    exempt: tuple[Network, ...] = ()
+    """Trusted proxies: all callers of theirs share an address. So do those of an unnamed proxy on this
+    machine, hence loopback is exempt as well; whoever is on this machine could exhaust it without us. The
+    total holds for all."""
+
+
+class ConnectionGate:
+    """Counts open connections. A caller that was admitted must :meth:`leave`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open: Counter[str] = Counter()
+        self._total = 0
+
+    def admit(self, remote: str) -> bool:
+        if self._total >= self.limits.total:
+            return False
+        if self._open[remote] >= self.limits.per_address and not self._exempt(remote):
+            return False
+        self._open[remote] += 1
+        self._total += 1
+        return True
+
+    def leave(self, remote: str) -> None:
+        self._total -= 1
+        self._open[remote] -= 1
+        if self._open[remote] <= 0:
+            del self._open[remote]
+
+    def _exempt(self, remote: str) -> bool:
+        address = parse_address(remote)
+        return address is not None and (address.is_loopback or contains(self.limits.exempt, address))

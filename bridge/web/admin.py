@@ -1,0 +1,116 @@
+"""The local admin socket: how commands that change something reach the running service. One writer owns the store.
+
+HTTP over a Unix socket that only the service's own user may open; JSON in and out. Never bound to a network address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from bridge.errors import BridgeError
+from bridge.model import Json, Sms, SmsId
+from bridge.pipeline.commands import Commands
+
+LONGEST_SOCKET_PATH = 100
+"""The kernel allows 108 bytes; a deeper database gets a socket named by its hash in the temporary directory."""
+
+
+def socket_path(database: Path) -> Path:
+    """Where the service of this database file listens."""
+    beside = database.with_name(database.name + ".sock").absolute()
+    if len(os.fsencode(beside)) <= LONGEST_SOCKET_PATH:
+        return beside
+    name = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"sms-bridge-{os.getuid()}-{name}.sock"
+
+
+def as_json(sms: Sms) -> dict[str, Json]:
+    """An SMS for people and scripts; its text stays in the store."""
+    return {
+        "id": sms.id,
+        "account": sms.account,
+        "recipient": sms.recipient,
+        "sender_name": sms.sender_name,
+        "state": sms.state.value,
+        "origin": sms.origin.value,
+        "parts": sms.parts,
+        "attempts": sms.attempts,
+        "created_at": sms.created_at,
+        "sent_at": sms.sent_at,
+        "platform_ids": list(sms.platform_ids),
+        "platform_status": sms.platform_status,
+        "reason": sms.reason,
+        "detail": sms.detail,
+        "retry_of": sms.retry_of,
+    }
+
+
+class AdminSocket:
+    """Serves :class:`Commands` and a live status on the socket."""
+
+    def __init__(self, path: Path, commands: Commands, status: Callable[[], Awaitable[dict[str, str]]]) -> None:
+        self._path = path
+        self._commands = commands
+        self._status = status
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/status", self._get_status)
+        app.router.add_post("/send", self._send)
+        app.router.add_post("/queue/{id:[0-9]+}/retry", self._retry)
+        app.router.add_post("/queue/{id:[0-9]+}/abandon", self._abandon)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        # A socket left by a killed run: the store's lock is held, so nobody listens on it.
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(self._runner, str(self._path)).start()
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)
+
+    async def _get_status(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._status())
+
+    async def _send(self, request: web.Request) -> web.Response:
+        order = await request.json()
+        return await answer(
+            self._commands.send(
+                to=str(order["to"]),
+                text=str(order["text"]),
+                account=str(order.get("account", "")),
+                author="cli",
+                key=str(order.get("key", "")),
+            )
+        )
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        return await answer(self._commands.retry(sms_id(request), author="cli"))
+
+    async def _abandon(self, request: web.Request) -> web.Response:
+        return await answer(self._commands.abandon(sms_id(request)))
+
+
+def sms_id(request: web.Request) -> SmsId:
+    return SmsId(int(request.match_info["id"]))
+
+
+async def answer(work: Awaitable[Sms]) -> web.Response:
+    try:
+        sms = await work
+    except BridgeError as error:
+        return web.json_response({"error": str(error)}, status=409)
+    return web.json_response(as_json(sms))

@@ -1,0 +1,53 @@
+"""Every answer of the callback listener but the acknowledgement: constants, without any part of the request.
+
+A platform that searches our answer for the id must not find it in an error page: it would take the error
+for an acknowledgement, and the SMS would be lost. So no body here is ever formatted.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from aiohttp import web
+from aiohttp.hdrs import CACHE_CONTROL, CONTENT_TYPE, SERVER
+from multidict import CIMultiDict, CIMultiDictProxy
+
+TEXT_HEADERS = CIMultiDictProxy(
+    CIMultiDict(
+        {
+            CONTENT_TYPE: "text/plain; charset=utf-8",
+            # An acknowledgement that a cache gives instead of us would be a lie.
+            CACHE_CONTROL: "no-store",
+            SERVER: "sms-bridge",
+        }
+    )
+)
+JSON_HEADERS = CIMultiDictProxy(CIMultiDict({**TEXT_HEADERS, CONTENT_TYPE: "application/json"}))
+
+BODIES = MappingProxyType(
+    {
+        200: b"ok\n",
+        400: b"bad request\n",
+        403: b"forbidden\n",
+        404: b"not found\n",
+        405: b"method not allowed\n",
+        413: b"no request body is taken here\n",
+        500: b"internal error\n",
+        503: b"not available now, try again later\n",
+    }
+)
+
+
+def plain(status: int, *, close: bool = False) -> web.Response:
+    """The constant answer of a status; one that has none here gets that of 500."""
+    status = status if status in BODIES else 500
+    response = web.Response(status=status, body=BODIES[status], headers=TEXT_HEADERS)
+    if status == 405:
+        response.headers["Allow"] = "GET"
+    if close:
+        response.force_close()
+    return response
+
+
+def text(body: bytes) -> web.Response:
+    return web.Response(body=body, headers=TEXT_HEADERS)

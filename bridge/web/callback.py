@@ -1,0 +1,259 @@
+"""The platform's callback: which account is called, may the caller do that, and what it is answered.
+
+The id is answered only after :meth:`Inbox.accept` has returned, which means "on disk". Everything else is a
+constant from :mod:`bridge.web.answers`. What the query means is known by the platform's adapter, which is
+passed in; this module takes the secret out of the query and must not log, keep or answer any other part of
+it.
+
+This is the program's hottest path: a plain handler under aiohttp's low-level server, no routing tables of an
+application, no middlewares, one log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from aiohttp import web
+
+from bridge.config import CallbackSettings
+from bridge.errors import StoreError
+from bridge.model import InboundCall, Ms
+from bridge.pipeline.inbox import Inbox
+from bridge.ports import Clock
+from bridge.text import phones
+from bridge.web.access import Network, client_address, contains, same_secret
+from bridge.web.answers import plain, text
+from bridge.web.health import LIVE_PATH, READY_PATH, Probes
+from bridge.web.quiet import Quiet
+
+KEY = b"key"
+"""The query parameter that may carry the secret."""
+_TRACES_OF_KEY = (KEY, b"%6", b"%7")
+"""One of these is in every query that has it, its letters percent-encoded or not; in hardly any other."""
+
+log = structlog.get_logger()
+
+
+class CallbackProtocol(Protocol):
+    """What the platform's adapter knows about calls; the adapter's module itself will do."""
+
+    def parse_callback(
+        self, raw_query: bytes, *, account: str, settings: CallbackSettings, region: str, received_at: Ms
+    ) -> InboundCall | object:
+        """Anything but an :class:`InboundCall` means: refused, there is no usable id in it."""
+
+    def acknowledgement(self, settings: CallbackSettings, smsid: str) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """One account's callback address, made ready for comparing."""
+
+    account: str
+    settings: CallbackSettings
+    secret: bytes
+
+    @classmethod
+    def of(cls, account: str, settings: CallbackSettings) -> Route:
+        return cls(account=account, settings=settings, secret=settings.secret.get_secret_value().encode())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A request target taken apart, nothing decoded."""
+
+    path: bytes
+    query: bytes
+    """Without ``key``."""
+    key: bytes | None
+    """Value of the first ``key``, as it came."""
+
+    @classmethod
+    def of(cls, raw: bytes) -> Target:
+        if not raw.startswith(b"/"):  # absolute form, as a caller with a proxy setting writes it
+            _, _, rest = raw.partition(b"://")
+            slash, mark = rest.find(b"/"), rest.find(b"?")
+            raw = (
+                rest[slash:]
+                if slash >= 0 and not 0 <= mark < slash
+                else b"/" + rest[mark if mark >= 0 else len(rest) :]
+            )
+        path, _, query = raw.partition(b"?")
+        if not any(trace in query for trace in _TRACES_OF_KEY):
+            return cls(path=path, query=query, key=None)
+        key: bytes | None = None
+        kept: list[bytes] = []
+        for pair in query.split(b"&"):
+            name, _, value = pair.partition(b"=")
+            if name == KEY or (b"%" in name and unquote_to_bytes(name) == KEY):
+                key = value if key is None else key
+            else:
+                kept.append(pair)
+        return cls(path=path, query=b"&".join(kept), key=key)
+
+
+class Accounts:
+    """Which account a call is for: by path, and by secret where it has one."""
+
+    def __init__(self, callbacks: Mapping[str, CallbackSettings]) -> None:
+        self._routes: dict[bytes, list[Route]] = {}
+        for account, settings in callbacks.items():
+            path = settings.path.encode()
+            self._routes.setdefault(path, []).append(Route.of(account, settings))
+
+    def find(self, target: Target) -> Route | int:
+        """The account's route, or the status of the refusal: 404 unknown path, 403 wrong secret."""
+        routes = self._routes.get(target.path) or self._routes.get(unquote_to_bytes(target.path))
+        if routes is not None:
+            return self._by_secret(routes, _spellings(target.key)) or 403
+        base, _, last = target.path.rpartition(b"/")
+        routes = self._routes.get(base or b"/") or self._routes.get(unquote_to_bytes(base or b"/"))
+        guarded = [route for route in routes or () if route.secret]
+        if not guarded:
+            return 404
+        return self._by_secret(guarded, [unquote_to_bytes(last)]) or 403
+
+    @staticmethod
+    def _by_secret(routes: Sequence[Route], given: Sequence[bytes]) -> Route | None:
+        """All are compared, so that the time taken tells nothing. A wrong secret never falls back to an
+        open account."""
+        found: Route | None = None
+        guarded = False
+        for route in routes:
+            guarded = guarded or bool(route.secret)
+            for spelling in given:
+                if route.secret and same_secret(spelling, route.secret):
+                    found = route
+        if found is None and not (guarded and any(given)):
+            found = next((route for route in routes if not route.secret), None)
+        return found
+
+
+def _spellings(value: bytes | None) -> list[bytes]:
+    """A ``+`` in a query may be itself or a space, depending on who wrote the URL."""
+    if value is None:
+        return []
+    if b"+" not in value:
+        return [unquote_to_bytes(value)]
+    return [unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))]
+
+
+class CallbackEndpoint:
+    """The handler of the callback listener. :attr:`accepting` off: what comes new is sent away with 503."""
+
+    def __init__(
+        self,
+        *,
+        callbacks: Mapping[str, CallbackSettings],
+        region: str,
+        inbox: Inbox,
+        protocol: CallbackProtocol,
+        probes: Probes,
+        clock: Clock,
+        quiet: Quiet,
+    ) -> None:
+        self._accounts = Accounts(callbacks)
+        self._region = region
+        self._inbox = inbox
+        self._protocol = protocol
+        self._probes = probes
+        self._clock = clock
+        self._quiet = quiet
+        self.in_work = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.accepting = True
+
+    async def idle(self) -> None:
+        """Wait until no call is in work."""
+        await self._idle.wait()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; raises nothing but cancellation."""
+        if request.method != "GET":
+            return plain(405, close=True)
+        if request.body_exists:
+            return plain(413, close=True)
+        self.in_work += 1
+        self._idle.clear()
+        try:
+            return await self._answer(request)
+        except Exception as error:
+            # Nothing of the exception's text may go anywhere: it can quote the call.
+            log.error("callback_failed", error=type(error).__name__, where=_where(error))
+            return plain(500)
+        finally:
+            self.in_work -= 1
+            if not self.in_work:
+                self._idle.set()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = Target.of(request.raw_path.encode("utf-8", "surrogateescape"))
+        route = self._accounts.find(target)
+        if isinstance(route, int):
+            return await self._elsewhere(request, target, route)
+        if not _allowed(request, route.settings):
+            return self._refuse(request, 403, "address_refused", route.account)
+        if not self.accepting:
+            return plain(503, close=True)
+        return await self._take(request, route, target.query)
+
+    async def _take(self, request: web.BaseRequest, route: Route, query: bytes) -> web.Response:
+        began = time.monotonic()
+        call = self._protocol.parse_callback(
+            query,
+            account=route.account,
+            settings=route.settings,
+            region=self._region,
+            received_at=self._clock.now(),
+        )
+        if not isinstance(call, InboundCall):
+            return self._refuse(request, 400, "callback_refused", route.account)
+        try:
+            await self._inbox.accept(call)
+        except StoreError as error:
+            self._quiet.warning("callback_not_stored", account=route.account, error=type(error).__name__)
+            return plain(503)
+        log.info(
+            "callback",
+            account=route.account,
+            smsid=call.smsid,
+            status=200,
+            ms=round((time.monotonic() - began) * 1000, 1),
+            subscriber=phones.mask(call.subscriber),
+        )
+        return text(self._protocol.acknowledgement(route.settings, call.smsid))
+
+    async def _elsewhere(self, request: web.BaseRequest, target: Target, status: int) -> web.Response:
+        if target.path == LIVE_PATH.encode():
+            return self._probes.live()
+        if target.path == READY_PATH.encode():
+            return await self._probes.ready(parts=False)
+        return self._refuse(request, status, "secret_refused" if status == 403 else "path_unknown", None)
+
+    def _refuse(self, request: web.BaseRequest, status: int, event: str, account: str | None) -> web.Response:
+        self._quiet.warning(event, account=account, remote=request.remote)
+        return plain(status)
+
+
+def _allowed(request: web.BaseRequest, settings: CallbackSettings) -> bool:
+    allow: tuple[Network, ...] = settings.allow
+    if not allow:
+        return True
+    address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), settings.trusted_proxies)
+    return address is not None and contains(allow, address)
+
+
+def _where(error: BaseException) -> str:
+    """File and line that raised, instead of the exception's text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""

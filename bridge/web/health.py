@@ -1,0 +1,92 @@
+"""The probes: ``/livez`` says that the loop turns, ``/readyz`` that a callback would be stored now.
+
+What "ready" consists of is told by the :class:`Health` that is passed in. A probe is cheap to ask and a
+commit is not, so one answer serves everybody who asks within a second. The callback listener, which faces
+the world, shows no parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+
+from bridge.errors import BridgeError
+from bridge.web.answers import JSON_HEADERS, plain
+
+LIVE_PATH = "/livez"
+READY_PATH = "/readyz"
+
+FRESH = 1.0
+"""Seconds for which an answer serves."""
+PATIENCE = 5.0
+"""Seconds to wait for it: a store that takes longer is not ready."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """Whether callbacks can be taken, and the state of each part in a word or two; never a secret or a
+    number."""
+
+    ok: bool
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Health(Protocol):
+    async def readiness(self) -> Readiness:
+        """Includes the proof that the store can commit. May raise a :class:`~bridge.errors.BridgeError`:
+        not ready."""
+
+
+class Probes:
+    """Answers both probes on both listeners."""
+
+    def __init__(self, health: Health, *, accepting: Callable[[], bool]) -> None:
+        self._health = health
+        self._accepting = accepting
+        self._known: Readiness | None = None
+        self._known_until = 0.0
+        self._asking = asyncio.Lock()
+
+    def live(self) -> web.Response:
+        return plain(200)
+
+    async def ready(self, *, parts: bool) -> web.Response:
+        """200 or 503 and a JSON object: ``ok``, and with ``parts`` the state of each."""
+        readiness = await self._readiness()
+        accepting = self._accepting()
+        ok = readiness.ok and accepting
+        shown: dict[str, bool | str] = {"ok": ok}
+        if parts:
+            shown |= {"intake": "accepting" if accepting else "stopping", **readiness.parts}
+        body = json.dumps(shown, ensure_ascii=False).encode()
+        return web.Response(status=200 if ok else 503, body=body, headers=JSON_HEADERS)
+
+    async def _readiness(self) -> Readiness:
+        now = asyncio.get_running_loop().time
+        async with self._asking:
+            if self._known is None or now() >= self._known_until:
+                self._known = await self._ask()
+                self._known_until = now() + FRESH
+            return self._known
+
+    async def _ask(self) -> Readiness:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._health.readiness()
+        except TimeoutError:
+            return Readiness(ok=False, parts={"health": "no answer in time"})
+        except BridgeError as error:
+            return Readiness(ok=False, parts={"health": type(error).__name__})
+        except Exception as error:
+            # A probe that fails must say "not ready" whatever the reason; the class names the fault without
+            # its text.
+            log.error("readiness_failed", error=type(error).__name__)
+            return Readiness(ok=False, parts={"health": type(error).__name__})

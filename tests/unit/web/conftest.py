@@ -1,0 +1,128 @@
+"""A whole callback side over real sockets and a real store in a temporary file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
+from bridge.model import Accepted, Inbound, InboundCall
+from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.signals import Signals
+from bridge.platforms import iba
+from bridge.ports import Store
+from bridge.store import open_store
+from bridge.web.access import Limits
+from bridge.web.health import Readiness
+from bridge.web.server import DEFAULT_LIMITS, Listeners
+from tests.clock import ManualClock
+from tests.unit.web.wire import Reply, get
+
+
+class RecordingInbox(Inbox):
+    """The real one, which also remembers what it returned, and can be held up."""
+
+    def __init__(self, store: Store, signals: Signals, clock: ManualClock) -> None:
+        super().__init__(store, signals, clock)
+        self.accepted: list[Accepted] = []
+        self.calls: list[InboundCall] = []
+        self.before: Callable[[], Awaitable[object]] | None = None
+
+    async def accept(self, call: InboundCall) -> Accepted:
+        if self.before is not None:
+            await self.before()
+        accepted = await super().accept(call)
+        self.calls.append(call)
+        self.accepted.append(accepted)
+        return accepted
+
+
+@dataclass(kw_only=True)
+class Site:
+    store: Store
+    path: Path
+    inbox: RecordingInbox
+    signals: Signals
+    listeners: Listeners
+    clock: ManualClock
+
+    @property
+    def port(self) -> int:
+        return self.listeners.callback_port
+
+    async def get(self, target: str | bytes, *, headers: str = "") -> Reply:
+        return await get(self.port, target, headers=headers)
+
+    async def stored(self) -> list[Inbound]:
+        """Every message the store has taken, in the order of the first acceptance."""
+        ids = dict.fromkeys(accepted.id for accepted in self.inbox.accepted)
+        rows = [await self.store.get_inbound(inbound_id) for inbound_id in ids]
+        return [row for row in rows if row is not None]
+
+    def files(self) -> bytes:
+        """Every byte the store keeps on disk."""
+        return b"".join(file.read_bytes() for file in self.path.parent.glob(self.path.name + "*") if file.is_file())
+
+
+@dataclass
+class PingHealth:
+    store: Store
+    extra: dict[str, str] = field(default_factory=dict)
+
+    async def readiness(self) -> Readiness:
+        await self.store.ping()
+        return Readiness(ok=True, parts={"store": "ok", **self.extra})
+
+
+SiteMaker = Callable[..., Awaitable[Site]]
+
+
+def account(**callback: Any) -> AccountSettings:
+    return AccountSettings(
+        login="user", password=SecretStr("not-a-password"), sender="MyShop", callback=CallbackSettings(**callback)
+    )
+
+
+@pytest.fixture
+async def make_site(tmp_path: Path) -> AsyncIterator[SiteMaker]:
+    """Start a site with these accounts' callback settings; all are closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            accounts: dict[str, AccountSettings] | None = None,
+            *,
+            limits: Limits = DEFAULT_LIMITS,
+            port: int = 0,
+            **callback: Any,
+        ) -> Site:
+            clock = ManualClock()
+            path = tmp_path / f"bridge-{len(list(tmp_path.iterdir()))}.db"
+            store = await open_store(path, clock=clock, busy_timeout=100)
+            stack.push_async_callback(store.close)
+            signals = Signals()
+            inbox = RecordingInbox(store, signals, clock)
+            settings = Settings(
+                file=tmp_path / "config.yaml",
+                server=ServerSettings(port=port),
+                web=WebSettings(port=0),
+                accounts=accounts or {"main": account(**callback)},
+            )
+            listeners = Listeners(
+                settings, inbox=inbox, protocol=iba, health=PingHealth(store), clock=clock, limits=limits
+            )
+            await listeners.start()
+            stack.push_async_callback(listeners.close, 1.0)
+            return Site(store=store, path=path, inbox=inbox, signals=signals, listeners=listeners, clock=clock)
+
+        yield make
+
+
+@pytest.fixture
+async def site(make_site: SiteMaker) -> Site:
+    return await make_site()

@@ -1,0 +1,131 @@
+"""A platform that does not understand our answers brings everything again: that is said once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import StoreUnavailable
+from bridge.model import Accepted, Alert, InboundCall, InboundId, Ms
+from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT, Inbox
+from bridge.pipeline.signals import Signals
+from bridge.ports import Store
+from bridge.store import open_store
+from tests.clock import TUESDAY_NOON, ManualClock
+
+
+def call(smsid: str = "5094") -> InboundCall:
+    return InboundCall(
+        account="main",
+        smsid=smsid,
+        sender="79001112233",
+        subscriber="79001112233",
+        receiver="1234",
+        prefix="",
+        text="hello",
+        date_raw="",
+        date=None,
+        raw_query=b"smsid=" + smsid.encode(),
+        content_hash=b"hash",
+        received_at=TUESDAY_NOON,
+    )
+
+
+class AlertsSeen:
+    """The real store; notes which alerts were opened by it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.opened: list[Alert] = []
+        self.asked = 0
+        self.alerts_fail = False
+
+    async def accept_inbound(self, call: InboundCall) -> Accepted:
+        return await self._store.accept_inbound(call)
+
+    async def raise_alert(self, alert: Alert, now: Ms) -> bool:
+        self.asked += 1
+        if self.alerts_fail:
+            raise StoreUnavailable("disk full")
+        opened = await self._store.raise_alert(alert, now)
+        if opened:
+            self.opened.append(alert)
+        return opened
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[AlertsSeen]:
+    real = await open_store(tmp_path / "bridge.db", clock=ManualClock())
+    yield AlertsSeen(real)
+    await real.close()
+
+
+async def test_three_repeats_open_one_alert_that_names_the_setting(store: AlertsSeen) -> None:
+    signals = Signals()
+    inbox = Inbox(store, signals, ManualClock())
+    for _ in range(REPEATS_BEFORE_ALERT):
+        await inbox.accept(call())
+    assert store.asked == 0
+    for _ in range(5):
+        await inbox.accept(call())
+    [alert] = store.opened
+    assert alert.key == "account:main:not_acknowledged"
+    assert alert.text == "alert.not_acknowledged"
+    assert alert.account == "main"
+    assert alert.params == {
+        "account": "main",
+        "smsid": "5094",
+        "repeats": REPEATS_BEFORE_ALERT,
+        "setting": "accounts.main.callback.answer",
+    }
+    assert signals.posts.is_set()
+
+
+async def test_copies_that_come_while_the_first_is_in_work_are_no_sign_of_a_wrong_answer(store: AlertsSeen) -> None:
+    inbox = Inbox(store, Signals(), ManualClock())
+    accepted = await asyncio.gather(*(inbox.accept(call()) for _ in range(10)))
+    assert sorted(one.repeats for one in accepted) == list(range(10))
+    assert sum(one.new for one in accepted) == 1
+    assert store.asked == 0
+
+
+async def test_an_alert_that_cannot_be_written_does_not_cost_the_acknowledgement(store: AlertsSeen) -> None:
+    inbox = Inbox(store, Signals(), ManualClock())
+    store.alerts_fail = True
+    for _ in range(REPEATS_BEFORE_ALERT + 1):
+        accepted = await inbox.accept(call())
+    assert accepted.repeats == REPEATS_BEFORE_ALERT
+    store.alerts_fail = False
+    await inbox.accept(call())
+    assert len(store.opened) == 1
+
+
+class BrokenStore:
+    async def accept_inbound(self, call: InboundCall) -> Accepted:
+        raise StoreUnavailable("disk full")
+
+    async def raise_alert(self, alert: Alert, now: Ms) -> bool:
+        raise AssertionError("nothing was stored")
+
+
+async def test_what_was_not_stored_is_not_accepted_and_wakes_nobody() -> None:
+    signals = Signals()
+    inbox = Inbox(BrokenStore(), signals, ManualClock())
+    for _ in range(REPEATS_BEFORE_ALERT + 1):
+        with pytest.raises(StoreUnavailable):
+            await inbox.accept(call())
+    assert not signals.inbound.is_set()
+
+
+async def test_only_a_new_message_wakes_the_router(store: AlertsSeen) -> None:
+    signals = Signals()
+    inbox = Inbox(store, signals, ManualClock())
+    first = await inbox.accept(call())
+    assert first == Accepted(id=InboundId(first.id), new=True, repeats=0)
+    assert signals.inbound.is_set()
+    signals.inbound.clear()
+    await inbox.accept(call())
+    assert not signals.inbound.is_set()
