@@ -1,0 +1,94 @@
+"""The messages that the simulated platform brings to the bridge, kept so that they can be brought again.
+
+Why it exists: a platform repeats a call byte by byte until it is acknowledged, so what is repeated must be
+what was sent and not a second rendering of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bridge.model import Ms
+from bridge.ports import Clock
+from bridge.sandbox.caller import CallEncoding, call, encode_query, is_acknowledged
+from bridge.sandbox.records import Brought
+from bridge.sandbox.sendpage import PLATFORM_TIME
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One inbound SMS, written as the query of a call."""
+
+    smsid: str
+    url: str
+    query: bytes
+
+
+class Callbacks:
+    def __init__(self, clock: Clock, *, first_smsid: int, on_brought: Callable[[Brought], None]) -> None:
+        self._clock = clock
+        self._next_smsid = first_smsid
+        self._on_brought = on_brought
+        self._messages: dict[str, Message] = {}
+
+    def write(
+        self,
+        url: str,
+        *,
+        text: str,
+        sender: str,
+        receiver: str,
+        prefix: str,
+        smsid: str | None,
+        encoding: CallEncoding,
+        date: str | None,
+    ) -> Message:
+        """The message in the document's order of fields, with an id of its own if none was given."""
+        if smsid is None:
+            smsid, self._next_smsid = str(self._next_smsid), self._next_smsid + 1
+        now = datetime.fromtimestamp(self._clock.now() / 1000, UTC).astimezone(PLATFORM_TIME)
+        fields = {
+            "date": f"{now:%Y-%m-%d %H:%M:%S}" if date is None else date,
+            "text": text,
+            "smsid": smsid,
+            "sender": sender,
+            "receiver": receiver,
+            "prefix": prefix,
+        }
+        message = Message(smsid=smsid, url=url, query=encode_query(fields, encoding))
+        self._messages[smsid] = message
+        return message
+
+    async def bring(self, message: Message, *, attempts: int, gap: Ms) -> Brought:
+        brought = await self._call(message)
+        for attempt in range(2, attempts + 1):
+            if brought.acknowledged:
+                break
+            if gap:
+                await self._clock.wait(asyncio.Event(), gap)
+            brought = replace(await self._call(message), calls=attempt)
+        return brought
+
+    async def redeliver(self, smsid: str, times: int) -> list[Brought]:
+        """:raises KeyError: no message with this id was brought."""
+        return [await self._call(self._messages[smsid]) for _ in range(times)]
+
+    async def bring_raw(self, url: str, raw_query: bytes, method: str) -> Brought:
+        found = next((part[6:] for part in raw_query.split(b"&") if part.startswith(b"smsid=")), b"")
+        return await self._call(Message(smsid=found.decode("latin-1"), url=url, query=raw_query), method)
+
+    async def _call(self, message: Message, method: str = "GET") -> Brought:
+        answer = await call(message.url, message.query, method=method)
+        brought = Brought(
+            smsid=message.smsid,
+            status=answer.status,
+            body=answer.body.decode("utf-8", "replace"),
+            acknowledged=bool(message.smsid) and is_acknowledged(message.smsid, answer.body),
+            headers=answer.headers,
+            error=answer.error,
+        )
+        self._on_brought(brought)
+        return brought

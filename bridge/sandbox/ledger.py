@@ -1,0 +1,226 @@
+"""What the simulated platform knows of its one account: money, registered names, the SMS it took, their
+statuses.
+
+Why it exists: the book is the truth that every test of "sent once" is judged by, so it is kept apart from the
+sockets and the misbehaviour around it. It does no I/O and sends nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.model import Ms
+from bridge.ports import Clock
+from bridge.sandbox.faults import Fault
+
+MAX_RECIPIENTS = 10
+RECIPIENT = re.compile(r"[0-9]{7,15}")
+LATIN_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,9}[\x21-\x7e])?")
+"""Up to 11 Latin characters; digits and punctuation among them, no white space at the ends."""
+DIGITS_NAME = re.compile(r"[0-9]{1,15}")
+
+CENT = 10_000
+"""Money is counted in whole ten-thousandths, so that a thousand prices of 2.3 add up to 2300."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakenSms:
+    """One SMS that the platform took and charged."""
+
+    id: str
+    at: Ms
+    recipient: str
+    sender_name: str
+    text: str
+    encoding: str
+    """``utf-8`` or ``windows-1251``: how the text came."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A send request as the page understood it."""
+
+    recipients: tuple[str, ...]
+    sender_name: str
+    text: str
+    encoding: str
+
+
+@dataclass(slots=True)
+class _Fate:
+    """Where the delivery reports of one SMS stand."""
+
+    words: Sequence[str]
+    asked: int
+    word: str
+    at: Ms
+
+
+class Ledger:
+    """:param sender_names: registered names, ``None`` where the account has dynamic ones.
+    :param keep_book: without it SMS are counted only, and every id is told the last of the usual words."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sender_names: Sequence[str] | None,
+        balance: float,
+        price: float,
+        first_id: int,
+        keep_book: bool,
+        same_request_window: Ms,
+    ) -> None:
+        self.book: list[TakenSms] = []
+        self.parked: list[Order] = []
+        self.taken = 0
+        self.usual_words: tuple[str, ...] = ("Send", "deliver")
+        self.sender_names = sender_names
+        self.price = price
+        self.same_request_window = same_request_window
+        self._clock = clock
+        self._credit = round(balance * CENT)
+        self._next_id = first_id
+        self._first_id = first_id
+        self._keep_book = keep_book
+        self._by_id: dict[str, TakenSms] = {}
+        self._fates: dict[str, _Fate] = {}
+        self._words_for: dict[str, tuple[str, ...]] = {}
+        self._recent: dict[Order, Ms] = {}
+
+    @property
+    def balance(self) -> float:
+        return self._credit / CENT
+
+    @balance.setter
+    def balance(self, amount: float) -> None:
+        self._credit = round(amount * CENT)
+
+    # ------------------------------------------------------------ sending
+
+    def objection(self, order: Order) -> Fault | None:
+        """Why this order would be refused, money aside: the document's rules for names, numbers, text."""
+        name = order.sender_name
+        if not name:
+            return Fault.NO_SENDER
+        if not (LATIN_NAME.fullmatch(name) or DIGITS_NAME.fullmatch(name)):
+            return Fault.SENDER_TOO_LONG
+        if self.sender_names is not None and name not in self.sender_names:
+            return Fault.BAD_SENDER
+        if not order.recipients:
+            return Fault.NO_RECIPIENT
+        if len(order.recipients) > MAX_RECIPIENTS or not all(map(RECIPIENT.fullmatch, order.recipients)):
+            return Fault.RECIPIENT_TOO_LONG
+        if not order.text:
+            return Fault.NO_TEXT
+        if self._is_repetition(order):
+            return Fault.SAME_REQUEST
+        return None
+
+    def affords(self, order: Order) -> bool:
+        return self._credit >= self._cost(order)
+
+    def take(self, order: Order) -> tuple[TakenSms, ...]:
+        """Charge the order and write it into the book; an id for each recipient, in their order."""
+        self._credit -= self._cost(order)
+        self._remember_request(order)
+        now = self._clock.now()
+        taken = tuple(
+            TakenSms(
+                id=self.new_id(),
+                at=now,
+                recipient=recipient,
+                sender_name=order.sender_name,
+                text=order.text,
+                encoding=order.encoding,
+            )
+            for recipient in order.recipients
+        )
+        self.taken += len(taken)
+        if self._keep_book:
+            self.book.extend(taken)
+            self._by_id.update((sms.id, sms) for sms in taken)
+        return taken
+
+    def park(self, order: Order) -> None:
+        """Accept the order without money; it goes out by :meth:`top_up`."""
+        self._remember_request(order)
+        self.parked.append(order)
+
+    def top_up(self, amount: float) -> tuple[TakenSms, ...]:
+        """Add money; parked orders go out in their order while it lasts."""
+        self._credit += round(amount * CENT)
+        out: list[TakenSms] = []
+        while self.parked and self.affords(self.parked[0]):
+            out.extend(self.take(self.parked.pop(0)))
+        return tuple(out)
+
+    def new_id(self) -> str:
+        """An id never given before by this ledger."""
+        self._next_id += 1
+        return str(self._next_id - 1)
+
+    def _cost(self, order: Order) -> int:
+        return round(self.price * CENT) * len(order.recipients)
+
+    def _is_repetition(self, order: Order) -> bool:
+        at = self._recent.get(order)
+        return at is not None and self._clock.now() - at < self.same_request_window
+
+    def _remember_request(self, order: Order) -> None:
+        if not self.same_request_window:
+            return
+        now = self._clock.now()
+        for old in [old for old, at in self._recent.items() if now - at >= self.same_request_window]:
+            del self._recent[old]
+        self._recent[order] = now
+
+    # ------------------------------------------------------------ statuses
+
+    def plan_words(self, words: Sequence[str], recipient: str | None) -> None:
+        """The words of the first, second, … poll, the last repeated, for SMS not polled yet."""
+        if not words:
+            raise ValueError("a status plan needs at least one word")
+        if recipient is None:
+            self.usual_words = tuple(words)
+        else:
+            self._words_for[recipient] = tuple(words)
+
+    def set_word(self, platform_id: str, word: str) -> None:
+        """From now on every poll of this id is told ``word``."""
+        self._fates[platform_id] = _Fate(words=(word,), asked=0, word=word, at=self._clock.now())
+
+    def ask(self, platform_id: str) -> tuple[str, Ms] | None:
+        """The status word of an id and since when it holds; ``None`` for an id that was never given."""
+        fate = self._fates.get(platform_id)
+        if fate is None:
+            if not platform_id.isascii() or not platform_id.isdigit():
+                return None
+            if not self._first_id <= int(platform_id) < self._next_id:
+                return None
+            if not self._keep_book:
+                return self.usual_words[-1], self._clock.now()
+            words = self._words_for.get(self.recipient_of(platform_id) or "", self.usual_words)
+            fate = self._fates[platform_id] = _Fate(words=words, asked=0, word="", at=0)
+        word = fate.words[min(fate.asked, len(fate.words) - 1)]
+        fate.asked += 1
+        if word != fate.word:
+            fate.word, fate.at = word, self._clock.now()
+        return word, fate.at
+
+    def recipient_of(self, platform_id: str) -> str | None:
+        sms = self._by_id.get(platform_id)
+        return sms.recipient if sms else None
+
+
+def order_of(fields: Mapping[str, str], encoding: str) -> Order:
+    """A send request's fields as an order; nothing is refused here."""
+    numbers = fields.get("dadr", "").strip()
+    return Order(
+        recipients=tuple(part.strip() for part in numbers.split(",")) if numbers else (),
+        sender_name=fields.get("sadr", ""),
+        text=fields.get("text", ""),
+        encoding=encoding,
+    )

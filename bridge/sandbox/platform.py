@@ -1,0 +1,322 @@
+"""The SMS platform simulated over real HTTP, both directions: the send page and the calls to the bridge.
+
+Why it exists: tests, the benchmark and ``sms-bridge sandbox`` need a platform that charges nothing, tells
+exactly what it took, and can be as bad as a real one. It is written from the platform's document, apart from
+the bridge's own client, and must never share code with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from bridge.model import Ms
+from bridge.ports import Clock
+from bridge.sandbox.callbacks import Callbacks
+from bridge.sandbox.caller import CallEncoding
+from bridge.sandbox.faults import Armed, Fault, RequestKind, Trouble
+from bridge.sandbox.ledger import Ledger, TakenSms
+from bridge.sandbox.records import THANKS, Brought, EventKind, PlatformEvent, SeenRequest
+from bridge.sandbox.sendpage import BalanceForm, SendPage, StatusForm, Ways
+from bridge.sandbox.wire import RawServer, WireReply, WireRequest
+
+__all__ = [
+    "THANKS",
+    "BalanceForm",
+    "Brought",
+    "CallEncoding",
+    "EventKind",
+    "Fault",
+    "PlatformEvent",
+    "RequestKind",
+    "SeenRequest",
+    "SimulatedPlatform",
+    "StatusForm",
+    "TakenSms",
+    "Ways",
+]
+
+SENDER_NAMES = ("TESTSMS", "MyShop", "IBATelecom", "79001112233")
+
+
+class SimulatedPlatform:
+    """One platform with one account. Start it, give :attr:`url` to the bridge, read :attr:`book`.
+
+    :param sender_names: registered sender names; ``None`` for an account with dynamic names.
+    :param same_request_window: refuse a request that was taken less than so many ms ago (0: never).
+    :param first_id: of the SMS taken; the clock's time by default, so that a new process repeats none.
+    :param keep_book: False only counts (for benchmarks): no book, no requests, no status but the last.
+    """
+
+    def __init__(
+        self,
+        *,
+        login: str = "demo",
+        password: str = "demo",
+        sender_names: Sequence[str] | None = SENDER_NAMES,
+        balance: float = 1000.0,
+        price: float = 2.5,
+        clock: Clock,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        script: str = "/sendsms.php",
+        on_event: Callable[[PlatformEvent], None] | None = None,
+        ways: Ways | None = None,
+        same_request_window: Ms = 0,
+        first_id: int | None = None,
+        keep_book: bool = True,
+    ) -> None:
+        start = max(clock.now(), 1_000_000_000)
+        self._clock = clock
+        self._on_event = on_event
+        self._keep_book = keep_book
+        self._host = host
+        self._ledger = Ledger(
+            clock=clock,
+            sender_names=sender_names,
+            balance=balance,
+            price=price,
+            first_id=start if first_id is None else first_id,
+            keep_book=keep_book,
+            same_request_window=same_request_window,
+        )
+        self._page = SendPage(self._ledger, login=login, password=password, script=script, ways=ways or Ways())
+        self._server = RawServer(self, host, port)
+        self._trouble = Trouble()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._callbacks = Callbacks(clock, first_smsid=start, on_brought=self._was_brought)
+        self.requests: list[SeenRequest] = []
+        """Every request that was read, oldest first."""
+        self.brought: list[Brought] = []
+        """Every callback that was called, oldest first."""
+        self.counts: Counter[RequestKind] = Counter()
+        """How many requests of each kind were read, also without a book."""
+        self.connections = 0
+        """TCP connections accepted so far."""
+
+    # ------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Listen. After :meth:`stop` it may be started again: same port, same book."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``, the account's ``url``. Valid after :meth:`start`."""
+        return f"http://{self._host}:{self._server.port}"
+
+    @property
+    def book(self) -> list[TakenSms]:
+        """Every SMS that was taken and charged, in that order: the truth about what was sent."""
+        return self._ledger.book
+
+    @property
+    def taken(self) -> int:
+        """``len(book)``, also where no book is kept."""
+        return self._ledger.taken
+
+    @property
+    def parked(self) -> int:
+        """Orders accepted without money, waiting for :meth:`top_up`."""
+        return len(self._ledger.parked)
+
+    @property
+    def balance(self) -> float:
+        return self._ledger.balance
+
+    @balance.setter
+    def balance(self, amount: float) -> None:
+        self._ledger.balance = amount
+
+    @property
+    def ways(self) -> Ways:
+        return self._page.ways
+
+    @ways.setter
+    def ways(self, ways: Ways) -> None:
+        self._page.ways = ways
+
+    def sent_to(self, recipient: str) -> list[TakenSms]:
+        return [sms for sms in self.book if sms.recipient == recipient]
+
+    # ------------------------------------------------------------ being bad
+
+    def misbehave(
+        self,
+        fault: Fault,
+        *,
+        times: int | None = 1,
+        recipient: str | None = None,
+        delay: Ms = 0,
+        on: RequestKind | None = RequestKind.SEND,
+        taken: bool | None = None,
+    ) -> None:
+        """Treat the next ``times`` matching requests (``None``: all) badly; the fault armed first goes first.
+
+        :param recipient: only requests to this number (for status questions: about an SMS to it).
+        :param delay: milliseconds before the fault shows (``TRICKLE``: between two bytes).
+        :param on: only requests of this kind; ``None``: any.
+        :param taken: force whether the SMS is taken and charged; by default as the fault's name says.
+        """
+        self._trouble.arm(Armed(fault=fault, left=times, recipient=recipient, delay=delay, kind=on, taken=taken))
+
+    def behave(self) -> None:
+        """Forget every armed fault."""
+        self._trouble.clear()
+
+    def close_idle(self) -> int:
+        """Close the connections that clients keep alive and unused; how many there were."""
+        return self._server.close_idle()
+
+    # ------------------------------------------------------------ statuses and money
+
+    def set_status(self, platform_id: str, word: str) -> None:
+        """Every later poll of this id is told ``word``."""
+        self._ledger.set_word(platform_id, word)
+        self._tell(EventKind.REPORTED)
+
+    def plan_statuses(self, *words: str, recipient: str | None = None) -> None:
+        """The words of the first, second, … poll of an SMS, the last repeated; for one recipient or for all.
+
+        Counts for SMS not polled yet. The default is ``Send``, then ``deliver``.
+        """
+        self._ledger.plan_words(words, recipient)
+
+    def top_up(self, amount: float) -> None:
+        """Add money; what was parked goes out while it lasts."""
+        for sms in self._ledger.top_up(amount):
+            self._tell(EventKind.TAKEN, sms=sms)
+
+    # ------------------------------------------------------------ waiting
+
+    async def wait_for(self, predicate: Callable[[SimulatedPlatform], bool], timeout_s: float = 10) -> None:
+        """Return once ``predicate(self)`` holds; it is asked now and after every event.
+
+        :raises TimeoutError: it did not hold in time; says what was seen until then.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not predicate(self):
+                    waiter = asyncio.get_running_loop().create_future()
+                    self._waiters.add(waiter)
+                    try:
+                        await waiter
+                    finally:
+                        self._waiters.discard(waiter)
+        except TimeoutError as error:
+            seen = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no requests"
+            raise TimeoutError(
+                f"not so within {timeout_s} s; {self.taken} SMS taken, {self.parked} parked, {seen}, "
+                f"{len(self.brought)} callbacks"
+            ) from error
+
+    def _tell(
+        self,
+        kind: EventKind,
+        *,
+        request: SeenRequest | None = None,
+        sms: TakenSms | None = None,
+        brought: Brought | None = None,
+        recipient: str = "",
+    ) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        if self._on_event is not None:
+            self._on_event(
+                PlatformEvent(
+                    kind=kind,
+                    at=self._clock.now(),
+                    request=request,
+                    sms=sms,
+                    brought=brought,
+                    recipient=recipient,
+                )
+            )
+
+    # ------------------------------------------------------------ the send page (called by the connections)
+
+    def connected(self) -> int:
+        self.connections += 1
+        return self.connections
+
+    def cut_unread(self) -> bool:
+        cut = self._trouble.for_connection()
+        if cut:
+            self._tell(EventKind.CUT)
+        return cut
+
+    def answer(self, request: WireRequest) -> WireReply:
+        asked = self._page.read(request)
+        armed = self._trouble.for_request(asked.kind, self._page.numbers_of(asked)) if self._trouble else None
+        reply = self._page.reply(asked, armed)
+        self.counts[asked.kind] += 1
+        seen = None
+        if self._keep_book:
+            seen = SeenRequest(
+                kind=asked.kind,
+                at=self._clock.now(),
+                fields={name: value for name, value in asked.fields.items() if name != "pwd"},
+                method=asked.method,
+                path=asked.path,
+                connection=request.connection,
+                fault=armed.fault if armed else None,
+                answer=reply.said,
+            )
+            self.requests.append(seen)
+        for sms in reply.taken:
+            self._tell(EventKind.TAKEN, sms=sms)
+        self._tell(EventKind.ASKED, request=seen)
+        return reply.wire
+
+    # ------------------------------------------------------------ calling the bridge
+
+    async def bring(
+        self,
+        callback_url: str,
+        *,
+        text: str,
+        sender: str,
+        receiver: str = "1234",
+        prefix: str = "",
+        smsid: str | None = None,
+        encoding: CallEncoding | str = CallEncoding.UTF_8,
+        date: str | None = None,
+        attempts: int = 1,
+        gap: Ms = 0,
+    ) -> Brought:
+        """Bring an inbound SMS; call again, ``attempts`` in all, until the answer holds the id.
+
+        :param callback_url: may hold a query of its own (a secret); the message's fields follow it.
+        :param date: as it stands in the call; the platform's time in Moscow by default.
+        :param gap: milliseconds of the clock between two calls.
+        """
+        message = self._callbacks.write(
+            callback_url,
+            text=text,
+            sender=sender,
+            receiver=receiver,
+            prefix=prefix,
+            smsid=smsid,
+            encoding=CallEncoding(encoding),
+            date=date,
+        )
+        self._tell(EventKind.THANKED, recipient=sender)
+        return await self._callbacks.bring(message, attempts=attempts, gap=gap)
+
+    async def redeliver(self, smsid: str, times: int = 1) -> list[Brought]:
+        """Bring the message of :meth:`bring` again, byte by byte the same, acknowledged or not."""
+        return await self._callbacks.redeliver(smsid, times)
+
+    async def bring_raw(self, callback_url: str, raw_query: bytes, method: str = "GET") -> Brought:
+        """Call with exactly these bytes as the query; the result's ``smsid`` is the query's first one."""
+        return await self._callbacks.bring_raw(callback_url, raw_query, method)
+
+    def _was_brought(self, brought: Brought) -> None:
+        if self._keep_book:
+            self.brought.append(brought)
+        self._tell(EventKind.BROUGHT, brought=brought)

@@ -1,0 +1,283 @@
+"""``sendsms.php``: one page, three uses (send, delivery status, balance), as the platform's document
+describes it.
+
+Why it exists: what a request means and what the page says to it, apart from sockets and from what tests see.
+Where the document is silent the choice is a field of :class:`Ways`; a client must take them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, Armed, Fault, RequestKind
+from bridge.sandbox.ledger import Ledger, Order, TakenSms, order_of
+from bridge.sandbox.wire import Manner, WireReply, WireRequest
+
+PLATFORM_TIME = ZoneInfo("Europe/Moscow")
+MAX_KNOWN = 512
+"""Bytes of a field that is worth remembering in its decoded form."""
+
+
+class BalanceForm(StrEnum):
+    DOCUMENT = "document"
+    """Amount, currency, then ``direction: amount``, each on a line."""
+    ONE_LINE = "one_line"
+    """``997.50 RUR``, seen in the field."""
+    ONE_LINE_COMMA = "one_line_comma"
+
+
+class StatusForm(StrEnum):
+    """How the word and "the time of the status update" stand together; the document does not say."""
+
+    LINES = "lines"
+    SPACE = "space"
+    SEMICOLON = "semicolon"
+    BR = "br"
+    WORD_ONLY = "word_only"
+
+
+_STATUS_GLUE: Mapping[StatusForm, str] = {
+    StatusForm.LINES: "\n",
+    StatusForm.SPACE: " ",
+    StatusForm.SEMICOLON: ";",
+    StatusForm.BR: "<br>",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ways:
+    """What platforms of the family do differently, or the document leaves open."""
+
+    wordy: bool = False
+    """Refuse in words. False: ``0``, the document's only error."""
+    prose_encoding: str = "utf-8"
+    """Of everything that is said in words; ``windows-1251`` occurs."""
+    separator: str = ","
+    """Between the ids of several recipients."""
+    bom: bool = False
+    """A byte order mark before the ids."""
+    broke: Fault = Fault.NO_CREDIT
+    """What happens without credit: ``NO_CREDIT`` refuses, ``PARKED`` accepts and holds the message."""
+    balance_form: BalanceForm = BalanceForm.DOCUMENT
+    status_form: StatusForm = StatusForm.LINES
+    currency: str = "RUR"
+    direction: str = "Россия"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A request, decoded."""
+
+    kind: RequestKind
+    method: str
+    path: str
+    target: bytes
+    fields: Mapping[str, str]
+    text_encoding: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageReply:
+    wire: WireReply
+    said: str
+    taken: tuple[TakenSms, ...] = ()
+
+
+_MANNERS: Mapping[Fault, Manner] = {
+    Fault.GARBAGE: Manner.NOT_HTTP,
+    Fault.TRICKLE: Manner.TRICKLE,
+    Fault.HANG: Manner.HANG,
+    Fault.HANG_AFTER_TAKING: Manner.HANG,
+    Fault.CUT_BEFORE_READING: Manner.CLOSE,
+    Fault.CUT_AFTER_READING: Manner.CLOSE,
+    Fault.CUT_AFTER_TAKING: Manner.CLOSE,
+    Fault.RESET: Manner.RESET,
+    Fault.RESET_AFTER_TAKING: Manner.RESET,
+    Fault.HALF_HEADERS: Manner.HALF_HEADERS,
+    Fault.HALF_BODY: Manner.HALF_BODY,
+}
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+_NOT_HTTP = b"\x15\x03\x01\x00\x02\x02\x0a"
+"""A TLS alert."""
+
+
+def decode(value: bytes) -> tuple[str, str]:
+    """The document allows UTF-8 and Windows-1251 and names no way to tell: strict UTF-8 first."""
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return value.decode("cp1251", "replace"), "windows-1251"
+
+
+def _unquote(value: bytes) -> bytes:
+    """``%XX`` and ``+``; a malformed escape stays as it stands. The library's own takes four times as long."""
+    spaced = value.replace(b"+", b" ")
+    if b"%" not in spaced:
+        return spaced
+    return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), spaced)
+
+
+def _field(part: bytes) -> tuple[str, str, str]:
+    """``name=value`` as name, value, and the value's encoding."""
+    name, _, value = part.partition(b"=")
+    return (decode(_unquote(name))[0], *decode(_unquote(value)))
+
+
+_known_field = lru_cache(maxsize=4096)(_field)
+"""Login, password, sender name and most texts come again with every request."""
+
+
+def parse_query(query: bytes) -> tuple[dict[str, str], str]:
+    """Name → value, the last of equal names; and the encoding of ``text``."""
+    fields: dict[str, str] = {}
+    text_encoding = "utf-8"
+    for part in query.split(b"&"):
+        name, value, encoding = _known_field(part) if len(part) <= MAX_KNOWN else _field(part)
+        if name == "text":
+            text_encoding = encoding
+        if name:
+            fields[name] = value
+    return fields, text_encoding
+
+
+class SendPage:
+    def __init__(self, ledger: Ledger, *, login: str, password: str, script: str, ways: Ways) -> None:
+        self.ways = ways
+        self._ledger = ledger
+        self._login = login
+        self._password = password
+        self._script = script
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, request: WireRequest) -> Asked:
+        path, _, query = request.target.partition(b"?")
+        fields, text_encoding = parse_query(query)
+        where, method = path.decode("latin-1"), request.method.decode("latin-1")
+        return Asked(
+            kind=self._kind_of(method, where, fields),
+            method=method,
+            path=where,
+            target=request.target,
+            fields=fields,
+            text_encoding=text_encoding,
+        )
+
+    def numbers_of(self, asked: Asked) -> tuple[str, ...]:
+        """The recipients that a request is about."""
+        if asked.kind is RequestKind.SEND:
+            return order_of(asked.fields, "utf-8").recipients
+        if asked.kind is RequestKind.STATUS:
+            known = self._ledger.recipient_of(asked.fields["smsid"])
+            return (known,) if known else ()
+        return ()
+
+    def _kind_of(self, method: str, path: str, fields: Mapping[str, object]) -> RequestKind:
+        if path != self._script or method != "GET":
+            return RequestKind.OTHER
+        if "balance" in fields:
+            return RequestKind.BALANCE
+        return RequestKind.STATUS if "smsid" in fields else RequestKind.SEND
+
+    # ------------------------------------------------------------ answering
+
+    def reply(self, asked: Asked, armed: Armed | None) -> PageReply:
+        if asked.kind is RequestKind.OTHER:
+            status = 405 if asked.path == self._script else 404
+            return PageReply(wire=WireReply(status=status, body=b"<h1>Not here</h1>"), said="")
+        if armed is None:
+            said, taken = self._said(asked)
+            return PageReply(wire=WireReply(body=self._encode(said)), said=said, taken=taken)
+        return self._spoilt(asked, armed)
+
+    def _spoilt(self, asked: Asked, armed: Armed) -> PageReply:
+        """The answer under a fault: first what the page does, then what becomes of the answer."""
+        fault, said = armed.fault, ""
+        taken: tuple[TakenSms, ...] = ()
+        if fault in WORDS:
+            said = self._refused_on_purpose(asked, fault)
+            return PageReply(wire=WireReply(body=self._encode(said), delay=armed.delay), said=said)
+        if armed.takes:
+            said, taken = self._said(asked)
+        if fault is Fault.TWO_IDS and taken:
+            said += self.ways.separator + self._ledger.new_id()
+        body = BODIES[fault] if fault in BODIES else self._encode(said)
+        status = HTTP_STATUS.get(fault, 200)
+        if status != 200:
+            body = b"<html><body><h1>%d</h1></body></html>" % status
+        wire = WireReply(
+            body=_NOT_HTTP if fault is Fault.GARBAGE else body,
+            status=status,
+            headers=b"Location: %s\r\n" % asked.target if fault is Fault.REDIRECT else b"",
+            manner=_MANNERS.get(fault, Manner.WHOLE),
+            delay=armed.delay or USUAL_DELAY.get(fault, 0),
+        )
+        return PageReply(wire=wire, said=said, taken=taken)
+
+    def _refused_on_purpose(self, asked: Asked, fault: Fault) -> str:
+        if asked.kind is RequestKind.BALANCE:
+            return ""
+        if fault is Fault.PARKED and asked.kind is RequestKind.SEND:
+            self._ledger.park(order_of(asked.fields, asked.text_encoding))
+        return WORDS[fault]
+
+    def _said(self, asked: Asked) -> tuple[str, tuple[TakenSms, ...]]:
+        """What the page does and says when nobody spoils it."""
+        known = self._knows(asked.fields)
+        if asked.kind is RequestKind.BALANCE:
+            return (self._balance() if known and asked.fields["balance"] == "1" else ""), ()
+        if not known:
+            return self._refusal(Fault.BAD_LOGIN), ()
+        if asked.kind is RequestKind.STATUS:
+            return self._status(asked.fields["smsid"]), ()
+        return self._send(order_of(asked.fields, asked.text_encoding))
+
+    def _knows(self, fields: Mapping[str, str]) -> bool:
+        return fields.get("user") == self._login and fields.get("pwd") == self._password
+
+    def _send(self, order: Order) -> tuple[str, tuple[TakenSms, ...]]:
+        objection = self._ledger.objection(order)
+        if objection is not None:
+            return self._refusal(objection), ()
+        if not self._ledger.affords(order):
+            if self.ways.broke is Fault.PARKED:
+                self._ledger.park(order)
+            return self._refusal(self.ways.broke), ()
+        taken = self._ledger.take(order)
+        ids = self.ways.separator.join([sms.id for sms in taken])
+        return ("\ufeff" + ids if self.ways.bom else ids), taken
+
+    def _status(self, platform_id: str) -> str:
+        found = self._ledger.ask(platform_id)
+        if found is None:
+            return WORDS[Fault.ZERO]
+        word, at = found
+        form = self.ways.status_form
+        if form is StatusForm.WORD_ONLY:
+            return word
+        when = datetime.fromtimestamp(at / 1000, UTC).astimezone(PLATFORM_TIME)
+        return f"{word}{_STATUS_GLUE[form]}{when:%Y-%m-%d %H:%M:%S}"
+
+    def _balance(self) -> str:
+        amount, ways = f"{self._ledger.balance:.2f}", self.ways
+        match ways.balance_form:
+            case BalanceForm.DOCUMENT:
+                return f"{amount}\n{ways.currency}\n{ways.direction}: {amount}\n"
+            case BalanceForm.ONE_LINE:
+                return f"{amount} {ways.currency}"
+            case BalanceForm.ONE_LINE_COMMA:
+                return f"{amount.replace('.', ',')} {ways.currency}"
+
+    def _refusal(self, fault: Fault) -> str:
+        """In the document's way, but for what only wordy platforms do at all."""
+        always = (Fault.PARKED, Fault.SAME_REQUEST)
+        return WORDS[fault] if self.ways.wordy or fault in always else WORDS[Fault.ZERO]
+
+    def _encode(self, said: str) -> bytes:
+        return said.encode("cp1251" if self.ways.prose_encoding == "windows-1251" else "utf-8", "replace")
