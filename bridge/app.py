@@ -1,0 +1,259 @@
+"""The only place where settings become objects and objects are joined; started in order, stopped in reverse.
+
+Start: store (with its lock), what the last run left ``sending``, rules, accounts, loops, Telegram, listeners last: a
+callback is taken only when everything behind it stands. Stop: intake first, then routing, then the SMS in flight
+within the deadline, then Telegram, the store last. What is not finished stays in the tables and the next start goes
+on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bridge import __version__
+from bridge.config import Settings
+from bridge.errors import StoreError
+from bridge.model import Ms, Origin, SmsState
+from bridge.pipeline import questions
+from bridge.pipeline.accounts import AccountWatch
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.commands import Commands
+from bridge.pipeline.delivery import DeliveryPoller
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.holds import Holds
+from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.outbox import Outbox
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.router import Router
+from bridge.pipeline.signals import Signal, Signals
+from bridge.pipeline.verdict import Judge
+from bridge.pipeline.worker import Step, run_steps
+from bridge.platforms import iba_callback
+from bridge.platforms.iba import IbaPlatform
+from bridge.ports import Clock, Store
+from bridge.rules.context import RuleContext
+from bridge.rules.engine import RuleSet
+from bridge.rules.loader import load_rules
+from bridge.store import open_store
+from bridge.web.admin import AdminSocket, socket_path
+from bridge.web.health import Readiness
+from bridge.web.server import Listeners
+
+if TYPE_CHECKING:
+    from bridge.telegram.side import TelegramSide
+
+log = structlog.get_logger()
+
+ROUTER = "router"
+OUTBOX = "outbox"
+
+
+def rules_of(settings: Settings) -> RuleSet:
+    """:raises ConfigError: every mistake in every file."""
+    first = next(iter(settings.accounts.values()))
+    context = RuleContext(
+        chats=frozenset(settings.telegram.chats),
+        lists=settings.lists,
+        region=settings.region,
+        accounts=frozenset(settings.accounts),
+        timezone=first.callback.timezone,
+    )
+    return load_rules(settings.rules, context)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """The outgoing half: enough for the command line to send one SMS without a service."""
+
+    store: Store
+    signals: Signals
+    gates: Mapping[str, Gate]
+    holds: Holds
+    outbox: Outbox
+    clock: Clock
+
+
+@asynccontextmanager
+async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Sending]:
+    """Open the store under its lock and everything that sends. Nothing is sent until ``outbox.step`` is called.
+
+    :raises StoreLocked: another bridge runs on this file.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings.storage.sqlite_path, clock=clock)
+        stack.push_async_callback(store.close)
+        signals = Signals()
+        gates: dict[str, Gate] = {}
+        for name, account in settings.accounts.items():
+            platform = IbaPlatform(account)
+            stack.push_async_callback(platform.close)
+            bucket = Bucket(account.rate, clock.now())
+            gates[name] = Gate(name=name, settings=account, platform=platform, bucket=bucket)
+        holds = Holds(store=store, signals=signals, clock=clock)
+        for gate in gates.values():
+            await holds.load(gate)
+        judge = Judge(store=store, holds=holds, clock=clock)
+        outbox = Outbox(gates=gates, store=store, judge=judge, signals=signals, clock=clock)
+        recovered = await outbox.recover()
+        await ask_about_unknown(settings, store, clock.now())
+        if recovered:
+            log.warning("interrupted_sends", count=recovered)
+        yield Sending(store=store, signals=signals, gates=gates, holds=holds, outbox=outbox, clock=clock)
+
+
+async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
+    """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
+    for sms in await store.list_sms([SmsState.UNCERTAIN], limit=1_000):
+        account = settings.accounts.get(sms.account)
+        if account is not None and sms.origin is not Origin.OPERATOR:
+            for post in questions.about_unknown(sms, account, sms.reason):
+                await store.add_post(post, now)
+
+
+class Bridge:
+    """A running service. Made by :func:`running`; everything it holds is closed by it."""
+
+    def __init__(self, settings: Settings, sending: Sending, rules: RuleSet) -> None:
+        self.settings = settings
+        self.sending = sending
+        self.store = sending.store
+        self.signals = sending.signals
+        self.rules = rules
+        self.telegram: TelegramSide | None = None
+        self.callback_port = settings.server.port
+        self.web_port = settings.web.port
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def callback_url(self) -> str:
+        """What to register with the platform, as seen from this machine; the first account's."""
+        callback = next(iter(self.settings.accounts.values())).callback
+        return f"http://{self.settings.server.host}:{self.callback_port}{callback.path}"
+
+    def loop(self, name: str, step: Step, signal: Signal | None = None) -> None:
+        self.task(name, run_steps(name, step, signal or Signal(), self.sending.clock))
+
+    def task(self, name: str, work: Awaitable[None]) -> None:
+        self._tasks[name] = asyncio.ensure_future(work)
+
+    async def stop(self, *names: str) -> None:
+        """Cancel these tasks (all that are left, without names) and wait until they have ended."""
+        chosen = [self._tasks.pop(name) for name in (names or tuple(self._tasks)) if name in self._tasks]
+        for task in chosen:
+            task.cancel()
+        await asyncio.gather(*chosen, return_exceptions=True)
+
+    async def readiness(self) -> Readiness:
+        """What ``/readyz`` says: a commit would go through, and how the neighbours are. Only the store decides."""
+        parts: dict[str, str] = {"version": __version__, "rules": self.rules.version}
+        try:
+            await self.store.ping()
+            parts["store"] = "ok"
+        except StoreError as error:
+            parts["store"] = str(error)
+        for name, gate in self.sending.gates.items():
+            parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
+        parts["telegram"] = telegram_word(self.telegram)
+        return Readiness(ok=parts["store"] == "ok", parts=parts)
+
+    async def live(self) -> dict[str, str]:
+        """For ``sms-bridge status``: the same words."""
+        return dict((await self.readiness()).parts)
+
+
+def telegram_word(side: TelegramSide | None) -> str:
+    if side is None:
+        return "off (no token)"
+    return "ok" if side.health().connected else "not reached"
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bridge]:
+    """The whole service, from "every callback is taken" to "everything is closed".
+
+    :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
+    """
+    rules = rules_of(settings)
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(sending(settings, clock))
+        bridge = Bridge(settings, parts, rules)
+        start_pipeline(bridge)
+        stack.push_async_callback(stop_pipeline, bridge)
+        start_telegram(bridge)
+        await start_admin(bridge, stack)
+        await start_listeners(bridge, stack)
+        log.info("started", version=__version__, rules=rules.version, accounts=list(settings.accounts))
+        yield bridge
+        log.info("stopping")
+
+
+def start_pipeline(bridge: Bridge) -> None:
+    parts, settings = bridge.sending, bridge.settings
+    store, signals, clock = parts.store, parts.signals, parts.clock
+    router = Router(
+        settings=settings,
+        store=store,
+        rules=lambda: bridge.rules,
+        launcher=parts.outbox,
+        signals=signals,
+        clock=clock,
+    )
+    delivery = DeliveryPoller(gates=parts.gates, store=store, signals=signals, clock=clock)
+    watch = AccountWatch(gates=parts.gates, holds=parts.holds, store=store, signals=signals, clock=clock)
+    bridge.loop(ROUTER, router.step, signals.inbound)
+    bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
+    bridge.loop("delivery", delivery.step)
+    bridge.loop("accounts", watch.step)
+
+
+async def stop_pipeline(bridge: Bridge) -> None:
+    """Routing ends first, so that nothing new is born; then what is in flight; then the rest."""
+    await bridge.stop(ROUTER, OUTBOX)
+    await bridge.sending.outbox.drain(bridge.settings.server.shutdown)
+    await bridge.stop()
+
+
+def start_telegram(bridge: Bridge) -> None:
+    """Nothing to do without a token: forwards wait in the store."""
+    if not bridge.settings.telegram.token.get_secret_value():
+        log.warning("telegram_off", reason="telegram.token is empty; forwards wait in the store")
+        return
+    # Imported late: python-telegram-bot costs a third of a second that a bridge without Telegram need not pay.
+    from bridge.telegram.side import TelegramSide
+
+    parts = bridge.sending
+    bridge.telegram = TelegramSide(
+        settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
+    )
+    bridge.task("telegram", bridge.telegram.run())
+
+
+async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
+    parts = bridge.sending
+    commands = Commands(settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+    admin = AdminSocket(socket_path(bridge.settings.storage.sqlite_path), commands, bridge.live)
+    await admin.start()
+    stack.push_async_callback(admin.close)
+
+
+async def start_listeners(bridge: Bridge, stack: AsyncExitStack) -> None:
+    """Last to start and first to stop: an acknowledgement needs everything else."""
+    settings, parts = bridge.settings, bridge.sending
+    listeners = Listeners(
+        settings,
+        inbox=Inbox(parts.store, parts.signals, parts.clock),
+        protocol=iba_callback,
+        health=bridge,
+        clock=parts.clock,
+    )
+    await listeners.start()
+    stack.push_async_callback(listeners.close, settings.server.shutdown / 1000)
+    bridge.callback_port = listeners.callback_port
+    bridge.web_port = listeners.web_port

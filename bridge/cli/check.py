@@ -1,0 +1,63 @@
+"""``sms-bridge check``: every mistake in the configuration and the rules at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from bridge.cli.common import EXIT_FOUND, config_option, print_json
+from bridge.config import find, load
+from bridge.errors import ConfigError, Problem
+from bridge.model import Json
+
+
+@click.command()
+@config_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(config: str | None, form: str) -> None:
+    """Read configuration and rules and report everything that is wrong, each with file, line and column.
+
+    Exit code 0: all well (warnings may be printed). 1: mistakes.
+    """
+    mistakes, warnings, summary = examine(config)
+    if form == "json":
+        print_json({"mistakes": [row(each) for each in mistakes], "warnings": [row(each) for each in warnings]})
+    else:
+        for problem in mistakes:
+            click.echo(str(problem))
+        for problem in warnings:
+            click.echo(f"{problem} (warning)")
+        click.echo(summary, err=True)
+    sys.exit(EXIT_FOUND if mistakes else 0)
+
+
+def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
+    """Mistakes, warnings, and a sentence about what was read."""
+    from bridge.app import rules_of
+
+    try:
+        settings = load(find(config, os.environ), os.environ)
+    except ConfigError as error:
+        return list(error.problems), [], counted(len(error.problems))
+    try:
+        rules = rules_of(settings)
+    except ConfigError as error:
+        return list(error.problems), list(settings.warnings), counted(len(error.problems))
+    warnings = [*settings.warnings, *rules.warnings]
+    return [], warnings, f"{settings.file}: fine, {len(rules.rules)} rules, version {rules.version}"
+
+
+def counted(count: int) -> str:
+    return f"{count} {'mistake' if count == 1 else 'mistakes'}"
+
+
+def row(problem: Problem) -> Json:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+    }

@@ -1,0 +1,104 @@
+"""What every command shares: which configuration, how errors look, how tables and JSON are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from bridge.config import Settings, find, load
+from bridge.errors import BridgeError, ConfigError
+from bridge.model import Json, Ms
+
+EXIT_FOUND = 1
+"""``check`` found mistakes; an order could not be carried out."""
+EXIT_CONFIG = 78
+"""A service cannot start with this configuration (EX_CONFIG): systemd must not restart it."""
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config",
+    metavar="FILE",
+    help="Configuration file. Default: $SMS_BRIDGE_CONFIG, ./config.yaml, /etc/sms-bridge/config.yaml.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def console() -> Console:
+    return Console(highlight=False)
+
+
+def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool = False) -> Settings:
+    """Load the configuration or end with its mistakes, each with file, line and column, on stderr."""
+    try:
+        path = find(config, os.environ)
+        if not quiet:
+            click.echo(f"configuration: {path}", err=True)
+        return load(path, os.environ)
+    except ConfigError as error:
+        fail_with_problems(error, exit_code)
+
+
+def fail_with_problems(error: ConfigError, exit_code: int) -> NoReturn:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    count = len(error.problems)
+    click.echo(f"{count} {'mistake' if count == 1 else 'mistakes'}", err=True)
+    sys.exit(exit_code)
+
+
+def fail(message: str, exit_code: int = EXIT_FOUND) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(exit_code)
+
+
+def run_async(work: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Run one command to its end; our own errors become one line on stderr and exit code 1, Ctrl-C is 130."""
+    import asyncio
+
+    try:
+        return asyncio.run(work())
+    except BridgeError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def print_json(value: Json) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def when(at: Ms | None) -> str:
+    """A point in time for people, in the machine's own time zone."""
+    if at is None:
+        return "—"
+    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(at: Ms | None, now: Ms) -> str:
+    """How long ago, in one unit."""
+    if at is None:
+        return "—"
+    seconds = max(now - at, 0) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
+
+
+def database_of(settings: Settings) -> Path:
+    """The SQLite file; ends the command where there is none yet."""
+    path = settings.storage.sqlite_path
+    if not path.exists():
+        fail(f"there is no store at {path} yet: start the service once with `sms-bridge run`")
+    return path

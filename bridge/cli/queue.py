@@ -1,0 +1,138 @@
+"""``sms-bridge queue``: what waits for a person's word."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from bridge.cli.common import (
+    config_option,
+    console,
+    database_of,
+    json_option,
+    print_json,
+    run_async,
+    settings_of,
+    when,
+)
+from bridge.cli.service import order
+from bridge.model import Json, Sms, SmsId, SmsState
+from bridge.web.admin import as_json as sms_json
+
+FOR_PEOPLE = (SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
+STATES = click.Choice([state.value for state in SmsState])
+
+
+@click.group()
+def queue() -> None:
+    """SMS that were not sent, or may not have been: list, show, send again, leave."""
+
+
+@queue.command("list")
+@click.option("--state", "states", multiple=True, type=STATES, help="Default: uncertain, parked, failed.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@config_option
+@json_option
+def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: bool) -> None:
+    """The newest rows in these states."""
+    settings = settings_of(config, quiet=True)
+    path = database_of(settings)
+
+    async def read() -> list[Sms]:
+        from bridge.store import open_readonly
+
+        store = await open_readonly(path)
+        try:
+            wanted = [SmsState(state) for state in states] or list(FOR_PEOPLE)
+            return list(await store.list_sms(wanted, limit=limit))
+        finally:
+            await store.close()
+
+    rows = run_async(read)
+    if as_json:
+        print_json([sms_json(sms) for sms in rows])
+        return
+    if not rows:
+        console().print("nothing waits for a person's word" if not states else "none")
+        return
+    table = Table("id", "state", "to", "account", "since", "by", "reason")
+    for sms in rows:
+        table.add_row(
+            str(sms.id),
+            sms.state,
+            sms.recipient,
+            sms.account,
+            when(sms.final_at or sms.sending_since or sms.created_at),
+            sms.author,
+            f"{sms.reason} {sms.detail}".strip(),
+        )
+    console().print(table)
+
+
+@queue.command("show")
+@click.argument("sms_id", type=int)
+@config_option
+@json_option
+def show(sms_id: int, config: str | None, as_json: bool) -> None:
+    """Every step of one SMS, with its text."""
+    settings = settings_of(config, quiet=True)
+    path = database_of(settings)
+
+    async def read() -> tuple[Sms | None, list[dict[str, Json]]]:
+        from bridge.store import open_readonly
+
+        store = await open_readonly(path)
+        try:
+            story = await store.sms_story(SmsId(sms_id))
+            steps: list[dict[str, Json]] = [
+                {"at": step.at, "state": step.state, "detail": step.detail} for step in story
+            ]
+            return await store.get_sms(SmsId(sms_id)), steps
+        finally:
+            await store.close()
+
+    sms, steps = run_async(read)
+    if sms is None:
+        raise click.ClickException(f"there is no SMS {sms_id}; `sms-bridge queue list` shows the ids")
+    if as_json:
+        print_json({**sms_json(sms), "text": sms.text, "steps": list(steps)})
+        return
+    console().print(f"[bold]SMS {sms.id}[/bold] to {sms.recipient} by {sms.account} as {sms.sender_name}")
+    console().print(sms.text, markup=False)
+    for step in steps:
+        console().print(f"  {when(int(str(step['at'])))}  {step['state']}  {step['detail']}", markup=False)
+
+
+@queue.command()
+@click.argument("sms_id", type=int)
+@config_option
+@json_option
+def retry(sms_id: int, config: str | None, as_json: bool) -> None:
+    """Send it again, as a new SMS. For an uncertain one: the subscriber may get it twice."""
+    settings = settings_of(config, quiet=True)
+    database_of(settings)
+    answer, live = run_async(
+        lambda: order(settings, f"/queue/{sms_id}/retry", {}, lambda desk: desk.retry(SmsId(sms_id), author="cli"))
+    )
+    report(answer, live, as_json, f"queued again as SMS {answer['id']}")
+
+
+@queue.command()
+@click.argument("sms_id", type=int)
+@config_option
+@json_option
+def abandon(sms_id: int, config: str | None, as_json: bool) -> None:
+    """Leave an uncertain or parked SMS as it is, or take a queued one off the queue."""
+    settings = settings_of(config, quiet=True)
+    database_of(settings)
+    answer, live = run_async(
+        lambda: order(settings, f"/queue/{sms_id}/abandon", {}, lambda desk: desk.abandon(SmsId(sms_id)))
+    )
+    report(answer, live, as_json, f"SMS {answer['id']} is {answer['state']}")
+
+
+def report(answer: dict[str, Json], live: bool, as_json: bool, words: str) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(words if live else f"{words}; no service is running: it acts at the next start")

@@ -1,0 +1,203 @@
+"""``sms-bridge sandbox``: the whole bridge between a simulated platform and a simulated Telegram. No account needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from rich.console import Console
+
+from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, fail_with_problems, settings_of
+from bridge.config import Settings
+from bridge.errors import BridgeError, ConfigError
+from bridge.model import Ms
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+    from bridge.sandbox.stage import Line, Stage
+
+EXAMPLE = "config.example.yaml"
+POLL: tuple[Ms, ...] = (2_000, 5_000, 30_000)
+"""Delivery is asked about soon, so that a person sees the end of the story."""
+
+COLOURS = {
+    "SMS in": "bold green",
+    "SMS out": "bold cyan",
+    "platform": "green",
+    "status": "magenta",
+    "Telegram": "blue",
+    "operator": "bold blue",
+    "bridge": "yellow",
+    "sandbox": "dim",
+}
+
+
+@click.command()
+@click.option("-c", "--config", default=None, metavar="FILE", help=f"Default: ./{EXAMPLE}.")
+@click.option("--script", type=click.File(encoding="utf-8"), help="Play these commands and leave.")
+@click.option("--port", default=None, type=click.IntRange(0, 65535), help="Port of the callbacks; 0: any free one.")
+def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None:
+    """Try everything at a prompt: text as a subscriber, answer as an operator, watch each step.
+
+    Takes rules and chats from the configuration, and nothing else of it leaves this machine: account, bot and store
+    are replaced by simulated ones in a temporary folder.
+    """
+    settings = settings_of(config or EXAMPLE, exit_code=EXIT_CONFIG, quiet=True)
+    try:
+        code = asyncio.run(play(settings, script, port))
+    except ConfigError as error:
+        fail_with_problems(error, EXIT_CONFIG)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+async def play(settings: Settings, script: TextIO | None, port: int | None) -> int:
+    """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
+    import bridge.telemetry as telemetry
+    from bridge.app import running
+    from bridge.pipeline.clock import SystemClock
+    from bridge.sandbox.stage import Stage, StageChat
+
+    out = Console(highlight=False)
+    telemetry.configure(settings.logging.model_copy(update={"level": "error"}), [])
+    chats = [
+        StageChat(name=name, id=chat.id, forum=chat.mode == "topics") for name, chat in settings.telegram.chats.items()
+    ]
+    stage = Stage(clock=SystemClock(), chats=chats, tell=lambda line: show(out, line))
+    await stage.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="sms-bridge-") as folder:
+            async with running(simulated(settings, stage, Path(folder), port)) as bridge:
+                stage.callback_url = with_secret(bridge)
+                narrator = asyncio.create_task(tell_rules(bridge, stage))
+                welcome(out, bridge, stage)
+                try:
+                    return await (follow(stage, script) if script is not None else prompt(stage))
+                finally:
+                    narrator.cancel()
+    except BridgeError as error:
+        out.print(str(error), style="red", markup=False)
+        return EXIT_FOUND
+    finally:
+        await stage.stop()
+
+
+def simulated(settings: Settings, stage: Stage, folder: Path, port: int | None) -> Settings:
+    """The person's settings with every way out replaced by the stage's."""
+    from pydantic import SecretStr
+
+    accounts = {
+        name: account.model_copy(
+            update={
+                "url": stage.platform.url,
+                "script": "/sendsms.php",
+                "login": "demo",
+                "password": SecretStr("demo"),
+                "status": account.status.model_copy(update={"poll": POLL}),
+            }
+        )
+        for name, account in settings.accounts.items()
+    }
+    telegram = settings.telegram.model_copy(
+        update={"token": SecretStr(stage.telegram.token), "api_url": stage.telegram.url, "proxy": ""}
+    )
+    server = settings.server if port is None else settings.server.model_copy(update={"port": port})
+    return settings.model_copy(
+        update={
+            "accounts": accounts,
+            "telegram": telegram,
+            "server": server,
+            "web": settings.web.model_copy(update={"port": 0}),
+            "storage": settings.storage.model_copy(update={"url": f"sqlite:///{folder}/sandbox.db"}),
+        }
+    )
+
+
+def with_secret(bridge: Bridge) -> str:
+    """The callback address as the platform would be given it."""
+    account = next(iter(bridge.settings.accounts.values()))
+    secret = account.callback.secret.get_secret_value()
+    return f"{bridge.callback_url}?key={secret}" if secret else bridge.callback_url
+
+
+def welcome(out: Console, bridge: Bridge, stage: Stage) -> None:
+    joint = "&" if "?" in stage.callback_url else "?"
+    query = "smsid=1&sender=79083730330&receiver=1234&text=часы"
+    out.print(f"[bold]sms-bridge sandbox[/bold]  callbacks: {bridge.callback_url}")
+    out.print("Everything around the bridge is simulated. Be the platform from another terminal:")
+    out.print(f"  curl '{stage.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
+    out.print(
+        "or be everybody here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
+        "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]"
+    )
+
+
+def show(out: Console, line: Line) -> None:
+    out.print(f"[{COLOURS[line.voice]}]{line.voice:>9}[/]  ", end="")
+    out.print(line.text, markup=False, soft_wrap=True)
+
+
+async def tell_rules(bridge: Bridge, stage: Stage) -> None:
+    """Say which rule took each message, as the store has it."""
+    from bridge.model import InboundId, InboundState
+    from bridge.sandbox.stage import Voice
+
+    next_id = 1
+    while True:
+        inbound = await bridge.store.get_inbound(InboundId(next_id))
+        if inbound is None or inbound.state is InboundState.NEW:
+            await asyncio.sleep(0.05)
+            continue
+        rule = next((rule for rule in bridge.rules.rules if rule.name == inbound.rule), None)
+        where = f" ({rule.file}:{rule.line})" if rule is not None else ""
+        stage.say(Voice.BRIDGE, f"rule {inbound.rule or '—'}{where}: {inbound.outcome}")
+        next_id += 1
+
+
+async def follow(stage: Stage, script: TextIO) -> int:
+    from bridge.sandbox.stage import BadCommand, Quit
+
+    for number, line in enumerate(script, 1):
+        try:
+            await stage.perform(line)
+        except Quit:
+            return 0
+        except BadCommand as error:
+            click.echo(f"line {number}: {error}", err=True)
+            return EXIT_FOUND
+    return 0
+
+
+async def prompt(stage: Stage) -> int:
+    """Read commands from a person, or from a pipe, until the end of input."""
+    from bridge.sandbox.stage import BadCommand, Quit, Voice
+
+    async for line in lines():
+        try:
+            await stage.perform(line)
+        except Quit:
+            return 0
+        except BadCommand as error:
+            stage.say(Voice.STAGE, str(error))
+    return 0
+
+
+async def lines() -> AsyncIterator[str]:
+    if not sys.stdin.isatty():
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            yield line
+        return
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    session: PromptSession[str] = PromptSession()
+    with patch_stdout(raw=True), contextlib.suppress(EOFError):
+        while True:
+            yield await session.prompt_async("> ")

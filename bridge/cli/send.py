@@ -1,0 +1,91 @@
+"""``sms-bridge send``: one SMS, through the same queue as everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import click
+
+from bridge.cli.common import config_option, console, fail, json_option, print_json, run_async, settings_of
+from bridge.cli.service import call
+from bridge.config import Settings
+from bridge.model import Json, Sms, SmsId, SmsState
+
+WAIT = 60.0
+"""Seconds after which the command stops looking; the SMS stays in the queue."""
+UNDER_WAY = frozenset({SmsState.QUEUED, SmsState.SENDING})
+
+
+@click.command()
+@click.argument("number")
+@click.argument("text")
+@click.option("--account", default="", help="Needed where more than one account is configured.")
+@click.option("--key", default="", help="The same key twice is one SMS: for scripts that may run again.")
+@config_option
+@json_option
+def send(number: str, text: str, account: str, key: str, config: str | None, as_json: bool) -> None:
+    """Send TEXT to NUMBER and wait for the platform's answer.
+
+    Exit code 0: the platform took it. 1: it did not, or nobody knows yet; the state is printed.
+    """
+    settings = settings_of(config, quiet=True)
+    sms = run_async(lambda: deliver(settings, number, text, account, key))
+    if as_json:
+        print_json(sms)
+    else:
+        ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
+        words = " ".join(str(sms[name]) for name in ("reason", "detail") if sms[name])
+        console().print(f"SMS {sms['id']} to {sms['recipient']}: [bold]{sms['state']}[/bold] {ids} {words}".rstrip())
+    if sms["state"] not in (SmsState.SENT, SmsState.DELIVERED):
+        fail("see `sms-bridge queue show`" if sms["state"] not in UNDER_WAY else "still waiting in the queue")
+
+
+def as_list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+async def deliver(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
+    """Queue it with the running service, or send it ourselves under the lock; then follow it."""
+    order: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
+    queued = await call(settings, "POST", "/send", order)
+    if queued is not None:
+        return await follow(settings, SmsId(int(str(queued["id"]))), queued)
+    return await alone(settings, number, text, account, key)
+
+
+async def follow(settings: Settings, sms_id: SmsId, queued: dict[str, Json]) -> dict[str, Json]:
+    from bridge.store import open_readonly
+    from bridge.web.admin import as_json
+
+    store = await open_readonly(settings.storage.sqlite_path)
+    try:
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            sms = await store.get_sms(sms_id)
+            if sms is not None and sms.state not in UNDER_WAY:
+                return as_json(sms)
+            await asyncio.sleep(0.1)
+    finally:
+        await store.close()
+    return queued
+
+
+async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
+    """No service runs: this process is the sender for as long as this SMS needs it."""
+    from bridge.app import sending
+    from bridge.pipeline.commands import Commands
+    from bridge.web.admin import as_json
+
+    async with sending(settings) as parts:
+        commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
+        assert sms is not None
+        deadline = time.monotonic() + WAIT
+        while sms is not None and sms.state in UNDER_WAY and time.monotonic() < deadline:
+            wait = await parts.outbox.step()
+            await parts.signals.sms.take(parts.clock, min(wait, 500))
+            sms = await parts.store.get_sms(sms.id)
+        await parts.outbox.drain(5_000)
+        assert sms is not None
+        return as_json(sms)

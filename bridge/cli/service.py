@@ -1,0 +1,56 @@
+"""Speaking to the running service over its local socket, or doing it alone under the store's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import aiohttp
+
+from bridge.config import Settings
+from bridge.errors import BridgeError
+from bridge.model import Json, Sms
+from bridge.pipeline.commands import Commands
+from bridge.web.admin import as_json, socket_path
+
+SECONDS = 30
+
+
+class ServiceRefused(BridgeError):
+    """The running service said no; carries its words."""
+
+
+async def call(settings: Settings, method: str, path: str, body: Json = None) -> dict[str, Json] | None:
+    """Ask the running service. None where none runs. :raises ServiceRefused: it runs and refused."""
+    socket = socket_path(settings.storage.sqlite_path)
+    if not socket.exists():
+        return None
+    connector = aiohttp.UnixConnector(str(socket))
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.request(method, "http://service" + path, json=body) as response,
+        ):
+            answer = cast(dict[str, Json], await response.json())
+    except aiohttp.ClientConnectorError:
+        return None  # a socket file left by a run that was killed
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ServiceRefused(f"the running service did not answer ({type(error).__name__})") from None
+    if response.status != 200:
+        raise ServiceRefused(str(answer.get("error", f"the service answered {response.status}")))
+    return answer
+
+
+async def order(
+    settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[Sms]]
+) -> tuple[dict[str, Json], bool]:
+    """Let the running service do it; else do it under the lock. Returns the SMS and whether a service did it."""
+    answer = await call(settings, "POST", path, body)
+    if answer is not None:
+        return answer, True
+    from bridge.app import sending
+
+    async with sending(settings) as parts:
+        commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        return as_json(await alone(commands)), False

@@ -1,0 +1,83 @@
+"""``sms-bridge status``: the queues, the oldest that waits, and when platform and Telegram were last heard."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+
+from bridge.cli.common import (
+    ago,
+    config_option,
+    console,
+    database_of,
+    json_option,
+    print_json,
+    run_async,
+    settings_of,
+    when,
+)
+from bridge.cli.service import ServiceRefused, call
+from bridge.config import Settings
+from bridge.model import Json
+from bridge.ports import QueueStatus
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: str | None, as_json: bool) -> None:
+    """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
+    settings = settings_of(config, quiet=True)
+    database_of(settings)
+    queues, live = run_async(lambda: read(settings))
+    if as_json:
+        print_json({"running": live is not None, "live": live, "queues": plain(queues)})
+        return
+    show(queues, live)
+
+
+async def read(settings: Settings) -> tuple[QueueStatus, dict[str, Json] | None]:
+    from bridge.store import open_readonly
+
+    store = await open_readonly(settings.storage.sqlite_path)
+    try:
+        queues = await store.queue_status()
+    finally:
+        await store.close()
+    try:
+        live = await call(settings, "GET", "/status")
+    except ServiceRefused as error:
+        live = {"service": str(error)}
+    return queues, live
+
+
+def plain(queues: QueueStatus) -> Json:
+    values: dict[str, Json] = asdict(queues)
+    return values
+
+
+def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
+    now = time.time_ns() // 1_000_000
+    out = console()
+    out.print("[green]service is running[/green]" if live is not None else "[yellow]no service is running[/yellow]")
+    for name, word in (live or {}).items():
+        out.print(f"  {name}: {word}", markup=False)
+    table = Table("queue", "waiting", "oldest")
+    table.add_row("inbound, not routed", str(queues.inbound_new), ago(queues.inbound_oldest, now))
+    table.add_row("inbound, quarantined", str(queues.inbound_quarantined), "")
+    table.add_row("chat posts", str(queues.posts_waiting), ago(queues.posts_oldest, now))
+    table.add_row("telegram updates", str(queues.updates_pending), "")
+    table.add_row("telegram updates, unreadable", str(queues.updates_parked), "")
+    for state, count in sorted(queues.sms_by_state.items()):
+        oldest = ago(queues.sms_oldest_queued, now) if state == "queued" else ""
+        table.add_row(f"sms {state}", str(count), oldest)
+    out.print(table)
+    out.print(f"last inbound SMS: {when(queues.last_inbound_at)}")
+    for account in queues.accounts:
+        held = f"[red]held: {account.held_reason}[/red]" if account.held_reason else "ok"
+        money = f", balance {account.balance:.2f} {account.currency}" if account.balance is not None else ""
+        heard = ago(account.last_contact_at, now)
+        out.print(f"account {account.account}: {held}{money}, platform last heard {heard}")

@@ -1,0 +1,75 @@
+"""SQLite's errors in the words of the program's own error tree; no other module of the store names an error code.
+
+Messages name the file and what to do. SQLite's own words go along: they hold names of tables and columns, never values.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    sqlite3.SQLITE_BUSY: "another program has locked it: close that program",
+    sqlite3.SQLITE_LOCKED: "another program has locked it: close that program",
+    sqlite3.SQLITE_READONLY: "it may not be written: check its permissions, its directory's and the mount",
+    sqlite3.SQLITE_PERM: "it may not be opened: check its permissions",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that it and its directory exist and may be written",
+    sqlite3.SQLITE_IOERR: "the disk reports an error: check the system's log",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: stop the bridge and restore a backup",
+    sqlite3.SQLITE_NOTADB: "it is not an SQLite database: check storage.url",
+    sqlite3.SQLITE_NOMEM: "memory ran out",
+    sqlite3.SQLITE_PROTOCOL: "its locks do not work: a network file system is not usable here",
+}
+"""By primary code: what is wrong with the surroundings, not with the work. All of it may pass by itself."""
+
+_RECONNECT = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""After these the connection is not trusted any more; a fresh one tells whether the trouble has passed."""
+
+
+def _primary(error: BaseException) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
+
+
+def is_surroundings(error: BaseException) -> bool:
+    """True where the database could not be used at all: the work itself may be perfectly good."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in _ADVICE
+
+
+def needs_reconnect(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and _primary(error) in _RECONNECT
+
+
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and _primary(error) == sqlite3.SQLITE_FULL
+
+
+def translate(error: Exception, path: Path) -> Exception:
+    """The error to raise for ``error``; what is not a driver's error (a mistake in our own code) stays as it is."""
+    if isinstance(error, sqlite3.Error):
+        advice = _ADVICE.get(_primary(error) or 0)
+        if advice is None:
+            return StoreError(f"{path}: the database refused the work ({error})")
+        return StoreUnavailable(f"{path}: {advice} ({error})")
+    if isinstance(error, (OverflowError, UnicodeError)):
+        return StoreError(f"{path}: a value cannot be stored ({type(error).__name__})")
+    return error
+
+
+def commit_unknown(error: Exception, path: Path) -> CommitUnknown:
+    """For work whose COMMIT was tried: it may be found after all."""
+    if isinstance(error, StoreUnavailable):
+        return CommitUnknown(str(error))
+    advice = _ADVICE.get(_primary(error) or 0, "the commit failed")
+    return CommitUnknown(f"{path}: {advice} ({error}); whether the last changes are kept is not known")

@@ -1,0 +1,174 @@
+"""One SQLite connection in its own thread, through aiosqlite, opened anew where it can no longer be trusted.
+
+It must not know what is done with it: transactions belong to the writer and the readers.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from bridge.errors import StoreUnavailable
+from bridge.model import Ms
+from bridge.store.faults import needs_reconnect, translate
+
+T = TypeVar("T")
+
+_WRITER_PRAGMAS = (
+    # In WAL mode NORMAL loses acknowledged commits with the power; only FULL syncs the log with each commit.
+    "PRAGMA synchronous = FULL",
+    # 16 MB of log between checkpoints: a checkpoint syncs twice and would else come every few hundred messages.
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_READER_PRAGMAS = ("PRAGMA query_only = ON",)
+_COMMON_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    # A read error in mapped memory is a signal that kills the process instead of an error code.
+    "PRAGMA mmap_size = 0",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -16000",
+)
+
+
+class FileGuard:
+    """Notices a database file, or its log, that was deleted or replaced under an open connection.
+
+    SQLite goes on writing into the file without a name and reports success. No file is opened here: closing any
+    descriptor of the database would drop the process's locks on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._file = self._identity(path)
+        self._log: tuple[int, int] | None = None
+
+    @staticmethod
+    def _identity(path: Path) -> tuple[int, int] | None:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def watch_log(self) -> None:
+        """Take the log as it is now: called with each connection the writer opens."""
+        self._log = self._identity(self._wal)
+
+    def check(self) -> None:
+        """:raises StoreUnavailable: what is written would not be found again."""
+        if self._identity(self._path) != self._file:
+            raise StoreUnavailable(
+                f"{self._path}: the database file was deleted or replaced while the bridge runs. Put it back,"
+                " or stop the bridge, restore a backup and start again; nothing is acknowledged until then"
+            )
+        if self._log is not None and self._identity(self._wal) != self._log:
+            raise StoreUnavailable(
+                f"{self._wal}: the database's log was deleted or replaced while the bridge runs. Stop the bridge"
+                " and start it again; nothing is acknowledged until then"
+            )
+
+
+def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connection:
+    # Never "rwc": a file that vanished must not come back empty.
+    mode = "ro" if readonly else "rw"
+    db = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,  # the driver's own mode begins transactions by itself, deferred ones
+        cached_statements=256,
+        timeout=busy_timeout / 1000,
+    )
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute(f"PRAGMA busy_timeout = {int(busy_timeout)}")
+        if not readonly and db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise StoreUnavailable(f"{path}: this file system cannot hold a write-ahead log; use a local disk")
+        for pragma in (*_COMMON_PRAGMAS, *(_READER_PRAGMAS if readonly else _WRITER_PRAGMAS)):
+            db.execute(pragma)
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file and its log for real
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+class Link:
+    """A connection that one caller at a time uses."""
+
+    def __init__(self, path: Path, *, readonly: bool, busy_timeout: Ms, guard: FileGuard | None = None) -> None:
+        self._path = path
+        self._readonly = readonly
+        self._busy_timeout = busy_timeout
+        self._guard = guard
+        self._connection: aiosqlite.Connection | None = None
+        self._suspect = False
+
+    async def open(self) -> None:
+        """:raises StoreUnavailable: the file cannot be used."""
+        await self._close_connection()
+        if self._guard is not None:
+            self._guard.check()
+        failures: list[Exception] = []
+
+        def connect() -> sqlite3.Connection:
+            # An exception here would end aiosqlite's thread with nobody to wait for it; a stand-in is closed properly.
+            try:
+                return _connect(self._path, readonly=self._readonly, busy_timeout=self._busy_timeout)
+            except (sqlite3.Error, StoreUnavailable) as error:
+                failures.append(error)
+                return sqlite3.connect(":memory:")
+
+        # The class instead of aiosqlite.connect(): pragmas are set in the same hop that opens.
+        self._connection = await aiosqlite.Connection(connect, iter_chunk_size=64)
+        if failures:
+            await self._close_connection()
+            raise translate(failures[0], self._path) from failures[0]
+        if self._guard is not None:
+            self._guard.watch_log()
+        self._suspect = False
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in the connection's thread, one hop for all it does; a cancelled caller does not stop it.
+
+        :raises StoreUnavailable: the connection had to be opened anew and could not be.
+        """
+        if self._suspect or self._connection is None:
+            await self.open()
+        connection = self._connection
+        assert connection is not None
+        # aiosqlite has no public way to run a function in its thread; see docs/decisions/0001-sqlite-writer.md.
+        # A unit test fails if a new version takes this one away.
+        result: T = await connection._execute(_with_raw, connection, work)  # type: ignore[no-untyped-call]
+        return result
+
+    def distrust(self) -> None:
+        """Open anew before the next call."""
+        self._suspect = True
+
+    def judge(self, error: BaseException) -> None:
+        if needs_reconnect(error):
+            self.distrust()
+
+    async def _close_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.close()
+        except sqlite3.Error:
+            # It is given up already, and the error that made it so has been reported.
+            self._suspect = True
+
+    async def close(self) -> None:
+        await self._close_connection()
+
+
+def _with_raw(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    return work(connection._conn)

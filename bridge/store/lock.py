@@ -1,0 +1,60 @@
+"""One running bridge per database file: a lock file beside it, held as long as the process lives.
+
+Not a lock on the database file itself: SQLite's own POSIX locks would be dropped by it. The file stays when the lock
+is released: taking it away would let two processes hold "the" lock at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from bridge.errors import StoreLocked, StoreUnavailable
+
+
+class FileLock:
+    """Held from :meth:`take` to :meth:`release`, or to the end of the process, however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(database.name + ".lock")
+        self._fd: int | None = None
+
+    def take(self) -> None:
+        """:raises StoreLocked: another process has it; the message names it."""
+        while self._fd is None:
+            try:
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"{self._path}: cannot be opened ({error.strerror}): check permissions"
+                ) from error
+            try:
+                self._fd = self._lock(fd)
+            finally:
+                if self._fd is None:
+                    os.close(fd)
+
+    def _lock(self, fd: int) -> int | None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise StoreLocked(
+                f"{self._database} is in use by another running bridge (process {holder})."
+                " Stop it first, or give this one another storage.url"
+            ) from error
+        try:
+            if not os.path.samestat(os.fstat(fd), os.stat(self._path)):
+                return None  # somebody deleted the file between open and lock: this lock binds nobody
+        except FileNotFoundError:
+            return None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -1,0 +1,399 @@
+"""Every statement of the store, by the verb that needs it. No other module of the store holds SQL but pragmas.
+
+Written so that PostgreSQL can share it: integer milliseconds, ON CONFLICT, RETURNING, named parameters (``:name``),
+no functions of one engine. States stand in the text as literals wherever a partial index must match; a parameter
+would hide the index from the planner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.model import SmsState
+
+INBOUND = (
+    "id, account, smsid, sender, subscriber, receiver, prefix, text, date_raw, date, received_at, state, fault,"
+    " conflict_of, repeats, rule, rules_version, outcome"
+)
+SMS = (
+    "id, key, account, recipient, sender_name, text, parts, origin, priority, state, created_at, due_at, expires_at,"
+    " attempts, sending_since, sent_at, final_at, platform_ids, platform_status, reason, detail, poll_at, polls,"
+    " inbound_id, conversation_id, chat_id, message_id, author, retry_of"
+)
+CONTACT = "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until"
+CONVERSATION = "id, chat, subscriber, code, account, receiver, thread_id, last_inbound_id, last_inbound_at"
+POST = (
+    "id, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, attempts, revision, shown,"
+    " created_at, due_at"
+)
+
+# ---------------------------------------------------------------- inbound
+
+# One statement for first, repeat and conflict: repeats is 0 only for a row that was just made.
+ACCEPT_INBOUND = """
+INSERT INTO inbound (account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date,
+                     raw_query, received_at, fault, conflict_of)
+VALUES (:account, :smsid, :content_hash, :sender, :subscriber, :receiver, :prefix, :text, :date_raw, :date,
+        :raw_query, :received_at, :fault,
+        (SELECT min(id) FROM inbound WHERE account = :account AND smsid = :smsid AND content_hash <> :content_hash))
+ON CONFLICT (account, smsid, content_hash)
+DO UPDATE SET repeats = inbound.repeats + 1, repeated_at = excluded.received_at
+RETURNING id, repeats
+"""
+
+# The oldest of each subscriber; walks the index of what is new and stops at the limit.
+CLAIM_UNROUTED = f"""
+SELECT {INBOUND} FROM inbound AS i
+WHERE state = 'new' AND NOT EXISTS (
+    SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
+ORDER BY id LIMIT :limit
+"""
+
+GET_INBOUND = f"SELECT {INBOUND} FROM inbound WHERE id = :id"
+
+SETTLE_INBOUND = """
+UPDATE inbound SET state = :state, rule = :rule, rules_version = :rules_version, outcome = :outcome, settled_at = :now
+WHERE id = :id AND state = 'new'
+"""
+
+# ---------------------------------------------------------------- contacts and what limits automatic replies
+
+GET_CONTACT = f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber"
+
+BUMP_CONTACT = """
+INSERT INTO contact (subscriber, version, first_seen_at) VALUES (:subscriber, 1, :seen_at)
+ON CONFLICT (subscriber)
+DO UPDATE SET version = contact.version + 1, first_seen_at = COALESCE(contact.first_seen_at, excluded.first_seen_at)
+"""
+
+# A later word wins only where it holds longer: two operators answering at once do not shorten each other's pause.
+TAKE_OVER = """
+INSERT INTO contact (subscriber, version, robot_paused_until) VALUES (:subscriber, 1, :until)
+ON CONFLICT (subscriber)
+DO UPDATE SET version = contact.version + 1,
+    robot_paused_until = CASE WHEN contact.robot_paused_until > excluded.robot_paused_until
+                              THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
+"""
+
+RECENT_REPLIES = """
+SELECT created_at, text FROM sms
+WHERE recipient = :subscriber AND created_at >= :since AND origin = 'rule'
+ORDER BY created_at, id
+"""
+
+GET_SPEND = "SELECT parts FROM spend WHERE day = :day"
+
+ADD_SPEND = """
+INSERT INTO spend (day, parts) VALUES (:day, :parts)
+ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
+"""
+
+# ---------------------------------------------------------------- outbound SMS
+
+INSERT_SMS = f"""
+INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
+                 due_at, expires_at, attempts, sending_since, left_at, inbound_id, conversation_id, chat_id,
+                 message_id, author, retry_of)
+VALUES (:key, :account, :recipient, :sender_name, :text, :parts, :origin, :priority, :state, :created_at,
+        :due_at, :expires_at, :attempts, :sending_since, :sending_since, :inbound_id, :conversation_id, :chat_id,
+        :message_id, :author, :retry_of)
+ON CONFLICT (key) DO NOTHING
+RETURNING {SMS}
+"""
+
+GET_SMS = f"SELECT {SMS} FROM sms WHERE id = :id"
+GET_SMS_BY_KEY = f"SELECT {SMS} FROM sms WHERE key = :key"
+
+# May a row be born sending? Not while its lane sends, nor past queued rows of its own or a more urgent priority.
+LANE_BUSY = """
+SELECT 1 FROM sms WHERE account = :account AND recipient = :recipient AND state = 'sending'
+UNION ALL
+SELECT 1 FROM sms WHERE account = :account AND recipient = :recipient AND state = 'queued' AND priority <= :priority
+LIMIT 1
+"""
+
+# In the order of sending, so that a reader who stops early has read no more than it takes. A lane may appear once a
+# priority: the reader keeps the first and skips the rest. "+ 0" keeps the planner from the index by due_at, with which
+# every claim would sort the whole queue.
+DUE_CANDIDATES = """
+SELECT id, recipient FROM sms AS s
+WHERE account = :account AND state = 'queued' AND due_at + 0 <= :now AND (expires_at IS NULL OR expires_at > :now)
+  AND NOT EXISTS (
+    SELECT 1 FROM sms AS b WHERE b.account = s.account AND b.recipient = s.recipient AND b.state = 'sending')
+  AND NOT EXISTS (
+    SELECT 1 FROM sms AS e WHERE e.account = s.account AND e.recipient = s.recipient AND e.state = 'queued'
+                             AND e.priority = s.priority AND e.id < s.id)
+ORDER BY priority, id
+"""
+
+NEXT_DUE = "SELECT min(due_at) AS due_at FROM sms WHERE account = :account AND state = 'queued'"
+
+EXPIRED_QUEUED = """
+SELECT id FROM sms WHERE state = 'queued' AND expires_at IS NOT NULL AND expires_at <= :now
+ORDER BY expires_at LIMIT :limit
+"""
+
+ALL_SENDING = "SELECT id FROM sms WHERE state = 'sending' ORDER BY account, recipient"
+
+# The one statement that changes a state; :from is what the caller read, so a row that moved meanwhile is left alone.
+MOVE_SMS = f"""
+UPDATE sms SET
+    state = :to,
+    reason = COALESCE(:reason, reason),
+    detail = COALESCE(:detail, detail),
+    due_at = COALESCE(:due_at, due_at),
+    platform_ids = COALESCE(:platform_ids, platform_ids),
+    platform_status = COALESCE(:platform_status, platform_status),
+    polls = COALESCE(:polls, polls),
+    poll_at = CASE WHEN :final_at IS NULL THEN COALESCE(:poll_at, poll_at) END,
+    attempts = attempts + :started,
+    left_at = CASE WHEN :started = 1 THEN :now ELSE left_at END,
+    probed_at = CASE WHEN :started = 1 THEN NULL ELSE probed_at END,
+    sending_since = CASE WHEN :started = 1 THEN :now WHEN :to = 'queued' THEN NULL ELSE sending_since END,
+    sent_at = COALESCE(:sent_at, sent_at),
+    final_at = COALESCE(:final_at, final_at)
+WHERE id = :id AND state = :from
+RETURNING {SMS}
+"""
+
+# A row whose starter never learnt that it may send: the key and the count of attempts prove it is that very start.
+GIVE_BACK = f"""
+UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
+WHERE key = :key AND state = 'sending' AND attempts = :attempts
+RETURNING {SMS}
+"""
+
+ADD_EVENT = """
+INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail)
+VALUES (:sms_id, :at, :move, :from, :to, :reason, :detail)
+"""
+
+NOTE_PROBE = f"""
+UPDATE sms SET probed_at = :now, left_at = :now, attempts = attempts + 1
+WHERE id = :id AND state = 'sending' AND probed_at IS NULL
+RETURNING {SMS}
+"""
+
+IDENTICAL_SINCE = """
+SELECT max(left_at) AS left_at FROM sms
+WHERE recipient = :recipient AND account = :account AND sender_name = :sender_name AND text = :text
+  AND left_at >= :since AND id <> :id
+"""
+
+DUE_POLLS = f"""
+SELECT {SMS} FROM sms
+WHERE account = :account AND state = 'sent' AND poll_at IS NOT NULL AND poll_at <= :now AND platform_ids <> '[]'
+ORDER BY poll_at LIMIT :limit
+"""
+
+NOTE_STATUS = f"""
+UPDATE sms SET platform_status = :word, poll_at = :poll_at, polls = :polls
+WHERE id = :id AND state = 'sent'
+RETURNING {SMS}
+"""
+
+POSTPONE_POLL = "UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 'sent'"
+
+RETRIED = "SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1"
+
+# ---------------------------------------------------------------- accounts and alerts
+
+GET_ACCOUNT = """
+SELECT account, held_reason, held_detail, held_since, probe_at, probes, balance, currency, balance_at, last_contact_at
+FROM account_state WHERE account = :account
+"""
+ALL_ACCOUNTS = """
+SELECT account, held_reason, held_detail, held_since, probe_at, probes, balance, currency, balance_at, last_contact_at
+FROM account_state ORDER BY account
+"""
+
+# probes is 0 only after a call that found the account free.
+HOLD_ACCOUNT = """
+INSERT INTO account_state (account, held_reason, held_detail, held_since, probe_at)
+VALUES (:account, :reason, :detail, :now, :probe_at)
+ON CONFLICT (account) DO UPDATE SET
+    probes = CASE WHEN account_state.held_since IS NULL THEN 0 ELSE account_state.probes + 1 END,
+    held_since = COALESCE(account_state.held_since, excluded.held_since),
+    held_reason = excluded.held_reason, held_detail = excluded.held_detail, probe_at = excluded.probe_at
+RETURNING probes
+"""
+
+RELEASE_ACCOUNT = """
+UPDATE account_state SET held_reason = '', held_detail = '', held_since = NULL, probe_at = NULL, probes = 0,
+                         last_contact_at = :now
+WHERE account = :account AND held_since IS NOT NULL
+"""
+
+NOTE_BALANCE = """
+INSERT INTO account_state (account, balance, currency, balance_at, last_contact_at)
+VALUES (:account, :amount, :currency, :now, :now)
+ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, currency = excluded.currency,
+    balance_at = excluded.balance_at, last_contact_at = excluded.last_contact_at
+"""
+
+NOTE_CONTACT = """
+INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
+ON CONFLICT (account) DO UPDATE SET last_contact_at = excluded.last_contact_at
+"""
+
+OPEN_ALERT = """
+INSERT INTO alert (key, text, params, account, opened_at) VALUES (:key, :text, :params, :account, :now)
+ON CONFLICT (key) WHERE cleared_at IS NULL DO NOTHING
+"""
+
+CLEAR_ALERT = "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING account"
+
+# ---------------------------------------------------------------- conversations
+
+GET_CONVERSATION = f"SELECT {CONVERSATION} FROM conversation WHERE id = :id"
+FIND_CONVERSATION = f"SELECT {CONVERSATION} FROM conversation WHERE chat = :chat AND subscriber = :subscriber"
+CONVERSATION_OF_CODE = f"SELECT {CONVERSATION} FROM conversation WHERE code = :code AND chat = :chat"
+CODE_TAKEN = "SELECT 1 FROM conversation WHERE code = :code"
+
+INSERT_CONVERSATION = f"""
+INSERT INTO conversation (chat, subscriber, code, account, receiver, last_inbound_id, last_inbound_at, created_at)
+VALUES (:chat, :subscriber, :code, :account, :receiver, :inbound_id, :received_at, :now)
+RETURNING {CONVERSATION}
+"""
+
+TOUCH_CONVERSATION = f"""
+UPDATE conversation SET account = :account, receiver = :receiver, last_inbound_id = :inbound_id,
+                        last_inbound_at = :received_at
+WHERE id = :id
+RETURNING {CONVERSATION}
+"""
+
+SET_THREAD = "UPDATE conversation SET thread_id = :thread_id WHERE id = :id"
+
+REMEMBER_TOPIC = """
+INSERT INTO topic (chat_id, thread_id, conversation_id) VALUES (:chat_id, :thread_id, :conversation_id)
+ON CONFLICT (chat_id, thread_id) DO UPDATE SET conversation_id = excluded.conversation_id
+"""
+
+CONVERSATION_OF_TOPIC = "SELECT conversation_id FROM topic WHERE chat_id = :chat_id AND thread_id = :thread_id"
+
+FORGET_TOPICS = """
+UPDATE conversation SET thread_id = NULL
+WHERE id IN (SELECT t.conversation_id FROM topic AS t WHERE t.chat_id = :chat_id)
+  AND thread_id IN (
+    SELECT t.thread_id FROM topic AS t WHERE t.chat_id = :chat_id AND t.conversation_id = conversation.id)
+"""
+
+REMEMBER_MESSAGE = """
+INSERT INTO chat_message (chat_id, message_id, conversation_id, inbound_id, sms_id, at)
+VALUES (:chat_id, :message_id, :conversation_id, :inbound_id, :sms_id, :at)
+ON CONFLICT (chat_id, message_id) DO UPDATE SET
+    conversation_id = COALESCE(excluded.conversation_id, chat_message.conversation_id),
+    inbound_id = COALESCE(excluded.inbound_id, chat_message.inbound_id),
+    sms_id = COALESCE(excluded.sms_id, chat_message.sms_id)
+"""
+
+CONVERSATION_OF_MESSAGE = """
+SELECT conversation_id FROM chat_message
+WHERE chat_id = :chat_id AND message_id = :message_id AND conversation_id IS NOT NULL
+"""
+
+SMS_OF_MESSAGE = f"""
+SELECT {SMS} FROM sms WHERE chat_id = :chat_id AND message_id = :message_id
+ORDER BY id DESC LIMIT 1
+"""
+
+ALIASES = "SELECT old_id, new_id FROM chat_alias"
+
+ADD_ALIAS = """
+INSERT INTO chat_alias (old_id, new_id, at) VALUES (:old_id, :new_id, :now)
+ON CONFLICT (old_id) DO UPDATE SET new_id = excluded.new_id, at = excluded.at
+"""
+
+# ---------------------------------------------------------------- chat posts
+
+INSERT_POST = """
+INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
+                       due_at)
+VALUES (:key, :chat, :kind, :priority, :payload, :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :due_at)
+ON CONFLICT (key) DO NOTHING
+"""
+
+# One row an SMS, always its latest state: a later state takes the place of one that was not shown yet.
+RENEW_FATE = """
+INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
+                       due_at)
+VALUES (:key, :chat, 'fate', :priority, '{}', :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :now)
+ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority, due_at = excluded.due_at,
+    revision = chat_post.revision + 1, attempts = 0, error = '', finished_at = NULL
+"""
+
+CLAIM_POSTS = f"""
+SELECT {POST} FROM chat_post AS p
+WHERE chat = :chat AND state = 'waiting' AND due_at <= :now
+  AND NOT EXISTS (
+    SELECT 1 FROM chat_post AS e WHERE e.conversation_id = p.conversation_id AND e.state = 'waiting'
+                                   AND e.kind IN ('inbound', 'notice') AND e.id < p.id)
+ORDER BY priority, id LIMIT :limit
+"""
+
+POST_DONE = """
+UPDATE chat_post SET
+    state = CASE WHEN revision = :revision THEN 'posted' ELSE state END,
+    finished_at = CASE WHEN revision = :revision THEN :now ELSE finished_at END,
+    shown = :shown, error = ''
+WHERE id = :id
+"""
+
+POST_RETRY = """
+UPDATE chat_post SET due_at = :due_at, error = :error, attempts = attempts + 1 WHERE id = :id AND state = 'waiting'
+"""
+
+POST_DROPPED = """
+UPDATE chat_post SET state = 'dropped', error = :error, attempts = attempts + 1, finished_at = :now
+WHERE id = :id AND state = 'waiting'
+"""
+
+# ---------------------------------------------------------------- Telegram's updates
+
+STORE_UPDATE = """
+INSERT INTO tg_update (bot_id, update_id, raw, received_at) VALUES (:bot_id, :update_id, :raw, :received_at)
+ON CONFLICT (bot_id, update_id) DO NOTHING
+"""
+
+PENDING_UPDATES = """
+SELECT update_id, raw, received_at FROM tg_update WHERE bot_id = :bot_id AND state = 'new' ORDER BY id LIMIT :limit
+"""
+
+FINISH_UPDATE = """
+UPDATE tg_update SET state = :state, error = :error, finished_at = :now
+WHERE bot_id = :bot_id AND update_id = :update_id AND state = 'new'
+"""
+
+PURGE_UPDATES = "DELETE FROM tg_update WHERE state = 'done' AND received_at < :before"
+
+# ---------------------------------------------------------------- questions of people and probes
+
+INBOUND_NEW = "SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new'"
+RECEIVED_AT = "SELECT received_at FROM inbound WHERE id = :id"
+INBOUND_QUARANTINED = "SELECT count(*) AS number FROM inbound WHERE state = 'quarantined'"
+LAST_INBOUND = "SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1"
+# Delivered ones are the only kind that grows without bound in a healthy service: they are not counted.
+SMS_BY_STATE = "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' GROUP BY state"
+OLDEST_QUEUED = "SELECT min(created_at) AS created_at FROM sms WHERE state = 'queued'"
+POSTS_WAITING = "SELECT count(*) AS number, min(created_at) AS oldest FROM chat_post WHERE state = 'waiting'"
+UPDATES_PENDING = "SELECT count(*) AS number FROM tg_update WHERE state = 'new'"
+UPDATES_PARKED = "SELECT count(*) AS number FROM tg_update WHERE state = 'parked'"
+
+HISTORY_IN = """
+SELECT id, received_at, text, state, account, outcome, fault FROM inbound
+WHERE subscriber = :subscriber ORDER BY received_at DESC, id DESC LIMIT :limit
+"""
+HISTORY_OUT = f"SELECT {SMS} FROM sms WHERE recipient = :subscriber ORDER BY created_at DESC, id DESC LIMIT :limit"
+EVENTS_OF_SMS = (
+    "SELECT at, move, from_state, to_state, reason, detail FROM sms_event WHERE sms_id = :sms_id ORDER BY id"
+)
+
+BEAT = "INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+
+
+def list_sms(states: Iterable[SmsState]) -> str:
+    """The newest rows in these states. States are literals (an enum's values) for the sake of the partial index."""
+    wanted = ", ".join(f"'{state.value}'" for state in sorted(set(states)))
+    guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered'"
+    return f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} ORDER BY id DESC LIMIT :limit"

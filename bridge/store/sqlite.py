@@ -1,0 +1,155 @@
+"""The store on one SQLite file: opening, closing, and the verbs of all domains put together.
+
+One running bridge writes a file; commands beside it read with :func:`open_readonly`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from bridge.errors import StoreError, StoreUnavailable
+from bridge.model import SECOND, Ms, Sms, SmsId
+from bridge.ports import Clock, QueryStore, Store
+from bridge.store import sql
+from bridge.store.faults import translate
+from bridge.store.link import FileGuard, Link
+from bridge.store.lock import FileLock
+from bridge.store.migrate import check_version, migrate, shipped
+from bridge.store.readers import Readers
+from bridge.store.sqlite_accounts import AccountVerbs
+from bridge.store.sqlite_chat import ChatVerbs
+from bridge.store.sqlite_desk import DeskVerbs
+from bridge.store.sqlite_inbox import InboxVerbs
+from bridge.store.sqlite_outbox import OutboxVerbs
+from bridge.store.sqlite_query import QueryVerbs
+from bridge.store.sqlite_updates import UpdateVerbs
+from bridge.store.work_sms import get_sms
+from bridge.store.writer import Writer
+
+BUSY_TIMEOUT: Ms = 5 * SECOND
+"""How long a commit waits for another program that holds the file; callbacks are refused after it."""
+_READERS = 2
+
+
+class SqliteQueries(QueryVerbs):
+    """A :class:`~bridge.ports.QueryStore` that takes no lock and writes nothing."""
+
+    async def get_sms(self, sms_id: SmsId) -> Sms | None:
+        return await self._readers.run(lambda tx: get_sms(tx, sms_id))
+
+    async def close(self) -> None:
+        await self._readers.close()
+
+
+class SqliteStore(InboxVerbs, OutboxVerbs, AccountVerbs, ChatVerbs, DeskVerbs, UpdateVerbs, QueryVerbs):
+    """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
+
+    def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:
+        super().__init__(readers, writer, clock)
+        self._lock = lock
+
+    @property
+    def writer(self) -> Writer:
+        """For metrics: how many units shared how many commits."""
+        return self._writer
+
+    async def ping(self) -> None:
+        now = self._clock.now()
+        await self._writer.run(lambda tx: tx.run(sql.BEAT, {"now": now}))
+
+    async def close(self) -> None:
+        try:
+            await self._readers.close()
+            await self._writer.close()
+        finally:
+            self._lock.release()
+
+
+def _prepared(path: Path) -> Path:
+    """Make the directory and an empty file that only this user can read; SQLite gives its log the same mode."""
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path}: cannot be made ({error.strerror}): check the directory and its permissions"
+        ) from error
+    return path
+
+
+def _absolute(path: Path) -> Path:
+    return path.resolve()
+
+
+async def open_store(path: Path, *, clock: Clock, busy_timeout: Ms = BUSY_TIMEOUT) -> SqliteStore:
+    """Open the file, made if it is missing, under its lock and bring it to the present schema.
+
+    :raises StoreLocked: another bridge runs on it.
+    :raises StoreUnavailable: it cannot be written now.
+    :raises StoreError: it is of a newer version, or another program's.
+    """
+    path = _prepared(path)
+    lock = FileLock(path)
+    lock.take()
+    guard = FileGuard(path)
+    writing = Link(path, readonly=False, busy_timeout=busy_timeout, guard=guard)
+    reading = [Link(path, readonly=True, busy_timeout=busy_timeout) for _ in range(_READERS)]
+    try:
+        await writing.open()
+        await _checked(writing, path, partial(migrate, migrations=shipped()))
+        for link in reading:
+            await link.open()
+    except BaseException:
+        for link in (*reading, writing):
+            await link.close()
+        lock.release()
+        raise
+    writer = Writer(writing, guard, path)
+    writer.start()
+    return SqliteStore(Readers(reading, path), writer, clock, lock)
+
+
+async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> SqliteQueries:
+    """Ask a database while a service runs on it, or without one. Takes no lock, makes no file.
+
+    :raises StoreUnavailable: there is no such file, or it cannot be read.
+    :raises StoreError: its version is not this program's.
+    """
+    path = _absolute(path)
+    link = Link(path, readonly=True, busy_timeout=busy_timeout)
+    try:
+        await link.open()
+        await _checked(link, path, _exactly_ours)
+    except BaseException:
+        await link.close()
+        raise
+    return SqliteQueries(Readers([link], path))
+
+
+async def _checked(link: Link, path: Path, work: Callable[[sqlite3.Connection], int]) -> None:
+    try:
+        await link.call(work)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    except StoreError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _exactly_ours(db: sqlite3.Connection) -> int:
+    latest = shipped()[-1].version
+    version = check_version(db, latest)
+    if version < latest:
+        raise StoreError("the database is older than this program: start the bridge once to bring it up to date")
+    return version
+
+
+def _as_ports(store: SqliteStore, queries: SqliteQueries) -> tuple[Store, QueryStore]:
+    """For the type checker alone: both keep to their ports."""
+    return store, queries

@@ -1,0 +1,157 @@
+"""The queue of chat posts, and what a message or a topic in a chat is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from sqlite3 import Row
+
+from bridge.model import (
+    Conversation,
+    ConversationId,
+    Ms,
+    NewPost,
+    Post,
+    Posted,
+    PostId,
+    PostKind,
+    PostPriority,
+)
+from bridge.store import rows, sql
+from bridge.store.base import Writing
+from bridge.store.tx import Params, Tx
+from bridge.store.work_posts import add_post, aliases, remember_message, remember_topic, same_chat
+from bridge.store.work_sms import get_sms
+
+
+class ChatVerbs(Writing):
+    async def claim_posts(self, chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
+        return await self._readers.run(lambda tx: _due_posts(tx, chats, now, limit))
+
+    async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
+        await self._writer.run(lambda tx: _post_done(tx, post, posted, now))
+
+    async def post_retry(self, post_id: PostId, due_at: Ms, error: str) -> None:
+        later: Params = {"id": post_id, "due_at": due_at, "error": error}
+        await self._writer.run(lambda tx: tx.run(sql.POST_RETRY, later))
+
+    async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
+        dropped: Params = {"id": post_id, "error": error, "now": now}
+        await self._writer.run(lambda tx: tx.run(sql.POST_DROPPED, dropped))
+
+    async def add_post(self, post: NewPost, now: Ms) -> bool:
+        return await self._writer.run(lambda tx: add_post(tx, post, now))
+
+    async def conversation_of(self, chat_id: int, message_id: int) -> Conversation | None:
+        lookup = {"message_id": message_id}
+        return await self._readers.run(lambda tx: _found_in_chat(tx, sql.CONVERSATION_OF_MESSAGE, chat_id, lookup))
+
+    async def conversation_of_topic(self, chat_id: int, thread_id: int) -> Conversation | None:
+        lookup = {"thread_id": thread_id}
+        return await self._readers.run(lambda tx: _found_in_chat(tx, sql.CONVERSATION_OF_TOPIC, chat_id, lookup))
+
+    async def conversation_of_code(self, chat: str, code: str) -> Conversation | None:
+        lookup = {"chat": chat, "code": code.lower()}
+        row = await self._readers.run(lambda tx: tx.one(sql.CONVERSATION_OF_CODE, lookup))
+        return None if row is None else rows.conversation(row)
+
+    async def conversation(self, conversation_id: ConversationId) -> Conversation | None:
+        return await self._readers.run(lambda tx: _conversation(tx, conversation_id))
+
+    async def set_topic(self, conversation_id: ConversationId, chat_id: int, thread_id: int | None) -> None:
+        def unit(tx: Tx) -> None:
+            if thread_id is None:
+                tx.run(sql.SET_THREAD, {"id": conversation_id, "thread_id": None})
+            else:
+                remember_topic(tx, conversation_id, chat_id, thread_id)
+
+        await self._writer.run(unit)
+
+    async def chat_migrated(self, old_id: int, new_id: int, now: Ms) -> None:
+        if old_id != new_id:
+            await self._writer.run(partial(_migrate_chat, old_id, new_id, now))
+
+    async def chat_aliases(self) -> dict[int, int]:
+        return await self._readers.run(aliases)
+
+
+def _due_posts(tx: Tx, chats: Sequence[str], now: Ms, limit: int) -> list[Post]:
+    found: list[Row] = []
+    for chat in dict.fromkeys(chats):
+        found += tx.all(sql.CLAIM_POSTS, {"chat": chat, "now": now, "limit": limit})
+    found.sort(key=lambda row: (row["priority"], row["id"]))
+    return [_joined(tx, row) for row in found[:limit]]
+
+
+def _joined(tx: Tx, row: Row) -> Post:
+    """The post with what it is about, read in the same snapshot."""
+    conversation = _conversation(tx, row["conversation_id"])
+    inbound_row = tx.one(sql.GET_INBOUND, {"id": row["inbound_id"]})
+    inbound = None if inbound_row is None else rows.inbound(inbound_row)
+    sms = get_sms(tx, row["sms_id"])
+    subscriber = (
+        (conversation.subscriber if conversation else None)
+        or (inbound.subscriber if inbound else None)
+        or (sms.recipient if sms else None)
+    )
+    contact = rows.contact(tx.one(sql.GET_CONTACT, {"subscriber": subscriber}), subscriber) if subscriber else None
+    return Post(
+        id=row["id"],
+        chat=row["chat"],
+        kind=PostKind(row["kind"]),
+        priority=PostPriority(row["priority"]),
+        payload=rows.payload(row["payload"]),
+        reply_to=row["reply_to"],
+        attempts=row["attempts"],
+        revision=row["revision"],
+        shown=row["shown"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        conversation=conversation,
+        inbound=inbound,
+        sms=sms,
+        contact=contact,
+    )
+
+
+def _post_done(tx: Tx, post: Post, posted: Posted, now: Ms) -> None:
+    tx.run(sql.POST_DONE, {"id": post.id, "revision": post.revision, "shown": posted.shown, "now": now})
+    conversation_id = post.conversation.id if post.conversation else None
+    if posted.message_id is not None:
+        remember_message(
+            tx,
+            posted.chat_id,
+            posted.message_id,
+            now=now,
+            conversation_id=conversation_id,
+            inbound_id=post.inbound.id if post.inbound else None,
+            sms_id=post.sms.id if post.sms else None,
+        )
+    if posted.thread_id is not None and conversation_id is not None:
+        remember_topic(tx, conversation_id, posted.chat_id, posted.thread_id)
+
+
+def _migrate_chat(old_id: int, new_id: int, now: Ms, tx: Tx) -> None:
+    if aliases(tx).get(old_id) == new_id:
+        return  # Telegram tells it several times; topics made in the new chat since then must stay
+    former = same_chat(tx, old_id)
+    tx.run(sql.ADD_ALIAS, {"old_id": old_id, "new_id": new_id, "now": now})
+    for chat_id in former:
+        if chat_id != new_id:
+            tx.run(sql.FORGET_TOPICS, {"chat_id": chat_id})
+
+
+def _conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversation | None:
+    if conversation_id is None:
+        return None
+    row = tx.one(sql.GET_CONVERSATION, {"id": conversation_id})
+    return None if row is None else rows.conversation(row)
+
+
+def _found_in_chat(tx: Tx, statement: str, chat_id: int, lookup: dict[str, int]) -> Conversation | None:
+    """By the chat's present id first, then by those it had: numbers of messages and topics restart in a new group."""
+    for known_id in same_chat(tx, chat_id):
+        row = tx.one(statement, {**lookup, "chat_id": known_id})
+        if row is not None:
+            return _conversation(tx, row["conversation_id"])
+    return None

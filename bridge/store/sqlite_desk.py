@@ -1,0 +1,89 @@
+"""What operators do: answer, take over, send again. Each once, however often Telegram tells it."""
+
+from __future__ import annotations
+
+from bridge.model import Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.store import rows, sql
+from bridge.store.base import Writing
+from bridge.store.tx import Tx
+from bridge.store.work_posts import remember_message, same_chat
+from bridge.store.work_sms import apply_move, get_sms, insert_sms, sms_of_key
+
+_SENDABLE_AGAIN = frozenset(
+    {
+        SmsState.UNCERTAIN,
+        SmsState.PARKED,
+        SmsState.FAILED,
+        SmsState.UNDELIVERED,
+        SmsState.EXPIRED,
+        SmsState.UNCONFIRMED,
+        SmsState.STALE,
+    }
+)
+
+
+class DeskVerbs(Writing):
+    async def operator_reply(self, sms: NewSms, now: Ms) -> Sms:
+        """Where the key exists already, that row, and nothing is written."""
+
+        def unit(tx: Tx) -> Sms:
+            known = sms_of_key(tx, sms.key)
+            written = known or insert_sms(tx, sms, now)
+            assert written is not None  # the key was looked up in this very transaction
+            if known is None and sms.chat_id is not None and sms.message_id is not None:
+                remember_message(
+                    tx,
+                    sms.chat_id,
+                    sms.message_id,
+                    now=now,
+                    conversation_id=sms.conversation_id,
+                    inbound_id=sms.inbound_id,
+                    sms_id=written.id,
+                )
+            return written
+
+        return await self._writer.run(unit)
+
+    async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
+        await self._writer.run(lambda tx: tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until}))
+
+    async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
+        def query(tx: Tx) -> Sms | None:
+            for known_id in same_chat(tx, chat_id):
+                row = tx.one(sql.SMS_OF_MESSAGE, {"chat_id": known_id, "message_id": message_id})
+                if row is not None:
+                    return rows.sms(row)
+            return None
+
+        return await self._readers.run(query)
+
+    async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
+        return await self._writer.run(lambda tx: _send_again(tx, sms_id, key, author, now))
+
+
+def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | None:
+    known = sms_of_key(tx, key)
+    if known is not None:
+        return known
+    old = get_sms(tx, sms_id)
+    if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
+        return None
+    apply_move(tx, sms_id, Move.ABANDON, now)  # only what was undecided; a final row keeps its state
+    again = NewSms(
+        key=key,
+        account=old.account,
+        recipient=old.recipient,
+        sender_name=old.sender_name,
+        text=old.text,
+        parts=old.parts,
+        origin=Origin.OPERATOR,
+        priority=Priority.PERSON,
+        due_at=now,
+        inbound_id=old.inbound_id,
+        conversation_id=old.conversation_id,
+        chat_id=old.chat_id,
+        message_id=old.message_id,
+        author=author,
+        retry_of=old.id,
+    )
+    return insert_sms(tx, again, now)

@@ -1,0 +1,119 @@
+"""Sending and delivery: which row may leave next, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.model import Change, Move, Ms, NewPost, NewSms, Sms, SmsId, SmsState
+from bridge.store import rows, sql
+from bridge.store.base import Writing
+from bridge.store.tx import Params, Tx
+from bridge.store.work_posts import add_post
+from bridge.store.work_sms import NO_CHANGE, add_event, apply_move, get_sms, insert_sms, renew_fate, sms_of_key
+
+
+class OutboxVerbs(Writing):
+    async def enqueue(self, sms: NewSms, posts: Sequence[NewPost] = ()) -> Sms:
+        now = self._clock.now()
+
+        def unit(tx: Tx) -> Sms:
+            written = insert_sms(tx, sms, now)
+            if written is None:
+                return _known(tx, sms.key)
+            for post in posts:
+                add_post(tx, post, now)
+            return written
+
+        return await self._writer.run(unit)
+
+    async def claim_due(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        return await self._writer.run(lambda tx: _claim(tx, account, now, limit))
+
+    async def next_due(self, account: str) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(sql.NEXT_DUE, {"account": account}))
+        return None if row is None else row["due_at"]
+
+    async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
+        def unit(tx: Tx) -> list[Sms]:
+            expired = tx.all(sql.EXPIRED_QUEUED, {"now": now, "limit": limit})
+            return _move_all(tx, [row["id"] for row in expired], Move.EXPIRE_WAITING, now, Change(reason="ttl"))
+
+        return await self._writer.run(unit)
+
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> Sms | None:
+        return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
+
+    async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
+        def unit(tx: Tx) -> bool:
+            row = tx.one(sql.NOTE_PROBE, {"id": sms_id, "now": now})
+            if row is None:
+                return False
+            add_event(tx, rows.sms(row), "probe", SmsState.SENDING, now)
+            return True
+
+        return await self._writer.run(unit)
+
+    async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
+        same: Params = {
+            "id": sms.id,
+            "account": sms.account,
+            "recipient": sms.recipient,
+            "sender_name": sms.sender_name,
+            "text": sms.text,
+            "since": since,
+        }
+        row = await self._readers.run(lambda tx: tx.one(sql.IDENTICAL_SINCE, same))
+        return None if row is None else row["left_at"]
+
+    async def recover_sending(self, now: Ms) -> Sequence[Sms]:
+        def unit(tx: Tx) -> list[Sms]:
+            found = [row["id"] for row in tx.all(sql.ALL_SENDING)]
+            return _move_all(tx, found, Move.LOSE_TRACK, now, Change(reason="interrupted"))
+
+        return await self._writer.run(unit)
+
+    async def get_sms(self, sms_id: SmsId) -> Sms | None:
+        return await self._readers.run(lambda tx: get_sms(tx, sms_id))
+
+    # ------------------------------------------------------------ delivery
+
+    async def due_polls(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        due: Params = {"account": account, "now": now, "limit": limit}
+        return [rows.sms(row) for row in await self._readers.run(lambda tx: tx.all(sql.DUE_POLLS, due))]
+
+    async def note_status(self, sms_id: SmsId, word: str, poll_at: Ms, polls: int) -> None:
+        now = self._clock.now()
+
+        def unit(tx: Tx) -> None:
+            before = get_sms(tx, sms_id)
+            row = tx.one(sql.NOTE_STATUS, {"id": sms_id, "word": word, "poll_at": poll_at, "polls": polls})
+            if before is not None and row is not None and before.platform_status != row["platform_status"]:
+                after = rows.sms(row)
+                add_event(tx, after, "status", after.state, now, detail=word)
+                renew_fate(tx, after, now)
+
+        await self._writer.run(unit)
+
+    async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
+        await self._writer.run(lambda tx: tx.run(sql.POSTPONE_POLL, {"id": sms_id, "poll_at": poll_at}))
+
+
+def _known(tx: Tx, key: str) -> Sms:
+    known = sms_of_key(tx, key)
+    assert known is not None  # the same transaction has just met this key
+    return known
+
+
+def _claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
+    chosen: dict[str, SmsId] = {}
+    if limit > 0:
+        for row in tx.each(sql.DUE_CANDIDATES, {"account": account, "now": now}):
+            chosen.setdefault(row["recipient"], row["id"])
+            if len(chosen) == limit:
+                break
+    return _move_all(tx, list(chosen.values()), Move.START, now, NO_CHANGE)
+
+
+def _move_all(tx: Tx, ids: Sequence[SmsId], move: Move, now: Ms, change: Change) -> list[Sms]:
+    moved = (apply_move(tx, sms_id, move, now, change) for sms_id in ids)
+    return [sms for sms in moved if sms is not None]

@@ -1,0 +1,129 @@
+"""Questions of people and probes. Never part of a message's way; they also work beside a running bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from bridge.model import Contact, Inbound, InboundId, Sms, SmsId, SmsState
+from bridge.ports import QueueStatus, Story
+from bridge.store import rows, sql
+from bridge.store.base import Reading
+from bridge.store.tx import Params, Tx
+from bridge.store.work_sms import get_sms
+
+
+class QueryVerbs(Reading):
+    async def queue_status(self) -> QueueStatus:
+        """``sms_by_state`` leaves ``delivered`` out: counting it would grow with everything ever sent."""
+        return await self._readers.run(_queue_status)
+
+    async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]:
+        """The newest first."""
+        if not states:
+            return []
+        found = await self._readers.run(lambda tx: tx.all(sql.list_sms(states), {"limit": limit}))
+        return [rows.sms(row) for row in found]
+
+    async def history(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+        return await self._readers.run(partial(_history, subscriber, limit))
+
+    async def sms_story(self, sms_id: SmsId) -> Sequence[Story]:
+        return await self._readers.run(partial(_sms_story, sms_id))
+
+    async def get_inbound(self, inbound_id: InboundId) -> Inbound | None:
+        row = await self._readers.run(lambda tx: tx.one(sql.GET_INBOUND, {"id": inbound_id}))
+        return None if row is None else rows.inbound(row)
+
+    async def contact(self, subscriber: str) -> Contact:
+        row = await self._readers.run(lambda tx: tx.one(sql.GET_CONTACT, {"subscriber": subscriber}))
+        return rows.contact(row, subscriber)
+
+
+def _number(tx: Tx, statement: str) -> int:
+    row = tx.one(statement)
+    return 0 if row is None else int(row["number"])
+
+
+def _queue_status(tx: Tx) -> QueueStatus:
+    new = tx.one(sql.INBOUND_NEW)
+    oldest = tx.one(sql.RECEIVED_AT, {"id": new["oldest"]}) if new is not None else None
+    last = tx.one(sql.LAST_INBOUND)
+    queued = tx.one(sql.OLDEST_QUEUED)
+    posts = tx.one(sql.POSTS_WAITING)
+    return QueueStatus(
+        inbound_new=new["number"] if new is not None else 0,
+        inbound_oldest=oldest["received_at"] if oldest is not None else None,
+        inbound_quarantined=_number(tx, sql.INBOUND_QUARANTINED),
+        sms_by_state={row["state"]: row["number"] for row in tx.all(sql.SMS_BY_STATE)},
+        sms_oldest_queued=queued["created_at"] if queued is not None else None,
+        posts_waiting=posts["number"] if posts is not None else 0,
+        posts_oldest=posts["oldest"] if posts is not None else None,
+        updates_pending=_number(tx, sql.UPDATES_PENDING),
+        updates_parked=_number(tx, sql.UPDATES_PARKED),
+        last_inbound_at=last["received_at"] if last is not None else None,
+        accounts=tuple(rows.account_state(row) for row in tx.all(sql.ALL_ACCOUNTS)),
+    )
+
+
+def _history(subscriber: str, limit: int, tx: Tx) -> list[Story]:
+    wanted: Params = {"subscriber": subscriber, "limit": limit}
+    told = [
+        Story(
+            at=row["received_at"],
+            what="in",
+            text=row["text"],
+            state=row["state"],
+            account=row["account"],
+            detail=row["outcome"] or row["fault"] or "",
+            inbound_id=row["id"],
+        )
+        for row in tx.all(sql.HISTORY_IN, wanted)
+    ]
+    told += [
+        Story(
+            at=sms.created_at,
+            what="out",
+            text=sms.text,
+            state=sms.state.value,
+            account=sms.account,
+            detail=sms.detail or sms.reason,
+            sms_id=sms.id,
+            inbound_id=sms.inbound_id,
+        )
+        for sms in map(rows.sms, tx.all(sql.HISTORY_OUT, wanted))
+    ]
+    told.sort(key=lambda story: (story.at, story.what, story.inbound_id or 0, story.sms_id or 0))
+    return told[-limit:] if limit > 0 else []
+
+
+def _sms_story(sms_id: SmsId, tx: Tx) -> list[Story]:
+    """The birth is not an event of its own: the first move says what the row was born as."""
+    sms = get_sms(tx, sms_id)
+    if sms is None:
+        return []
+    events = tx.all(sql.EVENTS_OF_SMS, {"sms_id": sms_id})
+    born = events[0]["from_state"] if events else sms.state.value
+    birth = Story(
+        at=sms.created_at,
+        what="out",
+        text=sms.text,
+        state=born,
+        account=sms.account,
+        detail=sms.author,
+        sms_id=sms.id,
+        inbound_id=sms.inbound_id,
+    )
+    moves = [
+        Story(
+            at=event["at"],
+            what="move",
+            text=event["move"],
+            state=event["to_state"],
+            account=sms.account,
+            detail=" ".join(filter(None, (event["reason"], event["detail"]))),
+            sms_id=sms.id,
+        )
+        for event in events
+    ]
+    return [birth, *moves]

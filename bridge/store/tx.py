@@ -1,0 +1,78 @@
+"""What a unit of work sees of a transaction. It must not begin, commit or roll back: that is its owner's business.
+
+Every text on its way into the database is made storable here, in the one place nobody can forget: NUL is dropped
+(PostgreSQL refuses it) and a lone surrogate becomes U+FFFD (SQLite raises). Lookups pass the same gate, so a cleaned
+key finds its row again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import TypeVar
+
+Value = str | int | float | bytes | None
+Params = Mapping[str, Value]
+
+T = TypeVar("T")
+Unit = Callable[["Tx"], T]
+"""Work on one transaction: a plain function, run in the connection's thread, possibly more than once."""
+
+_NOTHING: Params = {}
+
+
+def storable(text: str) -> str:
+    """``text`` without NUL, surrogate pairs joined, lone surrogates replaced; other texts come back as they are."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _bound(params: Params) -> Params:
+    return {name: storable(value) if type(value) is str else value for name, value in params.items()}
+
+
+class Tx:
+    """Statements of one transaction, whole results only."""
+
+    __slots__ = ("_db", "_orphaned")
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._orphaned: list[Unit[object]] = []
+
+    def one(self, sql: str, params: Params = _NOTHING) -> sqlite3.Row | None:
+        """The only row of a statement that has one or none. Runs it to its end, as RETURNING needs."""
+        rows = self.all(sql, params)
+        return rows[0] if rows else None
+
+    def all(self, sql: str, params: Params = _NOTHING) -> list[sqlite3.Row]:
+        return self._db.execute(sql, _bound(params)).fetchall()
+
+    def each(self, sql: str, params: Params = _NOTHING) -> Iterator[sqlite3.Row]:
+        """Rows one by one, for a reader that stops early. Write nothing while it runs."""
+        with closing(self._db.execute(sql, _bound(params))) as cursor:
+            yield from cursor
+
+    def run(self, sql: str, params: Params = _NOTHING) -> int:
+        """How many rows a statement without RETURNING changed."""
+        return self._db.execute(sql, _bound(params)).rowcount
+
+    def if_orphaned(self, repair: Unit[object]) -> None:
+        """Have ``repair`` run, before any later work, if nobody learns of this unit's success.
+
+        That is so where its caller was cancelled, and where COMMIT failed with an unknown outcome. ``repair`` must
+        therefore do nothing where the unit was not kept.
+        """
+        self._orphaned.append(repair)
+
+    @property
+    def orphaned(self) -> tuple[Unit[object], ...]:
+        return tuple(self._orphaned)

@@ -1,0 +1,159 @@
+"""Chat posts, alerts and conversations within one transaction: functions on a :class:`Tx` that several verbs share."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+
+from bridge.model import (
+    ADMIN_CHAT,
+    Alert,
+    Conversation,
+    ConversationId,
+    Inbound,
+    InboundId,
+    Json,
+    Ms,
+    NewPost,
+    PostKind,
+    PostPriority,
+    SmsId,
+)
+from bridge.store import rows, sql
+from bridge.store.tx import Params, Tx, storable
+
+_SHORTEST_CODE = 4
+
+
+def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:
+    """False, and nothing written, where a post with this key exists."""
+    return (
+        tx.run(
+            sql.INSERT_POST,
+            {
+                "key": post.key,
+                "chat": post.chat,
+                "kind": post.kind.value,
+                "priority": int(post.priority),
+                "payload": rows.to_json(post.payload),
+                "conversation_id": post.conversation_id,
+                "inbound_id": post.inbound_id,
+                "sms_id": post.sms_id,
+                "reply_to": post.reply_to,
+                "now": now,
+                "due_at": post.due_at,
+            },
+        )
+        > 0
+    )
+
+
+def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
+    """Open it and write its post; False where it is open already."""
+    opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
+    if not tx.run(sql.OPEN_ALERT, {**opened, "params": rows.to_json(alert.params)}):
+        return False
+    _post_alert(tx, alert.text, dict(alert.params), alert.account, PostPriority.FAILURE, now)
+    return True
+
+
+def close_alert(tx: Tx, key: str, text: str, params: dict[str, Json], now: Ms) -> bool:
+    """Close it and write the all-clear; False where it is not open."""
+    row = tx.one(sql.CLEAR_ALERT, {"key": key, "now": now})
+    if row is None:
+        return False
+    _post_alert(tx, text, params, row["account"], PostPriority.STATUS, now)
+    return True
+
+
+def _post_alert(tx: Tx, text: str, params: dict[str, Json], account: str, priority: PostPriority, now: Ms) -> None:
+    payload: dict[str, Json] = {"text": text, "params": params, "account": account}
+    add_post(tx, NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=priority, payload=payload, due_at=now), now)
+
+
+def conversation_for(tx: Tx, chat: str, inbound: Inbound, now: Ms) -> Conversation:
+    """The conversation of (chat, subscriber), made or brought up to date with ``inbound``."""
+    latest: Params = {
+        "account": inbound.account,
+        "receiver": inbound.receiver,
+        "inbound_id": inbound.id,
+        "received_at": inbound.received_at,
+    }
+    found = tx.one(sql.FIND_CONVERSATION, {"chat": chat, "subscriber": inbound.subscriber})
+    if found is not None:
+        row = tx.one(sql.TOUCH_CONVERSATION, {"id": found["id"], **latest})
+    else:
+        new: Params = {"chat": chat, "subscriber": inbound.subscriber, "code": _free_code(tx, chat, inbound.subscriber)}
+        row = tx.one(sql.INSERT_CONVERSATION, {**new, **latest, "now": now})
+    assert row is not None
+    return rows.conversation(row)
+
+
+def codes(chat: str, subscriber: str) -> Iterator[str]:
+    """Codes for a conversation, shortest first: the same pair always asks for the same ones.
+
+    The first character is a letter, since Telegram makes no hashtag of digits alone; 0, 1, l and o do not occur.
+    """
+    digest = hashlib.sha256(storable(f"{chat}\n{subscriber}").encode()).digest()
+    text = base64.b32encode(digest).decode().rstrip("=").lower().replace("l", "8").replace("o", "9")
+    text = "abcdefghijkmnpqrstuvwxyz"[digest[-1] % 24] + text[1:]
+    for length in range(_SHORTEST_CODE, len(text) + 1):
+        yield text[:length]
+
+
+def _free_code(tx: Tx, chat: str, subscriber: str) -> str:
+    for code in codes(chat, subscriber):
+        if tx.one(sql.CODE_TAKEN, {"code": code}) is None:
+            return code
+    raise AssertionError("two conversations with one SHA-256")  # pragma: no cover
+
+
+def remember_message(
+    tx: Tx,
+    chat_id: int,
+    message_id: int,
+    *,
+    now: Ms,
+    conversation_id: ConversationId | None = None,
+    inbound_id: InboundId | None = None,
+    sms_id: SmsId | None = None,
+) -> None:
+    """From now on the message leads to these; what is None leaves what was known."""
+    tx.run(
+        sql.REMEMBER_MESSAGE,
+        {
+            "chat_id": chat_id,
+            "message_id": message_id,
+            "conversation_id": conversation_id,
+            "inbound_id": inbound_id,
+            "sms_id": sms_id,
+            "at": now,
+        },
+    )
+
+
+def remember_topic(tx: Tx, conversation_id: ConversationId, chat_id: int, thread_id: int) -> None:
+    tx.run(sql.REMEMBER_TOPIC, {"chat_id": chat_id, "thread_id": thread_id, "conversation_id": conversation_id})
+    tx.run(sql.SET_THREAD, {"id": conversation_id, "thread_id": thread_id})
+
+
+def aliases(tx: Tx) -> dict[int, int]:
+    """Old chat id → the newest id, chains resolved; a ring (migrated back and forth) ends where it would repeat."""
+    step: dict[int, int] = {row["old_id"]: row["new_id"] for row in tx.all(sql.ALIASES)}
+    resolved: dict[int, int] = {}
+    for old in step:
+        newest, seen = step[old], {old}
+        while newest in step and newest not in seen:
+            seen.add(newest)
+            newest = step[newest]
+        resolved[old] = newest
+    return resolved
+
+
+def same_chat(tx: Tx, chat_id: int) -> tuple[int, ...]:
+    """Every id this chat has had, ``chat_id`` itself first: message numbers restart in a migrated group."""
+    known = aliases(tx)
+    newest = known.get(chat_id, chat_id)
+    others = sorted({newest, *(old for old, new in known.items() if new == newest)} - {chat_id})
+    return (chat_id, *others)

@@ -1,0 +1,180 @@
+"""Values with everything filled in, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from bridge.model import (
+    Inbound,
+    InboundCall,
+    InboundState,
+    Ms,
+    NewPost,
+    NewSms,
+    Origin,
+    PostKind,
+    PostPriority,
+    Priority,
+    Settled,
+    Settlement,
+    Shown,
+    Sms,
+    SmsState,
+)
+from bridge.ports import Store, Waiter
+
+NOW: Ms = 1_800_000_000_000
+SUBSCRIBER = "79990001122"
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+@asynccontextmanager
+async def opened(opening: Awaitable[C]) -> AsyncIterator[C]:
+    """Closed at the end also of a test that fails: an open store's threads would keep the process alive."""
+    store = await opening
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+class SetClock:
+    """A clock that stands where the test puts it; waits by the real loop."""
+
+    def __init__(self, now: Ms = NOW) -> None:
+        self.time = now
+
+    def now(self) -> Ms:
+        return self.time
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        try:
+            async with asyncio.timeout(None if timeout is None else timeout / 1000):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def call(
+    smsid: str = "1", *, text: str = "часы", subscriber: str = SUBSCRIBER, at: Ms = NOW, account: str = "main"
+) -> InboundCall:
+    return InboundCall(
+        account=account,
+        smsid=smsid,
+        sender=f"+{subscriber}",
+        subscriber=subscriber,
+        receiver="7722",
+        prefix="",
+        text=text,
+        date_raw="2027-01-15 11:00:00",
+        date=at - 500,
+        raw_query=f"smsid={smsid}".encode(),
+        content_hash=hashlib.sha256(f"{subscriber}\n{text}".encode("utf-8", "surrogatepass")).digest(),
+        received_at=at,
+    )
+
+
+def reply(
+    key: str,
+    *,
+    recipient: str = SUBSCRIBER,
+    state: SmsState = SmsState.QUEUED,
+    priority: Priority = Priority.AUTOMATIC,
+    parts: int = 1,
+    due_at: Ms = NOW,
+    expires_at: Ms | None = None,
+    text: str = "Работаем с 9 до 18",
+    account: str = "main",
+) -> NewSms:
+    return NewSms(
+        key=key,
+        account=account,
+        recipient=recipient,
+        sender_name="Shop",
+        text=text,
+        parts=parts,
+        origin=Origin.RULE if priority is Priority.AUTOMATIC else Origin.COMMAND,
+        priority=priority,
+        state=state,
+        due_at=due_at,
+        expires_at=expires_at,
+        author="hours",
+    )
+
+
+def person(key: str, *, chat_id: int = -100, message_id: int = 5, recipient: str = SUBSCRIBER) -> NewSms:
+    """An operator's answer, written in a chat."""
+    return replace(
+        reply(key, recipient=recipient, priority=Priority.PERSON),
+        origin=Origin.OPERATOR,
+        chat_id=chat_id,
+        message_id=message_id,
+        author="Anna (7)",
+    )
+
+
+def post(
+    chat: str = "support", *, key: str | None = None, kind: PostKind = PostKind.NOTICE, due_at: Ms = NOW
+) -> NewPost:
+    return NewPost(chat=chat, kind=kind, priority=PostPriority.STATUS, key=key, payload={"text": "t"}, due_at=due_at)
+
+
+def settlement(
+    inbound: Inbound,
+    version: int = 0,
+    *replies: NewSms,
+    forwards: tuple[str, ...] = (),
+    spend_limit: int | None = None,
+    now: Ms = NOW,
+) -> Settlement:
+    return Settlement(
+        inbound_id=inbound.id,
+        contact_version=version,
+        now=now,
+        state=InboundState.ROUTED,
+        rule="hours",
+        rules_version="v1",
+        outcome="replied",
+        replies=tuple(replace(one, inbound_id=inbound.id) for one in replies),
+        spend_limit=spend_limit,
+        spend_day="2027-01-15",
+        forwards=tuple(Shown(chat=chat, payload={"rule": "hours"}) for chat in forwards),
+    )
+
+
+async def received(store: Store, smsid: str = "1", **named: str) -> Inbound:
+    """A stored message, as routing reads it."""
+    accepted = await store.accept_inbound(call(smsid, **named))  # type: ignore[arg-type]
+    inbound = await store.get_inbound(accepted.id)
+    assert inbound is not None
+    return inbound
+
+
+async def settled(store: Store, item: Settlement) -> Settled:
+    (result,) = await store.settle([item])
+    assert result is not None
+    return result
+
+
+async def claimed(store: Store, *, now: Ms = NOW, limit: int = 100, account: str = "main") -> list[str]:
+    return [sms.key for sms in await store.claim_due(account, now=now, limit=limit)]
+
+
+async def sent(store: Store, key: str, **named: str) -> Sms:
+    """A row that is ``sending``, the only one due."""
+    await store.enqueue(reply(key, **named))  # type: ignore[arg-type]
+    (sms,) = await store.claim_due("main", now=NOW, limit=1)
+    assert sms.key == key
+    return sms

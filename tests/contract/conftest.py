@@ -1,0 +1,38 @@
+"""The suite runs over every implementation of the store: one that joins adds its factory to ``FACTORIES``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.ports import Store
+from bridge.store import open_store
+from tests.contract.builders import SetClock
+
+Factory = Callable[[Path, SetClock], Awaitable[Store]]
+
+
+async def _sqlite(directory: Path, clock: SetClock) -> Store:
+    return await open_store(directory / "bridge.db", clock=clock)
+
+
+FACTORIES: dict[str, Factory] = {"sqlite": _sqlite}
+
+
+@pytest.fixture(params=list(FACTORIES))
+def factory(request: pytest.FixtureRequest) -> Factory:
+    return FACTORIES[request.param]
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+async def store(factory: Factory, tmp_path: Path, clock: SetClock) -> AsyncIterator[Store]:
+    opened = await factory(tmp_path, clock)
+    yield opened
+    await opened.close()

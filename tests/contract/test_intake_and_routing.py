@@ -1,0 +1,211 @@
+"""What was acknowledged is stored once, routed exactly once, and by what is true when it is written."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bridge.errors import StoreError
+from bridge.model import Alert, ConversationId, InboundState, PostKind, Priority, SmsId, SmsState
+from bridge.ports import Store
+from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement
+
+
+async def test_a_callback_is_new_once_and_then_a_counted_repeat(store: Store) -> None:
+    first = await store.accept_inbound(call())
+    again = await store.accept_inbound(replace(call(), received_at=NOW + 60_000))
+    assert (first.new, first.repeats) == (True, 0)
+    assert (again.id, again.new, again.repeats) == (first.id, False, 1)
+    inbound = await store.get_inbound(first.id)
+    assert inbound is not None
+    assert (inbound.state, inbound.received_at, inbound.repeats) == (InboundState.NEW, NOW, 1)
+
+
+async def test_the_same_id_with_other_content_is_a_message_of_its_own_that_names_the_first(store: Store) -> None:
+    first = await store.accept_inbound(call(text="one"))
+    other = await store.accept_inbound(call(text="two"))
+    assert other.new
+    inbound = await store.get_inbound(other.id)
+    assert inbound is not None
+    assert inbound.conflict_of == first.id
+
+
+async def test_the_same_id_on_another_account_is_no_conflict(store: Store) -> None:
+    await store.accept_inbound(call(text="one"))
+    other = await store.accept_inbound(call(text="two", account="second"))
+    inbound = await store.get_inbound(other.id)
+    assert inbound is not None
+    assert inbound.conflict_of is None
+
+
+async def test_two_hundred_at_once_with_one_message_store_one(store: Store) -> None:
+    answers = await asyncio.gather(*(store.accept_inbound(call()) for _ in range(200)))
+    assert sum(answer.new for answer in answers) == 1
+    assert {answer.id for answer in answers} == {answers[0].id}
+    assert sorted(answer.repeats for answer in answers) == list(range(200))
+
+
+async def test_nul_and_lone_surrogates_are_cleaned_not_refused(store: Store) -> None:
+    accepted = await store.accept_inbound(replace(call("s"), text="a\0b \ud800 c \ud83d\ude00"))
+    inbound = await store.get_inbound(accepted.id)
+    assert inbound is not None
+    assert inbound.text == "ab \ufffd c 😀"
+    assert (await store.enqueue(reply("k\0\udfff"))).id == (await store.enqueue(reply("k\0\udfff"))).id
+
+
+async def test_a_batch_holds_the_oldest_message_of_each_subscriber(store: Store) -> None:
+    for smsid, subscriber in (("1", "7901"), ("2", "7901"), ("3", "7902"), ("4", "7903")):
+        await store.accept_inbound(call(smsid, subscriber=subscriber))
+    batch = await store.claim_unrouted(limit=2, recent_since=0)
+    assert [item.inbound.smsid for item in batch] == ["1", "3"]
+    batch = await store.claim_unrouted(limit=9, recent_since=0)
+    assert [item.inbound.smsid for item in batch] == ["1", "3", "4"]
+
+
+async def test_contact_and_recent_replies_come_with_the_message(store: Store) -> None:
+    inbound = await received(store)
+    (item,) = await store.claim_unrouted(limit=1, recent_since=0)
+    assert (item.contact.version, item.contact.first_seen_at, item.recent) == (0, None, ())
+    await settled(store, settlement(inbound, 0, reply("r1", text="hello")))
+    await store.accept_inbound(call("2", text="again"))
+    (item,) = await store.claim_unrouted(limit=1, recent_since=NOW)
+    assert (item.contact.version, item.contact.first_seen_at) == (1, NOW)
+    assert [(recent.at, recent.text) for recent in item.recent] == [(NOW, "hello")]
+    (item,) = await store.claim_unrouted(limit=1, recent_since=NOW + 1)
+    assert item.recent == ()
+
+
+async def test_settling_writes_everything_and_takes_the_message_from_the_queue(store: Store) -> None:
+    inbound = await received(store)
+    item = replace(
+        settlement(inbound, 0, reply("r1", parts=2), forwards=("support",)),
+        posts=(post(key="p1"),),
+        alerts=(Alert(key="a1", text="alert.x", params={"n": 1}),),
+    )
+    assert (await settled(store, item)).born_sending == ()
+    assert await store.claim_unrouted(limit=9, recent_since=0) == []
+    done = await store.get_inbound(inbound.id)
+    assert done is not None
+    assert (done.state, done.rule, done.outcome) == (InboundState.ROUTED, "hours", "replied")
+    assert await store.spent_parts("2027-01-15") == 2
+    kinds = [one.kind for one in await store.claim_posts(["support", "@admin"], now=NOW, limit=9)]
+    assert sorted(kinds) == [PostKind.ALERT, PostKind.INBOUND, PostKind.NOTICE]
+
+
+async def test_a_message_is_settled_once(store: Store) -> None:
+    inbound = await received(store)
+    results = await asyncio.gather(*(store.settle([settlement(inbound, 0, reply("r1"))]) for _ in range(5)))
+    assert sum(result is not None for (result,) in results) == 1
+    assert (await store.queue_status()).sms_by_state == {"queued": 1}
+
+
+async def test_a_decision_on_an_older_contact_leaves_nothing_behind(store: Store) -> None:
+    inbound = await received(store)
+    await store.take_over(SUBSCRIBER, NOW + 1000, NOW)
+    refused = settlement(inbound, 0, reply("r1"), forwards=("support",))
+    assert list(await store.settle([refused])) == [None]
+    assert (await store.queue_status()).sms_by_state == {}
+    assert await store.claim_posts(["support"], now=NOW, limit=9) == []
+    (item,) = await store.claim_unrouted(limit=1, recent_since=0)
+    assert (item.contact.version, item.contact.first_seen_at) == (1, None)
+    assert item.contact.robot_paused_until == NOW + 1000
+    assert await settled(store, settlement(inbound, 1))
+
+
+async def test_the_days_spend_is_looked_at_again_when_it_is_written(store: Store) -> None:
+    one = await received(store, "1", subscriber="7901")
+    two = await received(store, "2", subscriber="7902")
+    results = await store.settle(
+        [
+            settlement(one, 0, reply("r1", parts=2), spend_limit=3),
+            settlement(two, 0, reply("r2", parts=2), spend_limit=3),
+        ]
+    )
+    assert [result is not None for result in results] == [True, False]
+    assert await store.spent_parts("2027-01-15") == 2
+    assert await settled(store, settlement(two, 0, spend_limit=1, forwards=("support",)))
+
+
+async def test_an_answer_is_born_sending_where_its_lane_is_free(store: Store) -> None:
+    inbound = await received(store)
+    done = await settled(
+        store,
+        settlement(inbound, 0, reply("r1", state=SmsState.SENDING), reply("r2", state=SmsState.SENDING)),
+    )
+    (born,) = done.born_sending
+    assert (born.key, born.state, born.attempts, born.sending_since) == ("r1", SmsState.SENDING, 1, NOW)
+    assert (await store.queue_status()).sms_by_state == {"queued": 1, "sending": 1}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "birth"),
+    [
+        (Priority.PERSON, SmsState.QUEUED),
+        (Priority.AUTOMATIC, SmsState.QUEUED),
+        (Priority.BROADCAST, SmsState.SENDING),
+    ],
+)
+async def test_nothing_is_born_past_a_queued_row_of_its_class_or_a_more_urgent_one(
+    store: Store, ahead: Priority, birth: SmsState
+) -> None:
+    await store.enqueue(reply("ahead", priority=ahead, due_at=NOW + 9_000))
+    born = await store.enqueue(reply("new", state=SmsState.SENDING))
+    assert born.state is birth
+    elsewhere = await store.enqueue(reply("else", state=SmsState.SENDING, recipient="7905"))
+    assert elsewhere.state is SmsState.SENDING
+
+
+async def test_an_answer_belongs_to_the_only_conversation_the_message_went_to(store: Store) -> None:
+    inbound = await received(store)
+    await settled(store, settlement(inbound, 0, reply("r1"), forwards=("support",)))
+    (shown,) = await store.claim_posts(["support"], now=NOW, limit=9)
+    assert shown.conversation is not None
+    (answer,) = await store.list_sms([SmsState.QUEUED], limit=9)
+    assert answer.conversation_id == shown.conversation.id
+    second = await received(store, "2")
+    await settled(store, settlement(second, 1, reply("r2"), forwards=("support", "sales")))
+    assert (await store.list_sms([SmsState.QUEUED], limit=1))[0].conversation_id is None
+
+
+async def test_a_conversation_is_made_once_and_follows_the_latest_message(store: Store) -> None:
+    first = await received(store)
+    await settled(store, settlement(first, 0, forwards=("support",)))
+    accepted = await store.accept_inbound(replace(call("2", account="second", at=NOW + 5), receiver="7733"))
+    second = await store.get_inbound(accepted.id)
+    assert second is not None
+    await settled(store, settlement(second, 1, forwards=("support",)))
+    (head,) = await store.claim_posts(["support"], now=NOW, limit=9)
+    conversation = head.conversation
+    assert conversation is not None
+    assert (conversation.account, conversation.receiver) == ("second", "7733")
+    assert (conversation.last_inbound_id, conversation.last_inbound_at) == (second.id, NOW + 5)
+    assert head.inbound is not None
+    assert head.inbound.id == first.id
+    assert await store.conversation_of_code("support", conversation.code.upper()) == conversation
+    assert await store.conversation_of_code("sales", conversation.code) is None
+
+
+async def test_a_thousand_conversations_have_a_thousand_codes(store: Store) -> None:
+    items = await asyncio.gather(*(received(store, str(n), subscriber=f"79{n:09}") for n in range(1000)))
+    await store.settle([settlement(item, 0, forwards=("support",)) for item in items])
+    found = await asyncio.gather(*(store.conversation(ConversationId(n)) for n in range(1, 1001)))
+    codes = {one.code for one in found if one is not None}
+    assert len(codes) == 1000
+    assert all(len(code) >= 4 and code[0].isalpha() and code.isascii() and code.isalnum() for code in codes)
+
+
+async def test_one_that_cannot_be_written_is_an_error_and_spoils_nobody(store: Store) -> None:
+    good = await received(store, "1", subscriber="7901")
+    bad = await received(store, "2", subscriber="7902")
+    broken = replace(reply("r2"), retry_of=SmsId(999_999))  # no such row
+    with pytest.raises(StoreError):
+        await store.settle(
+            [settlement(good, 0, reply("r1", state=SmsState.SENDING)), settlement(bad, 0, broken, forwards=("x",))]
+        )
+    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["2"]
+    assert await store.claim_posts(["x"], now=NOW, limit=9) == []
+    # The good one's answer was begun for a caller that only saw the error: it waits to be sent, it does not hang.
+    (answer,) = await store.claim_due("main", now=NOW, limit=9)
+    assert (answer.key, answer.attempts) == ("r1", 1)

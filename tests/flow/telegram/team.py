@@ -1,0 +1,219 @@
+"""A team at its chat: the simulated Bot API, the real store on a file, and the team's side between them.
+
+Time is set by the test. :meth:`Team.until` lets it run in small steps while something is awaited, so back-offs and
+polls pass without anybody sleeping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bridge.config import Settings
+from bridge.model import SECOND, Change, InboundCall, InboundState, Json, Move, Ms, Settlement, Shown, Sms, SmsState
+from bridge.pipeline.signals import Signals
+from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
+from bridge.store import SqliteStore, open_store
+from bridge.telegram.side import TelegramSide
+from tests.clock import ManualClock
+
+GROUP = -1001234567890
+ADMINS = -1009999999999
+SUBSCRIBER = "79083730330"
+
+_REAL_S = 0.015
+"""What a call or a commit takes on a slow machine: time is only let run while nothing of the kind happens."""
+_ids = itertools.count(5000)
+
+
+def settings(url: str, **chat: Json) -> Settings:
+    """One account, one chat for the team and one for the admins."""
+    value: dict[str, Any] = {
+        "file": Path("config.yaml"),
+        "accounts": {"main": {"login": "team", "password": "secret", "sender": "MyShop"}},
+        "telegram": {
+            "token": TOKEN,
+            "api_url": url,
+            "language": "en",
+            "chats": {"support": {"id": GROUP, **chat}, "admins": {"id": ADMINS}},
+            "default_chat": "support",
+            "admin_chat": "admins",
+        },
+    }
+    return Settings.model_validate(value)
+
+
+class Team:
+    def __init__(self, api: SimulatedBotApi, store: SqliteStore, configured: Settings, clock: ManualClock) -> None:
+        self.api = api
+        self.store = store
+        self.settings = configured
+        self.clock = clock
+        self.signals = Signals()
+        self.side = self._side()
+        self._task: asyncio.Task[None] | None = None
+        self.stride: Ms = 2 * SECOND
+        """How far time runs at once while nothing happens."""
+
+    def _side(self) -> TelegramSide:
+        return TelegramSide(self.settings, self.store, self.signals, self.clock)
+
+    # ------------------------------------------------ running
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        self.side = self._side()
+        self._task = asyncio.create_task(self.side.run())
+
+    async def stop(self) -> None:
+        """As the service stops it; within seconds, also in the middle of a long poll."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        done, _ = await asyncio.wait([self._task], timeout=5)
+        assert done, "the team's side did not stop"
+        task, self._task = self._task, None
+        if not task.cancelled():
+            task.result()
+
+    async def restart(self) -> None:
+        await self.stop()
+        self.signals = Signals()
+        self.start()
+
+    async def until(self, holds: Callable[[], object | Awaitable[object]], within_s: float = 15) -> None:
+        """Let time run until it holds."""
+        async with asyncio.timeout(within_s):
+            while not await _value(holds):
+                try:
+                    await self.api.wait_for(lambda: False, timeout_s=_REAL_S)
+                except TimeoutError:
+                    due = self.clock.next_deadline
+                    left = self.stride if due is None else max(due - self.clock.now(), 0)
+                    await self.clock.advance(min(left, self.stride))
+
+    async def settled(self) -> None:
+        """Everything that was written in Telegram is handled, and everything that was to be shown is shown."""
+
+        async def quiet() -> bool:
+            status = await self.store.queue_status()
+            return not (self.api.updates.unconfirmed or status.updates_pending or status.posts_waiting)
+
+        await self.until(quiet)
+
+    # ------------------------------------------------ the other end of the bridge
+
+    async def texted(self, text: str, *, subscriber: str = SUBSCRIBER, chat: str = "support", **payload: Json) -> None:
+        """A subscriber's SMS that a rule forwards."""
+        number = next(_ids)
+        now = self.clock.now()
+        accepted = await self.store.accept_inbound(
+            InboundCall(
+                account="main",
+                smsid=str(number),
+                sender=subscriber,
+                subscriber=subscriber,
+                receiver="1234",
+                prefix="",
+                text=text,
+                date_raw="",
+                date=None,
+                raw_query=b"",
+                content_hash=hashlib.sha256(f"{subscriber}{text}".encode()).digest(),
+                received_at=now,
+            )
+        )
+        for unrouted in await self.store.claim_unrouted(limit=10, recent_since=0):
+            settlement = Settlement(
+                inbound_id=unrouted.inbound.id,
+                contact_version=unrouted.contact.version,
+                now=now,
+                state=InboundState.ROUTED,
+                rule="everything-else",
+                rules_version="1",
+                outcome="forwarded",
+                forwards=(Shown(chat=chat, payload={"rule": "everything-else", **payload}),),
+            )
+            [settled] = await self.store.settle([settlement])
+            assert settled is not None
+        assert accepted.new
+        self.signals.posts.set()
+
+    async def sms(self) -> list[Sms]:
+        """Every outgoing SMS, oldest first."""
+        return sorted(await self.store.list_sms(list(SmsState), limit=100), key=lambda sms: sms.id)
+
+    async def has_sms(self, count: int = 1) -> bool:
+        return len(await self.sms()) >= count
+
+    async def platform(self, move: Move, change: Change | None = None) -> Sms:
+        """What the platform makes of the latest SMS."""
+        latest = (await self.sms())[-1]
+        if latest.state is SmsState.QUEUED and move is not Move.CANCEL:
+            await self.store.claim_due(latest.account, now=self.clock.now(), limit=1)
+        moved = await self.store.move(latest.id, move, self.clock.now(), change or Change())
+        assert moved is not None
+        self.signals.posts.set()
+        return moved
+
+    # ------------------------------------------------ looking at the chats
+
+    def shown(self, chat_id: int = GROUP, containing: str = "") -> list[Message]:
+        """What the bot wrote in a chat."""
+        ours = self.api.bot.id
+        return [m for m in self.api.chats[chat_id].messages if m.sender.id == ours and containing in m.text]
+
+    async def sees(self, text: str, *, chat_id: int = GROUP, count: int = 1) -> Message:
+        await self.until(lambda: len(self.shown(chat_id, text)) >= count)
+        return self.shown(chat_id, text)[-1]
+
+    def reaction(self, message_id: int, chat_id: int = GROUP) -> str:
+        return "".join(self.api.chats[chat_id].history[message_id].reactions)
+
+    async def reacts(self, message_id: int, emoji: str) -> None:
+        await self.until(lambda: self.reaction(message_id) == emoji)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program holds the database: every commit fails until it lets go."""
+    other = sqlite3.connect(path / "bridge.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other.close()
+
+
+async def _value(holds: Callable[[], object | Awaitable[object]]) -> object:
+    value = holds()
+    return await value if isinstance(value, Awaitable) else value
+
+
+@asynccontextmanager
+async def team(
+    path: Path, *, forum: bool, running: bool = True, group: Mapping[str, Any] | None = None, **chat: Json
+) -> AsyncIterator[Team]:
+    clock = ManualClock()
+    async with SimulatedBotApi(clock=clock) as api:
+        api.add_chat(GROUP, forum=forum, **(group or {}))
+        api.add_chat(ADMINS, title="Admins")
+        store = await open_store(path / "bridge.db", clock=clock, busy_timeout=20)
+        mode = "topics" if forum else "replies"
+        desk = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock)
+        try:
+            if running:
+                desk.start()
+            yield desk
+        finally:
+            await desk.stop()
+            await store.close()

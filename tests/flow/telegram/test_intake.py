@@ -1,0 +1,235 @@
+"""No update is lost, none is handled twice, none blocks the others, and no answer of Telegram ends the polling."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge.model import DAY, MINUTE, SECOND, Json, StoredUpdate
+from bridge.sandbox.botapi import Call, Outage
+from bridge.sandbox.botapi.render import message_json
+from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team
+
+
+async def conversation(desk: Team) -> int:
+    await desk.texted("Hello")
+    return (await desk.sees("Hello")).id
+
+
+def polls(desk: Team) -> list[Call]:
+    return desk.api.calls_of("getUpdates")
+
+
+def offset(call: Call) -> int:
+    return int(call.params.get("offset", 0))
+
+
+async def test_nothing_is_confirmed_before_it_is_committed(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False) as group:
+        post = await conversation(group)
+        await group.settled()
+        with locked(tmp_path):
+            group.api.says(GROUP, "Good day", reply_to=post)
+            [update_id] = group.api.updates.unconfirmed
+            before = len(polls(group))
+            await group.until(lambda: len(polls(group)) >= before + 3)
+            assert max(map(offset, polls(group))) <= update_id
+            assert group.api.updates.unconfirmed == [update_id]
+        await group.until(group.has_sms)
+        await group.settled()
+        assert len(await group.sms()) == 1
+
+
+async def test_a_store_that_is_away_parks_nothing(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False) as group:
+        post = await conversation(group)
+        await group.settled()
+        await group.stop()
+        written = group.api.says(GROUP, "Good day", reply_to=post)
+        [update_id] = group.api.updates.unconfirmed
+        chat = group.api.chats[GROUP]
+        update: dict[str, Json] = {"update_id": update_id, "message": message_json(chat, chat.history[written])}
+        row = StoredUpdate(update_id=update_id, raw=json.dumps(update), received_at=group.clock.now())
+        await group.store.store_updates(group.api.bot.id, [row])
+        with locked(tmp_path):
+            group.start()
+            before = group.clock.now()
+            await group.until(lambda: group.clock.now() > before + 10 * SECOND)
+        await group.until(group.has_sms)
+        await group.settled()
+        assert (await group.store.queue_status()).updates_parked == 0
+        assert len(await group.sms()) == 1
+
+
+MALFORMED: list[dict[str, Json]] = [
+    {"message": {"message_id": 5}},
+    {"message": 17},
+    {"message": {"message_id": 6, "date": "yesterday", "chat": {"id": GROUP, "type": "group"}, "text": "x"}},
+    {"callback_query": {"id": "1"}},
+    {"my_chat_member": []},
+]
+
+
+@pytest.mark.parametrize("update", MALFORMED)
+async def test_an_update_that_cannot_be_read_blocks_nobody(group: Team, update: dict[str, Json]) -> None:
+    post = await conversation(group)
+    update_id = group.api.raw_update(update)
+    group.api.says(GROUP, "Good day", reply_to=post)
+    await group.until(group.has_sms)
+    told = await group.sees(str(update_id), chat_id=ADMINS)
+    assert "could not be handled" in told.text
+    await group.settled()
+    assert (await group.store.queue_status()).updates_parked == 1
+    await group.restart()
+    await group.settled()
+    assert len(group.shown(ADMINS)) == 1
+
+
+@pytest.mark.parametrize("update", [{}, {"poll": None}, {"a_new_kind": {"x": 1}}])
+async def test_an_update_of_an_unknown_kind_is_passed_over(group: Team, update: dict[str, Json]) -> None:
+    group.api.raw_update(update)
+    await group.settled()
+    assert (await group.store.queue_status()).updates_parked == 0
+
+
+async def test_no_offset_outlives_its_use(group: Team) -> None:
+    """Update ids start anew, possibly lower, after a quiet week: an old offset would confirm such updates unseen."""
+    group.api.says(GROUP, "talk")
+    await group.settled()
+    confirming = len(polls(group))
+    assert offset(polls(group)[-1]) > 0
+    await group.until(lambda: len(polls(group)) > confirming)
+    assert offset(polls(group)[-1]) == 0
+    await group.restart()
+    await group.until(lambda: len(polls(group)) > confirming + 2)
+    assert offset(polls(group)[confirming + 1]) == 0
+
+
+async def test_telegram_down_at_the_start(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=True, running=False) as forum:
+        forum.api.down(Outage.REFUSE)
+        forum.start()
+        await forum.texted("first")
+        await forum.texted("second")
+        began = forum.clock.now()
+        await forum.until(lambda: forum.clock.now() > began + 3 * MINUTE)
+        assert forum.running
+        assert not forum.side.health().connected
+        assert forum.side.health().last_poll_at is None
+        forum.api.up()
+        await forum.sees("first")
+        await forum.sees("second")
+        await forum.until(lambda: forum.side.health().connected)
+        told = await forum.sees("Telegram is back", chat_id=ADMINS)
+        assert "messages waited" in told.text or "message waited" in told.text
+
+
+@pytest.mark.parametrize("outage", list(Outage))
+async def test_every_kind_of_outage_is_outlived(group: Team, outage: Outage) -> None:
+    post = await conversation(group)
+    await group.settled()
+    group.api.down(outage)
+    group.api.says(GROUP, "Good day", reply_to=post)
+    began = group.clock.now()
+    await group.until(lambda: group.clock.now() > began + 10 * SECOND)
+    group.api.up()
+    await group.until(group.has_sms, within_s=60)
+    await group.settled()
+    assert len(await group.sms()) == 1
+
+
+async def test_a_refused_token_is_told_once_and_polling_goes_on(group: Team) -> None:
+    post = await conversation(group)
+    group.api.unauthorised()
+    before = len(polls(group))
+    await group.until(lambda: len(polls(group)) >= before + 4)
+    assert not group.side.health().connected
+    group.api.says(GROUP, "Good day", reply_to=post)
+    group.api.unauthorised(False)
+    await group.until(group.has_sms)
+    await group.sees("refused the bot's token", chat_id=ADMINS)
+    await group.sees("accepts the bot's token again", chat_id=ADMINS)
+    await group.settled()
+    assert len(group.shown(ADMINS, "refused the bot's token")) == 1
+
+
+async def test_another_program_that_polls_is_told_of_once(group: Team) -> None:
+    post = await conversation(group)
+    group.api.conflict(times=4)
+    await group.sees("Another program polls this bot", chat_id=ADMINS)
+    await group.sees("Nobody else polls", chat_id=ADMINS)
+    group.api.says(GROUP, "Good day", reply_to=post)
+    await group.until(group.has_sms)
+    assert len(group.shown(ADMINS, "Another program")) == 1
+
+
+async def test_an_alert_of_an_earlier_run_gets_its_all_clear(group: Team) -> None:
+    await group.until(lambda: polls(group))
+    group.api.unauthorised()
+    before = len(polls(group))
+    await group.until(lambda: len(polls(group)) >= before + 2)
+    await group.stop()
+    group.api.unauthorised(False)
+    group.start()
+    await group.sees("accepts the bot's token again", chat_id=ADMINS)
+
+
+async def test_health_is_the_time_since_the_last_answer(group: Team) -> None:
+    await group.until(lambda: group.side.health().last_poll_at)
+    group.api.down(Outage.BAD_GATEWAY)
+    last = group.side.health().last_poll_at
+    await group.until(lambda: not group.side.health().connected)
+    assert group.side.health().last_poll_at == last
+
+
+async def test_stopping_does_not_wait_for_the_long_poll(group: Team) -> None:
+    await group.until(lambda: group.api.updates.polled)
+    async with asyncio.timeout(2):
+        await group.stop()
+
+
+async def test_done_updates_are_forgotten_after_a_week(group: Team) -> None:
+    group.api.says(GROUP, "talk")
+    group.api.raw_update(MALFORMED[0])
+    await group.settled()
+    await group.stop()
+    await group.clock.advance(8 * DAY)
+    group.start()
+
+    async def forgotten() -> bool:
+        # A purge that finds nothing more: the first run has done its work.
+        return await group.store.purge_updates(group.clock.now() - 7 * DAY) == 0
+
+    await group.until(lambda: group.side.health().connected)
+    await group.until(forgotten)
+    assert (await group.store.queue_status()).updates_parked == 1
+
+
+async def test_without_a_token_nothing_is_asked(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False, running=False) as group:
+        silent = type(group.settings.telegram).model_validate({**group.settings.telegram.model_dump(), "token": ""})
+        group.settings = group.settings.model_copy(update={"telegram": silent})
+        group.start()
+        await group.texted("Hello")
+        began = group.clock.now()
+        await group.until(lambda: group.clock.now() > began + MINUTE)
+        assert group.running
+        assert not group.side.health().enabled
+        assert group.api.calls == []
+        assert (await group.store.queue_status()).posts_waiting == 1
+
+
+async def test_the_token_is_in_no_log_line(group: Team, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        await conversation(group)
+        group.api.unauthorised()
+        await group.until(lambda: not group.side.health().connected)
+        group.api.unauthorised(False)
+        group.api.down(Outage.BAD_GATEWAY)
+        await group.until(lambda: not group.side.health().connected)
+    secret = group.api.token.split(":")[1]
+    shown = [record.getMessage() for record in caplog.records if record.name.startswith("httpx")]
+    assert not [line for line in shown if secret in line]

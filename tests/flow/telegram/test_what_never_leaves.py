@@ -1,0 +1,187 @@
+"""Notes, commands, pictures, strangers, edits: what must not become an SMS, and what its author is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.model import Alert, Change, Move
+from bridge.sandbox.botapi import Message, MessageKind
+from tests.flow.telegram.team import ADMINS, GROUP, Team, team
+
+BORIS = 1002
+
+
+async def opened(desk: Team) -> Message:
+    await desk.texted("Hello")
+    return await desk.sees("Hello")
+
+
+@pytest.mark.parametrize("note", ["// he called twice", "  //secret", "//", "// first\nsecond line"])
+async def test_a_note_stays_and_nobody_remarks_on_it(forum: Team, note: str) -> None:
+    post = await opened(forum)
+    forum.api.says(GROUP, note, thread_id=post.thread_id)
+    forum.api.says(GROUP, note, thread_id=post.thread_id, reply_to=post.id)
+    await forum.settled()
+    assert await forum.sms() == []
+    assert len(forum.shown()) == 1
+
+
+@pytest.mark.parametrize("text", ["Good day\n// he is angry", "Good day\n\n  //angry"])
+async def test_a_note_mark_further_down_makes_the_bot_refuse(forum: Team, text: str) -> None:
+    post = await opened(forum)
+    written = forum.api.says(GROUP, text, thread_id=post.thread_id)
+    told = await forum.sees("a note mark // inside")
+    assert (told.reply_to, told.thread_id) == (written, post.thread_id)
+    assert await forum.sms() == []
+
+
+async def test_two_slashes_within_a_line_are_no_note(forum: Team) -> None:
+    post = await opened(forum)
+    forum.api.says(GROUP, "see http://example.test/ // there", thread_id=post.thread_id)
+    await forum.until(forum.has_sms)
+
+
+async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=True) as forum:
+        marked = forum.settings.telegram.model_copy(update={"note_mark": "##"})
+        forum.settings = forum.settings.model_copy(update={"telegram": marked})
+        await forum.restart()
+        post = await opened(forum)
+        forum.api.says(GROUP, "## inside", thread_id=post.thread_id)
+        forum.api.says(GROUP, "outside", thread_id=post.thread_id)
+        await forum.settled()
+        assert [sms.text for sms in await forum.sms()] == ["outside"]
+
+
+@pytest.mark.parametrize("command", ["/nosuch", "/sms 79001112233 hi", "/start@other_bot", " /nosuch"])
+async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> None:
+    post = await opened(forum)
+    forum.api.says(GROUP, command, thread_id=post.thread_id)
+    await forum.sees("no such command")
+    assert await forum.sms() == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MessageKind if kind is not MessageKind.TEXT])
+async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: MessageKind) -> None:
+    post = await opened(group)
+    written = group.api.says(GROUP, "a caption", kind=kind, reply_to=post.id)
+    told = await group.sees("SMS is text only. Nothing was sent.")
+    assert told.reply_to == written
+    assert await group.sms() == []
+
+
+async def test_a_picture_among_colleagues_is_nobodys_business(group: Team) -> None:
+    await opened(group)
+    group.api.says(GROUP, kind=MessageKind.PHOTO)
+    await group.settled()
+    assert len(group.shown()) == 1
+
+
+async def test_a_reply_to_what_belongs_to_nobody_is_said_not_to_be_sent(group: Team) -> None:
+    post = await opened(group)
+    group.api.says(GROUP, "x", kind=MessageKind.VOICE, reply_to=post.id)
+    await group.settled()
+    # An alert is a message of the bot too, and has no subscriber.
+    alert = Alert(key="platform:main", text="alert.platform_unreachable", params={"account": "main"})
+    await group.store.raise_alert(alert, group.clock.now())
+    group.signals.posts.set()
+    post = await group.sees("does not answer", chat_id=ADMINS)
+    written = group.api.says(ADMINS, "what do you mean?", reply_to=post.id)
+    told = await group.sees("not known whom", chat_id=ADMINS)
+    assert told.reply_to == written
+    assert await group.sms() == []
+
+
+async def test_a_chat_outside_the_configuration_gets_no_answer(group: Team) -> None:
+    await opened(group)
+    stranger, person = -1005555, 4242
+    group.api.add_chat(stranger, title="Elsewhere")
+    group.api.add_chat(person, title="Mallory", kind="private")
+    group.api.change_bot(stranger, "administrator")
+    for chat_id in (stranger, person):
+        mine = group.api.says(chat_id, "hello")
+        group.api.says(chat_id, "/start")
+        group.api.says(chat_id, "again", reply_to=mine)
+        group.api.says(chat_id, kind=MessageKind.PHOTO)
+        group.api.edits(chat_id, mine, "hello?")
+    await group.settled()
+    assert await group.sms() == []
+    addressed = {call.params.get("chat_id") for call in group.api.calls}
+    assert addressed <= {None, str(GROUP), str(ADMINS)}
+
+
+async def test_a_chat_that_left_the_configuration_is_a_strangers_chat(group: Team) -> None:
+    """Its old posts, mappings and buttons still stand there."""
+    post = await opened(group)
+    written = group.api.says(GROUP, "Good day", reply_to=post.id)
+    await group.until(group.has_sms)
+    failed = await group.platform(Move.REFUSED, Change(reason="stop_list"))
+    told = await group.sees("stop list")
+    await group.settled()
+    only = {"admins": group.settings.telegram.chats["admins"]}
+    without = group.settings.telegram.model_copy(update={"chats": only, "default_chat": "admins"})
+    group.settings = group.settings.model_copy(update={"telegram": without})
+    await group.restart()
+    group.api.says(GROUP, "are you there?", reply_to=post.id)
+    group.api.says(GROUP, kind=MessageKind.PHOTO, reply_to=post.id)
+    group.api.edits(GROUP, written, "Good evening")
+    query = group.api.presses(GROUP, told.id, f"again:{failed.id}")
+    await group.settled()
+    assert len(await group.sms()) == 1
+    assert len(group.shown()) == 2
+    assert not group.api.presses_by_id[query].answered
+
+
+async def test_an_edit_sends_nothing_and_says_so_once(group: Team) -> None:
+    post = await opened(group)
+    written = group.api.says(GROUP, "Good day", reply_to=post.id)
+    await group.until(group.has_sms)
+    group.api.edits(GROUP, written, "Good evening")
+    told = await group.sees("Already sent; edits are not sent.")
+    assert told.reply_to == written
+    group.api.edits(GROUP, written, "Good night")
+    group.api.edits(GROUP, written, "Good day")
+    await group.settled()
+    assert [sms.text for sms in await group.sms()] == ["Good day"]
+    assert len(group.shown(containing="Already sent")) == 1
+
+
+async def test_an_edit_of_what_was_not_sent_is_silent(group: Team) -> None:
+    post = await opened(group)
+    note = group.api.says(GROUP, "// note", reply_to=post.id)
+    group.api.edits(GROUP, note, "no note any more")
+    await group.settled()
+    assert await group.sms() == []
+    assert len(group.shown()) == 1
+
+
+async def test_only_named_operators_may_write(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False, operators=[BORIS]) as group:
+        group.api.add_user(BORIS, "Boris")
+        post = await opened(group)
+        group.api.says(GROUP, "I am Anna", reply_to=post.id)
+        await group.sees("only this chat's operators")
+        group.api.says(GROUP, "I am Boris", reply_to=post.id, user_id=BORIS)
+        await group.until(group.has_sms)
+        assert [sms.text for sms in await group.sms()] == ["I am Boris"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_anonymous_administrators_only_where_allowed(tmp_path: Path, allowed: bool) -> None:
+    async with team(tmp_path, forum=False, anonymous_admins=allowed) as group:
+        post = await opened(group)
+        group.api.says(GROUP, "who am I", reply_to=post.id, anonymous_admin=True)
+        await group.settled()
+        assert [sms.text for sms in await group.sms()] == (["who am I"] if allowed else [])
+        assert bool(group.shown(containing="anonymous_admins")) is not allowed
+
+
+async def test_another_bot_in_the_group_is_no_operator(group: Team) -> None:
+    post = await opened(group)
+    group.api.add_user(777, "Weather", is_bot=True)
+    group.api.says(GROUP, "rain", reply_to=post.id, user_id=777)
+    await group.settled()
+    assert await group.sms() == []
+    assert len(group.shown()) == 1

@@ -1,0 +1,212 @@
+"""The command line as a person and a script use it: separate processes, real exit codes, a real service between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.faults import Fault
+from bridge.sandbox.platform import SimulatedPlatform
+from tests.service import Service, free_port
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> object:
+        return json.loads(self.out)
+
+
+async def sms_bridge(*words: str, stdin: str = "") -> Result:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate(stdin.encode())
+    assert process.returncode is not None
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[SimulatedPlatform]:
+    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await simulated.start()
+    yield simulated
+    await simulated.stop()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, platform: SimulatedPlatform) -> AsyncIterator[Service]:
+    made = Service(tmp_path, platform, None)
+    yield made
+    await made.close()
+
+
+async def test_send_speaks_to_the_running_service(service: Service, platform: SimulatedPlatform) -> None:
+    await service.start()
+    config = ("-c", str(service.config))
+    result = await sms_bridge("send", "8 (999) 000-00-01", "привет", "--key", "a", "--json", *config)
+    assert result.code == 0, result.err
+    again = await sms_bridge("send", "89990000001", "привет", "--key", "a", "--json", *config)
+    assert again.json()["id"] == result.json()["id"]  # type: ignore[index]
+    assert [sms.recipient for sms in platform.book] == ["79990000001"]
+    assert "привет" not in result.out
+
+
+async def test_send_does_it_alone_where_no_service_runs(service: Service, platform: SimulatedPlatform) -> None:
+    result = await sms_bridge("send", "+79990000001", "привет", "-c", str(service.config))
+    assert result.code == 0, result.err
+    assert "sent" in result.out
+    assert len(platform.book) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("send", "900", "привет"), "900"),
+        (("send", "79990000001", " "), "empty"),
+        (("send", "79990000001", "x", "--account", "other"), "main"),
+    ],
+)
+async def test_a_wrong_order_says_what_to_do(service: Service, words: tuple[str, ...], complaint: str) -> None:
+    result = await sms_bridge(*words, "-c", str(service.config))
+    assert result.code == 1
+    assert complaint in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_the_queue_of_unknown_outcomes_is_worked_off_by_a_person(
+    service: Service, platform: SimulatedPlatform
+) -> None:
+    config = ("-c", str(service.config))
+    platform.misbehave(Fault.CUT_AFTER_READING, times=2)
+    await service.start()
+    for number in ("79990000001", "79990000002"):
+        result = await sms_bridge("send", number, "раз", *config)
+        assert result.code == 1
+        assert "uncertain" in result.out
+    listed = (await sms_bridge("queue", "list", "--json", *config)).json()
+    assert isinstance(listed, list)
+    assert {row["state"] for row in listed} == {"uncertain"}
+    first, second = sorted(row["id"] for row in listed)
+    retried = await sms_bridge("queue", "retry", str(first), *config)
+    assert retried.code == 0, retried.err
+    await platform.wait_for(lambda each: each.taken == 1)
+    again = await sms_bridge("queue", "retry", str(first), *config)
+    assert again.out == retried.out, "the same order twice is one SMS"
+    await service.stop()
+    abandoned = await sms_bridge("queue", "abandon", str(second), *config)
+    assert abandoned.code == 0, abandoned.err
+    assert "no service is running" in abandoned.out
+    assert platform.taken == 1
+    shown = await sms_bridge("queue", "show", str(second), *config)
+    assert "раз" in shown.out
+    assert "abandoned" in shown.out
+    assert (await sms_bridge("queue", "list", "--json", *config)).json() == []
+    assert (await sms_bridge("queue", "show", "999", *config)).code == 1
+
+
+async def test_status_and_history_read_beside_a_running_service(service: Service, platform: SimulatedPlatform) -> None:
+    config = ("-c", str(service.config))
+    assert (await sms_bridge("status", *config)).code == 1
+    await service.start()
+    assert (await platform.bring(service.callback_url, text="эхо 1", sender="79990000001")).acknowledged
+    await platform.wait_for(lambda each: each.taken == 1)
+    status = (await sms_bridge("status", "--json", *config)).json()
+    assert isinstance(status, dict)
+    assert status["running"] is True
+    assert status["live"]["store"] == "ok"
+    assert (await sms_bridge("status", *config)).code == 0
+    history = await sms_bridge("history", "8 999 000 00 01", *config)
+    assert "эхо 1" in history.out
+    assert "Ответ 1" in history.out
+
+
+async def test_balance_proves_the_login(service: Service, platform: SimulatedPlatform) -> None:
+    result = await sms_bridge("balance", "--json", "-c", str(service.config))
+    assert result.json()["main"]["amount"] == platform.balance  # type: ignore[index]
+    wrong = service.config.read_text(encoding="utf-8").replace("password: demo", "password: wrong-secret")
+    service.config.write_text(wrong, encoding="utf-8")
+    result = await sms_bridge("balance", "-c", str(service.config))
+    assert result.code == 1
+    assert "wrong-secret" not in result.out + result.err
+
+
+async def test_one_run_for_a_store(service: Service) -> None:
+    await service.start()
+    service.config.write_text(service.config.read_text().replace(str(service.port), str(free_port())))
+    second = await sms_bridge("run", "-c", str(service.config))
+    assert second.code == 1
+    assert "bridge.db" in second.err
+    assert "Traceback" not in second.err
+    assert await service.stop() == 0
+
+
+async def test_a_bad_configuration_ends_the_start_with_78_and_check_with_1(service: Service) -> None:
+    service.config.write_text(service.config.read_text().replace("sender:", "sendr:"), encoding="utf-8")
+    started = await sms_bridge("run", "-c", str(service.config))
+    assert started.code == 78
+    checked = await sms_bridge("check", "-c", str(service.config))
+    assert checked.code == 1
+    assert "sender" in checked.out
+    listed = await sms_bridge("check", "--format", "json", "-c", str(service.config))
+    assert listed.code == 1
+    assert json.loads(listed.out)["mistakes"]
+
+
+async def test_a_bad_rule_ends_the_start_with_78(service: Service) -> None:
+    rules = service.folder / "rules" / "rules.yaml"
+    rules.write_text(rules.read_text(encoding="utf-8").replace("keyword", "kyeword"), encoding="utf-8")
+    started = await sms_bridge("run", "-c", str(service.config))
+    assert started.code == 78
+    assert "did you mean" in started.err
+
+
+async def test_ctrl_c_is_130_and_a_taken_port_is_a_sentence(service: Service) -> None:
+    await service.start()
+    assert await service.end(signal.SIGINT) == 130
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", service.port))
+        sock.listen()
+        result = await sms_bridge("run", "-c", str(service.config))
+    assert result.code == 1
+    assert str(service.port) in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_systemd_is_told_when_callbacks_are_taken(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        await service.start()
+        loop = asyncio.get_running_loop()
+        assert await asyncio.wait_for(loop.sock_recv(listener, 100), 10) == b"READY=1"
+        await service.stop()
+        assert await asyncio.wait_for(loop.sock_recv(listener, 100), 10) == b"STOPPING=1"
+
+
+async def test_a_sandbox_script_plays_the_readme() -> None:
+    script = Path(__file__).with_name("readme.sandbox")
+    result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
+    assert result.code == 0, result.out + result.err
+    assert "replied" in result.out
+    assert "👍" in result.out

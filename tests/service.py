@@ -1,0 +1,169 @@
+"""``sms-bridge run`` as a process of its own, to be killed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.platform import SimulatedPlatform
+
+SUPPORT = -1001234567890
+START_SECONDS = 20
+
+RULES = """\
+rules:
+  - name: echo
+    when: {keyword: эхо}
+    reply: "Ответ {{ args }}"
+  - name: everything-else
+    forward: support
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Service:
+    """Writes a configuration and runs the real command with it, again and again."""
+
+    def __init__(
+        self, folder: Path, platform: SimulatedPlatform, telegram: SimulatedBotApi | None, **account: object
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.web_port = free_port()
+        (folder / "rules").mkdir(exist_ok=True)
+        (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
+        config: dict[str, object] = {
+            "server": {"port": self.port},
+            "web": {"port": self.web_port},
+            "accounts": {"main": {**self._account(platform), **account}},
+            "telegram": self._telegram(telegram),
+            "guards": {"per_number": "off", "same_text": "off", "daily_parts": "off", "takeover": "off"},
+            "rules": "rules/",
+            "storage": {"url": "sqlite:///data/bridge.db"},
+            "logging": {"format": "json", "level": "debug"},
+        }
+        self.config = folder / "config.yaml"
+        self.config.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+        self.log = folder / "log.jsonl"
+        self._process: asyncio.subprocess.Process | None = None
+
+    @staticmethod
+    def _account(platform: SimulatedPlatform) -> Mapping[str, object]:
+        return {
+            "url": platform.url,
+            "login": "demo",
+            "password": "demo",
+            "sender": "MyShop",
+            "rate": "off",
+            "balance": {"every": "off"},
+            "status": {"poll": ["1s"], "rate": "off"},
+        }
+
+    @staticmethod
+    def _telegram(telegram: SimulatedBotApi | None) -> Mapping[str, object]:
+        chats = {"support": {"id": SUPPORT, "mode": "topics"}}
+        return {
+            "token": telegram.token if telegram is not None else "",
+            "api_url": telegram.url if telegram is not None else "http://127.0.0.1:9",
+            "chats": chats,
+            "default_chat": "support",
+            "admin_chat": "support",
+        }
+
+    @property
+    def callback_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/sms.php"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "bridge.db"
+
+    async def start(self) -> None:
+        """Start it and wait until it takes callbacks."""
+        command = (sys.executable, "-m", "bridge", "run", "-c", str(self.config))
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stderr=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        self._process = process
+        assert process.stderr is not None
+        async with asyncio.timeout(START_SECONDS):
+            while line := await process.stderr.readline():
+                self._keep(line)
+                if line.startswith(b"callbacks:"):
+                    self._reading = asyncio.create_task(self._read(process.stderr))
+                    return
+        self._process = None
+        raise AssertionError(f"the service ended: {await process.wait()}\n{self.log.read_text()[-3000:]}")
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        while line := await stream.readline():
+            self._keep(line)
+
+    def _keep(self, line: bytes) -> None:
+        with self.log.open("ab") as log:
+            log.write(line)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        await self.end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        return await self.end(signal.SIGTERM)
+
+    async def end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        assert process is not None
+        process.send_signal(number)
+        async with asyncio.timeout(30):
+            code = await process.wait()
+            await self._reading
+        return code
+
+    async def close(self) -> None:
+        if self._process is not None:
+            await self.kill()
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """Look into the store from outside, as a person with the sqlite3 shell would."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        try:
+            return connection.execute(query, values).fetchall()
+        finally:
+            connection.close()
+
+    def count(self, query: str, *values: object) -> int:
+        value = self.rows(query, *values)[0][0]
+        assert isinstance(value, int)
+        return value
+
+    def events(self) -> list[dict[str, object]]:
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    async def until(self, query: str, expected: int, *, seconds: float = 30) -> None:
+        """Wait until a count in the store is what it should be."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.count(query) != expected:
+                    await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.02))])
+        except TimeoutError:
+            raise AssertionError(f"{query} is {self.count(query)}, not {expected}") from None

@@ -1,0 +1,1 @@
+"""The SQLite store's own workings: the writer, the file, the schema."""

@@ -1,0 +1,199 @@
+"""One writer, whole transactions: waiting work shares a commit, and nobody pays for a neighbour."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sqlite3
+import threading
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
+from bridge.model import SmsState
+from bridge.store import SqliteStore
+from bridge.store.tx import Tx
+from tests.contract.builders import NOW, call, reply
+
+
+class Gate:
+    """A unit that holds the writer's thread until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self, tx: Tx) -> None:
+        self.entered.set()
+        assert self.open.wait(10)
+
+    async def wait_entered(self) -> None:
+        assert await asyncio.to_thread(self.entered.wait, 10)
+
+
+def broken(tx: Tx) -> None:
+    tx.run("INSERT INTO spend (day, parts) VALUES ('never', 1)")
+    tx.run("INSERT INTO spend (day, parts) VALUES (NULL, NULL)")
+
+
+async def test_aiosqlite_still_runs_a_whole_function_in_its_thread(path: Path) -> None:
+    """A private call; should a release take it away, docs/decisions/0001-sqlite-writer.md names the way out."""
+    assert inspect.iscoroutinefunction(aiosqlite.Connection._execute)
+    connection = aiosqlite.Connection(lambda: sqlite3.connect(path), iter_chunk_size=64)
+    async with connection:
+        here, there = threading.get_ident(), await connection._execute(threading.get_ident)  # type: ignore[no-untyped-call]
+        assert here != there
+        assert there == await connection._execute(threading.get_ident)  # type: ignore[no-untyped-call]
+        assert await connection._execute(lambda a, b: a + b, 1, 2) == 3  # type: ignore[no-untyped-call]
+        assert isinstance(connection._conn, sqlite3.Connection)
+
+
+async def test_every_commit_is_synced_and_keys_are_enforced(store: SqliteStore) -> None:
+    def ask(tx: Tx) -> dict[str, object]:
+        names = ("synchronous", "journal_mode", "foreign_keys", "busy_timeout", "mmap_size")
+        return {name: row[0] for name in names if (row := tx.one(f"PRAGMA {name}")) is not None}
+
+    found = await store.writer.run(ask)
+    assert found.pop("mmap_size", 0) == 0
+    assert found == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 50}
+
+
+async def test_work_that_waits_shares_a_commit(store: SqliteStore) -> None:
+    gate = Gate()
+    first = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+    before = store.writer.commits
+    waiting = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(64)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(first, *waiting)
+    assert store.writer.commits == before + 2
+
+
+async def test_a_transaction_takes_the_write_lock_when_it_begins(store: SqliteStore, path: Path) -> None:
+    gate = Gate()
+    held = asyncio.create_task(store.writer.run(gate))  # has written nothing so far
+    await gate.wait_entered()
+    other = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    finally:
+        other.close()
+        gate.open.set()
+        await held
+
+
+async def test_a_unit_that_fails_takes_no_neighbour_along(store: SqliteStore) -> None:
+    gate = Gate()
+    first = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+    good = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25)]
+    bad = asyncio.create_task(store.writer.run(broken))
+    good += [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25, 50)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    results = await asyncio.gather(first, bad, *good, return_exceptions=True)
+    assert isinstance(results[1], StoreError)
+    assert not isinstance(results[1], StoreUnavailable)
+    assert all(getattr(result, "new", False) for result in results[2:])
+    assert (await store.queue_status()).inbound_new == 50
+    assert await store.spent_parts("never") == 0
+
+
+async def test_a_mistake_in_our_own_code_reaches_its_caller_only(store: SqliteStore) -> None:
+    def mistaken(tx: Tx) -> None:
+        raise KeyError("mistake")
+
+    wrong, right = await asyncio.gather(
+        store.writer.run(mistaken), store.accept_inbound(call()), return_exceptions=True
+    )
+    assert isinstance(wrong, KeyError)
+    assert getattr(right, "new", False)
+
+
+async def test_a_rolled_back_unit_never_undoes_an_acknowledged_row(store: SqliteStore) -> None:
+    for n in range(30):
+        accepted, failed = await asyncio.gather(
+            store.accept_inbound(call(str(n))), store.writer.run(broken), return_exceptions=True
+        )
+        assert isinstance(failed, StoreError)
+        assert not isinstance(accepted, BaseException)
+        assert await store.get_inbound(accepted.id) is not None
+
+
+async def test_a_cancelled_waiter_whose_turn_had_not_come_is_not_done(store: SqliteStore) -> None:
+    gate = Gate()
+    first = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+    gone = asyncio.create_task(store.accept_inbound(call("gone")))
+    kept = asyncio.create_task(store.accept_inbound(call("kept")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(first, kept)
+    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["kept"]
+
+
+async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore) -> None:
+    gate = Gate()
+
+    def two_rows(tx: Tx) -> None:
+        tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)")
+        gate(tx)
+        tx.run("INSERT INTO spend (day, parts) VALUES ('b', 1)")
+
+    task = asyncio.create_task(store.writer.run(two_rows))
+    await gate.wait_entered()
+    task.cancel()
+    gate.open.set()
+    await asyncio.gather(task, return_exceptions=True)
+    await store.ping()
+    assert await store.spent_parts("a") == await store.spent_parts("b") == 1
+
+
+async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_else(store: SqliteStore) -> None:
+    await store.enqueue(reply("k"))
+    gate = Gate()
+    hold = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+    last = Gate()
+    claim = asyncio.create_task(store.claim_due("main", now=NOW, limit=9))
+    held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after the claim
+    await asyncio.sleep(0)
+    gate.open.set()
+    await last.wait_entered()
+    claim.cancel()
+    await asyncio.sleep(0)
+    last.open.set()
+    await asyncio.gather(hold, held, claim, return_exceptions=True)
+    (again,) = await store.claim_due("main", now=NOW, limit=9)
+    assert (again.key, again.attempts) == ("k", 1)
+
+
+async def test_a_failed_commit_is_unknown_and_leaves_nothing_sending(store: SqliteStore) -> None:
+    await store.enqueue(reply("k"))
+
+    def doomed(tx: Tx) -> None:
+        # A deferred key is looked at by COMMIT alone: the real COMMIT fails, with all the work done before.
+        tx.run("PRAGMA defer_foreign_keys = ON")
+        tx.run("INSERT INTO topic (chat_id, thread_id, conversation_id) VALUES (1, 1, 12345)")
+
+    claim, failed = await asyncio.gather(
+        store.claim_due("main", now=NOW, limit=9), store.writer.run(doomed), return_exceptions=True
+    )
+    assert isinstance(claim, CommitUnknown)
+    assert isinstance(failed, CommitUnknown)
+    assert await store.list_sms([SmsState.SENDING], limit=9) == []
+    (again,) = await store.claim_due("main", now=NOW, limit=9)
+    assert again.attempts == 1
+
+
+async def test_closing_finishes_what_waits(path: Path, store: SqliteStore) -> None:
+    waiting = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(600)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert all(answer.new for answer in await asyncio.gather(*waiting))

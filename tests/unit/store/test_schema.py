@@ -1,0 +1,125 @@
+"""Migrations, and that no verb on a message's way reads its way through all that was ever stored."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import StoreError
+from bridge.model import SmsState
+from bridge.store import open_readonly, open_store, sql
+from bridge.store.migrate import Migration, migrate, shipped, statements, version_of
+from tests.contract.builders import SetClock, call, opened
+
+GROWING = ("inbound", "sms", "sms_event", "chat_post", "chat_message", "tg_update", "conversation", "contact", "alert")
+PARTIAL = re.compile(
+    r"USING (?:COVERING )?INDEX (inbound_new|inbound_quarantined|sms_queued|sms_sending|sms_unsettled"
+    r"|chat_post_waiting|tg_update_new|tg_update_parked)"
+)
+ALLOWED = {"LAST_INBOUND": "stops at the first row, the newest", "POSTS_WAITING": "a question of people"}
+STATEMENTS = {
+    name: value
+    for name, value in vars(sql).items()
+    if name.isupper() and isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", value)
+}
+
+
+def database() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db, shipped())
+    return db
+
+
+@pytest.mark.parametrize("name", [*STATEMENTS, "LIST_OPEN"])
+def test_no_statement_scans_what_grows(name: str) -> None:
+    statement = sql.list_sms([SmsState.UNCERTAIN, SmsState.FAILED]) if name == "LIST_OPEN" else STATEMENTS[name]
+    db = database()
+    params = dict.fromkeys(re.findall(r":([a-z_]+)", statement), 1)
+    plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", params)]
+    db.close()
+    names = re.findall(r"(?:FROM|UPDATE|INTO) ([a-z_]+)(?: AS ([a-z]))?", statement)
+    growing = {alias or table for table, alias in names if table in GROWING}
+    scans = [
+        line
+        for line in plan
+        if (match := re.match(r"SCAN (\w+)", line)) and match[1] in growing and not PARTIAL.search(line)
+    ]
+    assert name in ALLOWED or scans == [], plan
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("CLAIM_UNROUTED", "inbound_new"),
+        ("DUE_CANDIDATES", "sms_queued_order"),
+        ("DUE_CANDIDATES", "sms_queued_lane"),
+        ("DUE_CANDIDATES", "sms_sending_lane"),
+        ("NEXT_DUE", "sms_queued_due"),
+        ("EXPIRED_QUEUED", "sms_queued_expiry"),
+        ("DUE_POLLS", "sms_poll"),
+        ("LANE_BUSY", "sms_sending_lane"),
+        ("RECENT_REPLIES", "sms_recipient"),
+        ("CLAIM_POSTS", "chat_post_waiting"),
+        ("CLAIM_POSTS", "chat_post_ahead"),
+        ("PENDING_UPDATES", "tg_update_new"),
+    ],
+)
+def test_hot_statements_use_the_index_made_for_them(name: str, index: str) -> None:
+    db = database()
+    statement = STATEMENTS[name]
+    params = dict.fromkeys(re.findall(r":([a-z_]+)", statement), 1)
+    plan = "\n".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", params))
+    db.close()
+    assert index in plan
+    assert "TEMP B-TREE" not in plan or name == "RECENT_REPLIES", plan
+
+
+def test_migrations_run_from_nothing_once() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    assert migrate(db, shipped()) == len(shipped())
+    assert version_of(db) == shipped()[-1].version
+    assert migrate(db, shipped()) == 0
+    db.close()
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    first = Migration(version=1, name="0001_a.sql", sql="CREATE TABLE a (id);")
+    second = Migration(version=2, name="0002_b.sql", sql="CREATE TABLE b (id);\nINSERT INTO missing VALUES (1);")
+    with pytest.raises(StoreError, match=r"0002_b\.sql"):
+        migrate(db, [first, second])
+    assert version_of(db) == 1
+    assert [row[0] for row in db.execute("SELECT name FROM sqlite_master")] == ["a"]
+    mended = Migration(version=2, name="0002_b.sql", sql="CREATE TABLE b (id);")
+    assert migrate(db, [first, mended]) == 1
+    db.close()
+
+
+def test_a_script_is_split_at_its_statements_only() -> None:
+    script = (
+        "-- a; comment\nCREATE TABLE a (t TEXT DEFAULT ';');\n"
+        "CREATE TRIGGER x AFTER INSERT ON a BEGIN\n SELECT 1;\nEND;\n-- end\n"
+    )
+    assert len(list(statements(script))) == 2
+    with pytest.raises(StoreError, match="middle"):
+        list(statements("CREATE TABLE a (id"))
+
+
+async def test_a_newer_database_is_refused_with_what_to_do(path: Path) -> None:
+    await (await open_store(path, clock=SetClock())).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 999")
+    db.close()
+    for opening in (open_store(path, clock=SetClock()), open_readonly(path)):
+        with pytest.raises(StoreError, match="newer version"):
+            await opening
+
+
+async def test_a_second_start_finds_the_data_of_the_first(path: Path) -> None:
+    async with opened(open_store(path, clock=SetClock())) as store:
+        await store.accept_inbound(call())
+    async with opened(open_store(path, clock=SetClock())) as store:
+        assert not (await store.accept_inbound(call())).new
