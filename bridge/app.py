@@ -19,7 +19,7 @@ import structlog
 from bridge import __version__
 from bridge.config import Settings
 from bridge.errors import StoreError
-from bridge.model import Ms, Origin, SmsState
+from bridge.model import Ms, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.clock import SystemClock
@@ -112,7 +112,7 @@ async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
     """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
     for sms in await store.list_sms([SmsState.UNCERTAIN], limit=1_000):
         account = settings.accounts.get(sms.account)
-        if account is not None and sms.origin is not Origin.OPERATOR:
+        if account is not None:
             for post in questions.about_unknown(sms, account, sms.reason):
                 await store.add_post(post, now)
 

@@ -112,6 +112,8 @@ class RouterStore(Protocol):
         ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only if its lane has no row in
         ``sending`` and no ``queued`` row of its own priority or a more urgent one; else ``queued``.
         Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
+        :raises StoreError: one of them cannot be written; others may have been, and ask to be decided again (``None``),
+        their rows born ``sending`` back in the queue.
         """
 
 
@@ -203,7 +205,11 @@ class ChatStore(Protocol):
         """False if a post with this key exists."""
 
     async def conversation_of(self, chat_id: int, message_id: int) -> Conversation | None:
-        """By a message of ours or of an operator that was stored for it; follows chat aliases."""
+        """By a message of ours or of an operator that was stored for it.
+
+        By exactly this chat id: message numbers restart in a migrated group, and a stranger's message there must not
+        find an old conversation. What was posted before the move is found by its code.
+        """
 
     async def conversation_of_topic(self, chat_id: int, thread_id: int) -> Conversation | None: ...
 
@@ -216,7 +222,7 @@ class ChatStore(Protocol):
         conversation by :meth:`conversation_of_topic`."""
 
     async def chat_migrated(self, old_id: int, new_id: int, now: Ms) -> None:
-        """The group became a supergroup. Rows keep the old id; both ids find them from now on. Topics are forgotten."""
+        """The group became a supergroup. Rows keep the old id and are found by it; topics are forgotten."""
 
     async def chat_aliases(self) -> dict[int, int]:
         """Old chat id → the newest id, chains resolved."""
@@ -226,14 +232,15 @@ class DeskStore(Protocol):
     """What an operator does. Every verb is idempotent by the key of the Telegram message or button press."""
 
     async def operator_reply(self, sms: NewSms, now: Ms) -> Sms:
-        """Write the reply, remember its message as part of the conversation, write the fate post, and pause automatic
-        replies to the subscriber until ``robot_paused_until`` has been set by :meth:`take_over`."""
+        """Write the reply, remember its message as part of the conversation, write the fate post. Known key: that row.
+
+        Does not pause automatic replies: :meth:`take_over` does."""
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         """A person answers: hold automatic replies to this number back until then."""
 
     async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
-        """The latest SMS that came from this operator's message; follows chat aliases."""
+        """The latest SMS that came from this operator's message, by exactly this chat id."""
 
     async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
         """A person's "send again": a new queued row with ``retry_of``; an ``uncertain`` or ``parked`` old row becomes
@@ -276,6 +283,7 @@ class QueueStatus:
     inbound_oldest: Ms | None
     inbound_quarantined: int
     sms_by_state: dict[str, int]
+    """Without ``delivered``: that count would grow with every SMS ever sent."""
     sms_oldest_queued: Ms | None
     posts_waiting: int
     posts_oldest: Ms | None

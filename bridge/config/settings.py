@@ -85,7 +85,7 @@ class CallbackSettings(Section):
     encoding: Literal["auto", "utf-8", "windows-1251"] = "auto"
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
-    silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
+    silent_after: NotYet = None
 
 
 class StatusSettings(Section):

@@ -1,6 +1,6 @@
 """What people are asked or told about an SMS that nobody wrote in a chat: a rule's answer, a command's SMS.
 
-An operator's reply needs none of this: its fate is shown on the reply itself, with the same buttons.
+An operator's reply in a chat needs none of this: its fate is shown on the reply itself, with the same buttons.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def about_failed(sms: Sms, reason: str, detail: str) -> tuple[NewPost, ...]:
 
 
 def about(sms: Sms, text: str, params: dict[str, Json]) -> tuple[NewPost, ...]:
-    if sms.origin is Origin.OPERATOR:
+    if sms.message_id is not None:
         return ()
     return (
         NewPost(

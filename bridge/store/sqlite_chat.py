@@ -149,9 +149,5 @@ def _conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversatio
 
 
 def _found_in_chat(tx: Tx, statement: str, chat_id: int, lookup: dict[str, int]) -> Conversation | None:
-    """By the chat's present id first, then by those it had: numbers of messages and topics restart in a new group."""
-    for known_id in same_chat(tx, chat_id):
-        row = tx.one(statement, {**lookup, "chat_id": known_id})
-        if row is not None:
-            return _conversation(tx, row["conversation_id"])
-    return None
+    row = tx.one(statement, {**lookup, "chat_id": chat_id})
+    return None if row is None else _conversation(tx, row["conversation_id"])

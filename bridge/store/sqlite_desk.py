@@ -6,7 +6,7 @@ from bridge.model import Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsStat
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
-from bridge.store.work_posts import remember_message, same_chat
+from bridge.store.work_posts import remember_message
 from bridge.store.work_sms import apply_move, get_sms, insert_sms, sms_of_key
 
 _SENDABLE_AGAIN = frozenset(
@@ -49,11 +49,8 @@ class DeskVerbs(Writing):
 
     async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
         def query(tx: Tx) -> Sms | None:
-            for known_id in same_chat(tx, chat_id):
-                row = tx.one(sql.SMS_OF_MESSAGE, {"chat_id": known_id, "message_id": message_id})
-                if row is not None:
-                    return rows.sms(row)
-            return None
+            row = tx.one(sql.SMS_OF_MESSAGE, {"chat_id": chat_id, "message_id": message_id})
+            return None if row is None else rows.sms(row)
 
         return await self._readers.run(query)
 

@@ -106,18 +106,18 @@ async def test_a_forgotten_topic_still_finds_its_conversation(store: Store) -> N
     assert found.thread_id == 9
 
 
-async def test_a_migrated_chat_is_found_by_both_ids_and_its_topics_are_made_anew(store: Store) -> None:
+async def test_a_migrated_chat_keeps_its_rows_under_the_old_id_and_its_topics_are_made_anew(store: Store) -> None:
     shown = await forwarded(store)
     await store.post_done(shown, Posted(chat_id=-100, message_id=31, thread_id=7), NOW)
     await store.chat_migrated(-100, -1001, NOW)
-    for chat_id in (-100, -1001):
-        found = await store.conversation_of(chat_id, 31)
-        assert found is not None
-        assert found.thread_id is None
+    found = await store.conversation_of(-100, 31)
+    assert found is not None
+    assert found.thread_id is None
+    assert await store.conversation_of(-1001, 31) is None, "message numbers restart in the new group"
     assert shown.conversation is not None
     await store.set_topic(shown.conversation.id, -1001, 8)
     await store.chat_migrated(-100, -1001, NOW)
-    again = await store.conversation_of_topic(-100, 8)
+    again = await store.conversation_of_topic(-1001, 8)
     assert again is not None
     assert again.thread_id == 8
 

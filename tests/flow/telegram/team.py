@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -204,16 +204,15 @@ async def team(
     path: Path, *, forum: bool, running: bool = True, group: Mapping[str, Any] | None = None, **chat: Json
 ) -> AsyncIterator[Team]:
     clock = ManualClock()
-    async with SimulatedBotApi(clock=clock) as api:
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(SimulatedBotApi(clock=clock))
         api.add_chat(GROUP, forum=forum, **(group or {}))
         api.add_chat(ADMINS, title="Admins")
         store = await open_store(path / "bridge.db", clock=clock, busy_timeout=20)
+        stack.push_async_callback(store.close)
         mode = "topics" if forum else "replies"
         desk = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock)
-        try:
-            if running:
-                desk.start()
-            yield desk
-        finally:
-            await desk.stop()
-            await store.close()
+        stack.push_async_callback(desk.stop)
+        if running:
+            desk.start()
+        yield desk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from bridge.model import Json, Origin, Priority, SmsState, StoredUpdate
 from bridge.sandbox.botapi import Outage
 from bridge.sandbox.botapi.render import message_json
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chats
+from bridge.telegram.conversations import Topics
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
 
@@ -60,6 +64,25 @@ async def test_two_fast_messages_share_one_topic(forum: Team) -> None:
     first, second = await forum.sees("first"), await forum.sees("second")
     assert first.thread_id == second.thread_id
     assert first.id < second.id
+    assert len(forum.api.calls_of("createForumTopic")) == 1
+
+
+async def test_two_who_ask_for_a_topic_at_once_get_the_same(forum: Team) -> None:
+    await forum.stop()
+    await forum.texted("Hello")
+    [post] = await forum.store.claim_posts(["support"], now=forum.clock.now(), limit=5)
+    assert post.conversation is not None
+    chat = Chats(forum.settings.telegram, {}).by_name("support")
+    assert chat is not None
+    api = Api(forum.settings.telegram.token, forum.api.url)
+    await api.start()
+    try:
+        topics = Topics(api, forum.store)
+        asked = await asyncio.gather(*(topics.of(post.conversation, chat, None) for _ in range(3)))
+    finally:
+        await api.close()
+    assert len({thread for thread, _ in asked}) == 1
+    assert sorted(new for _, new in asked) == [False, False, True]
     assert len(forum.api.calls_of("createForumTopic")) == 1
 
 

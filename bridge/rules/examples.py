@@ -1,0 +1,92 @@
+"""``tests:`` of the rules files: a message and what must come of it. A set whose tests fail is not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.errors import Problem
+from bridge.model import Decision, Ms
+from bridge.rules.context import RuleMessage
+from bridge.rules.engine import RuleSet
+from bridge.rules.schema import ExampleEntry, ExpectEntry
+from bridge.schema import Document, validate
+from bridge.text import parts, phones
+
+_NOON: Final[Ms] = 1_767_607_200_000
+"""2026-01-05 10:00 UTC, a Monday: the time of a test that names none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    entry: ExampleEntry
+    place: Problem
+    """Where it stands; its message is not used."""
+
+
+def read_examples(document: Document, count: int) -> tuple[list[Example], list[Problem]]:
+    """The tests of one file, and what is wrong with their form."""
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for at in range(count):
+        path = ("tests", at)
+        entry, found = validate(ExampleEntry, document, path=path)
+        problems.extend(found)
+        if entry is None:
+            continue
+        if not entry.expect.model_fields_set:
+            problems.append(document.problem((*path, "expect"), "says nothing; name `rule`, `reply` or `forward`"))
+        examples.append(Example(entry=entry, place=document.problem((*path, "expect"), "", key=True)))
+    return examples, problems
+
+
+def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Problem]:
+    """Run them; a problem for each that did not come out as expected."""
+    problems = []
+    for example in examples:
+        decision = ruleset.decide(_message(example.entry, ruleset.context.region), _NOON)
+        place = example.place
+        for difference in _differences(example.entry.expect, decision):
+            message = f"the test `{example.entry.name}` fails: {difference}"
+            problems.append(
+                Problem(file=place.file, line=place.line, column=place.column, path=place.path, message=message)
+            )
+    return problems
+
+
+def _message(entry: ExampleEntry, region: str) -> RuleMessage:
+    sms = entry.sms
+    return RuleMessage(
+        text=sms.text,
+        sender=sms.from_,
+        subscriber=phones.normalise(sms.from_, region),
+        receiver=sms.to,
+        prefix=sms.prefix,
+        account=sms.account,
+    )
+
+
+def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[str]:
+    rules = [fired.rule for fired in decision.fired]
+    replies = [reply.text for fired in decision.fired for reply in fired.replies]
+    chats = {forward.chat for fired in decision.fired for forward in fired.forwards}
+    yield from (f"the text of `{fired.rule}` cannot be made: {fired.error}" for fired in decision.fired if fired.error)
+    if expect.rule is not None and expect.rule not in rules:
+        yield f"the rule is {_listed(rules)}, not `{expect.rule}`"
+    if expect.reply is not None and expect.reply.strip() not in replies:
+        yield f"the reply is {_listed(replies)}"
+    for phrase in expect.reply_contains:
+        if not any(phrase in reply for reply in replies):
+            yield f"`{phrase}` is not in the reply {_listed(replies)}"
+    if expect.no_reply and replies:
+        yield f"there is a reply: {_listed(replies)}"
+    if expect.forward and set(expect.forward) != chats:
+        yield f"it is forwarded to {_listed(sorted(chats))}"
+    count = sum(parts.split(reply).count for reply in replies)
+    if expect.parts is not None and expect.parts != count:
+        yield f"the reply takes {count} parts, not {expect.parts}"
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values) or "none"

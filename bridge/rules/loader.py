@@ -1,0 +1,134 @@
+"""Reading a directory of rules: all or nothing, and every mistake of every file at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from bridge.errors import ConfigError, Problem
+from bridge.rules.compiler import Compiler
+from bridge.rules.context import RuleContext
+from bridge.rules.engine import RuleSet
+from bridge.rules.examples import Example, check_examples, read_examples
+from bridge.rules.index import Index, Rule
+from bridge.rules.lint import lint
+from bridge.rules.schema import FileEntry
+from bridge.schema import read_yaml, validate
+
+_LARGEST_FILE = 1 << 20
+_LARGEST_SET = 16 << 20
+_SUFFIXES = {".yaml", ".yml"}
+
+
+def load_rules(directory: Path, context: RuleContext) -> RuleSet:
+    """Read, check and index all ``*.yaml`` of a directory, in the order of their names.
+
+    Files in subdirectories and hidden ones are not read.
+
+    :raises ConfigError: with every problem found. A failed test of the files is a problem, too.
+    """
+    problems: list[Problem] = []
+    texts = _read(directory, problems)
+    loaded = [_load(text, str(path), context, problems) for path, text in texts]
+    rules = tuple(rule for part, _ in loaded for rule, _ in part)
+    problems.extend(_same_names(named for part, _ in loaded for named in part))
+    if problems:
+        raise ConfigError(sorted(problems))
+    ruleset = RuleSet(
+        rules=rules,
+        version=_version(texts),
+        warnings=lint(rules, str(directory)),
+        index=Index.of(rules),
+        context=context,
+    )
+    failed = check_examples(ruleset, [example for _, examples in loaded for example in examples])
+    if failed:
+        raise ConfigError(failed)
+    return ruleset
+
+
+def _read(directory: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
+    try:
+        paths = sorted(
+            path
+            for path in directory.iterdir()
+            if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+    except OSError as error:
+        problems.append(_file_problem(directory, f"cannot be read: {error.strerror}"))
+        return []
+    texts: list[tuple[Path, str]] = []
+    total = 0
+    for path in paths:
+        try:
+            size = path.stat().st_size
+            total += size
+            if size > _LARGEST_FILE:
+                problems.append(_file_problem(path, "is larger than 1 MB; split it into several files"))
+            elif total <= _LARGEST_SET:
+                texts.append((path, path.read_text("utf-8-sig")))
+        except OSError as error:
+            problems.append(_file_problem(path, f"cannot be read: {error.strerror}"))
+        except UnicodeDecodeError:
+            problems.append(_file_problem(path, "is not UTF-8; save it in this encoding"))
+    if total > _LARGEST_SET:
+        problems.append(_file_problem(directory, "holds more than 16 MB of rules"))
+    return texts
+
+
+Named = tuple[Rule, Problem]
+"""A rule, and the problem to report if its name is taken already."""
+
+
+def _load(text: str, file: str, context: RuleContext, problems: list[Problem]) -> tuple[list[Named], list[Example]]:
+    document = read_yaml(text, file)
+    problems.extend(document.problems)
+    if document.problems or not document.data:
+        return [], []
+    shape, found = validate(FileEntry, document)
+    problems.extend(found)
+    if shape is None:
+        return [], []
+    compiler = Compiler(document=document, context=context)
+    compiled = [(at, compiler.rule(at)) for at in range(len(shape.rules))]
+    examples, found = read_examples(document, len(shape.tests))
+    problems.extend(compiler.problems)
+    problems.extend(found)
+    return [
+        (rule, document.problem(("rules", at, "name"), rule.name)) for at, rule in compiled if rule is not None
+    ], examples
+
+
+def _same_names(named: Iterable[Named]) -> list[Problem]:
+    first: dict[str, Problem] = {}
+    problems = []
+    for rule, place in named:
+        if rule.name not in first:
+            first[rule.name] = place
+            continue
+        other = first[rule.name]
+        problems.append(
+            Problem(
+                file=place.file,
+                line=place.line,
+                column=place.column,
+                path=place.path,
+                message=f"there is a rule `{rule.name}` already: {other.file}:{other.line}",
+            )
+        )
+    return problems
+
+
+def _version(texts: list[tuple[Path, str]]) -> str:
+    digest = hashlib.sha256()
+    for path, text in texts:
+        for part in (path.name, text):
+            content = part.encode("utf-8")
+            digest.update(len(content).to_bytes(8, "big"))
+            digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+def _file_problem(path: Path, message: str) -> Problem:
+    return Problem(file=str(path), line=1, column=1, path="", message=message)

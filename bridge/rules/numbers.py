@@ -1,0 +1,106 @@
+"""Which numbers ``from`` and ``to`` mean: exact ones, ``7908*``, a country ``+7``, a named list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import phonenumbers
+
+from bridge.rules.context import RuleContext
+from bridge.schema import near
+from bridge.text import folding, phones
+
+_COUNTRY = re.compile(r"\+\d{1,3}")
+_DECORATION = re.compile(r"[\s()\-.+]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Numbers:
+    """A set of numbers, each given in one of the forms people write."""
+
+    exact: frozenset[str] = frozenset()
+    """Normalised digits and short numbers."""
+    names: frozenset[str] = frozenset()
+    """Folded senders of letters."""
+    globs: tuple[tuple[str, ...], ...] = ()
+    """Patterns cut at their stars."""
+    countries: tuple[str, ...] = ()
+    """Country codes without ``+``."""
+
+    def __contains__(self, number: str) -> bool:
+        """:param number: normalised."""
+        if number in self.exact or any(_glob_matches(pieces, number) for pieces in self.globs):
+            return True
+        if self.names and folding.fold(number) in self.names:
+            return True
+        # Short numbers have no country: 7722 is not a number of +7.
+        return bool(self.countries) and phones.answerable(number, ()) and number.startswith(self.countries)
+
+
+class BadNumber(ValueError):
+    """A form nobody can mean; the text is for the person who wrote it."""
+
+
+def compile_numbers(values: Iterable[str], context: RuleContext) -> Numbers:
+    """:raises BadNumber: the first value that is none of the forms, or a list that does not exist."""
+    numbers = Numbers()
+    for value in values:
+        name = value.strip()
+        if name in context.lists:
+            for entry in context.lists[name]:
+                numbers = _union(numbers, _compile_entry(entry.strip(), context.region))
+        elif any(char.isalpha() for char in name):
+            raise BadNumber(_unknown_list(name, context.lists))
+        else:
+            numbers = _union(numbers, _compile_entry(name, context.region))
+    return numbers
+
+
+def _compile_entry(value: str, region: str) -> Numbers:
+    if any(char.isalpha() for char in value):
+        return Numbers(names=frozenset({folding.fold(value)}))
+    if "*" in value:
+        pattern = _DECORATION.sub("", value)
+        if not pattern.replace("*", "").isdecimal():
+            raise BadNumber(f"`{value}` is no pattern of numbers; write digits and `*`, as in `7908*`")
+        return Numbers(globs=(tuple(pattern.split("*")),))
+    if _COUNTRY.fullmatch(value):
+        code = value.removeprefix("+")
+        if int(code) not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            raise BadNumber(f"`{value}` is no country code; for numbers that begin so write `{code}*`")
+        return Numbers(countries=(code,))
+    number = phones.normalise(value, region)
+    if not number.isdecimal():
+        forms = "`+79001234567`, `7908*`, `+7` or the name of a list"
+        raise BadNumber(f"`{value}` is no number; write {forms}")
+    return Numbers(exact=frozenset({number}))
+
+
+def _union(one: Numbers, other: Numbers) -> Numbers:
+    return Numbers(
+        exact=one.exact | other.exact,
+        names=one.names | other.names,
+        globs=one.globs + other.globs,
+        countries=one.countries + other.countries,
+    )
+
+
+def _unknown_list(name: str, lists: Iterable[str]) -> str:
+    hint = near(name, lists) or " under `lists` (senders of letters are named in a list, too)"
+    return f"there is no list `{name}`{hint}"
+
+
+def _glob_matches(pieces: tuple[str, ...], number: str) -> bool:
+    """Linear in the number: a pattern's pieces are looked for one after the other, never again."""
+    first, *middle, last = pieces
+    if not number.startswith(first) or not number.endswith(last) or len(number) < len(first) + len(last):
+        return False
+    at, end = len(first), len(number) - len(last)
+    for piece in middle:
+        found = number.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True

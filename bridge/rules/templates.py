@@ -1,0 +1,254 @@
+"""Templates of replies and notes: a small, harmless part of Jinja2.
+
+The sandbox alone does not stop ``'a' * 2000000000``, so the syntax tree is checked against a list of
+what is allowed before anything is compiled: compiling would already work out constant expressions. What
+is left can neither call anything nor grow faster than the template times the message. A text from
+outside only ever enters as data; what comes out is never rendered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import Template as Compiled
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from bridge.errors import TemplateFailed
+from bridge.schema import near
+
+LONGEST: Final = 1600
+"""Characters a rendered template may have: 24 parts in UCS-2."""
+_LONGEST_SOURCE: Final = 8000
+_DEEPEST: Final = 40
+
+VARIABLES: Final = frozenset({"text", "args", "words", "sender", "receiver", "prefix", "date", "account", "contact"})
+_LATER_VARIABLES: Final = frozenset({"call", "poll"})
+_CONTACT_FIELDS: Final = frozenset({"name", "tags"})
+_FILTERS: Final = frozenset(
+    {"upper", "lower", "capitalize", "title", "trim", "default", "length", "first", "last", "int", "truncate"}
+)
+_JOIN: Final = "join"
+_TESTS: Final = frozenset({"defined", "undefined"})
+_ALLOWED: Final = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.If,
+    nodes.For,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Concat,
+    nodes.Filter,
+    nodes.Keyword,
+    nodes.Test,
+)
+_SPOKEN: Final = {
+    "Mul": "`*`",
+    "Pow": "`**`",
+    "Mod": "`%`",
+    "Div": "`/`",
+    "FloorDiv": "`//`",
+    "Call": "a call",
+    "Assign": "`set`",
+    "AssignBlock": "`set`",
+    "Import": "`import`",
+    "FromImport": "`import`",
+    "Include": "`include`",
+    "Extends": "`extends`",
+    "Macro": "`macro`",
+    "CallBlock": "`call`",
+    "FilterBlock": "`filter`",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContactView:
+    """What a template may know of the contact."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+
+
+Value = str | tuple[str, ...] | ContactView
+Variables = Mapping[str, Value]
+
+
+class BadTemplate(ValueError):
+    """A template that must not be loaded. ``line`` counts from 1 within the template."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message if line <= 1 else f"line {line} of the text: {message}")
+        self.line = line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """A text with places to fill in. Without any it is kept as it is and costs nothing to render."""
+
+    source: str
+    fixed: str
+    """What is in the text whatever the message says; for estimates."""
+    compiled: Compiled | None
+
+    def render(self, variables: Variables) -> str:
+        """:raises TemplateFailed: the text cannot be made of these variables, is empty or too long."""
+        if self.compiled is None:
+            return self.fixed
+        pieces: list[str] = []
+        size = 0
+        try:
+            for piece in self.compiled.generate(variables):
+                pieces.append(piece)
+                size += len(piece)
+                if size > LONGEST:
+                    raise TemplateFailed(f"the text is longer than {LONGEST} characters")
+        except UndefinedError as error:
+            raise TemplateFailed(f"something the text needs is not there ({error.message})") from error
+        except TemplateFailed:
+            raise
+        except Exception as error:
+            # Any expression may meet any data; whatever comes of it must not stop the message. The words
+            # of the exception may hold the subscriber's text, its class cannot.
+            raise TemplateFailed(f"{type(error).__name__} while the text was made") from error
+        text = "".join(pieces).strip()
+        if not text:
+            raise TemplateFailed("nothing is left of the text")
+        return text
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.clear()
+    environment.filters = {name: environment.filters[name] for name in _FILTERS | {_JOIN}}
+    environment.tests = {name: environment.tests[name] for name in _TESTS}
+    return environment
+
+
+_ENVIRONMENT: Final = _environment()
+
+
+def compile_template(source: str) -> Template:
+    """Check and compile. :raises BadTemplate: with what is wrong and what is known instead."""
+    if not any(mark in source for mark in ("{{", "{%", "{#")):
+        text = source.strip()
+        if len(text) > LONGEST:
+            raise BadTemplate(f"the text is longer than {LONGEST} characters", 1)
+        if not text:
+            raise BadTemplate("the text is empty", 1)
+        return Template(source=source, fixed=text, compiled=None)
+    if len(source) > _LONGEST_SOURCE:
+        raise BadTemplate(f"the template is longer than {_LONGEST_SOURCE} characters", 1)
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        _check(tree)
+        compiled = _ENVIRONMENT.from_string(tree)
+    except TemplateSyntaxError as error:
+        raise BadTemplate(f"template: {error.message}", error.lineno) from error
+    except (RecursionError, SyntaxError, MemoryError) as error:
+        raise BadTemplate("the template is nested too deeply", 1) from error
+    fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
+    return Template(source=source, fixed=fixed, compiled=compiled)
+
+
+def _check(tree: nodes.Template) -> None:
+    for node, names in _walk(tree, VARIABLES, 0):
+        if not isinstance(node, _ALLOWED):
+            kind = type(node).__name__
+            raise BadTemplate(f"{_SPOKEN.get(kind, kind)} is not allowed in a template", node.lineno)
+        if isinstance(node, nodes.Name):
+            _check_name(node, names)
+        elif isinstance(node, nodes.Getattr):
+            _check_attribute(node, names)
+        elif isinstance(node, nodes.Getitem):
+            _check_item(node)
+        elif isinstance(node, nodes.Filter):
+            _check_filter(node)
+        elif isinstance(node, nodes.Test) and (node.name not in _TESTS):
+            raise BadTemplate(f"the test `{node.name}` is not allowed; known: defined, undefined", node.lineno)
+        elif isinstance(node, nodes.For):
+            _check_loop(node)
+
+
+def _walk(node: nodes.Node, names: frozenset[str], depth: int) -> Iterator[tuple[nodes.Node, frozenset[str]]]:
+    """Every node with the names known there."""
+    if depth > _DEEPEST:
+        raise BadTemplate("the template is nested too deeply", node.lineno)
+    yield node, names
+    inner = names
+    if isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
+        inner = names | {node.target.name}
+    for child in node.iter_child_nodes():
+        yield from _walk(child, inner, depth + 1)
+
+
+def _check_name(node: nodes.Name, names: frozenset[str]) -> None:
+    if node.name in names:
+        return
+    if node.name in _LATER_VARIABLES:
+        raise BadTemplate(f"`{node.name}` is not available in this version", node.lineno)
+    hint = near(node.name, names) or f"; known: {', '.join(sorted(names))}"
+    raise BadTemplate(f"there is no variable `{node.name}`{hint}", node.lineno)
+
+
+def _check_attribute(node: nodes.Getattr, names: frozenset[str]) -> None:
+    if isinstance(node.node, nodes.Name) and node.node.name not in names:
+        return  # the name itself is the mistake and is reported as such
+    if not (isinstance(node.node, nodes.Name) and node.node.name == "contact"):
+        raise BadTemplate(f"`.{node.attr}` is not allowed; only `contact` has fields", node.lineno)
+    if node.attr not in _CONTACT_FIELDS:
+        raise BadTemplate(f"there is no `contact.{node.attr}`; known: contact.name, contact.tags", node.lineno)
+
+
+def _check_item(node: nodes.Getitem) -> None:
+    index = [node.arg]
+    if isinstance(node.arg, nodes.Slice):
+        index = [part for part in (node.arg.start, node.arg.stop, node.arg.step) if part is not None]
+    for part in index:
+        number = part.node if isinstance(part, nodes.Neg) else part
+        if not isinstance(number, nodes.Const) or type(number.value) is not int:
+            raise BadTemplate("between `[` and `]` only numbers are allowed, as in `words[0]`", node.lineno)
+
+
+def _check_filter(node: nodes.Filter) -> None:
+    if node.name != _JOIN and node.name not in _FILTERS:
+        known = _FILTERS | {_JOIN}
+        hint = near(node.name, known) or f"; known: {', '.join(sorted(known))}"
+        raise BadTemplate(f"the filter `{node.name}` is not allowed{hint}", node.lineno)
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        raise BadTemplate(f"the filter `{node.name}` takes plain arguments only", node.lineno)
+    arguments = [*node.args, *(pair.value for pair in node.kwargs)]
+    if node.name != "default" and not all(isinstance(argument, nodes.Const) for argument in arguments):
+        raise BadTemplate(f"the arguments of `{node.name}` must be written out", node.lineno)
+    # Joining a text joins its letters: repeated, that grows without bound.
+    if node.name == _JOIN and not _is_words(node.node):
+        raise BadTemplate("only words can be joined: `words|join(', ')`", node.lineno)
+
+
+def _check_loop(node: nodes.For) -> None:
+    if not _is_words(node.iter) or not isinstance(node.target, nodes.Name):
+        raise BadTemplate("a loop can only go over the words: `{% for word in words %}`", node.lineno)
+    if node.recursive or next(node.find_all(nodes.For), None) is not None:
+        raise BadTemplate("a loop within a loop is not allowed", node.lineno)
+
+
+def _is_words(node: nodes.Node | None) -> bool:
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        node = node.node
+    return isinstance(node, nodes.Name) and node.name == "words"

@@ -1,0 +1,130 @@
+"""Buttons under what became of an SMS: "send again" and "leave it". The store decides whether it is still open.
+
+What a press changes is committed before anybody is told; telling is best effort, since a press that was answered too
+late has had its effect all the same, and a second one says "already decided".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
+
+from bridge.model import Change, Move, Sms, SmsId
+from bridge.pipeline.signals import Signals
+from bridge.ports import ChatStore, Clock, DeskStore, OutboxStore
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.pace import Pace
+from bridge.telegram.render import decided
+from bridge.telegram.texts import say
+from bridge.telegram.trouble import ApiError
+
+log = structlog.get_logger()
+
+_DATA = re.compile(r"(again|leave):([0-9]{1,18})")
+
+
+class ButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
+    """The parts of the store that a button touches."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    answer: str
+    """Text id of what the person who pressed reads."""
+    word: Literal["again", "leave", ""] = ""
+    """What was decided by this press; empty if nothing was."""
+
+
+class Buttons:
+    def __init__(
+        self,
+        *,
+        chats: Chats,
+        store: ButtonStore,
+        api: Api,
+        pace: Pace,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._chats = chats
+        self._store = store
+        self._api = api
+        self._pace = pace
+        self._signals = signals
+        self._clock = clock
+
+    async def pressed(self, query: CallbackQuery) -> None:
+        message = query.message
+        chat = self._chats.by_id(message.chat.id) if message is not None else None
+        if message is None or chat is None:
+            return
+        # A press always names its person, also where an anonymous administrator pressed.
+        if not chat.admits(query.from_user.id, on_behalf_of=None):
+            await self._tell(query, chat, "pressed.not_operator")
+            return
+        name = f"{query.from_user.full_name} ({query.from_user.id})"
+        verdict = await self._decide(query.data or "", chat, name)
+        await self._tell(query, chat, verdict.answer)
+        if verdict.answer != "pressed.unknown":
+            await self._close(message, chat, verdict, query.from_user.full_name)
+
+    async def _decide(self, data: str, chat: Chat, name: str) -> Verdict:
+        found = _DATA.fullmatch(data)
+        sms = await self._store.get_sms(SmsId(int(found[2]))) if found is not None else None
+        # A client may send any data with a press, so the SMS must be one that this chat may decide about.
+        if found is None or sms is None or not await self._belongs(sms, chat):
+            return Verdict(answer="pressed.unknown")
+        if found[1] == "again":
+            return await self._again(sms, name)
+        return await self._leave(sms, name)
+
+    async def _again(self, sms: Sms, name: str) -> Verdict:
+        # One key an SMS, not a press: two people who press at once send it once.
+        retry = await self._store.send_again(sms.id, key=f"again:{sms.id}", author=name, now=self._clock.now())
+        if retry is None or retry.author != name:
+            return Verdict(answer="pressed.decided")
+        log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)
+        self._signals.sms.set()
+        self._signals.posts.set()
+        return Verdict(answer="pressed.again", word="again")
+
+    async def _leave(self, sms: Sms, name: str) -> Verdict:
+        change = Change(detail=f"{sms.detail} [{name}]".strip())
+        if await self._store.move(sms.id, Move.ABANDON, self._clock.now(), change) is None:
+            return Verdict(answer="pressed.decided")
+        log.info("sms_abandoned", sms_id=sms.id)
+        self._signals.posts.set()
+        return Verdict(answer="pressed.leave", word="leave")
+
+    async def _belongs(self, sms: Sms, chat: Chat) -> bool:
+        if chat.name == self._chats.admin_name:
+            return True
+        if sms.chat_id is not None and self._chats.current_id(sms.chat_id) == chat.id:
+            return True
+        if sms.conversation_id is None:
+            return False
+        conversation = await self._store.conversation(sms.conversation_id)
+        return conversation is not None and conversation.chat == chat.name
+
+    async def _tell(self, query: CallbackQuery, chat: Chat, text: str) -> None:
+        try:
+            await self._api.answer_button(query.id, say(chat.language, text))
+        except ApiError as error:
+            log.info("button_not_answered", chat=chat.name, trouble=error.trouble)
+
+    async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: Verdict, name: str) -> None:
+        """Take the buttons away, and say who decided where this press did it."""
+        self._pace.note(chat.id, self._clock.now())
+        try:
+            if verdict.word and isinstance(message, Message) and message.text:
+                said = decided(message.text, verdict.word, name, chat.language)
+                await self._api.edit(chat.id, message.message_id, said)
+            else:
+                await self._api.drop_buttons(chat.id, message.message_id)
+        except ApiError as error:
+            log.info("buttons_stay", chat=chat.name, trouble=error.trouble)

@@ -1,0 +1,105 @@
+"""Which configured chat an id or a name means, through groups that changed their id.
+
+A group that becomes a supergroup (turning topics on does that) gets a new id. The configuration keeps the old one and
+goes on working: ids are looked up through the store's aliases, in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.config import ChatSettings, TelegramSettings
+from bridge.model import ADMIN_CHAT, DEFAULT_CHAT
+
+Language = Literal["ru", "en"]
+
+ANONYMOUS_ADMIN = 1_087_968_824
+"""The account in whose name Telegram shows what an anonymous administrator writes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chat:
+    """A chat of the configuration, at the id it has now."""
+
+    name: str
+    id: int
+    language: Language
+    settings: ChatSettings
+    moved: bool = False
+    """It had another id once; message numbers started anew then."""
+
+    @property
+    def topics(self) -> bool:
+        return self.settings.mode == "topics"
+
+    def admits(self, user_id: int | None, *, on_behalf_of: int | None) -> bool:
+        """May this author send SMS and decide about them? ``on_behalf_of`` is the chat a message was written as."""
+        if user_id == ANONYMOUS_ADMIN and on_behalf_of is not None:
+            return self.settings.anonymous_admins
+        if user_id is None or on_behalf_of is not None:
+            # A channel that somebody writes as: nobody knows who that is.
+            return False
+        operators = self.settings.operators
+        return operators == "members" or user_id in operators
+
+
+class Chats:
+    """All configured chats. Aliases are given at start and whenever a group moves."""
+
+    def __init__(self, settings: TelegramSettings, aliases: Mapping[int, int]) -> None:
+        self._settings = settings
+        self._aliases = dict(aliases)
+
+    def learn(self, aliases: Mapping[int, int]) -> None:
+        self._aliases = dict(aliases)
+
+    @property
+    def default_name(self) -> str:
+        return self._settings.default_chat
+
+    @property
+    def admin_name(self) -> str:
+        return self._settings.admin_chat or self._settings.default_chat
+
+    def current_id(self, chat_id: int) -> int:
+        return self._aliases.get(chat_id, chat_id)
+
+    def by_name(self, name: str) -> Chat | None:
+        if name == DEFAULT_CHAT:
+            name = self.default_name
+        elif name == ADMIN_CHAT:
+            name = self.admin_name
+        settings = self._settings.chats.get(name)
+        if settings is None:
+            return None
+        current = self.current_id(settings.id)
+        return Chat(
+            name=name,
+            id=current,
+            moved=current in self._aliases.values(),
+            language=settings.language or self._settings.language,
+            settings=settings,
+        )
+
+    def by_id(self, chat_id: int) -> Chat | None:
+        """None for a chat that is not in the configuration: the bot stays mute there."""
+        current = self.current_id(chat_id)
+        return next((chat for chat in self if chat.id == current), None)
+
+    def __iter__(self) -> Iterator[Chat]:
+        for name in self._settings.chats:
+            chat = self.by_name(name)
+            if chat is not None:
+                yield chat
+
+    def addresses(self, chat: Chat) -> Sequence[str]:
+        """Every way a stored post may name this chat."""
+        names = [other.name for other in self if other.id == chat.id]
+        if self.default_name in names:
+            names.append(DEFAULT_CHAT)
+        if self.admin_name in names:
+            names.append(ADMIN_CHAT)
+        former = [old for old, new in self._aliases.items() if new == chat.id]
+        return [*names, *(f"id:{each}" for each in (chat.id, *former))]

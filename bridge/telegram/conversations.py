@@ -1,0 +1,134 @@
+"""Which conversation an operator's message belongs to, and the topic a conversation has.
+
+In a chat with topics the topic decides. Elsewhere a reply decides: by the stored mapping of the message replied to, or,
+where a crash or the group's move cut the mapping off, by the short id that every post of the bot carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+from telegram import Message
+
+from bridge.model import Contact, Conversation, ConversationId
+from bridge.ports import ChatStore, DeskStore
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat
+from bridge.telegram.render import topic_name
+
+log = structlog.get_logger()
+
+_CODE = re.compile(r"#([0-9a-z]{3,12})(?![0-9A-Za-z_])")
+
+
+class PlaceStore(ChatStore, DeskStore, Protocol):
+    """The parts of the store that know messages."""
+
+
+class Place(StrEnum):
+    FOUND = "found"
+    TALK = "talk"
+    """Colleagues among themselves: nothing leaves, nothing is said."""
+    LOST = "lost"
+    """Meant for somebody, and nobody knows for whom: the author must be told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    place: Place
+    conversation: Conversation | None = None
+
+
+TALK = Placed(place=Place.TALK)
+LOST = Placed(place=Place.LOST)
+
+
+async def place(message: Message, chat: Chat, bot_id: int, store: PlaceStore) -> Placed:
+    replied = answered(message)
+    if chat.topics and message.is_topic_message and message.message_thread_id is not None:
+        found = await store.conversation_of_topic(message.chat.id, message.message_thread_id)
+        if found is not None:
+            if chat.settings.send == "all":
+                return Placed(place=Place.FOUND, conversation=found)
+            # Where only replies leave, a reply to a colleague's word is talk like everything else.
+            if replied is None or (
+                not from_bot(replied, bot_id) and await _replied_to(replied, chat, bot_id, store) is None
+            ):
+                return TALK
+            return Placed(place=Place.FOUND, conversation=found)
+    if replied is None:
+        return TALK
+    found = await _replied_to(replied, chat, bot_id, store)
+    if found is not None:
+        return Placed(place=Place.FOUND, conversation=found)
+    return LOST if from_bot(replied, bot_id) else TALK
+
+
+async def _replied_to(replied: Message, chat: Chat, bot_id: int, store: PlaceStore) -> Conversation | None:
+    """Whose words are these? Message numbers start anew when a group moves, and the stored mapping follows the move,
+    so a number alone may point at a message of the old group: what the message itself shows must agree with it."""
+    if not from_bot(replied, bot_id):
+        sms = await store.sms_of_message(replied.chat.id, replied.message_id)
+        if sms is None or sms.chat_id != replied.chat.id or sms.conversation_id is None:
+            return None
+        return await store.conversation(sms.conversation_id)
+    codes = _CODE.findall(replied.text or replied.caption or "")
+    mapped = await store.conversation_of(replied.chat.id, replied.message_id)
+    # The last code counts: the bot writes it at the end, an SMS's text may hold another.
+    if mapped is not None and (mapped.code == codes[-1] if codes else not chat.moved):
+        return mapped
+    return await store.conversation_of_code(chat.name, codes[-1]) if codes else None
+
+
+def answered(message: Message) -> Message | None:
+    """The message this one replies to. Everything in a topic formally replies to the topic's creation: no reply."""
+    replied = message.reply_to_message
+    if replied is None or replied.forum_topic_created is not None:
+        return None
+    if message.is_topic_message and replied.message_id == message.message_thread_id:
+        return None
+    return replied
+
+
+def from_bot(message: Message, bot_id: int) -> bool:
+    return message.from_user is not None and message.from_user.id == bot_id
+
+
+class Topics:
+    """Makes each conversation's topic once."""
+
+    def __init__(self, api: Api, store: ChatStore) -> None:
+        self._api = api
+        self._store = store
+        self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
+
+    async def of(self, conversation: Conversation, chat: Chat, contact: Contact | None) -> tuple[int, bool]:
+        """The topic's thread id, and whether it was made now. It is stored before anything is posted into it.
+
+        What the caller holds may be older than the topic (two messages claimed together), so the store is asked under
+        the lock. :raises ApiError: Telegram would not make it.
+        """
+        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
+        async with lock:
+            current = await self._store.conversation(conversation.id)
+            if current is not None and current.thread_id is not None:
+                return current.thread_id, False
+            thread_id = await self._api.create_topic(chat.id, topic_name(conversation, contact))
+            await self._store.set_topic(conversation.id, chat.id, thread_id)
+            log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
+            return thread_id, True
+
+    async def forget(self, conversation: Conversation, chat: Chat, thread_id: int) -> None:
+        """The topic was deleted in Telegram. A newer one made meanwhile is kept."""
+        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
+        async with lock:
+            current = await self._store.conversation(conversation.id)
+            if current is not None and current.thread_id == thread_id:
+                await self._store.set_topic(conversation.id, chat.id, None)
+                log.info("topic_gone", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)

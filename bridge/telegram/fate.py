@@ -1,0 +1,113 @@
+"""The fate of an SMS, on the operator's message that it came from: a reaction, and one answer where a person must act.
+
+Only the latest state is shown, and nothing is said twice: what was shown is kept with the post.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+
+from bridge.model import Post, Posted, Sms, SmsState
+from bridge.ports import DeskStore
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat
+from bridge.telegram.message import Message
+from bridge.telegram.render import Fate, fate
+from bridge.telegram.trouble import ApiError, Trouble
+
+Turn = Callable[[], Awaitable[None]]
+"""Await it before each call: keeps the chat's pace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownFate:
+    """What stands in the chat now."""
+
+    emoji: str = ""
+    said: str = ""
+    """The state that the answer tells of; empty without an answer."""
+    answer: int | None = None
+    """Message id of the answer or, where reactions are refused, of the status line."""
+    chat: int = 0
+    """Where that is; after the group moved its message numbers mean others."""
+    line: bool = False
+    """The chat refuses reactions: the answer is a status line that tells of every state."""
+
+    @classmethod
+    def parse(cls, text: str) -> ShownFate:
+        return cls(**json.loads(text)) if text else cls()
+
+    def within(self, chat_id: int) -> ShownFate:
+        """As far as it still stands in this chat."""
+        return self if self.chat == chat_id else replace(self, chat=chat_id, answer=None)
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+
+class FateShower:
+    def __init__(self, api: Api, store: DeskStore) -> None:
+        self._api = api
+        self._store = store
+
+    async def show(self, post: Post, chat: Chat, turn: Turn) -> Posted:
+        """:raises ApiError: for what concerns the chat; a message that is gone or a refused reaction does not."""
+        sms = post.sms
+        was = ShownFate.parse(post.shown).within(chat.id)
+        if sms is None or sms.message_id is None or await self._superseded(sms):
+            return Posted(chat_id=chat.id, shown=post.shown)
+        if sms.state is SmsState.ABANDONED:
+            # Whoever decided so saw it where the buttons were; the reaction stays what it was.
+            return Posted(chat_id=chat.id, shown=post.shown)
+        want = fate(sms, post.conversation, chat.language)
+        now = was
+        if sms.chat_id == chat.id and not was.line:
+            now = await self._react(sms.message_id, want, was, chat, turn)
+        now = await self._speak(post, sms, want, now, chat, turn)
+        return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))
+
+    async def _superseded(self, sms: Sms) -> bool:
+        """Sent again: the newer SMS of the same message is what its reaction tells of."""
+        if sms.chat_id is None or sms.message_id is None:
+            return True
+        latest = await self._store.sms_of_message(sms.chat_id, sms.message_id)
+        return latest is not None and latest.id != sms.id
+
+    async def _react(self, message_id: int, want: Fate, was: ShownFate, chat: Chat, turn: Turn) -> ShownFate:
+        if want.emoji == was.emoji:
+            return was
+        await turn()
+        try:
+            await self._api.react(chat.id, message_id, want.emoji)
+        except ApiError as error:
+            if error.trouble in (Trouble.REACTION_REFUSED, Trouble.REFUSED):
+                return replace(was, line=True)
+            if error.trouble not in (Trouble.MESSAGE_GONE, Trouble.NOT_MODIFIED):
+                raise
+        return replace(was, emoji=want.emoji)
+
+    async def _speak(self, post: Post, sms: Sms, want: Fate, was: ShownFate, chat: Chat, turn: Turn) -> ShownFate:
+        said = f"{sms.state}:{sms.platform_status}" if was.line else str(sms.state)
+        if was.said == said or (was.answer is None and not want.speak and not was.line):
+            return was
+        message = Message(text=want.line, buttons=want.buttons)
+        if was.answer is not None and await self._edited(chat, was.answer, message, turn):
+            return replace(was, said=said)
+        await turn()
+        thread = post.conversation.thread_id if chat.topics and post.conversation is not None else None
+        reply_to = sms.message_id if sms.chat_id == chat.id else None
+        answer = await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
+        return replace(was, said=said, answer=answer)
+
+    async def _edited(self, chat: Chat, message_id: int, message: Message, turn: Turn) -> bool:
+        await turn()
+        try:
+            await self._api.edit(chat.id, message_id, message)
+        except ApiError as error:
+            if error.trouble is Trouble.MESSAGE_GONE:
+                return False
+            if error.trouble is not Trouble.NOT_MODIFIED:
+                raise
+        return True

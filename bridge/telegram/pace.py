@@ -1,0 +1,69 @@
+"""How much may be said: Telegram's budgets for a group and for the whole bot. Pure arithmetic on a given now.
+
+A group takes about 20 messages a minute, topics, edits and reactions included; the bot about 30 a second over all.
+What matters less leaves room for what matters more, so a new SMS is not held up by a row of reactions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+
+from bridge.model import MINUTE, SECOND, Ms, PostPriority
+
+_WAY: Ms = 2 * SECOND
+"""Telegram counts a call when it arrives, we when it leaves."""
+GROUP = (20, MINUTE + _WAY)
+PRIVATE = (50, MINUTE + _WAY)
+OVERALL = (25, SECOND)
+
+_LEFT_FREE = {PostPriority.INBOUND: 0, PostPriority.FAILURE: 0, PostPriority.STATUS: 3, PostPriority.REACTION: 6}
+"""Calls of a chat's budget that a post of this priority does not touch."""
+
+
+class Window:
+    """So many calls in a sliding time. Entries of a clock that was set back count as made now."""
+
+    def __init__(self, count: int, per: Ms) -> None:
+        self._count = count
+        self._per = per
+        self._made: deque[Ms] = deque()
+
+    def wait(self, now: Ms, left_free: int = 0) -> Ms:
+        """Milliseconds until one more call is within the budget less ``left_free``; 0 if it is now."""
+        while self._made and not now - self._per < self._made[0] <= now:
+            self._made.popleft()
+        over = len(self._made) - (self._count - left_free)
+        return 0 if over < 0 else max(self._made[over] + self._per - now, 1)
+
+    def note(self, now: Ms) -> None:
+        self._made.append(now)
+
+
+class Pace:
+    """The budgets of all chats of one bot, and the pauses that Telegram asked for."""
+
+    def __init__(self) -> None:
+        self._overall = Window(*OVERALL)
+        self._chats: dict[int, Window] = {}
+        self._paused: defaultdict[int, Ms] = defaultdict(int)
+
+    def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
+        window = self._window(chat_id)
+        return max(self._paused[chat_id] - now, window.wait(now, _LEFT_FREE[priority]), self._overall.wait(now), 0)
+
+    def note(self, chat_id: int, now: Ms) -> None:
+        """A call left for this chat."""
+        self._window(chat_id).note(now)
+        self._overall.note(now)
+
+    def pause(self, chat_id: int, until: Ms) -> None:
+        """Telegram asked for it, or the chat cannot be reached; other chats go on."""
+        self._paused[chat_id] = max(self._paused[chat_id], until)
+
+    def resume(self, chat_id: int) -> None:
+        self._paused.pop(chat_id, None)
+
+    def _window(self, chat_id: int) -> Window:
+        if chat_id not in self._chats:
+            self._chats[chat_id] = Window(*(GROUP if chat_id < 0 else PRIVATE))
+        return self._chats[chat_id]

@@ -1,0 +1,221 @@
+"""From a stored post to chat messages. Pure: no I/O, no clock, no chance.
+
+It says only what the store says, and every message about a conversation ends in the conversation's short id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
+from bridge.telegram.chats import Language
+from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
+from bridge.telegram.texts import known, say
+
+_TOPIC_NAME = 128
+"""Telegram's limit for the name of a topic, in characters; names are cut well below it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fate:
+    """How the state of an SMS looks on the operator's message."""
+
+    emoji: str
+    line: str
+    """The state in words: the status line where reactions are refused, and the answer under the message."""
+    speak: bool
+    """Worth an answer under the message, beside the reaction."""
+    buttons: tuple[Button, ...] = ()
+
+
+# Every emoji here is in Telegram's list of reactions; ✅ ❌ ⏳ are not.
+_EMOJI: Mapping[SmsState, str] = {
+    SmsState.DRAFT: "✍",
+    SmsState.QUEUED: "👀",
+    SmsState.SENDING: "👀",
+    SmsState.SENT: "🕊",
+    SmsState.DELIVERED: "👍",
+    SmsState.UNDELIVERED: "💔",
+    SmsState.EXPIRED: "💔",
+    SmsState.FAILED: "💔",
+    SmsState.CANCELLED: "💔",
+    SmsState.STALE: "💔",
+    SmsState.UNCONFIRMED: "😴",
+    SmsState.PARKED: "🤔",
+    SmsState.UNCERTAIN: "🤔",
+    SmsState.ABANDONED: "🤔",
+}
+_FAILED = frozenset({SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED})
+_UNKNOWN = frozenset({SmsState.UNCERTAIN, SmsState.PARKED})
+
+
+def inbound(post: Post, language: Language, *, many_accounts: bool) -> Sequence[Message]:
+    """A subscriber's SMS: head, what the rules did, text, code. Too long for one message: several, nothing lost."""
+    sms = post.inbound
+    if sms is None:
+        return ()
+    head = _head(sms, post, language, many_accounts=many_accounts)
+    body = clean(sms.text).strip("\n") or say(language, "head.empty")
+    tail = _code(post.conversation)
+    silent = post.payload.get("silent") is True
+    # Room for head, code and the line that numbers the parts; the head's own lines are capped.
+    room = LIMIT - units(head.text) - units(tail) - 64
+    parts = list(pieces(body, room))
+    return tuple(_piece(head, parts, number, tail, language, silent) for number in range(len(parts)))
+
+
+def _piece(head: Message, parts: Sequence[str], number: int, tail: str, language: Language, silent: bool) -> Message:
+    lines = [head.text]
+    if len(parts) > 1:
+        lines.append(say(language, "head.part", {"number": number + 1, "count": len(parts)}))
+    text = "\n".join(lines) + "\n\n" + parts[number] + tail
+    return Message(text=text, entities=head.entities, silent=silent)
+
+
+def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) -> Message:
+    who = subscriber_line(sms.subscriber, post.contact, language)
+    words = [who]
+    if sms.receiver:
+        words.append(say(language, "head.to", {"receiver": one_line(sms.receiver, 32)}))
+    if many_accounts:
+        words.append(say(language, "head.account", {"account": sms.account}))
+    rule = _text(post.payload, "rule")
+    words.append(say(language, "head.rule", {"rule": one_line(rule, 64)}) if rule else say(language, "head.no_rule"))
+    lines = [" · ".join(words)]
+    if note := _text(post.payload, "note"):
+        lines.append(say(language, "head.note", {"note": one_line(note, 500)}))
+    if error := _text(post.payload, "error"):
+        lines.append(say(language, "head.error", {"error": one_line(error, 300)}))
+    answered = post.payload.get("answered")
+    if isinstance(answered, int) and answered > 0:
+        lines.append(say(language, "head.answered", {"count": answered}))
+    held = post.payload.get("held")
+    for hold in held if isinstance(held, list) else ():
+        lines.append(say(language, "head.held", {"reason": reason(str(hold), language)}))
+    return Message(text="\n".join(lines), entities=(Entity(kind="bold", offset=0, length=units(who)),))
+
+
+def notice(post: Post, language: Language) -> Message:
+    text = say(language, _text(post.payload, "text"), spoken(_params(post.payload), language))
+    return Message(text=text + _code(post.conversation))
+
+
+def alert(post: Post, language: Language) -> Message:
+    """A line in the admin chat; with the message it is about, and with buttons where a person has to decide."""
+    lines = [say(language, _text(post.payload, "text"), spoken(_params(post.payload), language)).strip()]
+    buttons: tuple[Button, ...] = ()
+    if post.inbound is not None:
+        sender = number(post.inbound.subscriber or post.inbound.sender)
+        lines += ["", sender, _shortened(post.inbound.text, language)]
+    if post.sms is not None:
+        to = {"number": number(post.sms.recipient), "account": post.sms.account}
+        lines += ["", say(language, "head.sms_to", to), _shortened(post.sms.text, language)]
+        buttons = _choices(post.sms, language)
+    return Message(text="\n".join(lines) + _code(post.conversation), buttons=buttons)
+
+
+def recap(conversation: Conversation, contact: Contact | None, language: Language) -> Message:
+    """First words in a topic that replaces a deleted one."""
+    who = subscriber_line(conversation.subscriber, contact, language)
+    return Message(text=say(language, "head.recap", {"number": who}) + _code(conversation))
+
+
+def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fate:
+    state = f"fate.{sms.state}"
+    if sms.state is SmsState.SENDING:
+        state = "fate.queued"
+    elif sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly"):
+        state = "fate.partly"
+    line = say(language, state)
+    speak = sms.state in _FAILED or sms.state in _UNKNOWN or sms.state in (SmsState.CANCELLED, SmsState.STALE)
+    if speak and sms.reason:
+        line = say(language, "fate.reason", {"state": line, "reason": reason(sms.reason, language)})
+    if speak and sms.detail:
+        line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})
+    return Fate(
+        emoji=_EMOJI[sms.state],
+        line=line + _code(conversation),
+        speak=speak,
+        buttons=_choices(sms, language),
+    )
+
+
+def _choices(sms: Sms, language: Language) -> tuple[Button, ...]:
+    if sms.state in _UNKNOWN:
+        return (
+            Button(label=say(language, "button.again_anyway"), data=f"again:{sms.id}"),
+            Button(label=say(language, "button.leave"), data=f"leave:{sms.id}"),
+        )
+    if sms.state in _FAILED:
+        return (Button(label=say(language, "button.again"), data=f"again:{sms.id}"),)
+    return ()
+
+
+def decided(text: str, word: str, author: str, language: Language) -> Message:
+    """What stands in place of a message with buttons once somebody pressed one."""
+    return Message(text=text + "\n\n" + say(language, f"decided.{word}", {"author": one_line(author, 64)}))
+
+
+def reason(code: str, language: Language) -> str:
+    """A reason code in words; a code nobody has words for is shown as it is."""
+    if not code:
+        return say(language, "reason.unknown")
+    for family in ("reason", "held"):
+        if known(language, f"{family}.{code}"):
+            return say(language, f"{family}.{code}")
+    return one_line(code, 64)
+
+
+def spoken(params: Mapping[str, Json], language: Language) -> Mapping[str, Json]:
+    """Parameters as people read them: codes in words, money with two decimals, nothing that breaks the line."""
+    shown: dict[str, Json] = {}
+    for name, value in params.items():
+        if name == "reason":
+            shown[name] = reason(str(value or ""), language)
+        elif isinstance(value, float):
+            shown[name] = f"{value:.2f}"
+        elif isinstance(value, str):
+            shown[name] = one_line(value, 300)
+        else:
+            shown[name] = value
+    return shown
+
+
+def number(subscriber: str) -> str:
+    """International numbers with their plus; short numbers and names as they are."""
+    plain = one_line(subscriber, 32)
+    return f"+{plain}" if plain.isascii() and plain.isdigit() and len(plain) >= 10 else plain
+
+
+def subscriber_line(subscriber: str, contact: Contact | None, language: Language) -> str:
+    if contact is not None and contact.name:
+        return say(language, "head.contact", {"name": one_line(contact.name, 64), "number": number(subscriber)})
+    return say(language, "head.from", {"number": number(subscriber)})
+
+
+def topic_name(conversation: Conversation, contact: Contact | None) -> str:
+    name = one_line(contact.name, 80) if contact is not None else ""
+    shown = number(conversation.subscriber)
+    return (f"{name} {shown}" if name else shown)[:_TOPIC_NAME] or conversation.code
+
+
+def _shortened(text: str, language: Language) -> str:
+    """A quotation in an alert: the whole text is in the store and, if forwarded, in its chat."""
+    shown = clean(text).strip() or say(language, "head.empty")
+    first = next(pieces(shown, 3000))
+    return first if first == shown else first + "…"
+
+
+def _code(conversation: Conversation | None) -> str:
+    return "" if conversation is None else f"\n#{conversation.code}"
+
+
+def _text(payload: Mapping[str, Json], key: str) -> str:
+    value = payload.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _params(payload: Mapping[str, Json]) -> Mapping[str, Json]:
+    value = payload.get("params")
+    return value if isinstance(value, dict) else {}

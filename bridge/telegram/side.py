@@ -1,0 +1,131 @@
+"""The team's side as one part to start and stop: intake, processing, and a poster for each chat.
+
+It starts and runs with Telegram down, and never ends by itself: SMS come in and automatic replies go out without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.config import Settings
+from bridge.errors import StoreError
+from bridge.model import SECOND, Ms
+from bridge.pipeline.retry import backoff
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import IDLE, Never
+from bridge.ports import Clock, Store
+from bridge.telegram.api import Api
+from bridge.telegram.buttons import Buttons
+from bridge.telegram.chats import Chats
+from bridge.telegram.desk import Desk
+from bridge.telegram.intake import Intake
+from bridge.telegram.pace import Pace
+from bridge.telegram.poster import Poster
+from bridge.telegram.processing import Processing
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TelegramHealth:
+    """For probes and metrics. How long ago the last poll was is what tells a dead poller from a quiet chat."""
+
+    enabled: bool
+    """A token is configured."""
+    connected: bool
+    """The last question to Telegram got an answer."""
+    last_poll_at: Ms | None
+
+
+class TelegramSide:
+    def __init__(self, settings: Settings, store: Store, signals: Signals, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._intake: Intake | None = None
+
+    def health(self) -> TelegramHealth:
+        intake = self._intake
+        return TelegramHealth(
+            enabled=bool(self._settings.telegram.token.get_secret_value()),
+            connected=intake is not None and intake.connected,
+            last_poll_at=intake.last_poll_at if intake is not None else None,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled. Without a token there is nothing to do: what is to be shown waits in the store."""
+        telegram = self._settings.telegram
+        if not telegram.token.get_secret_value():
+            log.info("telegram_off", reason="no token")
+            await Never().wait()
+        api = Api(telegram.token, telegram.api_url, telegram.proxy)
+        await api.start()
+        try:
+            await self._run(api)
+        finally:
+            await api.close()
+
+    async def _run(self, api: Api) -> None:
+        chats = Chats(self._settings.telegram, await self._aliases())
+        pace = Pace()
+        posters = self._posters(api, chats, pace)
+        self._register(api, chats, pace)
+        processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
+        self._intake = Intake(api=api, store=self._store, signals=self._signals, clock=self._clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._intake.run(), name="telegram intake")
+            group.create_task(processing.run(), name="telegram processing")
+            group.create_task(self._wake(posters), name="telegram wake")
+            for poster in posters:
+                group.create_task(poster.run(), name=f"telegram poster {poster.name}")
+
+    def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
+        """One for each group, however many names the configuration has for it."""
+        many_accounts = len(self._settings.accounts) > 1
+        return [
+            Poster(
+                chat.name,
+                chats=chats,
+                api=api,
+                store=self._store,
+                pace=pace,
+                clock=self._clock,
+                many_accounts=many_accounts,
+            )
+            for chat in chats
+        ]
+
+    def _register(self, api: Api, chats: Chats, pace: Pace) -> None:
+        buttons = Buttons(chats=chats, store=self._store, api=api, pace=pace, signals=self._signals, clock=self._clock)
+        desk = Desk(
+            settings=self._settings,
+            chats=chats,
+            store=self._store,
+            buttons=buttons,
+            signals=self._signals,
+            clock=self._clock,
+            bot_id=api.bot_id,
+        )
+        desk.register(api.application)
+
+    async def _aliases(self) -> dict[int, int]:
+        failures = 0
+        while True:
+            try:
+                return await self._store.chat_aliases()
+            except StoreError as error:
+                failures += 1
+                if failures == 1:
+                    log.error("store_unavailable", loop="telegram start", error=str(error))
+                await self._clock.wait(Never(), backoff(failures, 0.5, longest=5 * SECOND))
+
+    async def _wake(self, posters: list[Poster]) -> None:
+        """One signal for all posts, one loop for each chat: pass it on to all of them."""
+        while True:
+            await self._signals.posts.take(self._clock, IDLE)
+            for poster in posters:
+                poster.signal.set()

@@ -1,0 +1,62 @@
+"""What the bot says, by text id, in the chat's language.
+
+The catalogues are gettext's (``<language>/telegram.po``); the ids are their msgids, so a translator
+sees one file. Another language is one more folder and its name in the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from gettext import GNUTranslations
+from importlib.resources import files
+from io import BytesIO
+
+from bridge.model import Json
+from bridge.telegram.texts.po import compiled, parsed
+
+COUNTED = {
+    "alert.telegram_back": "waiting",
+    "alert.platform_back": "waiting",
+    "alert.not_acknowledged": "repeats",
+    "alert.silent": "hours",
+    "alert.too_old": "hours",
+    "alert.daily_parts": "limit",
+    "head.answered": "count",
+}
+"""Texts that have plural forms, and the parameter that decides."""
+
+
+@cache
+def catalogue(language: str) -> GNUTranslations:
+    source = files(__package__).joinpath(language, "telegram.po").read_text(encoding="utf-8")
+    return GNUTranslations(BytesIO(compiled(parsed(source))))
+
+
+def known(language: str, text_id: str) -> bool:
+    return say(language, text_id) != text_id
+
+
+def say(language: str, text_id: str, params: Mapping[str, Json] | None = None) -> str:
+    """The text with its parameters filled in. An id or a parameter that is missing shows as itself and raises nothing:
+    a word too many in a chat is better than an alert that never comes."""
+    values = params or {}
+    counter = COUNTED.get(text_id)
+    texts = catalogue(language)
+    if counter is None:
+        template = texts.gettext(text_id)
+    else:
+        count = values.get(counter)
+        template = texts.ngettext(text_id, text_id, count if isinstance(count, int) else 0)
+    return template.format_map(_Values(values))
+
+
+class _Values(dict[str, Json]):
+    """Placeholders are ours, values are not: a value is never a template, a missing one stays visible."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+    def __getitem__(self, key: str) -> Json:
+        value = super().__getitem__(key)
+        return "" if value is None else value

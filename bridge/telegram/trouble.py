@@ -1,0 +1,161 @@
+"""What may go wrong between the bridge and Telegram, in words that tell what to do about it.
+
+The library's error classes mislead (a refused request is a "network error" there, a flood limit is not), so they are
+translated here, once, and never leave this package. An :class:`ApiError` never holds a token, a URL or an SMS text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+
+from bridge.errors import BridgeError
+from bridge.model import SECOND, Ms
+
+
+class Trouble(StrEnum):
+    """Each value wants a different thing done."""
+
+    LATER = "later"
+    """Flood limit of this chat: wait ``retry_after``, this chat only."""
+    UNREACHABLE = "unreachable"
+    """The request surely did nothing."""
+    AMBIGUOUS = "ambiguous"
+    """The request may have been carried out. A chat post is made again: doubled is cheaper than lost."""
+    MIGRATED = "migrated"
+    """The group has the id ``new_chat_id`` now."""
+    THREAD_GONE = "thread_gone"
+    TOPIC_CLOSED = "topic_closed"
+    NO_TOPICS = "no_topics"
+    """Topics cannot be made here: not a forum, or the bot lacks the right."""
+    REACTION_REFUSED = "reaction_refused"
+    ENTITIES = "entities"
+    """Telegram disliked the formatting, not the text."""
+    MESSAGE_GONE = "message_gone"
+    NOT_MODIFIED = "not_modified"
+    CHAT_GONE = "chat_gone"
+    """Nobody can be reached there now: chat unknown, bot removed or muted."""
+    QUERY_OLD = "query_old"
+    """A button was pressed too long ago to be answered; its effect counts all the same."""
+    UNAUTHORISED = "unauthorised"
+    CONFLICT = "conflict"
+    """Somebody else polls with the same token, or a webhook is set."""
+    REFUSED = "refused"
+    """Telegram will say the same again to the same request."""
+
+
+class ApiError(BridgeError):
+    """A call to the Bot API failed."""
+
+    def __init__(self, trouble: Trouble, detail: str, *, retry_after: Ms = 0, new_chat_id: int | None = None) -> None:
+        super().__init__(f"{trouble}: {detail}")
+        self.trouble = trouble
+        self.detail = detail
+        self.retry_after = retry_after
+        self.new_chat_id = new_chat_id
+
+
+# Descriptions of status 400, in lower case; the first that occurs decides, so special ones stand before general ones.
+_BAD_REQUESTS: tuple[tuple[str, Trouble], ...] = (
+    ("message thread not found", Trouble.THREAD_GONE),
+    ("topic_deleted", Trouble.THREAD_GONE),
+    ("topic_id_invalid", Trouble.THREAD_GONE),
+    ("topic_closed", Trouble.TOPIC_CLOSED),
+    ("topic_not_modified", Trouble.NOT_MODIFIED),
+    ("is not modified", Trouble.NOT_MODIFIED),
+    ("not a forum", Trouble.NO_TOPICS),
+    ("rights to create a topic", Trouble.NO_TOPICS),
+    ("parse entities", Trouble.ENTITIES),
+    ("entity", Trouble.ENTITIES),
+    ("entities", Trouble.ENTITIES),
+    ("query is too old", Trouble.QUERY_OLD),
+    ("query_id_invalid", Trouble.QUERY_OLD),
+    ("query id is invalid", Trouble.QUERY_OLD),
+    ("to edit not found", Trouble.MESSAGE_GONE),
+    ("to react not found", Trouble.MESSAGE_GONE),
+    ("to be replied not found", Trouble.MESSAGE_GONE),
+    ("message_id_invalid", Trouble.MESSAGE_GONE),
+    ("message can't be edited", Trouble.MESSAGE_GONE),
+    ("message not found", Trouble.MESSAGE_GONE),
+    ("reaction", Trouble.REACTION_REFUSED),
+    ("chat not found", Trouble.CHAT_GONE),
+    ("peer_id_invalid", Trouble.CHAT_GONE),
+    ("group chat was deactivated", Trouble.CHAT_GONE),
+    ("chat_write_forbidden", Trouble.CHAT_GONE),
+    ("chat_admin_required", Trouble.CHAT_GONE),
+    ("not enough rights", Trouble.CHAT_GONE),
+    ("have no rights", Trouble.CHAT_GONE),
+    ("administrator rights", Trouble.CHAT_GONE),
+)
+
+
+def classify(error: TelegramError) -> ApiError:
+    """Order matters: BadRequest and TimedOut are NetworkErrors, RetryAfter and ChatMigrated are not."""
+    name = type(error).__name__
+    match error:
+        case RetryAfter():
+            return ApiError(Trouble.LATER, name, retry_after=_milliseconds(error))
+        case ChatMigrated():
+            return ApiError(Trouble.MIGRATED, name, new_chat_id=error.new_chat_id)
+        case InvalidToken() | EndPointNotFound():
+            return ApiError(Trouble.UNAUTHORISED, name)
+        case Conflict():
+            return ApiError(Trouble.CONFLICT, name)
+        case Forbidden():
+            return ApiError(Trouble.CHAT_GONE, _detail(error))
+        case BadRequest():
+            return _bad_request(error)
+        case TimedOut():
+            sent = not isinstance(error.__cause__, httpx.PoolTimeout | httpx.ConnectTimeout)
+            return ApiError(Trouble.AMBIGUOUS if sent else Trouble.UNREACHABLE, _cause(error))
+        case NetworkError():
+            sent = not isinstance(error.__cause__, httpx.ConnectError | httpx.ProxyError)
+            return ApiError(Trouble.AMBIGUOUS if sent else Trouble.UNREACHABLE, _cause(error))
+    # What is left is an answer nobody can read.
+    return ApiError(Trouble.AMBIGUOUS, name)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Around each call of the library. :raises ApiError: in place of everything that the library raises."""
+    try:
+        yield
+    except TelegramError as error:
+        # The original stays out of the chain: its text may hold what a proxy answered, or the token.
+        raise classify(error) from None
+
+
+def _bad_request(error: BadRequest) -> ApiError:
+    words = error.message.lower()
+    trouble = next((trouble for part, trouble in _BAD_REQUESTS if part in words), Trouble.REFUSED)
+    return ApiError(trouble, _detail(error))
+
+
+def _milliseconds(error: RetryAfter) -> Ms:
+    wait = error.retry_after
+    seconds = float(wait) if isinstance(wait, int) else wait.total_seconds()
+    return max(int(seconds * SECOND), SECOND)
+
+
+def _detail(error: TelegramError) -> str:
+    """Telegram's own description; it repeats nothing of the request but names of fields."""
+    return error.message[:200]
+
+
+def _cause(error: TelegramError) -> str:
+    return type(error.__cause__ or error).__name__

@@ -1,0 +1,62 @@
+"""How many parts (segments) an SMS takes, and which characters make it dear.
+
+Pure arithmetic over GSM 03.38 and UTF-16. Only the basic alphabet and its extension table count: a
+network that knows national shift tables would take fewer parts, but no platform promises that, and a
+price must not be guessed low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import gsmcodecs
+
+_SINGLE_GSM: Final = 160
+_PART_GSM: Final = 153
+_SINGLE_UCS: Final = 70
+_PART_UCS: Final = 67
+
+_TABLES = gsmcodecs.GSMCHARMAPS[0]
+_BASIC: Final = frozenset(chr(code) for code in _TABLES["locking"]["encode"] if code != 0x1B)
+_EXTENDED: Final = frozenset(chr(code) for code in _TABLES["singleShift"]["encode"] if code != 0x1B) - _BASIC
+_GSM: Final = _BASIC | _EXTENDED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What a text costs on the air."""
+
+    encoding: Literal["gsm7", "ucs2"]
+    count: int
+    """Parts that are paid for; an empty text is one."""
+    units: int
+    """Septets (``gsm7``) or UTF-16 units (``ucs2``) of the text itself."""
+    forcing: tuple[str, ...]
+    """The distinct characters that force UCS-2, in the order they appear; empty for ``gsm7``."""
+
+
+def split(text: str) -> Parts:
+    """Count the parts of ``text``; neither an escape pair nor a surrogate pair is cut over a border."""
+    if _GSM.issuperset(text):
+        widths = [2 if char in _EXTENDED else 1 for char in text]
+        return Parts(encoding="gsm7", count=_count(widths, _SINGLE_GSM, _PART_GSM), units=sum(widths), forcing=())
+    widths = [2 if char > "\uffff" else 1 for char in text]
+    return Parts(
+        encoding="ucs2",
+        count=_count(widths, _SINGLE_UCS, _PART_UCS),
+        units=sum(widths),
+        forcing=tuple(dict.fromkeys(char for char in text if char not in _GSM)),
+    )
+
+
+def _count(widths: Iterable[int], single: int, part: int) -> int:
+    total = count = used = 0
+    for width in widths:
+        total += width
+        if count == 0 or used + width > part:
+            count += 1
+            used = 0
+        used += width
+    return 1 if total <= single else count
