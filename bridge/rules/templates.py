@@ -89,11 +89,10 @@ Variables = Mapping[str, Value]
 
 
 class BadTemplate(ValueError):
-    """A template that must not be loaded. ``line`` counts from 1 within the template."""
+    """A template that must not be loaded; its line, from 1 within the template, is in the message."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message if line <= 1 else f"line {line} of the text: {message}")
-        self.line = line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from bridge.schema.values import FROM_FILE, near
 
 M = TypeVar("M", bound=BaseModel)
 
-SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|login", re.IGNORECASE)
+SECRET_KEY = re.compile(r"pass|pwd|secret|token|(^|_)key$|login", re.IGNORECASE)
 """Keys whose values are blanked out of every message, also where a validator of a model put them in."""
 _KEYS_SHOWN = 12
 _NESTED = "expected keys with values, as in `key: value`, indented under this one"

@@ -42,11 +42,12 @@ _EMOJI: Final = re.compile(
 )
 
 _APOSTROPHES: Final = "'’‘‛ʼʹ`´′＇"
+_STRAIGHT: Final = dict.fromkeys(map(ord, _APOSTROPHES), "'")
 _SHAPES: Final = {
     **str.maketrans("АВЕКМНОРСТУХІЈЅҮ", "ABEKMHOPCTYXIJSY"),
     ord("Ё"): "E",
     ord("ẞ"): "SS",
-    **dict.fromkeys(map(ord, _APOSTROPHES), "'"),
+    **_STRAIGHT,
 }
 """After ``upper()``: Ё, ß, the look-alikes of Cyrillic and Latin, apostrophes."""
 
@@ -179,8 +180,12 @@ def _fold_short(segment: str) -> str:
 
 
 def _fold_segment(segment: str) -> str:
-    """Normalised twice: exchanging letters can make new compositions (Cyrillic О with an accent becomes Latin Ó)."""
-    shaped = unicodedata.normalize("NFKC", segment.translate(_SHAPES)).upper().translate(_SHAPES)
+    """Letters are exchanged only when they are composed (Е and a diaeresis are Ё first, and E then).
+
+    Normalised once more, since the exchange can make new compositions: Cyrillic О with an accent becomes Latin Ó.
+    Apostrophes go first: NFKC takes ``´`` apart into a space and an accent.
+    """
+    shaped = unicodedata.normalize("NFKC", segment.translate(_STRAIGHT)).upper().translate(_SHAPES)
     return "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFKC", shaped))
 
 
