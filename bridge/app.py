@@ -33,7 +33,7 @@ from bridge.pipeline.pace import Bucket
 from bridge.pipeline.router import Router
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.verdict import Judge
-from bridge.pipeline.worker import Step, run_steps
+from bridge.pipeline.worker import Step, keep_alive, run_steps
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
@@ -232,7 +232,7 @@ def start_telegram(bridge: Bridge) -> None:
     bridge.telegram = TelegramSide(
         settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
     )
-    bridge.task("telegram", bridge.telegram.run())
+    bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:

@@ -47,6 +47,19 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock) -> None
             await signal.take(clock, min(wait, IDLE))
 
 
+async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Run a part that has loops of its own, and start it again should it ever end or fail; until cancelled."""
+    failures = 0
+    while True:
+        failures += 1
+        try:
+            await run()
+            log.error("part_ended", part=name)
+        except Exception as error:  # a fault in one part must not take the others along
+            log.error("part_failed", part=name, error_class=type(error).__name__, exc_info=error)
+        await clock.wait(Never(), backoff(failures, random.random()))
+
+
 def report_trouble(name: str, error: Exception, failures: int) -> None:
     """One line when it begins. An unexpected error brings its traceback; the store being away explains itself."""
     if failures > 1:
