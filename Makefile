@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run test lint types imports tests bench lock clean
+.PHONY: setup system run test lint types imports tests bench lock clean
 
 setup: $(READY)
 
@@ -15,6 +15,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# What some tests need of the system; they say so and are skipped where it is missing. Needs root where it installs.
+system:
+	@command -v openssl >/dev/null || { apt-get update -q && apt-get install -y -q openssl; }
 
 run: $(READY)
 	$(BIN)/sms-bridge sandbox $(ARGS)

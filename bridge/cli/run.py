@@ -13,10 +13,6 @@ from bridge.cli.systemd import feed_watchdog, notify
 from bridge.config import Settings
 from bridge.errors import BridgeError, ConfigError
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds. The store's thread gives the interpreter away at each statement and has to get it back from a busy loop;
-the default of 5 ms makes it wait far longer than the statement takes."""
-
 
 @click.command()
 @config_option
@@ -32,7 +28,6 @@ def run(config: str | None) -> None:
     telemetry.configure(settings.logging, settings.secrets())
     for warning in settings.warnings:
         click.echo(f"{warning} (warning)", err=True)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             code = runner.run(serve(settings))

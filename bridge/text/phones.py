@@ -24,6 +24,7 @@ _WRITTEN: Final = 40
 _NAME_SHOWN: Final = 11
 """A sender of letters has at most 11 characters on the air."""
 _DIGITS = re.compile(r"\d+")
+_RUSSIAN_MOBILE = re.compile(r"79[0-9]{9}")
 
 
 def normalise(raw: str, region: str) -> str:
@@ -35,6 +36,8 @@ def normalise(raw: str, region: str) -> str:
     not reach a stranger. A number written with spaces or brackets was written by a person: home wins.
     """
     trimmed = raw.strip()
+    if region == "RU" and _RUSSIAN_MOBILE.fullmatch(trimmed):
+        return trimmed  # the form in which the platform writes nearly every subscriber: no need to ask the plans
     return trimmed if len(trimmed) > _WRITTEN else _normalise(trimmed, region)
 
 

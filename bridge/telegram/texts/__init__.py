@@ -19,7 +19,6 @@ COUNTED = {
     "alert.telegram_back": "waiting",
     "alert.platform_back": "waiting",
     "alert.not_acknowledged": "repeats",
-    "alert.silent": "hours",
     "alert.too_old": "hours",
     "alert.daily_parts": "limit",
     "head.answered": "count",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.phones import answerable, mask, normalise
+from bridge.text.phones import _normalise, answerable, mask, normalise
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,8 @@ def test_a_mask_never_shows_a_whole_number(text: str) -> None:
     assert len(digits) <= 10
     whole = "".join(char for char in text if char.isdecimal())
     assert len(whole) < 7 or whole not in mask(text)
+
+
+@given(st.from_regex(r"79[0-9]{9}", fullmatch=True))
+def test_the_short_cut_for_russian_mobiles_says_what_the_numbering_plans_say(number: str) -> None:
+    assert normalise(number, "RU") == _normalise(number, "RU")
