@@ -111,10 +111,8 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
     """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
     for sms in await store.list_sms([SmsState.UNCERTAIN], limit=1_000):
-        account = settings.accounts.get(sms.account)
-        if account is not None:
-            for post in questions.about_unknown(sms, account, sms.reason):
-                await store.add_post(post, now)
+        for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason):
+            await store.add_post(post, now)
 
 
 class Bridge:

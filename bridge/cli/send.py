@@ -6,14 +6,18 @@ import asyncio
 import time
 
 import click
+from rich.markup import escape
 
-from bridge.cli.common import config_option, console, fail, json_option, print_json, run_async, settings_of
+from bridge.cli.common import config_option, console, fail, json_option, plain, print_json, run_async, settings_of
 from bridge.cli.service import call
 from bridge.config import Settings
 from bridge.model import Json, Sms, SmsId, SmsState
 
 WAIT = 60.0
 """Seconds after which the command stops looking; the SMS stays in the queue."""
+TAKEN = frozenset({SmsState.SENT, SmsState.DELIVERED})
+FINISH = 60_000
+"""Milliseconds for what is in flight at the end: longer than any request may take."""
 UNDER_WAY = frozenset({SmsState.QUEUED, SmsState.SENDING})
 
 
@@ -34,11 +38,31 @@ def send(number: str, text: str, account: str, key: str, config: str | None, as_
     if as_json:
         print_json(sms)
     else:
-        ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
-        words = " ".join(str(sms[name]) for name in ("reason", "detail") if sms[name])
-        console().print(f"SMS {sms['id']} to {sms['recipient']}: [bold]{sms['state']}[/bold] {ids} {words}".rstrip())
-    if sms["state"] not in (SmsState.SENT, SmsState.DELIVERED):
-        fail("see `sms-bridge queue show`" if sms["state"] not in UNDER_WAY else "still waiting in the queue")
+        console().print(line(sms), soft_wrap=True)
+    if sms["state"] not in TAKEN:
+        fail(what_next(sms))
+
+
+def line(sms: dict[str, Json]) -> str:
+    """One line about the SMS. What went wrong on the way is not told of one that has arrived."""
+    ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
+    names = ("reason", "detail") if sms["state"] not in TAKEN else ()
+    words = " ".join(escape(plain(str(sms[name]))) for name in names if sms[name])
+    return " ".join(f"SMS {sms['id']} to {sms['recipient']}: [bold]{sms['state']}[/bold] {ids} {words}".split())
+
+
+def what_next(sms: dict[str, Json]) -> str:
+    number = sms["id"]
+    if sms["state"] in UNDER_WAY:
+        return f"it waits in the queue; `sms-bridge queue show {number}` says how it goes on"
+    if sms["state"] == SmsState.UNCERTAIN:
+        return (
+            f"nobody knows whether it went; `sms-bridge queue retry {number}` sends it again (it may arrive twice), "
+            f"`sms-bridge queue abandon {number}` leaves it"
+        )
+    if sms["state"] == SmsState.PARKED:
+        return "the platform took it and sends it when there is money on the account"
+    return f"`sms-bridge queue show {number}` has every step"
 
 
 def as_list(value: Json) -> list[Json]:
@@ -82,10 +106,13 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
         sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
         assert sms is not None
         deadline = time.monotonic() + WAIT
-        while sms is not None and sms.state in UNDER_WAY and time.monotonic() < deadline:
-            wait = await parts.outbox.step()
-            await parts.signals.sms.take(parts.clock, min(wait, 500))
-            sms = await parts.store.get_sms(sms.id)
-        await parts.outbox.drain(5_000)
+        try:
+            while sms is not None and sms.state in UNDER_WAY and time.monotonic() < deadline:
+                wait = await parts.outbox.step()
+                await parts.signals.sms.take(parts.clock, min(wait, 500))
+                sms = await parts.store.get_sms(sms.id)
+        finally:
+            # Others of the queue may have left beside it: theirs is no unknown outcome only because we are done.
+            await parts.outbox.drain(FINISH)
         assert sms is not None
         return as_json(sms)

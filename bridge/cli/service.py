@@ -36,7 +36,10 @@ async def call(settings: Settings, method: str, path: str, body: Json = None) ->
     except aiohttp.ClientConnectorError:
         return None  # a socket file left by a run that was killed
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise ServiceRefused(f"the running service did not answer ({type(error).__name__})") from None
+        raise ServiceRefused(
+            f"the running service did not answer ({type(error).__name__}); it may have taken the order:"
+            " look at `sms-bridge status` and the queue before you repeat it"
+        ) from None
     if response.status != 200:
         raise ServiceRefused(str(answer.get("error", f"the service answered {response.status}")))
     return answer

@@ -57,6 +57,10 @@ class Commands:
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
         """Send again as a new row. :raises Refused: the row's state does not allow it (any more)."""
         old = await self._known(sms_id)
+        if old.account not in self._settings.accounts:
+            raise Refused(
+                f"SMS {sms_id} went by account {old.account!r}, which is not configured any more; send a new one"
+            )
         key = f"cli:again:{sms_id}"
         new = await self._store.send_again(sms_id, key=key, author=author, now=self._clock.now())
         if new is None:

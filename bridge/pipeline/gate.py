@@ -33,7 +33,11 @@ class Gate:
     """After a hold or an outage: one at a time, until the platform takes one."""
     paused_until: Ms = 0
     failures: int = 0
-    """Requests in a row that surely did not reach the platform."""
+    """Requests in a row that surely were not taken."""
+    doubts: int = 0
+    """Unknown outcomes since the platform last took an SMS."""
+    queue_waits: bool = False
+    """Due rows wait for a place: what is born now may not take it from them."""
     zeros: set[str] = field(default_factory=set)
     """Recipients that got a bare ``0`` since the platform last took an SMS."""
 
@@ -57,8 +61,16 @@ class Gate:
     def failed_to_reach(self, now: Ms, chance: float) -> Ms:
         """Count a request that did not reach the platform; returns when to try again."""
         self.failures += 1
+        return self._pause(now, backoff(self.failures, chance))
+
+    def in_doubt(self, now: Ms, chance: float) -> None:
+        """Nobody knows what became of one: an ill platform must not make a question of the whole queue."""
+        self.doubts += 1
+        self._pause(now, backoff(self.doubts, chance))
+
+    def _pause(self, now: Ms, wait: Ms) -> Ms:
         self.cautious = True
-        self.paused_until = now + backoff(self.failures, chance)
+        self.paused_until = now + wait
         return self.paused_until
 
     def reached(self) -> None:
@@ -69,4 +81,5 @@ class Gate:
         """The platform took an SMS: all is well."""
         self.reached()
         self.cautious = False
+        self.doubts = 0
         self.zeros.clear()

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from bridge.errors import PlatformError
-from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Ms, Reason, SmsState
+from bridge.errors import PlatformError, StoreError
+from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Json, Ms, Reason, SmsState
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.signals import Signals
 from bridge.ports import AccountStore, Clock, QueryStore
@@ -43,34 +43,40 @@ class Holds:
 
     async def hold(self, gate: Gate, *, reason: str, detail: str) -> None:
         """Stop the account's queue. The gate closes before anything is awaited: nothing else leaves meanwhile."""
-        gate.held = True
+        if not gate.held:  # else another SMS in flight met the same fault first
+            gate.held = True
+            try:
+                await self._write_hold(gate, reason, detail)
+            except StoreError:
+                gate.held = False
+                raise
+        await self._tell_hold(gate.name, reason, detail)
+
+    async def _write_hold(self, gate: Gate, reason: str, detail: str) -> None:
         now = self._clock.now()
-        fresh = await self._store.hold_account(
-            gate.name, reason=reason, detail=detail, now=now, probe_at=now + PROBE_FIRST
-        )
-        if fresh:
-            log.error("account_held", account=gate.name, reason=reason, detail=detail)
-            if reason in MONEY:
-                # What is left now is what a top-up is measured against.
-                await self.ask_balance(gate)
-        await self.tell(
-            Alert(
-                key=f"account:{gate.name}:fault",
-                text="alert.account_fault",
-                params={"account": gate.name, "reason": reason, "detail": detail},
-                account=gate.name,
-            )
-        )
+        probe_at = now + PROBE_FIRST
+        await self._store.hold_account(gate.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
+        log.error("account_held", account=gate.name, reason=reason, detail=detail)
+        if reason in MONEY:
+            # What is left now is what a top-up is measured against.
+            await self.ask_balance(gate)
+
+    async def _tell_hold(self, account: str, reason: str, detail: str) -> None:
+        params: dict[str, Json] = {"account": account, "reason": reason, "detail": detail}
+        key = f"account:{account}:fault"
+        await self.tell(Alert(key=key, text="alert.account_fault", params=params, account=account))
 
     async def works(self, gate: Gate) -> None:
-        """The platform took an SMS. Closes what was told of this account; cheap when nothing was."""
-        trouble = gate.cautious
-        gate.took_one()
-        if trouble:
+        """The platform took an SMS. Closes what was told of this account; cheap when nothing was.
+
+        What is told comes first: should the store refuse it, the trouble is still known when this is tried again.
+        """
+        if gate.cautious and not gate.held:
             waiting = (await self._store.queue_status()).sms_by_state.get(SmsState.QUEUED, 0)
             params: dict[str, str | int | float] = {"account": gate.name, "waiting": waiting}
             await self._all_clear(f"account:{gate.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{gate.name}:unreachable", "alert.platform_back", params)
+        gate.took_one()
 
     async def heard(self, gate: Gate) -> None:
         """The platform answered something."""
@@ -102,11 +108,15 @@ class Holds:
         state = await self._store.account_state(gate.name)
         gate.held = bool(state.held_reason)
         gate.cautious = True
+        if gate.held:
+            # The run before may have ended between the hold and its alert; one that is open is not told again.
+            await self._tell_hold(gate.name, state.held_reason, state.held_detail)
 
     async def probe(self, gate: Gate, state: AccountState) -> Ms:
         """Ask whether the hold is over; returns when to ask next."""
         now = self._clock.now()
-        if state.probe_at is not None and now < state.probe_at:
+        # Further away than any probe is planned: the clock was set back since.
+        if state.probe_at is not None and now < state.probe_at <= now + PROBE_LONGEST:
             return state.probe_at
         balance = await self.ask_balance(gate)
         if self._over(state, balance, now):
@@ -134,13 +144,15 @@ class Holds:
         return balance
 
     def _over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:
-        waited = now - (state.held_since or now)
-        if waited >= TRY_ANYWAY:
+        since = state.held_since if state.held_since is not None else now
+        if abs(now - since) >= TRY_ANYWAY:
             return True
         if balance is None:
             return False
         if state.held_reason in MONEY:
-            known = state.balance if state.balance is not None else 0.0
+            # A balance from before the hold says nothing: it was silent then.
+            asked = state.balance is not None and state.balance_at is not None and state.balance_at >= since
+            known = state.balance if asked and state.balance is not None else 0.0
             return balance.amount > max(known, 0.0)
         return state.held_reason != Reason.ZEROS
 

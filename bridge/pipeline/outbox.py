@@ -7,7 +7,8 @@ The store decides which row may go (lanes, priorities, due times); the gate deci
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
@@ -17,12 +18,14 @@ from bridge.pipeline import questions
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import Judge
+from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports import Clock, OutboxStore
 from bridge.text import phones
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 EXPIRY_BATCH = 500
 EXPIRY_EVERY = 1_000
@@ -68,6 +71,7 @@ class Outbox:
     async def _serve(self, gate: Gate) -> int:
         now = self._clock.now()
         due = await self._store.next_due(gate.name)
+        gate.queue_waits = due is not None and due <= now
         if due is None or due > now:
             return IDLE if due is None else min(due - now, IDLE)
         # No await between the question and the taking, and the taking before the claim: the router hands out places
@@ -88,6 +92,7 @@ class Outbox:
                 self.give_back(gate.name)
         for sms in rows:
             self.launch(sms)
+        gate.queue_waits = claimed == places
         # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal.
         return 0 if claimed == places else IDLE
 
@@ -95,7 +100,7 @@ class Outbox:
 
     def reserve(self, account: str) -> bool:
         gate = self._gates.get(account)
-        if gate is None or self._closing:
+        if gate is None or self._closing or gate.queue_waits:
             return False
         now = self._clock.now()
         if not gate.places(now) or not gate.bucket.take(now):
@@ -116,13 +121,15 @@ class Outbox:
     # ------------------------------------------------ one SMS
 
     async def _send(self, sms: Sms, gate: Gate) -> None:
+        # Until more is known: it may have arrived.
+        move, change = Move.LOSE_TRACK, lost(sms, gate, Reason.INTERRUPTED)
         try:
             receipt = await self._request(sms, gate)
-            change = await self._judge.verdict(sms, receipt, gate)
-            await self._write(sms, *change)
+            move, change = await self._verdict(sms, receipt, gate)
+            await self._write(sms, move, change)
         except asyncio.CancelledError:
-            # Stopping in mid-request: it may have arrived. If even this write fails, the next start says the same.
-            await self._store.move(sms.id, Move.LOSE_TRACK, self._clock.now(), lost(sms, gate, Reason.INTERRUPTED))
+            # Stopping in the middle of it. If even this write fails, the next start calls it unknown.
+            await self._store.move(sms.id, move, self._clock.now(), change)
             raise
         finally:
             gate.in_flight -= 1
@@ -130,25 +137,40 @@ class Outbox:
 
     async def _request(self, sms: Sms, gate: Gate) -> Receipt:
         receipt = await ask(gate, sms)
-        if receipt.outcome is SendClass.UNKNOWN and await self._judge.may_probe(sms, gate):
+        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, gate):
             log.info("sms_probe", sms_id=sms.id, reason=receipt.reason)
             again = await ask(gate, sms)
             return self._judge.probed(receipt, again)
         return receipt
 
-    async def _write(self, sms: Sms, move: Move, change: Change) -> None:
-        """Write the outcome, however long the store takes: until then the row blocks its lane as ``sending``."""
+    async def _may_probe(self, sms: Sms, gate: Gate) -> bool:
+        try:
+            return await self._judge.may_probe(sms, gate)
+        except StoreError as error:
+            log.warning("sms_probe_not_recorded", sms_id=sms.id, error=str(error))
+            return False
+
+    async def _verdict(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+        try:
+            return await self._insist(sms, lambda: self._judge.verdict(sms, receipt, gate))
+        except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
+            log.error("verdict_failed", sms_id=sms.id, error_class=type(error).__name__, exc_info=error)
+            return Move.LOSE_TRACK, lost(sms, gate, Reason.INTERNAL)
+
+    async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
+        """Until the store takes it, however long that is: the row blocks its lane as ``sending`` meanwhile."""
         failures = 0
         while True:
             try:
-                moved = await self._store.move(sms.id, move, self._clock.now(), change)
+                return await work()
             except StoreError as error:
                 failures += 1
                 if failures == 1:
-                    log.error("sms_outcome_not_stored", sms_id=sms.id, move=move, error=str(error))
-                await self._clock.wait(Never(), backoff(failures, 0.5, first=100, longest=5_000))
-                continue
-            break
+                    log.error("sms_outcome_not_stored", sms_id=sms.id, error=str(error))
+            await self._clock.wait(Never(), backoff(failures, 0.5, first=100, longest=5_000))
+
+    async def _write(self, sms: Sms, move: Move, change: Change) -> None:
+        moved = await self._insist(sms, lambda: self._store.move(sms.id, move, self._clock.now(), change))
         if moved is None:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
         log.info(

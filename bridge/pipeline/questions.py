@@ -9,12 +9,13 @@ from bridge.config import AccountSettings
 from bridge.model import ADMIN_CHAT, Json, NewPost, Origin, PostKind, PostPriority, Sms
 
 
-def about_unknown(sms: Sms, account: AccountSettings, reason: str) -> tuple[NewPost, ...]:
+def about_unknown(sms: Sms, account: AccountSettings | None, reason: str) -> tuple[NewPost, ...]:
     """May have arrived, nobody knows: "send again anyway" or "leave it".
 
-    ``on_unknown: leave`` asks nobody about automatic replies; what a person wanted sent is always asked about.
+    ``on_unknown: leave`` asks nobody about automatic replies; what a person wanted sent is always asked about, and so
+    is what went by an account that is not configured any more.
     """
-    if account.on_unknown == "leave" and sms.origin is Origin.RULE:
+    if account is not None and account.on_unknown == "leave" and sms.origin is Origin.RULE:
         return ()
     return about(sms, "alert.uncertain", {"account": sms.account, "reason": reason})
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from bridge.config import Settings
-from bridge.errors import StoreError, StoreUnavailable
+from bridge.errors import StoreUnavailable
 from bridge.model import (
     ADMIN_CHAT,
     Decision,
@@ -84,7 +84,7 @@ class Router:
         rules = self._rules()
         budget = await self._budget(now)
         settlements = [self._settlement(item, rules, budget, now) for item in batch]
-        await self._settle(settlements)
+        await self._settle(batch, settlements)
         return 0
 
     async def _budget(self, now: int) -> Budget:
@@ -96,7 +96,12 @@ class Router:
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
         decision = self._decide(item, rules)
-        settlement = plan(item, decision, settings=self._settings, budget=budget, now=now)
+        try:
+            settlement = plan(item, decision, settings=self._settings, budget=budget, now=now)
+        except Exception as error:  # the same: shown to people, and the ones behind it go on
+            fault = f"internal error ({type(error).__name__})"
+            log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, exc_info=error)
+            return quarantine(item, rules.version, fault, now)
         return self._born(settlement)
 
     def _decide(self, item: Unrouted, rules: RuleSet) -> Decision:
@@ -125,30 +130,40 @@ class Router:
         first = replace(settlement.replies[0], state=SmsState.SENDING)
         return replace(settlement, replies=(first, *settlement.replies[1:]))
 
-    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+    async def _settle(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
         try:
             results = await self._store.settle(settlements)
-        except StoreUnavailable:
+        except BaseException as error:  # cancellation too: places that nobody gives back are lost for good
             self._give_back(settlements)
-            raise
-        except StoreError:
-            # One of the batch cannot be written at all: find it alone and put it to people.
-            self._give_back(settlements)
-            for settlement in settlements:
-                await self._settle_alone(settlement)
+            if isinstance(error, StoreUnavailable) or not isinstance(error, Exception):
+                raise
+            await self._settle_singly(batch, settlements)
             return
         for settlement, settled in zip(settlements, results, strict=True):
             self._follow_up(settlement, settled)
 
-    async def _settle_alone(self, settlement: Settlement) -> None:
+    async def _settle_singly(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
+        """One of the batch cannot be written at all: find it and put it to people."""
+        refused: list[Exception] = []
+        for item, settlement in zip(batch, settlements, strict=True):
+            try:
+                await self._settle_alone(item, settlement)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # not even its quarantine: those behind it must not wait for that
+                refused.append(error)
+        if refused:
+            raise refused[0]
+
+    async def _settle_alone(self, item: Unrouted, settlement: Settlement) -> None:
         try:
             await self._store.settle([queued_only(settlement)])
         except StoreUnavailable:
             raise
-        except StoreError as error:
-            log.error("settle_refused", inbound_id=settlement.inbound_id, error=str(error))
-            bare = replace(settlement, state=InboundState.QUARANTINED, replies=(), forwards=(), posts=(), alerts=())
-            await self._store.settle([replace(bare, outcome="quarantined: cannot be stored")])
+        except Exception as error:
+            log.error("settle_refused", inbound_id=settlement.inbound_id, error_class=type(error).__name__)
+            kept = quarantine(item, settlement.rules_version, "cannot be stored", settlement.now)
+            await self._store.settle([kept])
         self._signals.sms.set()
         self._signals.posts.set()
 

@@ -23,6 +23,8 @@ SAME_REQUEST_WINDOW: Ms = MINUTE
 """For so long the family's platforms refuse a request identical to an earlier one (seen in the field)."""
 PROBE_LATEST: Ms = 45 * SECOND
 """A probe leaves at most so long after the first attempt, so that it surely falls into the window."""
+PROBE_CLEAR: Ms = 2 * MINUTE
+"""No identical request may be on record for so long: the window, and what a twin may have needed to get there."""
 
 Verdict = tuple[Move, Change]
 
@@ -34,8 +36,11 @@ class Judge:
         self._clock = clock
 
     async def verdict(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
-        """The one place where an answer becomes a state."""
-        if receipt.outcome is not SendClass.NOT_SENT and receipt.reason not in UNHEARD:
+        """The one place where an answer becomes a state.
+
+        :raises StoreError: ask again; what was done for the account meanwhile bears being done twice.
+        """
+        if receipt.outcome not in NOT_TAKEN and receipt.reason not in UNHEARD:
             await self._holds.heard(gate)
         match receipt.outcome:
             case SendClass.ACCEPTED:
@@ -96,21 +101,23 @@ class Judge:
 
     async def _same_request(self, sms: Sms, gate: Gate) -> Verdict:
         now = self._clock.now()
-        twin = await self._store.identical_since(sms, now - SAME_REQUEST_WINDOW)
+        left = sms.sending_since if sms.sending_since is not None else now
+        twin = await self._store.identical_since(sms, left - SAME_REQUEST_WINDOW)
         if twin is None:
             # Nothing of ours explains it: an earlier attempt may have arrived after all.
             return self._lost(sms, gate, Reason.SAME_REQUEST, "")
-        due = twin + SAME_REQUEST_WINDOW + SECOND
+        # A twin that left in the future: the clock was set back since.
+        due = min(twin, now) + SAME_REQUEST_WINDOW + SECOND
         return Move.RETRY, Change(reason=Reason.SAME_REQUEST, due_at=due)
 
     async def _not_sent(self, receipt: Receipt, gate: Gate) -> Verdict:
         due = gate.failed_to_reach(self._clock.now(), random.random())
-        if gate.failures == UNREACHABLE_AFTER:
+        if gate.failures >= UNREACHABLE_AFTER:
             await self._holds.unreachable(gate)
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=due)
 
     def _unknown(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
-        gate.cautious = True
+        gate.in_doubt(self._clock.now(), random.random())
         return self._lost(sms, gate, receipt.reason, receipt.detail)
 
     def _lost(self, sms: Sms, gate: Gate, reason: str, detail: str) -> Verdict:
@@ -120,13 +127,16 @@ class Judge:
     # ------------------------------------------------ the probe
 
     async def may_probe(self, sms: Sms, gate: Gate) -> bool:
-        """Repeat once? Only if asked for, in time, and if a refusal could mean nothing but our own first attempt."""
+        """Repeat once? Only if asked for, in time, and if a refusal could mean nothing but our own first attempt.
+
+        :raises StoreError: no probe is on record, so none may leave.
+        """
         if gate.settings.on_unknown != "probe" or sms.sending_since is None:
             return False
         now = self._clock.now()
         if not 0 <= now - sms.sending_since <= PROBE_LATEST:
             return False
-        if await self._store.identical_since(sms, now - SAME_REQUEST_WINDOW) is not None:
+        if await self._store.identical_since(sms, now - PROBE_CLEAR) is not None:
             return False
         noted = await self._store.note_probe(sms.id, now)
         # The note took a commit: look at the clock again right before the request leaves.
@@ -141,6 +151,8 @@ class Judge:
         return first
 
 
+NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
+"""Of these, one after the other makes the waits grow, whether the platform said something or not."""
 UNHEARD = frozenset(
     {
         Reason.DISCONNECTED,

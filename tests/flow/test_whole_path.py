@@ -90,7 +90,7 @@ async def test_a_template_that_fails_sends_nothing_and_shows_the_message(tmp_pat
     async with world(tmp_path) as around:
         await around.text("цена")
         await around.post("цена")
-        assert around.platform.book == []
+        assert await around.bridge.store.list_sms(list(SmsState), limit=9) == []
         await around.post("price", chat=around.admins.id)
 
 

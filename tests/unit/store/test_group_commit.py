@@ -174,6 +174,28 @@ async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_els
     assert (again.key, again.attempts) == ("k", 1)
 
 
+async def test_a_claim_cancelled_after_its_commit_and_before_it_is_told_is_given_back(store: SqliteStore) -> None:
+    await store.enqueue(reply("k"))
+    gate = Gate()
+    hold = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+
+    async def neighbour() -> None:
+        await store.writer.run(lambda tx: None)  # shares the claim's commit and is woken right before it
+        claim.cancel()
+
+    killer = asyncio.create_task(neighbour())
+    await asyncio.sleep(0)
+    claim = asyncio.create_task(store.claim_due("main", now=NOW, limit=9))
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(hold, killer)
+    with pytest.raises(asyncio.CancelledError):
+        await claim
+    (again,) = await store.claim_due("main", now=NOW, limit=9)
+    assert (again.key, again.attempts) == ("k", 1)
+
+
 async def test_a_failed_commit_is_unknown_and_leaves_nothing_sending(store: SqliteStore) -> None:
     await store.enqueue(reply("k"))
 

@@ -1,0 +1,89 @@
+"""A bridge that was killed between two writes, or started with another configuration, still tells what it must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.cli.send import deliver
+from bridge.model import NewSms, Origin, Priority, SmsState
+from bridge.pipeline.commands import Commands, Refused
+from bridge.ports import Store
+from bridge.sandbox.faults import Fault
+from bridge.store import open_store
+from tests.flow.harness import World, world
+
+OTHER = "79990000009"
+
+
+def order(key: str, *, account: str = "main", recipient: str = OTHER) -> NewSms:
+    return NewSms(
+        key=key,
+        account=account,
+        recipient=recipient,
+        sender_name="MyShop",
+        text="раз",
+        parts=1,
+        origin=Origin.COMMAND,
+        priority=Priority.PERSON,
+    )
+
+
+async def prepared(around: World) -> Store:
+    """The store that a run which is over has left behind."""
+    path = around.settings.storage.sqlite_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return await open_store(path, clock=around.clock)
+
+
+async def test_a_hold_whose_alert_a_crash_prevented_is_told_at_the_next_start(tmp_path: Path) -> None:
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        await store.hold_account("main", reason="blocked", detail="", now=around.clock.now(), probe_at=2**50)
+        await store.close()
+        await around.start()
+        await around.post("main", chat=around.admins.id)
+        await around.restart()
+        await around.text("вопрос")
+        await around.post("вопрос")
+        assert len(around.admins.from_bot) == 1
+
+
+async def test_an_unknown_outcome_of_an_account_that_was_removed_is_still_put_to_a_person(tmp_path: Path) -> None:
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        await store.enqueue(order("k", account="former"))
+        await store.claim_due("former", now=around.clock.now(), limit=1)
+        await store.close()
+        await around.start()
+        await around.post("former", chat=around.admins.id)
+
+
+async def test_what_cannot_be_sent_any_more_is_not_queued_again(tmp_path: Path) -> None:
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        row = await store.enqueue(order("k", account="former"))
+        await store.claim_due("former", now=around.clock.now(), limit=1)
+        await store.close()
+        await around.start()
+        parts = around.bridge.sending
+        desk = Commands(settings=around.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        with pytest.raises(Refused, match="former"):
+            await desk.retry(row.id, author="cli")
+        assert await parts.store.list_sms([SmsState.QUEUED], limit=9) == []
+
+
+async def test_a_command_that_leaves_does_not_call_others_in_flight_unknown(tmp_path: Path) -> None:
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        await store.enqueue(order("first", recipient="79990000001"))
+        await store.enqueue(order("slow", recipient="79990000003"))
+        await store.close()
+        around.platform.misbehave(Fault.SLOW, recipient="79990000003", delay=6_000)
+        answer = await deliver(around.settings, "+79990000002", "раз", "", "")
+        assert answer["state"] == SmsState.SENT
+        store = await prepared(around)
+        assert await store.list_sms([SmsState.UNCERTAIN, SmsState.SENDING], limit=9) == []
+        await store.close()
+        assert len(around.platform.book) == 3

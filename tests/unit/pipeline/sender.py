@@ -1,0 +1,134 @@
+"""The sending half alone: a real store, the real adapter, the simulated platform; steps are taken by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.config import AccountSettings
+from bridge.model import Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.holds import Holds
+from bridge.pipeline.outbox import Outbox
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.verdict import Judge
+from bridge.platforms.iba import IbaPlatform
+from bridge.ports import Clock, Store
+from bridge.sandbox.platform import SimulatedPlatform
+from bridge.store import open_store
+from tests.clock import ManualClock
+
+BUSY: Ms = 40
+"""How long the store waits for a lock here: a locked file is told of at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    path: Path
+    platform: SimulatedPlatform
+    store: Store
+    gate: Gate
+    holds: Holds
+    judge: Judge
+    outbox: Outbox
+    signals: Signals
+    clock: Clock
+
+    async def order(self, key: str, recipient: str = "79990000001", *, text: str = "раз") -> Sms:
+        return await self.store.enqueue(
+            NewSms(
+                key=key,
+                account="main",
+                recipient=recipient,
+                sender_name="MyShop",
+                text=text,
+                parts=1,
+                origin=Origin.COMMAND,
+                priority=Priority.PERSON,
+                due_at=self.clock.now(),
+            )
+        )
+
+    async def row(self, sms_id: SmsId) -> Sms:
+        sms = await self.store.get_sms(sms_id)
+        assert sms is not None
+        return sms
+
+    async def becomes(self, sms_id: SmsId, state: SmsState) -> Sms:
+        await until(lambda: self._is(sms_id, state))
+        return await self.row(sms_id)
+
+    async def _is(self, sms_id: SmsId, state: SmsState) -> bool:
+        return (await self.row(sms_id)).state is state
+
+    async def quiet(self) -> None:
+        """Until nothing is in flight."""
+
+        async def empty() -> bool:
+            return self.gate.in_flight == 0
+
+        await until(empty, clock=self.clock)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The store cannot write, as with a full disk; reading goes on."""
+        other = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            other.close()
+
+
+async def until(condition: Callable[[], Awaitable[object]], *, clock: Clock | None = None, seconds: float = 8) -> None:
+    """Bounded by real time: what is waited for happens on sockets and in the store's thread."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.005))])
+                if isinstance(clock, ManualClock):
+                    await clock.advance(50)
+    except TimeoutError:
+        raise AssertionError(f"did not come about within {seconds} s") from None
+
+
+@asynccontextmanager
+async def sender(
+    folder: Path, *, clock: Clock | None = None, busy: Ms = BUSY, **account: object
+) -> AsyncIterator[Sender]:
+    clock = clock or SystemClock()
+    platform = SimulatedPlatform(clock=clock, sender_names=None)
+    await platform.start()
+    path = folder / "bridge.db"
+    store = await open_store(path, clock=clock, busy_timeout=busy)
+    defaults = {"url": platform.url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
+    settings = AccountSettings(**{**defaults, **account})
+    adapter = IbaPlatform(settings)
+    signals = Signals()
+    gate = Gate(name="main", settings=settings, platform=adapter, bucket=Bucket(settings.rate, clock.now()))
+    holds = Holds(store=store, signals=signals, clock=clock)
+    judge = Judge(store=store, holds=holds, clock=clock)
+    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, signals=signals, clock=clock)
+    try:
+        yield Sender(
+            path=path,
+            platform=platform,
+            store=store,
+            gate=gate,
+            holds=holds,
+            judge=judge,
+            outbox=outbox,
+            signals=signals,
+            clock=clock,
+        )
+    finally:
+        await outbox.drain(100)
+        await adapter.close()
+        await store.close()
+        await platform.stop()

@@ -1,0 +1,134 @@
+"""One message that cannot be routed stops nobody, loses no place to send, and is put to people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import StoreUnavailable
+from bridge.model import (
+    ADMIN_CHAT,
+    DEFAULT_CHAT,
+    Decision,
+    Fired,
+    InboundCall,
+    InboundId,
+    InboundState,
+    Ms,
+    Reply,
+    SmsState,
+)
+from bridge.pipeline.router import Router
+from bridge.rules.context import RuleMessage
+from tests.unit.pipeline.samples import settings
+from tests.unit.pipeline.sender import Sender, sender, until
+
+NOT_A_TEXT: str = None  # type: ignore[assignment]
+"""What a fault of ours in a rule's action would hand on."""
+
+
+class Scripted:
+    """Stands for a rule set: the router asks it what a message deserves."""
+
+    version = "v1"
+
+    def __init__(self, decide: Callable[[str], tuple[Reply, ...]]) -> None:
+        self._decide = decide
+
+    def decide(self, message: RuleMessage, now: Ms) -> Decision:
+        fired = Fired(rule="r", file="r.yaml", line=1, replies=self._decide(message.text))
+        return Decision(fired=(fired,), rules_version=self.version)
+
+
+def router(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Router:
+    rules = Scripted(decide)
+    return Router(
+        settings=settings(),
+        store=around.store,
+        rules=lambda: rules,  # type: ignore[arg-type, return-value]
+        launcher=around.outbox,
+        signals=around.signals,
+        clock=around.clock,
+    )
+
+
+async def bring(around: Sender, text: str, subscriber: str) -> InboundId:
+    call = InboundCall(
+        account="main",
+        smsid=f"{subscriber}",
+        sender=subscriber,
+        subscriber=subscriber,
+        receiver="1234",
+        prefix="",
+        text=text,
+        date_raw="",
+        date=None,
+        raw_query=b"",
+        content_hash=text.encode(),
+        received_at=around.clock.now(),
+    )
+    return (await around.store.accept_inbound(call)).id
+
+
+async def state_of(around: Sender, inbound_id: InboundId) -> InboundState:
+    inbound = await around.store.get_inbound(inbound_id)
+    assert inbound is not None
+    return inbound.state
+
+
+POISON = [Reply(text=NOT_A_TEXT), Reply(text="да", ttl=2**70)]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=["a fault of ours", "refused by the store"])
+async def test_a_message_that_cannot_be_routed_stops_nobody_and_is_shown(tmp_path: Path, poison: Reply) -> None:
+    async with sender(tmp_path, connections=3) as around:
+        first = await bring(around, "до", "79990000001")
+        bad = await bring(around, "яд", "79990000002")
+        last = await bring(around, "после", "79990000003")
+        each = router(around, lambda text: (poison,) if text == "яд" else (Reply(text="да"),))
+        await each.step()
+
+        async def served() -> bool:
+            await around.outbox.step()
+            return len(around.platform.book) == 2
+
+        await until(served)
+        await around.quiet()
+        assert await state_of(around, first) is InboundState.ROUTED
+        assert await state_of(around, last) is InboundState.ROUTED
+        assert await state_of(around, bad) is not InboundState.NEW
+        posts = await around.store.claim_posts([ADMIN_CHAT, DEFAULT_CHAT], now=around.clock.now(), limit=9)
+        assert [post.inbound.id for post in posts if post.inbound is not None] == [bad]
+        assert not await around.store.list_sms([SmsState.SENDING, SmsState.UNCERTAIN], limit=9)
+
+
+async def test_places_come_back_where_settling_fails_or_is_cancelled(tmp_path: Path) -> None:
+    async with sender(tmp_path, connections=3) as around:
+        await bring(around, "раз", "79990000001")
+        each = router(around, lambda _: (Reply(text="да"),))
+        with around.away():
+            with pytest.raises(StoreUnavailable):
+                await each.step()
+            assert around.gate.in_flight == 0
+            step = asyncio.create_task(each.step())
+
+            async def reserved() -> bool:
+                return around.gate.in_flight > 0
+
+            await until(reserved)
+            step.cancel()
+            await asyncio.gather(step, return_exceptions=True)
+            assert around.gate.in_flight == 0
+
+        async def served() -> bool:
+            # The cancelled settlement may have been written after all; its row waits in the queue then.
+            await each.step()
+            await around.outbox.step()
+            return len(around.platform.book) == 1
+
+        await until(served)
+        await around.quiet()
+        assert len(around.platform.book) == 1
