@@ -19,7 +19,7 @@ import structlog
 from bridge import __version__
 from bridge.config import Settings
 from bridge.errors import StoreError
-from bridge.model import Ms, SmsState
+from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.clock import SystemClock
@@ -103,6 +103,7 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         outbox = Outbox(gates=gates, store=store, judge=judge, signals=signals, clock=clock)
         recovered = await outbox.recover()
         await ask_about_unknown(settings, store, clock.now())
+        await refuse_homeless(settings, store, clock.now())
         if recovered:
             log.warning("interrupted_sends", count=recovered)
         yield Sending(store=store, signals=signals, gates=gates, holds=holds, outbox=outbox, clock=clock)
@@ -113,6 +114,15 @@ async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
     for sms in await store.list_sms([SmsState.UNCERTAIN], limit=1_000):
         for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason):
             await store.add_post(post, now)
+
+
+async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
+    """What waits for an account that left the configuration can never go: it fails visibly instead of waiting."""
+    for sms in await store.list_sms([SmsState.QUEUED], limit=10_000):
+        if sms.account not in settings.accounts:
+            posts = questions.about_failed(sms, Reason.NO_ACCOUNT, sms.account)
+            change = Change(reason=Reason.NO_ACCOUNT, detail=sms.account, posts=posts)
+            await store.move(sms.id, Move.REFUSE_QUEUED, now, change)
 
 
 class Bridge:

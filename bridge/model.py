@@ -437,6 +437,8 @@ class Reason(StrEnum):
     """The bridge was stopped or died in mid-send."""
     PROVED_BY_PROBE = "proved_by_probe"
     """The repetition was refused as the same request: the first one arrived."""
+    NO_ACCOUNT = "no_account"
+    """The account it should go out by is not in the configuration any more."""
     ZEROS = "zeros"
     """A bare ``0`` for several recipients in a row: the account is meant."""
 

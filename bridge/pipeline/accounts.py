@@ -1,4 +1,4 @@
-"""Watching the accounts: the balance with its two thresholds, the end of a hold, and a callback that stays away."""
+"""Watching the accounts: the balance with its two thresholds, and the end of a hold."""
 
 from __future__ import annotations
 

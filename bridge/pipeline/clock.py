@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 from bridge.model import Ms
 from bridge.ports import Waiter
+
+
+def day_of(now: Ms) -> str:
+    """The day in UTC, ``YYYY-MM-DD``: what budgets count for and what is told once a day."""
+    return datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
 
 
 class SystemClock:

@@ -62,7 +62,11 @@ class DeliveryPoller:
         for _ in rows:
             bucket.take(now)
         for first in range(0, len(rows), CONCURRENT):
-            await asyncio.gather(*(self._ask(gate, sms) for sms in rows[first : first + CONCURRENT]))
+            asked = (self._ask(gate, sms) for sms in rows[first : first + CONCURRENT])
+            # All have ended before the first error passes: none goes on behind the back of the next step.
+            for result in await asyncio.gather(*asked, return_exceptions=True):
+                if result is not None:
+                    raise result
         return 0 if len(rows) == allowed else 1_000
 
     async def _ask(self, gate: Gate, sms: Sms) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from bridge.errors import StoreError
 from bridge.model import Accepted, Alert, InboundCall, Ms
+from bridge.pipeline.clock import day_of
 from bridge.pipeline.signals import Signals
 from bridge.ports import Clock, InboxStore
 
@@ -62,10 +63,10 @@ class Inbox:
         return accepted
 
     async def _alert(self, call: InboundCall, accepted: Accepted) -> None:
-        """Say once (the store keeps one open alert a key) that our answers to this account are not
-        understood."""
+        """Say once a day that our answers to this account are not understood."""
+        now = self._clock.now()
         alert = Alert(
-            key=f"account:{call.account}:not_acknowledged",
+            key=f"account:{call.account}:not_acknowledged:{day_of(now)}",
             text="alert.not_acknowledged",
             params={
                 "account": call.account,
@@ -76,7 +77,7 @@ class Inbox:
             account=call.account,
         )
         try:
-            opened = await self._store.raise_alert(alert, self._clock.now())
+            opened = await self._store.raise_alert(alert, now)
         except StoreError as error:
             # The message itself is safe on disk and must be acknowledged; the next repeat raises the alert
             # again.

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import Change, Move, NewPost, Reason, Receipt, SendClass, Sms
+from bridge.model import Alert, Change, Move, Ms, NewPost, Reason, Receipt, SendClass, Sms
 from bridge.pipeline import questions
+from bridge.pipeline.clock import day_of
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
-from bridge.ports import Clock, OutboxStore
+from bridge.ports import AccountStore, Clock, OutboxStore
 from bridge.text import phones
 
 log = structlog.get_logger()
@@ -31,11 +32,15 @@ EXPIRY_BATCH = 500
 EXPIRY_EVERY = 1_000
 
 
+class SendStore(OutboxStore, AccountStore, Protocol):
+    """The rows, and what the team is told of them."""
+
+
 class Outbox:
     """Sends what the store says is due, over all accounts; launches for the router what was born ``sending``."""
 
     def __init__(
-        self, *, gates: Mapping[str, Gate], store: OutboxStore, judge: Judge, signals: Signals, clock: Clock
+        self, *, gates: Mapping[str, Gate], store: SendStore, judge: Judge, signals: Signals, clock: Clock
     ) -> None:
         self._gates = gates
         self._store = store
@@ -64,6 +69,8 @@ class Outbox:
         stale = await self._store.expire_queued(now=now, limit=EXPIRY_BATCH)
         if stale:
             log.info("sms_stale", count=len(stale))
+            for account in {sms.account for sms in stale}:
+                await self._store.raise_alert(stale_alert(account, now), now)
             self._signals.posts.set()
         if len(stale) < EXPIRY_BATCH:
             self._expired_at = now
@@ -199,6 +206,11 @@ class Outbox:
         for task in (left := list(self._tasks)):
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def stale_alert(account: str, now: Ms) -> Alert:
+    """Once a day an account: somebody waits for an answer that no longer comes by itself."""
+    return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 
 async def ask(gate: Gate, sms: Sms) -> Receipt:

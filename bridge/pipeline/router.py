@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -30,6 +29,7 @@ from bridge.model import (
     Unrouted,
 )
 from bridge.pipeline import guards
+from bridge.pipeline.clock import day_of
 from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
@@ -88,7 +88,7 @@ class Router:
         return 0
 
     async def _budget(self, now: int) -> Budget:
-        day = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+        day = day_of(now)
         limit = self._settings.guards.daily_parts
         return Budget(day=day, limit=limit, spent=0 if limit is None else await self._store.spent_parts(day))
 

@@ -13,6 +13,7 @@ import structlog
 from bridge.errors import PlatformError
 from bridge.model import MINUTE, SECOND, Alert, Change, Move, Ms, Reason, Receipt, SendClass, Sms
 from bridge.pipeline import questions
+from bridge.pipeline.clock import day_of
 from bridge.pipeline.gate import UNREACHABLE_AFTER, ZEROS_HOLD, Gate
 from bridge.pipeline.holds import Holds
 from bridge.ports import Clock, OutboxStore
@@ -72,7 +73,7 @@ class Judge:
         if receipt.reason == Reason.BAD_SENDER:
             await self._holds.tell(
                 Alert(
-                    key=f"sender_name:{gate.name}:{sms.sender_name}",
+                    key=f"sender_name:{gate.name}:{sms.sender_name}:{day_of(self._clock.now())}",
                     text="alert.sender_name",
                     params={"account": gate.name, "sender_name": sms.sender_name, "detail": receipt.detail},
                     account=gate.name,

@@ -86,16 +86,13 @@ class AdminSocket:
         return web.json_response(await self._status())
 
     async def _send(self, request: web.Request) -> web.Response:
-        order = await request.json()
-        return await answer(
-            self._commands.send(
-                to=str(order["to"]),
-                text=str(order["text"]),
-                account=str(order.get("account", "")),
-                author="cli",
-                key=str(order.get("key", "")),
-            )
-        )
+        try:
+            order = await request.json()
+            to, text = str(order["to"]), str(order["text"])
+            account, key = str(order.get("account", "")), str(order.get("key", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return web.json_response({"error": "expected a JSON object with `to` and `text`"}, status=400)
+        return await answer(self._commands.send(to=to, text=text, account=account, author="cli", key=key))
 
     async def _retry(self, request: web.Request) -> web.Response:
         return await answer(self._commands.retry(sms_id(request), author="cli"))

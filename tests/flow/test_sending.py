@@ -294,6 +294,7 @@ async def test_an_automatic_answer_that_is_no_longer_worth_it_goes_stale(tmp_pat
         around.platform.behave()
         await around.sms(SmsState.STALE)
         assert around.platform.book == []
+        await around.post("--state stale", chat=around.admins.id)
 
 
 async def test_what_came_during_an_outage_is_shown_and_not_answered_by_the_robot(tmp_path: Path) -> None:
@@ -407,3 +408,17 @@ async def test_a_stop_that_cannot_wait_leaves_an_unknown_outcome(tmp_path: Path)
         (sms,) = await around.sms(SmsState.UNCERTAIN)
         assert sms.reason == "interrupted"
         await around.until(lambda: len(buttons(around)) == 2)
+
+
+async def test_what_waits_for_an_account_that_left_the_configuration_fails_visibly(tmp_path: Path) -> None:
+    async with world(tmp_path) as around:
+        around.platform.misbehave(Fault.BLOCKED, times=None)
+        await around.text("часы")
+        await around.sms(SmsState.QUEUED)
+        await around.stop()
+        account = around.settings.accounts["main"]
+        around.settings = around.settings.model_copy(update={"accounts": {"other": account}})
+        await around.start()
+        (sms,) = await around.sms(SmsState.FAILED)
+        assert sms.reason == "no_account"
+        await around.until(lambda: len(around.admins.from_bot) == 2)
