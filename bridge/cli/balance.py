@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import click
+from rich.markup import escape
 
-from bridge.cli.common import config_option, console, fail, json_option, print_json, run_async, settings_of
+from bridge.cli.common import config_option, console, fail, json_option, plain, print_json, run_async, settings_of
 from bridge.config import AccountSettings
 from bridge.errors import PlatformError
 from bridge.model import Balance, Json
@@ -18,7 +19,7 @@ def balance(account: str | None, config: str | None, as_json: bool) -> None:
     """Ask the platform for the balance of ACCOUNT (default: of all). Costs nothing and proves the login."""
     settings = settings_of(config, quiet=as_json)
     if account is not None and account not in settings.accounts:
-        fail(f"there is no account {account!r}; configured: {', '.join(settings.accounts)}")
+        fail(f"there is no account `{account}`; configured: {', '.join(settings.accounts)}")
     names = [account] if account is not None else list(settings.accounts)
     answers = run_async(lambda: ask({name: settings.accounts[name] for name in names}))
     if as_json:
@@ -54,8 +55,8 @@ def row(answer: Balance | PlatformError) -> Json:
 
 def show(name: str, answer: Balance | PlatformError) -> None:
     if isinstance(answer, PlatformError):
-        console().print(f"{name}: [red]{answer}[/red]")
+        console().print(f"{name}: [red]{escape(plain(str(answer)))}[/red]", soft_wrap=True)
         return
     console().print(f"{name}: [bold]{answer.amount:.2f}[/bold] {answer.currency}")
     for direction, amount in answer.directions:
-        console().print(f"  {direction}: {amount:.2f}")
+        console().print(f"  {plain(direction)}: {amount:.2f}", markup=False)

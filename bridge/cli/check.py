@@ -11,6 +11,7 @@ from bridge.cli.common import EXIT_FOUND, config_option, print_json
 from bridge.config import find, load
 from bridge.errors import ConfigError, Problem
 from bridge.model import Json
+from bridge.schema import plural, shown
 
 
 @click.command()
@@ -18,6 +19,8 @@ from bridge.model import Json
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(config: str | None, form: str) -> None:
     """Read configuration and rules and report everything that is wrong, each with file, line and column.
+
+    Runs the tests in the rule files, too. Sends nothing. Rules are checked when the configuration is right.
 
     Exit code 0: all well (warnings may be printed). 1: mistakes.
     """
@@ -40,17 +43,14 @@ def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
     try:
         settings = load(find(config, os.environ), os.environ)
     except ConfigError as error:
-        return list(error.problems), [], counted(len(error.problems))
+        summary = f"{plural(len(error.problems), 'mistake')}; the rules are checked when the configuration is right"
+        return list(error.problems), [], summary
     try:
         rules = rules_of(settings)
     except ConfigError as error:
-        return list(error.problems), list(settings.warnings), counted(len(error.problems))
+        return list(error.problems), list(settings.warnings), plural(len(error.problems), "mistake")
     warnings = [*settings.warnings, *rules.warnings]
-    return [], warnings, f"{settings.file}: fine, {len(rules.rules)} rules, version {rules.version}"
-
-
-def counted(count: int) -> str:
-    return f"{count} {'mistake' if count == 1 else 'mistakes'}"
+    return [], warnings, f"{shown(settings.file)}: fine, {plural(len(rules.rules), 'rule')}, version {rules.version}"
 
 
 def row(problem: Problem) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -13,14 +14,22 @@ from typing import NoReturn, TypeVar
 import click
 from rich.console import Console
 
+from bridge import telemetry
 from bridge.config import Settings, find, load
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Json, Ms
+from bridge.schema import plural, shown
 
 EXIT_FOUND = 1
 """``check`` found mistakes; an order could not be carried out."""
 EXIT_CONFIG = 78
 """A service cannot start with this configuration (EX_CONFIG): systemd must not restart it."""
+
+PIPED_WIDTH = 200
+"""Columns of a table that goes into a file or another program."""
+
+_OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of writing: a terminal would do as they say."""
 
 T = TypeVar("T")
 
@@ -35,7 +44,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def console() -> Console:
-    return Console(highlight=False)
+    """For a person. Where no terminal is at the other end, lines are as long as they need to be."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
+
+
+def plain(text: str) -> str:
+    """A text from outside on one line of a terminal: no line breaks, nothing that the terminal would obey."""
+    return _OBEYED.sub("·", " ⏎ ".join(text.splitlines()))
 
 
 def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool = False) -> Settings:
@@ -44,16 +59,18 @@ def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool 
         path = find(config, os.environ)
         if not quiet:
             click.echo(f"configuration: {path}", err=True)
-        return load(path, os.environ)
+        settings = load(path, os.environ)
     except ConfigError as error:
         fail_with_problems(error, exit_code)
+    # Commands share the service's code and with it its log; stdout is for the answer alone.
+    telemetry.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
+    return settings
 
 
 def fail_with_problems(error: ConfigError, exit_code: int) -> NoReturn:
     for problem in error.problems:
         click.echo(str(problem), err=True)
-    count = len(error.problems)
-    click.echo(f"{count} {'mistake' if count == 1 else 'mistakes'}", err=True)
+    click.echo(plural(len(error.problems), "mistake"), err=True)
     sys.exit(exit_code)
 
 
@@ -100,5 +117,5 @@ def database_of(settings: Settings) -> Path:
     """The SQLite file; ends the command where there is none yet."""
     path = settings.storage.sqlite_path
     if not path.exists():
-        fail(f"there is no store at {path} yet: start the service once with `sms-bridge run`")
+        fail(f"there is no store at {shown(path)} yet: start the service once with `sms-bridge run`")
     return path

@@ -11,6 +11,7 @@ from bridge.cli.common import (
     console,
     database_of,
     json_option,
+    plain,
     print_json,
     run_async,
     settings_of,
@@ -63,4 +64,4 @@ def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
     for story in stories:
         arrow = "[green]←[/green]" if story.what == "in" else "[cyan]→[/cyan]"
         console().print(f"{when(story.at)} {arrow} [dim]{story.state}[/dim] ", end="")
-        console().print(story.text, markup=False, soft_wrap=True)
+        console().print(plain(story.text), markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from bridge.cli.common import (
@@ -10,6 +11,7 @@ from bridge.cli.common import (
     console,
     database_of,
     json_option,
+    plain,
     print_json,
     run_async,
     settings_of,
@@ -55,9 +57,12 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
     if not rows:
         console().print("nothing waits for a person's word" if not states else "none")
         return
-    table = Table("id", "state", "to", "account", "since", "by", "reason")
+    table = Table()
+    for name in ("id", "state", "to", "account", "since", "by", "reason"):
+        # Folded and not cut: half a number is of no use to anybody.
+        table.add_column(name, overflow="fold")
     for sms in rows:
-        table.add_row(
+        cells = (
             str(sms.id),
             sms.state,
             sms.recipient,
@@ -66,6 +71,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
             sms.author,
             f"{sms.reason} {sms.detail}".strip(),
         )
+        table.add_row(*(escape(plain(cell)) for cell in cells))
     console().print(table)
 
 
@@ -97,10 +103,14 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**sms_json(sms), "text": sms.text, "steps": list(steps)})
         return
-    console().print(f"[bold]SMS {sms.id}[/bold] to {sms.recipient} by {sms.account} as {sms.sender_name}")
-    console().print(sms.text, markup=False)
+    out = console()
+    out.print(
+        f"[bold]SMS {sms.id}[/bold] to {sms.recipient} by {sms.account} as {escape(sms.sender_name)}", soft_wrap=True
+    )
+    out.print(plain(sms.text), markup=False, soft_wrap=True)
     for step in steps:
-        console().print(f"  {when(int(str(step['at'])))}  {step['state']}  {step['detail']}", markup=False)
+        words = f"  {when(int(str(step['at'])))}  {step['state']}  {plain(str(step['detail']))}"
+        out.print(words.rstrip(), markup=False, soft_wrap=True)
 
 
 @queue.command()

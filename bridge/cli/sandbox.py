@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 from rich.console import Console
+from rich.text import Text
 
-from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, fail_with_problems, settings_of
+from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, fail, fail_with_problems, plain, settings_of
 from bridge.config import Settings
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Ms
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.stage import Line, Stage
 
 EXAMPLE = "config.example.yaml"
-POLL: tuple[Ms, ...] = (2_000, 5_000, 30_000)
+POLL: tuple[Ms, ...] = (1_000, 2_000, 30_000)
 """Delivery is asked about soon, so that a person sees the end of the story."""
 
 COLOURS = {
@@ -40,7 +43,9 @@ COLOURS = {
 
 @click.command()
 @click.option("-c", "--config", default=None, metavar="FILE", help=f"Default: ./{EXAMPLE}.")
-@click.option("--script", type=click.File(encoding="utf-8"), help="Play these commands and leave.")
+@click.option(
+    "--script", type=click.File(encoding="utf-8", errors="replace"), help="Play the commands of this UTF-8 file."
+)
 @click.option("--port", default=None, type=click.IntRange(0, 65535), help="Port of the callbacks; 0: any free one.")
 def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None:
     """Try everything at a prompt: text as a subscriber, answer as an operator, watch each step.
@@ -83,8 +88,10 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
                 finally:
                     narrator.cancel()
     except BridgeError as error:
-        out.print(str(error), style="red", markup=False)
-        return EXIT_FOUND
+        hint = ""
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            hint = "\nTake any free port instead: sms-bridge sandbox --port 0"
+        fail(f"{error}{hint}")
     finally:
         await stage.stop()
 
@@ -131,17 +138,18 @@ def welcome(out: Console, bridge: Bridge, stage: Stage) -> None:
     joint = "&" if "?" in stage.callback_url else "?"
     query = "smsid=1&sender=79083730330&receiver=1234&text=часы"
     out.print(f"[bold]sms-bridge sandbox[/bold]  callbacks: {bridge.callback_url}")
-    out.print("Everything around the bridge is simulated. Be the platform from another terminal:")
+    out.print("Everything around the bridge is simulated. Be the platform from another terminal:", soft_wrap=True)
     out.print(f"  curl '{stage.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
     out.print(
         "or be everybody here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
-        "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]"
+        "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]",
+        soft_wrap=True,
     )
 
 
 def show(out: Console, line: Line) -> None:
-    out.print(f"[{COLOURS[line.voice]}]{line.voice:>9}[/]  ", end="")
-    out.print(line.text, markup=False, soft_wrap=True)
+    # In one piece: a line without its end is lost above a prompt.
+    out.print(Text.assemble((f"{line.voice:>9}", COLOURS[line.voice]), "  ", plain(line.text)), soft_wrap=True)
 
 
 async def tell_rules(bridge: Bridge, stage: Stage) -> None:
@@ -157,7 +165,8 @@ async def tell_rules(bridge: Bridge, stage: Stage) -> None:
             continue
         rule = next((rule for rule in bridge.rules.rules if rule.name == inbound.rule), None)
         where = f" ({rule.file}:{rule.line})" if rule is not None else ""
-        stage.say(Voice.BRIDGE, f"rule {inbound.rule or '—'}{where}: {inbound.outcome}")
+        what = f"rule {inbound.rule}{where}" if inbound.rule else "no rule matched"
+        stage.say(Voice.BRIDGE, f"{what}: {inbound.outcome}")
         next_id += 1
 
 
@@ -186,11 +195,15 @@ async def prompt(stage: Stage) -> int:
             return 0
         except BadCommand as error:
             stage.say(Voice.STAGE, str(error))
+    if not sys.stdin.isatty():
+        await stage.settle()
     return 0
 
 
 async def lines() -> AsyncIterator[str]:
     if not sys.stdin.isatty():
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
         while line := await asyncio.to_thread(sys.stdin.readline):
             yield line
         return

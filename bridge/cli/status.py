@@ -64,7 +64,7 @@ def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
     out = console()
     out.print("[green]service is running[/green]" if live is not None else "[yellow]no service is running[/yellow]")
     for name, word in (live or {}).items():
-        out.print(f"  {name}: {word}", markup=False)
+        out.print(f"  {name}: {word}", markup=False, soft_wrap=True)
     table = Table("queue", "waiting", "oldest")
     table.add_row("inbound, not routed", str(queues.inbound_new), ago(queues.inbound_oldest, now))
     table.add_row("inbound, quarantined", str(queues.inbound_quarantined), "")
@@ -80,4 +80,4 @@ def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
         held = f"[red]held: {account.held_reason}[/red]" if account.held_reason else "ok"
         money = f", balance {account.balance:.2f} {account.currency}" if account.balance is not None else ""
         heard = ago(account.last_contact_at, now)
-        out.print(f"account {account.account}: {held}{money}, platform last heard {heard}")
+        out.print(f"account {account.account}: {held}{money}, platform last heard {heard}", soft_wrap=True)

@@ -32,7 +32,8 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         if path.is_file():
             return path
     looked = ", ".join(["-c", ENVIRONMENT, *(str(path.absolute()) for path in PLACES)])
-    raise ConfigError([_at_file(str(PLACES[0]), f"no configuration found; looked at: {looked}")])
+    message = f"no configuration found; copy config.example.yaml to config.yaml, or name a file; looked at: {looked}"
+    raise ConfigError([_at_file(str(PLACES[0]), message)])
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -26,8 +26,8 @@ class ForwardAction:
     silent: bool = False
 
     def wish(self, variables: Variables) -> tuple[Forward, ...]:
-        """:raises TemplateFailed: the note cannot be made."""
-        note = self.note.render(variables) if self.note else ""
+        """A note of which nothing is left is no note. :raises TemplateFailed: the note cannot be made."""
+        note = self.note.render(variables, may_be_empty=True) if self.note else ""
         return tuple(Forward(chat=chat, note=note, silent=self.silent) for chat in self.chats)
 
 

@@ -96,7 +96,7 @@ class Compiler:
     def _check_known(self, path: Path, name: str, known: frozenset[str], what: str) -> None:
         if name in known:
             return
-        hint = near(name, known)
+        hint = f"; several are a list: [{name}]" if "," in name else near(name, known)
         if not hint:
             hint = f"; known: {', '.join(sorted(known))}" if known else f", since the configuration has no {what}s"
         self._report(path, f"there is no {what} `{name}`{hint}")

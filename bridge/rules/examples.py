@@ -11,7 +11,7 @@ from bridge.model import Decision, Ms
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet
 from bridge.rules.schema import ExampleEntry, ExpectEntry
-from bridge.schema import Document, validate
+from bridge.schema import Document, plural, validate
 from bridge.text import parts, phones
 
 _NOON: Final[Ms] = 1_767_607_200_000
@@ -85,7 +85,7 @@ def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[str]:
         yield f"it is forwarded to {_listed(sorted(chats))}"
     count = sum(parts.split(reply).count for reply in replies)
     if expect.parts is not None and expect.parts != count:
-        yield f"the reply takes {count} parts, not {expect.parts}"
+        yield f"the reply takes {plural(count, 'part')}, not {expect.parts}"
 
 
 def _listed(values: Sequence[str]) -> str:

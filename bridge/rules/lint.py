@@ -7,15 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from bridge.errors import Problem
 from bridge.rules.index import Keyword, Prefix, Rule
+from bridge.rules.templates import SINGLE_BRACES
+from bridge.schema import plural
 from bridge.text import parts
 
 _MANY_PARTS = 3
+_ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 
 
 def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
     """Warnings about a set of rules that has no errors, in the order of the files."""
     enabled = [rule for rule in rules if rule.enabled]
-    found = [*_never_reached(enabled), *_overlapping(enabled), *_dear(enabled)]
+    found = [*_never_reached(enabled), *_overlapping(enabled), *_dear(enabled), *_single_braces(enabled)]
     if not any(_takes_everything(rule) for rule in enabled):
         message = "no rule matches every message; what no rule wants goes to the default chat"
         found.append(Problem(file=directory, line=1, column=1, path="", message=message))
@@ -83,6 +86,15 @@ def _takes_part_of(earlier: Rule, later: Rule) -> bool:
     return _ends(earlier) and {k.folded for k in later.keywords} > {k.folded for k in earlier.keywords}
 
 
+def _single_braces(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """``{ args }`` where ``{{ args }}`` is meant."""
+    for rule in rules:
+        reply, forward = rule.actions.reply, rule.actions.forward
+        for text in (reply.text if reply else None, forward.note if forward else None):
+            if text is not None and (found := SINGLE_BRACES.search(text.fixed)) is not None:
+                yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
+
+
 def _dear(rules: Sequence[Rule]) -> Iterator[Problem]:
     """Replies of many parts, and a few signs that make a cheap text dear. Only the fixed text is counted."""
     for rule in rules:
@@ -90,7 +102,7 @@ def _dear(rules: Sequence[Rule]) -> Iterator[Problem]:
             continue
         cost = parts.split(rule.actions.reply.text.fixed)
         if cost.count > _MANY_PARTS:
-            yield _warning(rule, f"the reply takes {cost.count} parts ({cost.encoding})")
+            yield _warning(rule, f"the reply takes {plural(cost.count, 'part')} ({_ENCODINGS[cost.encoding]})")
         if cost.forcing and not any(char.isalpha() for char in cost.forcing):
             signs = " ".join(cost.forcing)
             yield _warning(rule, f"without {signs} the reply would be GSM-7 and hold 160 characters a part, not 70")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from bridge.errors import ConfigError, Problem
@@ -14,9 +15,8 @@ from bridge.rules.examples import Example, check_examples, read_examples
 from bridge.rules.index import Index, Rule
 from bridge.rules.lint import lint
 from bridge.rules.schema import FileEntry
-from bridge.schema import read_yaml, validate
+from bridge.schema import Document, read_text, read_yaml, shown, validate
 
-_LARGEST_FILE = 1 << 20
 _LARGEST_SET = 16 << 20
 _SUFFIXES = {".yaml", ".yml"}
 
@@ -29,8 +29,9 @@ def load_rules(directory: Path, context: RuleContext) -> RuleSet:
     :raises ConfigError: with every problem found. A failed test of the files is a problem, too.
     """
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     texts = _read(directory, problems)
-    loaded = [_load(text, str(path), context, problems) for path, text in texts]
+    loaded = [_load(text, shown(path), context, problems, warnings) for path, text in texts]
     rules = tuple(rule for part, _ in loaded for rule, _ in part)
     problems.extend(_same_names(named for part, _ in loaded for named in part))
     if problems:
@@ -38,7 +39,7 @@ def load_rules(directory: Path, context: RuleContext) -> RuleSet:
     ruleset = RuleSet(
         rules=rules,
         version=_version(texts),
-        warnings=lint(rules, str(directory)),
+        warnings=(*warnings, *(lint(rules, shown(directory)) if texts else [_nothing(directory)])),
         index=Index.of(rules),
         context=context,
     )
@@ -53,27 +54,29 @@ def _read(directory: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
         paths = sorted(
             path
             for path in directory.iterdir()
-            if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
+    except FileNotFoundError:
+        problems.append(_file_problem(directory, "no such folder; make it, or name another in `rules` of config.yaml"))
+        return []
+    except NotADirectoryError:
+        problems.append(_file_problem(directory, "is a file; `rules` in config.yaml names the folder it is in"))
+        return []
     except OSError as error:
         problems.append(_file_problem(directory, f"cannot be read: {error.strerror}"))
         return []
     texts: list[tuple[Path, str]] = []
     total = 0
     for path in paths:
-        try:
-            size = path.stat().st_size
-            total += size
-            if size > _LARGEST_FILE:
-                problems.append(_file_problem(path, "is larger than 1 MB; split it into several files"))
-            elif total <= _LARGEST_SET:
-                texts.append((path, path.read_text("utf-8-sig")))
-        except OSError as error:
-            problems.append(_file_problem(path, f"cannot be read: {error.strerror}"))
-        except UnicodeDecodeError:
-            problems.append(_file_problem(path, "is not UTF-8; save it in this encoding"))
-    if total > _LARGEST_SET:
-        problems.append(_file_problem(directory, "holds more than 16 MB of rules"))
+        text = read_text(path, shown(path))
+        if isinstance(text, Problem):
+            problems.append(text)
+            continue
+        total += len(text)
+        if total > _LARGEST_SET:
+            problems.append(_file_problem(directory, "holds more than 16 million characters of rules"))
+            break
+        texts.append((path, text))
     return texts
 
 
@@ -81,8 +84,13 @@ Named = tuple[Rule, Problem]
 """A rule, and the problem to report if its name is taken already."""
 
 
-def _load(text: str, file: str, context: RuleContext, problems: list[Problem]) -> tuple[list[Named], list[Example]]:
+def _load(
+    text: str, file: str, context: RuleContext, problems: list[Problem], warnings: list[Problem]
+) -> tuple[list[Named], list[Example]]:
     document = read_yaml(text, file)
+    if document.root is not None and isinstance(document.root.value, list):
+        problems.append(document.problem((), "write `rules:` in a line above this list"))
+        return [], []
     problems.extend(document.problems)
     if document.problems or not document.data:
         return [], []
@@ -95,9 +103,22 @@ def _load(text: str, file: str, context: RuleContext, problems: list[Problem]) -
     examples, found = read_examples(document, len(shape.tests))
     problems.extend(compiler.problems)
     problems.extend(found)
+    warnings.extend(_cut_texts(document, len(shape.rules), len(shape.tests)))
     return [
         (rule, document.problem(("rules", at, "name"), rule.name)) for at, rule in compiled if rule is not None
     ], examples
+
+
+def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
+    """Texts without quotes that YAML ends at a ` #`, as in ``reply: Позвоните #1``."""
+    for path in [
+        *(("rules", at, key) for at in range(rules) for key in ("reply", "note")),
+        *(("tests", at, *keys) for at in range(tests) for keys in (("sms", "text"), ("expect", "reply"))),
+    ]:
+        if (place := document.comment_behind(path)) is not None:
+            message = "the text ends here, what follows ` #` is a comment; if it belongs to the text, put all in quotes"
+            problem = document.problem(path, message)
+            yield replace(problem, line=place[0], column=place[1])
 
 
 def _same_names(named: Iterable[Named]) -> list[Problem]:
@@ -130,5 +151,9 @@ def _version(texts: list[tuple[Path, str]]) -> str:
     return digest.hexdigest()[:12]
 
 
+def _nothing(directory: Path) -> Problem:
+    return _file_problem(directory, "holds no rules (*.yaml); every SMS goes to the default chat")
+
+
 def _file_problem(path: Path, message: str) -> Problem:
-    return Problem(file=str(path), line=1, column=1, path="", message=message)
+    return Problem(file=shown(path), line=1, column=1, path="", message=message)

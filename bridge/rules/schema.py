@@ -52,6 +52,8 @@ def _has_word(value: str) -> str:
 
 
 def _one_word(value: str) -> str:
+    if "," in value:
+        raise ValueError(f"several keywords are a list: [{value}]")
     count = len(folding.analyse(_has_word(value)).words)
     if count > 1:
         raise ValueError(f"`{value}` is {count} words, a keyword is one; for several words use `contains`")

@@ -8,7 +8,8 @@ outside only ever enters as data; what comes out is never rendered again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +58,18 @@ _ALLOWED: Final = (
     nodes.Keyword,
     nodes.Test,
 )
+SINGLE_BRACES: Final = re.compile(rf"(?<!\{{)\{{\s*(?:{'|'.join(sorted(VARIABLES))})\b[^{{}}]*\}}(?!\}})")
+"""What is probably meant as a value and goes out as it stands: ``{ args }``."""
+_OF_TEXTS: Final = frozenset({"upper", "lower", "capitalize", "title", "trim", "int", "truncate"})
+"""Filters that would take anything else by the way Python writes it."""
+_NO_TEXT: Final = {
+    "words": "`words` is a list and no text; write `words | join(' ')` or `args`",
+    "tags": "`contact.tags` is a list and no text",
+    "contact": "`contact` is no text; write `contact.name`",
+    "answer": "a comparison is no text; write `{% if … %}…{% endif %}`",
+}
+"""Shapes of values that would go out as Python writes them."""
+_ELEMENT: Final = re.compile(r"(tuple|str) object has no element (-?\d+)")
 _SPOKEN: Final = {
     "Mul": "`*`",
     "Pow": "`**`",
@@ -104,7 +117,7 @@ class Template:
     """What is in the text whatever the message says; for estimates."""
     compiled: Compiled | None
 
-    def render(self, variables: Variables) -> str:
+    def render(self, variables: Variables, *, may_be_empty: bool = False) -> str:
         """:raises TemplateFailed: the text cannot be made of these variables, is empty or too long."""
         if self.compiled is None:
             return self.fixed
@@ -117,17 +130,29 @@ class Template:
                 if size > LONGEST:
                     raise TemplateFailed(f"the text is longer than {LONGEST} characters")
         except UndefinedError as error:
-            raise TemplateFailed(f"something the text needs is not there ({error.message})") from error
+            raise TemplateFailed(_missing(error.message or "")) from error
         except TemplateFailed:
             raise
+        except TypeError as error:
+            raise TemplateFailed("a text was added to a number or compared with one; write `~` or `| int`") from error
         except Exception as error:
             # Any expression may meet any data; whatever comes of it must not stop the message. The words
             # of the exception may hold the subscriber's text, its class cannot.
             raise TemplateFailed(f"{type(error).__name__} while the text was made") from error
         text = "".join(pieces).strip()
-        if not text:
+        if not text and not may_be_empty:
             raise TemplateFailed("nothing is left of the text")
         return text
+
+
+def _missing(said: str) -> str:
+    """Jinja's words for a value that is not there, in those of the person who wrote the template."""
+    if (found := _ELEMENT.search(said)) is not None:
+        what = f"{'words' if found[1] == 'tuple' else 'text'}[{found[2]}]"
+        return f"this SMS has no `{what}`; write what stands in for it: `{what} | default('…')`"
+    if "was empty" in said:
+        return "this SMS has no first and no last word; ask before: `{% if words %}…{% endif %}`"
+    return "something that the text needs is not there"
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
@@ -159,11 +184,20 @@ def compile_template(source: str) -> Template:
         _check(tree)
         compiled = _ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as error:
-        raise BadTemplate(f"template: {error.message}", error.lineno) from error
+        raise BadTemplate(_syntax(error.message or ""), error.lineno) from error
     except (RecursionError, SyntaxError, MemoryError) as error:
         raise BadTemplate("the template is nested too deeply", 1) from error
     fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
     return Template(source=source, fixed=fixed, compiled=compiled)
+
+
+def _syntax(said: str) -> str:
+    """Jinja's words for broken braces, in those of the person who wrote them."""
+    if said.startswith("Unexpected end of template"):
+        return "`{% if … %}` or `{% for … %}` has no end; write `{% endif %}` or `{% endfor %}` behind it"
+    if "expected 'end of print statement'" in said or said == "unexpected '}'":
+        return "a value begins with `{{` and ends with `}}`; one of the braces is missing"
+    return f"template: {said}"
 
 
 def _check(tree: nodes.Template) -> None:
@@ -177,6 +211,8 @@ def _check(tree: nodes.Template) -> None:
             _check_attribute(node, names)
         elif isinstance(node, nodes.Getitem):
             _check_item(node)
+        elif isinstance(node, nodes.Output | nodes.Concat):
+            _check_texts(node.nodes)
         elif isinstance(node, nodes.Filter):
             _check_filter(node)
         elif isinstance(node, nodes.Test) and (node.name not in _TESTS):
@@ -232,12 +268,42 @@ def _check_filter(node: nodes.Filter) -> None:
         raise BadTemplate(f"the filter `{node.name}` is not allowed{hint}", node.lineno)
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         raise BadTemplate(f"the filter `{node.name}` takes plain arguments only", node.lineno)
+    if node.name in _OF_TEXTS and node.node is not None:
+        _check_texts([node.node])
     arguments = [*node.args, *(pair.value for pair in node.kwargs)]
     if node.name != "default" and not all(isinstance(argument, nodes.Const) for argument in arguments):
         raise BadTemplate(f"the arguments of `{node.name}` must be written out", node.lineno)
     # Joining a text joins its letters: repeated, that grows without bound.
     if node.name == _JOIN and not _is_words(node.node):
         raise BadTemplate("only words can be joined: `words|join(', ')`", node.lineno)
+
+
+def _check_texts(values: Iterable[nodes.Node]) -> None:
+    """What is put out must be a text. Anything else would be sent as Python writes it: ``('12345', 'срочно')``."""
+    for value in values:
+        for shape in _shapes(value):
+            if shape in _NO_TEXT:
+                raise BadTemplate(_NO_TEXT[shape], value.lineno)
+
+
+def _shapes(node: nodes.Node | None) -> set[str]:
+    """What an expression may come to; the keys of :data:`_NO_TEXT`, or nothing for a text."""
+    found: set[str] = set()
+    if isinstance(node, nodes.Name):
+        found = {node.name}
+    elif isinstance(node, nodes.Getattr):
+        found = {node.attr}
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        found = _shapes(node.node)
+    elif isinstance(node, nodes.Compare | nodes.Not | nodes.Test):
+        found = {"answer"}
+    elif isinstance(node, nodes.CondExpr):
+        found = _shapes(node.expr1) | _shapes(node.expr2)
+    elif isinstance(node, nodes.And | nodes.Or | nodes.Add):
+        found = _shapes(node.left) | _shapes(node.right)
+    elif isinstance(node, nodes.Filter) and node.name == "default":
+        found = _shapes(node.node).union(*(_shapes(argument) for argument in node.args))
+    return found & _NO_TEXT.keys()
 
 
 def _check_loop(node: nodes.For) -> None:

@@ -7,7 +7,10 @@ chat have seen, so a line here is proof, not hope.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import shlex
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,11 +24,20 @@ from bridge.sandbox.botapi.world import EventKind as ChatEventKind
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import EventKind, PlatformEvent
+from bridge.schema import near, plural
 
 SUBSCRIBER = "79083730330"
 SHORT_NUMBER = "1234"
+FIRST_SMSID = 5001
+"""Far from the ids of SMS sent, which begin at the clock: nobody should take one for the other."""
 PATIENCE = 30.0
-"""Seconds that ``wait`` waits unless told."""
+"""Seconds that ``wait`` waits."""
+FAULTS_WIDTH = 66
+"""Columns of a list, so that it stays readable beside the voice in a terminal of 80."""
+SOON = 5.0
+"""Seconds that an operator's command waits for the conversation or the button it needs."""
+QUIET = 3.0
+"""Seconds without a line after which a story seems to be at its end; delivery is asked about within two."""
 
 
 class Voice(StrEnum):
@@ -85,6 +97,11 @@ class Transcript:
         self.lines.append(line)
         self.changed.set()
 
+    async def next(self) -> None:
+        """Until one more line is there."""
+        self.changed.clear()
+        await self.changed.wait()
+
     def find(self, text: str) -> bool:
         """Look for a line that holds ``text`` after the last one found."""
         for index in range(self.read, len(self.lines)):
@@ -106,6 +123,7 @@ class Stage:
             self.telegram.add_chat(chat.id, title=chat.name, forum=chat.forum)
         self.callback_url = ""
         """Set when the bridge listens."""
+        self._smsids = itertools.count(FIRST_SMSID)
         self._last_smsid = ""
         self._conversation: ChatEvent | None = None
         self._buttons: ChatEvent | None = None
@@ -130,7 +148,7 @@ class Stage:
             return
         command = COMMANDS.get(name.lower())
         if command is None:
-            raise BadCommand(f"no command {name!r}; try: help")
+            raise BadCommand(f"no command `{name}`{near(name, COMMANDS) or '; `help` lists them'}")
         await command.run(self, rest.strip())
 
     # ------------------------------------------------ the subscriber and the platform
@@ -142,10 +160,16 @@ class Stage:
         if not text:
             raise BadCommand(usage("sms"))
         self.say(Voice.SMS_IN, f"{sender} → {SHORT_NUMBER}: {text}")
+        self._last_smsid = str(next(self._smsids))
         brought = await self.platform.bring(
-            self.callback_url, text=text, sender=sender, receiver=SHORT_NUMBER, attempts=3, gap=1_000
+            self.callback_url,
+            text=text,
+            sender=sender,
+            receiver=SHORT_NUMBER,
+            smsid=self._last_smsid,
+            attempts=3,
+            gap=1_000,
         )
-        self._last_smsid = brought.smsid
         words = "acknowledged" if brought.acknowledged else "NOT acknowledged"
         self.say(Voice.PLATFORM, f"{words}: {brought.status} {brought.body.strip() or brought.error}")
 
@@ -159,11 +183,17 @@ class Stage:
     async def fault(self, rest: str) -> None:
         words = rest.split()
         names = [fault.value for fault in Fault]
-        if not words or words[0] not in names:
-            raise BadCommand(f"{usage('fault')}\n  NAME is one of: {', '.join(names)}")
+        if not words:
+            self.say(Voice.STAGE, f"{usage('fault')}; NAME is one of:")
+            for some in textwrap.wrap(", ".join(names), FAULTS_WIDTH, break_on_hyphens=False):
+                self.say(Voice.STAGE, some)
+            return
+        name = words[0].lower().replace("-", "_")
+        if name not in names:
+            raise BadCommand(f"no fault `{words[0]}`{near(name, names) or '; `fault` alone lists them'}")
         times = number_of(words[1], "fault") if len(words) > 1 else 1
-        self.platform.misbehave(Fault(words[0]), times=times)
-        self.say(Voice.STAGE, f"the platform will misbehave: {words[0]}, {times} times")
+        self.platform.misbehave(Fault(name), times=times)
+        self.say(Voice.STAGE, f"the platform will misbehave: {name}, {plural(times, 'time')}")
 
     async def behave(self, rest: str) -> None:
         self.platform.behave()
@@ -190,18 +220,19 @@ class Stage:
     async def reply(self, rest: str) -> None:
         if not rest:
             raise BadCommand(usage("reply"))
-        self._say_in_chat(rest, MessageKind.TEXT)
+        await self._say_in_chat(rest, MessageKind.TEXT)
 
     async def photo(self, rest: str) -> None:
-        self._say_in_chat(rest, MessageKind.PHOTO)
+        await self._say_in_chat(rest, MessageKind.PHOTO)
 
     async def press(self, rest: str) -> None:
+        await self._soon(lambda: self._buttons is not None)
         post = self._buttons
         if post is None:
             raise BadCommand("there is no button in the chat yet")
         index = number_of(rest or "1", "press")
         if not 1 <= index <= len(post.buttons):
-            raise BadCommand(f"{usage('press')}; there are {len(post.buttons)} buttons")
+            raise BadCommand(f"{usage('press')}; there is only {plural(len(post.buttons), 'button')}")
         label, data = post.buttons[index - 1]
         assert post.message_id is not None
         self.say(Voice.OPERATOR, f"presses [{label}]")
@@ -212,19 +243,29 @@ class Stage:
         self.say(Voice.STAGE, "Telegram is away; `behave` brings it back")
 
     async def delete_topic(self, rest: str) -> None:
-        post = self._place()
+        post = await self._place()
         if post.thread_id is None:
             raise BadCommand("the conversation has no topic: the chat works by replies")
         self.telegram.delete_topic(post.chat_id, post.thread_id)
+        self._conversation = None
 
-    def _place(self) -> ChatEvent:
+    async def _place(self) -> ChatEvent:
+        """The latest conversation."""
+        await self._soon(lambda: self._conversation is not None)
         if self._conversation is None:
             raise BadCommand("no conversation in the chat yet; text a question first: sms где мой заказ?")
         return self._conversation
 
-    def _say_in_chat(self, text: str, kind: MessageKind) -> None:
+    async def _soon(self, there: Callable[[], bool]) -> None:
+        """Wait a little for what an SMS is about to bring about: a pipe types faster than the bridge works."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOON if self._last_smsid else 0):
+                while not there():
+                    await self.transcript.next()
+
+    async def _say_in_chat(self, text: str, kind: MessageKind) -> None:
         """In the topic of the latest conversation, or as a reply to its latest post where there are no topics."""
-        post = self._place()
+        post = await self._place()
         forum = any(chat.id == post.chat_id and chat.forum for chat in self.chats)
         thread_id, reply_to = (post.thread_id, None) if forum else (None, post.message_id)
         self.telegram.says(post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to)
@@ -238,10 +279,16 @@ class Stage:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not self.transcript.find(rest):
-                    self.transcript.changed.clear()
-                    await self.transcript.changed.wait()
+                    await self.transcript.next()
         except TimeoutError:
-            raise BadCommand(f"waited {PATIENCE:.0f} s in vain for a line with {rest!r}") from None
+            raise BadCommand(f"waited {PATIENCE:.0f} s in vain for a line with `{rest}`") from None
+
+    async def settle(self) -> None:
+        """Until nothing has happened for a while: the end of piped commands is not the end of what they began."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self.transcript.lines:
+                    await asyncio.wait_for(self.transcript.next(), QUIET)
 
     async def help(self, rest: str) -> None:
         for command in COMMANDS.values():
@@ -277,7 +324,7 @@ class Stage:
             ChatEventKind.REACTION: f"reaction {event.text}",
             ChatEventKind.TOPIC: f"topic {event.text}",
             ChatEventKind.ANSWER: f"pop-up: {event.text}",
-            ChatEventKind.DELETE: "message deleted",
+            ChatEventKind.DELETE: f"topic {event.text} deleted" if event.text else "message deleted",
             ChatEventKind.BUTTON: f"pressed {event.text}",
             ChatEventKind.MEMBER: event.text,
         }[event.kind]

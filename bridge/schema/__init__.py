@@ -7,7 +7,7 @@ sees all of them at once.
 
 from bridge.schema.document import Document, Path, Value, path_text
 from bridge.schema.interpolation import interpolate
-from bridge.schema.reader import read_file, read_yaml
+from bridge.schema.reader import read_file, read_text, read_yaml
 from bridge.schema.validation import validate
 from bridge.schema.values import (
     Between,
@@ -26,6 +26,7 @@ from bridge.schema.values import (
     parse_flag,
     parse_rate,
 )
+from bridge.schema.words import plural, shown
 
 __all__ = [
     "Between",
@@ -48,7 +49,10 @@ __all__ = [
     "parse_flag",
     "parse_rate",
     "path_text",
+    "plural",
     "read_file",
+    "read_text",
     "read_yaml",
+    "shown",
     "validate",
 ]

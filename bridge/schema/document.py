@@ -26,6 +26,8 @@ class Node:
     children: dict[str | int, Node] = field(default_factory=dict, repr=False)
     keys: dict[str | int, Place] = field(default_factory=dict, repr=False)
     """Where the keys of a mapping stand; for a list, where its items do."""
+    plain_end: Place | None = None
+    """Where a text without quotes ends; None for all other values."""
     size: int = 1
     """How many values it has, itself included, aliases expanded."""
 
@@ -76,6 +78,16 @@ class Document:
             at_key, at_value = node.keys[step], below.place
             node = below
         return at_key if key else at_value
+
+    def comment_behind(self, path: Path) -> Place | None:
+        """Where a comment follows a text without quotes on its line: the text may have been meant to go on."""
+        node = self.node(path)
+        if node is None or node.plain_end is None or not node.value:
+            return None
+        line, column = node.plain_end
+        behind = "".join(self.lines[line - 1 : line])[column - 1 :]
+        found = re.match(r"\s+#", behind)
+        return (line, column + found.end() - 1) if found else None
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """A mistake at ``path``. ``key``: the key is wrong, not its value."""

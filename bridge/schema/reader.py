@@ -33,6 +33,8 @@ _DISCARD = "\0"
 """Stands for a key whose value is read and thrown away: no key of a file can have a NUL."""
 _MERGE = "\0<<"
 
+_CLOSING = ('"', "'", "]", "}")
+
 _SYNTAX = (
     (
         "mapping values are not allowed",
@@ -48,6 +50,15 @@ _SYNTAX = (
     ("did not find expected key", "does not fit in here; compare the indentation with the lines above"),
     ("could not find expected ':'", "expected `key: value`; a `:` is missing"),
     ("did not find expected node content", "expected a value here; put special characters in quotes"),
+    ("found a tab character", "a tab; YAML is indented by spaces"),
+    (
+        "block sequence entries are not allowed",
+        "a `- ` in an unexpected place; put a text that begins with it in quotes, or begin the list on the next line",
+    ),
+    (
+        "did not find expected alphabetic or numeric character",
+        "a value cannot begin with `*` or `&`; put it in quotes",
+    ),
     (
         "found undefined tag handle",
         "tags (`!…`) are not supported; put a text that begins with `!` in quotes",
@@ -74,33 +85,37 @@ class _Open:
 
 def read_file(path: FilePath) -> Document:
     """Read and parse a file; one that is missing or not UTF-8 is a document with a problem. Never raises."""
-    name = str(path)
+    text = read_text(path, str(path))
+    return Document(file=str(path), problems=[text]) if isinstance(text, Problem) else read_yaml(text, str(path))
+
+
+def read_text(path: FilePath, name: str) -> str | Problem:
+    """The text of a file, or why there is none. ``name``: how the file is called in messages. Never raises."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
-        return _failed(name, (1, 1), f"cannot be read: {reason}")
+        return _at(name, (1, 1), f"cannot be read: {reason}")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _failed(name, (1, 1), "is in UTF-16; save the file as UTF-8")
+        return _at(name, (1, 1), "is in UTF-16; save the file as UTF-8")
     if len(raw) > MAX_BYTES:
-        return _failed(name, (1, 1), f"larger than {MAX_BYTES} bytes")
+        return _at(name, (1, 1), f"is larger than {MAX_BYTES // 1_000_000} MB; split it into several files")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line_start = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
         line = before.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
         place = (line, len(before[line_start:].decode("utf-8", "replace")) + 1)
-        return _failed(name, place, "not UTF-8 (Windows-1251, perhaps); save the file as UTF-8")
-    return read_yaml(text, name)
+        return _at(name, place, "not UTF-8 (Windows-1251, perhaps); save the file as UTF-8")
 
 
 def read_yaml(text: str, file: str) -> Document:
     """Parse one YAML text whose top is a mapping. Never raises: what is wrong stands in ``problems``."""
     text = text.removeprefix("\ufeff")
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        return _failed(file, (1, 1), f"larger than {MAX_BYTES} bytes")
+        return _failed(file, (1, 1), f"is larger than {MAX_BYTES // 1_000_000} MB; split it into several files")
     if (bad := _UNPRINTABLE.search(text)) is not None:
         before = re.split(r"\r\n|[\r\n\x85\u2028\u2029]", text[: bad.start()])
         code = f"U+{ord(bad[0]):04X}"
@@ -127,7 +142,11 @@ def read_yaml(text: str, file: str) -> Document:
 
 
 def _failed(file: str, place: Place, message: str) -> Document:
-    return Document(file=file, problems=[Problem(file=file, line=place[0], column=place[1], path="", message=message)])
+    return Document(file=file, problems=[_at(file, place, message)])
+
+
+def _at(file: str, place: Place, message: str) -> Problem:
+    return Problem(file=file, line=place[0], column=place[1], path="", message=message)
 
 
 def _place(event: yaml.Event) -> Place:
@@ -174,6 +193,8 @@ class _Builder:
             found = source[column - 1 : column]
             tab = "a tab; YAML is indented by spaces"
             message = tab if found == "\t" else f"a value cannot begin with `{found}`; put it in quotes"
+        elif said.startswith("did not find expected key") and (end := source[: column - 1].rstrip()[-1:]) in _CLOSING:
+            message = f"something behind the closing `{end}`; put the whole text in quotes, and inside them write «»"
         elif "${" in source[:column] and "flow mapping" in (error.context or ""):
             message = "inside braces a `${…}` must be in quotes"
         self._stack.clear()  # the path says nothing where the structure itself is broken
@@ -213,6 +234,8 @@ class _Builder:
             self._key(event, text, plain)
             return
         node = Node(text, _place(event))
+        if plain and event.end_mark is not None:
+            node.plain_end = (event.end_mark.line + 1, event.end_mark.column + 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         self._add(node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|(^|_)key$|login", re.IGNORECASE)
 """Keys whose values are blanked out of every message, also where a validator of a model put them in."""
 _KEYS_SHOWN = 12
+_LIST = "expected a list such as [a, b], or lines that begin with `- `"
 _NESTED = "expected keys with values, as in `key: value`, indented under this one"
 
 
@@ -150,14 +151,17 @@ def _unknown(
     given: Mapping[str, object],
     skip: int = 0,
 ) -> Problem:
-    known: list[str] = []
+    known: dict[str, FieldInfo] = {}
     for owner in _models(model, path[skip:-1]):
-        known += [name for name in _fields(owner) if name not in given]
+        known |= {name: field for name, field in _fields(owner).items() if name not in given}
     key = str(path[-1])
-    hint = near(key, known)
+    below = [name for name, field in known.items() for inner in _alternatives(field.annotation) if _has(inner, key)]
+    hint = f"; it stands under `{below[0]}`" if below else near(key, known)
+    if ":" in key:
+        hint = "; a space is missing behind its `:`"
     if not hint and known:
-        shown = ", ".join(sorted(set(known))[:_KEYS_SHOWN])
-        hint = f"; known here: {shown}" + (", …" if len(set(known)) > _KEYS_SHOWN else "")
+        usable = [name for name, field in known.items() if field.annotation is not NoneType]
+        hint = f"; known here: {', '.join(usable[:_KEYS_SHOWN])}" + (", …" if len(usable) > _KEYS_SHOWN else "")
     return document.problem(path, f"unknown key `{key}`{hint}", key=True)
 
 
@@ -187,6 +191,10 @@ def _models(start: object, path: Path) -> list[type[BaseModel]]:
                 found += _alternatives(arguments[-1] if isinstance(step, str) else arguments[0])
         kinds = found
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _has(kind: object, key: str) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and key in _fields(kind)
 
 
 def _alternatives(annotation: object) -> Iterator[object]:
@@ -248,9 +256,9 @@ _WORDS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "less_than_equal": _limit("expected a number of at most {}", "le"),
     "too_short": lambda context: _too_short(context["min_length"]),
     "too_long": _limit("expected at most {} of these", "max_length"),
-    "list_type": _fixed("expected a list such as [a, b]"),
-    "tuple_type": _fixed("expected a list such as [a, b]"),
-    "set_type": _fixed("expected a list such as [a, b]"),
+    "list_type": _fixed(_LIST),
+    "tuple_type": _fixed(_LIST),
+    "set_type": _fixed(_LIST),
     "dict_type": _fixed(_NESTED),
     "mapping_type": _fixed(_NESTED),
     "model_type": _fixed(_NESTED),

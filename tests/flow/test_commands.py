@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import sys
@@ -204,9 +205,72 @@ async def test_systemd_is_told_when_callbacks_are_taken(
         assert await asyncio.wait_for(loop.sock_recv(listener, 100), 10) == b"STOPPING=1"
 
 
+async def test_the_answer_for_scripts_is_json_and_nothing_else(service: Service, platform: SimulatedPlatform) -> None:
+    result = await sms_bridge("send", "+79990000001", "привет", "--json", "-c", str(service.config))
+    assert result.json()["state"] == "sent"  # type: ignore[index]
+    assert result.err == ""
+
+
+async def test_a_text_from_outside_cannot_command_the_terminal(service: Service, platform: SimulatedPlatform) -> None:
+    await service.start()
+    text = "раз\x1b[31mдва [bold]три\nчетыре"
+    assert (await platform.bring(service.callback_url, text=text, sender="79990000001")).acknowledged
+    result = await sms_bridge("history", "79990000001", "-c", str(service.config))
+    assert "раз·[31mдва [bold]три ⏎ четыре" in result.out
+
+
+async def test_an_uncertain_send_says_what_a_person_can_do(service: Service, platform: SimulatedPlatform) -> None:
+    platform.misbehave(Fault.CUT_AFTER_TAKING)
+    result = await sms_bridge("send", "+79990000001", "привет", "-c", str(service.config))
+    assert result.code == 1
+    assert "queue retry 1" in result.err
+    assert "may arrive twice" in result.err
+    listed = await sms_bridge("queue", "list", "-c", str(service.config))
+    assert "79990000001" in listed.out
+
+
+async def test_a_sandbox_takes_commands_from_a_pipe_and_shows_what_came_of_them() -> None:
+    commands = "sms Где мой заказ?\nreply Выезжает\nrepli x\nfault cut-after\n"
+    result = await sms_bridge("sandbox", "--port", "0", stdin=commands)
+    assert result.code == 0, result.err
+    assert "smsid=5001" in result.out
+    assert "rule everything-else (rules/10-support.yaml:" in result.out
+    assert "no command `repli`; did you mean `reply`?" in result.out
+    assert "no fault `cut-after`; did you mean `cut_after_" in result.out
+    assert "👍" in result.out
+    assert "\x1b" not in result.out
+
+
+async def test_a_sandbox_reads_a_script_of_another_encoding_without_falling_over(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes("часы".encode("cp1251"))
+    result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
+    assert result.code == 1
+    assert "line 1: no command" in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_a_sandbox_on_a_taken_port_says_how_to_take_another(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        result = await sms_bridge("sandbox", "--port", str(sock.getsockname()[1]))
+    assert result.code == 1
+    assert "--port 0" in result.err
+    assert "Traceback" not in result.err
+
+
 async def test_a_sandbox_script_plays_the_readme() -> None:
     script = Path(__file__).with_name("readme.sandbox")
     result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
     assert result.code == 0, result.out + result.err
-    assert "replied" in result.out
-    assert "👍" in result.out
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    transcript = readme.partition("```\n> sms")[2].partition("```")[0]
+    shown = {timeless(line) for line in transcript.splitlines() if line.startswith(" ") and line.strip() != "часы"}
+    assert len(shown) > 10
+    assert shown - {timeless(line) for line in result.out.splitlines()} == set(), "README shows what is not so"
+
+
+def timeless(line: str) -> str:
+    """A line of the sandbox without what differs each time: ids of SMS and times."""
+    return re.sub(r"\b(\d{13}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\b", "…", line)

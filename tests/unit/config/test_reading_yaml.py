@@ -156,8 +156,9 @@ def test_a_problem_names_the_path_as_tools_do() -> None:
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
     path.write_text("a: " + "x" * MAX_BYTES)
-    assert [problem.message for problem in read_file(path).problems] == [f"larger than {MAX_BYTES} bytes"]
-    assert complaints("a: " + "я" * (MAX_BYTES // 2)) == [f"f:1:1: larger than {MAX_BYTES} bytes"]
+    (problem,) = read_file(path).problems
+    assert problem.message == "is larger than 1 MB; split it into several files"
+    assert complaints("a: " + "я" * (MAX_BYTES // 2)) == ["f:1:1: is larger than 1 MB; split it into several files"]
 
 
 def test_an_unreadable_file_is_a_problem_and_no_exception(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def test_what_is_right_becomes_the_model() -> None:
         ("rules:\n- {name: ''}", ["f:2:10: rules[0].name: must not be empty"]),
         ("rules:\n- {name: }", ["f:2:4: rules[0].name: has no value; expected a text"]),
         ("rules:\n- name: [a]", ["f:2:9: rules[0].name: expected a text"]),
-        ("rules: x", ["f:1:8: rules: expected a list such as [a, b]"]),
-        ("rules: {a: 1}", ["f:1:1: rules: expected a list such as [a, b]"]),
+        ("rules: x", ["f:1:8: rules: expected a list such as [a, b], or lines that begin with `- `"]),
+        ("rules: {a: 1}", ["f:1:1: rules: expected a list such as [a, b], or lines that begin with `- `"]),
         ("rules: [x]", ["f:1:9: rules[0]: expected keys with values, as in `key: value`, indented under this one"]),
         ("rules: []\nlimit: many", ["f:2:8: limit: expected a whole number"]),
         ("rules: []\nlimit: 1.5", ["f:2:8: limit: expected a whole number"]),
@@ -116,7 +116,7 @@ def test_of_a_union_only_the_form_that_was_meant_is_told() -> None:
 
 def test_where_no_form_of_a_union_was_meant_all_are_told() -> None:
     assert complaints("rules:\n- {name: a, keyword: {x: y}}") == [
-        "f:2:13: rules[0].keyword: expected a text, or a list such as [a, b]"
+        "f:2:13: rules[0].keyword: expected a text, or a list such as [a, b], or lines that begin with `- `"
     ]
 
 

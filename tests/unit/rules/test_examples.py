@@ -36,7 +36,7 @@ def test_a_test_that_holds(tmp_path: Path, test: str) -> None:
         ("{name: t, sms: {text: стоп}, expect: {reply: Нет}}", "the reply is `Вы отписаны.`"),
         ("{name: t, sms: {text: стоп}, expect: {reply_contains: [Вы, Нет]}}", "`Нет` is not in the reply"),
         ("{name: t, sms: {text: стоп}, expect: {no_reply: true}}", "there is a reply"),
-        ("{name: t, sms: {text: стоп}, expect: {parts: 2}}", "takes 1 parts, not 2"),
+        ("{name: t, sms: {text: стоп}, expect: {parts: 2}}", "takes 1 part, not 2"),
         ("{name: t, sms: {text: вопрос}, expect: {forward: sales}}", "forwarded to `support`"),
         ("{name: t, sms: {text: заказ}, expect: {rule: order}}", "cannot be made"),
         ("{name: t, sms: {text: заказ}, expect: {}}", "says nothing"),

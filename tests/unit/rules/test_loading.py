@@ -72,7 +72,17 @@ def test_defaults_of_a_file_and_texts_by_language_come_later(tmp_path: Path) -> 
         ("rules:\n  - name: a\n    reply: x\n    ttl: soon\n", 4, "ttl"),
         ("rules:\n  - just a text\n", 2, ""),
         ("rules: 5\n", 1, ""),
-        ("- a\n- b\n", 1, ""),
+        ("- a\n- b\n", 1, "write `rules:` in a line above this list"),
+        ("rules:\n  - name: a\n    reply: x\n    keyword: a\n", 4, "it stands under `when`"),
+        ("rules:\n  - name: a\n    reply: x\n    qqq: a\n", 4, "known here: name, enabled, when, reply"),
+        ("rules:\n  - name: a\n    when:{keyword: a}\n    reply: x\n", 3, "a space is missing behind its `:`"),
+        ("rules:\n  - name: a\n    forward: support, sales\n", 3, "several are a list: [support, sales]"),
+        ("rules:\n  - name: a\n    reply: x\n    when: {keyword: 'часы, время'}\n", 4, "list: [часы, время]"),
+        ("rules:\n  - name: a\n\treply: x\n", 3, "a tab; YAML is indented by spaces"),
+        ("rules:\n  - name: a\n    reply: *важно*\n", 3, "cannot begin with `*`"),
+        ("rules:\n  - name: a\n    reply: - да\n", 3, "put a text that begins with it in quotes"),
+        ('rules:\n  - name: a\n    reply: "скажи "да" нам"\n', 3, 'something behind the closing `"`'),
+        ("rules:\n  - name: a\n    reply: [важно] да\n", 3, "something behind the closing `]`"),
         ("rules: [\n", 2, ""),
     ],
 )
@@ -115,8 +125,11 @@ rules:
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such folder; make it"):
         load_rules(tmp_path / "nowhere", CONTEXT)
+    (tmp_path / "rules").write_text("")
+    with pytest.raises(ConfigError, match="is a file; `rules` in config"):
+        load_rules(tmp_path / "rules", CONTEXT)
 
 
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
@@ -128,9 +141,61 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 def test_an_empty_directory_is_allowed_and_warned_about(tmp_path: Path) -> None:
     rules = load_rules(tmp_path, CONTEXT)
     assert rules.rules == ()
-    assert "no rule matches every message" in rules.warnings[0].message
+    assert [warning.message for warning in rules.warnings] == [
+        "holds no rules (*.yaml); every SMS goes to the default chat"
+    ]
     (tmp_path / "empty.yaml").write_text("# nothing yet\n")
-    assert load_rules(tmp_path, CONTEXT).rules == ()
+    rules = load_rules(tmp_path, CONTEXT)
+    assert rules.rules == ()
+    assert "no rule matches every message" in rules.warnings[0].message
+
+
+def test_files_are_named_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text("rules: [{name: a, reply: x}, {name: b, reply: y}]")
+    monkeypatch.chdir(tmp_path)
+    rules = load_rules(tmp_path / "rules", CONTEXT)
+    assert {rule.file for rule in rules.rules} == {"rules/a.yaml"}
+    assert rules.warnings[0].file == "rules/a.yaml"
+    assert "(rules/a.yaml:1)" in rules.warnings[0].message
+    monkeypatch.chdir("/")
+    rules = load_rules(tmp_path / "rules", CONTEXT)
+    assert {rule.file for rule in rules.rules} == {str(tmp_path / "rules" / "a.yaml")}
+
+
+def test_braces_that_put_nothing_in_are_warned_about(tmp_path: Path) -> None:
+    rules = load(tmp_path, "rules:\n  - {name: a, reply: 'Вы: ${args}, {x}', forward: support, note: '{ words[0] }'}\n")
+    assert [warning.message.partition(" stays")[0] for warning in rules.warnings] == ["`{args}`", "`{ words[0] }`"]
+    assert load(tmp_path, "rules:\n  - {name: a, reply: '{{ args }} {да} {}'}\n").warnings == ()
+
+
+CUT = """
+rules:
+  - name: a
+    reply: Позвоните #1
+    forward: support
+    note: VIP   # для операторов
+tests:
+  - name: t
+    sms: {text: дом #5
+    }
+    expect: {reply: "Позвоните" # то же
+    }
+"""
+
+
+def test_a_text_cut_by_a_comment_is_warned_about_at_the_comment(tmp_path: Path) -> None:
+    rules = load(tmp_path, CUT)
+    cut = [(each.line, each.column, each.path) for each in rules.warnings if "is a comment" in each.message]
+    assert cut == [(4, 22, "rules[0].reply"), (6, 17, "rules[0].note"), (9, 21, "tests[0].sms.text")]
+
+
+@pytest.mark.parametrize(
+    "text", ['"Позвоните #1"', "'a' # b", "Позвоните#1", "x\n    # a comment of its own", "|\n     a # b"]
+)
+def test_a_number_sign_that_cuts_nothing_is_not_warned_about(tmp_path: Path, text: str) -> None:
+    rules = load(tmp_path, f"rules:\n  - name: a\n    reply: {text}\n")
+    assert rules.warnings == ()
 
 
 def test_numbers_and_words_that_other_yaml_readers_spoil_stay_as_they_are_written(tmp_path: Path) -> None:

@@ -110,6 +110,53 @@ def test_what_templates_must_not_say(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "instead"),
+    [
+        ("{{ words }}", "`words | join(' ')`"),
+        ("{{ contact }}", "`contact.name`"),
+        ("{{ contact.tags }}", "`contact.tags` is a list"),
+        ("{{ words[0:1] }}", "`words | join(' ')`"),
+        ("{{ words[:2][1:] }}", "`words | join(' ')`"),
+        ("{{ words | upper }}", "`words | join(' ')`"),
+        ("{{ words | default('нет') }}", "`words | join(' ')`"),
+        ("{{ args | default(words) }}", "`words | join(' ')`"),
+        ("{{ args or words }}", "`words | join(' ')`"),
+        ("{{ words if words else 'нет' }}", "`words | join(' ')`"),
+        ("{{ 'нет' if not words else words }}", "`words | join(' ')`"),
+        ("{{ 'Слова: ' ~ words }}", "`words | join(' ')`"),
+        ("{{ words + words }}", "`words | join(' ')`"),
+        ("{% for word in words %}{{ words }}{% endfor %}", "`words | join(' ')`"),
+        ("{{ 'срочно' in words }}", "`{% if … %}"),
+        ("{{ not words }}", "`{% if … %}"),
+        ("{{ words[0] is defined }}", "`{% if … %}"),
+        ("{{ args }}\n{{ words }}", "line 2"),
+    ],
+)
+def test_what_is_no_text_is_not_sent_as_python_writes_it(source: str, instead: str) -> None:
+    with pytest.raises(BadTemplate) as caught:
+        compile_template(source)
+    assert instead in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{{ words[0] }}", "no `words[0]`; write what stands in for it: `words[0] | default('…')`"),
+        ("{{ words[-1] }}", "no `words[-1]`"),
+        ("{{ text[500] }}", "no `text[500]`"),
+        ("{{ words | first }}", "no first and no last word"),
+        ("{{ words[:1] | last }}", "no first and no last word"),
+        ("{{ text + 1 }}", "write `~` or `| int`"),
+        ("{% if words | length > args %}a{% endif %}", "write `~` or `| int`"),
+    ],
+)
+def test_a_failure_is_told_in_words_and_not_in_those_of_the_library(source: str, words: str) -> None:
+    with pytest.raises(TemplateFailed) as caught:
+        compile_template(source).render(variables(words="", args=""))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("source", "words"),
     [
         ("{{ tekst }}", "did you mean `text`?"),
@@ -118,6 +165,9 @@ def test_what_templates_must_not_say(source: str) -> None:
         ("{{ text * 2 }}", "`*` is not allowed"),
         ("{{ contact.nam }}", "contact.name"),
         ("привет\n\n{{ tekst }}", "line 3"),
+        ("{% if words %}x", "write `{% endif %}`"),
+        ("{{ words[0] }", "one of the braces is missing"),
+        ("до {{ args", "one of the braces is missing"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(source: str, words: str) -> None:
@@ -137,7 +187,7 @@ def test_a_text_from_outside_is_data_and_never_a_template() -> None:
         ("{{ words[7] }}", {}),
         ("{{ words[0] }}", {"words": ""}),
         ("{{ words[0] + 1 }}", {}),
-        ("{{ words < 1 }}", {}),
+        ("{% if words < 1 %}{% endif %}", {}),
         ("{{ contact.name }}", {"name": ""}),
         ("{{ args }}", {"args": "  \n "}),
         ("{{ text }}", {"text": "я" * (LONGEST + 1)}),
@@ -184,6 +234,18 @@ def test_a_failed_note_keeps_the_reply_back_too(tmp_path: Path) -> None:
     (one,) = fired(rules, "x")
     assert one.error
     assert (one.replies, one.forwards) == ((), ())
+
+
+def test_a_note_of_which_nothing_is_left_is_no_note(tmp_path: Path) -> None:
+    rules = load(
+        tmp_path, 'rules: [{name: one, when: {keyword: такси}, reply: ok, forward: support, note: "{{ args }}"}]'
+    )
+    (alone,) = fired(rules, "такси")
+    assert alone.error is None
+    assert [answer.text for answer in alone.replies] == ["ok"]
+    assert [forward.note for forward in alone.forwards] == [""]
+    (full,) = fired(rules, "такси Ленина, 5")
+    assert [forward.note for forward in full.forwards] == ["Ленина, 5"]
 
 
 def test_variables_come_from_the_original_message(tmp_path: Path) -> None:
