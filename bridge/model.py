@@ -342,6 +342,8 @@ class Change:
     platform_status: str | None = None
     poll_at: Ms | None = None
     polls: int | None = None
+    author: str = ""
+    """Who decided it, where a person did; kept in the row's history."""
     posts: tuple[NewPost, ...] = ()
     """Chat posts that belong to the change and are written with it, or not at all."""
 

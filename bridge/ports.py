@@ -273,6 +273,8 @@ class Story:
     detail: str
     sms_id: SmsId | None = None
     inbound_id: InboundId | None = None
+    author: str = ""
+    """Who decided it, where a person did."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

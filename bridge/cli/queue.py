@@ -91,7 +91,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
         try:
             story = await store.sms_story(SmsId(sms_id))
             steps: list[dict[str, Json]] = [
-                {"at": step.at, "state": step.state, "detail": step.detail} for step in story
+                {"at": step.at, "state": step.state, "detail": step.detail, "by": step.author} for step in story
             ]
             return await store.get_sms(SmsId(sms_id)), steps
         finally:
@@ -109,7 +109,8 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
     )
     out.print(plain(sms.text), markup=False, soft_wrap=True)
     for step in steps:
-        words = f"  {when(int(str(step['at'])))}  {step['state']}  {plain(str(step['detail']))}"
+        by = f"  by {plain(str(step['by']))}" if step["by"] else ""
+        words = f"  {when(int(str(step['at'])))}  {step['state']}{by}  {plain(str(step['detail']))}"
         out.print(words.rstrip(), markup=False, soft_wrap=True)
 
 
@@ -136,7 +137,7 @@ def abandon(sms_id: int, config: str | None, as_json: bool) -> None:
     settings = settings_of(config, quiet=True)
     database_of(settings)
     answer, live = run_async(
-        lambda: order(settings, f"/queue/{sms_id}/abandon", {}, lambda desk: desk.abandon(SmsId(sms_id)))
+        lambda: order(settings, f"/queue/{sms_id}/abandon", {}, lambda desk: desk.abandon(SmsId(sms_id), author="cli"))
     )
     report(answer, live, as_json, f"SMS {answer['id']} is {answer['state']}")
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import BridgeError
-from bridge.model import Move, Sms, SmsId, SmsState
+from bridge.model import Change, Move, Sms, SmsId, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
 from bridge.ports import Clock, DeskStore, OutboxStore
@@ -71,11 +71,11 @@ class Commands:
         self._signals.posts.set()
         return new
 
-    async def abandon(self, sms_id: SmsId) -> Sms:
+    async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
         """Leave an unknown or parked SMS as it is; take a waiting one off the queue. :raises Refused:"""
         old = await self._known(sms_id)
         move = Move.CANCEL if old.state in (SmsState.QUEUED, SmsState.DRAFT) else Move.ABANDON
-        moved = await self._store.move(sms_id, move, self._clock.now())
+        moved = await self._store.move(sms_id, move, self._clock.now(), Change(author=author))
         if moved is None:
             raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
         self._signals.posts.set()

@@ -164,8 +164,8 @@ RETURNING {SMS}
 """
 
 ADD_EVENT = """
-INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail)
-VALUES (:sms_id, :at, :move, :from, :to, :reason, :detail)
+INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
+VALUES (:sms_id, :at, :move, :from, :to, :reason, :detail, :author)
 """
 
 NOTE_PROBE = f"""
@@ -386,7 +386,7 @@ WHERE subscriber = :subscriber ORDER BY received_at DESC, id DESC LIMIT :limit
 """
 HISTORY_OUT = f"SELECT {SMS} FROM sms WHERE recipient = :subscriber ORDER BY created_at DESC, id DESC LIMIT :limit"
 EVENTS_OF_SMS = (
-    "SELECT at, move, from_state, to_state, reason, detail FROM sms_event WHERE sms_id = :sms_id ORDER BY id"
+    "SELECT at, move, from_state, to_state, reason, detail, author FROM sms_event WHERE sms_id = :sms_id ORDER BY id"
 )
 
 BEAT = "INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at"

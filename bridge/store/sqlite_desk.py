@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.model import Change, Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
@@ -65,7 +65,9 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
     old = get_sms(tx, sms_id)
     if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
-    apply_move(tx, sms_id, Move.ABANDON, now)  # only what was undecided; a final row keeps its state
+    apply_move(
+        tx, sms_id, Move.ABANDON, now, Change(author=author)
+    )  # only what was undecided; a final row keeps its state
     again = NewSms(
         key=key,
         account=old.account,

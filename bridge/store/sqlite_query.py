@@ -110,9 +110,10 @@ def _sms_story(sms_id: SmsId, tx: Tx) -> list[Story]:
         text=sms.text,
         state=born,
         account=sms.account,
-        detail=sms.author,
+        detail="",
         sms_id=sms.id,
         inbound_id=sms.inbound_id,
+        author=sms.author,
     )
     moves = [
         Story(
@@ -123,6 +124,7 @@ def _sms_story(sms_id: SmsId, tx: Tx) -> list[Story]:
             account=sms.account,
             detail=" ".join(filter(None, (event["reason"], event["detail"]))),
             sms_id=sms.id,
+            author=event["author"],
         )
         for event in events
     ]

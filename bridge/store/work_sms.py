@@ -110,7 +110,7 @@ def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_C
     if row is None:
         return None
     after = rows.sms(row)
-    add_event(tx, after, move.value, before.state, now, change.reason or "", change.detail or "")
+    add_event(tx, after, move.value, before.state, now, change.reason or "", change.detail or "", change.author)
     if target is SmsState.SENDING:
         _give_back_if_orphaned(tx, after)
     renew_fate(tx, after, now)
@@ -119,7 +119,9 @@ def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_C
     return after
 
 
-def add_event(tx: Tx, sms: Sms, move: str, source: SmsState, now: Ms, reason: str = "", detail: str = "") -> None:
+def add_event(
+    tx: Tx, sms: Sms, move: str, source: SmsState, now: Ms, reason: str = "", detail: str = "", author: str = ""
+) -> None:
     """A line of the row's history; the state the row is in now is the line's target."""
     tx.run(
         sql.ADD_EVENT,
@@ -131,6 +133,7 @@ def add_event(tx: Tx, sms: Sms, move: str, source: SmsState, now: Ms, reason: st
             "to": sms.state.value,
             "reason": reason,
             "detail": detail,
+            "author": author,
         },
     )
 

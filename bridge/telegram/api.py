@@ -20,7 +20,7 @@ from telegram.request import HTTPXRequest
 
 from bridge.model import SECOND, Ms
 from bridge.telegram.message import Button, Entity, Message
-from bridge.telegram.trouble import translated
+from bridge.telegram.trouble import ApiError, Trouble, translated
 
 # The library warns at every flood limit unless periods are taken as timedelta; read at the time of each error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -113,7 +113,7 @@ class Api:
         with translated():
             result = await self._bot.raw_updates(offset, timeout / SECOND)
         if not isinstance(result, list):
-            return []
+            raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
         return [item for item in result if isinstance(item, dict) and type(item.get("update_id")) is int]
 
     async def send(

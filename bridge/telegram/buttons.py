@@ -6,24 +6,29 @@ late has had its effect all the same, and a second one says "already decided".
 
 from __future__ import annotations
 
+import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
-from bridge.model import Change, Move, Sms, SmsId
+from bridge.model import Change, Json, Move, PostPriority, Sms, SmsId
 from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import Never
 from bridge.ports import ChatStore, Clock, DeskStore, OutboxStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.pace import Pace
 from bridge.telegram.render import decided
 from bridge.telegram.texts import say
-from bridge.telegram.trouble import ApiError
+from bridge.telegram.trouble import ApiError, Trouble
 
 log = structlog.get_logger()
+
+CLOSING_TRIES = 3
 
 _DATA = re.compile(r"(again|leave):([0-9]{1,18})")
 
@@ -36,6 +41,7 @@ class ButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
 class Verdict:
     answer: str
     """Text id of what the person who pressed reads."""
+    params: Mapping[str, Json] = field(default_factory=dict)
     word: Literal["again", "leave", ""] = ""
     """What was decided by this press; empty if nothing was."""
 
@@ -44,6 +50,7 @@ class Buttons:
     def __init__(
         self,
         *,
+        accounts: Collection[str],
         chats: Chats,
         store: ButtonStore,
         api: Api,
@@ -51,7 +58,9 @@ class Buttons:
         signals: Signals,
         clock: Clock,
     ) -> None:
+        self._accounts = accounts
         self._chats = chats
+        self._closing: set[asyncio.Task[None]] = set()
         self._store = store
         self._api = api
         self._pace = pace
@@ -69,9 +78,19 @@ class Buttons:
             return
         name = f"{query.from_user.full_name} ({query.from_user.id})"
         verdict = await self._decide(query.data or "", chat, name)
-        await self._tell(query, chat, verdict.answer)
-        if verdict.answer != "pressed.unknown":
-            await self._close(message, chat, verdict, query.from_user.full_name)
+        await self._tell(query, chat, verdict.answer, verdict.params)
+        if verdict.answer not in ("pressed.unknown", "pressed.no_account"):
+            # Beside the updates that follow: the chat may have to be left alone for minutes first.
+            task = asyncio.create_task(self._close(message, chat, verdict, query.from_user.full_name))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def stop(self) -> None:
+        """Buttons that still stand are no harm: a press on one says "already decided"."""
+        tasks = tuple(self._closing)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _decide(self, data: str, chat: Chat, name: str) -> Verdict:
         found = _DATA.fullmatch(data)
@@ -84,6 +103,8 @@ class Buttons:
         return await self._leave(sms, name)
 
     async def _again(self, sms: Sms, name: str) -> Verdict:
+        if sms.account not in self._accounts:
+            return Verdict(answer="pressed.no_account", params={"account": sms.account})
         # One key an SMS, not a press: two people who press at once send it once.
         retry = await self._store.send_again(sms.id, key=f"again:{sms.id}", author=name, now=self._clock.now())
         if retry is None or retry.author != name:
@@ -94,8 +115,7 @@ class Buttons:
         return Verdict(answer="pressed.again", word="again")
 
     async def _leave(self, sms: Sms, name: str) -> Verdict:
-        change = Change(detail=f"{sms.detail} [{name}]".strip())
-        if await self._store.move(sms.id, Move.ABANDON, self._clock.now(), change) is None:
+        if await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=name)) is None:
             return Verdict(answer="pressed.decided")
         log.info("sms_abandoned", sms_id=sms.id)
         self._signals.posts.set()
@@ -109,22 +129,35 @@ class Buttons:
         if sms.conversation_id is None:
             return False
         conversation = await self._store.conversation(sms.conversation_id)
-        return conversation is not None and conversation.chat == chat.name
+        return conversation is not None and conversation.chat in self._chats.names(chat)
 
-    async def _tell(self, query: CallbackQuery, chat: Chat, text: str) -> None:
+    async def _tell(
+        self, query: CallbackQuery, chat: Chat, text: str, params: Mapping[str, Json] | None = None
+    ) -> None:
         try:
-            await self._api.answer_button(query.id, say(chat.language, text))
+            await self._api.answer_button(query.id, say(chat.language, text, params))
         except ApiError as error:
             log.info("button_not_answered", chat=chat.name, trouble=error.trouble)
 
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: Verdict, name: str) -> None:
         """Take the buttons away, and say who decided where this press did it."""
-        self._pace.note(chat.id, self._clock.now())
-        try:
-            if verdict.word and isinstance(message, Message) and message.text:
-                said = decided(message.text, verdict.word, name, chat.language)
-                await self._api.edit(chat.id, message.message_id, said)
-            else:
-                await self._api.drop_buttons(chat.id, message.message_id)
-        except ApiError as error:
-            log.info("buttons_stay", chat=chat.name, trouble=error.trouble)
+        for _ in range(CLOSING_TRIES):
+            while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.now()):
+                await self._clock.wait(Never(), wait)
+            self._pace.note(chat.id, self._clock.now())
+            try:
+                await self._closed(message, chat, verdict, name)
+            except ApiError as error:
+                if error.trouble is Trouble.LATER:
+                    self._pace.pause(chat.id, self._clock.now(), error.retry_after)
+                    continue
+                log.info("buttons_stay", chat=chat.name, trouble=error.trouble)
+            return
+
+    async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: Verdict, name: str) -> None:
+        """:raises ApiError:"""
+        if verdict.word and isinstance(message, Message) and message.text:
+            said = decided(message.text, verdict.word, name, chat.language)
+            await self._api.edit(chat.id, message.message_id, said)
+        else:
+            await self._api.drop_buttons(chat.id, message.message_id)

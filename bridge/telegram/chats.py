@@ -36,7 +36,7 @@ class Chat:
 
     def admits(self, user_id: int | None, *, on_behalf_of: int | None) -> bool:
         """May this author send SMS and decide about them? ``on_behalf_of`` is the chat a message was written as."""
-        if user_id == ANONYMOUS_ADMIN and on_behalf_of is not None:
+        if user_id == ANONYMOUS_ADMIN and on_behalf_of == self.id:
             return self.settings.anonymous_admins
         if user_id is None or on_behalf_of is not None:
             # A channel that somebody writes as: nobody knows who that is.
@@ -94,11 +94,17 @@ class Chats:
             if chat is not None:
                 yield chat
 
-    def addresses(self, chat: Chat) -> Sequence[str]:
-        """Every way a stored post may name this chat."""
+    def names(self, chat: Chat) -> Sequence[str]:
+        """Every name that a conversation of this group may be stored under, the chat's own first."""
         names = [other.name for other in self if other.id == chat.id]
         if self.default_name in names:
+            # Forwarded while no default chat was named: shown, and answered, in the one that is named now.
             names.append(DEFAULT_CHAT)
+        return names
+
+    def addresses(self, chat: Chat) -> Sequence[str]:
+        """Every way a stored post may name this chat."""
+        names = list(self.names(chat))
         if self.admin_name in names:
             names.append(ADMIN_CHAT)
         former = [old for old, new in self._aliases.items() if new == chat.id]

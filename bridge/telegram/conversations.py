@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -19,12 +20,13 @@ from telegram import Message
 from bridge.model import Contact, Conversation, ConversationId
 from bridge.ports import ChatStore, DeskStore
 from bridge.telegram.api import Api
-from bridge.telegram.chats import Chat
+from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.render import topic_name
 
 log = structlog.get_logger()
 
-_CODE = re.compile(r"#([0-9a-z]{3,12})(?![0-9A-Za-z_])")
+_CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
+"""A line of its own: the renderer lets no line from outside look like that without one of its own behind it."""
 
 
 class PlaceStore(ChatStore, DeskStore, Protocol):
@@ -49,8 +51,9 @@ TALK = Placed(place=Place.TALK)
 LOST = Placed(place=Place.LOST)
 
 
-async def place(message: Message, chat: Chat, bot_id: int, store: PlaceStore) -> Placed:
+async def place(message: Message, chat: Chat, chats: Chats, bot_id: int, store: PlaceStore) -> Placed:
     replied = answered(message)
+    names = chats.names(chat)
     if chat.topics and message.is_topic_message and message.message_thread_id is not None:
         found = await store.conversation_of_topic(message.chat.id, message.message_thread_id)
         if found is not None:
@@ -58,22 +61,27 @@ async def place(message: Message, chat: Chat, bot_id: int, store: PlaceStore) ->
                 return Placed(place=Place.FOUND, conversation=found)
             # Where only replies leave, a reply to a colleague's word is talk like everything else.
             if replied is None or (
-                not from_bot(replied, bot_id) and await _replied_to(replied, chat, bot_id, store) is None
+                not from_bot(replied, bot_id) and await _replied_to(replied, chat, names, bot_id, store) is None
             ):
                 return TALK
             return Placed(place=Place.FOUND, conversation=found)
+        if replied is None and made_by_bot(message, bot_id):
+            # A crash came between making this topic and storing it: it bears a number and leads nowhere.
+            return LOST
     if replied is None:
         return TALK
-    found = await _replied_to(replied, chat, bot_id, store)
+    found = await _replied_to(replied, chat, names, bot_id, store)
     if found is not None:
         return Placed(place=Place.FOUND, conversation=found)
     return LOST if from_bot(replied, bot_id) else TALK
 
 
-async def _replied_to(replied: Message, chat: Chat, bot_id: int, store: PlaceStore) -> Conversation | None:
+async def _replied_to(
+    replied: Message, chat: Chat, names: Sequence[str], bot_id: int, store: PlaceStore
+) -> Conversation | None:
     """Whose words are these? Message numbers start anew when a group moves, and the stored mapping follows the move,
     so a number alone may point at a message of the old group: what the message itself shows must agree with it."""
-    if not from_bot(replied, bot_id):
+    if replied.from_user is None or not replied.from_user.is_bot:
         sms = await store.sms_of_message(replied.chat.id, replied.message_id)
         if sms is None or sms.chat_id != replied.chat.id or sms.conversation_id is None:
             return None
@@ -83,7 +91,13 @@ async def _replied_to(replied: Message, chat: Chat, bot_id: int, store: PlaceSto
     # The last code counts: the bot writes it at the end, an SMS's text may hold another.
     if mapped is not None and (mapped.code == codes[-1] if codes else not chat.moved):
         return mapped
-    return await store.conversation_of_code(chat.name, codes[-1]) if codes else None
+    if not codes or not from_bot(replied, bot_id):
+        # Of the bot that this team had before, only what is on record counts: any bot can copy a code.
+        return None
+    for name in names:
+        if found := await store.conversation_of_code(name, codes[-1]):
+            return found
+    return None
 
 
 def answered(message: Message) -> Message | None:
@@ -94,6 +108,12 @@ def answered(message: Message) -> Message | None:
     if message.is_topic_message and replied.message_id == message.message_thread_id:
         return None
     return replied
+
+
+def made_by_bot(message: Message, bot_id: int) -> bool:
+    """Did the bot make the topic this message stands in? Only a message that answers nothing else shows it."""
+    created = message.reply_to_message
+    return created is not None and created.forum_topic_created is not None and from_bot(created, bot_id)
 
 
 def from_bot(message: Message, bot_id: int) -> bool:
@@ -108,8 +128,12 @@ class Topics:
         self._store = store
         self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
 
-    async def of(self, conversation: Conversation, chat: Chat, contact: Contact | None) -> tuple[int, bool]:
+    async def of(
+        self, conversation: Conversation, chat: Chat, contact: Contact | None, turn: Callable[[], Awaitable[None]]
+    ) -> tuple[int, bool]:
         """The topic's thread id, and whether it was made now. It is stored before anything is posted into it.
+
+        ``turn`` is awaited before the call that makes one.
 
         What the caller holds may be older than the topic (two messages claimed together), so the store is asked under
         the lock. :raises ApiError: Telegram would not make it.
@@ -119,6 +143,7 @@ class Topics:
             current = await self._store.conversation(conversation.id)
             if current is not None and current.thread_id is not None:
                 return current.thread_id, False
+            await turn()
             thread_id = await self._api.create_topic(chat.id, topic_name(conversation, contact))
             await self._store.set_topic(conversation.id, chat.id, thread_id)
             log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)

@@ -14,7 +14,7 @@ from telegram import Message, Update, User
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
-from bridge.model import Conversation, Json, NewPost, PostKind, PostPriority
+from bridge.model import Conversation, Json, NewPost, PostKind, PostPriority, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
 from bridge.ports import ChatStore, Clock, DeskStore
@@ -22,8 +22,15 @@ from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.conversations import Place, place
+from bridge.telegram.message import trimmed
 
 log = structlog.get_logger()
+
+_EDITED = {
+    **dict.fromkeys((SmsState.DRAFT, SmsState.QUEUED), "notice.edit_waiting"),
+    **dict.fromkeys((SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE), "notice.edit_unsent"),
+}
+"""What whoever edits a reply is told, by its state; in every other state it left or may have left."""
 
 
 class ReplyStore(ChatStore, DeskStore, Protocol):
@@ -85,29 +92,32 @@ class Desk:
         chat = self._chats.by_id(message.chat.id)
         if chat is None or from_machine(message):
             return
-        placed = await place(message, chat, self._bot_id, self._store)
+        placed = await place(message, chat, self._chats, self._bot_id, self._store)
         if placed.place is Place.TALK or self._is_note(message):
             return
         refusal = self._refusal(message, chat)
         if placed.conversation is None:
             if refusal != "notice.unknown_command":
-                await self._notice(message, "notice.not_placed")
+                await self._notice(message, chat, "notice.not_placed")
         elif refusal is not None:
-            await self._notice(message, refusal, conversation=placed.conversation)
+            await self._notice(message, chat, refusal, conversation=placed.conversation)
         else:
-            await self._reply(message, placed.conversation)
+            await self._reply(message, chat, placed.conversation)
 
     async def on_edited(self, update: Update, context: Context) -> None:
-        """An edit never sends anything; who edits what was sent is told that it was."""
+        """An edit never sends anything; who edits a reply is told what became of its first text."""
         message = update.edited_message
-        if message is None or self._chats.by_id(message.chat.id) is None:
+        chat = self._chats.by_id(message.chat.id) if message is not None else None
+        if message is None or chat is None:
             return
         sms = await self._store.sms_of_message(message.chat.id, message.message_id)
         if sms is None or sms.chat_id != message.chat.id or sms.text == sms_text(message):
             # Telegram reports a new link preview as an edit too, and a moved group numbers its messages anew.
             return
         conversation = await self._store.conversation(sms.conversation_id) if sms.conversation_id is not None else None
-        await self._notice(message, "notice.already_sent", conversation=conversation)
+        await self._notice(
+            message, chat, _EDITED.get(sms.state, "notice.already_sent"), "edited", conversation=conversation
+        )
 
     async def on_button(self, update: Update, context: Context) -> None:
         if update.callback_query is not None:
@@ -124,7 +134,7 @@ class Desk:
 
     # ------------------------------------------------ an operator's reply
 
-    async def _reply(self, message: Message, conversation: Conversation) -> None:
+    async def _reply(self, message: Message, chat: Chat, conversation: Conversation) -> None:
         now = self._clock.now()
         try:
             sms = compose.operator_sms(
@@ -139,7 +149,7 @@ class Desk:
             )
         except KeyError:
             params: dict[str, Json] = {"account": conversation.account}
-            await self._notice(message, "notice.no_account", params, conversation=conversation)
+            await self._notice(message, chat, "notice.no_account", params=params, conversation=conversation)
             return
         stored = await self._store.operator_reply(sms, now)
         if self._settings.guards.takeover is not None:
@@ -150,44 +160,57 @@ class Desk:
 
     def _is_note(self, message: Message) -> bool:
         text = message.text or message.caption or ""
-        return bool(self._mark) and text.lstrip().startswith(self._mark)
+        return bool(self._mark) and trimmed(text).startswith(self._mark)
 
     def _refusal(self, message: Message, chat: Chat) -> str | None:
         """Why this message must not leave, as a text id; None if it may."""
         text = message.text
-        if text is not None and text.lstrip().startswith("/"):
+        if text is not None and trimmed(text).startswith("/"):
             return "notice.unknown_command"
         user = message.from_user
         on_behalf_of = message.sender_chat.id if message.sender_chat is not None else None
         if not chat.admits(user.id if user is not None else None, on_behalf_of=on_behalf_of):
             anonymous = user is not None and user.id == ANONYMOUS_ADMIN
             return "notice.anonymous" if anonymous else "notice.not_operator"
+        if message.forward_origin is not None:
+            # Perhaps another subscriber's words, or a colleague's: not what this author wrote to this subscriber.
+            return "notice.forwarded"
         if text is None:
             return "notice.text_only"
         if not sms_text(message):
             return "notice.empty"
-        if self._mark and any(line.lstrip().startswith(self._mark) for line in text.splitlines()[1:]):
+        if self._mark and any(trimmed(line).startswith(self._mark) for line in text.splitlines()[1:]):
             return "notice.note_inside"
         return None
 
     async def _notice(
         self,
         message: Message,
+        chat: Chat,
         text: str,
-        params: dict[str, Json] | None = None,
+        purpose: str = "",
         *,
+        params: dict[str, Json] | None = None,
         conversation: Conversation | None = None,
     ) -> None:
-        """A word under the author's message; one of each kind for a message."""
-        payload: dict[str, Json] = {"text": text, "params": {"mark": self._mark, **(params or {})}}
+        """A word under the author's message; one of each kind for a message, or for an album as a whole.
+
+        Addressed by the chat's name: the words stand ahead of the conversation's later posts, and must not wait for
+        a group that the name does not mean any more. The numbers in them mean the group of ``at`` alone.
+        """
+        payload: dict[str, Json] = {
+            "text": text,
+            "params": {"mark": self._mark, **(params or {})},
+            "at": message.chat.id,
+        }
         if message.is_topic_message:
             payload["thread"] = message.message_thread_id
         now = self._clock.now()
         post = NewPost(
-            chat=f"id:{message.chat.id}",
+            chat=chat.name,
             kind=PostKind.NOTICE,
             priority=PostPriority.FAILURE,
-            key=self._key(message, text),
+            key=self._key(message, purpose or text),
             payload=payload,
             conversation_id=conversation.id if conversation is not None else None,
             reply_to=message.message_id,
@@ -199,7 +222,9 @@ class Desk:
 
     def _key(self, message: Message, purpose: str) -> str:
         """With the chat's id as it stands in the update: a group's move must not make an old update look new."""
-        return f"tg:{self._bot_id}:{message.chat.id}:{message.message_id}:{purpose}"
+        album = message.media_group_id if purpose != "sms" else None
+        which = f"album {album}" if album is not None else message.message_id
+        return f"tg:{self._bot_id}:{message.chat.id}:{which}:{purpose}"
 
 
 def from_machine(message: Message) -> bool:
@@ -211,7 +236,7 @@ def from_machine(message: Message) -> bool:
 
 
 def sms_text(message: Message) -> str:
-    return (message.text or "").strip()
+    return trimmed(message.text or "")
 
 
 def author(user: User | None, title: str | None = None) -> str:

@@ -19,6 +19,12 @@ from bridge.telegram.trouble import ApiError, Trouble
 
 Turn = Callable[[], Awaitable[None]]
 """Await it before each call: keeps the chat's pace."""
+Say = Callable[[Message], Awaitable[int]]
+"""Posts the answer where the operator's message stands, and returns its id; keeps the pace by itself."""
+
+
+_NO_REACTIONS = frozenset({Trouble.REACTION_REFUSED, Trouble.REFUSED, Trouble.CHAT_GONE})
+"""Whether the chat as a whole is shut shows with the status line, which is said instead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +58,7 @@ class FateShower:
         self._api = api
         self._store = store
 
-    async def show(self, post: Post, chat: Chat, turn: Turn) -> Posted:
+    async def show(self, post: Post, chat: Chat, turn: Turn, say: Say) -> Posted:
         """:raises ApiError: for what concerns the chat; a message that is gone or a refused reaction does not."""
         sms = post.sms
         was = ShownFate.parse(post.shown).within(chat.id)
@@ -65,7 +71,7 @@ class FateShower:
         now = was
         if sms.chat_id == chat.id and not was.line:
             now = await self._react(sms.message_id, want, was, chat, turn)
-        now = await self._speak(post, sms, want, now, chat, turn)
+        now = await self._speak(sms, want, now, chat, turn, say)
         return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))
 
     async def _superseded(self, sms: Sms) -> bool:
@@ -82,24 +88,20 @@ class FateShower:
         try:
             await self._api.react(chat.id, message_id, want.emoji)
         except ApiError as error:
-            if error.trouble in (Trouble.REACTION_REFUSED, Trouble.REFUSED):
+            if error.trouble in _NO_REACTIONS:
                 return replace(was, line=True)
             if error.trouble not in (Trouble.MESSAGE_GONE, Trouble.NOT_MODIFIED):
                 raise
         return replace(was, emoji=want.emoji)
 
-    async def _speak(self, post: Post, sms: Sms, want: Fate, was: ShownFate, chat: Chat, turn: Turn) -> ShownFate:
+    async def _speak(self, sms: Sms, want: Fate, was: ShownFate, chat: Chat, turn: Turn, say: Say) -> ShownFate:
         said = f"{sms.state}:{sms.platform_status}" if was.line else str(sms.state)
         if was.said == said or (was.answer is None and not want.speak and not was.line):
             return was
         message = Message(text=want.line, buttons=want.buttons)
         if was.answer is not None and await self._edited(chat, was.answer, message, turn):
             return replace(was, said=said)
-        await turn()
-        thread = post.conversation.thread_id if chat.topics and post.conversation is not None else None
-        reply_to = sms.message_id if sms.chat_id == chat.id else None
-        answer = await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
-        return replace(was, said=said, answer=answer)
+        return replace(was, said=said, answer=await say(message))
 
     async def _edited(self, chat: Chat, message_id: int, message: Message, turn: Turn) -> bool:
         await turn()

@@ -19,12 +19,13 @@ from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
 from bridge.ports import AccountStore, ChatStore, Clock, QueryStore, UpdateStore
-from bridge.telegram.api import Api
+from bridge.telegram.api import LONG_POLL, Api
 from bridge.telegram.trouble import ApiError, Trouble
 
 log = structlog.get_logger()
 
 LONGEST_WAIT: Ms = 30 * SECOND
+SHORTEST_POLL: Ms = 1 * SECOND
 WORTH_TELLING: Ms = 1 * MINUTE
 """An outage shorter than that is the network's daily life and no news for the team."""
 
@@ -77,7 +78,10 @@ class Intake:
         After an empty answer there is nothing left to confirm and the next question names no offset: ids start anew,
         possibly lower, after a quiet week, and an old offset would confirm such updates unseen.
         """
-        updates = await self._api.updates(self._offset)
+        asked = self._clock.now()
+        # The first question is a short one, or half a minute would pass before anybody learnt that Telegram is there.
+        first = not self.connected
+        updates = await self._api.updates(self._offset, 0 if first else LONG_POLL)
         now = self._clock.now()
         if updates:
             rows = [
@@ -91,6 +95,9 @@ class Intake:
             self._offset = None
         self.last_poll_at = now
         await self._recovered(now)
+        if not (updates or first) and 0 <= now - asked < SHORTEST_POLL:
+            # Whoever answered that did not wait for updates: do not ask him as fast as he answers.
+            await self._clock.wait(Never(), SHORTEST_POLL)
 
     async def _recovered(self, now: Ms) -> None:
         """The end of a trouble is told once."""

@@ -16,6 +16,8 @@ LIMIT = 4096
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that belong to a script or hold an emoji cluster together; every other one is stripped."""
 _KEPT_CONTROLS = frozenset("\n\t")
+_BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols to Unicode, nothing to the eye."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,29 @@ def _shown(char: str) -> bool:
         return True
     # Cc control, Cf format (direction marks, zero-width space), Cs lone surrogate, Co private, Cn unassigned is kept.
     return unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+
+
+def trimmed(text: str) -> str:
+    """Without what nobody sees at its two ends. Inside, joiners and marks belong to scripts and emoji.
+
+    A direction mark pasted in front of a note or a command must not make it a text, and a text of nothing but such
+    characters is none.
+    """
+    start, end = 0, len(text)
+    while start < end and _unseen(text[start]):
+        start += 1
+    while start < end and _unseen(text[end - 1]) and not _variation(text[end - 1]):
+        end -= 1
+    return text[start:end] if any(not _unseen(char) for char in text[start:end]) else ""
+
+
+def _unseen(char: str) -> bool:
+    return char.isspace() or char in _BLANKS or _variation(char) or unicodedata.category(char) in ("Cc", "Cf")
+
+
+def _variation(char: str) -> bool:
+    """It changes the character before it: nothing by itself, and not to be cut off from what it follows."""
+    return "\ufe00" <= char <= "\ufe0f"
 
 
 def one_line(text: str, most: int = 128) -> str:

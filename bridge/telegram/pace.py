@@ -6,7 +6,7 @@ What matters less leaves room for what matters more, so a new SMS is not held up
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 
 from bridge.model import MINUTE, SECOND, Ms, PostPriority
 
@@ -45,23 +45,28 @@ class Pace:
     def __init__(self) -> None:
         self._overall = Window(*OVERALL)
         self._chats: dict[int, Window] = {}
-        self._paused: defaultdict[int, Ms] = defaultdict(int)
+        self._paused: dict[int, tuple[Ms, Ms]] = {}
+        """Since when, and until when."""
 
     def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
         window = self._window(chat_id)
-        return max(self._paused[chat_id] - now, window.wait(now, _LEFT_FREE[priority]), self._overall.wait(now), 0)
+        return max(self._pause_left(chat_id, now), window.wait(now, _LEFT_FREE[priority]), self._overall.wait(now), 0)
 
     def note(self, chat_id: int, now: Ms) -> None:
         """A call left for this chat."""
         self._window(chat_id).note(now)
         self._overall.note(now)
 
-    def pause(self, chat_id: int, until: Ms) -> None:
-        """Telegram asked for it, or the chat cannot be reached; other chats go on."""
-        self._paused[chat_id] = max(self._paused[chat_id], until)
+    def pause(self, chat_id: int, now: Ms, length: Ms) -> None:
+        """Telegram asked for it, or the chat cannot be reached; other chats go on. A longer pause is kept."""
+        self._paused[chat_id] = (now, now + max(self._pause_left(chat_id, now), length))
 
-    def resume(self, chat_id: int) -> None:
-        self._paused.pop(chat_id, None)
+    def _pause_left(self, chat_id: int, now: Ms) -> Ms:
+        since, until = self._paused.get(chat_id, (0, 0))
+        if now < since:
+            # The clock was set back: as if the pause began now, not hours from now.
+            since, until = self._paused[chat_id] = (now, now + until - since)
+        return max(until - now, 0)
 
     def _window(self, chat_id: int) -> Window:
         if chat_id not in self._chats:

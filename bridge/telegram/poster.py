@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model import MINUTE, SECOND, Alert, Conversation, Ms, Post, Posted, PostKind, PostPriority
+from bridge.model import MINUTE, SECOND, Alert, Conversation, Ms, Post, Posted, PostId, PostKind, PostPriority
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Never, run_steps
@@ -31,6 +31,8 @@ BATCH = 10
 """Small, so that a new SMS overtakes a row of reactions soon."""
 TRIES = 3
 """How often Telegram may refuse a post that is not a subscriber's message before it is given up."""
+STAND_IN = 5
+"""How often Telegram may refuse a subscriber's message before one without its text takes its place."""
 LONGEST_AWAY: Ms = 1 * MINUTE
 LONGEST_SHUT: Ms = 10 * MINUTE
 LONGEST_REFUSED: Ms = 60 * MINUTE
@@ -62,6 +64,10 @@ class Poster:
         self._fates = FateShower(api, store)
         self._failures = 0
         self._shut = False
+        self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
+        """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
+        self._refusals: dict[PostId, str] = {}
+        """Why Telegram refuses to show a subscriber's message."""
 
     async def run(self) -> None:
         await run_steps(f"posts {self.name}", self.step, self.signal, self._clock)
@@ -89,6 +95,7 @@ class Poster:
         except ApiError as error:
             return await self._failed(post, chat, error)
         await self._store.post_done(post, posted, self._clock.now())
+        self._refusals.pop(post.id, None)
         log.debug("posted", post_id=post.id, kind=post.kind, chat=chat.name)
         await self._reachable(chat)
         return True
@@ -101,21 +108,28 @@ class Poster:
 
         match post.kind:
             case PostKind.FATE:
-                return await self._fates.show(post, chat, turn)
+
+                async def answer(message: Message) -> int:
+                    return await self._say(post, chat, message, self._thread(post, chat))
+
+                return await self._fates.show(post, chat, turn, answer)
             case PostKind.INBOUND:
                 return await self._show_inbound(post, chat)
             case PostKind.NOTICE:
                 message = render.notice(post, chat.language)
-                return await self._say(post, chat, message, self._thread(post, chat))
+                sent = await self._say(post, chat, message, self._thread(post, chat))
+                return Posted(chat_id=chat.id, message_id=sent)
             case PostKind.ALERT:
-                return await self._say(post, chat, render.alert(post, chat.language), None)
+                sent = await self._say(post, chat, render.alert(post, chat.language), None)
+                return Posted(chat_id=chat.id, message_id=sent)
 
     async def _show_inbound(self, post: Post, chat: Chat) -> Posted:
-        messages = render.inbound(post, chat.language, many_accounts=self._many_accounts)
+        withheld = self._refusals.get(post.id, "") if post.attempts >= STAND_IN else ""
+        messages = render.inbound(post, chat.language, many_accounts=self._many_accounts, withheld=withheld)
         if not chat.topics or post.conversation is None:
             return await self._send_all(post, chat, messages, None)
         for attempt in (1, 2):
-            thread, new = await self._topic(post, post.conversation, chat)
+            thread, new, refused = await self._topic(post, post.conversation, chat)
             if new and post.conversation.thread_id is not None:
                 who = render.recap(post.conversation, post.contact, chat.language)
                 await self._send(post, chat, who, thread)
@@ -126,23 +140,30 @@ class Poster:
                     raise
                 await self._topics.forget(post.conversation, chat, thread)
                 continue
+            if refused is not None:
+                # Told only now: a group that takes nothing at all has another trouble than its topics.
+                await self._no_topics(chat, refused)
             return posted
         raise AssertionError("unreachable")
 
-    async def _topic(self, post: Post, conversation: Conversation, chat: Chat) -> tuple[int | None, bool]:
-        """The conversation's topic; None where the group has no topics now, so that the message still gets there."""
-        if conversation.thread_id is None:
+    async def _topic(
+        self, post: Post, conversation: Conversation, chat: Chat
+    ) -> tuple[int | None, bool, ApiError | None]:
+        """The conversation's topic, and whether it is new; None where the group has no topics now and why, so that
+        the message still gets there."""
+
+        async def turn() -> None:
             await self._turn(chat, post.priority)
+
         try:
-            thread, new = await self._topics.of(conversation, chat, post.contact)
+            thread, new = await self._topics.of(conversation, chat, post.contact, turn)
         except ApiError as error:
             if error.trouble not in (Trouble.NO_TOPICS, Trouble.CHAT_GONE, Trouble.REFUSED):
                 raise
-            await self._no_topics(chat, error)
-            return None, False
+            return None, False, error
         if new:
             await self._all_clear(f"telegram:topics:{chat.name}", "alert.telegram_topics_ok", chat)
-        return thread, new
+        return thread, new, None
 
     def _thread(self, post: Post, chat: Chat) -> int | None:
         thread = post.payload.get("thread")
@@ -151,18 +172,23 @@ class Poster:
         return post.conversation.thread_id if chat.topics and post.conversation is not None else None
 
     async def _send_all(self, post: Post, chat: Chat, messages: Sequence[Message], thread: int | None) -> Posted:
-        sent = [await self._send(post, chat, message, thread) for message in messages]
+        # What is there already is not said again when a later piece has to wait.
+        place = (post.id, chat.id, thread, len(messages))
+        sent = self._pieces.setdefault(place, [])
+        for message in messages[len(sent) :]:
+            sent.append(await self._send(post, chat, message, thread))
+        self._pieces = {place: ids for place, ids in self._pieces.items() if place[0] != post.id}
         # The other pieces of a long text find their conversation by its code.
         return Posted(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread)
 
-    async def _say(self, post: Post, chat: Chat, message: Message, thread: int | None) -> Posted:
+    async def _say(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
+        """Into the topic; where that was deleted, into the group: words for a person must not vanish with it."""
         try:
-            sent = await self._send(post, chat, message, thread)
+            return await self._send(post, chat, message, thread)
         except ApiError as error:
-            if error.trouble is not Trouble.THREAD_GONE:
+            if error.trouble is not Trouble.THREAD_GONE or thread is None:
                 raise
-            sent = await self._send(post, chat, message, None)
-        return Posted(chat_id=chat.id, message_id=sent)
+        return await self._send(post, chat, message, None)
 
     async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
         """One message; around a closed topic and around formatting that Telegram dislikes."""
@@ -214,6 +240,8 @@ class Poster:
         if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
             wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=LONGEST_REFUSED)
             log.warning("post_refused", post_id=post.id, chat=chat.name, trouble=error.trouble, detail=error.detail)
+            if post.kind is PostKind.INBOUND:
+                self._refusals[post.id] = error.detail
             await self._store.post_retry(post.id, now + wait, str(error))
         else:
             log.error("post_dropped", post_id=post.id, chat=chat.name, trouble=error.trouble, detail=error.detail)
@@ -224,12 +252,12 @@ class Poster:
         """Only this chat waits; the post stays due as it is."""
         if error.trouble is Trouble.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
-            self._pace.pause(chat.id, now + error.retry_after)
+            self._pace.pause(chat.id, now, error.retry_after)
             return
         self._failures += 1
         longest = LONGEST_SHUT if error.trouble is Trouble.CHAT_GONE else LONGEST_AWAY
         wait = backoff(self._failures, 0.5, longest=longest)
-        self._pace.pause(chat.id, now + wait)
+        self._pace.pause(chat.id, now, wait)
         if self._failures == 1 or (error.trouble is Trouble.CHAT_GONE and not self._shut):
             log.warning("chat_waits", chat=chat.name, trouble=error.trouble, detail=error.detail)
         if error.trouble is Trouble.CHAT_GONE and not self._shut:
@@ -258,4 +286,7 @@ class Poster:
 
 def anchored(post: Post, chat: Chat) -> bool:
     """Do the post's message and topic numbers mean this chat? Not if the group moved after it was written."""
+    at = post.payload.get("at")
+    if isinstance(at, int):
+        return at == chat.id
     return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"

@@ -50,14 +50,21 @@ _FAILED = frozenset({SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED})
 _UNKNOWN = frozenset({SmsState.UNCERTAIN, SmsState.PARKED})
 
 
-def inbound(post: Post, language: Language, *, many_accounts: bool) -> Sequence[Message]:
-    """A subscriber's SMS: head, what the rules did, text, code. Too long for one message: several, nothing lost."""
+def inbound(post: Post, language: Language, *, many_accounts: bool, withheld: str = "") -> Sequence[Message]:
+    """A subscriber's SMS: head, what the rules did, text, code. Too long for one message: several, nothing lost.
+
+    ``withheld``: why Telegram does not show the text; the message says so in its place.
+    """
     sms = post.inbound
     if sms is None:
         return ()
     head = _head(sms, post, language, many_accounts=many_accounts)
     body = clean(sms.text).strip("\n") or say(language, "head.empty")
-    tail = _code(post.conversation)
+    if withheld:
+        params: dict[str, Json] = {"error": one_line(withheld, 200), "number": number(sms.subscriber)}
+        body = say(language, "head.withheld", params)
+    # Without a conversation nothing of ours would stand behind the text, and its last line might look like a code.
+    tail = _code(post.conversation) or "\n—"
     silent = post.payload.get("silent") is True
     # Room for head, code and the line that numbers the parts; the head's own lines are capped.
     room = LIMIT - units(head.text) - units(tail) - 64
@@ -107,10 +114,10 @@ def alert(post: Post, language: Language) -> Message:
     buttons: tuple[Button, ...] = ()
     if post.inbound is not None:
         sender = number(post.inbound.subscriber or post.inbound.sender)
-        lines += ["", sender, _shortened(post.inbound.text, language)]
+        lines += ["", sender, _quoted(post.inbound.text, language)]
     if post.sms is not None:
         to = {"number": number(post.sms.recipient), "account": post.sms.account}
-        lines += ["", say(language, "head.sms_to", to), _shortened(post.sms.text, language)]
+        lines += ["", say(language, "head.sms_to", to), _quoted(post.sms.text, language)]
         buttons = _choices(post.sms, language)
     return Message(text="\n".join(lines) + _code(post.conversation), buttons=buttons)
 
@@ -200,11 +207,15 @@ def topic_name(conversation: Conversation, contact: Contact | None) -> str:
     return (f"{name} {shown}" if name else shown)[:_TOPIC_NAME] or conversation.code
 
 
-def _shortened(text: str, language: Language) -> str:
-    """A quotation in an alert: the whole text is in the store and, if forwarded, in its chat."""
+def _quoted(text: str, language: Language) -> str:
+    """A quotation in an alert: the whole text is in the store and, if forwarded, in its chat.
+
+    Each line is marked: an alert may have no code of its own, and a line from outside must not pass for one.
+    """
     shown = clean(text).strip() or say(language, "head.empty")
-    first = next(pieces(shown, 3000))
-    return first if first == shown else first + "…"
+    quoted = "\n".join(f"> {line}" for line in shown.split("\n"))
+    first = next(pieces(quoted, 1500))
+    return first if first == quoted else first + "…"
 
 
 def _code(conversation: Conversation | None) -> str:

@@ -73,15 +73,18 @@ class TelegramSide:
         chats = Chats(self._settings.telegram, await self._aliases())
         pace = Pace()
         posters = self._posters(api, chats, pace)
-        self._register(api, chats, pace)
+        buttons = self._register(api, chats, pace)
         processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
         self._intake = Intake(api=api, store=self._store, signals=self._signals, clock=self._clock)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._intake.run(), name="telegram intake")
-            group.create_task(processing.run(), name="telegram processing")
-            group.create_task(self._wake(posters), name="telegram wake")
-            for poster in posters:
-                group.create_task(poster.run(), name=f"telegram poster {poster.name}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._intake.run(), name="telegram intake")
+                group.create_task(processing.run(), name="telegram processing")
+                group.create_task(self._wake(posters), name="telegram wake")
+                for poster in posters:
+                    group.create_task(poster.run(), name=f"telegram poster {poster.name}")
+        finally:
+            await buttons.stop()
 
     def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
         """One for each group, however many names the configuration has for it."""
@@ -99,8 +102,16 @@ class TelegramSide:
             for chat in chats
         ]
 
-    def _register(self, api: Api, chats: Chats, pace: Pace) -> None:
-        buttons = Buttons(chats=chats, store=self._store, api=api, pace=pace, signals=self._signals, clock=self._clock)
+    def _register(self, api: Api, chats: Chats, pace: Pace) -> Buttons:
+        buttons = Buttons(
+            accounts=self._settings.accounts,
+            chats=chats,
+            store=self._store,
+            api=api,
+            pace=pace,
+            signals=self._signals,
+            clock=self._clock,
+        )
         desk = Desk(
             settings=self._settings,
             chats=chats,
@@ -111,6 +122,7 @@ class TelegramSide:
             bot_id=api.bot_id,
         )
         desk.register(api.application)
+        return buttons
 
     async def _aliases(self) -> dict[int, int]:
         failures = 0

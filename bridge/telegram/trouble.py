@@ -138,6 +138,9 @@ def translated() -> Iterator[None]:
     except TelegramError as error:
         # The original stays out of the chain: its text may hold what a proxy answered, or the token.
         raise classify(error) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The library reads an answer with little care: one of another shape was an answer all the same.
+        raise ApiError(Trouble.AMBIGUOUS, f"unreadable answer ({type(error).__name__})") from None
 
 
 def _bad_request(error: BadRequest) -> ApiError:

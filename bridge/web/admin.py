@@ -98,7 +98,7 @@ class AdminSocket:
         return await answer(self._commands.retry(sms_id(request), author="cli"))
 
     async def _abandon(self, request: web.Request) -> web.Response:
-        return await answer(self._commands.abandon(sms_id(request)))
+        return await answer(self._commands.abandon(sms_id(request), author="cli"))
 
 
 def sms_id(request: web.Request) -> SmsId:

@@ -117,7 +117,8 @@ CREATE TABLE sms_event (
     from_state TEXT    NOT NULL,
     to_state   TEXT    NOT NULL,
     reason     TEXT    NOT NULL,
-    detail     TEXT    NOT NULL
+    detail     TEXT    NOT NULL,
+    author     TEXT    NOT NULL  -- who decided it, where a person did: with this the table is the audit of all sends
 );
 CREATE INDEX sms_event_of ON sms_event (sms_id, id);
 

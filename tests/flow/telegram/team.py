@@ -155,6 +155,18 @@ class Team:
     async def has_sms(self, count: int = 1) -> bool:
         return len(await self.sms()) >= count
 
+    async def has_now(self, count: int) -> None:
+        """As soon as there are so many."""
+        await self.until(lambda: self.has_sms(count))
+
+    async def passes(self, length: Ms) -> None:
+        began = self.clock.now()
+        await self.until(lambda: self.clock.now() > began + length)
+
+    async def answered(self, query_id: str) -> None:
+        """Whoever pressed a button reads something."""
+        await self.until(lambda: self.api.presses_by_id[query_id].answered)
+
     async def platform(self, move: Move, change: Change | None = None) -> Sms:
         """What the platform makes of the latest SMS."""
         latest = (await self.sms())[-1]

@@ -165,7 +165,7 @@ async def test_a_press_with_made_up_data_decides_nothing(group: Team) -> None:
     await group.platform(Move.LOSE_TRACK)
     for data in (f"leave:{foreign.id}", "leave:999999", "again:-1", "leave:x", f"delete:{sms.id}", ""):
         query = group.api.presses(GROUP, told.id, data, stale=True)
-        await group.until(lambda query=query: group.api.presses_by_id[query].answered)
+        await group.answered(query)
     assert [each.state for each in await group.sms()] == [SmsState.UNCERTAIN, SmsState.UNCERTAIN]
 
 

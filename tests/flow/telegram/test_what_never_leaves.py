@@ -138,6 +138,7 @@ async def test_an_edit_sends_nothing_and_says_so_once(group: Team) -> None:
     post = await opened(group)
     written = group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
+    await group.platform(Move.ACCEPTED, Change(platform_ids=("1179",)))
     group.api.edits(GROUP, written, "Good evening")
     told = await group.sees("Already sent; edits are not sent.")
     assert told.reply_to == written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import MINUTE, SECOND, PostPriority
+from bridge.model import DAY, MINUTE, SECOND, PostPriority
 from bridge.telegram.pace import Pace, Window
 
 GROUP, OTHER, PERSON = -100, -200, 300
@@ -39,10 +39,10 @@ def test_all_chats_together_stay_below_thirty_a_second() -> None:
 
 def test_a_pause_is_for_one_chat() -> None:
     pace = Pace()
-    pace.pause(GROUP, NOON + 7 * SECOND)
+    pace.pause(GROUP, NOON, 7 * SECOND)
     assert pace.wait(GROUP, PostPriority.INBOUND, NOON) == 7 * SECOND
     assert pace.wait(OTHER, PostPriority.INBOUND, NOON) == 0
-    pace.pause(GROUP, NOON + SECOND)
+    pace.pause(GROUP, NOON, SECOND)
     assert pace.wait(GROUP, PostPriority.INBOUND, NOON) == 7 * SECOND, "a shorter pause takes nothing away"
 
 
@@ -50,3 +50,12 @@ def test_a_clock_set_back_blocks_nothing_for_long() -> None:
     window = Window(1, MINUTE)
     window.note(NOON)
     assert window.wait(NOON - 60 * MINUTE) == 0
+
+
+def test_a_clock_set_back_does_not_prolong_a_pause() -> None:
+    pace = Pace()
+    pace.pause(GROUP, NOON, 40 * SECOND)
+    yesterday = NOON - DAY
+    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday) == 40 * SECOND
+    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday + 30 * SECOND) == 10 * SECOND
+    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday + 40 * SECOND) == 0
