@@ -6,10 +6,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -19,6 +20,9 @@ from bridge.config import Settings, find, load
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Json, Ms
 from bridge.schema import plural, shown
+
+if TYPE_CHECKING:
+    from bridge.store import SqliteQueries
 
 EXIT_FOUND = 1
 """``check`` found mistakes; an order could not be carried out."""
@@ -111,6 +115,18 @@ def ago(at: Ms | None, now: Ms) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit} ago"
     return f"{seconds}s ago"
+
+
+@asynccontextmanager
+async def looking_into(settings: Settings) -> AsyncIterator[SqliteQueries]:
+    """The store, opened for reading only: beside a running service or without one."""
+    from bridge.store import open_readonly
+
+    store = await open_readonly(settings.storage.sqlite_path)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def database_of(settings: Settings) -> Path:

@@ -11,6 +11,7 @@ from bridge.cli.common import (
     console,
     database_of,
     json_option,
+    looking_into,
     plain,
     print_json,
     run_async,
@@ -29,17 +30,12 @@ from bridge.text import phones
 def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
     """Both directions with NUMBER, oldest first."""
     settings = settings_of(config, quiet=True)
-    path = database_of(settings)
+    database_of(settings)
     subscriber = phones.normalise(number, settings.region)
 
     async def read() -> Sequence[Story]:
-        from bridge.store import open_readonly
-
-        store = await open_readonly(path)
-        try:
+        async with looking_into(settings) as store:
             return await store.history(subscriber, limit=limit)
-        finally:
-            await store.close()
 
     stories = run_async(read)
     if as_json:

@@ -11,6 +11,7 @@ from bridge.cli.common import (
     console,
     database_of,
     json_option,
+    looking_into,
     plain,
     print_json,
     run_async,
@@ -38,17 +39,12 @@ def queue() -> None:
 def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: bool) -> None:
     """The newest rows in these states."""
     settings = settings_of(config, quiet=True)
-    path = database_of(settings)
+    database_of(settings)
 
     async def read() -> list[Sms]:
-        from bridge.store import open_readonly
-
-        store = await open_readonly(path)
-        try:
+        async with looking_into(settings) as store:
             wanted = [SmsState(state) for state in states] or list(FOR_PEOPLE)
             return list(await store.list_sms(wanted, limit=limit))
-        finally:
-            await store.close()
 
     rows = run_async(read)
     if as_json:
@@ -82,20 +78,15 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
 def show(sms_id: int, config: str | None, as_json: bool) -> None:
     """Every step of one SMS, with its text."""
     settings = settings_of(config, quiet=True)
-    path = database_of(settings)
+    database_of(settings)
 
     async def read() -> tuple[Sms | None, list[dict[str, Json]]]:
-        from bridge.store import open_readonly
-
-        store = await open_readonly(path)
-        try:
+        async with looking_into(settings) as store:
             story = await store.sms_story(SmsId(sms_id))
             steps: list[dict[str, Json]] = [
                 {"at": step.at, "state": step.state, "detail": step.detail, "by": step.author} for step in story
             ]
             return await store.get_sms(SmsId(sms_id)), steps
-        finally:
-            await store.close()
 
     sms, steps = run_async(read)
     if sms is None:

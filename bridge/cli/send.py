@@ -8,7 +8,17 @@ import time
 import click
 from rich.markup import escape
 
-from bridge.cli.common import config_option, console, fail, json_option, plain, print_json, run_async, settings_of
+from bridge.cli.common import (
+    config_option,
+    console,
+    fail,
+    json_option,
+    looking_into,
+    plain,
+    print_json,
+    run_async,
+    settings_of,
+)
 from bridge.cli.service import call
 from bridge.config import Settings
 from bridge.model import Json, Sms, SmsId, SmsState
@@ -79,19 +89,15 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
 
 
 async def follow(settings: Settings, sms_id: SmsId, queued: dict[str, Json]) -> dict[str, Json]:
-    from bridge.store import open_readonly
     from bridge.web.admin import as_json
 
-    store = await open_readonly(settings.storage.sqlite_path)
-    try:
+    async with looking_into(settings) as store:
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             sms = await store.get_sms(sms_id)
             if sms is not None and sms.state not in UNDER_WAY:
                 return as_json(sms)
             await asyncio.sleep(0.1)
-    finally:
-        await store.close()
     return queued
 
 

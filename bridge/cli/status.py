@@ -14,6 +14,7 @@ from bridge.cli.common import (
     console,
     database_of,
     json_option,
+    looking_into,
     print_json,
     run_async,
     settings_of,
@@ -40,13 +41,8 @@ def status(config: str | None, as_json: bool) -> None:
 
 
 async def read(settings: Settings) -> tuple[QueueStatus, dict[str, Json] | None]:
-    from bridge.store import open_readonly
-
-    store = await open_readonly(settings.storage.sqlite_path)
-    try:
+    async with looking_into(settings) as store:
         queues = await store.queue_status()
-    finally:
-        await store.close()
     try:
         live = await call(settings, "GET", "/status")
     except ServiceRefused as error:

@@ -6,7 +6,8 @@ carries its conversation's id, so a doubled one is recognised, and a lost one wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 import structlog
@@ -33,6 +34,8 @@ TRIES = 3
 """How often Telegram may refuse a post that is not a subscriber's message before it is given up."""
 STAND_IN = 5
 """How often Telegram may refuse a subscriber's message before one without its text takes its place."""
+LAST_MOMENT = 2.0
+"""Seconds that a stop waits for the post under way."""
 LONGEST_AWAY: Ms = 1 * MINUTE
 LONGEST_SHUT: Ms = 10 * MINUTE
 LONGEST_REFUSED: Ms = 60 * MINUTE
@@ -84,7 +87,7 @@ class Poster:
         for post in posts:
             if wait := self._pace.wait(chat.id, post.priority, self._clock.now()):
                 return wait
-            if not await self._deliver(post, chat):
+            if not await to_the_end(self._deliver(post, chat)):
                 return 0
         return 0 if posts else IDLE
 
@@ -290,3 +293,15 @@ def anchored(post: Post, chat: Chat) -> bool:
     if isinstance(at, int):
         return at == chat.id
     return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"
+
+
+async def to_the_end(work: Coroutine[None, None, bool]) -> bool:
+    """Wait for it; a stop gives it a moment more. What Telegram has taken and nobody noted would be said twice."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=LAST_MOMENT)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
