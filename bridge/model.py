@@ -43,7 +43,7 @@ class InboundState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InboundCall:
-    """One callback of the platform, parsed and not yet stored (PROTOCOL.md, 2)."""
+    """One callback of the platform, parsed and not yet stored (the platform's document, incoming messages)."""
 
     account: str
     smsid: str
@@ -352,7 +352,7 @@ class Change:
 
 
 class SendClass(StrEnum):
-    """What an answer to a send means for the message (PROTOCOL.md, 1)."""
+    """What an answer to a send means for the message (docs/architecture.md, the three outcomes)."""
 
     ACCEPTED = "accepted"
     PARKED = "parked"
@@ -539,7 +539,7 @@ class PostKind(StrEnum):
 
 
 class PostPriority(IntEnum):
-    """New SMS before failures before status changes before reactions (HAZARDS 15)."""
+    """New SMS before failures before status changes before reactions: a group has one small budget for all of them."""
 
     INBOUND = 0
     FAILURE = 1
