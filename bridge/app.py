@@ -168,7 +168,7 @@ class Bridge:
             parts["store"] = str(error)
         for name, gate in self.sending.gates.items():
             parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
-        parts["telegram"] = telegram_word(self.telegram)
+        parts["telegram"] = telegram_word(self.telegram, self.sending.clock.now())
         return Readiness(ok=parts["store"] == "ok", parts=parts)
 
     async def live(self) -> dict[str, str]:
@@ -176,10 +176,14 @@ class Bridge:
         return dict((await self.readiness()).parts)
 
 
-def telegram_word(side: TelegramSide | None) -> str:
+def telegram_word(side: TelegramSide | None, now: Ms) -> str:
     if side is None:
         return "off (no token)"
-    return "ok" if side.health().connected else "not reached"
+    health = side.health()
+    word = "ok" if health.connected else "not reached"
+    return (
+        word if health.last_poll_at is None else f"{word}, last heard {max(now - health.last_poll_at, 0) // 1000}s ago"
+    )
 
 
 @asynccontextmanager

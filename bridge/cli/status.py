@@ -35,7 +35,7 @@ def status(config: str | None, as_json: bool) -> None:
     database_of(settings)
     queues, live = run_async(lambda: read(settings))
     if as_json:
-        print_json({"running": live is not None, "live": live, "queues": plain(queues)})
+        print_json({"running": live is not None, "live": live, "queues": as_values(queues)})
         return
     show(queues, live)
 
@@ -50,7 +50,7 @@ async def read(settings: Settings) -> tuple[QueueStatus, dict[str, Json] | None]
     return queues, live
 
 
-def plain(queues: QueueStatus) -> Json:
+def as_values(queues: QueueStatus) -> Json:
     values: dict[str, Json] = asdict(queues)
     return values
 

@@ -75,6 +75,13 @@ async def test_the_bridge_answers_without_telegram_and_shows_the_rest_later(tmp_
         await around.post("Есть кто живой?")
 
 
+async def test_status_tells_when_telegram_was_last_heard(tmp_path: Path) -> None:
+    async with world(tmp_path) as around:
+        await around.text("вопрос")
+        await around.post("вопрос")
+        assert (await around.bridge.live())["telegram"].startswith("ok, last heard ")
+
+
 async def test_a_bridge_starts_and_answers_while_telegram_is_down(tmp_path: Path) -> None:
     async with world(tmp_path, start=False) as around:
         around.telegram.down()
