@@ -18,6 +18,8 @@ from bridge.sandbox.platform import SimulatedPlatform
 
 SUPPORT = -1001234567890
 START_SECONDS = 20
+LOOK_AGAIN = 0.02
+"""Seconds between two looks at another process's store; every wait is bounded by a time limit."""
 
 RULES = """\
 rules:
@@ -164,6 +166,6 @@ class Service:
         try:
             async with asyncio.timeout(seconds):
                 while self.count(query) != expected:
-                    await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.02))])
+                    await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError:
             raise AssertionError(f"{query} is {self.count(query)}, not {expected}") from None

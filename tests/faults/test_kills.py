@@ -14,7 +14,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
-from tests.service import SUPPORT, Service
+from tests.service import LOOK_AGAIN, SUPPORT, Service
 
 pytestmark = pytest.mark.faults
 
@@ -69,7 +69,7 @@ class Clients:
                     await self._platform.redeliver(smsid)
                 return
             # The service is down: let it come back before calling again.
-            await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.02))])
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(30):

@@ -25,6 +25,8 @@ from tests.clock import ManualClock
 SUPPORT = -1001234567890
 ADMINS = -1009876543210
 SUBSCRIBER = "79083730330"
+LOOK_AGAIN = 0.005
+"""Seconds between two looks at something that tells nobody when it changes; every wait is bounded by a time limit."""
 LOOK: Ms = 6_000
 """Longer than any loop waits without looking for work."""
 
@@ -195,7 +197,7 @@ class World:
     async def _let_time_pass(self, step: Ms) -> None:
         # Work under way on sockets and in the store's thread needs real time; a look every few milliseconds is bounded
         # by the timeout above.
-        await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.005))])
+        await asyncio.sleep(LOOK_AGAIN)
         if isinstance(self.clock, ManualClock):
             await self.later(step)
 

@@ -24,6 +24,8 @@ from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.clock import ManualClock
 
+LOOK_AGAIN = 0.005
+"""Seconds between two looks at something that tells nobody when it changes; every wait is bounded by a time limit."""
 BUSY: Ms = 40
 """How long the store waits for a lock here: a locked file is told of at once."""
 
@@ -91,7 +93,7 @@ async def until(condition: Callable[[], Awaitable[object]], *, clock: Clock | No
     try:
         async with asyncio.timeout(seconds):
             while not await condition():
-                await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.005))])
+                await asyncio.sleep(LOOK_AGAIN)
                 if isinstance(clock, ManualClock):
                     await clock.advance(50)
     except TimeoutError:
