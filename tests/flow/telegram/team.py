@@ -105,8 +105,11 @@ class Team:
         """Everything that was written in Telegram is handled, and everything that was to be shown is shown."""
 
         async def quiet() -> bool:
+            # In this order: an update is stored before it is confirmed, so what was confirmed before the store is asked
+            # is in its answer. The other way round one could slip from one place to the other between the looks.
+            unconfirmed = self.api.updates.unconfirmed
             status = await self.store.queue_status()
-            return not (self.api.updates.unconfirmed or status.updates_pending or status.posts_waiting)
+            return not (unconfirmed or status.updates_pending or status.posts_waiting)
 
         await self.until(quiet)
 
