@@ -13,8 +13,6 @@ from bridge.ports import Clock
 from bridge.sandbox.botapi.params import to_integer
 from bridge.sandbox.botapi.refusal import bad_request, forbidden, upgraded
 
-GENERAL_TOPIC = 1
-"""The General topic's number in Telegram; in the Bot API its messages carry no thread id at all."""
 ANONYMOUS_ADMIN = 1087968824
 """The user under which Telegram shows an administrator who writes as the group."""
 
