@@ -1,110 +1,158 @@
-"""``python -m tests.bench``: the whole path beside a bare pass-through and the disk, in one run.
+"""``python -m tests.bench``: what the bridge can do beside a bare pass-through and the disk, in one run.
 
-Figures of one machine at one time: only the ratios travel. Each series is run in turn (pass-through, whole path, disk,
+Figures of one machine at one time: only the ratios travel. The series take turns (disk, pass-through, whole path, …,
 then again), so that a slow minute of the machine meets all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from tests.bench import starts, tables
+from tests.bench.cases import Case, Sizes, cases
 from tests.bench.disk import commits_per_second
-from tests.bench.farside import FarSide, Load, Outcome
-from tests.bench.passthrough import PassThrough
-from tests.bench.whole import WholePath
+from tests.bench.prefill import Filling, Stores
+from tests.bench.profile import Profiler
+from tests.bench.series import Series, figures
+
+GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start")
+QUICK = Sizes(messages=2000, rates=(1000,), paced_s=2, many_rules=1000, stored=50_000, many_conversations=10_000)
+QUICK_GROUPS = ("disk", "closed", "paced", "rules", "start")
+STARTS = 5
+IDLE_S = 5.0
+SHARED = 0.3
+"""Cores."""
+WIDTH = 120
+"""Where the output is no terminal."""
 
 
-@dataclass(slots=True)
-class Series:
-    """What one thing measured did in every run, in units a second."""
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    usual = Sizes()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute: small sizes, one run, the main figures")
+    parser.add_argument("--only", nargs="+", metavar="WHAT", help=f"groups ({', '.join(GROUPS)}) or single series")
+    parser.add_argument("--runs", type=int, help="runs of each series (default: 3; quick: 1)")
+    parser.add_argument("--messages", type=int, help=f"in a closed-loop run (default: {usual.messages})")
+    parser.add_argument("--rates", type=int, nargs="+", help="of the paced runs, messages a second")
+    parser.add_argument("--seconds", type=float, help=f"of a paced run (default: {usual.paced_s:g})")
+    parser.add_argument("--stored", type=int, help=f"messages in the large store (default: {usual.stored})")
+    parser.add_argument("--limit", type=float, help=f"seconds for a run (default: {usual.limit_s:g})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures there")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="profile the whole path with py-spy into there")
+    parser.add_argument("--py-spy", default="py-spy", metavar="PATH", help="the program (default: %(default)s)")
+    parser.add_argument(
+        "--py-spy-option", action="append", default=[], metavar="X", help="more for it, as --py-spy-option=--gil"
+    )
+    return parser.parse_args(arguments)
 
-    name: str
-    rates: list[float] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+
+def sizes_of(chosen: argparse.Namespace) -> Sizes:
+    base = QUICK if chosen.quick else Sizes()
+    return Sizes(
+        messages=chosen.messages or base.messages,
+        rates=tuple(chosen.rates or base.rates),
+        paced_s=chosen.seconds or base.paced_s,
+        many_rules=base.many_rules,
+        stored=chosen.stored or base.stored,
+        many_conversations=base.many_conversations,
+        limit_s=chosen.limit or base.limit_s,
+    )
+
+
+class Bench:
+    """One call of the command: what is measured, what was found."""
+
+    def __init__(self, chosen: argparse.Namespace, stores: Stores, console: Console) -> None:
+        self.sizes = sizes_of(chosen)
+        only = set(chosen.only or (QUICK_GROUPS if chosen.quick else GROUPS))
+        self.cases = [case for case in cases(self.sizes) if only & {case.group, case.key}]
+        self.disk = "disk" in only
+        self.starts = "start" in only
+        self.runs = chosen.runs or (1 if chosen.quick else 3)
+        self.measured: dict[str, Series] = {}
+        self._stores = stores
+        self._console = console
+        self._profiler = Profiler(chosen.profile, chosen.py_spy, chosen.py_spy_option)
+
+    def measure(self) -> None:
+        for run in range(1, self.runs + 1):
+            if self.disk:
+                rate = commits_per_second(self._stores.folder)
+                self._keep("disk", "disk: 4 kB and fsync", run, {"per_second": rate}, f"{rate:,.0f}/s")
+            for case in self.cases:
+                self._case(case, run)
+        if self.starts:
+            self._starts()
+
+    def _case(self, case: Case, run: int) -> None:
+        if case.filling is not None:
+            self._fill(case.filling)
+        with self._console.status(f"run {run}: {case.name}"):
+            outcome = case.measure(self._stores, self._profiler)
+        self._keep(case.key, case.name, run, figures(outcome), str(outcome))
+
+    def _starts(self) -> None:
+        large = Filling(messages=self.sizes.stored)
+        self._fill(large)
+        size = {"bytes_a_message": self._stores.bytes[large] / large.messages}
+        kinds = [("start-empty", "empty store", None), ("start-stored", f"{large.messages:,} stored", large)]
+        for run in range(1, STARTS + 1):
+            for key, name, filling in kinds:
+                found = starts.start(self._stores, filling, IDLE_S if run == 1 else 0)
+                found |= size if filling is not None and run == 1 else {}
+                self._keep(key, name, run, found, f"ready after {found['ready_s'] * 1000:,.0f} ms")
+
+    def _fill(self, filling: Filling) -> None:
+        before = self._stores.filling_s
+        with self._console.status(f"filling: {filling}"):
+            self._stores.path(filling)
+        if (seconds := self._stores.filling_s - before) > 0:
+            self._console.print(f"filled a store in {seconds:.0f} s: {filling}", soft_wrap=True)
+
+    def _keep(self, key: str, name: str, run: int, found: dict[str, float], line: str) -> None:
+        self.measured.setdefault(key, Series(key, name)).runs.append(found)
+        self._console.print(f"run {run}: {name}: {line}", soft_wrap=True, highlight=False)
 
     @property
-    def median(self) -> float:
-        return statistics.median(self.rates)
-
-    @property
-    def spread(self) -> str:
-        return f"{min(self.rates):,.0f} – {max(self.rates):,.0f}"
-
-
-Subject = Callable[[str, Path], PassThrough | WholePath]
-
-
-def measure(subject: Subject, load: Load) -> Outcome:
-    """One run: a far side (platform and subscribers) in its own process, the subject in another."""
-    with (
-        tempfile.TemporaryDirectory(prefix="sms-bench-") as place,
-        FarSide(load) as far_side,
-        subject(far_side.platform_url, Path(place)) as running,
-    ):
-        return far_side.run(running.callback_url)
-
-
-def table(bare: Series, whole: Series, disk: Series, load: Load) -> Table:
-    shown = Table(title=f"{load.messages:,} messages in, as many replies out; medians")
-    shown.add_column("", min_width=30)
-    shown.add_column("a second", justify="right")
-    shown.add_column("spread", justify="right")
-    shown.add_column("of bare", justify="right")
-    shown.add_column("a commit", justify="right")
-    for series in (bare, whole, disk):
-        if not series.rates:
-            shown.add_row(series.name, "–", "; ".join(series.notes) or "not measured", "–", "–")
-            continue
-        of_bare = f"{series.median / bare.median:.2f}" if series is not disk and bare.rates else "–"
-        per_commit = f"{series.median / disk.median:.2f}" if series is not disk and disk.rates else "–"
-        shown.add_row(series.name, f"{series.median:,.0f}", series.spread, of_bare, per_commit)
-    return shown
+    def failed(self) -> bool:
+        """A message lost, doubled or unknown; or one that a closed loop left undone. A pace may be too fast."""
+        closed = [self.measured[case.key] for case in self.cases if case.load.rate is None]
+        return any(series.total("faults") for series in self.measured.values()) or any(
+            series.total("missing") for series in closed
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--messages", type=int, default=2000, help="messages in each run (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each series (default: %(default)s)")
-    parser.add_argument("--connections", type=int, default=64, help="of the platform (default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=60, help="seconds for a run (default: %(default)s)")
-    parser.add_argument("--only", choices=["bare", "whole", "disk"], help="measure one series alone")
-    chosen = parser.parse_args(arguments)
-    # `kill` and `timeout` end the benchmark as Ctrl-C does: with its processes
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    load = Load(messages=chosen.messages, connections=chosen.connections, limit_s=chosen.limit)
-    bare = Series("bare pass-through")
-    whole = Series("whole path, 100 rules, SQLite")
-    disk = Series("disk: 4 kB and fsync")
-    subjects: list[tuple[Series, Subject, str]] = [(bare, PassThrough, "bare"), (whole, WholePath, "whole")]
-    console, failed = Console(), False
-    for run in range(1, chosen.runs + 1):
-        for series, subject, key in subjects:
-            if chosen.only not in (None, key):
-                continue
-            with console.status(f"run {run}: {series.name}"):
-                outcome = measure(subject, load)
-            console.print(f"run {run}: {series.name}: {outcome}")
-            if outcome.complete:
-                series.rates.append(outcome.per_second)
-            else:
-                failed = True
-                series.notes.append(str(outcome))
-        if chosen.only in (None, "disk"):
-            disk.rates.append(commits_per_second())
-            console.print(f"run {run}: {disk.name}: {disk.rates[-1]:,.0f}/s")
-    console.print(table(bare, whole, disk, load))
-    return 1 if failed else 0
+    chosen = parse(arguments)
+    console, start = Console(), time.monotonic()
+    if not console.is_terminal:
+        console.width = WIDTH
+    with tempfile.TemporaryDirectory(prefix="sms-bench-") as folder:
+        bench = Bench(chosen, Stores(Path(folder)), console)
+        bench.measure()
+    for table in tables.tables(bench.measured, bench.cases, bench.sizes):
+        console.print(table)
+    console.print(f"{time.monotonic() - start:.0f} s")
+    others = [taken for series in bench.measured.values() for taken in series.values("others")]
+    if shared := sum(taken > SHARED for taken in others):
+        console.print(f"In {shared} of {len(others)} runs others took more than {SHARED} cores: rates are too low.")
+    if chosen.json is not None:
+        found = {key: {"name": series.name, "runs": series.runs} for key, series in bench.measured.items()}
+        chosen.json.write_text(json.dumps({"sizes": asdict(bench.sizes), "series": found}, indent=1))
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":
+    # `kill` and `timeout` end the benchmark as Ctrl-C does: with its processes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

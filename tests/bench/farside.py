@@ -1,254 +1,205 @@
-"""The far side of a benchmark: the simulated platform and the subscribers, in a process of their own.
-
-The generator speaks HTTP over bare protocols, so that the measured program and not the measuring one is the limit.
-"""
+"""The far side of a benchmark: the platform's send page and its calls, in a process of their own, and what they saw."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import contextlib
+import gc
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Self, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from typing import Self
 
-from bridge.model import Ms
-from bridge.ports import Waiter
-from bridge.sandbox.platform import SimulatedPlatform
-from bridge.sandbox.sendpage import PLATFORM_TIME
+from tests.bench.crowd import Crowd
+from tests.bench.gateway import Gateway
+from tests.bench.load import Load, requests
+from tests.bench.processes import Child, Usage, busy_s, run_loop, usage
+from tests.bench.tally import Tally, milliseconds, quantile
 
-LOGIN, PASSWORD, SENDER_NAME = "bench", "bench-password", "MyShop"
-KEYWORDS = 100
-WARM_UP = 64
-"""Messages before the clock starts: connections, imports on first use, caches."""
-
-T = TypeVar("T")
+AFTERWARDS = 0.2
+"""Seconds to look on after the last reply: for a reply too many, and for the work that the bridge does behind it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Load:
-    messages: int
-    connections: int
-    limit_s: float
+class Latency:
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, ordered: list[float]) -> Self:
+        return cls(p50=quantile(ordered, 0.5), p99=quantile(ordered, 0.99), max=quantile(ordered, 1))
+
+    def __str__(self) -> str:
+        return f"{self.p50:.1f}/{self.p99:.1f}/{self.max:.0f}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What the far side saw."""
+    """One wave. What is "a message" counts both ways: the callback and its reply."""
 
     wanted: int
-    replies: int
-    """SMS that the platform took."""
     acknowledged: int
+    replied: int
     unanswered: int
-    """Callbacks without the id: the platform would bring them again."""
+    doubled: int
+    strange: int
+    polls: int
+    seconds: float
+    """From the first byte to the last reply."""
     intake_s: float
-    """Until the last acknowledgement."""
-    total_s: float
-    """Until the last reply stood in the platform's book."""
+    """From the first byte to the last acknowledgement."""
+    ack: Latency
+    """From the callback's first byte (paced: from when it was due) to its acknowledgement."""
+    reply: Latency
+    """To the reply's request, complete at the platform."""
+    late: Latency
+    """Of the generator itself, in a paced wave."""
+    cpu_us: float
+    """Of the subject, all threads, user and system, a message that was replied to."""
+    loop_us: float
+    """Of that, in the thread of the event loop."""
+    far_cpu_us: float
+    """Of the far side itself, a message."""
+    others: float
+    """Cores that anybody else kept busy meanwhile, the kernel's own work included."""
+    rss: int
+    peak: int
+    unsettled: int = 0
+    """SMS of this wave that do not stand as sent in the store in the end; looked up by the whole path only."""
 
     @property
-    def complete(self) -> bool:
-        return self.replies == self.acknowledged == self.wanted
+    def missing(self) -> int:
+        """Messages that had no acknowledgement or no reply when the time limit was over."""
+        return max(self.wanted - self.acknowledged, self.wanted - self.replied)
+
+    @property
+    def faults(self) -> int:
+        """What must never be, however slow the machine is."""
+        # what was cut off by the time limit is still on its way
+        return self.unanswered + self.doubled + self.strange + (0 if self.missing else self.unsettled)
 
     @property
     def per_second(self) -> float:
-        return self.wanted / self.total_s
+        return self.replied / self.seconds
 
     def __str__(self) -> str:
-        if not self.complete:
+        if self.missing or self.faults:
             return (
-                f"incomplete after {self.total_s:.1f} s: {self.acknowledged} of {self.wanted} acknowledged, "
-                f"{self.replies} replies, {self.unanswered} callbacks without an acknowledgement"
+                f"INCOMPLETE after {self.seconds:.1f} s ({self.per_second:,.0f}/s): {self.acknowledged} of "
+                f"{self.wanted} acknowledged, {self.replied} replied, {self.unanswered} unanswered, "
+                f"{self.doubled} doubled, {self.strange} strange, {self.unsettled} unsettled"
             )
-        intake = self.wanted / self.intake_s
-        return f"{self.per_second:,.0f}/s until replied, {intake:,.0f}/s until acknowledged"
+        late = f"; generator {self.late} late" if self.late.max else ""
+        return (
+            f"{self.per_second:,.0f}/s (acknowledged {self.wanted / self.intake_s:,.0f}/s); ms p50/p99/max: "
+            f"ack {self.ack}, reply {self.reply}{late}; CPU {self.cpu_us:.0f} µs a message "
+            f"({self.loop_us:.0f} in the loop), far side {self.far_cpu_us:.0f}; others {self.others:.2f} cores; "
+            f"RSS {self.rss / 1e6:.0f} MB, peak {self.peak / 1e6:.0f}; {self.polls} polls"
+        )
 
 
-class RealClock:
-    """The loop's time is enough here: nothing in a benchmark waits by the clock."""
-
-    def now(self) -> Ms:
-        return time.time_ns() // 1_000_000
-
-    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
-        raise NotImplementedError
-
-
-class Caller(asyncio.Protocol):
-    """One keep-alive connection of the platform: brings the next message as soon as the last one was answered."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
-        self._buffer = b""
-        self._smsid = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._next()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-        if len(body) < length:
-            return
-        self._buffer = body[length:]
-        self._crowd.answered(acknowledged=b"smsid=" + self._smsid in body)
-        self._next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._smsid:
-            self._crowd.answered(acknowledged=False)
-
-    def _next(self) -> None:
-        self._smsid = b""
-        wanted = self._crowd.take()
-        if wanted is None:
-            self._transport.close()
-            return
-        self._smsid, request = wanted
-        self._transport.write(request)
-
-
-class Crowd:
-    """The messages of one wave, each of another subscriber, and who waits for their end."""
-
-    def __init__(self, callback_url: str, first: int, count: int) -> None:
-        parts = urlsplit(callback_url)
-        assert parts.hostname
-        assert parts.port
-        self.address = (parts.hostname, parts.port)
-        self._path = parts.path
-        self._host = parts.netloc
-        # of today: an old message gets no automatic reply
-        self._date = quote(f"{datetime.now(PLATFORM_TIME):%Y-%m-%d %H:%M:%S}")
-        self._at = first
-        self._end = first + count
-        self._open = count
-        self.acknowledged = 0
-        self.unanswered = 0
-        self.done = asyncio.Event()
-
-    def take(self) -> tuple[bytes, bytes] | None:
-        """The next message's id and request; None when all are under way."""
-        if self._at == self._end:
-            return None
-        number, self._at = self._at, self._at + 1
-        smsid = str(5_000_000 + number)
-        text = quote(f"слово{number % KEYWORDS} пришлите адрес")
-        query = f"date={self._date}&text={text}&smsid={smsid}&sender={79_000_000_000 + number}&receiver=1234&prefix="
-        return smsid.encode(), f"GET {self._path}?{query} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
-
-    def answered(self, *, acknowledged: bool) -> None:
-        self.acknowledged += acknowledged
-        self.unanswered += not acknowledged
-        self._open -= 1
-        if not self._open:
-            self.done.set()
-
-
-async def wave(platform: SimulatedPlatform, callback_url: str, *, first: int, count: int, load: Load) -> Outcome:
-    """Bring ``count`` messages over all connections and wait until as many replies were taken."""
-    crowd, loop = Crowd(callback_url, first, count), asyncio.get_running_loop()
-    before = platform.taken
-    start = intake = time.perf_counter()
+async def wave(gateway: Gateway, callback_url: str, pid: int, load: Load, messages: range) -> Outcome:
+    """Bring ``messages`` and look what comes of them; ``pid`` is the process that pays."""
+    tally = Tally(messages, load.keywords)
+    crowd = Crowd(callback_url, requests(callback_url, messages, load.keywords), tally, load.rate)
+    gateway.tally = tally
+    await crowd.connect(load.connections)
+    # A collection over all that was prepared would stand in the latencies of others.
+    gc.collect()
+    gc.disable()
     try:
-        async with asyncio.timeout(load.limit_s):
-            for _ in range(min(load.connections, count)):
-                await loop.create_connection(lambda: Caller(crowd), *crowd.address)
-            await crowd.done.wait()
-            intake = time.perf_counter()
-            await platform.wait_for(lambda seen: seen.taken - before >= count, timeout_s=load.limit_s)
-    except TimeoutError:
-        pass  # the outcome says what is missing
-    end = time.perf_counter()
-    return Outcome(
-        wanted=count,
-        replies=platform.taken - before,
-        acknowledged=crowd.acknowledged,
-        unanswered=crowd.unanswered,
-        intake_s=max(intake - start, 1e-6),
-        total_s=end - start,
-    )
-
-
-async def _live(pipe: Connection, load: Load) -> None:
-    platform = SimulatedPlatform(
-        login=LOGIN,
-        password=PASSWORD,
-        sender_names=(SENDER_NAME,),
-        balance=1e9,
-        clock=RealClock(),
-        keep_book=False,
-    )
-    await platform.start()
-    try:
-        pipe.send(platform.url)
-        callback_url = await asyncio.to_thread(pipe.recv)
-        await wave(platform, callback_url, first=0, count=WARM_UP, load=load)
-        pipe.send(await wave(platform, callback_url, first=WARM_UP, count=load.messages, load=load))
+        before = _Meters.read(pid, gateway)
+        with contextlib.suppress(TimeoutError):  # the outcome says what is missing
+            async with asyncio.timeout(load.limit_s):
+                await crowd.bring()
+        ended = time.perf_counter()
+        await asyncio.sleep(AFTERWARDS)
+        return _outcome(tally, before, ended, _Meters.read(pid, gateway))
     finally:
-        await platform.stop()
+        gc.enable()
+        crowd.close()
 
 
-def run_loop(main: Coroutine[object, object, T]) -> T:
-    """On uvloop where it is installed."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Meters:
+    at: float
+    subject: Usage
+    own_s: float
+    machine_s: float
+    polls: int
+
+    @classmethod
+    def read(cls, pid: int, gateway: Gateway) -> Self:
+        return cls(
+            at=time.perf_counter(),
+            subject=usage(pid),
+            own_s=time.process_time(),
+            machine_s=busy_s(),
+            polls=gateway.polls,
+        )
+
+
+def _outcome(tally: Tally, before: _Meters, ended: float, after: _Meters) -> Outcome:
+    acks, replies = milliseconds(tally.due, tally.acked), milliseconds(tally.due, tally.replied)
+    cpu_s = after.subject.cpu_s - before.subject.cpu_s
+    own_s = after.own_s - before.own_s
+    others_s = after.machine_s - before.machine_s - cpu_s - own_s
+    a_message = 1e6 / max(len(replies), 1)
+    return Outcome(
+        wanted=tally.count,
+        acknowledged=len(acks),
+        replied=len(replies),
+        unanswered=tally.unanswered,
+        doubled=tally.doubled,
+        strange=tally.strange,
+        polls=after.polls - before.polls,
+        seconds=ended - before.at,
+        intake_s=max(max(tally.acked) - before.at, 1e-6),
+        ack=Latency.of(acks),
+        reply=Latency.of(replies),
+        late=Latency.of(sorted(late * 1000 for late in tally.late)),
+        cpu_us=cpu_s * a_message,
+        loop_us=(after.subject.loop_s - before.subject.loop_s) * a_message,
+        far_cpu_us=own_s * a_message,
+        others=max(others_s, 0) / (after.at - before.at),
+        rss=after.subject.rss,
+        peak=after.subject.peak,
+    )
+
+
+async def _live(pipe: Connection) -> None:
+    gateway = Gateway()
+    pipe.send(await gateway.start())
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+        while (asked := await asyncio.to_thread(pipe.recv)) is not None:
+            callback_url, pid, load = asked
+            middle = load.first + load.warm_up
+            await wave(gateway, callback_url, pid, replace(load, rate=None), range(load.first, middle))
+            pipe.send(await wave(gateway, callback_url, pid, load, range(middle, middle + load.messages)))
+    finally:
+        gateway.stop()
 
 
-def _process(pipe: Connection, load: Load) -> None:
-    run_loop(_live(pipe, load))
-
-
-class Child:
-    """A process of the benchmark that first says where it listens."""
-
-    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        self.address: str = self.receive(30)
-
-    def receive(self, timeout_s: float) -> T:  # type: ignore[type-var]
-        if not self.pipe.poll(timeout_s):
-            raise TimeoutError("a process of the benchmark says nothing")
-        return cast(T, self.pipe.recv())
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join(10)
-        self.pipe.close()
+def _process(pipe: Connection) -> None:
+    run_loop(_live(pipe))
 
 
 class FarSide:
-    """Context manager: the process with the platform and the subscribers."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    """Context manager: the process with the platform and its callers."""
 
     def __enter__(self) -> Self:
-        self._child = Child(_process, self._load)
+        self._child = Child(_process)
         self.platform_url = self._child.address
         return self
 
     def __exit__(self, *_: object) -> None:
         self._child.stop()
 
-    def run(self, callback_url: str) -> Outcome:
-        """Warm up, then bring all messages; at most two time limits and a bit."""
-        self._child.pipe.send(callback_url)
-        outcome: Outcome = self._child.receive(4 * self._load.limit_s + 10)
+    def run(self, callback_url: str, pid: int, load: Load) -> Outcome:
+        """Warm up, then bring all messages to the process ``pid``; at most two time limits and a bit."""
+        self._child.pipe.send((callback_url, pid, load))
+        outcome: Outcome = self._child.receive(2 * load.limit_s + 30)
         return outcome

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Self
 
 import aiohttp
 from aiohttp import web
 
-from tests.bench.farside import LOGIN, PASSWORD, SENDER_NAME, Child, run_loop
+from tests.bench.load import LOGIN, PASSWORD, SCRIPT, SENDER_NAME
+from tests.bench.processes import Child, run_loop
 
 
 async def _serve(pipe: Connection, platform_url: str) -> None:
@@ -25,7 +25,7 @@ async def _serve(pipe: Connection, platform_url: str) -> None:
                 "dadr": query["sender"],
                 "text": f"Ответ на «{query['text'].split()[0]}»",
             }
-            async with session.get(f"{platform_url}/sendsms.php", params=sending) as answer:
+            async with session.get(f"{platform_url}{SCRIPT}", params=sending) as answer:
                 await answer.read()
             return web.Response(text=f"smsid={query['smsid']}")
 
@@ -47,12 +47,13 @@ def _process(pipe: Connection, platform_url: str) -> None:
 class PassThrough:
     """Context manager: the pass-through in a process of its own."""
 
-    def __init__(self, platform_url: str, place: Path) -> None:
+    def __init__(self, platform_url: str) -> None:
         self._platform_url = platform_url
 
     def __enter__(self) -> Self:
         self._child = Child(_process, self._platform_url)
         self.callback_url = self._child.address
+        self.pid = self._child.pid
         return self
 
     def __exit__(self, *_: object) -> None:

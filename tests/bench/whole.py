@@ -1,21 +1,29 @@
-"""The whole path: ``sms-bridge run`` as anybody starts it, on a database in a temporary directory."""
+"""The whole path: ``sms-bridge run`` as anybody starts it, on a store of its own or on one that was filled before."""
 
 from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.bench.farside import KEYWORDS, LOGIN, PASSWORD, SENDER_NAME
+from tests.bench.load import LOGIN, PASSWORD, SCRIPT, SENDER_NAME, keyword
 
-READY_S = 30.0
-STOP_S = 30.0
+READY_S = 120.0
+"""Ten thousand rules take a while to check."""
+STOP_S = 60.0
+LOOK_AGAIN = 0.005
+CHAT = "support"
+RULES_A_FILE = 1000
+"""A file may not be larger than 1 MB."""
 
 
 def _free_port() -> int:
@@ -25,43 +33,64 @@ def _free_port() -> int:
         return port
 
 
-def write_config(place: Path, platform_url: str, port: int, web_port: int) -> Path:
-    """A configuration whose limits are out of the way; everything that makes a message safe is as delivered."""
-    rules = [
-        {"name": f"word-{number}", "when": {"keyword": f"слово{number}"}, "reply": f"Ответ на «слово{number}»"}
-        for number in range(KEYWORDS)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What differs between two measurements of the whole path."""
+
+    rules: int = 100
+    forward: bool = False
+    """Every answered message is put into a chat too. Telegram is off: the posts wait in the store."""
+    database: Path | None = None
+    """None: a new one."""
+
+
+def rules(setup: Setup) -> list[dict[str, object]]:
+    """One for each word, with a template; the last takes what no other did."""
+    forward = {"forward": CHAT} if setup.forward else {}
+    found: list[dict[str, object]] = [
+        {
+            "name": f"word-{number}",
+            "when": {"keyword": keyword(number)},
+            "reply": f"Ответ на «{keyword(number)}»: {{{{ args | default('ждите', true) }}}}",
+            **forward,
+        }
+        for number in range(setup.rules)
     ]
-    rules.append({"name": "everything-else", "forward": "support"})
+    return [*found, {"name": "everything-else", "forward": CHAT}]
+
+
+def write_config(place: Path, platform_url: str, port: int, web_port: int, setup: Setup) -> Path:
+    """Everything as delivered and on: guards, delivery polling, the log at info. Only limits are out of the way."""
+    database = setup.database or place / "bench.db"
     config = {
         "server": {"host": "127.0.0.1", "port": port},
         "web": {"host": "127.0.0.1", "port": web_port},
         "accounts": {
             "main": {
                 "url": platform_url,
-                "script": "/sendsms.php",
+                "script": SCRIPT,
                 "login": LOGIN,
                 "password": PASSWORD,
                 "sender": SENDER_NAME,
                 "rate": "off",
-                "connections": 64,
+                "connections": 256,
                 "callback": {"path": "/sms.php"},
-                "status": {"poll": ["6h"], "rate": "off"},
-                "balance": {"every": "6h", "warn_below": "off"},
+                # asked sooner than delivered (5s), so that there are questions in a short run too
+                "status": {"poll": ["1s", "65s", "5m", "30m", "2h", "6h"]},
             }
         },
-        "telegram": {
-            "token": "",
-            "chats": {"support": {"id": "-1001234567890"}},
-            "default_chat": "support",
-        },
-        "storage": {"url": "sqlite:///bench.db"},
+        "telegram": {"token": "", "chats": {CHAT: {"id": "-1001234567890"}}, "default_chat": CHAT},
+        "storage": {"url": f"sqlite:///{database}"},
         "rules": "rules/",
-        "guards": {"daily_parts": "off"},
-        "logging": {"format": "json", "level": "warning"},
+        "guards": {"daily_parts": 10_000_000},
+        "logging": {"format": "json", "level": "info"},
     }
     (place / "rules").mkdir()
-    # JSON is YAML, and quotes every string by itself
-    (place / "rules" / "bench.yaml").write_text(json.dumps({"rules": rules}, ensure_ascii=False, indent=1))
+    wanted = rules(setup)
+    for number, first in enumerate(range(0, len(wanted), RULES_A_FILE)):
+        part = {"rules": wanted[first : first + RULES_A_FILE]}
+        # JSON is YAML, and quotes every string by itself; files are read in the order of their names
+        (place / "rules" / f"bench-{number:03}.yaml").write_text(json.dumps(part, ensure_ascii=False, indent=1))
     path = place / "config.yaml"
     path.write_text(json.dumps(config, ensure_ascii=False, indent=1))
     return path
@@ -70,27 +99,41 @@ def write_config(place: Path, platform_url: str, port: int, web_port: int) -> Pa
 class WholePath:
     """Context manager: a running bridge."""
 
-    def __init__(self, platform_url: str, place: Path) -> None:
+    def __init__(self, platform_url: str, place: Path, setup: Setup | None = None) -> None:
+        setup = setup or Setup()
         self._port, self._web_port = _free_port(), _free_port()
-        self._config = write_config(place, platform_url, self._port, self._web_port)
+        self._config = write_config(place, platform_url, self._port, self._web_port, setup)
+        self._database = setup.database or place / "bench.db"
         self._log = place / "bridge.log"
+        self._last_sms = self._ask("SELECT coalesce(max(id), 0) FROM sms") if setup.database else 0
         self.callback_url = f"http://127.0.0.1:{self._port}/sms.php"
+        self.ready_s = 0.0
+        """From the command to the first good answer of its readiness probe."""
 
     def __enter__(self) -> Self:
         command = Path(sys.executable).with_name("sms-bridge")
+        start = time.monotonic()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [command, "run", "-c", self._config], stdout=log, stderr=subprocess.STDOUT, cwd=self._log.parent
             )
         try:
-            self._until_ready()
+            self._until_ready(start + READY_S)
         except BaseException:
             self._process.kill()
             self._process.wait()
             raise
+        self.ready_s = time.monotonic() - start
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(STOP_S)
@@ -98,8 +141,16 @@ class WholePath:
             self._process.kill()
             self._process.wait()
 
-    def _until_ready(self) -> None:
-        end = time.monotonic() + READY_S
+    def unsettled(self) -> int:
+        """SMS of this run that the store does not know as sent: their outcome is unknown, or they never left."""
+        return self._ask("SELECT count(*) FROM sms WHERE id > ? AND state NOT IN ('sent', 'delivered')", self._last_sms)
+
+    def _ask(self, question: str, *values: object) -> int:
+        with closing(sqlite3.connect(self._database)) as database:
+            number: int = database.execute(question, values).fetchone()[0]
+        return number
+
+    def _until_ready(self, end: float) -> None:
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 break
@@ -107,6 +158,6 @@ class WholePath:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._web_port}/readyz", timeout=1):
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.05)  # not up yet, or up and not ready
+                time.sleep(LOOK_AGAIN)  # not up yet, or up and not ready
         said = self._log.read_text(errors="replace")[-3000:]
         raise RuntimeError(f"sms-bridge did not get ready (exit code {self._process.poll()}):\n{said}")

@@ -1,0 +1,101 @@
+"""What `make bench` measures: each case is one kind of run, repeated."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.bench.farside import FarSide, Outcome
+from tests.bench.load import Load
+from tests.bench.passthrough import PassThrough
+from tests.bench.prefill import Filling, Stores
+from tests.bench.profile import Profiler
+from tests.bench.whole import Setup, WholePath
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    messages: int = 10_000
+    connections: int = 64
+    rates: tuple[int, ...] = (1000, 5000, 10_000)
+    paced_s: float = 4
+    few_rules: int = 10
+    many_rules: int = 10_000
+    stored: int = 1_000_000
+    few_conversations: int = 10
+    many_conversations: int = 100_000
+    limit_s: float = 30
+    """Of one run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    key: str
+    group: str
+    name: str
+    load: Load
+    setup: Setup | None
+    """None: the bare pass-through."""
+    filling: Filling | None = None
+    """What stands in the store before; None: nothing."""
+
+    def measure(self, stores: Stores, profiler: Profiler) -> Outcome:
+        """One run: a far side (platform and callers) in its own process, the subject in another."""
+        with tempfile.TemporaryDirectory(prefix="sms-bench-", dir=stores.folder) as place, FarSide() as far_side:
+            if self.setup is None:
+                with PassThrough(far_side.platform_url) as bare:
+                    return far_side.run(bare.callback_url, bare.pid, self.load)
+            setup, load = self.setup, self.load
+            if self.filling is not None:
+                database, first = stores.lend(self.filling, load.warm_up + load.messages, Path(place))
+                setup, load = replace(setup, database=database), replace(load, first=first)
+            with WholePath(far_side.platform_url, Path(place), setup) as whole:
+                with profiler.over(whole.pid, self.key):
+                    outcome = far_side.run(whole.callback_url, whole.pid, load)
+                whole.stop()
+                return replace(outcome, unsettled=whole.unsettled())
+
+
+def cases(sizes: Sizes) -> Sequence[Case]:
+    closed = Load(messages=sizes.messages, connections=sizes.connections, limit_s=sizes.limit_s)
+    few, many = Filling(conversations=sizes.few_conversations), Filling(conversations=sizes.many_conversations)
+    talk = Setup(forward=True)
+    found = [
+        Case(key="bare", group="closed", name="bare pass-through", load=closed, setup=None),
+        Case(key="whole", group="closed", name="whole path", load=closed, setup=Setup()),
+    ]
+    for rate in sizes.rates:
+        # what takes twice as long as it should did not hold the pace; nothing is learned from waiting for it
+        limit_s = min(sizes.limit_s, 2 * sizes.paced_s + 2)
+        paced = replace(closed, messages=int(rate * sizes.paced_s), rate=float(rate), limit_s=limit_s)
+        found += [
+            Case(key=f"bare-{rate}", group="paced", name=f"bare, {rate:,}/s", load=paced, setup=None),
+            Case(key=f"whole-{rate}", group="paced", name=f"whole path, {rate:,}/s", load=paced, setup=Setup()),
+        ]
+    for count in (sizes.few_rules, sizes.many_rules):
+        load, setup = replace(closed, keywords=count), Setup(rules=count)
+        found.append(Case(key=f"rules-{count}", group="rules", name=f"{count:,} rules", load=load, setup=setup))
+    stored = Filling(messages=sizes.stored)
+    found += [
+        Case(key="empty", group="store", name="empty store", load=closed, setup=Setup()),
+        Case(key="stored", group="store", name=f"{sizes.stored:,} stored", load=closed, setup=Setup(), filling=stored),
+        Case(
+            key="few-conversations",
+            group="conversations",
+            name=f"{sizes.few_conversations:,} conversations",
+            load=closed,
+            setup=talk,
+            filling=few,
+        ),
+        Case(
+            key="many-conversations",
+            group="conversations",
+            name=f"{sizes.many_conversations:,} conversations",
+            load=closed,
+            setup=talk,
+            filling=many,
+        ),
+    ]
+    return found
