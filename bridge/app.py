@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,10 +18,12 @@ import structlog
 from bridge import __version__
 from bridge.config import Settings
 from bridge.errors import StoreError
+from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
-from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.clock import SteadyClock, SystemClock
+from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.gate import Gate
@@ -67,7 +68,7 @@ def rules_of(settings: Settings) -> RuleSet:
     return load_rules(settings.rules, context)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sending:
     """The outgoing half: enough for the command line to send one SMS without a service."""
 
@@ -76,7 +77,7 @@ class Sending:
     gates: Mapping[str, Gate]
     holds: Holds
     outbox: Outbox
-    clock: Clock
+    clock: SteadyClock
 
 
 @asynccontextmanager
@@ -85,10 +86,11 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
     :raises StoreLocked: another bridge runs on this file.
     """
-    clock = clock or SystemClock()
+    clock = SteadyClock(clock or SystemClock())
     async with AsyncExitStack() as stack:
         store = await open_store(settings.storage.sqlite_path, clock=clock)
         stack.push_async_callback(store.close)
+        await settle_restored(store, clock.now())
         signals = Signals()
         gates: dict[str, Gate] = {}
         for name, account in settings.accounts.items():
@@ -107,6 +109,14 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         if recovered:
             log.warning("interrupted_sends", count=recovered)
         yield Sending(store=store, signals=signals, gates=gates, holds=holds, outbox=outbox, clock=clock)
+
+
+async def settle_restored(store: Store, now: Ms) -> None:
+    """Before anything else looks at it: a copy must not do again what the store it was taken from has done since."""
+    restored = await store.settle_restored(now, questions.about_restored)
+    if restored is not None:
+        numbers = {"sms": restored.sms, "inbound": restored.inbound, "updates": restored.updates}
+        log.warning("store_restored", taken_at=restored.taken_at, **numbers)
 
 
 async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
@@ -219,7 +229,11 @@ def start_pipeline(bridge: Bridge) -> None:
     )
     delivery = DeliveryPoller(gates=parts.gates, store=store, signals=signals, clock=clock)
     watch = AccountWatch(gates=parts.gates, holds=parts.holds, store=store, signals=signals, clock=clock)
-    bridge.loop(ROUTER, router.step, signals.inbound)
+    clockwatch = ClockWatch(
+        clock=clock, store=store, gates=parts.gates, signals=signals, longest=longest_waits(settings)
+    )
+    bridge.loop("clock", clockwatch.step)
+    bridge.loop(ROUTER, clockwatch.undisturbed(router.step), signals.inbound)
     bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
     bridge.loop("delivery", delivery.step)
     bridge.loop("accounts", watch.step)

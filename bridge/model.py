@@ -7,9 +7,11 @@ since 1970-01-01 UTC (:data:`Ms`), all durations integers of milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from typing import NewType
+
+from bridge.frozen import frozen
 
 Ms = int
 """Milliseconds: since 1970-01-01 UTC for a point in time, plain for a duration."""
@@ -41,7 +43,7 @@ class InboundState(StrEnum):
     """Reserved for rules that wait (a call, a question)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class InboundCall:
     """One callback of the platform, parsed and not yet stored (the platform's document, incoming messages)."""
 
@@ -66,7 +68,7 @@ class InboundCall:
     """Why the call was malformed; such a message is stored, acknowledged and put to the team (quarantine)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Inbound:
     """A stored inbound SMS."""
 
@@ -93,7 +95,7 @@ class Inbound:
     """What routing did, in one word, for people: ``replied``, ``forwarded``, ``dropped``, ``suppressed: …``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Accepted:
     """What became of a callback. Returned only after the commit."""
 
@@ -102,7 +104,7 @@ class Accepted:
     repeats: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Contact:
     """What is known of a subscriber. ``version`` grows with every change and with every automatic reply."""
 
@@ -116,7 +118,7 @@ class Contact:
     """Automatic replies are held back until then: a person took over."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RecentReply:
     """An automatic reply that counts against the guards' budgets."""
 
@@ -124,7 +126,7 @@ class RecentReply:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Unrouted:
     """An inbound message with all that a decision may depend on, read together."""
 
@@ -132,12 +134,14 @@ class Unrouted:
     contact: Contact
     recent: tuple[RecentReply, ...]
     """Automatic replies to this subscriber since the time the router asked for, oldest first."""
+    restored: bool = False
+    """It waited in a copy of the store that was put back: a rule may have answered it after the copy was made."""
 
 
 # ---------------------------------------------------------------- rules
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Forward:
     """A rule's wish to show the message in a chat of the configuration."""
 
@@ -146,7 +150,7 @@ class Forward:
     silent: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Reply:
     """A rule's wish to answer by SMS, rendered."""
 
@@ -155,7 +159,7 @@ class Reply:
     ttl: Ms | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Fired:
     """One rule that matched and what it wants, in file order."""
 
@@ -169,7 +173,7 @@ class Fired:
     """The template could not be rendered: nothing of this rule is sent, the default chat gets the message and this."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Decision:
     """What the rules say about one message; pure, before any guard."""
 
@@ -223,6 +227,7 @@ class Move(StrEnum):
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
     GIVE_UP = "give_up"
+    RESTORE = "restore"
 
 
 S = SmsState
@@ -243,6 +248,7 @@ MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.UNDELIVERED: (frozenset({S.SENT}), S.UNDELIVERED),
     Move.EXPIRED: (frozenset({S.SENT}), S.EXPIRED),
     Move.GIVE_UP: (frozenset({S.SENT}), S.UNCONFIRMED),
+    Move.RESTORE: (frozenset({S.DRAFT, S.QUEUED, S.SENDING}), S.UNCERTAIN),
 }
 """The only table of allowed changes; the store refuses everything else. docs/architecture.md shows it to people."""
 
@@ -266,7 +272,7 @@ class Origin(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class NewSms:
     """An SMS somebody wants sent. ``key`` makes writing it idempotent: a second row with the same key is not made."""
 
@@ -292,7 +298,7 @@ class NewSms:
     retry_of: SmsId | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sms:
     """A stored outbound SMS."""
 
@@ -331,7 +337,7 @@ class Sms:
     retry_of: SmsId | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Change:
     """What a :class:`Move` writes beside the state. ``None`` leaves a column as it is."""
 
@@ -443,9 +449,11 @@ class Reason(StrEnum):
     """The account it should go out by is not in the configuration any more."""
     ZEROS = "zeros"
     """A bare ``0`` for several recipients in a row: the account is meant."""
+    RESTORED = "restored"
+    """It waited in a copy of the store that was put back: it may have been sent after the copy was made."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Receipt:
     """The outcome of one send request."""
 
@@ -468,7 +476,7 @@ class ReportClass(StrEnum):
     """A word nobody knows: kept as it came, visible, non-final."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Report:
     """The platform's answer to "what became of this id"."""
 
@@ -479,14 +487,14 @@ class Report:
     """The platform's time of the update, as it came."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Balance:
     amount: float
     currency: str
     directions: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class AccountState:
     """Why an account's queue stands still, and its last known balance. Kept in the store: a restart must not forget."""
 
@@ -508,7 +516,7 @@ class AccountState:
 # ---------------------------------------------------------------- conversations and chat posts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Conversation:
     """A subscriber seen from one chat. An answer goes out by the account and from the number of the latest inbound."""
 
@@ -550,7 +558,7 @@ class PostPriority(IntEnum):
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class NewPost:
     """Something to show in a chat. ``key`` makes writing it idempotent (``None``: always written)."""
 
@@ -569,7 +577,7 @@ class NewPost:
     due_at: Ms = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Post:
     """A stored chat post, joined with what it is about."""
 
@@ -592,7 +600,7 @@ class Post:
     contact: Contact | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Posted:
     """What Telegram answered to a post; stored with "done" in one transaction."""
 
@@ -610,7 +618,7 @@ class UpdateState(StrEnum):
     """Could not be parsed or processed: kept for a person, does not block the rest."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StoredUpdate:
     update_id: int
     raw: str
@@ -618,7 +626,11 @@ class StoredUpdate:
     received_at: Ms
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+CROWD = 10
+"""Alerts of one kind that are told of one by one."""
+
+
+@frozen
 class Alert:
     """A condition the team is told of once, with its all-clear. ``key`` names the condition while it lasts."""
 
@@ -627,12 +639,33 @@ class Alert:
     """Text id in the telegram texts, for example ``alert.account_fault``."""
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
+    crowd: Alert | None = None
+    """Opened in this one's place where ``CROWD`` others are open whose keys begin with its key: the team is told of a
+    flood, once, and not flooded."""
+
+
+@frozen
+class Restored:
+    """What was found open in a copy of the store when a bridge first ran on it."""
+
+    taken_at: Ms
+    """When the copy was made. What happened later is not in it."""
+    restored_at: Ms
+    """What operators wrote or pressed before that is not acted upon."""
+    last_inbound: InboundId
+    """No rule answers this message or an earlier one any more."""
+    sms: int
+    """SMS that waited or were being sent: ``uncertain`` now."""
+    inbound: int
+    """Messages that were not routed: people see them, no rule answers."""
+    updates: int
+    """Updates of Telegram that were not processed: what they say is not sent."""
 
 
 # ---------------------------------------------------------------- routing's result
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Shown:
     """A forward to write: the conversation (chat, subscriber) is made or brought up to date with the post."""
 
@@ -640,7 +673,7 @@ class Shown:
     payload: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Settlement:
     """Everything that routing one inbound message writes, in one transaction or not at all."""
 
@@ -662,7 +695,7 @@ class Settlement:
     alerts: tuple[Alert, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Settled:
     """What ``settle`` wrote."""
 

@@ -9,10 +9,10 @@ A part of the program takes the narrow protocol it needs, never the whole :class
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from bridge.frozen import frozen
 from bridge.model import (
     Accepted,
     AccountState,
@@ -34,6 +34,7 @@ from bridge.model import (
     PostId,
     Receipt,
     Report,
+    Restored,
     Settled,
     Settlement,
     Sms,
@@ -50,6 +51,9 @@ class Clock(Protocol):
 
     def now(self) -> Ms:
         """Milliseconds since 1970-01-01 UTC."""
+
+    def monotonic(self) -> Ms:
+        """Milliseconds from some beginning; nobody can set it. For what waits in memory."""
 
     async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
         """Wait until ``event`` is set (True) or ``timeout`` milliseconds are over (False). ``None`` waits for ever."""
@@ -105,16 +109,30 @@ class RouterStore(Protocol):
         """Parts of automatic replies written on that day (``YYYY-MM-DD``), over all accounts."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
-        """Write each settlement whole or not at all, all in one transaction where nothing fails.
+        """Write the settlements in one transaction: all of them, or none where one cannot be written.
 
         ``None`` for one that must be decided again: the contact's version moved, the message is not ``new`` any more,
         or the day's spend would pass the limit. A settled message bumps the contact's version and sets
         ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only if its lane has no row in
         ``sending`` and no ``queued`` row of its own priority or a more urgent one; else ``queued``.
         Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
-        :raises StoreError: one of them cannot be written; others may have been, and ask to be decided again (``None``),
-        their rows born ``sending`` back in the queue.
+        :raises StoreError: one of them cannot be written, so none was.
         """
+
+
+class RestoreStore(Protocol):
+    async def settle_restored(self, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
+        """On a copy that was put in the store's place, once and before anything is sent or routed; else None.
+
+        What waited or was being sent becomes ``uncertain`` (reason ``restored``), the post that ``tell`` makes of the
+        numbers is written, and the store is a copy no more: one transaction.
+        """
+
+    async def last_restored(self) -> Restored | None:
+        """The same numbers later on; None in a store that was never put back."""
+
+    async def restored_sms(self, *, after: SmsId, limit: int) -> Sequence[Sms]:
+        """What is still ``uncertain`` because of it and was not judged by a person, oldest first."""
 
 
 class OutboxStore(Protocol):
@@ -135,8 +153,8 @@ class OutboxStore(Protocol):
     async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
         """Move ``queued`` rows whose ``expires_at`` has come to ``stale`` and return them."""
 
-    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ...) -> Sms | None:
-        """Compare-and-set: make the move if the row is in one of its source states, else return None.
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ...) -> bool:
+        """Compare-and-set: make the move if the row is in one of its source states, else return False.
 
         Writes ``change`` and its posts with it, stamps ``sent_at``/``final_at``/``sending_since``, logs it in the
         row's history, and renews the ``fate`` post of a row that has an operator's message. All in one transaction.
@@ -184,6 +202,31 @@ class AccountStore(Protocol):
 
     async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
         """Close it and post the all-clear ``text``; False (and nothing written) if it is not open."""
+
+
+@frozen
+class LongestWaits:
+    """How far ahead anything is ever planned. What is planned further was planned by a clock that was wrong."""
+
+    sms: Ms
+    poll: Ms
+    post: Ms
+    takeover: Ms
+
+
+class ClockStore(Protocol):
+    """For when the machine's clock was set."""
+
+    async def newest_sms(self) -> SmsId:
+        """The highest id of an SMS, 0 without one: what this run writes lies above."""
+
+    async def shift_waits(self, by: Ms, *, now: Ms, longest: LongestWaits, since: SmsId) -> None:
+        """The clock that shows ``now`` showed ``now - by`` until now: all that waits goes on waiting as long as it
+        would have, but no longer than ``longest``. With ``by=0`` only the latter.
+
+        Deadlines (``expires_at``, and ``sent_at``, from which the patience with a status counts) move along for SMS
+        above the id ``since`` alone: only of those is it known that the same clock wrote them.
+        """
 
 
 class ChatStore(Protocol):
@@ -260,7 +303,7 @@ class UpdateStore(Protocol):
         """Forget processed updates received before then; parked ones stay."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Story:
     """One line of a subscriber's or an SMS's history, oldest first."""
 
@@ -277,7 +320,7 @@ class Story:
     """Who decided it, where a person did."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class QueueStatus:
     """Counts and ages for ``status``, the probes and the metrics."""
 
@@ -319,10 +362,12 @@ class Store(
     OutboxStore,
     DeliveryStore,
     AccountStore,
+    ClockStore,
     ChatStore,
     DeskStore,
     UpdateStore,
     QueryStore,
+    RestoreStore,
     Protocol,
 ):
     """One store; implementations live in ``bridge.store``."""

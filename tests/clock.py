@@ -31,17 +31,34 @@ class ManualClock:
     """Implements :class:`bridge.ports.Clock`."""
 
     def __init__(self, start: Ms = TUESDAY_NOON) -> None:
-        self._now = start
+        self._passed = start
+        """Monotonic time; begins where the wall clock does, so that without a jump both show the same."""
+        self._ahead: Ms = 0
+        """The wall clock, against it."""
         self._order = itertools.count()
         self._sleepers: list[_Sleeper] = []
         self._changed = asyncio.Event()
 
     def now(self) -> Ms:
-        return self._now
+        return self._passed + self._ahead
+
+    def monotonic(self) -> Ms:
+        return self._passed
 
     def set(self, now: Ms) -> None:
-        """Let the wall clock jump, as NTP or an operator does it; wakes nobody."""
-        self._now = now
+        """Let time pass at once, waking nobody. Time does not run backwards: then the wall clock alone is set."""
+        if (ms := now - self.now()) > 0:
+            self._passed += ms
+        else:
+            self._ahead += ms
+
+    def jump(self, by: Ms) -> None:
+        """Set the wall clock alone, as NTP or an operator does it; no time passes."""
+        self._ahead += by
+
+    def elsewhere(self) -> Elsewhere:
+        """The clock of another machine, which nobody sets."""
+        return Elsewhere(self)
 
     @property
     def sleepers(self) -> int:
@@ -50,7 +67,7 @@ class ManualClock:
 
     @property
     def next_deadline(self) -> Ms | None:
-        """When the first sleeper is due; None if nobody waits for a time."""
+        """When the first sleeper is due, in monotonic time; None if nobody waits for a time."""
         return min((s.deadline for s in self._sleepers if s.deadline is not None), default=None)
 
     async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
@@ -61,7 +78,7 @@ class ManualClock:
             await happened
             return True
         sleeper = _Sleeper(
-            deadline=None if timeout is None else self._now + timeout,
+            deadline=None if timeout is None else self._passed + timeout,
             order=next(self._order),
             over=asyncio.get_running_loop().create_future(),
         )
@@ -88,17 +105,17 @@ class ManualClock:
         Each gets turns of the loop before the next one, so a wait it starts then is woken too if due in time.
         """
         if ms < 0:
-            raise ValueError("time does not run backwards; use set() for a jump of the wall clock")
-        target = self._now + ms
+            raise ValueError("time does not run backwards; use jump() for the wall clock")
+        target = self._passed + ms
         await _turns()
         while (due := self._first_due(target)) is not None:
             assert due.deadline is not None
-            self._now = max(self._now, due.deadline)
+            self._passed = max(self._passed, due.deadline)
             self._forget(due)
             if not due.over.done():
                 due.over.set_result(None)
             await _turns()
-        self._now = target
+        self._passed = target
         await _turns()
 
     async def until_sleepers(self, count: int = 1, timeout_s: float = 10) -> None:
@@ -120,6 +137,22 @@ class ManualClock:
     def _forget(self, sleeper: _Sleeper) -> None:
         if sleeper in self._sleepers:
             self._sleepers.remove(sleeper)
+
+
+class Elsewhere:
+    """Runs with a :class:`ManualClock` and shows what that would show without its jumps."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> Ms:
+        return self._clock.monotonic()
+
+    def monotonic(self) -> Ms:
+        return self._clock.monotonic()
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        return await self._clock.wait(event, timeout)
 
 
 async def _wait(event: Waiter) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import random
 import signal
 import socket
 import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -17,7 +21,7 @@ from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 
 SUPPORT = -1001234567890
-START_SECONDS = 20
+START_SECONDS = 60
 LOOK_AGAIN = 0.02
 """Seconds between two looks at another process's store; every wait is bounded by a time limit."""
 
@@ -31,24 +35,42 @@ rules:
 """
 
 
+PORTS = range(12_000, 32_000)
+"""Below those that systems give to outgoing connections: while a killed service is away, none may take its port."""
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 class Service:
     """Writes a configuration and runs the real command with it, again and again."""
 
     def __init__(
-        self, folder: Path, platform: SimulatedPlatform, telegram: SimulatedBotApi | None, **account: object
+        self,
+        folder: Path,
+        platform: SimulatedPlatform,
+        telegram: SimulatedBotApi | None,
+        *,
+        sabotage: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        rules: str = RULES,
+        **account: object,
     ) -> None:
+        """``sabotage`` names a module of ``tests.chaos.sabotage``; ``environment`` is added to ours; ``settings`` are
+        merged into the sections of the configuration; ``account`` into the account's."""
         self.folder = folder
+        self._module = ("bridge",) if sabotage is None else ("tests.chaos.sabotage", sabotage)
+        self._environment = dict(environment or {})
         self.port = free_port()
         self.web_port = free_port()
         (folder / "rules").mkdir(exist_ok=True)
-        (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
+        (folder / "rules" / "rules.yaml").write_text(rules, encoding="utf-8")
         config: dict[str, object] = {
             "server": {"port": self.port},
             "web": {"port": self.web_port},
@@ -59,6 +81,8 @@ class Service:
             "storage": {"url": "sqlite:///data/bridge.db"},
             "logging": {"format": "json", "level": "debug"},
         }
+        for section, values in (settings or {}).items():
+            config[section] = {**cast(dict[str, object], config.get(section, {})), **values}
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
         self.log = folder / "log.jsonl"
@@ -97,31 +121,39 @@ class Service:
 
     async def start(self) -> None:
         """Start it and wait until it takes callbacks."""
-        command = (sys.executable, "-m", "bridge", "run", "-c", str(self.config))
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stderr=asyncio.subprocess.PIPE,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        self._process = process
-        assert process.stderr is not None
+        before = await self.spawn()
+        assert self._process is not None
         async with asyncio.timeout(START_SECONDS):
-            while line := await process.stderr.readline():
-                self._keep(line)
-                if line.startswith(b"callbacks:"):
-                    self._reading = asyncio.create_task(self._read(process.stderr))
-                    return
-        self._process = None
-        raise AssertionError(f"the service ended: {await process.wait()}\n{self.log.read_text()[-3000:]}")
+            while not self._ready(before):
+                if self._process.returncode is not None:
+                    code, self._process = self._process.returncode, None
+                    raise AssertionError(f"the service ended: {code}\n{self.log.read_text()[-3000:]}")
+                await asyncio.sleep(LOOK_AGAIN / 4)
 
-    async def _read(self, stream: asyncio.StreamReader) -> None:
-        while line := await stream.readline():
-            self._keep(line)
-
-    def _keep(self, line: bytes) -> None:
+    async def spawn(self) -> int:
+        """Start it and wait for nothing; how long its log was before. Its stderr goes there, past this process."""
+        command = (sys.executable, "-m", *self._module, "run", "-c", str(self.config))
         with self.log.open("ab") as log:
-            log.write(line)
+            before = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stderr=log,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                env={**os.environ, **self._environment},
+            )
+        return before
+
+    def _ready(self, since: int) -> bool:
+        """Did it say so in what it wrote after the first ``since`` bytes of its log?"""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return any(line.startswith(b"callbacks:") and line.endswith(b"\n") for line in log)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the service does not run"
+        return self._process.pid
 
     async def kill(self) -> None:
         """kill -9."""
@@ -136,9 +168,7 @@ class Service:
         assert process is not None
         process.send_signal(number)
         async with asyncio.timeout(30):
-            code = await process.wait()
-            await self._reading
-        return code
+            return await process.wait()
 
     async def close(self) -> None:
         if self._process is not None:

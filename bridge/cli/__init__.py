@@ -17,6 +17,8 @@ COMMANDS = {
     "status": "bridge.cli.status:status",
     "queue": "bridge.cli.queue:queue",
     "history": "bridge.cli.history:history",
+    "backup": "bridge.cli.backup:backup",
+    "restore": "bridge.cli.backup:restore",
 }
 
 

@@ -68,6 +68,7 @@ def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool 
         fail_with_problems(error, exit_code)
     # Commands share the service's code and with it its log; stdout is for the answer alone.
     telemetry.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
+    sys.excepthook = telemetry.uncaught
     return settings
 
 

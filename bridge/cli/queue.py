@@ -18,12 +18,17 @@ from bridge.cli.common import (
     settings_of,
     when,
 )
-from bridge.cli.service import order
+from bridge.cli.service import order, order_all
 from bridge.model import Json, Sms, SmsId, SmsState
 from bridge.web.admin import as_json as sms_json
 
 FOR_PEOPLE = (SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
 STATES = click.Choice([state.value for state in SmsState])
+
+
+restored_option = click.option(
+    "--restored", is_flag=True, help="Instead of an id: all that a restored back-up left unknown."
+)
 
 
 @click.group()
@@ -106,31 +111,54 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 
 
 @queue.command()
-@click.argument("sms_id", type=int)
+@click.argument("sms_id", type=int, required=False)
+@restored_option
 @config_option
 @json_option
-def retry(sms_id: int, config: str | None, as_json: bool) -> None:
+def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Send it again, as a new SMS. For an uncertain one: the subscriber may get it twice."""
     settings = settings_of(config, quiet=True)
     database_of(settings)
+    number = chosen(sms_id, restored)
+    if number is None:
+        answer, live = run_async(
+            lambda: order_all(settings, "/queue/restored/retry", lambda desk: desk.retry_restored(author="cli"))
+        )
+        report(answer, live, as_json, f"{answer['count']} SMS queued again")
+        return
     answer, live = run_async(
-        lambda: order(settings, f"/queue/{sms_id}/retry", {}, lambda desk: desk.retry(SmsId(sms_id), author="cli"))
+        lambda: order(settings, f"/queue/{number}/retry", {}, lambda desk: desk.retry(number, author="cli"))
     )
     report(answer, live, as_json, f"queued again as SMS {answer['id']}")
 
 
 @queue.command()
-@click.argument("sms_id", type=int)
+@click.argument("sms_id", type=int, required=False)
+@restored_option
 @config_option
 @json_option
-def abandon(sms_id: int, config: str | None, as_json: bool) -> None:
+def abandon(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Leave an uncertain or parked SMS as it is, or take a queued one off the queue."""
     settings = settings_of(config, quiet=True)
     database_of(settings)
+    number = chosen(sms_id, restored)
+    if number is None:
+        answer, live = run_async(
+            lambda: order_all(settings, "/queue/restored/abandon", lambda desk: desk.abandon_restored(author="cli"))
+        )
+        report(answer, live, as_json, f"{answer['count']} SMS left as they are")
+        return
     answer, live = run_async(
-        lambda: order(settings, f"/queue/{sms_id}/abandon", {}, lambda desk: desk.abandon(SmsId(sms_id), author="cli"))
+        lambda: order(settings, f"/queue/{number}/abandon", {}, lambda desk: desk.abandon(number, author="cli"))
     )
     report(answer, live, as_json, f"SMS {answer['id']} is {answer['state']}")
+
+
+def chosen(sms_id: int | None, restored: bool) -> SmsId | None:
+    """None for all that a restored back-up left unknown. :raises click.UsageError: neither or both."""
+    if (sms_id is None) is not restored:
+        raise click.UsageError("name one SMS by its id, or say --restored")
+    return None if sms_id is None else SmsId(sms_id)
 
 
 def report(answer: dict[str, Json], live: bool, as_json: bool, words: str) -> None:

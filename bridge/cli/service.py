@@ -49,6 +49,27 @@ async def order(
     settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[Sms]]
 ) -> tuple[dict[str, Json], bool]:
     """Let the running service do it; else do it under the lock. Returns the SMS and whether a service did it."""
+
+    async def one(commands: Commands) -> dict[str, Json]:
+        return as_json(await alone(commands))
+
+    return await answered(settings, path, body, one)
+
+
+async def order_all(
+    settings: Settings, path: str, alone: Callable[[Commands], Awaitable[int]]
+) -> tuple[dict[str, Json], bool]:
+    """The same for an order about many; the answer is their ``count``."""
+
+    async def many(commands: Commands) -> dict[str, Json]:
+        return {"count": await alone(commands)}
+
+    return await answered(settings, path, {}, many)
+
+
+async def answered(
+    settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[dict[str, Json]]]
+) -> tuple[dict[str, Json], bool]:
     answer = await call(settings, "POST", path, body)
     if answer is not None:
         return answer, True
@@ -56,4 +77,4 @@ async def order(
 
     async with sending(settings) as parts:
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-        return as_json(await alone(commands)), False
+        return await alone(commands), False

@@ -29,22 +29,22 @@ class AccountWatch:
         self._signals = signals
         self._clock = clock
         self._ask_at: dict[str, Ms] = {}
+        """In monotonic time."""
 
     async def step(self) -> int:
         waits = [await self._watch(gate) for gate in self._gates.values()]
         return max(min(waits, default=IDLE), 1)
 
     async def _watch(self, gate: Gate) -> int:
-        now = self._clock.now()
         if gate.held:
             state = await self._store.account_state(gate.name)
-            return await self._holds.probe(gate, state) - now
+            return await self._holds.probe(gate, state) - self._clock.now()
         every = gate.settings.balance.every
         if every is None:
             return IDLE
+        now = self._clock.monotonic()
         ask_at = self._ask_at.get(gate.name, now)
-        # Further away than one period: the clock was set back since.
-        if now < ask_at <= now + every:
+        if now < ask_at:
             return ask_at - now
         self._ask_at[gate.name] = now + every
         balance = await self._holds.ask_balance(gate)

@@ -1,4 +1,8 @@
-"""Real time. Everything that waits or stamps takes a :class:`~bridge.ports.Clock`, so tests can set it."""
+"""Real time. Everything that waits or stamps takes a :class:`~bridge.ports.Clock`, so tests can set it.
+
+The service runs on a :class:`SteadyClock`: a wall clock that was set wrong, or right, must not change what waits
+(docs/decisions/0005-clock-jumps.md).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,16 @@ import time
 from datetime import UTC, datetime
 
 from bridge.model import Ms
-from bridge.ports import Waiter
+from bridge.ports import Clock, Waiter
 
 
 def day_of(now: Ms) -> str:
     """The day in UTC, ``YYYY-MM-DD``: what budgets count for and what is told once a day."""
     return datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
+
+
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where the system has it, the one that also counts while the machine sleeps."""
 
 
 class SystemClock:
@@ -21,6 +29,9 @@ class SystemClock:
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
 
+    def monotonic(self) -> Ms:
+        return time.clock_gettime_ns(_MONOTONIC) // 1_000_000
+
     async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
         try:
             async with asyncio.timeout(None if timeout is None else max(timeout, 0) / 1000):
@@ -28,3 +39,31 @@ class SystemClock:
         except TimeoutError:
             return False
         return True
+
+
+class SteadyClock:
+    """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none, until it is told.
+
+    A jump is told by :meth:`take_over`, which whoever calls it does once all that waits is ready for it.
+    """
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self._ahead = inner.now() - inner.monotonic()
+
+    def now(self) -> Ms:
+        return self._inner.monotonic() + self._ahead
+
+    def monotonic(self) -> Ms:
+        return self._inner.monotonic()
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        return await self._inner.wait(event, timeout)
+
+    def jumped_by(self) -> Ms:
+        """How far the wall clock is ahead of ``now``."""
+        return self._inner.now() - self.now()
+
+    def take_over(self, by: Ms) -> None:
+        """From here on ``now`` is ``by`` milliseconds later."""
+        self._ahead += by

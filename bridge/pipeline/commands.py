@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from bridge.config import Settings
@@ -10,11 +12,14 @@ from bridge.errors import BridgeError
 from bridge.model import Change, Move, Sms, SmsId, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, DeskStore, OutboxStore
+from bridge.ports import Clock, DeskStore, OutboxStore, RestoreStore
 from bridge.text import phones
 
+BULK = 500
+"""SMS decided about at a time."""
 
-class CommandStore(OutboxStore, DeskStore, Protocol):
+
+class CommandStore(OutboxStore, DeskStore, RestoreStore, Protocol):
     """What the orders write."""
 
 
@@ -75,12 +80,43 @@ class Commands:
         """Leave an unknown or parked SMS as it is; take a waiting one off the queue. :raises Refused:"""
         old = await self._known(sms_id)
         move = Move.CANCEL if old.state in (SmsState.QUEUED, SmsState.DRAFT) else Move.ABANDON
-        moved = await self._store.move(sms_id, move, self._clock.now(), Change(author=author))
-        if moved is None:
+        if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
             raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
         self._signals.posts.set()
         self._signals.sms.set()
-        return moved
+        return await self._known(sms_id)
+
+    async def retry_restored(self, *, author: str) -> int:
+        """Send again all that a restored copy left unknown, oldest first; how many SMS that makes.
+
+        What went by an account that is not configured any more stays as it is.
+        """
+
+        async def again(sms: Sms) -> bool:
+            if sms.account not in self._settings.accounts:
+                return False
+            key = f"cli:again:{sms.id}"
+            return await self._store.send_again(sms.id, key=key, author=author, now=self._clock.now()) is not None
+
+        return await self._each_restored(again)
+
+    async def abandon_restored(self, *, author: str) -> int:
+        """Leave as it is all that a restored copy left unknown; how many SMS that were."""
+
+        async def leave(sms: Sms) -> bool:
+            return await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=author))
+
+        return await self._each_restored(leave)
+
+    async def _each_restored(self, decide: Callable[[Sms], Awaitable[bool]]) -> int:
+        decided, last = 0, SmsId(0)
+        while rows := await self._store.restored_sms(after=last, limit=BULK):
+            # Handed in together, so that they share commits; the store writes them in the order of handing in.
+            decided += sum(await asyncio.gather(*(decide(sms) for sms in rows)))
+            last = rows[-1].id
+        self._signals.sms.set()
+        self._signals.posts.set()
+        return decided
 
     def _account(self, account: str) -> str:
         names = list(self._settings.accounts)

@@ -46,8 +46,10 @@ def operator_sms(
     )
 
 
-def rule_sms(account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, now: int) -> NewSms:
-    """A rule's answer to an inbound message; born ``queued``, not worth sending after its ttl."""
+def rule_sms(
+    account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, state: SmsState, now: int
+) -> NewSms:
+    """A rule's answer to an inbound message, not worth sending after its ttl."""
     ttl = reply.ttl if reply.ttl is not None else account.reply_ttl
     return NewSms(
         key=key,
@@ -58,6 +60,7 @@ def rule_sms(account: AccountSettings, inbound: Inbound, reply: Reply, *, key: s
         parts=parts.split(reply.text).count,
         origin=Origin.RULE,
         priority=Priority.AUTOMATIC,
+        state=state,
         due_at=now,
         expires_at=None if ttl is None else now + ttl,
         inbound_id=inbound.id,

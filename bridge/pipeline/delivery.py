@@ -45,22 +45,22 @@ class DeliveryPoller:
         self._store = store
         self._signals = signals
         self._clock = clock
-        now = clock.now()
-        self._buckets = {name: Bucket(gate.settings.status.rate, now) for name, gate in gates.items()}
+        began = clock.monotonic()
+        self._buckets = {name: Bucket(gate.settings.status.rate, began) for name, gate in gates.items()}
 
     async def step(self) -> int:
         waits = [await self._serve(gate) for gate in self._gates.values()]
         return min(waits, default=IDLE)
 
     async def _serve(self, gate: Gate) -> int:
-        now = self._clock.now()
+        pace = self._clock.monotonic()
         bucket = self._buckets[gate.name]
-        allowed = bucket.free(now, BATCH)
+        allowed = bucket.free(pace, BATCH)
         if not allowed:
-            return max(bucket.wait(now), 1)
-        rows = await self._store.due_polls(gate.name, now=now, limit=allowed)
+            return max(bucket.wait(pace), 1)
+        rows = await self._store.due_polls(gate.name, now=self._clock.now(), limit=allowed)
         for _ in rows:
-            bucket.take(now)
+            bucket.take(pace)
         for first in range(0, len(rows), CONCURRENT):
             asked = (self._ask(gate, sms) for sms in rows[first : first + CONCURRENT])
             # All have ended before the first error passes: none goes on behind the back of the next step.
@@ -101,7 +101,7 @@ class DeliveryPoller:
             await self._store.postpone_poll(sms.id, next_poll(gate, sms.polls + 1, now))
 
     async def _finish(self, sms: Sms, move: Move, change: Change) -> None:
-        if await self._store.move(sms.id, move, self._clock.now(), change) is not None:
+        if await self._store.move(sms.id, move, self._clock.now(), change):
             log.info("sms_" + move, sms_id=sms.id, account=sms.account)
             self._signals.posts.set()
 

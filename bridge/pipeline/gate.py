@@ -32,12 +32,16 @@ class Gate:
     cautious: bool = False
     """After a hold or an outage: one at a time, until the platform takes one."""
     paused_until: Ms = 0
+    no_probe_before: Ms = 0
+    """In monotonic time. Until then the store does not say rightly which requests left lately."""
     failures: int = 0
     """Requests in a row that surely were not taken."""
     doubts: int = 0
     """Unknown outcomes since the platform last took an SMS."""
     queue_waits: bool = False
     """Due rows wait for a place: what is born now may not take it from them."""
+    backlog: bool = False
+    """Rows were due at the last look, whatever they wait for: the end of a request is a reason to look again."""
     zeros: set[str] = field(default_factory=set)
     """Recipients that got a bare ``0`` since the platform last took an SMS."""
 

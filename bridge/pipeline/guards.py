@@ -22,12 +22,15 @@ class Hold(StrEnum):
     OPTED_OUT = "opted_out"
     TOO_OLD = "too_old"
     TAKEN_OVER = "taken_over"
+    RESTORED = "restored"
     PER_NUMBER = "per_number"
     SAME_TEXT = "same_text"
     DAILY_PARTS = "daily_parts"
 
 
-SHOWN_TO_PEOPLE = frozenset({Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.DAILY_PARTS})
+SHOWN_TO_PEOPLE = frozenset(
+    {Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.RESTORED, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.DAILY_PARTS}
+)
 """Holds after which a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
 
 A blocked number was silenced by a person, and a number over its budget is told of once: showing each of its messages
@@ -48,6 +51,8 @@ def hold_all(item: Unrouted, *, own_numbers: Collection[str], max_age: Ms | None
         return Hold.BLOCKED
     if contact.opted_out:
         return Hold.OPTED_OUT
+    if item.restored:
+        return Hold.RESTORED
     if max_age is not None and now - written_at(item) > max_age:
         return Hold.TOO_OLD
     if contact.robot_paused_until > now:
@@ -71,5 +76,5 @@ def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings,
 
 
 def over(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
-    """Would one more at ``now`` pass the rate? Times ahead of a clock that was set back count too."""
-    return rate is not None and sum(1 for at in times if at > now - rate.per) >= rate.count
+    """Would one more at ``now`` pass the rate? Times ahead, of a clock set back since, count like those before."""
+    return rate is not None and sum(1 for at in times if abs(now - at) < rate.per) >= rate.count

@@ -22,6 +22,10 @@ REPEATS_BEFORE_ALERT = 3
 """A platform may bring a message again for reasons of its own (a lost answer); three times means it never
 reads us."""
 
+LONGEST_HOLD: Ms = 250
+"""How long a callback is held back while routing is behind. Intake alone could use up the machine, and the more it
+took, the fewer would be answered; but a router in trouble must not stop it."""
+
 log = structlog.get_logger()
 
 
@@ -45,6 +49,8 @@ class Inbox:
 
         :raises StoreError: nothing may be acknowledged.
         """
+        if not self._signals.room.is_set():
+            await self._clock.wait(self._signals.room, LONGEST_HOLD)
         key = (call.account, call.smsid, call.content_hash)
         # A copy that comes while the first is still in work could not know our answer: no sign of a wrong
         # one.

@@ -22,6 +22,7 @@ from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports import AccountStore, Clock, OutboxStore
+from bridge.telemetry import frames
 from bridge.text import phones
 
 log = structlog.get_logger()
@@ -51,6 +52,11 @@ class Outbox:
         self._closing = False
         self._expired_at = 0
 
+    @property
+    def under_way(self) -> int:
+        """SMS whose request or whose outcome is not written yet."""
+        return len(self._tasks)
+
     # ------------------------------------------------ the loop
 
     async def step(self) -> int:
@@ -77,12 +83,13 @@ class Outbox:
 
     async def _serve(self, gate: Gate) -> int:
         now = self._clock.now()
-        due = await self._store.next_due(gate.name)
-        gate.queue_waits = due is not None and due <= now
-        if due is None or due > now:
-            return IDLE if due is None else min(due - now, IDLE)
-        # No await between the question and the taking, and the taking before the claim: the router hands out places
-        # of the same gate while we wait for the store.
+        if not gate.backlog:
+            wait = await self._until_due(gate, now)
+            if not gate.backlog:
+                return wait
+        # No await from here to the taking, and the taking before the claim: the router hands out places of the same
+        # gate while we wait for the store.
+        gate.queue_waits = True
         places = gate.places(now)
         if not places:
             # Held, or all connections busy: a signal comes. Out of tokens or paused: time alone ends it.
@@ -101,7 +108,13 @@ class Outbox:
             self.launch(sms)
         gate.queue_waits = claimed == places
         # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal.
-        return 0 if claimed == places else IDLE
+        return 0 if claimed == places else await self._until_due(gate, now)
+
+    async def _until_due(self, gate: Gate, now: Ms) -> int:
+        """See whether rows are due; how long until the next one is, where none is."""
+        due = await self._store.next_due(gate.name)
+        gate.backlog = due is not None and due <= now
+        return IDLE if due is None or gate.backlog else min(due - now, IDLE)
 
     # ------------------------------------------------ the router's shortcut
 
@@ -128,19 +141,26 @@ class Outbox:
     # ------------------------------------------------ one SMS
 
     async def _send(self, sms: Sms, gate: Gate) -> None:
-        # Until more is known: it may have arrived.
-        move, change = Move.LOSE_TRACK, lost(sms, gate, Reason.INTERRUPTED)
+        verdict: Verdict | None = None
         try:
-            receipt = await self._request(sms, gate)
-            move, change = await self._verdict(sms, receipt, gate)
-            await self._write(sms, move, change)
+            try:
+                receipt = await self._request(sms, gate)
+                verdict = await self._verdict(sms, receipt, gate)
+            finally:
+                # The connection is free, and what the answer means for the account is known: another may go while
+                # this one's outcome is written.
+                gate.in_flight -= 1
+            await self._write(sms, *verdict)
         except asyncio.CancelledError:
-            # Stopping in the middle of it. If even this write fails, the next start calls it unknown.
+            # Stopping in the middle of it: as long as no answer is known, it may have arrived. If even this write
+            # fails, the next start calls it unknown.
+            move, change = verdict or (Move.LOSE_TRACK, lost(sms, gate, Reason.INTERRUPTED))
             await self._store.move(sms.id, move, self._clock.now(), change)
             raise
         finally:
-            gate.in_flight -= 1
-            self._signals.sms.set()
+            # Only where rows wait, or this one waits anew: each look costs a question to the store.
+            if gate.backlog or verdict is None or verdict[0] is not Move.ACCEPTED:
+                self._signals.sms.set()
 
     async def _request(self, sms: Sms, gate: Gate) -> Receipt:
         receipt = await ask(gate, sms)
@@ -161,7 +181,7 @@ class Outbox:
         try:
             return await self._insist(sms, lambda: self._judge.verdict(sms, receipt, gate))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
-            log.error("verdict_failed", sms_id=sms.id, error_class=type(error).__name__, exc_info=error)
+            log.error("verdict_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
             return Move.LOSE_TRACK, lost(sms, gate, Reason.INTERNAL)
 
     async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
@@ -178,7 +198,7 @@ class Outbox:
 
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
         moved = await self._insist(sms, lambda: self._store.move(sms.id, move, self._clock.now(), change))
-        if moved is None:
+        if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
         log.info(
             "sms_" + move,
@@ -187,7 +207,8 @@ class Outbox:
             to=phones.mask(sms.recipient),
             reason=change.reason or None,
         )
-        self._signals.posts.set()
+        if change.posts or sms.chat_id is not None:
+            self._signals.posts.set()
 
     # ------------------------------------------------ start and stop
 
@@ -218,7 +239,7 @@ async def ask(gate: Gate, sms: Sms) -> Receipt:
     try:
         return await gate.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:
-        log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, exc_info=error)
+        log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
         return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
 
 

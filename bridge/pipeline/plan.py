@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.config import AccountSettings, Settings
+from bridge.frozen import frozen
 from bridge.model import (
     ADMIN_CHAT,
     DEFAULT_CHAT,
@@ -27,6 +28,7 @@ from bridge.model import (
     RecentReply,
     Settlement,
     Shown,
+    SmsState,
     Unrouted,
 )
 from bridge.pipeline import compose, guards
@@ -49,7 +51,7 @@ class Budget:
         return True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Answers:
     """The replies that may leave, and the holds that took the others."""
 
@@ -57,13 +59,18 @@ class Answers:
     holds: tuple[Hold, ...]
 
 
-def plan(item: Unrouted, decision: Decision, *, settings: Settings, budget: Budget, now: Ms) -> Settlement:
-    """Everything that routing this message will write."""
+def plan(
+    item: Unrouted, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, place: bool = False
+) -> Settlement:
+    """Everything that routing this message will write.
+
+    ``place``: one reply may leave at once, so the first is wished to be born ``sending``.
+    """
     inbound = item.inbound
     account = settings.accounts.get(inbound.account)
     # An account that left the configuration while its message waited: nobody can answer by it, people still see it.
     answers = (
-        answer(item, decision, account=account, settings=settings, budget=budget, now=now)
+        answer(item, decision, account=account, settings=settings, budget=budget, now=now, place=place)
         if account is not None
         else Answers(replies=(), holds=())
     )
@@ -98,6 +105,7 @@ def answer(
     settings: Settings,
     budget: Budget,
     now: Ms,
+    place: bool,
 ) -> Answers:
     """Pass each reply through the guards, in the order the rules gave them."""
     recent = list(item.recent)
@@ -108,7 +116,8 @@ def answer(
     wished = [(fired, reply) for fired in decision.fired for reply in fired.replies]
     for index, (fired, reply) in enumerate(wished):
         key = f"rule:{item.inbound.id}:{index}"
-        sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, now=now)
+        state = SmsState.SENDING if place and not replies else SmsState.QUEUED
+        sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
         hold = general or guards.hold_text(reply.text, recent, settings.guards, now)
         if hold is None and not budget.take(sms.parts):
             hold = Hold.DAILY_PARTS
@@ -200,14 +209,18 @@ def rule_error(fired: Fired, version: str) -> Alert:
 def hold_alerts(
     item: Unrouted, holds: tuple[Hold, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
-    """One notice for a condition: a day a number, a day for the budget, a day an account for what came late."""
+    """One notice for a condition: a day a number, a day for the budget, a day an account for what came late.
+
+    Where numbers pump by the hundred, each with its own notice, one for all of them takes the place of the rest.
+    """
     masked = phones.mask(item.inbound.subscriber)
     for hold in holds:
         if hold in (Hold.PER_NUMBER, Hold.SAME_TEXT):
             yield Alert(
-                key=f"guard:{item.inbound.subscriber}:{budget.day}",
+                key=f"guard:{budget.day}:{item.inbound.subscriber}",
                 text="alert.guard_number",
                 params={"subscriber": masked, "reason": str(hold)},
+                crowd=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
         elif hold is Hold.DAILY_PARTS:
             yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bridge.model import MINUTE, SECOND, Ms
+from bridge.model import HOUR, MINUTE, SECOND, Ms
 
 FIRST: Ms = 1 * SECOND
 LONGEST: Ms = 1 * MINUTE
 """No wait between two attempts is longer: a platform or a disk that is back is found within a minute."""
+LONGEST_POST: Ms = HOUR
+"""The same for a chat post that Telegram refuses: it will hardly think better of it, and a person has been told."""
 
 
 def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = LONGEST) -> Ms:

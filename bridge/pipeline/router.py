@@ -36,11 +36,14 @@ from bridge.pipeline.worker import IDLE
 from bridge.ports import Clock, RouterStore
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet
+from bridge.telemetry import frames
+from bridge.text import phones
 
 log = structlog.get_logger()
 
-BATCH = 256
-"""Messages a transaction settles: large enough to share one fsync, small enough to stay under a few milliseconds."""
+BATCH = 64
+"""Messages a transaction settles: enough to share one fsync, few enough that deciding them blocks the loop for some
+milliseconds only."""
 
 
 class Launcher(Protocol):
@@ -79,6 +82,7 @@ class Router:
         """Route one batch. Returns how long to wait for more, in milliseconds."""
         now = self._clock.now()
         batch = await self._store.claim_unrouted(limit=BATCH, recent_since=now - self._window)
+        self._signals.keeping_up(len(batch) < BATCH)
         if not batch:
             return IDLE
         rules = self._rules()
@@ -96,13 +100,20 @@ class Router:
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
         decision = self._decide(item, rules)
+        # A first reply is born ``sending`` where the outbox has a place for it: saves it a commit of its own.
+        account = item.inbound.account
+        place = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
         try:
-            settlement = plan(item, decision, settings=self._settings, budget=budget, now=now)
+            settlement = plan(item, decision, settings=self._settings, budget=budget, now=now, place=place)
+            if place and not settlement.replies:
+                self._launcher.give_back(account)
+            return settlement
         except Exception as error:  # the same: shown to people, and the ones behind it go on
+            if place:
+                self._launcher.give_back(account)
             fault = f"internal error ({type(error).__name__})"
-            log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, exc_info=error)
+            log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, trace=frames(error))
             return quarantine(item, rules.version, fault, now)
-        return self._born(settlement)
 
     def _decide(self, item: Unrouted, rules: RuleSet) -> Decision:
         inbound = item.inbound
@@ -119,16 +130,9 @@ class Router:
         try:
             return rules.decide(message, inbound.received_at)
         except Exception as error:  # a fault of ours in one message must not stop the ones behind it
-            log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, exc_info=error)
+            log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, trace=frames(error))
             failed = Fired(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
             return Decision(fired=(failed,), rules_version=rules.version)
-
-    def _born(self, settlement: Settlement) -> Settlement:
-        """Let the first reply be born ``sending`` where the outbox has a place for it: saves it a commit of its own."""
-        if not settlement.replies or not self._launcher.reserve(settlement.replies[0].account):
-            return settlement
-        first = replace(settlement.replies[0], state=SmsState.SENDING)
-        return replace(settlement, replies=(first, *settlement.replies[1:]))
 
     async def _settle(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
         try:
@@ -139,8 +143,8 @@ class Router:
                 raise
             await self._settle_singly(batch, settlements)
             return
-        for settlement, settled in zip(settlements, results, strict=True):
-            self._follow_up(settlement, settled)
+        for item, settlement, settled in zip(batch, settlements, results, strict=True):
+            self._follow_up(item, settlement, settled)
 
     async def _settle_singly(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
         """One of the batch cannot be written at all: find it and put it to people."""
@@ -167,7 +171,7 @@ class Router:
         self._signals.sms.set()
         self._signals.posts.set()
 
-    def _follow_up(self, settlement: Settlement, settled: Settled | None) -> None:
+    def _follow_up(self, item: Unrouted, settlement: Settlement, settled: Settled | None) -> None:
         reserved = wants_birth(settlement)
         born = settled.born_sending if settled is not None else ()
         for sms in born:
@@ -176,7 +180,17 @@ class Router:
             self._launcher.give_back(settlement.replies[0].account)
         if settled is None:
             return
-        log.info("routed", inbound_id=settlement.inbound_id, rule=settlement.rule, outcome=settlement.outcome)
+        inbound = item.inbound
+        log.info(
+            "routed",
+            inbound_id=inbound.id,
+            account=inbound.account,
+            smsid=inbound.smsid,
+            subscriber=phones.mask(inbound.subscriber),
+            rule=settlement.rule,
+            outcome=settlement.outcome,
+            ms=settlement.now - inbound.received_at,
+        )
         if len(settlement.replies) > len(born):
             self._signals.sms.set()
         if settlement.forwards or settlement.posts or settlement.alerts:

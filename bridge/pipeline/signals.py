@@ -30,3 +30,15 @@ class Signals:
     """Chat posts due."""
     updates: Signal = field(default_factory=Signal)
     """Telegram updates stored and not processed."""
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while routing keeps up with intake."""
+
+    def __post_init__(self) -> None:
+        self.room.set()
+
+    def keeping_up(self, well: bool) -> None:
+        """Routing says whether it has seen all there was."""
+        if well:
+            self.room.set()
+        else:
+            self.room.clear()

@@ -135,7 +135,7 @@ class Judge:
         if gate.settings.on_unknown != "probe" or sms.sending_since is None:
             return False
         now = self._clock.now()
-        if not 0 <= now - sms.sending_since <= PROBE_LATEST:
+        if not 0 <= now - sms.sending_since <= PROBE_LATEST or self._clock.monotonic() < gate.no_probe_before:
             return False
         if await self._store.identical_since(sms, now - PROBE_CLEAR) is not None:
             return False

@@ -17,6 +17,7 @@ from bridge.model import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signal
 from bridge.ports import Clock
+from bridge.telemetry import frames
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock
             await run()
             log.error("part_ended", part=name)
         except Exception as error:  # a fault in one part must not take the others along
-            log.error("part_failed", part=name, error_class=type(error).__name__, exc_info=error)
+            log.error("part_failed", part=name, error_class=type(error).__name__, trace=frames(error))
         await clock.wait(Never(), backoff(failures, random.random()))
 
 
@@ -67,7 +68,7 @@ def report_trouble(name: str, error: Exception, failures: int) -> None:
     if isinstance(error, StoreUnavailable):
         log.error("store_unavailable", loop=name, error=str(error))
     else:
-        log.error("loop_failed", loop=name, error_class=type(error).__name__, exc_info=error)
+        log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=frames(error))
 
 
 class Never:

@@ -1,21 +1,18 @@
 """A GET that costs money: asked at most once, and the caller learns whether it may have arrived.
 
-aiohttp repeats a GET by itself when the server closes the connection after reading it, and follows redirects; this
-module exists to switch both off and to reduce all that can happen to two values. It knows no platform, does not log,
-and lets no exception of aiohttp out: their texts hold the whole URL, hence the password and the SMS.
+This module is the contract: what is asked of a client, and the values it answers with. Two clients keep it:
+``http_direct`` is the usual one, ``http_aiohttp`` is the one for what only aiohttp can do. Neither knows a platform,
+logs, or lets a library's exception out: their texts may hold the whole URL, hence the password and the SMS.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from types import SimpleNamespace
+from typing import Protocol
 
-import aiohttp
-from yarl import URL
-
+from bridge.frozen import frozen
 from bridge.model import SECOND, Ms
 
 # Apache closes an idle connection after 5 s by default, nginx after 75. Nobody knows the fate of a request that meets a
@@ -23,7 +20,7 @@ from bridge.model import SECOND, Ms
 IDLE: Ms = 4 * SECOND
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HttpLimits:
     """How long to wait for what, in milliseconds, and how much of a body to read, in bytes."""
 
@@ -31,6 +28,7 @@ class HttpLimits:
     connect: Ms = 5 * SECOND
     """For a connection of one's own, waiting for a free one included: over before anything has left."""
     sock_connect: Ms = 5 * SECOND
+    """For one address of the server; a name may have several."""
     sock_read: Ms = 30 * SECOND
     body: int = 64 * 1024
 
@@ -50,7 +48,7 @@ class Fault(StrEnum):
     CLIENT_ERROR = "client_error"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Answer:
     """A complete HTTP answer of any status.
 
@@ -63,144 +61,38 @@ class Answer:
     """False where the body was longer than the limit and is cut."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class NoAnswer:
     fault: Fault
     left: bool
     """Whether a byte of the request may have left this machine. False is a certainty, True is not."""
 
 
-class _Broken(Exception):
-    """The connection broke under a request. Not one of the classes after which aiohttp sends a GET again."""
+class OnceClient(Protocol):
+    """An HTTP client for one address of one server. Its connections belong to the loop of its first request."""
+
+    async def get(self, query: str) -> Answer | NoAnswer:
+        """Ask once. ``query`` is percent-encoded already, in whatever encoding; nothing re-encodes it.
+
+        Cancellation propagates, and the request may have left by then.
+        """
+
+    async def close(self) -> None:
+        """Give up all connections. What is under way gets no answer, and what comes after is not sent."""
 
 
-class _Flight:
-    """One request on its way."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = False
-
-    async def guard(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        """Middleware. It stands between the connection and aiohttp's retry, which is what makes it work."""
-        try:
-            return await handler(request)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            # No connection, so nothing left; aiohttp does not repeat these. They come first because a
-            # ClientConnectorError is a ClientOSError.
-            raise
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            self.left = True  # marked already, unless aiohttp stops telling us: then "may have left" is the safe side
-            raise _Broken from None
-
-
-async def _mark_left(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    # aiohttp calls this right before the first byte is written, so an unset mark is proof that nothing left.
-    flight = context.trace_request_ctx
-    if isinstance(flight, _Flight):
-        flight.left = True
-
-
-class OnceClient:
-    """An HTTP client for one server. The session is opened by the first request, in that request's loop."""
-
-    def __init__(
+class ClientMaker(Protocol):
+    def __call__(
         self,
+        address: str,
         *,
         connections: int,
         limits: HttpLimits | None = None,
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self._connections = connections
-        self._limits = limits or HttpLimits()
-        self._tls = tls
-        self._headers = dict(headers or {})
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
-
-    async def get(self, address: str, query: str) -> Answer | NoAnswer:
-        """Ask once. ``query`` is percent-encoded already, in whatever encoding; nothing re-encodes it.
-
-        Cancellation propagates, and the request may have left by then.
-        """
-        flight = _Flight()
-        try:
-            return await self._ask(URL(f"{URL(address)}?{query}", encoded=True), flight)
-        except Exception as error:
-            # All of them, on purpose: whatever aiohttp raises may carry the URL, and the caller needs no more
-            # than the phase it happened in.
-            return NoAnswer(fault=_fault(error, flight.left), left=flight.left)
-
-    async def close(self) -> None:
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
-
-    async def _ask(self, url: URL, flight: _Flight) -> Answer:
-        async with self._open().get(
-            url, allow_redirects=False, middlewares=(flight.guard,), trace_request_ctx=flight
-        ) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > self._limits.body:
-                    response.close()  # the rest of it is nobody's interest, nor is this connection
-                    break
-            whole = len(body) <= self._limits.body
-            return Answer(status=response.status, body=bytes(body[: self._limits.body]), whole=whole)
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        if self._session is None:
-            self._session = self._new_session()
-        return self._session
-
-    def _new_session(self) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_mark_left)
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._connections,
-                keepalive_timeout=IDLE / 1000,
-                ssl=self._tls if self._tls is not None else True,
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=self._limits.total / 1000,
-                connect=self._limits.connect / 1000,
-                sock_connect=self._limits.sock_connect / 1000,
-                sock_read=self._limits.sock_read / 1000,
-            ),
-            # Plain bodies: nothing to unpack, nothing that unpacks to gigabytes.
-            headers={"Accept-Encoding": "identity", **self._headers},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # a proxy of the environment might repeat a GET
-            trace_configs=[trace],
-        )
+    ) -> OnceClient: ...
 
 
-def _fault(error: Exception, left: bool) -> Fault:
-    """Names what went wrong; what it means for the request is told by the flight's mark alone."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return Fault.DNS
-        case aiohttp.ClientSSLError() | ssl.SSLError() | ssl.CertificateError():
-            return Fault.TLS
-        case TimeoutError():
-            return Fault.READ_TIMEOUT if left else Fault.CONNECT_TIMEOUT
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return Fault.INVALID_URL
-        case aiohttp.ClientPayloadError():
-            return Fault.BROKEN_BODY
-        case aiohttp.ClientResponseError():
-            return Fault.BAD_HTTP
-        case _Broken() | aiohttp.ClientConnectionError() | OSError():
-            return Fault.DISCONNECTED if left else Fault.NOT_CONNECTED
-        case ValueError() if not left:
-            return Fault.INVALID_URL
-        case _:
-            return Fault.CLIENT_ERROR
+def fits_a_request_line(text: str) -> bool:
+    """Whether nothing in it could end the line or a word of it: no white space of any kind, ASCII only."""
+    return text.isascii() and text.split() == [text]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from bridge.frozen import frozen
 from bridge.model import Reason, Receipt, SendClass
 from bridge.platforms.http import Answer, NoAnswer
 from bridge.platforms.iba_table import STATUSES, Row
 from bridge.platforms.iba_words import Words, cut, known, read, shown
 
-_ID = re.compile(r"[0-9]{1,32}")
+_LONGEST_ID = 32
+_ID = re.compile(rf"[0-9]{{1,{_LONGEST_ID}}}")
 _MAY_BE_ID = re.compile(r"[0-9]{6,}")
 _WORD_OR_CODE = re.compile(r"[^\W\d_]{2,}|^-[0-9]{1,5}$")
 # "будет отправлена", "принято", "sent", "OK": an error does not speak like that, an acceptance in new words does.
@@ -26,7 +27,7 @@ _MAY_BE_TAKEN = re.compile(
 _SCRIPT_DIED = re.compile(r"(?:php )?(?:fatal error|parse error|warning|notice|deprecated|uncaught)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Verdict:
     """The same for every recipient of the request."""
 
@@ -45,6 +46,8 @@ def classify(
 
     ``secrets`` (password, login, the SMS's text) are taken out of ``detail`` should the platform echo them.
     """
+    if len(recipients) == 1 and (plain := _plain_id(answer)):
+        return (Receipt(outcome=SendClass.ACCEPTED, ids=(plain,)),)
     if isinstance(answer, NoAnswer):
         outcome = SendClass.UNKNOWN if answer.left else SendClass.NOT_SENT
         return (Receipt(outcome=outcome, reason=Reason(answer.fault)),) * len(recipients)
@@ -57,6 +60,15 @@ def classify(
     if answer.status != 200:
         detail = cut(f"HTTP {answer.status}: {detail}" if detail else f"HTTP {answer.status}")
     return (Receipt(outcome=verdict.outcome, reason=verdict.reason, detail=detail),) * len(recipients)
+
+
+def _plain_id(answer: Answer | NoAnswer) -> str:
+    """The id where the answer is nothing but one, as nearly all are. Without it the same would come out, only later."""
+    if isinstance(answer, Answer) and answer.status == 200 and answer.whole and len(answer.body) <= 2 * _LONGEST_ID:
+        body = answer.body.strip()
+        if body.isdigit() and len(body) <= _LONGEST_ID and body.strip(b"0"):
+            return body.decode("ascii")
+    return ""
 
 
 def _of_status(status: int, words: Words, recipients: Sequence[str]) -> _Verdict:

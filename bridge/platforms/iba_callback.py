@@ -6,26 +6,29 @@ whatever the bytes; never refuses a call that holds an id, because the platform 
 
 from __future__ import annotations
 
-import hashlib
 import re
+from binascii import unhexlify
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from urllib.parse import unquote_to_bytes
+from functools import lru_cache
+from hashlib import sha256
 
 from bridge.config import CallbackSettings
+from bridge.frozen import frozen
 from bridge.model import InboundCall, Ms
 from bridge.text import charsets, phones
 
 SECRET_PARAMETER = b"key"
 """Ours, not the platform's: it calls the URL it was given, the secret included."""
 
-_PARAMETERS = ("date", "text", "smsid", "sender", "receiver", "prefix")
+_PARAMETERS = {name.encode(): name for name in ("date", "text", "smsid", "sender", "receiver", "prefix")}
 _HASHED = ("sender", "receiver", "text")
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _SMSID = re.compile(rb"[0-9A-Za-z_-]{1,64}")
 _LONGEST_TEXT = 64 * 1024  # bytes; 1,530 Cyrillic letters, the longest SMS there is, are 3,060
 _LONGEST_NUMBER = 100
+_NOTHING = (b"",)
 
 
 class CallFault(StrEnum):
@@ -37,7 +40,7 @@ class CallFault(StrEnum):
     TOO_LONG = "too_long"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CallRefused:
     """Without a usable id nothing can be acknowledged: answer 400."""
 
@@ -53,14 +56,13 @@ def parse_callback(
     Only ``smsid`` is required. A date in an unknown form is kept raw; bytes that are not percent-encoded pass as they
     are; ``%ZZ`` stays literally.
     """
-    pairs = raw_query.split(b"&")
-    values = _values(pairs)
-    smsid = values["smsid"][0] if values["smsid"] else b""
+    values, has_secret = _values(raw_query)
+    smsid = values["smsid"][0] if "smsid" in values else b""
     if not _SMSID.fullmatch(smsid):
         return CallRefused(reason="bad_smsid" if smsid else "no_smsid")
 
     def text_of(name: str) -> str:
-        return charsets.decode(values[name][0], settings.encoding) if values[name] else ""
+        return charsets.decode(values[name][0], settings.encoding) if name in values else ""
 
     sender = _number(text_of("sender"))
     date_raw = text_of("date").strip()
@@ -74,7 +76,7 @@ def parse_callback(
         text=text_of("text"),
         date_raw=date_raw,
         date=parse_date(date_raw, settings.timezone),
-        raw_query=b"&".join(pair for pair in pairs if _name(pair) != SECRET_PARAMETER),
+        raw_query=_without_secret(raw_query) if has_secret else raw_query,
         content_hash=_content_hash(values),
         received_at=received_at,
         fault=_fault(values, sender),
@@ -86,23 +88,38 @@ def acknowledgement(settings: CallbackSettings, smsid: str) -> bytes:
     return settings.answer.replace("{smsid}", smsid).encode("utf-8", "replace")
 
 
-def _unquote(value: bytes) -> bytes:
-    return unquote_to_bytes(value.replace(b"+", b" "))
+def unquote(value: bytes) -> bytes:
+    """``+`` is a space, ``%41`` a byte, anything else itself. A third of the time of ``urllib``'s."""
+    if b"+" in value:
+        value = value.replace(b"+", b" ")
+    return _ESCAPES.sub(_unescaped, value) if b"%" in value else value
 
 
-def _name(pair: bytes) -> bytes:
-    return _unquote(pair.partition(b"=")[0])
+def _unescaped(run: re.Match[bytes]) -> bytes:
+    return unhexlify(run[0].replace(b"%", b""))
 
 
-def _values(pairs: Sequence[bytes]) -> Mapping[str, Sequence[bytes]]:
-    """The different values of each parameter, percent-decoded, in the order they came; unknown names left out."""
-    values: dict[str, list[bytes]] = {name: [] for name in _PARAMETERS}
-    for pair in pairs:
-        name = _name(pair).decode("ascii", "replace")
-        value = pair.partition(b"=")[2]
-        if name in values and (decoded := _unquote(value)) not in values[name]:
-            values[name].append(decoded)
-    return values
+def _values(raw_query: bytes) -> tuple[dict[str, list[bytes]], bool]:
+    """The different values of each parameter there is, percent-decoded, in the order they came, and whether the
+    secret is among the parameters; unknown names are left out."""
+    values: dict[str, list[bytes]] = {}
+    has_secret = False
+    for pair in raw_query.split(b"&"):
+        raw_name, _, raw_value = pair.partition(b"=")
+        name = _PARAMETERS.get(raw_name) or _PARAMETERS.get(bare := unquote(raw_name))
+        if name is None:
+            has_secret = has_secret or bare == SECRET_PARAMETER
+            continue
+        value = unquote(raw_value)
+        known = values.setdefault(name, [value])
+        if value not in known:
+            known.append(value)
+    return values, has_secret
+
+
+def _without_secret(raw_query: bytes) -> bytes:
+    pairs = raw_query.split(b"&")
+    return b"&".join(pair for pair in pairs if unquote(pair.partition(b"=")[0]) != SECRET_PARAMETER)
 
 
 def _number(text: str) -> str:
@@ -113,22 +130,19 @@ def _number(text: str) -> str:
 
 def _content_hash(values: Mapping[str, Sequence[bytes]]) -> bytes:
     """Length-prefixed, so that no two calls of different content are the same string of bytes."""
-    digest = hashlib.sha256()
-    for name in _HASHED:
-        for value in values[name] or (b"",):
-            digest.update(len(value).to_bytes(8, "big") + value)
-    return digest.digest()
+    parts = [value for name in _HASHED for value in values.get(name, _NOTHING)]
+    return sha256(b"".join([len(value).to_bytes(8, "big") + value for value in parts])).digest()
 
 
 def _fault(values: Mapping[str, Sequence[bytes]], sender: str) -> str | None:
-    if any(len(several) > 1 for several in values.values()):
-        return CallFault.DUPLICATE_PARAMETER
+    too_long = False
+    for name, several in values.items():
+        if len(several) > 1:
+            return CallFault.DUPLICATE_PARAMETER
+        too_long = too_long or len(several[0]) > (_LONGEST_TEXT if name == "text" else _LONGEST_NUMBER)
     if not sender:
         return CallFault.NO_SENDER
-    lengths = {name: len(several[0]) if several else 0 for name, several in values.items()}
-    if lengths.pop("text") > _LONGEST_TEXT or max(lengths.values()) > _LONGEST_NUMBER:
-        return CallFault.TOO_LONG
-    return None
+    return CallFault.TOO_LONG if too_long else None
 
 
 # ---------------------------------------------------------------- the date, whose form the document does not state
@@ -139,6 +153,7 @@ _RUSSIAN = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?:[ T,]+(\d\d?):(\d\d)(?::(\d\
 _LOST_PLUS = re.compile(r"(?<=:\d\d) (?=\d\d:?\d\d$)", re.ASCII)
 
 
+@lru_cache(maxsize=256)
 def parse_date(raw: str, zone: tzinfo) -> Ms | None:
     """``YYYY-MM-DD HH:MM:SS``, ``DD.MM.YYYY HH:MM:SS``, ISO 8601 or a Unix time; None for any other form.
 

@@ -5,12 +5,11 @@ Facts only, no code that reads an answer: that is in the modules beside this one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bridge.frozen import frozen
 from bridge.model import Reason, ReportClass, SendClass
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Row:
     """A line of the answers table: how an answer begins, and what that means."""
 

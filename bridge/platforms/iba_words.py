@@ -8,8 +8,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from bridge.frozen import frozen
 from bridge.platforms.http import Answer
 from bridge.platforms.iba_table import ROWS, Row
 from bridge.text import charsets, phones
@@ -26,10 +26,11 @@ _TAG = re.compile(r"<[a-z!/?][^<>]*(?:>|\Z)", re.IGNORECASE)
 _READABLE = re.compile(r"[\s!-~А-Яа-яЁё«»„“”‘’–—…№€₽\u00a0]*")
 _SEPARATORS = re.compile(r"[\s,;]+")
 _LEAD = re.compile(r"^\W+|^(?:error|ошибка)\s*:\s*")
-_ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=[^\s&]*", re.IGNORECASE)
+# To the next parameter: a value whose escapes were undone may hold spaces. Behind the last the platform speaks again.
+_ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=(?:[^&]*+(?=&)|[^\s&]*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Words:
     text: str
     """Decoded, ``<br>`` turned into line breaks, other markup taken out."""
@@ -69,14 +70,20 @@ def known(words: Words) -> Row | None:
 def shown(words: Words, *, secrets: Sequence[str] = (), recipients: Sequence[str] = ()) -> str:
     """One line for people and for the log, without what a platform may echo of the request."""
     line = _one_line(words.text)
+    for secret in secrets:
+        for spelled in (_one_line(secret), _one_line(_misread(secret))):
+            if len(spelled) >= _SHORTEST_SECRET:
+                line = line.replace(spelled, "…")
     line = _ECHO.sub(r"\1=…", line)
-    for secret in map(_one_line, secrets):
-        if len(secret) >= _SHORTEST_SECRET:
-            line = line.replace(secret, "…")
     for recipient in recipients:
         if recipient:
             line = line.replace(recipient, phones.mask(recipient))
     return cut(line)
+
+
+def _misread(text: str) -> str:
+    """UTF-8 that was taken for Windows-1251, as in an answer that mixes the two."""
+    return text.encode("utf-8", "replace").decode("cp1251", "replace")
 
 
 def cut(line: str) -> str:

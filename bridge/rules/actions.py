@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bridge.frozen import frozen
 from bridge.model import Forward, Ms, Reply
 from bridge.rules.templates import Template, Variables
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ReplyAction:
     text: Template
     sender_name: str | None = None
@@ -19,7 +18,7 @@ class ReplyAction:
         return Reply(text=self.text.render(variables), sender_name=self.sender_name, ttl=self.ttl)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ForwardAction:
     chats: tuple[str, ...]
     note: Template | None = None
@@ -31,7 +30,7 @@ class ForwardAction:
         return tuple(Forward(chat=chat, note=note, silent=self.silent) for chat in self.chats)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Actions:
     """All that one rule does, in the order it is done."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.frozen import frozen
 from bridge.rules.context import RuleMessage
 from bridge.rules.numbers import Numbers
 from bridge.text.folding import Folded
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class View:
     """A message as one rule sees it: with a prefix, the text begins after it."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, tzinfo
 
+from bridge.frozen import frozen
 from bridge.model import Ms
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RuleContext:
     """The part of the configuration that rules may refer to."""
 
@@ -24,7 +25,7 @@ class RuleContext:
     """What the template variable ``date`` is written in."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RuleMessage:
     """An inbound message as rules see it."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from bridge.errors import Problem, TemplateFailed
-from bridge.model import Decision, Fired, Ms
+from bridge.frozen import frozen
+from bridge.model import MINUTE, Decision, Fired, Ms
 from bridge.rules.conditions import View
 from bridge.rules.context import RuleContext, RuleMessage
 from bridge.rules.index import Index, Rule, without_prefix
@@ -16,7 +17,7 @@ from bridge.text import folding, phones
 from bridge.text.folding import Folded
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RuleSet:
     """All rules of a directory, checked and indexed. Never changes: a reload makes a new one."""
 
@@ -36,7 +37,7 @@ class RuleSet:
         """
         fired: list[Fired] = []
         for rule, view in self._matches(message):
-            fired.append(_fire(rule, view, self._date(message.date, now)))
+            fired.append(self._fire(rule, view, now))
             if fired[-1].error is not None or not rule.goes_on:
                 break
         return Decision(fired=tuple(fired), rules_version=self.version)
@@ -55,33 +56,38 @@ class RuleSet:
             if all(condition.holds(view) for condition in rule.conditions):
                 yield rule, view
 
-    def _date(self, date: Ms | None, now: Ms) -> str:
+    def _fire(self, rule: Rule, view: View, now: Ms) -> Fired:
+        actions = rule.actions
+        variables = _variables(rule, view, self._date(view.message.date, now)) if actions.needs_variables else {}
         try:
-            at = datetime.fromtimestamp((now if date is None else date) / 1000, self.context.timezone)
-        except (OverflowError, ValueError, OSError):  # the platform's date, whatever it was, is no year of ours
-            return ""
-        return f"{at:%Y-%m-%d %H:%M}"
+            return Fired(
+                rule=rule.name,
+                file=rule.file,
+                line=rule.line,
+                replies=(actions.reply.wish(variables),) if actions.reply else (),
+                forwards=actions.forward.wish(variables) if actions.forward else (),
+                drop=actions.drop,
+            )
+        except TemplateFailed as error:
+            return Fired(rule=rule.name, file=rule.file, line=rule.line, error=str(error))
+
+    def _date(self, date: Ms | None, now: Ms) -> str:
+        return _written((now if date is None else date) // MINUTE, self.context.timezone)
+
+
+@lru_cache(maxsize=256)
+def _written(minute: int, zone: tzinfo) -> str:
+    """Kept for a while: the messages of a minute share it."""
+    try:
+        at = datetime.fromtimestamp(minute * MINUTE / 1000, zone)
+    except (OverflowError, ValueError, OSError):  # the platform's date, whatever it was, is no year of ours
+        return ""
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _view(message: RuleMessage, seen: Folded, receiver: str) -> View:
     words = tuple(word.folded for word in seen.words)
     return View(message=message, seen=seen, words=words, receiver=receiver)
-
-
-def _fire(rule: Rule, view: View, date: str) -> Fired:
-    variables = _variables(rule, view, date) if rule.actions.needs_variables else {}
-    reply, forward = rule.actions.reply, rule.actions.forward
-    try:
-        return Fired(
-            rule=rule.name,
-            file=rule.file,
-            line=rule.line,
-            replies=(reply.wish(variables),) if reply else (),
-            forwards=forward.wish(variables) if forward else (),
-            drop=rule.actions.drop,
-        )
-    except TemplateFailed as error:
-        return Fired(rule=rule.name, file=rule.file, line=rule.line, error=str(error))
 
 
 def _variables(rule: Rule, view: View, date: str) -> Variables:

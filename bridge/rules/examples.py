@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import Problem
+from bridge.frozen import frozen
 from bridge.model import Decision, Ms
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet
@@ -18,7 +18,7 @@ _NOON: Final[Ms] = 1_767_607_200_000
 """2026-01-05 10:00 UTC, a Monday: the time of a test that names none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Example:
     entry: ExampleEntry
     place: Problem

@@ -9,9 +9,9 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from bridge.frozen import frozen
 from bridge.rules.actions import Actions
 from bridge.rules.conditions import Condition
 from bridge.text import folding
@@ -23,13 +23,13 @@ Prefix = tuple[str, ...]
 """The folded words of a prefix; empty: none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Keyword:
     folded: str
     written: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Rule:
     """A rule ready to be asked."""
 
@@ -46,7 +46,7 @@ class Rule:
     """``continue``: rules after this one are asked as well."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Index:
     """Positions of enabled rules, ascending, by what they need first."""
 

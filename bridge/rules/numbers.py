@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import phonenumbers
 
+from bridge.frozen import frozen
 from bridge.rules.context import RuleContext
 from bridge.schema import near
 from bridge.text import folding, phones
@@ -16,7 +16,7 @@ _COUNTRY = re.compile(r"\+\d{1,3}")
 _DECORATION = re.compile(r"[\s()\-.+]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Numbers:
     """A set of numbers, each given in one of the forms people write."""
 

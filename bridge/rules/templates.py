@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
@@ -18,6 +17,7 @@ from jinja2 import Template as Compiled
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bridge.errors import TemplateFailed
+from bridge.frozen import frozen
 from bridge.schema import near
 
 LONGEST: Final = 1600
@@ -89,7 +89,7 @@ _SPOKEN: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ContactView:
     """What a template may know of the contact."""
 
@@ -108,7 +108,7 @@ class BadTemplate(ValueError):
         super().__init__(message if line <= 1 else f"line {line} of the text: {message}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Template:
     """A text with places to fill in. Without any it is kept as it is and costs nothing to render."""
 

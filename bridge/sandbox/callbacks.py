@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from bridge.frozen import frozen
 from bridge.model import Ms
 from bridge.ports import Clock
 from bridge.sandbox.caller import CallEncoding, call, encode_query, is_acknowledged
@@ -18,7 +19,7 @@ from bridge.sandbox.records import Brought
 from bridge.sandbox.sendpage import PLATFORM_TIME
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Message:
     """One inbound SMS, written as the query of a call."""
 

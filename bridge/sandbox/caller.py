@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, urlsplit
+
+from bridge.frozen import frozen
 
 MAX_ANSWER = 64 * 1024
 TIMEOUT_S = 10.0
@@ -29,7 +30,7 @@ class CallEncoding(StrEnum):
     RAW_1251 = "raw-1251"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HttpAnswer:
     status: int
     """0 where no HTTP answer came."""

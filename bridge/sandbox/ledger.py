@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.frozen import frozen
 from bridge.model import Ms
 from bridge.ports import Clock
 from bridge.sandbox.faults import Fault
@@ -25,7 +26,7 @@ CENT = 10_000
 """Money is counted in whole ten-thousandths, so that a thousand prices of 2.3 add up to 2300."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TakenSms:
     """One SMS that the platform took and charged."""
 
@@ -38,7 +39,7 @@ class TakenSms:
     """``utf-8`` or ``windows-1251``: how the text came."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Order:
     """A send request as the page understood it."""
 

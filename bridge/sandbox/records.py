@@ -6,9 +6,10 @@ Values only; nothing here acts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from bridge.frozen import frozen
 from bridge.model import Ms
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.ledger import TakenSms
@@ -17,7 +18,7 @@ THANKS = "Спасибо, ваше сообщение получено"
 """The platform's own text to a subscriber whose message it got (its document)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SeenRequest:
     """A request that the platform read, with what it answered."""
 
@@ -35,7 +36,7 @@ class SeenRequest:
     """What the page had to say; under a fault it may never have reached the client."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Brought:
     """One call of the bridge's callback and its result."""
 
@@ -66,7 +67,7 @@ class EventKind(StrEnum):
     """The bridge's callback was called."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PlatformEvent:
     """Something happened; only the field that belongs to ``kind`` is set."""
 

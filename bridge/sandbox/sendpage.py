@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from bridge.frozen import frozen
 from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, Armed, Fault, RequestKind
 from bridge.sandbox.ledger import Ledger, Order, TakenSms, order_of
 from bridge.sandbox.wire import Manner, WireReply, WireRequest
@@ -50,7 +50,7 @@ _STATUS_GLUE: Mapping[StatusForm, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Ways:
     """What platforms of the family do differently, or the document leaves open."""
 
@@ -70,7 +70,7 @@ class Ways:
     direction: str = "Россия"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Asked:
     """A request, decoded."""
 
@@ -82,7 +82,7 @@ class Asked:
     text_encoding: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PageReply:
     wire: WireReply
     said: str

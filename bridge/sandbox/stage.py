@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.errors import BridgeError
+from bridge.frozen import frozen
 from bridge.ports import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.people import MessageKind
@@ -53,7 +54,7 @@ class Voice(StrEnum):
     STAGE = "sandbox"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Line:
     """One line of the transcript."""
 
@@ -61,7 +62,7 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StageChat:
     """A chat of the configuration, to be made in the simulated Telegram."""
 
@@ -78,7 +79,7 @@ class Quit(BridgeError):
     """The person wants to leave."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Command:
     usage: str
     help: str

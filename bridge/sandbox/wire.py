@@ -12,11 +12,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol, cast
 
+from bridge.frozen import frozen
 from bridge.model import Ms
 
 MAX_HEAD = 256 * 1024
@@ -39,7 +39,7 @@ class Manner(Enum):
     NOT_HTTP = auto()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WireRequest:
     method: bytes
     target: bytes
@@ -48,7 +48,7 @@ class WireRequest:
     """Number of the connection it came by, from 1."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WireReply:
     body: bytes = b""
     status: int = 200

@@ -51,6 +51,11 @@ def needs_reconnect(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _primary(error) in _RECONNECT
 
 
+def is_failed_sync(error: BaseException) -> bool:
+    """What the disk then holds is not known, and syncing again does not tell."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+
+
 def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _primary(error) == sqlite3.SQLITE_FULL
 

@@ -22,8 +22,8 @@ T = TypeVar("T")
 _WRITER_PRAGMAS = (
     # In WAL mode NORMAL loses acknowledged commits with the power; only FULL syncs the log with each commit.
     "PRAGMA synchronous = FULL",
-    # 16 MB of log between checkpoints: a checkpoint syncs twice and would else come every few hundred messages.
-    "PRAGMA wal_autocheckpoint = 4000",
+    # Made by checkpoint.py instead: SQLite keeps the failure of one that it makes by itself to itself.
+    "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA journal_size_limit = 67108864",
 )
 _READER_PRAGMAS = ("PRAGMA query_only = ON",)
@@ -35,6 +35,9 @@ _COMMON_PRAGMAS = (
     "PRAGMA cache_size = -16000",
 )
 
+_BLOCK = 1 << 20
+"""Bytes of the log written at once."""
+
 
 class FileGuard:
     """Notices a database file, or its log, that was deleted or replaced under an open connection.
@@ -45,7 +48,7 @@ class FileGuard:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._wal = path.with_name(path.name + "-wal")
+        self._wal = log_of(path)
         self._file = self._identity(path)
         self._log: tuple[int, int] | None = None
 
@@ -70,9 +73,43 @@ class FileGuard:
             )
         if self._log is not None and self._identity(self._wal) != self._log:
             raise StoreUnavailable(
-                f"{self._wal}: the database's log was deleted or replaced while the bridge runs. Stop the bridge"
-                " and start it again; nothing is acknowledged until then"
+                f"{self._wal}: the database's log was deleted or replaced while the bridge runs. Put it back, or stop"
+                " the bridge and start it again, but not by kill -9: what the log held is saved as it stops; nothing"
+                " is acknowledged until then"
             )
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _make_log_sure(db: sqlite3.Connection, log: Path) -> None:
+    """Write what the log holds once more, in its place, and sync it.
+
+    After a sync that failed the kernel takes pages for written that never reached the disk, and no later sync writes
+    them. SQLite, opening such a log, finds them in the cache and appends to them; a power cut would then take what was
+    acknowledged behind them along. Under the write lock: nobody may append meanwhile.
+    :raises StoreUnavailable: the disk does not take it.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _write_again(log)
+    except OSError as error:
+        raise StoreUnavailable(f"{log}: cannot be written ({error.strerror}): check the disk and the mount") from error
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _write_again(file: Path) -> None:
+    fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)  # SQLite has no lock on its log that closing it would drop
+    try:
+        offset = 0
+        while block := os.pread(fd, _BLOCK, offset):
+            offset += os.pwrite(fd, block, offset)
+        if offset:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connection:
@@ -93,6 +130,8 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connect
         for pragma in (*_COMMON_PRAGMAS, *(_READER_PRAGMAS if readonly else _WRITER_PRAGMAS)):
             db.execute(pragma)
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file and its log for real
+        if not readonly:
+            _make_log_sure(db, log_of(path))
     except BaseException:
         db.close()
         raise

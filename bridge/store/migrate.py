@@ -9,16 +9,16 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import resources
 
 from bridge.errors import StoreError
+from bridge.frozen import frozen
 from bridge.store.faults import is_surroundings
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Migration:
     version: int
     name: str

@@ -20,6 +20,9 @@ SMS = (
     " attempts, sending_since, sent_at, final_at, platform_ids, platform_status, reason, detail, poll_at, polls,"
     " inbound_id, conversation_id, chat_id, message_id, author, retry_of"
 )
+FATE = "id, state, chat_id, message_id, conversation_id, inbound_id"
+"""What showing an SMS's state to the operator who wrote it takes. Few columns on purpose: a wide row costs more to take
+apart than the statement that changed it."""
 CONTACT = "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until"
 CONVERSATION = "id, chat, subscriber, code, account, receiver, thread_id, last_inbound_id, last_inbound_at"
 POST = (
@@ -51,9 +54,12 @@ ORDER BY id LIMIT :limit
 
 GET_INBOUND = f"SELECT {INBOUND} FROM inbound WHERE id = :id"
 
+# Compare-and-set on all that the decision was made on: the message is still new, its contact has not moved.
 SETTLE_INBOUND = """
 UPDATE inbound SET state = :state, rule = :rule, rules_version = :rules_version, outcome = :outcome, settled_at = :now
 WHERE id = :id AND state = 'new'
+  AND :version = COALESCE((SELECT c.version FROM contact AS c WHERE c.subscriber = inbound.subscriber), 0)
+RETURNING account, subscriber, receiver, received_at
 """
 
 # ---------------------------------------------------------------- contacts and what limits automatic replies
@@ -90,7 +96,7 @@ ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
 
 # ---------------------------------------------------------------- outbound SMS
 
-INSERT_SMS = f"""
+INSERT_SMS = """
 INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
                  due_at, expires_at, attempts, sending_since, left_at, inbound_id, conversation_id, chat_id,
                  message_id, author, retry_of)
@@ -98,7 +104,7 @@ VALUES (:key, :account, :recipient, :sender_name, :text, :parts, :origin, :prior
         :due_at, :expires_at, :attempts, :sending_since, :sending_since, :inbound_id, :conversation_id, :chat_id,
         :message_id, :author, :retry_of)
 ON CONFLICT (key) DO NOTHING
-RETURNING {SMS}
+RETURNING id
 """
 
 GET_SMS = f"SELECT {SMS} FROM sms WHERE id = :id"
@@ -153,14 +159,26 @@ UPDATE sms SET
     sent_at = COALESCE(:sent_at, sent_at),
     final_at = COALESCE(:final_at, final_at)
 WHERE id = :id AND state = :from
+RETURNING {FATE}, key, attempts
+"""
+
+# The same for rows that are about to leave, all at once. (PostgreSQL: id = ANY(:ids).)
+START_SMS = f"""
+UPDATE sms SET state = 'sending', attempts = attempts + 1, left_at = :now, probed_at = NULL, sending_since = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 RETURNING {SMS}
+"""
+
+ADD_START_EVENTS = """
+INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
+SELECT value, :now, 'start', 'queued', 'sending', '', '', '' FROM json_each(:ids) WHERE true
 """
 
 # A row whose starter never learnt that it may send: the key and the count of attempts prove it is that very start.
 GIVE_BACK = f"""
 UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
 WHERE key = :key AND state = 'sending' AND attempts = :attempts
-RETURNING {SMS}
+RETURNING {FATE}
 """
 
 ADD_EVENT = """
@@ -168,10 +186,10 @@ INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, a
 VALUES (:sms_id, :at, :move, :from, :to, :reason, :detail, :author)
 """
 
-NOTE_PROBE = f"""
+NOTE_PROBE = """
 UPDATE sms SET probed_at = :now, left_at = :now, attempts = attempts + 1
 WHERE id = :id AND state = 'sending' AND probed_at IS NULL
-RETURNING {SMS}
+RETURNING id
 """
 
 IDENTICAL_SINCE = """
@@ -189,7 +207,7 @@ ORDER BY poll_at LIMIT :limit
 NOTE_STATUS = f"""
 UPDATE sms SET platform_status = :word, poll_at = :poll_at, polls = :polls
 WHERE id = :id AND state = 'sent'
-RETURNING {SMS}
+RETURNING {FATE}
 """
 
 POSTPONE_POLL = "UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 'sent'"
@@ -241,7 +259,57 @@ INSERT INTO alert (key, text, params, account, opened_at) VALUES (:key, :text, :
 ON CONFLICT (key) WHERE cleared_at IS NULL DO NOTHING
 """
 
+# The others of its kind; the kind's own alert, whose key is the beginning itself, does not count.
+OPEN_ALERTS_LIKE = """
+SELECT key FROM alert WHERE cleared_at IS NULL AND key > :beginning AND key < :end AND key <> :key LIMIT :limit
+"""
+
 CLEAR_ALERT = "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING account"
+
+# ---------------------------------------------------------------- the clock was set
+
+NEWEST_SMS = "SELECT max(id) AS id FROM sms"
+
+# What was due by the sooner of the two clocks is due by both. What is further away than the latest is due at once.
+SHIFT_QUEUED = """
+UPDATE sms SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
+WHERE state = 'queued' AND due_at > :sooner
+"""
+
+SHIFT_POLLS = """
+UPDATE sms SET poll_at = CASE WHEN poll_at + :by <= :latest THEN poll_at + :by ELSE :now END
+WHERE state = 'sent' AND poll_at > :sooner
+"""
+
+SHIFT_POSTS = """
+UPDATE chat_post SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
+WHERE state = 'waiting' AND due_at > :sooner
+"""
+
+# By the old clock it lasts, or it is over; by which of the two it was written, nobody knows where both make sense.
+SHIFT_TAKEOVERS = """
+UPDATE contact SET robot_paused_until = CASE
+    WHEN robot_paused_until > :before AND robot_paused_until + :by <= :latest THEN robot_paused_until + :by
+    WHEN robot_paused_until <= :latest THEN robot_paused_until
+    WHEN robot_paused_until > :before THEN :latest
+    ELSE :now END
+WHERE robot_paused_until > :sooner
+"""
+
+# "sending" too: such a row may come back into the queue.
+SHIFT_EXPIRY = """
+UPDATE sms SET expires_at = expires_at + :by
+WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > :since
+"""
+
+SHIFT_SENT = """
+UPDATE sms SET sent_at = sent_at + :by
+WHERE state = 'sent' AND state <> 'delivered' AND poll_at IS NOT NULL AND id > :since
+"""
+
+SHIFT_HOLDS = """
+UPDATE account_state SET held_since = held_since + :by, probe_at = probe_at + :by, balance_at = balance_at + :by
+"""
 
 # ---------------------------------------------------------------- conversations
 
@@ -366,6 +434,32 @@ WHERE bot_id = :bot_id AND update_id = :update_id AND state = 'new'
 """
 
 PURGE_UPDATES = "DELETE FROM tg_update WHERE state = 'done' AND received_at < :before"
+
+# ---------------------------------------------------------------- a store that was put back from a copy
+
+MARK_COPY = "INSERT INTO restoration (taken_at) VALUES (:taken_at)"
+COPY_TAKEN = "SELECT min(taken_at) AS taken_at FROM restoration WHERE restored_at IS NULL"
+UNMARK_COPY = """
+UPDATE restoration SET restored_at = :now, last_inbound = :last_inbound, sms = :sms, inbound = :inbound,
+                       updates = :updates
+WHERE restored_at IS NULL
+"""
+LAST_RESTORED = """
+SELECT taken_at, restored_at, last_inbound, sms, inbound, updates FROM restoration
+WHERE restored_at IS NOT NULL ORDER BY id DESC LIMIT 1
+"""
+
+# "Not delivered" is said beside the states because the index of what is not delivered asks for these words.
+UNSENT = "SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' ORDER BY id"
+FOUND_IN_COPY = """
+SELECT (SELECT max(id) FROM inbound) AS last_inbound,
+       (SELECT count(*) FROM inbound WHERE state = 'new') AS inbound,
+       (SELECT count(*) FROM tg_update WHERE state = 'new') AS updates
+"""
+RESTORED_SMS = f"""
+SELECT {SMS} FROM sms WHERE state = 'uncertain' AND state <> 'delivered' AND reason = 'restored' AND id > :after
+ORDER BY id LIMIT :limit
+"""
 
 # ---------------------------------------------------------------- questions of people and probes
 

@@ -8,9 +8,7 @@ from functools import partial
 from bridge.model import (
     Accepted,
     ConversationId,
-    Inbound,
     InboundCall,
-    InboundState,
     Ms,
     NewPost,
     PostKind,
@@ -24,8 +22,9 @@ from bridge.model import (
 )
 from bridge.store import rows, sql
 from bridge.store.base import Writing
+from bridge.store.sqlite_restore import last_in_copy
 from bridge.store.tx import Tx
-from bridge.store.work_posts import add_post, conversation_for, open_alert
+from bridge.store.work_posts import Heard, add_post, conversation_for, open_alert
 from bridge.store.work_sms import insert_sms
 
 
@@ -40,7 +39,7 @@ class InboxVerbs(Writing):
         return await self._readers.run(lambda tx: _spent(tx, day))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
-        return await self._writer.run_each([partial(_settle, settlement) for settlement in settlements])
+        return await self._writer.run(partial(_settle_all, settlements))
 
 
 def _accept(call: InboundCall, tx: Tx) -> Accepted:
@@ -68,17 +67,16 @@ def _accept(call: InboundCall, tx: Tx) -> Accepted:
 
 def _unrouted(tx: Tx, limit: int, recent_since: Ms) -> list[Unrouted]:
     found = []
+    copied = last_in_copy(tx)
     for row in tx.all(sql.CLAIM_UNROUTED, {"limit": limit}):
         inbound = rows.inbound(row)
         who = {"subscriber": inbound.subscriber}
-        recent = tx.all(sql.RECENT_REPLIES, {**who, "since": recent_since})
-        found.append(
-            Unrouted(
-                inbound=inbound,
-                contact=rows.contact(tx.one(sql.GET_CONTACT, who), inbound.subscriber),
-                recent=tuple(RecentReply(at=reply["created_at"], text=reply["text"]) for reply in recent),
-            )
-        )
+        contact = rows.contact(tx.one(sql.GET_CONTACT, who), inbound.subscriber)
+        # A reply is written in one transaction with its contact: a stranger was never answered.
+        recent = tx.all(sql.RECENT_REPLIES, {**who, "since": recent_since}) if contact.version else ()
+        replies = tuple(RecentReply(at=at, text=text) for at, text in recent)
+        restored = inbound.id <= copied
+        found.append(Unrouted(inbound=inbound, contact=contact, recent=replies, restored=restored))
     return found
 
 
@@ -87,48 +85,48 @@ def _spent(tx: Tx, day: str) -> int:
     return 0 if row is None else int(row["parts"])
 
 
-def _still_valid(tx: Tx, settlement: Settlement) -> Inbound | None:
-    """The message, if it is still to be routed, by what the decision was made on, and within the day's spend."""
-    row = tx.one(sql.GET_INBOUND, {"id": settlement.inbound_id})
-    if row is None or row["state"] != InboundState.NEW:
-        return None
-    inbound = rows.inbound(row)
-    contact = rows.contact(tx.one(sql.GET_CONTACT, {"subscriber": inbound.subscriber}), inbound.subscriber)
-    if contact.version != settlement.contact_version:
-        return None
-    cost = sum(reply.parts for reply in settlement.replies)
-    limit = settlement.spend_limit
-    if limit is not None and cost and _spent(tx, settlement.spend_day) + cost > limit:
-        return None
-    return inbound
+class _Spend:
+    """The parts of each day, read once a transaction and written once at its end."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._before: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+
+    def allows(self, settlement: Settlement) -> bool:
+        cost = sum(reply.parts for reply in settlement.replies)
+        limit, day = settlement.spend_limit, settlement.spend_day
+        if limit is None or not cost:
+            return True
+        if day not in self._before:
+            self._before[day] = _spent(self._tx, day)
+        return self._before[day] + self._added.get(day, 0) + cost <= limit
+
+    def add(self, day: str, parts: int) -> None:
+        self._added[day] = self._added.get(day, 0) + parts
+
+    def write(self) -> None:
+        for day, parts in self._added.items():
+            self._tx.run(sql.ADD_SPEND, {"day": day, "parts": parts})
 
 
-def _forward(tx: Tx, shown: Shown, inbound: Inbound, now: Ms) -> ConversationId:
-    conversation = conversation_for(tx, shown.chat, inbound, now)
-    post = NewPost(
-        chat=shown.chat,
-        kind=PostKind.INBOUND,
-        priority=PostPriority.INBOUND,
-        key=f"in:{inbound.id}:{shown.chat}",
-        payload=shown.payload,
-        conversation_id=conversation.id,
-        inbound_id=inbound.id,
-        due_at=now,
-    )
-    add_post(tx, post, now)
-    return conversation.id
+def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
+    spend = _Spend(tx)
+    settled = [_settle(settlement, spend, tx) for settlement in settlements]
+    spend.write()
+    return settled
 
 
-def _settle(settlement: Settlement, tx: Tx) -> Settled | None:
-    """Every condition is looked at before the first write, so a refused settlement leaves nothing behind."""
-    inbound = _still_valid(tx, settlement)
-    if inbound is None:
+def _settle(settlement: Settlement, spend: _Spend, tx: Tx) -> Settled | None:
+    """Every condition is looked at before or with the first write, so a refused settlement leaves nothing behind."""
+    if not spend.allows(settlement):
         return None
     now = settlement.now
-    tx.run(
+    row = tx.one(
         sql.SETTLE_INBOUND,
         {
-            "id": inbound.id,
+            "id": settlement.inbound_id,
+            "version": settlement.contact_version,
             "state": settlement.state.value,
             "rule": settlement.rule,
             "rules_version": settlement.rules_version,
@@ -136,19 +134,39 @@ def _settle(settlement: Settlement, tx: Tx) -> Settled | None:
             "now": now,
         },
     )
-    tx.run(sql.BUMP_CONTACT, {"subscriber": inbound.subscriber, "seen_at": inbound.received_at})
-    conversations = [_forward(tx, shown, inbound, now) for shown in settlement.forwards]
+    if row is None:
+        return None
+    account, subscriber, receiver, received_at = row
+    tx.run(sql.BUMP_CONTACT, {"subscriber": subscriber, "seen_at": received_at})
+    heard = Heard(settlement.inbound_id, account, subscriber, receiver, received_at)
+    conversations = [_forward(tx, shown, heard, now) for shown in settlement.forwards]
     born = []
     for reply in settlement.replies:
         sms = insert_sms(tx, reply, now, conversations[0] if len(conversations) == 1 else None)
         if sms is None:
             continue
         if settlement.spend_day:
-            tx.run(sql.ADD_SPEND, {"day": settlement.spend_day, "parts": sms.parts})
+            spend.add(settlement.spend_day, sms.parts)
         if sms.state is SmsState.SENDING:
             born.append(sms)
     for post in settlement.posts:
         add_post(tx, post, now)
     for alert in settlement.alerts:
         open_alert(tx, alert, now)
-    return Settled(inbound_id=inbound.id, born_sending=tuple(born))
+    return Settled(inbound_id=settlement.inbound_id, born_sending=tuple(born))
+
+
+def _forward(tx: Tx, shown: Shown, heard: Heard, now: Ms) -> ConversationId:
+    conversation = conversation_for(tx, shown.chat, heard, now)
+    post = NewPost(
+        chat=shown.chat,
+        kind=PostKind.INBOUND,
+        priority=PostPriority.INBOUND,
+        key=f"in:{heard.id}:{shown.chat}",
+        payload=shown.payload,
+        conversation_id=conversation.id,
+        inbound_id=heard.id,
+        due_at=now,
+    )
+    add_post(tx, post, now)
+    return conversation.id

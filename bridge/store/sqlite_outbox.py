@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from bridge.model import Change, Move, Ms, NewPost, NewSms, Sms, SmsId, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Tx, storable
 from bridge.store.work_posts import add_post
-from bridge.store.work_sms import NO_CHANGE, add_event, apply_move, get_sms, insert_sms, renew_fate, sms_of_key
+from bridge.store.work_sms import (
+    NO_CHANGE,
+    Fate,
+    add_event,
+    apply_move,
+    get_sms,
+    give_back_if_orphaned,
+    insert_sms,
+    renew_fate,
+    sms_of_key,
+)
 
 
 class OutboxVerbs(Writing):
@@ -40,15 +51,14 @@ class OutboxVerbs(Writing):
 
         return await self._writer.run(unit)
 
-    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> Sms | None:
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
         return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:
-            row = tx.one(sql.NOTE_PROBE, {"id": sms_id, "now": now})
-            if row is None:
+            if tx.one(sql.NOTE_PROBE, {"id": sms_id, "now": now}) is None:
                 return False
-            add_event(tx, rows.sms(row), "probe", SmsState.SENDING, now)
+            add_event(tx, sms_id, "probe", SmsState.SENDING, SmsState.SENDING, now)
             return True
 
         return await self._writer.run(unit)
@@ -87,10 +97,9 @@ class OutboxVerbs(Writing):
         def unit(tx: Tx) -> None:
             before = get_sms(tx, sms_id)
             row = tx.one(sql.NOTE_STATUS, {"id": sms_id, "word": word, "poll_at": poll_at, "polls": polls})
-            if before is not None and row is not None and before.platform_status != row["platform_status"]:
-                after = rows.sms(row)
-                add_event(tx, after, "status", after.state, now, detail=word)
-                renew_fate(tx, after, now)
+            if before is not None and row is not None and before.platform_status != storable(word):
+                add_event(tx, sms_id, "status", SmsState.SENT, SmsState.SENT, now, detail=word)
+                renew_fate(tx, Fate(*row), now)
 
         await self._writer.run(unit)
 
@@ -111,9 +120,21 @@ def _claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
             chosen.setdefault(row["recipient"], row["id"])
             if len(chosen) == limit:
                 break
-    return _move_all(tx, list(chosen.values()), Move.START, now, NO_CHANGE)
+    return _start(tx, list(chosen.values()), now) if chosen else []
+
+
+def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
+    """``queued`` → ``sending`` in three statements for all of them: what waits in a long queue is sent this way."""
+    started = [rows.sms(row) for row in tx.all(sql.START_SMS, {"ids": json.dumps(ids), "now": now})]
+    tx.run(sql.ADD_START_EVENTS, {"ids": json.dumps([sms.id for sms in started]), "now": now})
+    for sms in started:
+        give_back_if_orphaned(tx, sms.key, sms.attempts, now)
+        renew_fate(
+            tx, Fate(sms.id, sms.state.value, sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id), now
+        )
+    return sorted(started, key=lambda sms: (sms.priority, sms.id))
 
 
 def _move_all(tx: Tx, ids: Sequence[SmsId], move: Move, now: Ms, change: Change) -> list[Sms]:
-    moved = (apply_move(tx, sms_id, move, now, change) for sms_id in ids)
+    moved = [get_sms(tx, sms_id) for sms_id in ids if apply_move(tx, sms_id, move, now, change)]
     return [sms for sms in moved if sms is not None]

@@ -35,7 +35,7 @@ def storable(text: str) -> str:
     return text
 
 
-def _bound(params: Params) -> Params:
+def _cleaned(params: Params) -> Params:
     return {name: storable(value) if type(value) is str else value for name, value in params.items()}
 
 
@@ -54,16 +54,28 @@ class Tx:
         return rows[0] if rows else None
 
     def all(self, sql: str, params: Params = _NOTHING) -> list[sqlite3.Row]:
-        return self._db.execute(sql, _bound(params)).fetchall()
+        return self._execute(sql, params).fetchall()
 
     def each(self, sql: str, params: Params = _NOTHING) -> Iterator[sqlite3.Row]:
         """Rows one by one, for a reader that stops early. Write nothing while it runs."""
-        with closing(self._db.execute(sql, _bound(params))) as cursor:
+        with closing(self._execute(sql, params)) as cursor:
             yield from cursor
 
     def run(self, sql: str, params: Params = _NOTHING) -> int:
         """How many rows a statement without RETURNING changed."""
-        return self._db.execute(sql, _bound(params)).rowcount
+        return self._execute(sql, params).rowcount
+
+    def _execute(self, sql: str, params: Params) -> sqlite3.Cursor:
+        for value in params.values():
+            if type(value) is str and "\0" in value:
+                params = _cleaned(params)
+                break
+        try:
+            return self._db.execute(sql, params)
+        except UnicodeEncodeError:
+            # A lone surrogate: found while parameters are bound, so nothing has run. Looking at every text for one
+            # beforehand would cost each message what hardly any needs.
+            return self._db.execute(sql, _cleaned(params))
 
     def if_orphaned(self, repair: Unit[object]) -> None:
         """Have ``repair`` run, before any later work, if nobody learns of this unit's success.

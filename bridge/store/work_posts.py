@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from bridge.model import (
     ADMIN_CHAT,
+    CROWD,
     Alert,
     Conversation,
     ConversationId,
-    Inbound,
     InboundId,
     Json,
     Ms,
@@ -50,12 +51,19 @@ def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:
 
 
 def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
-    """Open it and write its post; False where it is open already."""
+    """Open it, or the one for its crowd, and write its post; False where it is open already."""
+    if alert.crowd is not None and _crowded(tx, alert.key, alert.crowd.key):
+        alert = alert.crowd
     opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
     if not tx.run(sql.OPEN_ALERT, {**opened, "params": rows.to_json(alert.params)}):
         return False
     _post_alert(tx, alert.text, dict(alert.params), alert.account, PostPriority.FAILURE, now)
     return True
+
+
+def _crowded(tx: Tx, key: str, beginning: str) -> bool:
+    like: Params = {"key": key, "beginning": beginning, "end": beginning + "\U0010ffff", "limit": CROWD}
+    return len(tx.all(sql.OPEN_ALERTS_LIKE, like)) == CROWD
 
 
 def close_alert(tx: Tx, key: str, text: str, params: dict[str, Json], now: Ms) -> bool:
@@ -72,7 +80,17 @@ def _post_alert(tx: Tx, text: str, params: dict[str, Json], account: str, priori
     add_post(tx, NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=priority, payload=payload, due_at=now), now)
 
 
-def conversation_for(tx: Tx, chat: str, inbound: Inbound, now: Ms) -> Conversation:
+class Heard(NamedTuple):
+    """What a conversation keeps of its latest inbound message."""
+
+    id: InboundId
+    account: str
+    subscriber: str
+    receiver: str
+    received_at: Ms
+
+
+def conversation_for(tx: Tx, chat: str, inbound: Heard, now: Ms) -> Conversation:
     """The conversation of (chat, subscriber), made or brought up to date with ``inbound``."""
     latest: Params = {
         "account": inbound.account,

@@ -5,6 +5,8 @@ Functions on a :class:`Tx`, shared by the verbs of routing, sending, delivery an
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from bridge.errors import StoreError
 from bridge.model import (
     BIRTH_STATES,
@@ -12,6 +14,7 @@ from bridge.model import (
     MOVES,
     Change,
     ConversationId,
+    InboundId,
     Move,
     Ms,
     NewSms,
@@ -21,11 +24,13 @@ from bridge.model import (
     SmsState,
 )
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Tx, storable
 from bridge.store.work_posts import add_post
 
 _FAILURES = frozenset({SmsState.FAILED, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.UNDELIVERED, SmsState.EXPIRED})
 NO_CHANGE = Change()
+_ONLY_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
+"""Most moves start in one state: the row need not be read to name it."""
 
 
 def get_sms(tx: Tx, sms_id: SmsId) -> Sms | None:
@@ -45,11 +50,14 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
     """
     if new.state not in BIRTH_STATES:
         raise StoreError(f"an SMS cannot be born {new.state.value}")
-    lane: Params = {"account": new.account, "recipient": new.recipient, "priority": int(new.priority)}
+    lane: Params = {"account": new.account, "recipient": new.recipient, "priority": new.priority.value}
     state = new.state
     if state is SmsState.SENDING and tx.one(sql.LANE_BUSY, lane) is not None:
         state = SmsState.QUEUED
     starts = state is SmsState.SENDING
+    attempts, sending_since = (1, now) if starts else (0, None)
+    if new.conversation_id is not None:
+        conversation_id = new.conversation_id
     row = tx.one(
         sql.INSERT_SMS,
         {
@@ -63,10 +71,10 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
             "created_at": now,
             "due_at": new.due_at,
             "expires_at": new.expires_at,
-            "attempts": int(starts),
-            "sending_since": now if starts else None,
+            "attempts": attempts,
+            "sending_since": sending_since,
             "inbound_id": new.inbound_id,
-            "conversation_id": new.conversation_id if new.conversation_id is not None else conversation_id,
+            "conversation_id": conversation_id,
             "chat_id": new.chat_id,
             "message_id": new.message_id,
             "author": new.author,
@@ -75,24 +83,58 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
     )
     if row is None:
         return None
-    sms = rows.sms(row)
+    # As a row reads right after its birth: a test compares the two.
+    sms = Sms(
+        id=row[0],
+        key=new.key,
+        account=new.account,
+        recipient=new.recipient,
+        sender_name=new.sender_name,
+        text=storable(new.text),
+        parts=new.parts,
+        origin=new.origin,
+        priority=new.priority,
+        state=state,
+        created_at=now,
+        due_at=new.due_at,
+        expires_at=new.expires_at,
+        attempts=attempts,
+        sending_since=sending_since,
+        sent_at=None,
+        final_at=None,
+        platform_ids=(),
+        platform_status="",
+        reason="",
+        detail="",
+        poll_at=None,
+        polls=0,
+        inbound_id=new.inbound_id,
+        conversation_id=conversation_id,
+        chat_id=new.chat_id,
+        message_id=new.message_id,
+        author=new.author,
+        retry_of=new.retry_of,
+    )
     if starts:
-        _give_back_if_orphaned(tx, sms)
-    renew_fate(tx, sms, now)
+        give_back_if_orphaned(tx, new.key, attempts, now)
+    renew_fate(tx, Fate(sms.id, state.value, sms.chat_id, sms.message_id, conversation_id, sms.inbound_id), now)
     return sms
 
 
-def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> Sms | None:
-    """The move with all that belongs to it, or None where the row is not in one of the move's source states."""
+def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
+    """The move with all that belongs to it; False where the row is not in one of the move's source states."""
     sources, target = MOVES[move]
-    before = get_sms(tx, sms_id)
-    if before is None or before.state not in sources:
-        return None
+    source = _ONLY_SOURCE.get(move)
+    if source is None:
+        before = get_sms(tx, sms_id)
+        if before is None or before.state not in sources:
+            return False
+        source = before.state
     row = tx.one(
         sql.MOVE_SMS,
         {
             "id": sms_id,
-            "from": before.state.value,
+            "from": source.value,
             "to": target.value,
             "now": now,
             "reason": change.reason,
@@ -102,35 +144,54 @@ def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_C
             "platform_status": change.platform_status,
             "poll_at": change.poll_at,
             "polls": change.polls,
-            "started": int(target is SmsState.SENDING),
+            "started": 1 if target is SmsState.SENDING else 0,
             "sent_at": now if target is SmsState.SENT else None,
             "final_at": now if target in FINAL_STATES else None,
         },
     )
     if row is None:
-        return None
-    after = rows.sms(row)
-    add_event(tx, after, move.value, before.state, now, change.reason or "", change.detail or "", change.author)
+        return False
+    *fate, key, attempts = row
+    add_event(
+        tx,
+        sms_id,
+        move.value,
+        source,
+        target,
+        now,
+        reason=change.reason or "",
+        detail=change.detail or "",
+        author=change.author,
+    )
     if target is SmsState.SENDING:
-        _give_back_if_orphaned(tx, after)
-    renew_fate(tx, after, now)
+        give_back_if_orphaned(tx, key, attempts, now)
+    renew_fate(tx, Fate(*fate), now)
     for post in change.posts:
         add_post(tx, post, now)
-    return after
+    return True
 
 
 def add_event(
-    tx: Tx, sms: Sms, move: str, source: SmsState, now: Ms, reason: str = "", detail: str = "", author: str = ""
+    tx: Tx,
+    sms_id: SmsId,
+    move: str,
+    source: SmsState,
+    target: SmsState,
+    now: Ms,
+    *,
+    reason: str = "",
+    detail: str = "",
+    author: str = "",
 ) -> None:
-    """A line of the row's history; the state the row is in now is the line's target."""
+    """A line of the row's history."""
     tx.run(
         sql.ADD_EVENT,
         {
-            "sms_id": sms.id,
+            "sms_id": sms_id,
             "at": now,
             "move": move,
             "from": source.value,
-            "to": sms.state.value,
+            "to": target.value,
             "reason": reason,
             "detail": detail,
             "author": author,
@@ -138,35 +199,54 @@ def add_event(
     )
 
 
-def renew_fate(tx: Tx, sms: Sms, now: Ms) -> None:
+class Fate(NamedTuple):
+    """The columns ``sql.FATE``."""
+
+    id: SmsId
+    state: str
+    chat_id: int | None
+    message_id: int | None
+    conversation_id: ConversationId | None
+    inbound_id: InboundId | None
+
+
+def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
     """Have the row's state shown on the operator's message it came from, if it came from one."""
-    if sms.chat_id is None or sms.message_id is None:
+    if fate.chat_id is None or fate.message_id is None:
         return
-    priority = PostPriority.FAILURE if sms.state in _FAILURES else PostPriority.REACTION
+    priority = PostPriority.FAILURE if fate.state in _FAILURES else PostPriority.REACTION
     tx.run(
         sql.RENEW_FATE,
         {
-            "key": f"fate:{sms.id}",
-            "chat": f"id:{sms.chat_id}",
-            "priority": int(priority),
-            "conversation_id": sms.conversation_id,
-            "inbound_id": sms.inbound_id,
-            "sms_id": sms.id,
-            "reply_to": sms.message_id,
+            "key": f"fate:{fate.id}",
+            "chat": f"id:{fate.chat_id}",
+            "priority": priority.value,
+            "conversation_id": fate.conversation_id,
+            "inbound_id": fate.inbound_id,
+            "sms_id": fate.id,
+            "reply_to": fate.message_id,
             "now": now,
         },
     )
 
 
-def _give_back_if_orphaned(tx: Tx, started: Sms) -> None:
+def give_back_if_orphaned(tx: Tx, key: str, attempts: int, now: Ms) -> None:
     """A row that is ``sending`` while nobody was told to send it would block its lane until the next start."""
 
     def give_back(later: Tx) -> None:
-        row = later.one(sql.GIVE_BACK, {"key": started.key, "attempts": started.attempts})
+        row = later.one(sql.GIVE_BACK, {"key": key, "attempts": attempts})
         if row is not None:
-            sms = rows.sms(row)
-            now = started.sending_since or started.created_at
-            add_event(later, sms, Move.RETRY.value, SmsState.SENDING, now, "interrupted", "not sent")
-            renew_fate(later, sms, now)
+            fate = Fate(*row)
+            add_event(
+                later,
+                fate.id,
+                Move.RETRY.value,
+                SmsState.SENDING,
+                SmsState.QUEUED,
+                now,
+                reason="interrupted",
+                detail="not sent",
+            )
+            renew_fate(later, fate, now)
 
     tx.if_orphaned(give_back)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
+from bridge.store.checkpoint import Checkpoints
 from bridge.store.faults import commit_unknown, is_disk_full, is_surroundings, translate
 from bridge.store.link import FileGuard, Link
 from bridge.store.tx import Tx, Unit
@@ -34,7 +35,7 @@ class _Job:
     repairs: tuple[Unit[object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Outcome:
     """Of one unit: a value, or an error. ``repairs`` are due where nobody learns that it was kept."""
 
@@ -50,6 +51,7 @@ class Writer:
         self._link = link
         self._guard = guard
         self._path = path
+        self.checkpoints = Checkpoints(path)
         self._waiting: deque[_Job] = deque()
         self._debts: deque[Unit[object]] = deque()
         self._wake = asyncio.Event()
@@ -78,24 +80,6 @@ class Writer:
             self._orphan(job)
             raise
 
-    async def run_each(self, units: Sequence[Unit[T]]) -> list[T]:
-        """Units that share a transaction where nothing fails; else each is written or not by itself.
-
-        Raises the first error where there is one. The others may be written then, but their results are lost: their
-        repairs run before any later work.
-        """
-        jobs = [self._submit(unit) for unit in units]
-        try:
-            results = await asyncio.gather(*(job.future for job in jobs), return_exceptions=True)
-        except asyncio.CancelledError:
-            self._orphan(*jobs)
-            raise
-        for result in results:
-            if isinstance(result, BaseException):
-                self._orphan(*jobs)
-                raise result
-        return cast(list[T], results)
-
     async def close(self) -> None:
         """Finish what waits, then close the connection."""
         self._closing = True
@@ -107,7 +91,7 @@ class Writer:
     def _submit(self, unit: Unit[T]) -> _Job:
         if self._closing:
             raise StoreError("the store is closed")
-        job = _Job(cast(Unit[object], unit), asyncio.get_running_loop().create_future())
+        job = _Job(cast("Unit[object]", unit), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._wake.set()
         return job
@@ -126,6 +110,7 @@ class Writer:
             self._wake.clear()
             while self._waiting or (self._debts and not self._closing):
                 await self._batch()
+                await self.checkpoints.run_if_due(self._link)
                 # Let those just woken hand in what they have next, so that it shares the next commit.
                 await asyncio.sleep(0)
                 if self._debts and not self._waiting:
@@ -203,6 +188,7 @@ class Writer:
             return [_Outcome(error=self._unknown(error), repairs=outcome.repairs) for outcome in outcomes]
         self.commits += 1
         self.units += len(units)
+        self.checkpoints.committed(len(units))
         return outcomes
 
     def _commit_singly(self, db: sqlite3.Connection, units: Sequence[Unit[object]]) -> list[_Outcome]:

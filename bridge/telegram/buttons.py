@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from datetime import datetime
 from typing import Literal, Protocol
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
-from bridge.model import Change, Json, Move, PostPriority, Sms, SmsId
+from bridge.frozen import frozen
+from bridge.model import Change, Json, Move, Ms, PostPriority, Sms, SmsId
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
 from bridge.ports import ChatStore, Clock, DeskStore, OutboxStore
@@ -37,7 +39,7 @@ class ButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
     """The parts of the store that a button touches."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Verdict:
     answer: str
     """Text id of what the person who pressed reads."""
@@ -57,8 +59,11 @@ class Buttons:
         pace: Pace,
         signals: Signals,
         clock: Clock,
+        restored_at: Ms,
     ) -> None:
+        """``restored_at``: when the store was put back from a copy, else 0."""
         self._accounts = accounts
+        self._restored_at = restored_at
         self._chats = chats
         self._closing: set[asyncio.Task[None]] = set()
         self._store = store
@@ -77,7 +82,11 @@ class Buttons:
             await self._tell(query, chat, "pressed.not_operator")
             return
         name = f"{query.from_user.full_name} ({query.from_user.id})"
-        verdict = await self._decide(query.data or "", chat, name)
+        if shown_at(message) < self._restored_at:
+            # Perhaps pressed and obeyed before; and its number may mean another SMS since the store was put back.
+            verdict = Verdict(answer="pressed.before_restore")
+        else:
+            verdict = await self._decide(query.data or "", chat, name)
         await self._tell(query, chat, verdict.answer, verdict.params)
         if verdict.answer not in ("pressed.unknown", "pressed.no_account"):
             # Beside the updates that follow: the chat may have to be left alone for minutes first.
@@ -115,7 +124,7 @@ class Buttons:
         return Verdict(answer="pressed.again", word="again")
 
     async def _leave(self, sms: Sms, name: str) -> Verdict:
-        if await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=name)) is None:
+        if not await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=name)):
             return Verdict(answer="pressed.decided")
         log.info("sms_abandoned", sms_id=sms.id)
         self._signals.posts.set()
@@ -142,14 +151,14 @@ class Buttons:
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: Verdict, name: str) -> None:
         """Take the buttons away, and say who decided where this press did it."""
         for _ in range(CLOSING_TRIES):
-            while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.now()):
+            while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.monotonic()):
                 await self._clock.wait(Never(), wait)
-            self._pace.note(chat.id, self._clock.now())
+            self._pace.note(chat.id, self._clock.monotonic())
             try:
                 await self._closed(message, chat, verdict, name)
             except ApiError as error:
                 if error.trouble is Trouble.LATER:
-                    self._pace.pause(chat.id, self._clock.now(), error.retry_after)
+                    self._pace.pause(chat.id, self._clock.monotonic(), error.retry_after)
                     continue
                 log.info("buttons_stay", chat=chat.name, trouble=error.trouble)
             return
@@ -161,3 +170,13 @@ class Buttons:
             await self._api.edit(chat.id, message.message_id, said)
         else:
             await self._api.drop_buttons(chat.id, message.message_id)
+
+
+def shown_at(message: MaybeInaccessibleMessage) -> Ms:
+    """When the buttons came there; a message that Telegram does not show the bot any more is as old as can be."""
+    edited = message.edit_date if isinstance(message, Message) else None
+    return millis(edited or message.date)
+
+
+def millis(moment: datetime) -> Ms:
+    return int(moment.timestamp() * 1000)

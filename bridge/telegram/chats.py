@@ -7,10 +7,10 @@ goes on working: ids are looked up through the store's aliases, in both directio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from bridge.config import ChatSettings, TelegramSettings
+from bridge.frozen import frozen
 from bridge.model import ADMIN_CHAT, DEFAULT_CHAT
 
 Language = Literal["ru", "en"]
@@ -19,7 +19,7 @@ ANONYMOUS_ADMIN = 1_087_968_824
 """The account in whose name Telegram shows what an anonymous administrator writes."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Chat:
     """A chat of the configuration, at the id it has now."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 from telegram import Message
 
+from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, ConversationId
 from bridge.ports import ChatStore, DeskStore
 from bridge.telegram.api import Api
@@ -41,7 +41,7 @@ class Place(StrEnum):
     """Meant for somebody, and nobody knows for whom: the author must be told."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Placed:
     place: Place
     conversation: Conversation | None = None

@@ -14,12 +14,12 @@ from telegram import Message, Update, User
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
-from bridge.model import Conversation, Json, NewPost, PostKind, PostPriority, SmsState
+from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
 from bridge.ports import ChatStore, Clock, DeskStore
 from bridge.telegram.api import App, Context
-from bridge.telegram.buttons import Buttons
+from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.conversations import Place, place
 from bridge.telegram.message import trimmed
@@ -48,7 +48,10 @@ class Desk:
         signals: Signals,
         clock: Clock,
         bot_id: int,
+        restored_at: Ms,
     ) -> None:
+        """``restored_at``: when the store was put back from a copy, else 0."""
+        self._restored_at = restored_at
         self._settings = settings
         self._mark = settings.telegram.note_mark
         self._chats = chats
@@ -181,6 +184,9 @@ class Desk:
             return "notice.empty"
         if self._mark and any(trimmed(line).startswith(self._mark) for line in text.splitlines()[1:]):
             return "notice.note_inside"
+        if millis(message.date) < self._restored_at:
+            # The store that was lost may have sent it: the copy put in its place does not know.
+            return "notice.before_restore"
         return None
 
     async def _notice(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
+from bridge.frozen import frozen
 from bridge.model import Post, Posted, Sms, SmsState
 from bridge.ports import DeskStore
 from bridge.telegram.api import Api
@@ -27,7 +28,7 @@ _NO_REACTIONS = frozenset({Trouble.REACTION_REFUSED, Trouble.REFUSED, Trouble.CH
 """Whether the chat as a whole is shut shows with the status line, which is said instead."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ShownFate:
     """What stands in the chat now."""
 

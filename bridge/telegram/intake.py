@@ -78,7 +78,7 @@ class Intake:
         After an empty answer there is nothing left to confirm and the next question names no offset: ids start anew,
         possibly lower, after a quiet week, and an old offset would confirm such updates unseen.
         """
-        asked = self._clock.now()
+        asked = self._clock.monotonic()
         # The first question is a short one, or half a minute would pass before anybody learnt that Telegram is there.
         first = not self.connected
         updates = await self._api.updates(self._offset, 0 if first else LONG_POLL)
@@ -95,7 +95,7 @@ class Intake:
             self._offset = None
         self.last_poll_at = now
         await self._recovered(now)
-        if not (updates or first) and 0 <= now - asked < SHORTEST_POLL:
+        if not (updates or first) and self._clock.monotonic() - asked < SHORTEST_POLL:
             # Whoever answered that did not wait for updates: do not ask him as fast as he answers.
             await self._clock.wait(Never(), SHORTEST_POLL)
 

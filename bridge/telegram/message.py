@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from bridge.frozen import frozen
 
 LIMIT = 4096
 """UTF-16 units in one Telegram message."""
@@ -20,7 +21,7 @@ _BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols to Unicode, nothing to the eye."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Entity:
     kind: str
     """Telegram's name: ``bold``, ``italic``, ``code``."""
@@ -28,13 +29,13 @@ class Entity:
     length: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Button:
     label: str
     data: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Message:
     text: str
     entities: tuple[Entity, ...] = ()

@@ -1,4 +1,6 @@
-"""How much may be said: Telegram's budgets for a group and for the whole bot. Pure arithmetic on a given now.
+"""How much may be said: Telegram's budgets for a group and for the whole bot. Pure arithmetic on a given time.
+
+The time is monotonic: a wall clock that is set must not let a call leave before Telegram's own wait is over.
 
 A group takes about 20 messages a minute, topics, edits and reactions included; the bot about 30 a second over all.
 What matters less leaves room for what matters more, so a new SMS is not held up by a row of reactions.
@@ -21,7 +23,7 @@ _LEFT_FREE = {PostPriority.INBOUND: 0, PostPriority.FAILURE: 0, PostPriority.STA
 
 
 class Window:
-    """So many calls in a sliding time. Entries of a clock that was set back count as made now."""
+    """So many calls in a sliding time."""
 
     def __init__(self, count: int, per: Ms) -> None:
         self._count = count
@@ -30,7 +32,7 @@ class Window:
 
     def wait(self, now: Ms, left_free: int = 0) -> Ms:
         """Milliseconds until one more call is within the budget less ``left_free``; 0 if it is now."""
-        while self._made and not now - self._per < self._made[0] <= now:
+        while self._made and self._made[0] <= now - self._per:
             self._made.popleft()
         over = len(self._made) - (self._count - left_free)
         return 0 if over < 0 else max(self._made[over] + self._per - now, 1)
@@ -45,8 +47,8 @@ class Pace:
     def __init__(self) -> None:
         self._overall = Window(*OVERALL)
         self._chats: dict[int, Window] = {}
-        self._paused: dict[int, tuple[Ms, Ms]] = {}
-        """Since when, and until when."""
+        self._paused: dict[int, Ms] = {}
+        """Until when."""
 
     def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
         window = self._window(chat_id)
@@ -59,14 +61,10 @@ class Pace:
 
     def pause(self, chat_id: int, now: Ms, length: Ms) -> None:
         """Telegram asked for it, or the chat cannot be reached; other chats go on. A longer pause is kept."""
-        self._paused[chat_id] = (now, now + max(self._pause_left(chat_id, now), length))
+        self._paused[chat_id] = now + max(self._pause_left(chat_id, now), length)
 
     def _pause_left(self, chat_id: int, now: Ms) -> Ms:
-        since, until = self._paused.get(chat_id, (0, 0))
-        if now < since:
-            # The clock was set back: as if the pause began now, not hours from now.
-            since, until = self._paused[chat_id] = (now, now + until - since)
-        return max(until - now, 0)
+        return max(self._paused.get(chat_id, now) - now, 0)
 
     def _window(self, chat_id: int) -> Window:
         if chat_id not in self._chats:

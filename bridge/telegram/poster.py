@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from bridge.model import MINUTE, SECOND, Alert, Conversation, Ms, Post, Posted, PostId, PostKind, PostPriority
-from bridge.pipeline.retry import backoff
+from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Never, run_steps
 from bridge.ports import AccountStore, ChatStore, Clock, DeskStore
@@ -38,7 +38,6 @@ LAST_MOMENT = 2.0
 """Seconds that a stop waits for the post under way."""
 LONGEST_AWAY: Ms = 1 * MINUTE
 LONGEST_SHUT: Ms = 10 * MINUTE
-LONGEST_REFUSED: Ms = 60 * MINUTE
 
 _CHAT_WIDE = frozenset(
     {Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS, Trouble.CHAT_GONE, Trouble.UNAUTHORISED, Trouble.CONFLICT}
@@ -81,11 +80,11 @@ class Poster:
         if chat is None or self._chats.addresses(chat)[0] != self.name:
             # Two configured chats turned out to be one group: the first of them posts for both.
             return IDLE
-        if wait := self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.now()):
+        if wait := self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic()):
             return wait
         posts = await self._store.claim_posts(self._chats.addresses(chat), now=self._clock.now(), limit=BATCH)
         for post in posts:
-            if wait := self._pace.wait(chat.id, post.priority, self._clock.now()):
+            if wait := self._pace.wait(chat.id, post.priority, self._clock.monotonic()):
                 return wait
             if not await to_the_end(self._deliver(post, chat)):
                 return 0
@@ -224,9 +223,9 @@ class Poster:
 
     async def _turn(self, chat: Chat, priority: PostPriority) -> None:
         """Wait for room in the budget and take it."""
-        while wait := self._pace.wait(chat.id, priority, self._clock.now()):
+        while wait := self._pace.wait(chat.id, priority, self._clock.monotonic()):
             await self._clock.wait(Never(), wait)
-        self._pace.note(chat.id, self._clock.now())
+        self._pace.note(chat.id, self._clock.monotonic())
 
     # ------------------------------------------------ what goes wrong
 
@@ -238,10 +237,10 @@ class Poster:
             log.info("chat_migrated", chat=chat.name, chat_id=error.new_chat_id)
             return False
         if error.trouble in _CHAT_WIDE:
-            await self._pause(chat, error, now)
+            await self._pause(chat, error)
             return False
         if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
-            wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=LONGEST_REFUSED)
+            wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=LONGEST_POST)
             log.warning("post_refused", post_id=post.id, chat=chat.name, trouble=error.trouble, detail=error.detail)
             if post.kind is PostKind.INBOUND:
                 self._refusals[post.id] = error.detail
@@ -251,8 +250,9 @@ class Poster:
             await self._store.post_dropped(post.id, str(error), now)
         return True
 
-    async def _pause(self, chat: Chat, error: ApiError, now: Ms) -> None:
+    async def _pause(self, chat: Chat, error: ApiError) -> None:
         """Only this chat waits; the post stays due as it is."""
+        now = self._clock.monotonic()
         if error.trouble is Trouble.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
             self._pace.pause(chat.id, now, error.retry_after)

@@ -6,8 +6,8 @@ It says only what the store says, and every message about a conversation ends in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
@@ -17,7 +17,7 @@ _TOPIC_NAME = 128
 """Telegram's limit for the name of a topic, in characters; names are cut well below it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Fate:
     """How the state of an SMS looks on the operator's message."""
 

@@ -6,12 +6,14 @@ It starts and runs with Telegram down, and never ends by itself: SMS come in and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
 from bridge.config import Settings
 from bridge.errors import StoreError
+from bridge.frozen import frozen
 from bridge.model import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
@@ -28,8 +30,10 @@ from bridge.telegram.processing import Processing
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@frozen
 class TelegramHealth:
     """For probes and metrics. How long ago the last poll was is what tells a dead poller from a quiet chat."""
 
@@ -70,10 +74,13 @@ class TelegramSide:
             await api.close()
 
     async def _run(self, api: Api) -> None:
-        chats = Chats(self._settings.telegram, await self._aliases())
+        chats = Chats(self._settings.telegram, await self._asked(self._store.chat_aliases))
+        restored = await self._asked(self._store.last_restored)
+        # Telegram's times are whole seconds: what it dates within this one came after, for nothing ran just before.
+        restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
         pace = Pace()
         posters = self._posters(api, chats, pace)
-        buttons = self._register(api, chats, pace)
+        buttons = self._register(api, chats, pace, restored_at)
         processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
         self._intake = Intake(api=api, store=self._store, signals=self._signals, clock=self._clock)
         try:
@@ -102,7 +109,7 @@ class TelegramSide:
             for chat in chats
         ]
 
-    def _register(self, api: Api, chats: Chats, pace: Pace) -> Buttons:
+    def _register(self, api: Api, chats: Chats, pace: Pace, restored_at: Ms) -> Buttons:
         buttons = Buttons(
             accounts=self._settings.accounts,
             chats=chats,
@@ -111,6 +118,7 @@ class TelegramSide:
             pace=pace,
             signals=self._signals,
             clock=self._clock,
+            restored_at=restored_at,
         )
         desk = Desk(
             settings=self._settings,
@@ -120,15 +128,17 @@ class TelegramSide:
             signals=self._signals,
             clock=self._clock,
             bot_id=api.bot_id,
+            restored_at=restored_at,
         )
         desk.register(api.application)
         return buttons
 
-    async def _aliases(self) -> dict[int, int]:
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
+        """What the store says, however long that takes: the side must start without it, too."""
         failures = 0
         while True:
             try:
-                return await self._store.chat_aliases()
+                return await question()
             except StoreError as error:
                 failures += 1
                 if failures == 1:

@@ -6,6 +6,7 @@ translated here, once, and never leave this package. An :class:`ApiError` never 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -69,6 +70,8 @@ class ApiError(BridgeError):
         self.retry_after = retry_after
         self.new_chat_id = new_chat_id
 
+
+_QUOTED = re.compile(r'"[^"]*"|[^ -~]+|[0-9]{7,}')
 
 # Descriptions of status 400, in lower case; the first that occurs decides, so special ones stand before general ones.
 _BAD_REQUESTS: tuple[tuple[str, Trouble], ...] = (
@@ -156,8 +159,8 @@ def _milliseconds(error: RetryAfter) -> Ms:
 
 
 def _detail(error: TelegramError) -> str:
-    """Telegram's own description; it repeats nothing of the request but names of fields."""
-    return error.message[:200]
+    """Telegram's own description. It is English and repeats little of the request; what it may quote is left out."""
+    return _QUOTED.sub("…", error.message)[:200]
 
 
 def _cause(error: TelegramError) -> str:

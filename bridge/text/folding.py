@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from bridge.frozen import frozen
 
 # Drawn like nothing: zero-width characters, bidi controls, soft hyphen, variation selectors, fillers,
 # tags. People cannot see them, phones and copy-and-paste put them in.
@@ -55,10 +56,17 @@ _PLAIN: Final = re.compile(r"[\t\n\r -~\xa0«»А-Яа-яЁё–—‘’“”�
 """Texts in which folding keeps every character's place: nearly all there are."""
 _BLANKS: Final = str.maketrans("\t\n\r\xa0", "    ")
 _PLAIN_WORD: Final = re.compile(r"[0-9A-ZА-Я_]+(?:'[0-9A-ZА-Я_]+)*")
+_MARK: Final = "\u0300"
+"""Stands for every combining mark where words are looked for: ``re`` has no class of them."""
+_NO_LETTER: Final = re.compile(r"[^\w\x00-\x7f]")
+_WORD: Final = re.compile(rf"{_EMOJI.pattern}|\w(?:[\w{_MARK}]|'(?=\w))*")
+_GROWTH: Final = 4
+_LONGEST_SEGMENT: Final = 32
+"""Characters with their marks; Unicode's stream-safe form allows 30 marks. Sorting them takes their number squared."""
 _EDGES: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\u2060\ufeff\xad"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Word:
     """A word as it is compared, and where it stands in the original."""
 
@@ -67,7 +75,7 @@ class Word:
     end: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Folded:
     """A text ready for matching."""
 
@@ -152,7 +160,7 @@ def _segments(chars: Iterable[tuple[int, str]]) -> Iterator[tuple[int, int, str]
     run: list[str] = []
     start = end = 0
     for at, char in chars:
-        if run and _begins_segment(char):
+        if run and (len(run) >= _LONGEST_SEGMENT or _begins_segment(char)):
             yield start, end, "".join(run)
             run.clear()
         if not run:
@@ -183,33 +191,26 @@ def _fold_segment(segment: str) -> str:
     """Letters are exchanged only when they are composed (Е and a diaeresis are Ё first, and E then).
 
     Normalised once more, since the exchange can make new compositions: Cyrillic О with an accent becomes Latin Ó.
-    Apostrophes go first: NFKC takes ``´`` apart into a space and an accent.
+    Apostrophes go first: NFKC takes ``´`` apart into a space and an accent. What would grow many times over stays as it
+    is, an Arabic phrase in one character for one: it is nobody's keyword, and a text of them would become a book.
     """
-    shaped = unicodedata.normalize("NFKC", segment.translate(_STRAIGHT)).upper().translate(_SHAPES)
+    composed = unicodedata.normalize("NFKC", segment.translate(_STRAIGHT))
+    if len(composed) > _GROWTH * len(segment):
+        return segment
+    shaped = composed.upper().translate(_SHAPES)
     return "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFKC", shaped))
 
 
 def _words(folded: str) -> Iterator[tuple[int, int]]:
-    at = 0
-    while at < len(folded):
-        cluster = _EMOJI.match(folded, at)
-        if cluster:
-            yield at, cluster.end()
-            at = cluster.end()
-        elif _is_letter(folded[at]):
-            start = at
-            while at < len(folded) and (
-                _continues_word(folded[at]) or (folded[at] == "'" and _is_letter(folded[at + 1 : at + 2]))
-            ):
-                at += 1
-            yield start, at
-        else:
-            at += 1
+    """Emoji, and runs of letters and digits with their marks and with apostrophes inside them."""
+    for found in _WORD.finditer(_NO_LETTER.sub(_mark_or_itself, folded)):
+        yield found.start(), found.end()
 
 
-def _is_letter(char: str) -> bool:
-    return char.isalnum() or char == "_"
+def _mark_or_itself(found: re.Match[str]) -> str:
+    return _seen_as(found[0])
 
 
-def _continues_word(char: str) -> bool:
-    return _is_letter(char) or unicodedata.category(char).startswith("M")
+@lru_cache(maxsize=4096)
+def _seen_as(char: str) -> str:
+    return _MARK if unicodedata.category(char).startswith("M") else char

@@ -8,10 +8,12 @@ price must not be guessed low.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import gsmcodecs
+
+from bridge.frozen import frozen
 
 _SINGLE_GSM: Final = 160
 _PART_GSM: Final = 153
@@ -24,7 +26,7 @@ _EXTENDED: Final = frozenset(chr(code) for code in _TABLES["singleShift"]["encod
 _GSM: Final = _BASIC | _EXTENDED
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Parts:
     """What a text costs on the air."""
 
@@ -37,6 +39,7 @@ class Parts:
     """The distinct characters that force UCS-2, in the order they appear; empty for ``gsm7``."""
 
 
+@lru_cache(maxsize=1024)
 def split(text: str) -> Parts:
     """Count the parts of ``text``; neither an escape pair nor a surrogate pair is cut over a border."""
     if _GSM.issuperset(text):

@@ -69,6 +69,8 @@ def answerable(number: str, own: Collection[str]) -> bool:
 
 def mask(number: str) -> str:
     """What a log may show: ``7999•••1122``; of a short number the ends; a name shortened, digits masked."""
+    if number.isascii() and number.isdecimal():
+        return _mask_digits(number)
     visible = "".join(char for char in number.strip() if char.isprintable())
     if _has_letter(visible):
         name = _DIGITS.sub(lambda run: _mask_digits(run[0]) if len(run[0]) >= _SHORTEST else run[0], visible)
@@ -88,6 +90,7 @@ def _mask_digits(digits: str) -> str:
     return f"{digits[:shown]}•••{digits[len(digits) - shown :]}"
 
 
+@lru_cache(maxsize=1024)
 def _digits(text: str) -> str:
     """ASCII digits of a number in any writing: full-width and Arabic digits are the same numbers."""
     return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())

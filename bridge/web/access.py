@@ -9,8 +9,9 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from bridge.frozen import frozen
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -69,7 +70,7 @@ def same_secret(given: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(given, secret)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Limits:
     """What callers may use up; tests make it small."""
 

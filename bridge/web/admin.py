@@ -67,6 +67,8 @@ class AdminSocket:
         app.router.add_post("/send", self._send)
         app.router.add_post("/queue/{id:[0-9]+}/retry", self._retry)
         app.router.add_post("/queue/{id:[0-9]+}/abandon", self._abandon)
+        app.router.add_post("/queue/restored/retry", self._retry_restored)
+        app.router.add_post("/queue/restored/abandon", self._abandon_restored)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         # A socket left by a killed run: the store's lock is held, so nobody listens on it.
@@ -100,6 +102,12 @@ class AdminSocket:
     async def _abandon(self, request: web.Request) -> web.Response:
         return await answer(self._commands.abandon(sms_id(request), author="cli"))
 
+    async def _retry_restored(self, request: web.Request) -> web.Response:
+        return await counted(self._commands.retry_restored(author="cli"))
+
+    async def _abandon_restored(self, request: web.Request) -> web.Response:
+        return await counted(self._commands.abandon_restored(author="cli"))
+
 
 def sms_id(request: web.Request) -> SmsId:
     return SmsId(int(request.match_info["id"]))
@@ -111,3 +119,11 @@ async def answer(work: Awaitable[Sms]) -> web.Response:
     except BridgeError as error:
         return web.json_response({"error": str(error)}, status=409)
     return web.json_response(as_json(sms))
+
+
+async def counted(work: Awaitable[int]) -> web.Response:
+    try:
+        count = await work
+    except BridgeError as error:
+        return web.json_response({"error": str(error)}, status=409)
+    return web.json_response({"count": count})

@@ -5,16 +5,15 @@ constant from :mod:`bridge.web.answers`. What the query means is known by the pl
 passed in; this module takes the secret out of the query and must not log, keep or answer any other part of
 it.
 
-This is the program's hottest path: a plain handler under aiohttp's low-level server, no routing tables of an
-application, no middlewares, one log line.
+This is the program's hottest path: under aiohttp's low-level server, no routing tables of an application, no
+middlewares, one log line. An ordinary call does not even become a request object: its connection asks
+:meth:`CallbackEndpoint.ordinary` and answers with what :meth:`CallbackEndpoint.take` says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -24,12 +23,13 @@ from aiohttp import web
 
 from bridge.config import CallbackSettings
 from bridge.errors import StoreError
+from bridge.frozen import frozen
 from bridge.model import InboundCall, Ms
 from bridge.pipeline.inbox import Inbox
 from bridge.ports import Clock
 from bridge.text import phones
 from bridge.web.access import Network, client_address, contains, same_secret
-from bridge.web.answers import plain, text
+from bridge.web.answers import BODIES, plain, text
 from bridge.web.health import LIVE_PATH, READY_PATH, Probes
 from bridge.web.quiet import Quiet
 
@@ -52,7 +52,7 @@ class CallbackProtocol(Protocol):
     def acknowledgement(self, settings: CallbackSettings, smsid: str) -> bytes: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Route:
     """One account's callback address, made ready for comparing."""
 
@@ -65,7 +65,7 @@ class Route:
         return cls(account=account, settings=settings, secret=settings.secret.get_secret_value().encode())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Target:
     """A request target taken apart, nothing decoded."""
 
@@ -199,14 +199,39 @@ class CallbackEndpoint:
         route = self._accounts.find(target)
         if isinstance(route, int):
             return await self._elsewhere(request, target, route)
-        if not _allowed(request, route.settings):
+        if not _allowed(request.remote, lambda: request.headers.getall("X-Forwarded-For", ()), route.settings):
             return self._refuse(request, 403, "address_refused", route.account)
         if not self.accepting:
             return plain(503, close=True)
-        return await self._take(request, route, target.query)
+        status, body = await self._take(request.remote, route, target.query)
+        return text(body) if status == 200 else plain(status)
 
-    async def _take(self, request: web.BaseRequest, route: Route, query: bytes) -> web.Response:
-        began = time.monotonic()
+    def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
+        """The route and query of a call that may be taken; None for all that :meth:`handle` refuses or answers
+        otherwise."""
+        if not self.accepting:
+            return None
+        target = Target.of(raw)
+        route = self._accounts.find(target)
+        if isinstance(route, int) or not _allowed(remote, forwarded, route.settings):
+            return None
+        return route, target.query
+
+    async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
+        """Status and body for a call that was found :meth:`ordinary`; raises nothing but cancellation."""
+        self.in_work += 1
+        self._idle.clear()
+        try:
+            return await self._take(remote, route, query)
+        except Exception as error:
+            log.error("callback_failed", error=type(error).__name__, where=_where(error))
+            return 500, BODIES[500]
+        finally:
+            self.in_work -= 1
+            if not self.in_work:
+                self._idle.set()
+
+    async def _take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
         call = self._protocol.parse_callback(
             query,
             account=route.account,
@@ -215,21 +240,23 @@ class CallbackEndpoint:
             received_at=self._clock.now(),
         )
         if not isinstance(call, InboundCall):
-            return self._refuse(request, 400, "callback_refused", route.account)
+            self._quiet.warning("callback_refused", account=route.account, remote=remote)
+            return 400, BODIES[400]
         try:
-            await self._inbox.accept(call)
+            accepted = await self._inbox.accept(call)
         except StoreError as error:
             self._quiet.warning("callback_not_stored", account=route.account, error=type(error).__name__)
-            return plain(503)
-        log.info(
-            "callback",
-            account=route.account,
-            smsid=call.smsid,
-            status=200,
-            ms=round((time.monotonic() - began) * 1000, 1),
-            subscriber=phones.mask(call.subscriber),
-        )
-        return text(self._protocol.acknowledgement(route.settings, call.smsid))
+            return 503, BODIES[503]
+        # What is new is logged when it is routed, with all that is known by then: a line a message is enough.
+        if not accepted.new:
+            log.info(
+                "callback_repeated",
+                account=route.account,
+                smsid=call.smsid,
+                repeats=accepted.repeats,
+                subscriber=phones.mask(call.subscriber),
+            )
+        return 200, self._protocol.acknowledgement(route.settings, call.smsid)
 
     async def _elsewhere(self, request: web.BaseRequest, target: Target, status: int) -> web.Response:
         if target.path == LIVE_PATH.encode():
@@ -243,11 +270,12 @@ class CallbackEndpoint:
         return plain(status)
 
 
-def _allowed(request: web.BaseRequest, settings: CallbackSettings) -> bool:
+def _allowed(remote: str | None, forwarded: Callable[[], Sequence[str]], settings: CallbackSettings) -> bool:
+    """``forwarded`` gives the ``X-Forwarded-For`` lines where somebody has to look at them."""
     allow: tuple[Network, ...] = settings.allow
     if not allow:
         return True
-    address = client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), settings.trusted_proxies)
+    address = client_address(remote, forwarded(), settings.trusted_proxies)
     return address is not None and contains(allow, address)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import structlog
 from aiohttp import web
 
 from bridge.errors import BridgeError
+from bridge.frozen import frozen
 from bridge.web.answers import JSON_HEADERS, plain
 
 LIVE_PATH = "/livez"
@@ -30,7 +31,7 @@ PATIENCE = 5.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Readiness:
     """Whether callbacks can be taken, and the state of each part in a word or two; never a secret or a
     number."""

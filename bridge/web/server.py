@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -39,6 +41,10 @@ FLUSH_TIMEOUT = 1.0
 CUT_OFF_TIMEOUT = 0.05
 """Seconds for what was cancelled; aiohttp takes 0 for "no limit"."""
 
+RESERVED_FILES = 100
+"""Open files that the rest of the bridge needs: store, platform, Telegram, the other listener."""
+FEWEST_CONNECTIONS = 16
+
 DEFAULT_LIMITS = Limits()
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -66,6 +72,13 @@ async def prove_long_lines(host: str, port: int) -> None:
         raise BridgeError("the callback listener refuses long request lines: long SMS would never get in")
 
 
+def room_for_callers() -> float:
+    """How many connections the limit of open files has room for. Without it callers could use up the files that storing
+    and sending need."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else max(soft - RESERVED_FILES, FEWEST_CONNECTIONS)
+
+
 class Listeners:
     """Both listeners, from bound to closed. :meth:`start`, :meth:`stop_intake`, :meth:`close`, in this
     order."""
@@ -84,7 +97,8 @@ class Listeners:
         proxies = {network for callback in callbacks.values() for network in callback.trusted_proxies}
         self._settings = settings
         self._quiet = Quiet()
-        self._gate = ConnectionGate(replace(limits, exempt=(*limits.exempt, *proxies)))
+        total = int(min(limits.total, room_for_callers()))
+        self._gate = ConnectionGate(replace(limits, exempt=(*limits.exempt, *proxies), total=total))
         self._probes = Probes(health, accepting=lambda: self._endpoint.accepting)
         self._endpoint = CallbackEndpoint(
             callbacks=callbacks,
@@ -107,6 +121,11 @@ class Listeners:
     def in_work(self) -> int:
         """Requests that are being answered now."""
         return self._endpoint.in_work
+
+    @property
+    def by_aiohttp(self) -> int:
+        """Requests to the callback listener so far that were not answered as ordinary calls."""
+        return self._callback_server.requests_count if self._callback_server is not None else 0
 
     async def start(self) -> None:
         """Listen on both, and prove that long callbacks get in.
@@ -154,7 +173,7 @@ class Listeners:
         self._callback_server = server
         address = self._settings.server
         host, port = await self._listen(
-            lambda: CallbackConnection(server, gate=self._gate, quiet=self._quiet, loop=loop),
+            lambda: CallbackConnection(server, self._endpoint, gate=self._gate, quiet=self._quiet, loop=loop),
             address.host,
             address.port,
         )

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from bridge.model import (
+    Change,
     Inbound,
     InboundCall,
     InboundState,
+    Move,
     Ms,
     NewPost,
     NewSms,
@@ -178,3 +180,11 @@ async def sent(store: Store, key: str, **named: str) -> Sms:
     (sms,) = await store.claim_due("main", now=NOW, limit=1)
     assert sms.key == key
     return sms
+
+
+async def moved(store: Store, sms: Sms, move: Move, now: Ms, change: Change | None = None) -> Sms:
+    """The row after a move that must be possible."""
+    assert await store.move(sms.id, move, now, change or Change())
+    after = await store.get_sms(sms.id)
+    assert after is not None
+    return after

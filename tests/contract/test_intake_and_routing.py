@@ -196,7 +196,7 @@ async def test_a_thousand_conversations_have_a_thousand_codes(store: Store) -> N
     assert all(len(code) >= 4 and code[0].isalpha() and code.isascii() and code.isalnum() for code in codes)
 
 
-async def test_one_that_cannot_be_written_is_an_error_and_spoils_nobody(store: Store) -> None:
+async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singly(store: Store) -> None:
     good = await received(store, "1", subscriber="7901")
     bad = await received(store, "2", subscriber="7902")
     broken = replace(reply("r2"), retry_of=SmsId(999_999))  # no such row
@@ -204,8 +204,10 @@ async def test_one_that_cannot_be_written_is_an_error_and_spoils_nobody(store: S
         await store.settle(
             [settlement(good, 0, reply("r1", state=SmsState.SENDING)), settlement(bad, 0, broken, forwards=("x",))]
         )
-    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["2"]
+    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["1", "2"]
     assert await store.claim_posts(["x"], now=NOW, limit=9) == []
-    # The good one's answer was begun for a caller that only saw the error: it waits to be sent, it does not hang.
-    (answer,) = await store.claim_due("main", now=NOW, limit=9)
-    assert (answer.key, answer.attempts) == ("r1", 1)
+    assert await store.claim_due("main", now=NOW, limit=9) == []
+    assert await store.spent_parts("2027-01-15") == 0
+    (settled,) = await store.settle([settlement(good, 0, reply("r1", state=SmsState.SENDING))])
+    assert settled is not None
+    assert [sms.key for sms in settled.born_sending] == ["r1"]

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from bridge.model import Change, Move, Ms, Priority, Sms, SmsState
 from bridge.ports import Store
-from tests.contract.builders import NOW, SetClock, reply
+from tests.contract.builders import NOW, SetClock, moved, reply
 from tests.contract.conftest import Factory
 
 RECIPIENTS = ("A", "B")
@@ -78,9 +78,8 @@ class Lanes(RuleBasedStateMachine):
     @rule(move=st.sampled_from(OUTCOMES))
     def finish(self, move: Move) -> None:
         for row in [row for row in self.rows.values() if row.state is SmsState.SENDING][:1]:
-            moved = self.runner.run(self.store.move(row.id, move, self.now, Change(due_at=self.now + 3)))
-            assert moved is not None
-            self.rows[row.id] = moved
+            change = Change(due_at=self.now + 3)
+            self.rows[row.id] = self.runner.run(moved(self.store, row, move, self.now, change))
 
     @rule()
     def time_passes(self) -> None:

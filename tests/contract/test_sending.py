@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model import FINAL_STATES, MOVES, Change, Move, Priority, SmsState
 from bridge.ports import Store
-from tests.contract.builders import NOW, SetClock, claimed, person, post, reply, sent
+from tests.contract.builders import NOW, SetClock, claimed, moved, person, post, reply, sent
 
 PATHS: dict[SmsState, tuple[Move, ...]] = {
     SmsState.DRAFT: (),
@@ -35,32 +35,30 @@ async def test_every_move_is_made_from_its_source_states_and_refused_elsewhere(s
         birth = SmsState.DRAFT if state is SmsState.DRAFT else SmsState.QUEUED
         sms = await store.enqueue(reply(f"{move}", recipient=f"79-{move}", state=birth))
         for step in PATHS[state]:
-            assert await store.move(sms.id, step, NOW) is not None
+            assert await store.move(sms.id, step, NOW)
         sources, target = MOVES[move]
-        moved = await store.move(sms.id, move, NOW + 7, Change(reason="why"))
+        made = await store.move(sms.id, move, NOW + 7, Change(reason="why"))
         now = await store.get_sms(sms.id)
         assert now is not None
         if state in sources:
-            assert moved == now
+            assert made
             assert now.state is target
             assert now.reason == "why"
             assert (now.final_at == NOW + 7) == (target in FINAL_STATES)
         else:
-            assert moved is None
+            assert not made
             assert (now.state, now.reason) == (state, "")
 
 
 async def test_a_move_stamps_counts_and_writes_its_change_and_posts(store: Store) -> None:
     sms = await sent(store, "k")
     assert (sms.attempts, sms.sending_since) == (1, NOW)
-    back = await store.move(sms.id, Move.RETRY, NOW + 1, Change(reason="not_sent", due_at=NOW + 50))
-    assert back is not None
+    back = await moved(store, sms, Move.RETRY, NOW + 1, Change(reason="not_sent", due_at=NOW + 50))
     assert (back.sending_since, back.due_at, back.reason) == (None, NOW + 50, "not_sent")
     assert await store.next_due("main") == NOW + 50
     await store.move(sms.id, Move.START, NOW + 60)
     change = Change(reason="", platform_ids=("17", "18"), poll_at=NOW + 99, posts=(post(key="once"),))
-    done = await store.move(sms.id, Move.ACCEPTED, NOW + 61, change)
-    assert done is not None
+    done = await moved(store, sms, Move.ACCEPTED, NOW + 61, change)
     assert (done.attempts, done.sent_at, done.platform_ids, done.poll_at) == (2, NOW + 61, ("17", "18"), NOW + 99)
     assert done.reason == ""
     assert len(await store.claim_posts(["support"], now=NOW, limit=9)) == 1
@@ -76,10 +74,10 @@ async def test_a_move_stamps_counts_and_writes_its_change_and_posts(store: Store
 
 async def test_of_two_who_move_one_row_one_wins(store: Store) -> None:
     sms = await sent(store, "k")
-    moved = await asyncio.gather(
+    won = await asyncio.gather(
         store.move(sms.id, Move.ACCEPTED, NOW), store.move(sms.id, Move.LOSE_TRACK, NOW, Change(posts=(post("x"),)))
     )
-    assert sum(one is not None for one in moved) == 1
+    assert sorted(won) == [False, True]
     assert await store.claim_posts(["x"], now=NOW, limit=9) == []
 
 
@@ -189,8 +187,7 @@ async def test_polls_come_due_oldest_first_and_never_without_an_id(store: Store)
     shown = await store.get_sms(due[1].id)
     assert shown is not None
     assert (shown.platform_status, shown.polls, shown.state) == ("partly_deliver", 1, SmsState.SENT)
-    final = await store.move(due[1].id, Move.DELIVERED, NOW + 200)
-    assert final is not None
+    final = await moved(store, due[1], Move.DELIVERED, NOW + 200)
     assert final.poll_at is None
 
 

@@ -62,6 +62,27 @@ async def test_sleepers_wake_in_the_order_of_their_deadlines_each_at_its_own_tim
     await asyncio.gather(*tasks)
 
 
+async def test_a_jump_of_the_wall_clock_neither_wakes_nor_delays_anybody() -> None:
+    clock = ManualClock(0)
+    tasks = [asyncio.create_task(clock.wait(asyncio.Event(), 1_000)) for _ in range(2)]
+    await clock.until_sleepers(2)
+    clock.jump(5_000)
+    await clock.advance(999)
+    assert not any(task.done() for task in tasks)
+    clock.jump(-90_000)
+    await clock.advance(1)
+    assert all(task.done() for task in tasks)
+    assert (clock.now(), clock.monotonic(), clock.elsewhere().now()) == (-84_000, 1_000, 1_000)
+
+
+async def test_time_that_is_set_forward_has_passed_and_never_runs_back() -> None:
+    clock = ManualClock(1_000)
+    clock.set(3_000)
+    assert (clock.now(), clock.monotonic()) == (3_000, 3_000)
+    clock.set(500)
+    assert (clock.now(), clock.monotonic()) == (500, 3_000)
+
+
 async def test_a_cancelled_wait_is_forgotten() -> None:
     clock = ManualClock(0)
     waiting = asyncio.create_task(clock.wait(asyncio.Event(), 1_000))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bridge.frozen import frozen
 from bridge.model import Json
 from bridge.sandbox.botapi.params import Params, integer_in
 from bridge.sandbox.botapi.refusal import bad_request
@@ -50,7 +51,7 @@ _COMMAND = re.compile(r"(?<![\w/])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?!
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Formatted:
     text: str
     entities: list[Json]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from bridge.frozen import frozen
 from bridge.model import Json, Ms
 from bridge.ports import Clock
 from bridge.sandbox.botapi.params import to_integer
@@ -32,7 +33,7 @@ class EventKind(StrEnum):
     MEMBER = "member"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ChatEvent:
     """Something became visible in a chat: what a sandbox's screen shows as one line."""
 

@@ -175,10 +175,9 @@ class Team:
         latest = (await self.sms())[-1]
         if latest.state is SmsState.QUEUED and move is not Move.CANCEL:
             await self.store.claim_due(latest.account, now=self.clock.now(), limit=1)
-        moved = await self.store.move(latest.id, move, self.clock.now(), change or Change())
-        assert moved is not None
+        assert await self.store.move(latest.id, move, self.clock.now(), change or Change())
         self.signals.posts.set()
-        return moved
+        return (await self.sms())[-1]
 
     # ------------------------------------------------ looking at the chats
 

@@ -73,7 +73,7 @@ class Sender:
         """Until nothing is in flight."""
 
         async def empty() -> bool:
-            return self.gate.in_flight == 0
+            return self.outbox.under_way == 0
 
         await until(empty, clock=self.clock)
 

@@ -24,6 +24,7 @@ from bridge.model import (
 from bridge.pipeline.accounts import AccountWatch
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import ManualClock
+from tests.contract.builders import moved
 from tests.unit.pipeline.sender import Sender, sender, until
 
 # ------------------------------------------------ the store goes away
@@ -222,8 +223,7 @@ async def test_a_twin_explains_a_refusal_by_when_the_request_left_not_by_when_it
         await around.store.move(twin.id, Move.START, clock.now())
         await around.store.move(twin.id, Move.ACCEPTED, clock.now())
         clock.set(clock.now() + 50 * SECOND)
-        started = await around.store.move(sms.id, Move.START, clock.now())
-        assert started is not None
+        started = await moved(around.store, sms, Move.START, clock.now())
         clock.set(clock.now() + 20 * SECOND)
         move, _ = await around.judge.verdict(started, Receipt(outcome=SendClass.SAME_REQUEST), around.gate)
         assert move is Move.RETRY
@@ -236,8 +236,7 @@ async def test_no_probe_where_a_slow_twin_could_be_what_the_platform_refuses(tmp
         await around.store.move(twin.id, Move.START, clock.now())
         await around.store.move(twin.id, Move.ACCEPTED, clock.now())
         clock.set(clock.now() + 61 * SECOND)
-        started = await around.store.move(sms.id, Move.START, clock.now())
-        assert started is not None
+        started = await moved(around.store, sms, Move.START, clock.now())
         clock.set(clock.now() + 2 * SECOND)
         # The twin's request may have reached the platform seconds after it left: its minute is not surely over.
         assert not await around.judge.may_probe(started, around.gate)
@@ -250,9 +249,7 @@ async def test_a_probe_leaves_within_45_seconds_or_not_at_all(tmp_path: Path) ->
     async with sender(tmp_path, clock=clock, on_unknown="probe") as around:
         rows = [await around.order("a"), await around.order("b", "79990000002")]
         began = clock.now()
-        early, late = [await around.store.move(sms.id, Move.START, began) for sms in rows]
-        assert early is not None
-        assert late is not None
+        early, late = [await moved(around.store, sms, Move.START, began) for sms in rows]
         clock.set(began + 44 * SECOND)
         assert await around.judge.may_probe(early, around.gate)
         assert not await around.judge.may_probe(early, around.gate), "once an attempt"
@@ -267,8 +264,7 @@ async def test_a_twin_from_before_the_clock_was_set_back_delays_by_a_minute_at_m
         await around.store.move(twin.id, Move.START, clock.now())
         await around.store.move(twin.id, Move.ACCEPTED, clock.now())
         clock.set(clock.now() - DAY)
-        started = await around.store.move(sms.id, Move.START, clock.now())
-        assert started is not None
+        started = await moved(around.store, sms, Move.START, clock.now())
         _, change = await around.judge.verdict(started, Receipt(outcome=SendClass.SAME_REQUEST), around.gate)
         assert change.due_at is not None
         assert change.due_at <= clock.now() + MINUTE + SECOND

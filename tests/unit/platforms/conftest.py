@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,8 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.platforms.http import HttpLimits
+from bridge.platforms.http import ClientMaker, HttpLimits
+from bridge.platforms.http_aiohttp import AiohttpClient
+from bridge.platforms.http_direct import DirectClient
 from bridge.platforms.iba import IbaPlatform
+from tests.certificate import self_signed
 from tests.unit.platforms.rawserver import RawServer, raw_server
 
 LOGIN = "login-of-shop"
@@ -38,15 +39,22 @@ async def server() -> AsyncIterator[RawServer]:
         yield server
 
 
+@pytest.fixture(params=[DirectClient, AiohttpClient], ids=["direct", "aiohttp"])
+def client(request: pytest.FixtureRequest) -> ClientMaker:
+    """Both keep the same contract, so each test of a session runs with both."""
+    maker: ClientMaker = request.param
+    return maker
+
+
 @pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
+async def connect(client: ClientMaker) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         def make(
             url: str, *, limits: HttpLimits = LIMITS, tls: ssl.SSLContext | None = None, **settings: Any
         ) -> IbaPlatform:
             account = AccountSettings(url=url, login=LOGIN, password=SecretStr(PASSWORD), sender="MyShop", **settings)
-            platform = IbaPlatform(account, limits=limits, tls=tls)
+            platform = IbaPlatform(account, limits=limits, tls=tls, client=client)
             stack.push_async_callback(platform.close)
             return platform
 
@@ -88,13 +96,7 @@ async def watch(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watch]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1 and its key in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
+    made = self_signed(tmp_path_factory.mktemp("tls"))
+    if made is None:
         pytest.skip("makes its certificate with the openssl command, which is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
-    command = f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command.split(), *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    both.write_bytes(key.read_bytes() + cert.read_bytes())
-    return both
+    return made

@@ -25,12 +25,11 @@ class Conn:
         self._writer = writer
 
     async def request(self) -> bytes | None:
-        """The target of the next request, or None when the client has gone."""
+        """The head of the next request, or None when the client has gone."""
         try:
-            head = await self._reader.readuntil(b"\r\n\r\n")
+            return await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
-        return head.split(b" ", 2)[1]
 
     async def write(self, data: bytes) -> None:
         with suppress(ConnectionError):
@@ -66,6 +65,24 @@ class Conn:
             loop.remove_reader(fd)
             os.close(fd)
 
+    async def rest(self) -> int:
+        """How many more bytes come until the client has gone."""
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+        count = 0
+        with suppress(ConnectionError):
+            while data := await self._reader.read(1 << 20):
+                count += len(data)
+        return count
+
+    def now(self, data: bytes) -> None:
+        """Hand bytes to the system at once, past the loop: the client's loop has not noticed them when this returns."""
+        assert os.write(self._writer.get_extra_info("socket").fileno(), data) == len(data)
+
+    def end_now(self) -> None:
+        """FIN, at once and past the loop."""
+        with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as same:
+            same.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """FIN."""
         self._writer.close()
@@ -84,11 +101,17 @@ Behaviour = Callable[[Conn], Awaitable[None]]
 class RawServer:
     def __init__(self) -> None:
         self.port = 0
-        self.targets: list[bytes] = []
-        """Request targets that were read, in order."""
+        self.heads: list[bytes] = []
+        """Requests that were read, in order."""
+        self.served: list[Conn] = []
+        """For each of them the connection it came over."""
+        self.conns: list[Conn] = []
+        """Connections that were accepted, in order."""
         self.unread = 0
         """Connections that were closed with bytes on them that nobody read."""
         self.accepted = 0
+        self.ended = 0
+        """Connections of those that are over."""
         self.asked = asyncio.Event()
         self.on_accept: Behaviour | None = None
         """Instead of reading anything from a new connection."""
@@ -102,6 +125,10 @@ class RawServer:
         """What to do with the next requests, one each; the last one stays."""
         self._behaviours = list(behaviours)
         self._last = behaviours[-1]
+
+    @property
+    def targets(self) -> Sequence[bytes]:
+        return [head.split(b" ", 2)[1] for head in self.heads]
 
     @property
     def sends(self) -> Sequence[bytes]:
@@ -119,10 +146,12 @@ class RawServer:
             await self._talk(Conn(reader, writer), writer)
         finally:
             self._tasks.discard(task)
+            self.ended += 1
             writer.close()
 
     async def _talk(self, conn: Conn, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self.conns.append(conn)
         answered = 0
         if self.on_accept is not None:
             self.asked.set()
@@ -134,10 +163,11 @@ class RawServer:
                 self.unread += 1
                 conn.reset()
                 return
-            target = await conn.request()
-            if target is None:
+            head = await conn.request()
+            if head is None:
                 return
-            self.targets.append(target)
+            self.heads.append(head)
+            self.served.append(conn)
             self.asked.set()
             behaviour = self._behaviours.pop(0) if self._behaviours else self._last
             await behaviour(conn)

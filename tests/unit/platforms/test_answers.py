@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.model import Reason, SendClass
@@ -75,6 +75,21 @@ def test_every_row_in_both_encodings(
         (receipt,) = classify(Answer(status=200, body=body), ONE)
         assert (receipt.outcome, receipt.reason, receipt.ids) == (outcome, reason, ())
         assert words.casefold()[:10].replace("ё", "е") in receipt.detail.casefold().replace("ё", "е")
+
+
+@given(
+    st.text("0123456789 \t\r\n\v\f\x1c,", max_size=80).map(str.encode) | st.binary(max_size=4),
+    st.sampled_from([200, 201, 500]),
+    st.booleans(),
+)
+@example(b"0" * 32, 200, True)
+@example(b"1" * 32, 200, True)
+@example(b"1" * 33, 200, True)
+@example(b"1" + b" " * 4_096, 200, True)
+def test_the_short_way_of_a_bare_id_ends_where_the_long_one_does(body: bytes, status: int, whole: bool) -> None:
+    short, long = (Answer(status=status, body=prefix + body, whole=whole) for prefix in (b"", b"<br>"))
+    assert [r.ids for r in classify(short, ONE)] == [r.ids for r in classify(long, ONE)]
+    assert [(r.outcome, r.reason) for r in classify(short, ONE)] == [(r.outcome, r.reason) for r in classify(long, ONE)]
 
 
 @pytest.mark.parametrize("body", [b"0", b"\xef\xbb\xbf0", b"0\r\n", b"0<br>", b"00", b" 0 0 "])

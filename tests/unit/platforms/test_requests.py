@@ -97,6 +97,13 @@ async def test_several_recipients_in_one_request(server: RawServer, platform: Ib
     assert [receipt.ids for receipt in receipts] == [("1",), ("2",), ("3",)]
 
 
+async def test_a_recipient_named_twice_is_asked_for_once(server: RawServer, platform: IbaPlatform) -> None:
+    server.then(says(b"1,2"))
+    receipts = await platform.send_many(["79001112233", "+79001112233", "79001112244"], "MyShop", "x")
+    assert parameters(server.targets[0])["dadr"] == b"79001112233,79001112244"
+    assert [receipt.ids for receipt in receipts] == [("1",), ("1",), ("2",)]
+
+
 async def test_ten_recipients_are_the_limit(server: RawServer, platform: IbaPlatform) -> None:
     with pytest.raises(ValueError, match="at most 10"):
         await platform.send_many([f"790011122{n:02}" for n in range(11)], "MyShop", "x")

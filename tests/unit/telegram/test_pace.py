@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import DAY, MINUTE, SECOND, PostPriority
-from bridge.telegram.pace import Pace, Window
+from bridge.model import SECOND, PostPriority
+from bridge.telegram.pace import Pace
 
 GROUP, OTHER, PERSON = -100, -200, 300
 NOON = 1_767_700_800_000
@@ -44,18 +44,3 @@ def test_a_pause_is_for_one_chat() -> None:
     assert pace.wait(OTHER, PostPriority.INBOUND, NOON) == 0
     pace.pause(GROUP, NOON, SECOND)
     assert pace.wait(GROUP, PostPriority.INBOUND, NOON) == 7 * SECOND, "a shorter pause takes nothing away"
-
-
-def test_a_clock_set_back_blocks_nothing_for_long() -> None:
-    window = Window(1, MINUTE)
-    window.note(NOON)
-    assert window.wait(NOON - 60 * MINUTE) == 0
-
-
-def test_a_clock_set_back_does_not_prolong_a_pause() -> None:
-    pace = Pace()
-    pace.pause(GROUP, NOON, 40 * SECOND)
-    yesterday = NOON - DAY
-    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday) == 40 * SECOND
-    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday + 30 * SECOND) == 10 * SECOND
-    assert pace.wait(GROUP, PostPriority.INBOUND, yesterday + 40 * SECOND) == 0

@@ -15,6 +15,8 @@ import httpx
 import pytest
 import structlog
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge import telemetry
 from bridge.config import LoggingSettings
@@ -83,7 +85,7 @@ def test_no_secret_in_any_part_of_a_line(form: str, url: str) -> None:
     log = configured(form)
     own, foreign = structlog.get_logger("bridge.x"), logging.getLogger("library")
     own.info("sent", url=url, nested=[{"deep": (url,)}], thing=Exception(url), raw={url: 1})
-    own.info("%s", url)
+    own.info("seen", **{url: url})
     own.warning(url)
     foreign.warning("to %s", url)
     foreign.warning(url)
@@ -176,10 +178,9 @@ def test_debug_is_for_our_own_lines_only() -> None:
     assert [line["event"] for line in log.lines] == ["ours", "theirs"]
 
 
-def test_a_line_has_time_level_logger_and_context() -> None:
+def test_a_line_has_time_level_logger_and_fields() -> None:
     log = configured()
-    with structlog.contextvars.bound_contextvars(account="main"):
-        structlog.get_logger("bridge.pipeline.router").warning("routed", id=5)
+    structlog.get_logger("bridge.pipeline.router").warning("routed", id=5, account="main")
     (line,) = log.lines
     assert str(line.pop("timestamp")).endswith("Z")
     assert line == {
@@ -307,3 +308,8 @@ def test_templates_without_end_do_not_eat_the_memory() -> None:
     for name in names:
         passed += sampler.admits(logging.LogRecord("library", logging.WARNING, __file__, 0, name, (), None))
     assert passed == telemetry.SAMPLE_TEMPLATES + 1
+
+
+@given(st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.one_of(st.text(), st.integers(), st.none())))
+def test_a_plain_line_is_the_json_that_the_library_makes(line: dict[str, str | int | None]) -> None:
+    assert telemetry.plain_json(line) == json.dumps(line, ensure_ascii=False)

@@ -22,7 +22,15 @@ from bridge.web.access import Limits
 from bridge.web.health import Readiness
 from bridge.web.server import DEFAULT_LIMITS, Listeners
 from tests.clock import ManualClock
+from tests.unit.web import wire
 from tests.unit.web.wire import Reply, get
+
+
+@pytest.fixture(params=["ordinary", "by aiohttp"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of answering a call must come to the same."""
+    monkeypatch.setattr(wire, "more_headers", "" if request.param == "ordinary" else wire.BY_AIOHTTP)
+    return str(request.param)
 
 
 class RecordingInbox(Inbox):

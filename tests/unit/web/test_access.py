@@ -15,6 +15,8 @@ from bridge.web.callback import Target
 from tests.unit.web.conftest import SiteMaker, account
 from tests.unit.web.wire import BOUND, callback, everything, request, talk
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 SECRET = "s3cret+of ours/тайна"
 QUOTED = "s3cret%2Bof%20ours%2F%D1%82%D0%B0%D0%B9%D0%BD%D0%B0"
 PLUSSED = "s3cret%2Bof+ours%2F%D1%82%D0%B0%D0%B9%D0%BD%D0%B0"

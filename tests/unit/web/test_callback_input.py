@@ -11,6 +11,8 @@ from bridge.web.answers import BODIES
 from tests.unit.web.conftest import Site, SiteMaker
 from tests.unit.web.wire import callback, everything, read_reply, request, talk
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 ACK = b"smsid=5094"
 
 
@@ -220,3 +222,9 @@ async def until_in_work(site: Site) -> None:
     async with asyncio.timeout(10):
         while not site.listeners.in_work:
             await asyncio.sleep(0)
+
+
+async def test_an_ordinary_call_is_answered_without_a_request_of_aiohttp(site: Site, either_way: str) -> None:
+    for number in range(3):
+        assert (await site.get(callback(smsid=str(number)))).status == 200
+    assert site.listeners.by_aiohttp == (0 if either_way == "ordinary" else 3) + 1, "the listener's own proof is one"

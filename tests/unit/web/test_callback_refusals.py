@@ -15,6 +15,8 @@ from bridge.web.answers import BODIES
 from tests.unit.web.conftest import Site, SiteMaker
 from tests.unit.web.wire import BOUND, callback, everything, read_reply, request, talk
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 ID = b"smsid=5094"
 
 

@@ -22,9 +22,16 @@ class Reply:
     raw: bytes
 
 
+BY_AIOHTTP = "Connection: keep-alive\r\n"
+"""Changes nothing but who answers: a call with a line about its connection is not an ordinary one."""
+more_headers = ""
+"""Goes into each request; set by a fixture."""
+
+
 def request(target: str | bytes, *, method: str = "GET", version: str = "1.1", headers: str = "") -> bytes:
     target = target.encode() if isinstance(target, str) else target
-    return method.encode() + b" " + target + f" HTTP/{version}\r\nHost: bridge\r\n{headers}\r\n".encode()
+    lines = f"Host: bridge\r\n{more_headers}{headers}"
+    return method.encode() + b" " + target + f" HTTP/{version}\r\n{lines}\r\n".encode()
 
 
 def callback(*, path: str = "/sms.php", text: str | None = "hello", raw: bytes | None = None, **values: str) -> bytes:

@@ -1,0 +1,104 @@
+"""``sms-bridge backup`` and ``sms-bridge restore``: a copy of the store, and the copy in the store's place."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from bridge.cli.common import (
+    config_option,
+    database_of,
+    fail,
+    json_option,
+    print_json,
+    settings_of,
+    when,
+)
+from bridge.errors import BridgeError
+from bridge.model import Ms
+from bridge.schema import plural, shown
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@config_option
+@json_option
+def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
+    """Copy the store into FILE, while the service runs or without one.
+
+    FILE appears when it is whole and checked. `sms-bridge restore FILE` puts it back.
+    """
+    settings = settings_of(config, quiet=True)
+    database = database_of(settings)
+    from bridge.store.backup import take
+
+    with progress("copying") as step:
+        copy = attempt(lambda: take(database, file, now=now, overwrite=force, progress=step))
+    if as_json:
+        print_json(asdict(copy))
+        return
+    click.echo(
+        f"{shown(file)}: {plural(copy.inbound, 'message')}, {copy.sms} SMS, {copy.bytes / 1e6:.1f} MB,"
+        f" as of {when(copy.taken_at)}; checked"
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@config_option
+@json_option
+def restore(file: Path, config: str | None, as_json: bool) -> None:
+    """Put FILE in the store's place. The service must not run; the present store is kept beside it.
+
+    FILE is a copy made by `sms-bridge backup`, or by hand of a store whose service did not run. What waited in it is
+    not sent by itself: the first start asks in the admin chat.
+    """
+    settings = settings_of(config, quiet=True)
+    from bridge.store.backup import put_back
+
+    database = settings.storage.sqlite_path
+    with progress("restoring") as step:
+        done = attempt(lambda: put_back(file, database, now=now, progress=step))
+    if as_json:
+        print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
+        return
+    click.echo(f"{shown(database)} is the copy of {when(done.copy.taken_at)} now; checked")
+    if done.kept is not None:
+        click.echo(f"the store that was there: {shown(done.kept)}")
+    click.echo(
+        "Start the service. SMS that waited in the copy may have been sent since: they are not sent by themselves,"
+        " the admin chat gets their number, `sms-bridge queue list` shows them."
+    )
+
+
+def now() -> Ms:
+    return time.time_ns() // 1_000_000
+
+
+def attempt(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except BridgeError as error:
+        fail(str(error))
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a person at a terminal; silence in a script's log."""
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def step(done: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield step

@@ -1,0 +1,246 @@
+"""Copies of the store's file: one taken beside a running bridge, and one put in the store's place.
+
+A copy is what one read transaction sees, taken by SQLite's online backup from a connection that may only read: the
+writer never waits for it. The copy is written under another name, brought to the present schema, marked as a copy,
+checked, put on disk and only then given its name, so that a file of that name is always a whole one. What a bridge must
+do with the mark is :meth:`bridge.ports.RestoreStore.settle_restored`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bridge.errors import StoreError, StoreUnavailable
+from bridge.frozen import frozen
+from bridge.model import Ms
+from bridge.store import sql
+from bridge.store.faults import is_disk_full, translate
+from bridge.store.lock import FileLock
+from bridge.store.migrate import check_version, migrate, shipped, version_of
+
+PAGES = 1_000
+"""Pages between two words about the progress."""
+KEPT_FREE = 64 * 1024 * 1024
+"""Bytes of the disk that a copy leaves alone: a full disk would stop the intake of SMS."""
+_LOGS = ("-wal", "-journal")
+"""Files beside a database that hold a part of what was committed to it."""
+
+Progress = Callable[[int, int], None]
+"""Called with pages done and pages in all."""
+
+
+@frozen
+class Copy:
+    """A finished copy."""
+
+    taken_at: Ms
+    bytes: int
+    inbound: int
+    sms: int
+
+
+@frozen
+class PutBack:
+    """A copy that is in the store's place now."""
+
+    copy: Copy
+    kept: Path | None
+    """Where the database is that was there before; None if there was none."""
+
+
+def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool, progress: Progress) -> Copy:
+    """Copy the store into ``target``, whether a bridge runs on it or not.
+
+    :raises StoreUnavailable: the store cannot be read, or the copy cannot be written. Nothing is left behind.
+    :raises StoreError: ``target`` may not be written to, or what was read is damaged or no store.
+    """
+    database = database.resolve()
+    _check_target(database, target, overwrite)
+    with _part(target) as part:
+        copy = _copy(database, part, now, progress, still=False)
+        _check_target(database, target, overwrite)
+        os.replace(part, target)
+        _sync(target.parent)
+    return copy
+
+
+def put_back(source: Path, database: Path, *, now: Callable[[], Ms], progress: Progress) -> PutBack:
+    """Put a copy of ``source`` in the store's place and keep the database that is there beside it.
+
+    ``source`` may also be a copy that was made by hand; it is marked now. It is left as it is.
+    :raises StoreLocked: a bridge runs on the database.
+    :raises StoreError: ``source`` is damaged, no store, or of a newer version; the database is as it was.
+    """
+    source, database = source.resolve(), database.resolve()
+    with _as_ours(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(database)
+    lock.take()
+    try:
+        with _part(database) as part:
+            copy = _copy(source, part, lambda: min(_written(source), now()), progress, still=True)
+            kept = _keep(database, now())
+            os.replace(part, database)
+            _sync(database.parent)
+    finally:
+        lock.release()
+    return PutBack(copy=copy, kept=kept)
+
+
+def _check_target(database: Path, target: Path, overwrite: bool) -> None:
+    if not target.parent.is_dir():
+        raise StoreError(f"there is no directory {target.parent}: make it first")
+    if target.is_dir():
+        raise StoreError(f"{target} is a directory: name a file")
+    if target.resolve() in {database, *(database.with_name(database.name + end) for end in (*_LOGS, "-shm", ".lock"))}:
+        raise StoreError(f"{target} belongs to the store itself: name another file")
+    if target.exists() and not overwrite:
+        raise StoreError(f"{target} exists already: name another file, or say --force to replace it")
+
+
+@contextmanager
+def _part(target: Path) -> Iterator[Path]:
+    """An empty file beside ``target`` that only this user can read; gone at the end, whatever happened."""
+    with _as_ours(target.parent):
+        fd, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
+    os.close(fd)
+    part = Path(name)
+    try:
+        with _as_ours(target):
+            yield part
+    finally:
+        for end in ("", "-journal", "-wal", "-shm"):
+            part.with_name(part.name + end).unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_ours(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progress, *, still: bool) -> Copy:
+    with _as_stores(source), closing(_reading(source, still=still)) as db:
+        # Held to the end: the backup sees one moment, and does not begin anew with each commit of the writer.
+        db.execute("BEGIN")
+        check_version(db, shipped()[-1].version)
+        if version_of(db) == 0:
+            raise StoreError("it is empty: there is no store in it")
+        taken = taken_at()
+        size = _number(db, "PRAGMA page_count") * _number(db, "PRAGMA page_size")
+        _check_room(part.parent, size)
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            # Nobody waits for this file, and it is put on disk as a whole below.
+            copy.execute("PRAGMA synchronous = OFF")
+            with _as_written(part.parent):
+                db.backup(copy, pages=PAGES, progress=lambda _, left, pages: progress(pages - left, pages))
+            made = _finish(copy, taken, part)
+    _sync(part)
+    return made
+
+
+def _finish(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
+    """Check it, mark it, and leave it as one file without a log beside it."""
+    copy.execute("PRAGMA journal_mode = DELETE")
+    damage = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if damage != "ok":
+        raise StoreError(f"it is damaged ({damage}): the copy was thrown away")
+    copy.row_factory = sqlite3.Row
+    migrate(copy, shipped())
+    already = copy.execute(sql.COPY_TAKEN).fetchone()["taken_at"]
+    if already is None:
+        copy.execute(sql.MARK_COPY, {"taken_at": taken_at})
+    return Copy(
+        taken_at=taken_at if already is None else already,
+        bytes=part.stat().st_size,
+        inbound=_number(copy, "SELECT count(*) FROM inbound"),
+        sms=_number(copy, "SELECT count(*) FROM sms"),
+    )
+
+
+def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
+    """``still``: nobody writes it now, so SQLite need make nothing beside it, where it perhaps may not."""
+    if not path.is_file():
+        raise StoreUnavailable(f"there is no file {path}")
+    quiet = "&immutable=1" if still and not path.with_name(path.name + "-wal").exists() else ""
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, isolation_level=None)
+
+
+def _keep(database: Path, now: Ms) -> Path | None:
+    """Give the database that is there another name as well, and take its logs away from the present one."""
+    if not database.exists():
+        return None
+    # What its log holds goes into the file first. Where that fails (it may be the reason for all this) the log is kept.
+    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    kept = database.with_name(f"{database.name}.before-restore-{stamp}")
+    # A second name and not another one: at no moment is there no database, in whose place a start would make a new one.
+    os.link(database, kept)
+    for end in _LOGS:
+        log = database.with_name(database.name + end)
+        if log.exists():
+            os.replace(log, kept.with_name(kept.name + end))
+    database.with_name(database.name + "-shm").unlink(missing_ok=True)
+    return kept
+
+
+def _check_room(directory: Path, size: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < size + KEPT_FREE:
+        raise StoreUnavailable(
+            f"{directory}: {free / 1e6:.0f} MB are free, the copy takes {size / 1e6:.0f} MB and"
+            f" {KEPT_FREE / 1e6:.0f} MB are left to the service: free some space, or name a file on another disk"
+        )
+
+
+@contextmanager
+def _as_stores(source: Path) -> Iterator[None]:
+    """Errors name the file that was read, those of writing excepted."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, source) from error
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        raise StoreError(f"{source}: {error}") from error
+
+
+@contextmanager
+def _as_written(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if is_disk_full(error) or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE):
+            raise StoreUnavailable(f"{directory}: the copy could not be written there ({error})") from error
+        raise
+
+
+def _written(path: Path) -> Ms:
+    """When a copy that does not say it itself was made, as far as its files tell."""
+    logs = (path.with_name(path.name + end) for end in _LOGS)
+    return max(int(file.stat().st_mtime * 1000) for file in (path, *logs) if file.exists())
+
+
+def _number(db: sqlite3.Connection, statement: str) -> int:
+    return int(db.execute(statement).fetchone()[0])
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

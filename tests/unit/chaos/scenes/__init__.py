@@ -1,0 +1,1 @@
+"""Scenarios in miniature, for the tests of their runner."""
