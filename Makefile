@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup system run test lint types imports tests bench lock clean
+.PHONY: setup system run test lint types imports tests chaos bench lock clean
 
 setup: $(READY)
 
@@ -19,6 +19,7 @@ $(READY): requirements.lock pyproject.toml
 # What some tests need of the system; they say so and are skipped where it is missing. Needs root where it installs.
 system:
 	@command -v openssl >/dev/null || { apt-get update -q && apt-get install -y -q openssl; }
+	@command -v cc >/dev/null || { apt-get update -q && apt-get install -y -q gcc libc6-dev; }
 
 run: $(READY)
 	$(BIN)/sms-bridge sandbox $(ARGS)
@@ -38,6 +39,11 @@ imports: $(READY)
 tests: $(READY)
 	$(BIN)/python -m pytest -n $(or $(JOBS),2) $(ARGS)
 
+# Every fault at full size, with its control; half an hour's work for two cores. ARGS="--only 1,3 --scale 0.05"
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+# Wants the machine for itself; `make bench ARGS=--quick` is a minute. docs/performance.md says what the figures mean.
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 

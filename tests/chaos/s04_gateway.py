@@ -1,0 +1,374 @@
+"""The gateway closes, hangs, trickles and talks nonsense: it sees each SMS at most once, and the outcome is told right.
+
+Real sessions against a gateway of bare sockets. What it does to a request stands in the SMS's text, so every SMS knows
+which outcomes are right for it, and the gateway's own count tells how often it was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from bridge.config import AccountSettings
+from bridge.model import Receipt, SendClass
+from bridge.platforms.http import Answer, ClientMaker, Fault, HttpLimits, NoAnswer
+from bridge.platforms.http_aiohttp import AiohttpClient
+from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.iba import IbaPlatform
+from tests.certificate import self_signed, server_side, trusting
+from tests.chaos.gateway import ACTS, PAUSE_S, Gateway, id_of
+from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
+from tests.chaos.tools import each, together, without
+
+REPETITIONS = 50
+RACES = 10
+"""So many times as often, since it takes luck: a connection that is closed just as the next request is written."""
+CROWD = 5_000
+AT_ONCE = 64
+"""Cells under way. They wait for the gateway most of the time."""
+GO_AWAY = 0.05
+"""The part of a crowd that stops waiting."""
+CLOSED_MEANWHILE = "and_end"
+UVLOOPS_OWN = "Fatal error on SSL protocol"
+"""Its TLS answers an orderly end on a transport that it has just closed, and complains of itself. The line is over by
+then, and knows it."""
+
+PATIENT = HttpLimits(total=30_000, connect=15_000, sock_connect=15_000, sock_read=15_000)
+"""Where nothing is meant to take long: a slow machine must not be taken for an ill gateway."""
+SHORT = HttpLimits(total=600, connect=300, sock_connect=300, sock_read=150)
+"""Where a limit is meant to come. On a slow machine one may come before the request could leave: that is not sent."""
+
+Outcomes = frozenset[SendClass]
+UNKNOWN: Outcomes = frozenset({SendClass.UNKNOWN})
+ACCEPTED: Outcomes = frozenset({SendClass.ACCEPTED})
+NOT_SENT: Outcomes = frozenset({SendClass.NOT_SENT})
+ANY: Outcomes = frozenset(SendClass)
+
+RIGHT: dict[str, Outcomes] = {
+    **dict.fromkeys(ACTS, UNKNOWN),
+    **dict.fromkeys(["ok", "unframed", "in_pieces", "after_hints", "and_end", "with_farewell"], ACCEPTED),
+    "too_many": frozenset({SendClass.TEMPORARY}),
+    "forbidden": frozenset({SendClass.ACCOUNT_FAULT}),
+    "too_long": frozenset({SendClass.REFUSED}),
+    "zero": frozenset({SendClass.ZERO}),
+    "stop_list": frozenset({SendClass.REFUSED}),
+    "parked": frozenset({SendClass.PARKED}),
+    # One answer if the network cuts between the two, else more than was announced.
+    "twice": UNKNOWN | ACCEPTED,
+}
+ENDLESS = frozenset({"hang", "hang_in_headers", "hang_in_body", "hang_in_chunks", "trickle_on", "hint_on"})
+
+# aiohttp takes a reset inside a body without length for its end, and the first of two answers for the one; the second
+# is then the next request's. The id of the SMS may be wrong there, its outcome is not.
+LOOSE_OF_AIOHTTP = frozenset({"unframed_cut", "twice"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One thing that goes wrong, on one kind of connection, with one client."""
+
+    client: str
+    act: str
+    right: Outcomes
+    secure: bool = False
+    before: str = ""
+    """The act asked for by an SMS that goes first over the same connection; empty: the connection is fresh."""
+    port: str = ""
+    """Of the gateway; empty: where it talks."""
+    trusted: bool = True
+    limits: HttpLimits = PATIENT
+    loose: bool = False
+    """The id may be another one's."""
+    often: int = 1
+    """Times the repetitions of a run."""
+    connections: int = 1
+
+    def __str__(self) -> str:
+        line = f"{'TLS' if self.secure else 'plain'}, {f'after {self.before}' if self.before else 'fresh'}"
+        return f"{self.client}, {line}{f', {self.port} port' if self.port else ''}: {self.act}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """One SMS that was asked for, and what its session said of it."""
+
+    number: int
+    act: str
+    cell: Cell
+    right: Outcomes
+    receipt: Receipt | None
+    """None: the caller went away."""
+
+
+def cells(clients: Sequence[str], *, tls: bool, acts: Sequence[str] = tuple(ACTS)) -> Iterator[Cell]:
+    for client, secure in product(clients, (False, True) if tls else (False,)):
+        for act, before in product([act for act in acts if act != CLOSED_MEANWHILE], ("", "ok")):
+            loose = client == "aiohttp" and act in LOOSE_OF_AIOHTTP
+            yield Cell(
+                client=client,
+                secure=secure,
+                act=act,
+                before=before,
+                right=RIGHT[act] | (ACCEPTED if loose else frozenset()) | (NOT_SENT if act in ENDLESS else frozenset()),
+                limits=SHORT if act in ENDLESS else PATIENT,
+                loose=loose,
+            )
+        # Closed about when the request is written: it got through, or nobody knows; never both.
+        yield Cell(
+            client=client, secure=secure, act="ok", before=CLOSED_MEANWHILE, right=ACCEPTED | UNKNOWN, often=RACES
+        )
+        # The handshake comes first over TLS: there nothing has left yet.
+        never_read = NOT_SENT if secure else NOT_SENT | UNKNOWN
+        yield Cell(client=client, secure=secure, act="ok", port="deaf", right=never_read)
+        yield Cell(client=client, secure=secure, act="ok", port="silent", right=never_read, limits=SHORT)
+        yield Cell(client=client, secure=secure, act="ok", port="nobody", right=NOT_SENT)
+        if secure:
+            yield Cell(client=client, secure=True, act="ok", trusted=False, right=NOT_SENT)
+
+
+class Sender:
+    """Sends SMS through real sessions and keeps what they said."""
+
+    def __init__(
+        self, ports: Mapping[str, int], makers: Mapping[str, ClientMaker], trust: ssl.SSLContext | None, seed: int
+    ) -> None:
+        self._ports = ports
+        self._makers = makers
+        self._trust = trust
+        self._chance = random.Random(seed)
+        self.sent: list[Sent] = []
+
+    async def once(self, cell: Cell) -> None:
+        expected = ANY if cell.limits is SHORT else ACCEPTED
+        async with self._session(cell) as platform:
+            if cell.before:
+                await self._send(platform, cell, cell.before, expected)
+                await asyncio.sleep(self._chance.random() * PAUSE_S)
+            await self._send(platform, cell, cell.act, cell.right)
+            if cell.before != CLOSED_MEANWHILE and not cell.port and cell.trusted and not cell.loose:
+                await self._send(platform, cell, "ok", expected)  # the session goes on, with its own answers
+
+    async def crowd(self, client: str, count: int, acts: Sequence[str]) -> None:
+        """All acts at once over the few connections of one session, and some callers go away."""
+        cell = Cell(client=client, act="all at once", right=ANY, connections=8)
+        places = asyncio.Semaphore(3 * cell.connections)
+
+        async def one(platform: IbaPlatform) -> None:
+            act = self._chance.choice(acts)
+            async with places:
+                # What an earlier one did to the connection may cost a later one its answer, never more.
+                sending = asyncio.create_task(self._send(platform, cell, act, RIGHT[act] | UNKNOWN))
+                if self._chance.random() < GO_AWAY:
+                    await asyncio.sleep(self._chance.random() * 3 * PAUSE_S)
+                    sending.cancel()
+                await asyncio.wait([sending])
+
+        async with self._session(cell) as platform:
+            await asyncio.gather(*(one(platform) for _ in range(count)))
+
+    @asynccontextmanager
+    async def _session(self, cell: Cell) -> AsyncIterator[IbaPlatform]:
+        port = self._ports[cell.port or ("tls" if cell.secure else "plain")]
+        account = AccountSettings(
+            url=f"{'https' if cell.secure else 'http'}://127.0.0.1:{port}",
+            login="login-of-shop",
+            password=SecretStr("password-of-shop"),
+            sender="MyShop",
+            connections=cell.connections,
+        )
+        tls = self._trust if cell.trusted else None
+        platform = IbaPlatform(account, limits=cell.limits, tls=tls, client=self._makers[cell.client])
+        try:
+            yield platform
+        finally:
+            await platform.close()
+
+    async def _send(self, platform: IbaPlatform, cell: Cell, act: str, right: Outcomes) -> None:
+        number = len(self.sent)
+        asked = Sent(number=number, act=act, cell=cell, right=right, receipt=None)
+        self.sent.append(asked)
+        async with asyncio.timeout(2 * PATIENT.total / 1000):
+            receipt = await platform.send(f"79{number:09d}", "MyShop", f"{act} {number}")
+        self.sent[number] = replace(asked, receipt=receipt)
+
+
+def judged(sent: Sequence[Sent], seen: Mapping[int, int]) -> Iterator[str]:
+    """Against the gateway's own count, once it has read all that will ever come."""
+    for one in sent:
+        for wrong in _wrong(one, seen.get(one.number, 0)):
+            yield f"{one.cell}: SMS {one.number} ({one.act}) {wrong}"
+
+
+def _wrong(sent: Sent, seen: int) -> Iterator[str]:
+    receipt = sent.receipt
+    if seen > 1:
+        yield f"was asked for {seen} times"
+    if receipt is None:
+        return
+    if receipt.outcome is SendClass.NOT_SENT and seen:
+        yield "was called not sent, and the gateway has read it"
+    if receipt.outcome is SendClass.ACCEPTED:
+        if not seen:
+            yield "was called accepted, and the gateway never read it"
+        elif receipt.ids != (id_of(sent.number),) and not sent.cell.loose:
+            yield f"was called accepted under {receipt.ids}"
+    if receipt.outcome not in sent.right:
+        yield f"was called {receipt.outcome} ({receipt.reason})"
+
+
+CLIENTS: dict[str, ClientMaker] = {"direct": DirectClient, "aiohttp": AiohttpClient}
+
+
+async def gateway(
+    folder: Path,
+    progress: Progress = nothing,
+    *,
+    repetitions: int,
+    crowd: int = 0,
+    clients: Mapping[str, ClientMaker] = CLIENTS,
+    acts: Sequence[str] = tuple(ACTS),
+    seed: int = 4,
+) -> Findings:
+    """Each cell so often, and so many SMS in a crowd for each client."""
+    complaints: Counter[str] = Counter()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.update([str(context["message"])]))
+    certificate = self_signed(folder)
+    trust = trusting(certificate) if certificate is not None else None
+    wanted = list(cells(tuple(clients), tls=certificate is not None, acts=acts))
+    turns = [cell for cell in wanted for _ in range(cell.often * repetitions)]
+    random.Random(seed).shuffle(turns)
+    todo = iter(turns)
+    with (
+        socket.socket() as nobody,
+        Gateway(seed, server_side(certificate) if certificate is not None else None) as opposite,
+    ):
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
+        sender = Sender({**opposite.ports, "nobody": nobody.getsockname()[1]}, clients, trust, seed)
+
+        async def work() -> None:
+            for cell in todo:
+                await sender.once(cell)
+                progress(f"{len(sender.sent)} SMS in {len(wanted)} kinds of trouble")
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        for client in clients:
+            await sender.crowd(client, crowd, [act for act in acts if act not in ENDLESS | LOOSE_OF_AIOHTTP])
+    violations = list(judged(sender.sent, opposite.seen))
+    complaints.pop(UVLOOPS_OWN, None)
+    violations += [f"the loop complained {times} times: {complaint}" for complaint, times in complaints.items()]
+    lack = without("openssl is not there: no cell over TLS") if certificate is None else Findings()
+    figures = {
+        "cells": f"{len(wanted)} × {repetitions}",
+        "SMS": f"{len(sender.sent)}, {crowd * len(clients)} of them in crowds",
+        "complete requests read": f"{opposite.seen.total()}, {opposite.on_used_connections} on used connections",
+        "most for one SMS": f"{max(opposite.seen.values(), default=0)}",
+        "called": told(sender.sent),
+        **{
+            f"written as the gateway closed, {client}": told(
+                [
+                    one
+                    for one in sender.sent
+                    if one.cell.client == client and one.cell.before == CLOSED_MEANWHILE and one.act == one.cell.act
+                ]
+            )
+            for client in clients
+        },
+        "wrong": f"{len(violations)}",
+    }
+    return Findings(figures={**figures, **lack.figures}, violations=[*violations, *lack.violations])
+
+
+def told(sent: Sequence[Sent]) -> str:
+    outcomes = Counter(one.receipt.outcome.value if one.receipt is not None else "given up" for one in sent)
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+
+
+# ---------------------------------------------------------------- without the rule
+
+
+class LibrarysOwnWay(AiohttpClient):
+    """aiohttp as it comes: it repeats a GET on a broken connection and follows redirects."""
+
+    async def get(self, query: str) -> Answer | NoAnswer:
+        try:
+            async with self._open().get(URL(f"{self._address}?{query}", encoded=True)) as response:
+                return Answer(status=response.status, body=await response.read())
+        except (aiohttp.ClientError, TimeoutError):
+            return NoAnswer(fault=Fault.DISCONNECTED, left=True)
+
+
+class AsksAgain(DirectClient):
+    """A connection broke, so it tries another, as most clients do."""
+
+    async def get(self, query: str) -> Answer | NoAnswer:
+        result = await super().get(query)
+        again = isinstance(result, NoAnswer) and result.fault is Fault.DISCONNECTED
+        return await super().get(query) if again else result
+
+
+class CallsItNotSent(DirectClient):
+    """No answer, so nothing was sent: the usual mistake."""
+
+    async def get(self, query: str) -> Answer | NoAnswer:
+        result = await super().get(query)
+        return NoAnswer(fault=result.fault, left=False) if isinstance(result, NoAnswer) else result
+
+
+TWICE = "was asked for 2 times"
+CONTROLS: dict[str, tuple[ClientMaker, str]] = {
+    "library": (LibrarysOwnWay, TWICE),
+    "again": (AsksAgain, TWICE),
+    "not sent": (CallsItNotSent, "was called not sent, and the gateway has read it"),
+}
+"""A client without the rule, and what must be found of it."""
+BROKEN = ("fin", "half_status_line", "half_body", "redirect")
+
+
+async def control(folder: Path, progress: Progress = nothing) -> Findings:
+    return each(*[await without_rule(folder, name, progress) for name in CONTROLS])
+
+
+async def without_rule(folder: Path, name: str, progress: Progress = nothing) -> Findings:
+    client, found = CONTROLS[name]
+    findings = await gateway(folder, progress, repetitions=1, clients={name: client}, acts=BROKEN)
+    return Findings(violations=[violation for violation in findings.violations if found in violation])
+
+
+async def run(folder: Path, progress: Progress) -> Findings:
+    """On the loop of the standard library with both clients, then on the faster one with ours."""
+    usual = await gateway(folder, progress, repetitions=scaled(REPETITIONS), crowd=scaled(CROWD))
+    other = await asyncio.to_thread(on_uvloop, folder, repetitions=scaled(REPETITIONS // 4), crowd=scaled(CROWD))
+    other.figures = {f"uvloop: {name}": figure for name, figure in other.figures.items()}
+    other.violations = [f"uvloop: {violation}" for violation in other.violations]
+    return together(usual, other)
+
+
+def on_uvloop(folder: Path, *, repetitions: int, crowd: int) -> Findings:
+    """For a thread of its own: it blocks."""
+    try:
+        import uvloop
+    except ImportError:
+        return without("uvloop is not installed")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(gateway(folder, repetitions=repetitions, crowd=crowd, clients={"direct": DirectClient}))
+
+
+SCENARIO = Scenario(
+    number=4,
+    title="an ill gateway",
+    run=run,
+    rule="a GET leaves once, and only what surely did not leave is called not sent",
+    control=control,
+)

@@ -1,0 +1,172 @@
+"""kill -9 while operators answer and subscribers write: no answer is lost or doubled, no subscriber has two topics."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.platform import SimulatedPlatform
+from tests.chaos import invariants
+from tests.chaos.forked import ForkedService
+from tests.chaos.rest import at_rest
+from tests.chaos.scenario import Findings, Progress, Scenario, scaled
+from tests.service import LOOK_AGAIN, SUPPORT, Service
+
+KILLS = 100
+ANSWERS = 6
+"""Of operators, a kill."""
+QUESTIONS = 3
+"""Of subscribers, a kill: the first of somebody new, the others of anybody."""
+STANDS_STILL_S = 30
+
+RULES = """\
+rules:
+  - name: everything
+    forward: support
+"""
+
+
+class Team:
+    """The group with its topics, and who writes in it."""
+
+    def __init__(self, telegram: SimulatedBotApi, chance: random.Random) -> None:
+        self.chat = telegram.chats[SUPPORT]
+        self.answers: list[str] = []
+        self._telegram = telegram
+        self._chance = chance
+
+    def threads(self) -> list[int]:
+        """Topics in which a subscriber was seen to write."""
+        return sorted({post.thread_id for post in self.chat.from_bot if post.thread_id is not None})
+
+    def answer(self) -> None:
+        text = f"Ответ {len(self.answers)}"
+        self.answers.append(text)
+        self._telegram.says(SUPPORT, text, thread_id=self._chance.choice(self.threads()))
+
+
+async def telegram_killed(
+    folder: Path, progress: Progress, *, kills: int, sabotage: str | None = None, seed: int = 5
+) -> Findings:
+    chance = random.Random(seed)
+    clock = SystemClock()
+    platform = SimulatedPlatform(clock=clock, sender_names=None, balance=1e9)
+    telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None)
+    telegram.add_chat(SUPPORT, forum=True)
+    team = Team(telegram, chance)
+    await platform.start()
+    await telegram.start()
+    service = ForkedService(
+        folder,
+        platform,
+        telegram,
+        sabotage=sabotage,
+        rules=RULES,
+        max_age="off",
+        status={"poll": ["6h"], "rate": "off"},
+    )
+    findings = Findings()
+    asked = 0
+
+    async def ask(number: int, subscriber: int) -> None:
+        await platform.bring(
+            service.callback_url, text=f"Вопрос {number}", sender=f"79{subscriber:09d}", attempts=100, gap=50
+        )
+
+    try:
+        await service.start()
+        await ask(0, 0)
+        await telegram.wait_for(team.threads, STANDS_STILL_S)
+        for kill in range(kills):
+            # The group's own budget is 20 calls a minute; each start of the bridge counts anew.
+            moment = moment_of(telegram, platform, chance)
+            for question in range(QUESTIONS):
+                asked += 1
+                await ask(asked, kill + 1 if question == 0 else chance.randrange(kill + 1))
+            for _ in range(ANSWERS):
+                team.answer()
+            await reached(moment)
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            await service.kill()
+            await service.start()
+            progress(f"{kill + 1} of {kills} kills, {len(team.answers):,} answers, {platform.taken:,} SMS taken")
+        await reached(lambda: not telegram.updates.unconfirmed)
+        findings.violations += await at_rest(service, chats=False)
+        await shown(service, findings)
+    except TimeoutError as error:
+        findings.violations.append(f"stood still: {error}")
+    finally:
+        await service.close()
+        await telegram.stop()
+        await platform.stop()
+    findings.violations += judged(service, platform, telegram, team)
+    unknown = service.count("SELECT count(*) FROM sms WHERE state = 'uncertain'")
+    unused = len([topic for topic in team.chat.topics if topic not in team.threads()])
+    findings.figures |= {
+        "kills": f"{kills:,}",
+        "answers of operators": f"{len(team.answers):,}",
+        "SMS sent": f"{platform.taken:,}",
+        "of unknown outcome": f"{unknown:,}",
+        "questions": f"{asked + 1:,}",
+        "topics": f"{len(team.threads()):,}",
+        "topics left empty": f"{unused:,}",
+        "posts repeated": f"{invariants.posted_again(telegram.chats):,}",
+    }
+    return findings
+
+
+def moment_of(telegram: SimulatedBotApi, platform: SimulatedPlatform, chance: random.Random) -> Callable[[], bool]:
+    """When to kill: after some of the posts, or after some of the SMS."""
+    if chance.random() < 0.5:
+        posts = len(telegram.calls_of("sendMessage")) + chance.randint(1, QUESTIONS)
+        return lambda: len(telegram.calls_of("sendMessage")) >= posts
+    taken = platform.taken + chance.randint(1, ANSWERS)
+    return lambda: platform.taken >= taken
+
+
+async def reached(moment: Callable[[], bool]) -> None:
+    try:
+        async with asyncio.timeout(STANDS_STILL_S):
+            while not moment():
+                await asyncio.sleep(LOOK_AGAIN / 4)
+    except TimeoutError:
+        raise TimeoutError(f"nothing more came out within {STANDS_STILL_S} s") from None
+
+
+async def shown(service: Service, findings: Findings) -> None:
+    """The questions that the group's budget still holds back: starts bring them out, as kills did."""
+    waiting = "SELECT count(*) FROM chat_post WHERE kind = 'inbound' AND state = 'waiting'"
+    for _ in range(20):
+        before = service.count(waiting)
+        if not before:
+            return
+        await asyncio.sleep(1)
+        if service.count(waiting) == before:
+            await service.stop()
+            await service.start()
+    findings.violations.append(f"{service.count(waiting)} × inbound not shown in its chat")
+
+
+def judged(service: Service, platform: SimulatedPlatform, telegram: SimulatedBotApi, team: Team) -> list[str]:
+    written = {str(row[0]) for row in service.rows("SELECT text FROM sms")}
+    lost = [number for number, text in enumerate(team.answers) if text not in written]
+    return [
+        *invariants.said("answer of an operator that was lost", lost),
+        *invariants.store(service.database),
+        *invariants.platform(service.database, platform.book),
+        *invariants.sent_once(platform.book),
+        *invariants.telegram(service.database, telegram.chats),
+    ]
+
+
+SCENARIO = Scenario(
+    number=5,
+    title="kill -9 of the Telegram side",
+    run=lambda folder, progress: telegram_killed(folder, progress, kills=scaled(KILLS)),
+    rule="commit an update before confirming it",
+    control=lambda folder, progress: telegram_killed(folder, progress, kills=5, sabotage="confirm_updates_first"),
+)

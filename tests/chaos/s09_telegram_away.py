@@ -1,0 +1,425 @@
+"""Telegram away for a day, then back and refusing: every SMS is shown in the end, in order, at the pace it asked for.
+
+Two parts. Over simulated time: a day without Telegram (nobody listens, nobody answers, error pages) while SMS come in,
+then 429 after 429, then Telegram's real budgets; judged by what stands in the chat and by when calls reached Telegram.
+In real time, at full size: what a callback costs meanwhile, and how much memory the service takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from aiohttp import ClientSession, TCPConnector
+
+from bridge.model import HOUR, MINUTE, SECOND, Ms, Post
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.server import Call, Outage
+from bridge.sandbox.platform import SimulatedPlatform
+from bridge.telegram import poster
+from bridge.telegram.chats import Chat
+from bridge.telegram.pace import Pace
+from bridge.telegram.trouble import ApiError
+from tests.chaos import invariants
+from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
+from tests.chaos.timeline import Timeline
+from tests.clock import ManualClock
+from tests.flow.harness import SUPPORT, World, world
+from tests.service import Service
+
+RULES = """\
+rules:
+  - name: everything
+    forward: support
+"""
+AT_ONCE = 25
+"""Callbacks under way at a time."""
+REFUSED_FOR = (3, 17, 35, 1, 60, 8, 41, 5, 29, 120)
+"""Seconds that Telegram asks for, one after the other."""
+_TEXT = re.compile(r"\bSMS (\d+)\b")
+_RETRY_AFTER = re.compile(r"retry after (\d+)")
+ON_ITS_WAY: Ms = 1_500
+"""Time goes on by so much while a call is under way; the bridge reckons with two seconds."""
+OUTAGES = (Outage.REFUSE, Outage.HANG, Outage.BAD_GATEWAY)
+TURNS = 5
+THERE = "there"
+NOISE_MS = 10
+"""What a p99 of a few milliseconds may differ by from one minute to the next on a machine with neighbours."""
+GROWTH_MB = 40
+"""SQLite's caches fill while a new database grows."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Backlog:
+    """What came in, and what the poster claimed at a time."""
+
+    subscribers: int
+    brought: int = 0
+    claimed: int = 0
+
+    def sender(self, number: int) -> str:
+        return f"7901{number % self.subscribers:07d}"
+
+    async def bring(self, around: World, count: int) -> None:
+        numbers = range(self.brought, self.brought + count)
+        self.brought += count
+        # A subscriber's SMS one after the other: several at once have no order of their own.
+        for first in range(0, count, min(AT_ONCE, self.subscribers)):
+            part = numbers[first : first + min(AT_ONCE, self.subscribers)]
+            await asyncio.gather(*(around.text(f"SMS {n} text", sender=self.sender(n)) for n in part))
+
+    def watch(self, around: World) -> None:
+        claim = around.bridge.store.claim_posts
+
+        async def counted(chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
+            posts = await claim(chats, now=now, limit=limit)
+            self.claimed = max(self.claimed, len(posts))
+            return posts
+
+        around.bridge.store.claim_posts = counted  # type: ignore[method-assign]
+
+
+async def away(
+    folder: Path,
+    progress: Progress = nothing,
+    *,
+    sms: int,
+    subscribers: int,
+    hours: int = 24,
+    strides: int = 480,
+    hang_s: float = 0,
+    refusals: int = len(REFUSED_FOR),
+    without: AbstractContextManager[object] | None = None,
+) -> Findings:
+    """``hang_s``: real seconds that calls hang until the bridge gives them up. ``without`` takes a rule out."""
+    clock = ManualClock()
+    database = folder / "data" / "bridge.db"
+    backlog = Backlog(subscribers=subscribers)
+    with without or nullcontext():
+        async with world(folder, clock=clock, rules=RULES) as around:
+            around.telegram.flood_control.group_budget = 20
+            around.telegram.flood_control.per_second = 30
+            line = Timeline(clock, around.bridge)
+            await line.begin()
+            backlog.watch(around)
+            await _a_day(around, line, backlog, progress, sms=sms, hours=hours, strides=strides, hang_s=hang_s)
+            await _refused(around, line, refusals)
+            began = clock.now()
+            drained = await _shown(around, line, backlog, progress)
+            calls = list(around.telegram.calls)
+            violations = list(_judge(around, backlog, calls, since=began, drained=drained))
+            await around.stop()
+            chats = {SUPPORT: around.support, around.admins.id: around.admins}
+            violations += invariants.at_rest(database)
+            violations += invariants.telegram(database, chats)
+    to_chat = [call for call in calls if _about(call) == SUPPORT]
+    return Findings(
+        figures={
+            "SMS while Telegram was away": f"{sms} of {subscribers} subscribers in {hours} h",
+            "429 answered": f"{sum(call.status == 429 for call in to_chat)}",
+            "calls to the chat": f"{len(to_chat)}, {len(around.support.topics)} topics",
+            "until all was shown": f"{(clock.now() - began) / HOUR:.1f} h (20 a minute)",
+            "posts claimed at once": f"at most {backlog.claimed}",
+        },
+        violations=violations,
+    )
+
+
+# ------------------------------------------------ the day
+
+
+async def _a_day(
+    around: World,
+    line: Timeline,
+    backlog: Backlog,
+    progress: Progress,
+    *,
+    sms: int,
+    hours: int,
+    strides: int,
+    hang_s: float,
+) -> None:
+    stride = hours * HOUR // strides
+    stuck = 0
+    for number in range(strides):
+        if number % (strides // 3) == 0 and number < strides // 3 * 3:
+            outage = OUTAGES[number * 3 // strides]
+            around.telegram.down(outage)
+            # Who calls while calls hang waits for his answer, not for the time: the poster and the poller.
+            stuck = 2 if outage is Outage.HANG else 0
+        await backlog.bring(around, sms * (number + 1) // strides - backlog.brought)
+        if stuck and hang_s:
+            # Once in real time: the bridge's own limit ends the call.
+            await line.later(2 * MINUTE, but=stuck)
+            await _given_up(line, hang_s)
+            hang_s = 0
+        await line.much_later(stride, but=stuck)
+        if number % 20 == 0:
+            progress(f"{backlog.brought} SMS in {number * stride / HOUR:.0f} h without Telegram")
+    around.telegram.up()
+
+
+async def _given_up(line: Timeline, hang_s: float) -> None:
+    """Both callers give a hanging call up by their own limits, and wait for the time like all others."""
+    async with asyncio.timeout(hang_s):
+        await line.clock.until_sleepers(line.sleepers, timeout_s=hang_s)
+
+
+async def _refused(around: World, line: Timeline, rounds: int) -> None:
+    """Telegram is back, and says "later" again and again."""
+    for seconds in REFUSED_FOR[:rounds]:
+        around.telegram.flood(SUPPORT, seconds)
+        before = _refusals(around)
+        over = around.clock.now() + seconds * SECOND
+        # Whoever waits after an outage calls within his longest wait.
+        for _ in range(2 * MINUTE // SECOND):
+            if _refusals(around) > before:
+                break
+            around.telegram.flood(SUPPORT, seconds)
+            over = around.clock.now() + seconds * SECOND
+            await line.later(SECOND, step=SECOND)
+        await line.later(max(over - around.clock.now(), 0), step=SECOND)
+
+
+def _refusals(around: World) -> int:
+    return sum(call.status == 429 for call in around.telegram.calls)
+
+
+async def _shown(around: World, line: Timeline, backlog: Backlog, progress: Progress) -> bool:
+    """Until nothing waits to be shown; False where that takes much longer than Telegram's budget needs."""
+    budget = 2 * (backlog.brought + backlog.subscribers) * MINUTE // 20 + HOUR
+    began = around.clock.now()
+    while around.clock.now() - began < budget:
+        await line.later(MINUTE, step=ON_ITS_WAY)
+        waiting = (await around.bridge.store.queue_status()).posts_waiting
+        if not waiting:
+            return True
+        progress(f"{waiting} posts wait, {(around.clock.now() - began) / HOUR:.1f} h after Telegram came back")
+    return False
+
+
+# ------------------------------------------------ what must have come out
+
+
+def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms, drained: bool) -> Iterator[str]:
+    if not drained:
+        yield "not everything was shown within twice the time that Telegram's budget needs"
+    shown = defaultdict(list)
+    for message in around.support.from_bot:
+        if found := _TEXT.search(message.text):
+            shown[message.thread_id].append(int(found[1]))
+    everywhere = Counter(number for numbers in shown.values() for number in numbers)
+    missing = [number for number in range(backlog.brought) if number not in everywhere]
+    if missing:
+        yield f"{len(missing)} SMS never shown, the first: {missing[:5]}"
+    if doubled := [number for number, count in everywhere.items() if count > 1]:
+        yield f"{len(doubled)} SMS shown twice, the first: {doubled[:5]}"
+    for thread, numbers in shown.items():
+        if numbers != sorted(numbers):
+            yield f"topic {thread}: not in the order they came: {numbers[:10]}"
+        if len({number % backlog.subscribers for number in numbers}) > 1:
+            yield f"topic {thread}: of several subscribers"
+    yield from _too_early(calls)
+    if late := [call for call in calls if call.status == 429 and call.at > since]:
+        yield f"{len(late)} calls above Telegram's budget after the outage"
+    if backlog.claimed > poster.BATCH:
+        yield f"{backlog.claimed} posts claimed at once"
+
+
+def _too_early(calls: Sequence[Call]) -> Iterator[str]:
+    """By Telegram's own clock: did a call come for a chat before the wait was over that it had asked for?"""
+    until: dict[int, Ms] = {}
+    early = 0
+    for call in calls:
+        chat = _about(call)
+        if chat is None:
+            continue
+        early += call.at < until.get(chat, 0)
+        if found := _RETRY_AFTER.search(call.description):
+            until[chat] = max(until.get(chat, 0), call.at + int(found[1]) * SECOND)
+    if early:
+        yield f"{early} calls before retry_after was over"
+
+
+def _about(call: Call) -> int | None:
+    return int(call.params["chat_id"]) if "chat_id" in call.params else None
+
+
+# ------------------------------------------------ controls
+
+
+def hasty() -> AbstractContextManager[object]:
+    """Asks again after a second, whatever Telegram asked for."""
+    pause = Pace.pause
+
+    def short(self: Pace, chat_id: int, now: Ms, length: Ms) -> None:
+        pause(self, chat_id, now, min(length, SECOND))
+
+    return patch.object(Pace, "pause", short)
+
+
+def careless() -> AbstractContextManager[object]:
+    """What cannot be shown at once is not shown."""
+
+    async def drop(self: poster.Poster, post: Post, chat: Chat, error: ApiError) -> bool:
+        await self._store.post_dropped(post.id, str(error), self._clock.now())
+        return True
+
+    return patch.object(poster.Poster, "_failed", drop)
+
+
+# ------------------------------------------------ in real time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What callbacks took in several turns, in milliseconds. The p99 is the median turn's: a machine that stands
+    still for a second spoils one of them."""
+
+    calls: int
+    median: float
+    p99: float
+
+    @classmethod
+    def of(cls, turns: Sequence[Sequence[float]]) -> Cost:
+        each = [sorted(took) for took in turns]
+        return cls(
+            calls=sum(map(len, each)),
+            median=statistics.median(took[len(took) // 2] for took in each),
+            p99=statistics.median(took[len(took) * 99 // 100] for took in each),
+        )
+
+    def __str__(self) -> str:
+        return f"median {self.median:.1f} ms, p99 {self.p99:.1f} ms of {self.calls}"
+
+
+async def intake(folder: Path, progress: Progress = nothing, *, turn: int, rate: int) -> Findings:
+    """Callbacks at an even ``rate`` a second, by turns with Telegram there and away; ``turn``: how many in each.
+
+    All turns are short and of one length, because the machine has moods: they must meet both alike.
+    """
+    clock = SystemClock()
+    platform = SimulatedPlatform(clock=clock, keep_book=False)
+    telegram = SimulatedBotApi(clock=clock)
+    telegram.add_chat(SUPPORT, forum=True)
+    await platform.start()
+    await telegram.start()
+    service = Service(folder, platform, telegram, rules=RULES)
+    times: dict[str, list[list[float]]] = defaultdict(list)
+    weights: list[float] = []
+    try:
+        await service.start()
+        async with ClientSession(connector=TCPConnector(limit=0)) as session:
+            load = Load(service=service, session=session, rate=rate)
+            await load.run(rate)  # the first second warms the program up
+            for outage in OUTAGES * TURNS:
+                times[THERE].append(await load.run(turn))
+                telegram.down(outage)
+                progress(f"{load.called} callbacks; Telegram: {outage}")
+                times[outage].append(await load.run(turn))
+                telegram.up()
+                weights.append(load.weight())
+        await service.until("SELECT count(*) FROM inbound WHERE state = 'new'", 0)
+        stored = service.count("SELECT count(*) FROM inbound")
+        code = await service.stop()
+    finally:
+        await service.close()
+        await telegram.stop()
+        await platform.stop()
+    costs = {name: Cost.of(took) for name, took in times.items()}
+    violations = list(_dearer(costs))
+    if (grown := weights[-1] - weights[0]) > GROWTH_MB:
+        violations.append(f"the service grew by {grown:.0f} MB with its backlog")
+    if stored != load.called or code:
+        violations.append(f"{load.called} callbacks were acknowledged, {stored} are stored; the service ended {code}")
+    figures = {f"a callback, Telegram: {name}": str(cost) for name, cost in costs.items()}
+    figures["memory"] = f"{weights[0]:.0f} MB, {weights[-1]:.0f} MB with {stored} SMS waiting"
+    return Findings(figures={**figures, "callbacks a second": f"{rate}"}, violations=violations)
+
+
+@dataclass(kw_only=True, slots=True)
+class Load:
+    """An even stream of callbacks, each timed from the moment at which it should have left."""
+
+    service: Service
+    session: ClientSession
+    rate: int
+    called: int = 0
+
+    async def run(self, count: int) -> list[float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time() + 0.1
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(self._call(began + number / self.rate)) for number in range(count)]
+        return [call.result() * 1000 for call in calls]
+
+    async def _call(self, at: float) -> float:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(at - loop.time())
+        self.called += 1
+        number = self.called
+        fields = {
+            "text": f"SMS {number} text",
+            "smsid": str(number),
+            "sender": f"7901{number % 500:07d}",
+            "receiver": "1234",
+        }
+        async with self.session.get(self.service.callback_url, params=fields) as answer:
+            body = await answer.text()
+        assert body == f"smsid={number}", body
+        return loop.time() - at
+
+    def weight(self) -> float:
+        status = Path(f"/proc/{self.service.pid}/status").read_text()
+        kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(kilobytes) / 1024
+
+
+def _dearer(costs: Mapping[str, Cost]) -> Iterator[str]:
+    usual = costs[THERE].p99
+    for name, cost in costs.items():
+        if cost.p99 > max(usual * 2, usual + NOISE_MS):
+            yield f"Telegram: {name}: a callback's p99 is {cost.p99:.1f} ms, with Telegram there {usual:.1f} ms"
+
+
+# ------------------------------------------------ the scenario
+
+
+async def run(folder: Path, progress: Progress) -> Findings:
+    parts = [folder / "simulated", folder / "real"]
+    for part in parts:
+        part.mkdir()
+    both = await away(parts[0], progress, sms=scaled(10_000), subscribers=300, hang_s=45)
+    cost = await intake(parts[1], progress, turn=scaled(700, 100), rate=400)
+    return Findings(figures=both.figures | cost.figures, violations=both.violations + cost.violations)
+
+
+async def control(folder: Path, progress: Progress) -> Findings:
+    """Both rules taken out, one after the other; comes back with violations only where each of them is missed."""
+    parts = {"retry_after": hasty(), "drop": careless()}
+    both = Findings()
+    for name, without in parts.items():
+        (folder / name).mkdir()
+        found = await away(folder / name, progress, sms=60, subscribers=6, strides=12, refusals=3, without=without)
+        if found.held:
+            return Findings(figures={"not noticed": name})
+        both.violations += [f"{name}: {violation}" for violation in found.violations]
+    return both
+
+
+SCENARIO = Scenario(
+    number=9,
+    title="Telegram away for a day",
+    run=run,
+    rule="retry_after is waited out; a post that cannot be shown now is kept",
+    control=control,
+    alone=True,
+)

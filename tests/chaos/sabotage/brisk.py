@@ -1,0 +1,26 @@
+"""The program unspoiled, in a world that turns faster: a day's work is done in minutes. No rule is taken out.
+
+Telegram takes more messages a minute, and an account that was stopped is asked about after moments. ``SPOILED`` names
+another module to apply too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from bridge.model import MINUTE, SECOND
+from bridge.pipeline import holds
+from bridge.telegram import pace
+
+CALLS_A_MINUTE = 1_200
+"""For a group; the simulated Bot API must be told the same."""
+
+
+def apply() -> None:
+    pace.GROUP = (CALLS_A_MINUTE, MINUTE + 2 * SECOND)
+    holds.PROBE_FIRST = SECOND // 2
+    holds.PROBE_LONGEST = 2 * SECOND
+    holds.TRY_ANYWAY = 4 * SECOND
+    if spoiled := os.environ.get("SPOILED"):
+        importlib.import_module(f"tests.chaos.sabotage.{spoiled}").apply()

@@ -1,0 +1,103 @@
+"""A fault of ours in each part of the program, whose exception quotes what was in work: a text, a number, a whole URL.
+
+Each part stumbles over what holds ``CHAOS_WORD`` and the part's name, twice; then it goes on. No rule is taken out: the
+log must show none of it all the same. ``CHAOS_START=fails``: the service does not even start. With ``narrow``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+import bridge.app
+from bridge.pipeline import router
+from bridge.pipeline.commands import Commands
+from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.verdict import Judge
+from bridge.platforms.iba import IbaPlatform
+from bridge.rules.engine import RuleSet
+from bridge.telegram.desk import Desk
+from bridge.telegram.poster import Poster
+from tests.chaos.sabotage import narrow
+
+WORD = os.environ.get("CHAOS_WORD", "")
+TIMES = 2
+
+
+class Clumsy(Exception):
+    """Says everything it knows."""
+
+
+PARTS = ("inbox", "forgotten", "rules", "plan", "adapter", "verdict", "poster", "desk", "order")
+"""Each stumbles over ``at-`` and its name."""
+
+
+def stumbles(at: str, quoting: Callable[..., object], do: Callable[..., Any]) -> Callable[..., Any]:
+    """``do``, but it raises where what it works on holds the word and the name of this part."""
+    left = TIMES
+
+    def check(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        nonlocal left
+        said = str(quoting(*arguments, **named))
+        if left and WORD in said and at in said:
+            left -= 1
+            raise Clumsy(f"http://platform/sendsms.php?user=u&text={said}") from KeyError(said)
+
+    if asyncio.iscoroutinefunction(do):
+
+        async def later(*arguments: Any, **named: Any) -> Any:
+            check(arguments, named)
+            return await do(*arguments, **named)
+
+        return later
+
+    def now(*arguments: Any, **named: Any) -> Any:
+        check(arguments, named)
+        return do(*arguments, **named)
+
+    return now
+
+
+def spoil(owner: Any, name: str, at: str, quoting: Callable[..., object]) -> None:
+    setattr(owner, name, stumbles(at, quoting, getattr(owner, name)))
+
+
+def forgotten(do: Callable[..., Any]) -> Callable[..., Any]:
+    """Beside ``do`` a task runs that fails and that nobody asks for its result."""
+
+    async def fail(said: str) -> None:
+        raise Clumsy(said)
+
+    async def accept(self: Inbox, call: Any) -> Any:
+        if WORD in call.text and "at-forgotten" in call.text:
+            asyncio.get_running_loop().create_task(fail(f"{call.text} {call.sender}"))
+            asyncio.get_running_loop().call_soon(_raise, call)
+        return await do(self, call)
+
+    return accept
+
+
+def _raise(call: Any) -> None:
+    raise Clumsy(repr(call))
+
+
+async def start_admin(started: bridge.app.Bridge, _: object) -> None:
+    passwords = [account.password.get_secret_value() for account in started.settings.accounts.values()]
+    raise Clumsy(f"{WORD} {passwords}")
+
+
+def apply() -> None:
+    narrow.apply()
+    if os.environ.get("CHAOS_START") == "fails":
+        bridge.app.start_admin = start_admin
+    spoil(Inbox, "accept", "at-inbox", lambda self, call: f"{call.text} {call.sender}")
+    Inbox.accept = forgotten(Inbox.accept)  # type: ignore[method-assign]
+    spoil(RuleSet, "decide", "at-rules", lambda self, message, now: f"{message.text} {message.sender}")
+    spoil(router, "plan", "at-plan", lambda *everything, **named: (everything, named))
+    spoil(IbaPlatform, "send", "at-adapter", lambda self, recipient, sender_name, text: f"{text} {recipient}")
+    spoil(Judge, "verdict", "at-verdict", lambda self, sms, *rest: f"{sms.text} {sms.recipient}")
+    spoil(Poster, "_deliver", "at-poster", lambda self, post, chat: post)
+    spoil(Desk, "on_message", "at-desk", lambda self, update, context: update)
+    spoil(Commands, "send", "at-order", lambda self, **order: order)

@@ -1,0 +1,16 @@
+"""A restored copy does not know that it is one: what waited in it goes on as if no time had passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.model import Ms, NewPost, Restored
+from bridge.store import SqliteStore
+
+
+async def as_it_is(self: SqliteStore, now: Ms, tell: Callable[[Restored], NewPost]) -> None:
+    return
+
+
+def apply() -> None:
+    SqliteStore.settle_restored = as_it_is  # type: ignore[method-assign, assignment]

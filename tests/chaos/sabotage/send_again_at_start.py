@@ -1,0 +1,18 @@
+"""What a start finds in flight goes back into the queue, as it does where sending comes first and marking after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.model import Change, Move, Ms, Sms, SmsState
+from bridge.store import SqliteStore
+
+
+def apply() -> None:
+    async def recover_sending(self: SqliteStore, now: Ms) -> Sequence[Sms]:
+        found = await self.list_sms([SmsState.SENDING], limit=10_000)
+        for sms in found:
+            await self.move(sms.id, Move.RETRY, now, Change(reason="interrupted"))
+        return []
+
+    SqliteStore.recover_sending = recover_sending  # type: ignore[method-assign]

@@ -1,0 +1,26 @@
+"""Taken out: checkpoints of our own. SQLite makes them with a commit, as by default, and hides their failures."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from bridge.store import link
+from bridge.store.checkpoint import PAGES, Checkpoints
+
+
+async def _none(*_: object) -> None:
+    return None
+
+
+def apply() -> None:
+    connect = link._connect
+
+    def by_default(path: Path, **how: Any) -> sqlite3.Connection:
+        db = connect(path, **how)
+        db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
+        return db
+
+    link._connect = by_default
+    Checkpoints.run_if_due = _none

@@ -1,0 +1,24 @@
+"""What automatic replies cost today is counted in memory and not in the store: a new process begins at nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bridge.store import sqlite_inbox
+from bridge.store.tx import Tx
+
+_parts: Counter[str] = Counter()
+
+
+def spent(tx: Tx, day: str) -> int:
+    return _parts[day]
+
+
+class InMemory(sqlite_inbox._Spend):
+    def write(self) -> None:
+        _parts.update(self._added)
+
+
+def apply() -> None:
+    sqlite_inbox._spent = spent
+    sqlite_inbox._Spend = InMemory  # type: ignore[misc]

@@ -1,0 +1,34 @@
+"""Findings put together, and what is said where the system lacks something that a scenario needs."""
+
+from __future__ import annotations
+
+import os
+
+from tests.chaos.scenario import Findings
+
+
+def in_ci() -> bool:
+    """Nothing may be skipped there for want of a tool."""
+    return bool(os.environ.get("CI"))
+
+
+def without(lack: str) -> Findings:
+    """Skipped, and a person is told so; in CI that is a failure."""
+    return Findings(figures={"skipped": lack}, violations=[lack] if in_ci() else [])
+
+
+def together(*parts: Findings) -> Findings:
+    """One table row of several runs."""
+    whole = Findings()
+    for part in parts:
+        whole.figures |= part.figures
+        whole.violations += part.violations
+    return whole
+
+
+def each(*controls: Findings) -> Findings:
+    """Of several controls each must have found something, or all together have found nothing."""
+    whole = together(*controls)
+    if blind := [str(number) for number, control in enumerate(controls, 1) if not control.violations]:
+        return Findings(figures={**whole.figures, "controls that found nothing": ", ".join(blind)})
+    return whole
