@@ -209,6 +209,9 @@ class CallbackConnection(PlainErrors):
         if self._admitted_as is not None:
             self._gate.leave(self._admitted_as)
             self._admitted_as = None
+        if self._waiter is not None and self._waiter.done() and self._task_handler is not None:
+            # aiohttp is about to take up a request of which nothing is left, and would trip over that.
+            self._task_handler.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -29,6 +29,8 @@ class Trial:
     name: str
     case: Case
     answer: bytes = b""
+    answered_after: float = 0
+    """Seconds from its last byte to the first of an answer; 0: there was none."""
     ended: bool = False
     """The server closed in time."""
 

@@ -75,6 +75,7 @@ async def send(port: int, trial: Trial) -> None:
 
 async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trial: Trial) -> None:
     said_all = False
+    began = time.monotonic()
     while True:
         try:
             async with asyncio.timeout(TO_CLOSE if said_all else QUIET):
@@ -87,6 +88,7 @@ async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
             continue
         if not block:
             return
+        trial.answered_after = trial.answered_after or time.monotonic() - began
         trial.answer += block
 
 
@@ -201,9 +203,7 @@ async def malformed(
         await play(service.port, mixed, progress, len(mixed))
         took = time.monotonic() - began
         after = Trial(name="right afterwards", case=good_case(seed, good))
-        began = time.monotonic()
         await send(service.port, after)
-        at_once = time.monotonic() - began
         progress("texts in both encodings")
         await play(service.port, (trial for _, _, trial in calls), progress, len(calls))
         stored = stored_rows(service)
@@ -226,7 +226,7 @@ async def malformed(
     kinds = {trial.case.kind for trial in bad}
     figures = {
         "malformed": f"{len(bad)} of {len(kinds)} kinds in {took:.0f} s, {len(fine)} odd but good ones among them",
-        "a good call afterwards": f"{at_once * 1000:.0f} ms",
+        "a good call afterwards": f"{after.answered_after * 1000:.0f} ms",
         "texts": f"{len(written)} in {len(calls)} calls, {sum(one.is_either for one in written)} of them ambiguous",
         "log": f"{service.log.stat().st_size / 1e6:.1f} MB",
     }

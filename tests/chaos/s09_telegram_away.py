@@ -120,7 +120,7 @@ async def away(
             chats = {SUPPORT: around.support, around.admins.id: around.admins}
             violations += invariants.at_rest(database)
             violations += invariants.telegram(database, chats)
-    to_chat = [call for call in calls if _about(call) == SUPPORT]
+    to_chat = [call for call in calls if chat_of(call) == SUPPORT]
     return Findings(
         figures={
             "SMS while Telegram was away": f"{sms} of {subscribers} subscribers in {hours} h",
@@ -227,19 +227,19 @@ def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms,
             yield f"topic {thread}: not in the order they came: {numbers[:10]}"
         if len({number % backlog.subscribers for number in numbers}) > 1:
             yield f"topic {thread}: of several subscribers"
-    yield from _too_early(calls)
+    yield from too_early(calls)
     if late := [call for call in calls if call.status == 429 and call.at > since]:
         yield f"{len(late)} calls above Telegram's budget after the outage"
     if backlog.claimed > poster.BATCH:
         yield f"{backlog.claimed} posts claimed at once"
 
 
-def _too_early(calls: Sequence[Call]) -> Iterator[str]:
+def too_early(calls: Sequence[Call]) -> Iterator[str]:
     """By Telegram's own clock: did a call come for a chat before the wait was over that it had asked for?"""
     until: dict[int, Ms] = {}
     early = 0
     for call in calls:
-        chat = _about(call)
+        chat = chat_of(call)
         if chat is None:
             continue
         early += call.at < until.get(chat, 0)
@@ -249,7 +249,7 @@ def _too_early(calls: Sequence[Call]) -> Iterator[str]:
         yield f"{early} calls before retry_after was over"
 
 
-def _about(call: Call) -> int | None:
+def chat_of(call: Call) -> int | None:
     return int(call.params["chat_id"]) if "chat_id" in call.params else None
 
 

@@ -33,7 +33,7 @@ from bridge.sandbox.botapi.refusal import Refusal
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
-from tests.chaos.s09_telegram_away import _about, _too_early
+from tests.chaos.s09_telegram_away import chat_of, too_early
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing
 from tests.chaos.timeline import Timeline
 from tests.clock import ManualClock
@@ -299,7 +299,7 @@ class Hour:
             if each.kind is RequestKind.STATUS and each.fields.get("smsid") == self._first_id()
         ]
         # A refused message is tried again without formatting: the same attempt.
-        attempts = [call for call in self.telegram.calls if _about(call) == REFUSING and "entities" in call.params]
+        attempts = [call for call in self.telegram.calls if chat_of(call) == REFUSING and "entities" in call.params]
         asked["chat post in back-off"] = [call.at - self.began for call in attempts]
         self.seen.alerts = len(self.telegram.chats[ADMINS].from_bot)
         self.seen.violations = [*self._judge(), *invariants.store(self.database)]
@@ -321,7 +321,7 @@ class Hour:
             yield "the robot answered although a person had taken over"
         if not self.jump.restart:
             # What Telegram asked for is not kept over a start: the first call is told again.
-            yield from _too_early(self.telegram.calls)
+            yield from too_early(self.telegram.calls)
         [shown] = [each.date for each in self.telegram.chats[SALES].from_bot] or [self.began + 2 * HOUR]
         if shown - self.began > self.plan.flooded + self.plan.slack:
             yield "a post still waited after Telegram's own wait was over"
