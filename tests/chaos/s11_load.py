@@ -167,7 +167,8 @@ class Phase:
         return {
             self.name: f"{seen.acknowledged:,} at {seen.acknowledged / seen.intake_s:,.0f}/s, acknowledged after "
             f"{seen.ack} ms (p50/p99/max; generator {seen.late} late); memory {self.memory}; "
-            f"{self.queued:,} SMS waited at its end, gone {seen.drained_s:.1f} s later, out of turn by {seen.overtaken} places at most"
+            f"{self.queued:,} SMS waited at its end, gone {seen.drained_s:.1f} s later, "
+            f"out of turn by {seen.overtaken} places at most"
         }
 
 
