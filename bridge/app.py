@@ -121,9 +121,12 @@ async def settle_restored(store: Store, now: Ms) -> None:
 
 async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
     """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
-    for sms in await store.list_sms([SmsState.UNCERTAIN], limit=1_000):
-        for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason):
-            await store.add_post(post, now)
+    unknown = await store.list_sms([SmsState.UNCERTAIN], limit=1_000)
+    posts = [
+        post for sms in unknown for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason)
+    ]
+    # At once, so that they share their commits: a kill under load leaves many.
+    await asyncio.gather(*(store.add_post(post, now) for post in posts))
 
 
 async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:

@@ -58,44 +58,46 @@ class DeliveryPoller:
         allowed = bucket.free(pace, BATCH)
         if not allowed:
             return max(bucket.wait(pace), 1)
-        rows = await self._store.due_polls(gate.name, now=self._clock.now(), limit=allowed)
+        now = self._clock.now()
+        rows = await self._store.due_polls(gate.name, now=now, limit=allowed)
         for _ in rows:
             bucket.take(pace)
         for first in range(0, len(rows), CONCURRENT):
-            asked = (self._ask(gate, sms) for sms in rows[first : first + CONCURRENT])
+            asked = (self._ask(gate, sms, now) for sms in rows[first : first + CONCURRENT])
             # All have ended before the first error passes: none goes on behind the back of the next step.
             for result in await asyncio.gather(*asked, return_exceptions=True):
                 if result is not None:
                     raise result
         return 0 if len(rows) == allowed else 1_000
 
-    async def _ask(self, gate: Gate, sms: Sms) -> None:
+    async def _ask(self, gate: Gate, sms: Sms, since: Ms) -> None:
+        """``since``: before the row was read."""
         try:
             report = await gate.platform.report(sms.platform_ids[0])
         except PlatformError as error:
             log.debug("status_unknown", sms_id=sms.id, account=gate.name, error=str(error))
-            await self._no_answer(gate, sms)
+            await self._no_answer(gate, sms, since)
             return
-        await self._answered(gate, sms, report)
+        await self._answered(gate, sms, report, since)
 
-    async def _answered(self, gate: Gate, sms: Sms, report: Report) -> None:
+    async def _answered(self, gate: Gate, sms: Sms, report: Report, since: Ms) -> None:
         now = self._clock.now()
         polls = sms.polls + 1
         move = FINAL.get(report.outcome)
         if move is not None:
             change = Change(reason=report.outcome.value, platform_status=report.word, polls=polls)
             await self._finish(sms, move, change)
-        elif self._given_up(gate, sms, now):
+        elif self._given_up(gate, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.word, polls=polls))
         else:
             await self._store.note_status(sms.id, report.word, next_poll(gate, polls, now), polls)
             if report.word != sms.platform_status:
                 self._signals.posts.set()
 
-    async def _no_answer(self, gate: Gate, sms: Sms) -> None:
+    async def _no_answer(self, gate: Gate, sms: Sms, since: Ms) -> None:
         """An error answer changes no message; only the patience has an end."""
         now = self._clock.now()
-        if self._given_up(gate, sms, now):
+        if self._given_up(gate, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change())
         else:
             await self._store.postpone_poll(sms.id, next_poll(gate, sms.polls + 1, now))
@@ -106,6 +108,8 @@ class DeliveryPoller:
             self._signals.posts.set()
 
     def _given_up(self, gate: Gate, sms: Sms, now: Ms) -> bool:
+        """``now``: the sooner of the times before the row was read and after the answer. The clock may have been set in
+        between, and the row's ``sent_at`` is by either."""
         return sms.sent_at is not None and now - sms.sent_at >= gate.settings.status.give_up
 
 

@@ -116,8 +116,9 @@ def known(folder: Path) -> tuple[Mapping[str, str], Collection[str], frozenset[s
             digits = re.sub(r"[^0-9]", "", number)
             if SHORTEST_NUMBER <= len(digits) <= 15:
                 numbers.add(digits)
-    # What came as the sender's name is a name, whatever else has the same words.
-    return secrets, [text for text in texts.values() if text not in names], frozenset(numbers)
+    # What came as a sender's name is a name, whatever else has the same words.
+    named = "\n".join(map(without_digits, names))
+    return secrets, [text for pattern, text in texts.items() if pattern not in named], frozenset(numbers)
 
 
 def configured(config: Path) -> Iterator[tuple[str, str]]:

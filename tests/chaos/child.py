@@ -29,9 +29,16 @@ async def work(run: Run, folder: Path) -> Findings:
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        # Once: a second cancellation would cut off the cleaning up after the first.
+        loop.remove_reader(sys.stdin.fileno())
+        if not task.cancelling():
+            task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    loop.add_reader(sys.stdin.fileno(), task.cancel)
+        loop.add_signal_handler(number, end)
+    loop.add_reader(sys.stdin.fileno(), end)
     try:
         return await run(folder, lambda line: say("progress", line))
     finally:

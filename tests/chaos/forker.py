@@ -1,7 +1,8 @@
 """``python -m tests.chaos.forker [SABOTAGE]``: has the program imported and forks it off for every line on stdin.
 
 A line is JSON: the arguments of ``sms-bridge`` and the file for its stderr. Answers ``{"pid": …}`` to each, in their
-order, and ``{"ended": pid, "code": …}`` when one has ended. Ends with its stdin. One thread, so that a fork is safe.
+order, and ``{"ended": pid, "code": …}`` when one has ended. Ends with its stdin, and so do those it forked off. One
+thread, so that a fork is safe.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import json
 import os
 import selectors
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -40,6 +42,9 @@ def serve() -> None:
                 continue
             read = os.read(0, 65536)
             if not read:
+                for left in waiting.get_map().values():
+                    if left.data is not None:
+                        os.kill(left.data, signal.SIGKILL)
                 return
             *orders, buffer = (buffer + read).split(b"\n")
             for order in orders:

@@ -82,6 +82,13 @@ ECHOES = (
 """Answers of a platform that quotes the request: as it came, and with its escapes undone. An account for each."""
 
 
+COMPLAINTS = (
+    *("callback_failed", "rules_failed", "plan_failed", "platform_adapter_failed", "verdict_failed", "loop_failed"),
+    *("update_parked", "Task exception was never retrieved", "Exception in callback"),
+)
+"""What the log says where each part stumbles."""
+
+
 class Outputs:
     """What is not in the log, file by file."""
 
@@ -325,10 +332,11 @@ class Provocateur:
         for _ in range(clumsy.TIMES + 1):
             self._telegram.says(SUPPORT, f"{OPERATOR} at-desk", thread_id=thread)
         await self._done("SELECT count(*) FROM tg_update WHERE state = 'new'")
-        await self._so(lambda: self._count_of("Clumsy") >= len(clumsy.PARTS))
+        await self._so(lambda: set(self._said(COMPLAINTS)) == set(COMPLAINTS))
 
-    def _count_of(self, word: str) -> int:
-        return self._service.log.read_text(encoding="utf-8").count(word)
+    def _said(self, words: Sequence[str]) -> list[str]:
+        log = self._service.log.read_text(encoding="utf-8")
+        return [word for word in words if word in log]
 
 
 def account(name: str, **other: object) -> Mapping[str, object]:

@@ -35,11 +35,12 @@ AFTERWARDS = 20
 """Good calls right after the crowd has gone; each must be taken at the first attempt."""
 SAID = (b"", b"GET /sms.php?smsid=12", b"GET /sms.php?smsid=34&text=a HTTP/1.1\r\nHost: bridge\r\nX-Ha")
 """What the callers say: nothing, half a request line, half of the headers."""
+MORE_THAN_IT_TAKES = 900
 OUTGOING = 8
 """Files that the service may have more than at its start: connections to the platform that it keeps."""
 QUESTION = b"GET /nowhere HTTP/1.1\r\nHost: bridge\r\n\r\n"
 QUESTIONS = 60_000
-"""Of one who never reads: more answers than the network between us holds."""
+"""Of one who never reads: many more answers than the network between us holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,9 @@ class Crowd:
         self._wave = wave
         self._tasks: list[asyncio.Task[None]] = []
         self._deaf: list[socket.socket] = []
-        self.connected = 0
+        self.full = asyncio.Event()
+        """More have come than the listener takes."""
+        self._connected = 0
 
     async def come(self) -> None:
         """Returns when all have tried; who is not even let in to wait goes on trying."""
@@ -121,7 +124,9 @@ class Crowd:
             return
         finally:
             tried.set()
-        self.connected += 1
+        self._connected += 1
+        if self._connected >= min(self._wave.callers, MORE_THAN_IT_TAKES):
+            self.full.set()
         try:
             writer.write(self._wave.says[number % len(self._wave.says)])
             while await reader.read(4096):
@@ -192,10 +197,12 @@ async def crowded(
             limit = files + wave.files_later
             resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (limit, limit))
         crowd = Crowd(service.port, wave)
-        began = time.monotonic()
-        await crowd.come()
-        slowest = 0.0
-        while time.monotonic() < began + stays or not slowest:
+        began, slowest, last = time.monotonic(), 0.0, False
+        coming = asyncio.create_task(crowd.come())
+        # Whoever calls when the last place has just gone waits longest.
+        await asyncio.wait([coming, asyncio.create_task(crowd.full.wait())], return_when=asyncio.FIRST_COMPLETED)
+        while not last:
+            last = coming.done() and time.monotonic() >= began + stays
             took, attempts = await caller.good_call(patience)
             slowest = max(slowest, took)
             progress(f"{wave.name}: a good call after {took:.2f} s and {attempts} attempts")
@@ -203,6 +210,7 @@ async def crowded(
                 findings.violations.append(f"a good call was not answered within {patience:.0f} s ({took:.1f} s)")
                 break
             await asyncio.sleep(RETRY_GAP)
+        await coming
         if wave.deaf and not await comes_true(lambda: process.callers == 0, 2 * patience):
             findings.violations.append(f"who never reads stays: {process.callers} connections")
         await crowd.go()
@@ -268,7 +276,7 @@ WAVES = (
     Wave(name="files run short", callers=CALLERS, files_later=20),
     # The plain loop lets nobody in while it has no file, not even to be refused: a good call waits in a line.
     Wave(name="files run short, plain loop", callers=30, files_later=20, world={"CHAOS_LOOP": "asyncio"}),
-    Wave(name="never read", callers=200, deaf=6),
+    Wave(name="never read", callers=200, deaf=6, world={"CHAOS_SENDBUFFER": "65536"}),
 )
 STAYS = 11.0
 """Seconds: past the listener's own limit for half a request."""

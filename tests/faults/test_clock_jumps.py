@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.model import DAY, MINUTE, SECOND
-from tests.chaos.s10_clock_jumps import Jump, Plan, Stay, jumps, unguarded
+from tests.chaos.clock_hour import Jump, Plan, Stay
+from tests.chaos.s10_clock_jumps import jumps, unguarded
 
 pytestmark = pytest.mark.faults
 

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from bridge.model import StoredUpdate
-from bridge.store import SqliteStore
+from bridge.pipeline.signals import Signals
+from bridge.telegram.intake import Intake, IntakeStore
 
 IN_MEMORY_S = 0.3
 
 
-def apply() -> None:
-    store = SqliteStore.store_updates
-    under_way: set[asyncio.Task[None]] = set()
+class Later:
+    """The store, but updates get there a moment after the word that they did."""
 
-    async def later(self: SqliteStore, bot_id: int, updates: Sequence[StoredUpdate]) -> None:
-        await asyncio.sleep(IN_MEMORY_S)
-        await store(self, bot_id, updates)
+    def __init__(self, store: IntakeStore, signals: Signals) -> None:
+        self._store = store
+        self._signals = signals
+        self._under_way: set[asyncio.Task[None]] = set()
 
-    async def store_updates(self: SqliteStore, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
-        task = asyncio.create_task(later(self, bot_id, updates))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
+        task = asyncio.create_task(self._later(bot_id, updates))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         return len(updates)
 
-    SqliteStore.store_updates = store_updates  # type: ignore[method-assign]
+    async def _later(self, bot_id: int, updates: Sequence[StoredUpdate]) -> None:
+        await asyncio.sleep(IN_MEMORY_S)
+        await self._store.store_updates(bot_id, updates)
+        self._signals.updates.set()
+
+
+def apply() -> None:
+    prepare = Intake.__init__
+
+    def prepared(self: Intake, *, store: IntakeStore, signals: Signals, **others: Any) -> None:
+        prepare(self, store=Later(store, signals), signals=signals, **others)
+
+    Intake.__init__ = prepared  # type: ignore[method-assign]

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.model import DAY, HOUR, MINUTE, SECOND, Move, Ms, SmsId
+from bridge.model import DAY, HOUR, MINUTE, SECOND, Move, Ms, SmsId, SmsState
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch
+from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.verdict import PROBE_CLEAR
 from bridge.ports import LongestWaits
+from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import TUESDAY_NOON, ManualClock
 from tests.contract.builders import reply
 from tests.unit.pipeline.sender import Sender, sender
@@ -47,7 +49,8 @@ class Watched:
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     machine = ManualClock()
     clock = SteadyClock(machine)
-    async with sender(tmp_path, clock=clock, on_unknown="probe") as around:
+    status = {"poll": ["1m"], "give_up": "12h"}
+    async with sender(tmp_path, clock=clock, on_unknown="probe", status=status) as around:
         watch = ClockWatch(
             clock=clock, store=around.store, gates={"main": around.gate}, signals=around.signals, longest=LONGEST
         )
@@ -132,6 +135,28 @@ async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watc
     await watched.passes(PROBE_CLEAR)
     await around.store.move(later.id, Move.START, watched.clock.now())
     assert await around.judge.may_probe(await around.row(later.id), around.gate)
+
+
+@pytest.mark.parametrize("by", [DAY, -DAY])
+async def test_a_take_over_between_a_question_and_its_answer_ends_no_patience(watched: Watched, by: Ms) -> None:
+    around = watched.around
+    poller = DeliveryPoller(
+        gates={"main": around.gate}, store=around.store, signals=around.signals, clock=watched.clock
+    )
+    sms = await around.order("k")
+    await around.outbox.step()
+    await around.becomes(sms.id, SmsState.SENT)
+    watched.machine.jump(by)
+    await watched.passes(STANDS)
+    await watched.machine.advance(5 * SECOND)
+    around.platform.misbehave(Fault.SLOW, on=RequestKind.STATUS, delay=300)
+    asking = asyncio.create_task(poller.step())
+    await around.platform.wait_for(lambda platform: platform.counts[RequestKind.STATUS] > 0)
+    await watched.watch.step()
+    assert watched.clock.jumped_by() == 0
+    assert not asking.done()
+    await asking
+    assert (await around.row(sms.id)).state is SmsState.SENT
 
 
 async def test_the_router_and_a_clock_that_is_set_wait_for_each_other(watched: Watched) -> None:
