@@ -37,7 +37,9 @@ class Gate:
     failures: int = 0
     """Requests in a row that surely were not taken."""
     doubts: int = 0
-    """Unknown outcomes since the platform last took an SMS."""
+    """Unknown outcomes since the platform last took an SMS; those in flight together count once."""
+    doubted_at: Ms = 0
+    """When the last of them was counted."""
     queue_waits: bool = False
     """Due rows wait for a place: what is born now may not take it from them."""
     backlog: bool = False
@@ -67,9 +69,16 @@ class Gate:
         self.failures += 1
         return self._pause(now, backoff(self.failures, chance))
 
-    def in_doubt(self, now: Ms, chance: float) -> None:
-        """Nobody knows what became of one: an ill platform must not make a question of the whole queue."""
+    def in_doubt(self, now: Ms, chance: float, began: Ms | None) -> None:
+        """Nobody knows what became of one: an ill platform must not make a question of the whole queue.
+
+        ``began``: when its request was started. Those in flight when the first was lost are one doubt with it: a
+        connection that breaks takes many along and says no more than one would.
+        """
+        if self.doubts and began is not None and began <= self.doubted_at:
+            return
         self.doubts += 1
+        self.doubted_at = now
         self._pause(now, backoff(self.doubts, chance))
 
     def _pause(self, now: Ms, wait: Ms) -> Ms:

@@ -118,7 +118,7 @@ class Judge:
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=due)
 
     def _unknown(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
-        gate.in_doubt(self._clock.now(), random.random())
+        gate.in_doubt(self._clock.now(), random.random(), sms.sending_since)
         return self._lost(sms, gate, receipt.reason, receipt.detail)
 
     def _lost(self, sms: Sms, gate: Gate, reason: str, detail: str) -> Verdict:

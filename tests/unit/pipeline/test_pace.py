@@ -78,3 +78,15 @@ def test_no_wait_is_longer_than_the_longest(failures: int, chance: float) -> Non
 
 def test_waits_grow() -> None:
     assert [backoff(n, 0.0) for n in (1, 2, 3, 7, 50)] == [500, 1_000, 2_000, 30_000, 30_000]
+
+
+def test_requests_that_were_lost_together_are_one_doubt() -> None:
+    first = gate()
+    for _ in range(7):
+        first.in_doubt(NOON + SECOND, 0.0, began=NOON)
+    assert first.paused_until <= NOON + 2 * SECOND, "one broken connection is one reason to wait"
+    later = first.paused_until
+    first.in_doubt(later + SECOND, 0.0, began=later)
+    assert first.doubts == 2
+    first.in_doubt(later + SECOND, 0.0, began=None)
+    assert first.doubts == 3, "of an unknown beginning: counted"
