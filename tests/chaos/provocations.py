@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
-
-import aiohttp
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import OPERATOR as OPERATOR_ID
@@ -23,122 +20,33 @@ from bridge.sandbox.botapi.server import Outage
 from bridge.sandbox.caller import CallEncoding, call, encode_query
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.web.admin import socket_path
 from tests.chaos.hostile_calls import malformed_case
+from tests.chaos.outputs import Outputs
+from tests.chaos.planted_words import (
+    ECHOES,
+    FIRST_OF_FAULTS,
+    LOGIN,
+    NUMBER,
+    NUMBERS,
+    OPERATOR,
+    PASSWORD,
+    PERSON,
+    REFUSALS,
+    RULES,
+    SECRET,
+    TEXT,
+    TOKEN,
+    WORD,
+    WRONG_SECRET,
+)
 from tests.chaos.sabotage import clumsy
 from tests.service import LOOK_AGAIN, SUPPORT, Service
-
-WORD = "Канарейка"
-LOGIN = "kanareyka-login-7q"
-PASSWORD = "Пароль кенара/7Qz+'x"
-TOKEN = "987654321:KaNaReYkA-token_0123456789abcdef"
-SECRET = "s3cret-канарейки+path"
-WRONG_SECRET = "wr0ng-kanareyka-secret"
-TEXT = f"{WORD} спросила: где мой заказ?"
-REPLY = f"Ответ для {WORD}: завтра утром"
-OPERATOR = f"{WORD} отвечает из чата"
-PERSON = "Кенарь Попугаев"
-NUMBER = "7916{:07d}"
-NUMBERS = 400
-"""Subscribers; each provocation has one of its own."""
-FIRST_OF_FAULTS = 200
-
-SECRETS: Mapping[str, str] = {
-    "login": LOGIN,
-    "password": PASSWORD,
-    "end of the password": PASSWORD.partition(" ")[2],
-    "token": TOKEN,
-    "secret of the callback": SECRET,
-    "wrong secret": WRONG_SECRET,
-}
-TEXTS: Mapping[str, str] = {"text of an SMS": WORD, "name of a person": PERSON}
-
-RULES = f"""\
-rules:
-  - name: broken
-    when: {{keyword: сломано}}
-    reply: "{{{{ words[7] }}}}"
-  - name: ask
-    when: {{keyword: эхо}}
-    reply: "{REPLY}, {{{{ args }}}}"
-  - name: everything-else
-    forward: support
-    note: "{{{{ text }}}}"
-"""
-
-SLOW = (Fault.HANG, Fault.HANG_AFTER_TAKING, Fault.TRICKLE, Fault.SLOW)
-REFUSALS = tuple(fault for fault in Fault if fault not in SLOW)
-"""Each is met by an account of its own: some hold the account."""
-WRONG_LOGIN = "Неправильный логин или пароль: ".encode("cp1251")
-ECHOES = (
-    b"HTTP/1.1 200 OK\r\n\r\nUnknown command: %b",
-    b"HTTP/1.1 200 OK\r\n\r\n" + WRONG_LOGIN + b"%b",
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><a href='%b'>error</a></html>",
-    b"HTTP/1.1 500 Internal Server Error\r\n\r\n%b",
-    b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid%b\r\n\r\n",
-    b"HTTP/1.1 200 %b\r\n\r\n0",
-    b"%b\r\n\r\n",
-)
-"""Answers of a platform that quotes the request: as it came, and with its escapes undone. An account for each."""
-
 
 COMPLAINTS = (
     *("callback_failed", "rules_failed", "plan_failed", "platform_adapter_failed", "verdict_failed", "loop_failed"),
     *("update_parked", "Task exception was never retrieved", "Exception in callback"),
 )
 """What the log says where each part stumbles."""
-
-
-class Outputs:
-    """What is not in the log, file by file."""
-
-    def __init__(self, folder: Path, service: Service) -> None:
-        self._folder = folder
-        self._service = service
-        folder.mkdir(exist_ok=True)
-
-    async def command(self, *words: str) -> None:
-        """``sms-bridge`` with the service's configuration: what it prints on both streams."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words, "-c", str(self._service.config)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(90):
-            printed, _ = await process.communicate()
-        self._keep("-".join(("command", *words[:2])), printed)
-
-    async def commands(self, *several: Sequence[str]) -> None:
-        await asyncio.gather(*(self.command(*words) for words in several))
-
-    async def probes(self) -> None:
-        async with aiohttp.ClientSession() as session:
-            for name, port in (("callbacks", self._service.port), ("web", self._service.web_port)):
-                for path in ("livez", "readyz", f"{WORD}?{WORD}={SECRET}"):
-                    async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
-                        self._keep(f"probe-{name}", repr(answer.headers).encode() + await answer.read())
-
-    async def admin(self) -> None:
-        """The socket of the commands, asked well and badly."""
-        connector = aiohttp.UnixConnector(str(socket_path(self._service.database)))
-        asked: Sequence[tuple[str, str, object]] = (
-            ("GET", "status", None),
-            ("POST", "send", {"to": "nobody", "text": TEXT}),
-            ("POST", "send", {"to": NUMBER.format(1), "text": f"{TEXT} at-order"}),
-            ("POST", "send", [TEXT]),
-            ("POST", "queue/99999/retry", None),
-            ("POST", f"queue/{WORD}/retry", None),
-            ("GET", f"{WORD}", None),
-        )
-        async with aiohttp.ClientSession(connector=connector) as session:
-            for number, (method, path, body) in enumerate(asked):
-                async with session.request(method, f"http://service/{path}", json=body) as answer:
-                    self._keep(f"admin-{number}", repr(answer.headers).encode() + await answer.read())
-
-    def _keep(self, name: str, content: bytes) -> None:
-        with (self._folder / f"{name}.log").open("ab") as file:
-            file.write(content + b"\n")
 
 
 class Provocateur:

@@ -7,17 +7,16 @@ headers, until they are thrown out; some ask and ask and never read an answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import SimulatedPlatform
+from tests.chaos.crowds import Crowd, Wave, make_room_for
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
 from tests.service import LOOK_AGAIN, Service
 
@@ -26,36 +25,13 @@ PATIENCE = 15.0
 SLOWEST, GROWN, WRITTEN = "slowest good call", "service grew by", "log"
 RETRY_GAP = 0.25
 """Seconds between two calls of a platform that was not answered."""
-ALL_TRY = 5.0
-"""Seconds for the crowd to come."""
 LOG_LIMIT = 1_000_000
 MEMORY_LIMIT = 64 << 20
 """Bytes that the service may have grown by at its height."""
 AFTERWARDS = 20
 """Good calls right after the crowd has gone; each must be taken at the first attempt."""
-SAID = (b"", b"GET /sms.php?smsid=12", b"GET /sms.php?smsid=34&text=a HTTP/1.1\r\nHost: bridge\r\nX-Ha")
-"""What the callers say: nothing, half a request line, half of the headers."""
-MORE_THAN_IT_TAKES = 900
 OUTGOING = 8
 """Files that the service may have more than at its start: connections to the platform that it keeps."""
-QUESTION = b"GET /nowhere HTTP/1.1\r\nHost: bridge\r\n\r\n"
-QUESTIONS = 60_000
-"""Of one who never reads: many more answers than the network between us holds."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wave:
-    name: str
-    callers: int
-    addresses: int = 200
-    """They come from so many: 127.0.0.2 and on."""
-    says: tuple[bytes, ...] = SAID
-    deaf: int = 0
-    """Of those who never read, beside the others."""
-    files_later: int | None = None
-    """So many files more than it has open may the service open, from the moment it runs."""
-    world: Mapping[str, str] = field(default_factory=dict)
-    """Variables of ``sabotage.narrow``."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -82,71 +58,6 @@ class Watched:
             if line.startswith(name + ":"):
                 return int(line.split()[1]) * 1024
         raise LookupError(name)
-
-
-class Crowd:
-    """Connections that are opened once and held until the other side has had enough."""
-
-    def __init__(self, port: int, wave: Wave) -> None:
-        self._port = port
-        self._wave = wave
-        self._tasks: list[asyncio.Task[None]] = []
-        self._deaf: list[socket.socket] = []
-        self.full = asyncio.Event()
-        """More have come than the listener takes."""
-        self._connected = 0
-
-    async def come(self) -> None:
-        """Returns when all have tried; who is not even let in to wait goes on trying."""
-        for _ in range(self._wave.deaf):
-            sock = await self._deaf_socket()
-            self._tasks.append(asyncio.create_task(self._ask_and_ask(sock)))
-        tried = [asyncio.Event() for _ in range(self._wave.callers)]
-        self._tasks += [asyncio.create_task(self._hold(number, event)) for number, event in enumerate(tried)]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ALL_TRY):
-                await asyncio.gather(*(event.wait() for event in tried))
-
-    async def go(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for sock in self._deaf:
-            sock.close()
-
-    async def _hold(self, number: int, tried: asyncio.Event) -> None:
-        block, last = divmod(2 + number % self._wave.addresses, 250)
-        try:
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", self._port, local_addr=(f"127.0.{block}.{last + 1}", 0)
-            )
-        except OSError:
-            return
-        finally:
-            tried.set()
-        self._connected += 1
-        if self._connected >= min(self._wave.callers, MORE_THAN_IT_TAKES):
-            self.full.set()
-        try:
-            writer.write(self._wave.says[number % len(self._wave.says)])
-            while await reader.read(4096):
-                pass
-        except OSError:
-            return
-        finally:
-            writer.close()
-
-    async def _deaf_socket(self) -> socket.socket:
-        sock = socket.socket()
-        self._deaf.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._port))
-        return sock
-
-    async def _ask_and_ask(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().sock_sendall(sock, QUESTION * QUESTIONS)
 
 
 class Caller:
@@ -200,7 +111,9 @@ async def crowded(
         began, slowest, last = time.monotonic(), 0.0, False
         coming = asyncio.create_task(crowd.come())
         # Whoever calls when the last place has just gone waits longest.
-        await asyncio.wait([coming, asyncio.create_task(crowd.full.wait())], return_when=asyncio.FIRST_COMPLETED)
+        full = asyncio.create_task(crowd.full.wait())
+        await asyncio.wait([coming, full], return_when=asyncio.FIRST_COMPLETED)
+        full.cancel()
         while not last:
             last = coming.done() and time.monotonic() >= began + stays
             took, attempts = await caller.good_call(patience)
@@ -256,15 +169,6 @@ async def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         await asyncio.sleep(LOOK_AGAIN)
     return True
-
-
-def make_room_for(connections: int) -> None:
-    """The crowd's own files: it lives in this process. As many as may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + 200
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 CALLERS = scaled(2_000, 300)

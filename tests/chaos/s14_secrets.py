@@ -13,15 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tests.chaos import canaries, invariants
-from tests.chaos.provocations import (
-    NUMBER,
-    NUMBERS,
-    REFUSALS,
-    SECRETS,
-    TEXT,
-    TEXTS,
-    provoked,
-)
+from tests.chaos.planted_words import NUMBER, NUMBERS, REFUSALS, SECRETS, TEXT, TEXTS
+from tests.chaos.provocations import provoked
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing
 from tests.chaos.tools import together
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.s12_connections import Wave, crowded
+from tests.chaos.crowds import Wave
+from tests.chaos.s12_connections import crowded
 
 pytestmark = pytest.mark.faults
 

@@ -12,7 +12,7 @@ from bridge.platforms.http import Answer
 from bridge.platforms.iba_answers import classify
 from bridge.telegram.trouble import classify as trouble_of
 from tests.chaos.canaries import leaks, planted, spellings, whole_numbers
-from tests.chaos.provocations import PASSWORD, TEXT
+from tests.chaos.planted_words import PASSWORD, TEXT
 from tests.chaos.s14_secrets import a_little, clumsy, does_not_start, everything, searched
 
 pytestmark = pytest.mark.faults
