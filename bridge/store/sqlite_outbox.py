@@ -129,9 +129,7 @@ def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     tx.run(sql.ADD_START_EVENTS, {"ids": json.dumps([sms.id for sms in started]), "now": now})
     for sms in started:
         give_back_if_orphaned(tx, sms.key, sms.attempts, now)
-        renew_fate(
-            tx, Fate(sms.id, sms.state.value, sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id), now
-        )
+        renew_fate(tx, Fate.of(sms), now)
     return sorted(started, key=lambda sms: (sms.priority, sms.id))
 
 

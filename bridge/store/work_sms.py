@@ -117,7 +117,7 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
     )
     if starts:
         give_back_if_orphaned(tx, new.key, attempts, now)
-    renew_fate(tx, Fate(sms.id, state.value, sms.chat_id, sms.message_id, conversation_id, sms.inbound_id), now)
+    renew_fate(tx, Fate.of(sms), now)
     return sms
 
 
@@ -208,6 +208,10 @@ class Fate(NamedTuple):
     message_id: int | None
     conversation_id: ConversationId | None
     inbound_id: InboundId | None
+
+    @classmethod
+    def of(cls, sms: Sms) -> Fate:
+        return cls(sms.id, sms.state.value, sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id)
 
 
 def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
