@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+import bridge.telemetry as telemetry
 
 # A busy machine is no defect: nothing here is judged by how long it took.
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a test, or a command that it runs, configures is for that test alone.
+
+    A logger that was used once keeps what was configured then; so the loggers of all modules are made anew.
+    """
+    names = (None, "bridge", "httpx", "httpcore", "aiohttp.access")
+    levels = {name: logging.getLogger(name).level for name in names}
+    yield
+    if telemetry._handler is None:
+        return
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if not isinstance(each, telemetry.RedactingHandler)]
+    telemetry._handler = None
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.reset_defaults()
+    for name, module in list(sys.modules.items()):
+        logger = getattr(module, "log", None) if name.startswith("bridge.") else None
+        if isinstance(logger, structlog._config.BoundLoggerLazyProxy):
+            vars(logger).pop("bind", None)

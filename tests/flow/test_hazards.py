@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import structlog
 
 from bridge import telemetry
 from bridge.config import LoggingSettings
@@ -79,21 +76,11 @@ async def a_day(around: World) -> list[str]:
 
 @contextmanager
 def everything_logged(around: World) -> Iterator[io.StringIO]:
-    """The service's own log at its most talkative, libraries included; put back as it was afterwards."""
-    names = (None, "bridge", "httpx", "httpcore", "aiohttp.access")
-    levels = {name: logging.getLogger(name).level for name in names}
+    """The service's own log at its most talkative, libraries included."""
     stream = io.StringIO()
     settings = LoggingSettings.model_validate({"format": "json", "level": "debug"})
     telemetry.configure(settings, around.settings.secrets(), stream=stream)
-    try:
-        yield stream
-    finally:
-        root = logging.getLogger()
-        for handler in [each for each in root.handlers if isinstance(each, telemetry.RedactingHandler)]:
-            root.removeHandler(handler)
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-        structlog.reset_defaults()
+    yield stream
 
 
 # ------------------------------------------------ money

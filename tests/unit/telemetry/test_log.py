@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -36,18 +35,6 @@ class Log:
     @property
     def lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.text.splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    names = (None, "bridge", "httpx", "httpcore", "aiohttp.access")
-    levels = {name: logging.getLogger(name).level for name in names}
-    yield
-    for handler in [each for each in logging.getLogger().handlers if isinstance(each, telemetry.RedactingHandler)]:
-        logging.getLogger().removeHandler(handler)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
 
 
 def configured(form: str = "json", level: str = "info", stream: TextIO | None = None, **more: telemetry.Sampler) -> Log:
