@@ -138,6 +138,28 @@ class Unrouted:
     """It waited in a copy of the store that was put back: a rule may have answered it after the copy was made."""
 
 
+@frozen
+class Claim:
+    """What the router wants to be told of."""
+
+    limit: int
+    """Messages."""
+    recent_since: Ms
+    """Since when automatic replies count against the guards' budgets."""
+    day: str
+    """``YYYY-MM-DD``, whose spend counts."""
+
+
+@frozen
+class Claimed:
+    """The oldest messages that nobody has routed, at most one of each subscriber, and what their replies may cost."""
+
+    messages: tuple[Unrouted, ...]
+    day: str
+    spent: int
+    """Parts of automatic replies written on that day, over all accounts."""
+
+
 # ---------------------------------------------------------------- rules
 
 
@@ -678,6 +700,7 @@ class Settlement:
     """Everything that routing one inbound message writes, in one transaction or not at all."""
 
     inbound_id: InboundId
+    subscriber: str
     contact_version: int
     """As read with the message; another value in the store means: decide again (``settle`` answers ``None``)."""
     now: Ms

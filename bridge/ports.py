@@ -19,6 +19,8 @@ from bridge.model import (
     Alert,
     Balance,
     Change,
+    Claim,
+    Claimed,
     Contact,
     Conversation,
     ConversationId,
@@ -41,7 +43,6 @@ from bridge.model import (
     SmsId,
     SmsState,
     StoredUpdate,
-    Unrouted,
     UpdateState,
 )
 
@@ -99,14 +100,11 @@ class InboxStore(Protocol):
 
 
 class RouterStore(Protocol):
-    async def claim_unrouted(self, *, limit: int, recent_since: Ms) -> Sequence[Unrouted]:
+    async def claim_unrouted(self, claim: Claim) -> Claimed:
         """The oldest ``new`` messages, at most one of each subscriber (its oldest), with contact and recent replies.
 
         A subscriber never seen has a contact of version 0 with ``first_seen_at`` None.
         """
-
-    async def spent_parts(self, day: str) -> int:
-        """Parts of automatic replies written on that day (``YYYY-MM-DD``), over all accounts."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
         """Write the settlements in one transaction: all of them, or none where one cannot be written.
@@ -118,6 +116,11 @@ class RouterStore(Protocol):
         Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
         :raises StoreError: one of them cannot be written, so none was.
         """
+
+    async def settle_and_claim(
+        self, settlements: Sequence[Settlement], claim: Claim
+    ) -> tuple[Sequence[Settled | None], Claimed]:
+        """:meth:`settle`, and what :meth:`claim_unrouted` finds then, in one transaction."""
 
 
 class RestoreStore(Protocol):

@@ -79,6 +79,7 @@ def plan(
     forwards = tuple(show(decision, answers, default_chat, account_known=account is not None))
     return Settlement(
         inbound_id=inbound.id,
+        subscriber=inbound.subscriber,
         contact_version=item.contact.version,
         now=now,
         state=InboundState.ROUTED,

@@ -16,9 +16,12 @@ from bridge.config import Settings
 from bridge.errors import StoreUnavailable
 from bridge.model import (
     ADMIN_CHAT,
+    Claim,
+    Claimed,
     Decision,
     Fired,
     InboundState,
+    Ms,
     NewPost,
     PostKind,
     PostPriority,
@@ -44,6 +47,10 @@ log = structlog.get_logger()
 BATCH = 64
 """Messages a transaction settles: enough to share one fsync, few enough that deciding them blocks the loop for some
 milliseconds only."""
+
+
+BEHIND: Ms = 100
+"""Routing does not keep up with intake where the oldest message waits for so long."""
 
 
 class Launcher(Protocol):
@@ -77,24 +84,23 @@ class Router:
         self._signals = signals
         self._clock = clock
         self._window = guards.longest_window(settings.guards)
+        self._next: Claimed | None = None
+        """What the store said there was to do after the last batch."""
 
     async def step(self) -> int:
         """Route one batch. Returns how long to wait for more, in milliseconds."""
         now = self._clock.now()
-        batch = await self._store.claim_unrouted(limit=BATCH, recent_since=now - self._window)
-        self._signals.keeping_up(len(batch) < BATCH)
+        claim = Claim(limit=BATCH, recent_since=now - self._window, day=day_of(now))
+        claimed, self._next = self._next or await self._store.claim_unrouted(claim), None
+        batch = claimed.messages
+        self._signals.keeping_up(not batch or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             return IDLE
         rules = self._rules()
-        budget = await self._budget(now)
+        budget = Budget(day=claimed.day, limit=self._settings.guards.daily_parts, spent=claimed.spent)
         settlements = [self._settlement(item, rules, budget, now) for item in batch]
-        await self._settle(batch, settlements)
+        self._next = await self._settle(batch, settlements, claim)
         return 0
-
-    async def _budget(self, now: int) -> Budget:
-        day = day_of(now)
-        limit = self._settings.guards.daily_parts
-        return Budget(day=day, limit=limit, spent=0 if limit is None else await self._store.spent_parts(day))
 
     def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, now: int) -> Settlement:
         if item.inbound.fault is not None:
@@ -134,17 +140,21 @@ class Router:
             failed = Fired(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
             return Decision(fired=(failed,), rules_version=rules.version)
 
-    async def _settle(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
+    async def _settle(
+        self, batch: Sequence[Unrouted], settlements: Sequence[Settlement], claim: Claim
+    ) -> Claimed | None:
+        """Write them; what there is to do next, if the store said so."""
         try:
-            results = await self._store.settle(settlements)
+            results, claimed = await self._store.settle_and_claim(settlements, claim)
         except BaseException as error:  # cancellation too: places that nobody gives back are lost for good
             self._give_back(settlements)
             if isinstance(error, StoreUnavailable) or not isinstance(error, Exception):
                 raise
             await self._settle_singly(batch, settlements)
-            return
+            return None
         for item, settlement, settled in zip(batch, settlements, results, strict=True):
             self._follow_up(item, settlement, settled)
+        return claimed
 
     async def _settle_singly(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
         """One of the batch cannot be written at all: find it and put it to people."""
@@ -226,6 +236,7 @@ def quarantine(item: Unrouted, rules_version: str, fault: str, now: int) -> Sett
     )
     return Settlement(
         inbound_id=inbound.id,
+        subscriber=inbound.subscriber,
         contact_version=item.contact.version,
         now=now,
         state=InboundState.QUARANTINED,

@@ -19,6 +19,7 @@ from bridge.model import (
     Sms,
     SmsState,
 )
+from bridge.store import sql
 
 
 def to_json(value: Mapping[str, Json] | tuple[str, ...]) -> str:
@@ -30,6 +31,7 @@ def payload(text: str) -> dict[str, Json]:
     return cast(dict[str, Json], json.loads(text))
 
 
+_INBOUND_COLUMNS = sql.INBOUND.count(",") + 1
 _INBOUND_STATES = {state.value: state for state in InboundState}
 _SMS_STATES = {state.value: state for state in SmsState}
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -150,18 +152,26 @@ def sms(row: Sequence[Any]) -> Sms:
     )
 
 
-def contact(row: sqlite3.Row | None, subscriber: str) -> Contact:
-    """A subscriber never seen has a contact of version 0."""
+def unrouted(row: Sequence[Any]) -> tuple[Inbound, Contact]:
+    """Of the columns ``sql.INBOUND`` and ``sql.CONTACT``, these all NULL for a subscriber never seen."""
+    message = inbound(row[:_INBOUND_COLUMNS])
+    known = row[_INBOUND_COLUMNS:]
+    return message, contact(known if known[0] is not None else None, message.subscriber)
+
+
+def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
+    """Of the columns ``sql.CONTACT``. A subscriber never seen has a contact of version 0."""
     if row is None:
         return Contact(subscriber=subscriber, version=0)
+    number, version, first_seen_at, name, opted_out, blocked, robot_paused_until = row
     return Contact(
-        subscriber=row["subscriber"],
-        version=row["version"],
-        first_seen_at=row["first_seen_at"],
-        name=row["name"],
-        opted_out=bool(row["opted_out"]),
-        blocked=bool(row["blocked"]),
-        robot_paused_until=row["robot_paused_until"],
+        subscriber=number,
+        version=version,
+        first_seen_at=first_seen_at,
+        name=name,
+        opted_out=bool(opted_out),
+        blocked=bool(blocked),
+        robot_paused_until=robot_paused_until,
     )
 
 

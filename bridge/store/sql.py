@@ -2,7 +2,7 @@
 
 Written so that PostgreSQL can share it: integer milliseconds, ON CONFLICT, RETURNING, named parameters (``:name``),
 no functions of one engine. States stand in the text as literals wherever a partial index must match; a parameter
-would hide the index from the planner.
+would hide the index from the planner. What comes in crowds is a :class:`~bridge.store.many.Many`, which reads ``rows``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.model import SmsState
+from bridge.store.many import Many
 
 INBOUND = (
     "id, account, smsid, sender, subscriber, receiver, prefix, text, date_raw, date, received_at, state, fault,"
@@ -30,47 +31,71 @@ POST = (
     " created_at, due_at"
 )
 
+
+def _of(table: str, columns: str) -> str:
+    """The columns, each named as ``table``'s."""
+    return ", ".join(f"{table}.{column.strip()}" for column in columns.split(","))
+
+
 # ---------------------------------------------------------------- inbound
 
-# One statement for first, repeat and conflict: repeats is 0 only for a row that was just made.
-ACCEPT_INBOUND = """
+# One statement for first, repeat and conflict: repeats is 0 only for a row that was just made. No (account, smsid)
+# twice among the rows: the second would not see the first.
+ACCEPT_INBOUND = Many(
+    "account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date, raw_query, received_at,"
+    " fault",
+    """
 INSERT INTO inbound (account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date,
                      raw_query, received_at, fault, conflict_of)
-VALUES (:account, :smsid, :content_hash, :sender, :subscriber, :receiver, :prefix, :text, :date_raw, :date,
-        :raw_query, :received_at, :fault,
-        (SELECT min(id) FROM inbound WHERE account = :account AND smsid = :smsid AND content_hash <> :content_hash))
+SELECT n.account, n.smsid, n.content_hash, n.sender, n.subscriber, n.receiver, n.prefix, n.text, n.date_raw, n.date,
+       n.raw_query, n.received_at, n.fault,
+       (SELECT min(i.id) FROM inbound AS i
+        WHERE i.account = n.account AND i.smsid = n.smsid AND i.content_hash <> n.content_hash)
+FROM rows AS n WHERE true
 ON CONFLICT (account, smsid, content_hash)
 DO UPDATE SET repeats = inbound.repeats + 1, repeated_at = excluded.received_at
-RETURNING id, repeats
-"""
+RETURNING account, smsid, id, repeats
+""",
+)
 
-# The oldest of each subscriber; walks the index of what is new and stops at the limit.
+# The oldest of each subscriber, with what is known of the subscriber; walks the index of what is new and stops at the
+# limit.
 CLAIM_UNROUTED = f"""
-SELECT {INBOUND} FROM inbound AS i
-WHERE state = 'new' AND NOT EXISTS (
+SELECT {_of("i", INBOUND)}, {_of("c", CONTACT)}
+FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
+WHERE i.state = 'new' AND NOT EXISTS (
     SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
-ORDER BY id LIMIT :limit
+ORDER BY i.id LIMIT :limit
 """
 
 GET_INBOUND = f"SELECT {INBOUND} FROM inbound WHERE id = :id"
 
-# Compare-and-set on all that the decision was made on: the message is still new, its contact has not moved.
-SETTLE_INBOUND = """
-UPDATE inbound SET state = :state, rule = :rule, rules_version = :rules_version, outcome = :outcome, settled_at = :now
-WHERE id = :id AND state = 'new'
-  AND :version = COALESCE((SELECT c.version FROM contact AS c WHERE c.subscriber = inbound.subscriber), 0)
-RETURNING account, subscriber, receiver, received_at
-"""
+# Compare-and-set on all that the decision was made on: the message is still new, its contact has not moved. No
+# subscriber twice among the rows: the second was decided without the first.
+SETTLE_INBOUND = Many(
+    "id, version, state, rule, rules_version, outcome, settled_at",
+    """
+UPDATE inbound SET state = n.state, rule = n.rule, rules_version = n.rules_version, outcome = n.outcome,
+                   settled_at = n.settled_at
+FROM rows AS n
+WHERE inbound.id = n.id AND inbound.state = 'new'
+  AND n.version = COALESCE((SELECT c.version FROM contact AS c WHERE c.subscriber = inbound.subscriber), 0)
+RETURNING inbound.id, inbound.account, inbound.subscriber, inbound.receiver, inbound.received_at
+""",
+)
 
 # ---------------------------------------------------------------- contacts and what limits automatic replies
 
 GET_CONTACT = f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber"
 
-BUMP_CONTACT = """
-INSERT INTO contact (subscriber, version, first_seen_at) VALUES (:subscriber, 1, :seen_at)
+BUMP_CONTACT = Many(
+    "subscriber, seen_at",
+    """
+INSERT INTO contact (subscriber, version, first_seen_at) SELECT n.subscriber, 1, n.seen_at FROM rows AS n WHERE true
 ON CONFLICT (subscriber)
 DO UPDATE SET version = contact.version + 1, first_seen_at = COALESCE(contact.first_seen_at, excluded.first_seen_at)
-"""
+""",
+)
 
 # A later word wins only where it holds longer: two operators answering at once do not shorten each other's pause.
 TAKE_OVER = """
@@ -81,11 +106,15 @@ DO UPDATE SET version = contact.version + 1,
                               THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
 """
 
-RECENT_REPLIES = """
-SELECT created_at, text FROM sms
-WHERE recipient = :subscriber AND created_at >= :since AND origin = 'rule'
-ORDER BY created_at, id
-"""
+RECENT_REPLIES = Many(
+    "subscriber, since",
+    """
+SELECT s.recipient, s.created_at, s.text FROM rows AS n
+JOIN sms AS s ON s.recipient = n.subscriber AND s.created_at >= n.since
+WHERE s.origin = 'rule'
+ORDER BY s.created_at, s.id
+""",
+)
 
 GET_SPEND = "SELECT parts FROM spend WHERE day = :day"
 
@@ -96,27 +125,39 @@ ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
 
 # ---------------------------------------------------------------- outbound SMS
 
-INSERT_SMS = """
+# May a row be born sending as it wishes? Not while its lane sends, nor past queued rows of its own or a more urgent
+# priority. No lane twice among the wishes, and no key twice among the rows.
+INSERT_SMS = Many(
+    "key, account, recipient, sender_name, text, parts, origin, priority, wish, created_at, due_at, expires_at,"
+    " inbound_id, conversation_id, chat_id, message_id, author, retry_of",
+    """, born AS MATERIALIZED (
+    SELECT rows.*, CASE
+        WHEN wish = 'sending' AND EXISTS (
+            SELECT 1 FROM sms AS s
+            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'sending') THEN 'queued'
+        WHEN wish = 'sending' AND EXISTS (
+            SELECT 1 FROM sms AS s
+            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'queued'
+              AND s.priority <= rows.priority) THEN 'queued'
+        ELSE wish END AS state
+    FROM rows)
 INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
                  due_at, expires_at, attempts, sending_since, left_at, inbound_id, conversation_id, chat_id,
                  message_id, author, retry_of)
-VALUES (:key, :account, :recipient, :sender_name, :text, :parts, :origin, :priority, :state, :created_at,
-        :due_at, :expires_at, :attempts, :sending_since, :sending_since, :inbound_id, :conversation_id, :chat_id,
-        :message_id, :author, :retry_of)
+SELECT n.key, n.account, n.recipient, n.sender_name, n.text, n.parts, n.origin, n.priority, n.state, n.created_at,
+       n.due_at, n.expires_at,
+       CASE WHEN n.state = 'sending' THEN 1 ELSE 0 END,
+       CASE WHEN n.state = 'sending' THEN n.created_at END,
+       CASE WHEN n.state = 'sending' THEN n.created_at END,
+       n.inbound_id, n.conversation_id, n.chat_id, n.message_id, n.author, n.retry_of
+FROM born AS n WHERE true
 ON CONFLICT (key) DO NOTHING
-RETURNING id
-"""
+RETURNING key, id, state
+""",
+)
 
 GET_SMS = f"SELECT {SMS} FROM sms WHERE id = :id"
 GET_SMS_BY_KEY = f"SELECT {SMS} FROM sms WHERE key = :key"
-
-# May a row be born sending? Not while its lane sends, nor past queued rows of its own or a more urgent priority.
-LANE_BUSY = """
-SELECT 1 FROM sms WHERE account = :account AND recipient = :recipient AND state = 'sending'
-UNION ALL
-SELECT 1 FROM sms WHERE account = :account AND recipient = :recipient AND state = 'queued' AND priority <= :priority
-LIMIT 1
-"""
 
 # In the order of sending, so that a reader who stops early has read no more than it takes. A lane may appear once a
 # priority: the reader keeps the first and skips the rest. "+ 0" keeps the planner from the index by due_at, with which
@@ -141,26 +182,32 @@ ORDER BY expires_at LIMIT :limit
 
 ALL_SENDING = "SELECT id FROM sms WHERE state = 'sending' ORDER BY account, recipient"
 
-# The one statement that changes a state; :from is what the caller read, so a row that moved meanwhile is left alone.
-MOVE_SMS = f"""
+# The one statement that changes a state; from_state is what the caller knows, so a row that moved meanwhile is left
+# alone. No id twice among the rows.
+MOVE_SMS = Many(
+    "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
+    " sent_at, final_at",
+    f"""
 UPDATE sms SET
-    state = :to,
-    reason = COALESCE(:reason, reason),
-    detail = COALESCE(:detail, detail),
-    due_at = COALESCE(:due_at, due_at),
-    platform_ids = COALESCE(:platform_ids, platform_ids),
-    platform_status = COALESCE(:platform_status, platform_status),
-    polls = COALESCE(:polls, polls),
-    poll_at = CASE WHEN :final_at IS NULL THEN COALESCE(:poll_at, poll_at) END,
-    attempts = attempts + :started,
-    left_at = CASE WHEN :started = 1 THEN :now ELSE left_at END,
-    probed_at = CASE WHEN :started = 1 THEN NULL ELSE probed_at END,
-    sending_since = CASE WHEN :started = 1 THEN :now WHEN :to = 'queued' THEN NULL ELSE sending_since END,
-    sent_at = COALESCE(:sent_at, sent_at),
-    final_at = COALESCE(:final_at, final_at)
-WHERE id = :id AND state = :from
-RETURNING {FATE}, key, attempts
-"""
+    state = n.to_state,
+    reason = COALESCE(n.reason, sms.reason),
+    detail = COALESCE(n.detail, sms.detail),
+    due_at = COALESCE(n.due_at, sms.due_at),
+    platform_ids = COALESCE(n.platform_ids, sms.platform_ids),
+    platform_status = COALESCE(n.platform_status, sms.platform_status),
+    polls = COALESCE(n.polls, sms.polls),
+    poll_at = CASE WHEN n.final_at IS NULL THEN COALESCE(n.poll_at, sms.poll_at) END,
+    attempts = sms.attempts + n.started,
+    left_at = CASE WHEN n.started = 1 THEN n.now ELSE sms.left_at END,
+    probed_at = CASE WHEN n.started = 1 THEN NULL ELSE sms.probed_at END,
+    sending_since = CASE WHEN n.started = 1 THEN n.now WHEN n.to_state = 'queued' THEN NULL ELSE sms.sending_since END,
+    sent_at = COALESCE(n.sent_at, sms.sent_at),
+    final_at = COALESCE(n.final_at, sms.final_at)
+FROM rows AS n
+WHERE sms.id = n.id AND sms.state = n.from_state
+RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
+""",
+)
 
 # The same for rows that are about to leave, all at once. (PostgreSQL: id = ANY(:ids).)
 START_SMS = f"""
@@ -181,10 +228,13 @@ WHERE key = :key AND state = 'sending' AND attempts = :attempts
 RETURNING {FATE}
 """
 
-ADD_EVENT = """
+ADD_EVENT = Many(
+    "sms_id, at, move, from_state, to_state, reason, detail, author",
+    """
 INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
-VALUES (:sms_id, :at, :move, :from, :to, :reason, :detail, :author)
-"""
+SELECT n.sms_id, n.at, n.move, n.from_state, n.to_state, n.reason, n.detail, n.author FROM rows AS n
+""",
+)
 
 NOTE_PROBE = """
 UPDATE sms SET probed_at = :now, left_at = :now, attempts = attempts + 1
@@ -375,12 +425,18 @@ ON CONFLICT (old_id) DO UPDATE SET new_id = excluded.new_id, at = excluded.at
 
 # ---------------------------------------------------------------- chat posts
 
-INSERT_POST = """
+INSERT_POST = Many(
+    "key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at, due_at",
+    """
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
                        due_at)
-VALUES (:key, :chat, :kind, :priority, :payload, :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :due_at)
+SELECT n.key, n.chat, n.kind, n.priority, n.payload, n.conversation_id, n.inbound_id, n.sms_id, n.reply_to,
+       n.created_at, n.due_at
+FROM rows AS n WHERE true
 ON CONFLICT (key) DO NOTHING
-"""
+RETURNING id
+""",
+)
 
 # One row an SMS, always its latest state: a later state takes the place of one that was not shown yet.
 RENEW_FATE = """

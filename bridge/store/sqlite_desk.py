@@ -7,7 +7,7 @@ from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
 from bridge.store.work_posts import remember_message
-from bridge.store.work_sms import apply_move, get_sms, insert_sms, sms_of_key
+from bridge.store.work_sms import Birth, apply_move, get_sms, insert_sms, sms_of_key
 
 _SENDABLE_AGAIN = frozenset(
     {
@@ -28,7 +28,7 @@ class DeskVerbs(Writing):
 
         def unit(tx: Tx) -> Sms:
             known = sms_of_key(tx, sms.key)
-            written = known or insert_sms(tx, sms, now)
+            written = known or insert_sms(tx, [Birth(sms, now)])[0]
             assert written is not None  # the key was looked up in this very transaction
             if known is None and sms.chat_id is not None and sms.message_id is not None:
                 remember_message(
@@ -85,4 +85,4 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
         author=author,
         retry_of=old.id,
     )
-    return insert_sms(tx, again, now)
+    return insert_sms(tx, [Birth(again, now)])[0]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 
 from bridge.model import (
     Accepted,
+    Claim,
+    Claimed,
     ConversationId,
     InboundCall,
-    Ms,
     NewPost,
     PostKind,
     PostPriority,
@@ -17,67 +19,81 @@ from bridge.model import (
     Settled,
     Settlement,
     Shown,
+    Sms,
     SmsState,
     Unrouted,
 )
 from bridge.store import rows, sql
 from bridge.store.base import Writing
+from bridge.store.many import waves
 from bridge.store.sqlite_restore import last_in_copy
-from bridge.store.tx import Tx
-from bridge.store.work_posts import Heard, add_post, conversation_for, open_alert
-from bridge.store.work_sms import insert_sms
+from bridge.store.tx import Line, Tx
+from bridge.store.work_posts import Heard, Posting, add_posts, conversation_for, open_alert
+from bridge.store.work_sms import Birth, insert_sms
 
 
 class InboxVerbs(Writing):
     async def accept_inbound(self, call: InboundCall) -> Accepted:
-        return await self._writer.run(partial(_accept, call))
+        return await self._writer.run_together(_accept, call)
 
-    async def claim_unrouted(self, *, limit: int, recent_since: Ms) -> Sequence[Unrouted]:
-        return await self._readers.run(lambda tx: _unrouted(tx, limit, recent_since))
-
-    async def spent_parts(self, day: str) -> int:
-        return await self._readers.run(lambda tx: _spent(tx, day))
+    async def claim_unrouted(self, claim: Claim) -> Claimed:
+        return await self._readers.run(partial(_claimed, claim))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
         return await self._writer.run(partial(_settle_all, settlements))
 
+    async def settle_and_claim(
+        self, settlements: Sequence[Settlement], claim: Claim
+    ) -> tuple[Sequence[Settled | None], Claimed]:
+        return await self._writer.run(lambda tx: (_settle_all(settlements, tx), _claimed(claim, tx)))
 
-def _accept(call: InboundCall, tx: Tx) -> Accepted:
-    row = tx.one(
-        sql.ACCEPT_INBOUND,
-        {
-            "account": call.account,
-            "smsid": call.smsid,
-            "content_hash": call.content_hash,
-            "sender": call.sender,
-            "subscriber": call.subscriber,
-            "receiver": call.receiver,
-            "prefix": call.prefix,
-            "text": call.text,
-            "date_raw": call.date_raw,
-            "date": call.date,
-            "raw_query": call.raw_query,
-            "received_at": call.received_at,
-            "fault": call.fault,
-        },
+
+def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
+    accepted: dict[int, Accepted] = {}
+    for wave in waves(calls, lambda call: (call.account, call.smsid)):
+        found = {(row[0], row[1]): row for row in tx.many(sql.ACCEPT_INBOUND, [_line(calls[at]) for at in wave])}
+        for at in wave:
+            _, _, id_, repeats = found[calls[at].account, calls[at].smsid]
+            accepted[at] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
+    return [accepted[at] for at in range(len(calls))]
+
+
+def _line(call: InboundCall) -> Line:
+    return (
+        call.account,
+        call.smsid,
+        call.content_hash,
+        call.sender,
+        call.subscriber,
+        call.receiver,
+        call.prefix,
+        call.text,
+        call.date_raw,
+        call.date,
+        call.raw_query,
+        call.received_at,
+        call.fault,
     )
-    assert row is not None
-    return Accepted(id=row["id"], new=row["repeats"] == 0, repeats=row["repeats"])
 
 
-def _unrouted(tx: Tx, limit: int, recent_since: Ms) -> list[Unrouted]:
-    found = []
-    copied = last_in_copy(tx)
-    for row in tx.all(sql.CLAIM_UNROUTED, {"limit": limit}):
-        inbound = rows.inbound(row)
-        who = {"subscriber": inbound.subscriber}
-        contact = rows.contact(tx.one(sql.GET_CONTACT, who), inbound.subscriber)
-        # A reply is written in one transaction with its contact: a stranger was never answered.
-        recent = tx.all(sql.RECENT_REPLIES, {**who, "since": recent_since}) if contact.version else ()
-        replies = tuple(RecentReply(at=at, text=text) for at, text in recent)
-        restored = inbound.id <= copied
-        found.append(Unrouted(inbound=inbound, contact=contact, recent=replies, restored=restored))
-    return found
+def _claimed(claim: Claim, tx: Tx) -> Claimed:
+    found = [rows.unrouted(row) for row in tx.all(sql.CLAIM_UNROUTED, {"limit": claim.limit})]
+    # A reply is written in one transaction with its contact: a stranger was never answered.
+    known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
+    recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
+    for subscriber, at, text in tx.many(sql.RECENT_REPLIES, known):
+        recent[subscriber].append(RecentReply(at=at, text=text))
+    copied = last_in_copy(tx) if found else 0
+    messages = tuple(
+        Unrouted(
+            inbound=inbound,
+            contact=contact,
+            recent=tuple(recent.get(inbound.subscriber, ())),
+            restored=inbound.id <= copied,
+        )
+        for inbound, contact in found
+    )
+    return Claimed(messages=messages, day=claim.day, spent=_spent(tx, claim.day))
 
 
 def _spent(tx: Tx, day: str) -> int:
@@ -91,19 +107,24 @@ class _Spend:
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
         self._before: dict[str, int] = {}
-        self._added: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
+        self._added: Counter[str] = Counter()
 
     def allows(self, settlement: Settlement) -> bool:
+        """Whether the day bears it beside all that were allowed before, settled or not."""
         cost = sum(reply.parts for reply in settlement.replies)
         limit, day = settlement.spend_limit, settlement.spend_day
         if limit is None or not cost:
             return True
         if day not in self._before:
             self._before[day] = _spent(self._tx, day)
-        return self._before[day] + self._added.get(day, 0) + cost <= limit
+        if self._before[day] + self._asked[day] + cost > limit:
+            return False
+        self._asked[day] += cost
+        return True
 
     def add(self, day: str, parts: int) -> None:
-        self._added[day] = self._added.get(day, 0) + parts
+        self._added[day] += parts
 
     def write(self) -> None:
         for day, parts in self._added.items():
@@ -112,61 +133,65 @@ class _Spend:
 
 def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
     spend = _Spend(tx)
-    settled = [_settle(settlement, spend, tx) for settlement in settlements]
+    settled: dict[int, Settled | None] = {}
+    for wave in waves(settlements, lambda settlement: settlement.subscriber):
+        places = [at for at in wave if spend.allows(settlements[at])]
+        settled |= zip(places, _settle([settlements[at] for at in places], spend, tx), strict=True)
     spend.write()
-    return settled
+    return [settled.get(at) for at in range(len(settlements))]
 
 
-def _settle(settlement: Settlement, spend: _Spend, tx: Tx) -> Settled | None:
+def _settle(settlements: Sequence[Settlement], spend: _Spend, tx: Tx) -> list[Settled | None]:
     """Every condition is looked at before or with the first write, so a refused settlement leaves nothing behind."""
-    if not spend.allows(settlement):
-        return None
-    now = settlement.now
-    row = tx.one(
-        sql.SETTLE_INBOUND,
-        {
-            "id": settlement.inbound_id,
-            "version": settlement.contact_version,
-            "state": settlement.state.value,
-            "rule": settlement.rule,
-            "rules_version": settlement.rules_version,
-            "outcome": settlement.outcome,
-            "now": now,
-        },
+    moved = {row[0]: Heard(*row) for row in tx.many(sql.SETTLE_INBOUND, [_settling(each) for each in settlements])}
+    tx.many(sql.BUMP_CONTACT, [(heard.subscriber, heard.received_at) for heard in moved.values()])
+    births: list[Birth] = []
+    posts: list[Posting] = []
+    for each in settlements:
+        if (heard := moved.get(each.inbound_id)) is not None:
+            conversations = [conversation_for(tx, shown.chat, heard, each.now).id for shown in each.forwards]
+            answered_in = conversations[0] if len(conversations) == 1 else None
+            births += [Birth(reply, each.now, answered_in) for reply in each.replies]
+            shown = [_forward(*pair, each) for pair in zip(each.forwards, conversations, strict=True)]
+            posts += [Posting(post, each.now) for post in (*shown, *each.posts)]
+    written = iter(insert_sms(tx, births))
+    add_posts(tx, posts)
+    return [
+        _settled(each, [next(written) for _ in each.replies], spend, tx) if each.inbound_id in moved else None
+        for each in settlements
+    ]
+
+
+def _settling(settlement: Settlement) -> Line:
+    return (
+        settlement.inbound_id,
+        settlement.contact_version,
+        settlement.state.value,
+        settlement.rule,
+        settlement.rules_version,
+        settlement.outcome,
+        settlement.now,
     )
-    if row is None:
-        return None
-    account, subscriber, receiver, received_at = row
-    tx.run(sql.BUMP_CONTACT, {"subscriber": subscriber, "seen_at": received_at})
-    heard = Heard(settlement.inbound_id, account, subscriber, receiver, received_at)
-    conversations = [_forward(tx, shown, heard, now) for shown in settlement.forwards]
-    born = []
-    for reply in settlement.replies:
-        sms = insert_sms(tx, reply, now, conversations[0] if len(conversations) == 1 else None)
-        if sms is None:
-            continue
-        if settlement.spend_day:
-            spend.add(settlement.spend_day, sms.parts)
-        if sms.state is SmsState.SENDING:
-            born.append(sms)
-    for post in settlement.posts:
-        add_post(tx, post, now)
+
+
+def _settled(settlement: Settlement, written: Sequence[Sms | None], spend: _Spend, tx: Tx) -> Settled:
+    new = [sms for sms in written if sms is not None]
+    if settlement.spend_day:
+        spend.add(settlement.spend_day, sum(sms.parts for sms in new))
     for alert in settlement.alerts:
-        open_alert(tx, alert, now)
-    return Settled(inbound_id=settlement.inbound_id, born_sending=tuple(born))
+        open_alert(tx, alert, settlement.now)
+    born = tuple(sms for sms in new if sms.state is SmsState.SENDING)
+    return Settled(inbound_id=settlement.inbound_id, born_sending=born)
 
 
-def _forward(tx: Tx, shown: Shown, heard: Heard, now: Ms) -> ConversationId:
-    conversation = conversation_for(tx, shown.chat, heard, now)
-    post = NewPost(
+def _forward(shown: Shown, conversation_id: ConversationId, settlement: Settlement) -> NewPost:
+    return NewPost(
         chat=shown.chat,
         kind=PostKind.INBOUND,
         priority=PostPriority.INBOUND,
-        key=f"in:{heard.id}:{shown.chat}",
+        key=f"in:{settlement.inbound_id}:{shown.chat}",
         payload=shown.payload,
-        conversation_id=conversation.id,
-        inbound_id=heard.id,
-        due_at=now,
+        conversation_id=conversation_id,
+        inbound_id=settlement.inbound_id,
+        due_at=settlement.now,
     )
-    add_post(tx, post, now)
-    return conversation.id

@@ -12,9 +12,12 @@ from bridge.store.tx import Params, Tx, storable
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import (
     NO_CHANGE,
+    Birth,
     Fate,
+    Moving,
     add_event,
     apply_move,
+    apply_moves,
     get_sms,
     give_back_if_orphaned,
     insert_sms,
@@ -28,7 +31,7 @@ class OutboxVerbs(Writing):
         now = self._clock.now()
 
         def unit(tx: Tx) -> Sms:
-            written = insert_sms(tx, sms, now)
+            written = insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
                 return _known(tx, sms.key)
             for post in posts:
@@ -52,7 +55,9 @@ class OutboxVerbs(Writing):
         return await self._writer.run(unit)
 
     async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
-        return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
+        if move is Move.START:  # leaves a repair, which is this caller's alone
+            return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
+        return await self._writer.run_together(apply_moves, Moving(sms_id, move, now, change))
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:
@@ -134,5 +139,6 @@ def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
 
 
 def _move_all(tx: Tx, ids: Sequence[SmsId], move: Move, now: Ms, change: Change) -> list[Sms]:
-    moved = [get_sms(tx, sms_id) for sms_id in ids if apply_move(tx, sms_id, move, now, change)]
+    made = apply_moves(tx, [Moving(sms_id, move, now, change) for sms_id in ids])
+    moved = [get_sms(tx, sms_id) for sms_id, done in zip(ids, made, strict=True) if done]
     return [sms for sms in moved if sms is not None]

@@ -9,7 +9,7 @@ from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
 from bridge.store.work_posts import add_post
-from bridge.store.work_sms import apply_move
+from bridge.store.work_sms import Moving, apply_moves
 
 
 class RestoreVerbs(Writing):
@@ -45,7 +45,7 @@ def _settle(tx: Tx, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | 
     if copy is None or copy["taken_at"] is None:
         return None
     change = Change(reason=Reason.RESTORED)
-    moved = [apply_move(tx, row["id"], Move.RESTORE, now, change) for row in tx.all(sql.UNSENT)]
+    moved = apply_moves(tx, [Moving(row["id"], Move.RESTORE, now, change) for row in tx.all(sql.UNSENT)])
     found = tx.one(sql.FOUND_IN_COPY)
     assert found is not None
     restored = Restored(

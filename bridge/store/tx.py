@@ -8,16 +8,24 @@ key finds its row again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import TypeVar
+
+from bridge.store.many import Many, sizes
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
+Line = tuple[Value, ...]
+"""One of the rows of a :class:`Many`, in the order of its columns."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 Unit = Callable[["Tx"], T]
 """Work on one transaction: a plain function, run in the connection's thread, possibly more than once."""
+Together = Callable[["Tx", Sequence[T]], Sequence[R]]
+"""The same for the items of many callers at once: a result for each of them, in their order."""
 
 _NOTHING: Params = {}
 
@@ -35,7 +43,9 @@ def storable(text: str) -> str:
     return text
 
 
-def _cleaned(params: Params) -> Params:
+def _cleaned(params: Params | Line) -> Params | Line:
+    if isinstance(params, tuple):
+        return tuple(storable(value) if type(value) is str else value for value in params)
     return {name: storable(value) if type(value) is str else value for name, value in params.items()}
 
 
@@ -65,8 +75,18 @@ class Tx:
         """How many rows a statement without RETURNING changed."""
         return self._execute(sql, params).rowcount
 
-    def _execute(self, sql: str, params: Params) -> sqlite3.Cursor:
-        for value in params.values():
+    def many(self, statement: Many, lines: Sequence[Line]) -> list[sqlite3.Row]:
+        """One statement for all lines, or a few where there are very many; what it returns, in no order."""
+        found: list[sqlite3.Row] = []
+        at = 0
+        for size in sizes(len(lines)):
+            params = tuple(chain.from_iterable(lines[at : at + size]))
+            found += self._execute(statement.text(size), params).fetchall()
+            at += size
+        return found
+
+    def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:
+        for value in params if isinstance(params, tuple) else params.values():
             if type(value) is str and "\0" in value:
                 params = _cleaned(params)
                 break

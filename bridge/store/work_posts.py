@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bridge.model import (
@@ -22,31 +22,41 @@ from bridge.model import (
     SmsId,
 )
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Tx, storable
+from bridge.store.tx import Line, Params, Tx, storable
 
 _SHORTEST_CODE = 4
 
 
+class Posting(NamedTuple):
+    """A post, and when it was written."""
+
+    post: NewPost
+    now: Ms
+
+
+def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
+    """How many were written; those whose keys exist are not."""
+    return len(tx.many(sql.INSERT_POST, [_posting(*posting) for posting in postings]))
+
+
 def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:
     """False, and nothing written, where a post with this key exists."""
+    return add_posts(tx, [Posting(post, now)]) > 0
+
+
+def _posting(post: NewPost, now: Ms) -> Line:
     return (
-        tx.run(
-            sql.INSERT_POST,
-            {
-                "key": post.key,
-                "chat": post.chat,
-                "kind": post.kind.value,
-                "priority": int(post.priority),
-                "payload": rows.to_json(post.payload),
-                "conversation_id": post.conversation_id,
-                "inbound_id": post.inbound_id,
-                "sms_id": post.sms_id,
-                "reply_to": post.reply_to,
-                "now": now,
-                "due_at": post.due_at,
-            },
-        )
-        > 0
+        post.key,
+        post.chat,
+        post.kind.value,
+        int(post.priority),
+        rows.to_json(post.payload),
+        post.conversation_id,
+        post.inbound_id,
+        post.sms_id,
+        post.reply_to,
+        now,
+        post.due_at,
     )
 
 

@@ -5,6 +5,7 @@ Functions on a :class:`Tx`, shared by the verbs of routing, sending, delivery an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bridge.errors import StoreError
@@ -24,8 +25,9 @@ from bridge.model import (
     SmsState,
 )
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Tx, storable
-from bridge.store.work_posts import add_post
+from bridge.store.many import waves
+from bridge.store.tx import Line, Tx, storable
+from bridge.store.work_posts import Posting, add_posts
 
 _FAILURES = frozenset({SmsState.FAILED, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.UNDELIVERED, SmsState.EXPIRED})
 NO_CHANGE = Change()
@@ -43,50 +45,74 @@ def sms_of_key(tx: Tx, key: str) -> Sms | None:
     return None if row is None else rows.sms(row)
 
 
-def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | None = None) -> Sms | None:
-    """Write the row, ``sending`` only where its lane is free; None where the key exists already.
+class Birth(NamedTuple):
+    """An SMS to be written."""
 
-    ``conversation_id`` is for a row that does not name one itself.
-    """
+    new: NewSms
+    now: Ms
+    conversation_id: ConversationId | None = None
+    """For a row that does not name one itself."""
+
+
+def insert_sms(tx: Tx, births: Sequence[Birth]) -> list[Sms | None]:
+    """Write the rows, each ``sending`` only where its lane is free; None where a key exists already."""
+    lanes: set[tuple[str, str]] = set()
+    lines: list[Line] = []
+    for birth in births:
+        lane = (birth.new.account, birth.new.recipient)
+        lines.append(_birth(birth, lane_taken=lane in lanes))
+        lanes.add(lane)
+    written = {key: (SmsId(id_), SmsState(state)) for key, id_, state in tx.many(sql.INSERT_SMS, lines)}
+    # A key that came twice was written once: the first has it.
+    found = [written.pop(storable(birth.new.key), None) for birth in births]
+    rows_born = [None if row is None else _born(birth, *row) for birth, row in zip(births, found, strict=True)]
+    for sms in rows_born:
+        if sms is not None:
+            if sms.state is SmsState.SENDING:
+                give_back_if_orphaned(tx, sms.key, sms.attempts, sms.created_at)
+            renew_fate(tx, Fate.of(sms), sms.created_at)
+    return rows_born
+
+
+def _birth(birth: Birth, *, lane_taken: bool) -> Line:
+    """``lane_taken``: another one stands before it in the same crowd, which the statement does not see."""
+    new = birth.new
     if new.state not in BIRTH_STATES:
         raise StoreError(f"an SMS cannot be born {new.state.value}")
-    lane: Params = {"account": new.account, "recipient": new.recipient, "priority": new.priority.value}
-    state = new.state
-    if state is SmsState.SENDING and tx.one(sql.LANE_BUSY, lane) is not None:
-        state = SmsState.QUEUED
-    starts = state is SmsState.SENDING
-    attempts, sending_since = (1, now) if starts else (0, None)
-    if new.conversation_id is not None:
-        conversation_id = new.conversation_id
-    row = tx.one(
-        sql.INSERT_SMS,
-        {
-            **lane,
-            "key": new.key,
-            "sender_name": new.sender_name,
-            "text": new.text,
-            "parts": new.parts,
-            "origin": new.origin.value,
-            "state": state.value,
-            "created_at": now,
-            "due_at": new.due_at,
-            "expires_at": new.expires_at,
-            "attempts": attempts,
-            "sending_since": sending_since,
-            "inbound_id": new.inbound_id,
-            "conversation_id": conversation_id,
-            "chat_id": new.chat_id,
-            "message_id": new.message_id,
-            "author": new.author,
-            "retry_of": new.retry_of,
-        },
+    wish = SmsState.QUEUED if lane_taken and new.state is SmsState.SENDING else new.state
+    return (
+        new.key,
+        new.account,
+        new.recipient,
+        new.sender_name,
+        new.text,
+        new.parts,
+        new.origin.value,
+        new.priority.value,
+        wish.value,
+        birth.now,
+        new.due_at,
+        new.expires_at,
+        new.inbound_id,
+        _conversation_of(birth),
+        new.chat_id,
+        new.message_id,
+        new.author,
+        new.retry_of,
     )
-    if row is None:
-        return None
-    # As a row reads right after its birth: a test compares the two.
-    sms = Sms(
-        id=row[0],
-        key=new.key,
+
+
+def _conversation_of(birth: Birth) -> ConversationId | None:
+    return birth.conversation_id if birth.new.conversation_id is None else birth.new.conversation_id
+
+
+def _born(birth: Birth, id_: SmsId, state: SmsState) -> Sms:
+    """As a row reads right after its birth: a test compares the two."""
+    new, now = birth.new, birth.now
+    starts = state is SmsState.SENDING
+    return Sms(
+        id=id_,
+        key=storable(new.key),
         account=new.account,
         recipient=new.recipient,
         sender_name=new.sender_name,
@@ -98,8 +124,8 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
         created_at=now,
         due_at=new.due_at,
         expires_at=new.expires_at,
-        attempts=attempts,
-        sending_since=sending_since,
+        attempts=1 if starts else 0,
+        sending_since=now if starts else None,
         sent_at=None,
         final_at=None,
         platform_ids=(),
@@ -109,94 +135,91 @@ def insert_sms(tx: Tx, new: NewSms, now: Ms, conversation_id: ConversationId | N
         poll_at=None,
         polls=0,
         inbound_id=new.inbound_id,
-        conversation_id=conversation_id,
+        conversation_id=_conversation_of(birth),
         chat_id=new.chat_id,
         message_id=new.message_id,
         author=new.author,
         retry_of=new.retry_of,
     )
-    if starts:
-        give_back_if_orphaned(tx, new.key, attempts, now)
-    renew_fate(tx, Fate.of(sms), now)
-    return sms
+
+
+class Moving(NamedTuple):
+    """A row, the move it is to make, and what is written with it."""
+
+    sms_id: SmsId
+    move: Move
+    now: Ms
+    change: Change = NO_CHANGE
 
 
 def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
     """The move with all that belongs to it; False where the row is not in one of the move's source states."""
-    sources, target = MOVES[move]
-    source = _ONLY_SOURCE.get(move)
+    return apply_moves(tx, [Moving(sms_id, move, now, change)])[0]
+
+
+def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
+    """The same for many, each by itself: one that cannot be made leaves the others alone."""
+    made: dict[int, bool] = {}
+    for wave in waves(movings, lambda moving: moving.sms_id):
+        made |= zip(wave, _apply(tx, [movings[at] for at in wave]), strict=True)
+    return [made[at] for at in range(len(movings))]
+
+
+def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
+    sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
+    lines = [_moving(moving, sources[moving.sms_id]) for moving in movings if moving.sms_id in sources]
+    moved = {row[0]: row for row in tx.many(sql.MOVE_SMS, lines)}
+    done = [moving for moving in movings if moving.sms_id in moved]
+    tx.many(sql.ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
+    for moving in done:
+        *fate, key, attempts = moved[moving.sms_id]
+        if MOVES[moving.move][1] is SmsState.SENDING:
+            give_back_if_orphaned(tx, key, attempts, moving.now)
+        renew_fate(tx, Fate(*fate), moving.now)
+    add_posts(tx, [Posting(post, moving.now) for moving in done for post in moving.change.posts])
+    return [moving.sms_id in moved for moving in movings]
+
+
+def _source(tx: Tx, moving: Moving) -> SmsState | None:
+    """The state it starts from; None where it may not."""
+    source = _ONLY_SOURCE.get(moving.move)
     if source is None:
-        before = get_sms(tx, sms_id)
-        if before is None or before.state not in sources:
-            return False
-        source = before.state
-    row = tx.one(
-        sql.MOVE_SMS,
-        {
-            "id": sms_id,
-            "from": source.value,
-            "to": target.value,
-            "now": now,
-            "reason": change.reason,
-            "detail": change.detail,
-            "due_at": change.due_at,
-            "platform_ids": None if change.platform_ids is None else rows.to_json(change.platform_ids),
-            "platform_status": change.platform_status,
-            "poll_at": change.poll_at,
-            "polls": change.polls,
-            "started": 1 if target is SmsState.SENDING else 0,
-            "sent_at": now if target is SmsState.SENT else None,
-            "final_at": now if target in FINAL_STATES else None,
-        },
-    )
-    if row is None:
-        return False
-    *fate, key, attempts = row
-    add_event(
-        tx,
-        sms_id,
-        move.value,
-        source,
-        target,
+        before = get_sms(tx, moving.sms_id)
+        return before.state if before is not None and before.state in MOVES[moving.move][0] else None
+    return source
+
+
+def _moving(moving: Moving, source: SmsState) -> Line:
+    target, change, now = MOVES[moving.move][1], moving.change, moving.now
+    return (
+        moving.sms_id,
+        source.value,
+        target.value,
         now,
-        reason=change.reason or "",
-        detail=change.detail or "",
-        author=change.author,
+        change.reason,
+        change.detail,
+        change.due_at,
+        None if change.platform_ids is None else rows.to_json(change.platform_ids),
+        change.platform_status,
+        change.poll_at,
+        change.polls,
+        1 if target is SmsState.SENDING else 0,
+        now if target is SmsState.SENT else None,
+        now if target in FINAL_STATES else None,
     )
-    if target is SmsState.SENDING:
-        give_back_if_orphaned(tx, key, attempts, now)
-    renew_fate(tx, Fate(*fate), now)
-    for post in change.posts:
-        add_post(tx, post, now)
-    return True
+
+
+def _event_of(moving: Moving, source: SmsState) -> Line:
+    change = moving.change
+    words = (change.reason or "", change.detail or "", change.author)
+    return (moving.sms_id, moving.now, moving.move.value, source.value, MOVES[moving.move][1].value, *words)
 
 
 def add_event(
-    tx: Tx,
-    sms_id: SmsId,
-    move: str,
-    source: SmsState,
-    target: SmsState,
-    now: Ms,
-    *,
-    reason: str = "",
-    detail: str = "",
-    author: str = "",
+    tx: Tx, sms_id: SmsId, move: str, source: SmsState, target: SmsState, now: Ms, *, reason: str = "", detail: str = ""
 ) -> None:
-    """A line of the row's history."""
-    tx.run(
-        sql.ADD_EVENT,
-        {
-            "sms_id": sms_id,
-            "at": now,
-            "move": move,
-            "from": source.value,
-            "to": target.value,
-            "reason": reason,
-            "detail": detail,
-            "author": author,
-        },
-    )
+    """A line of the row's history that no move wrote."""
+    tx.many(sql.ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, "")])
 
 
 class Fate(NamedTuple):

@@ -1,8 +1,9 @@
 """The one writer: it owns every transaction and commits the work that waits together (group commit).
 
-Callers hand in a unit of work and await it. No timer: what comes in while a commit runs goes into the next. A unit must
-be safe to run again, since one that fails is separated from its neighbours by running each of them in a transaction of
-its own. Nobody else may write: a shared connection would let one caller's rollback undo another's acknowledged row.
+Callers hand in a unit of work and await it. No timer: what comes in while a commit runs goes into the next. What many
+callers want at once is done together where that is cheaper (:meth:`Writer.run_together`). A unit must be safe to run
+again, since one that fails is separated from its neighbours by running each of them in a transaction of its own. Nobody
+else may write: a shared connection would let one caller's rollback undo another's acknowledged row.
 """
 
 from __future__ import annotations
@@ -20,17 +21,26 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.store.checkpoint import Checkpoints
 from bridge.store.faults import commit_unknown, is_disk_full, is_surroundings, translate
 from bridge.store.link import FileGuard, Link
-from bridge.store.tx import Tx, Unit
+from bridge.store.tx import Together, Tx, Unit
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 MOST_UNITS = 512
 """Units in one transaction: a bound on how long the first of them waits, far above where batching stops paying."""
 
 
 @dataclass(eq=False, slots=True)
+class _Work:
+    """What one caller wants: ``do`` for ``item``, together with all who want the same ``do``."""
+
+    do: Together[object, object]
+    item: object
+
+
+@dataclass(eq=False, slots=True)
 class _Job:
-    unit: Unit[object]
+    work: _Work
     future: asyncio.Future[object]
     repairs: tuple[Unit[object], ...] = ()
 
@@ -73,9 +83,19 @@ class Writer:
         :raises StoreUnavailable: nothing was written (:class:`CommitUnknown`: nobody knows); a later call may succeed.
         :raises StoreError: the unit cannot be done.
         """
-        job = self._submit(unit)
+        return cast(T, await self._result(_alone(unit)))
+
+    async def run_together(self, do: Together[Item, T], item: Item) -> T:
+        """The same for work that is cheaper for many: all items that wait for this very ``do`` are one call of it.
+
+        What leaves a repair (:meth:`Tx.if_orphaned`) does not belong here: it would be done for each alone after all.
+        """
+        return cast(T, await self._result(_Work(cast("Together[object, object]", do), item)))
+
+    async def _result(self, work: _Work) -> object:
+        job = self._submit(work)
         try:
-            return cast(T, await job.future)
+            return await job.future
         except asyncio.CancelledError:
             self._orphan(job)
             raise
@@ -88,10 +108,10 @@ class Writer:
             await asyncio.shield(self._task)
         await self._link.close()
 
-    def _submit(self, unit: Unit[T]) -> _Job:
+    def _submit(self, work: _Work) -> _Job:
         if self._closing:
             raise StoreError("the store is closed")
-        job = _Job(cast("Unit[object]", unit), asyncio.get_running_loop().create_future())
+        job = _Job(work, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._wake.set()
         return job
@@ -127,25 +147,26 @@ class Writer:
                 jobs.append(job)
         if not jobs and not self._debts:
             return
-        outcomes = await self._attempt([job.unit for job in jobs])
+        outcomes = await self._attempt([job.work for job in jobs])
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._deliver(job, outcome)
 
-    async def _attempt(self, units: list[Unit[object]]) -> list[_Outcome]:
+    async def _attempt(self, work: list[_Work]) -> list[_Outcome]:
         """Debts first, in a transaction of their own; while one cannot be paid nothing else is done."""
         debts = list(self._debts)
         try:
             if debts:
-                (paid,) = await self._link.call(lambda db: self._commit(db, [lambda tx: [debt(tx) for debt in debts]]))
+                pay = _alone(lambda tx: [debt(tx) for debt in debts])
+                (paid,) = await self._link.call(lambda db: self._commit(db, [pay]))
                 if paid.error is not None:
                     raise paid.error
                 for _ in debts:
                     self._debts.popleft()
-            return await self._link.call(lambda db: self._commit(db, units)) if units else []
+            return await self._link.call(lambda db: self._commit(db, work)) if work else []
         except Exception as error:  # every caller must be told, whatever happened
             known = error if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown) else None
             failure = known or StoreUnavailable(f"{self._path}: nothing was written ({error})")
-            return [_Outcome(error=failure) for _ in units]
+            return [_Outcome(error=failure) for _ in work]
 
     def _deliver(self, job: _Job, outcome: _Outcome) -> None:
         if isinstance(outcome.error, CommitUnknown) or job.future.done():
@@ -161,24 +182,20 @@ class Writer:
 
     # -------------------------------------------------------- in the connection's thread
 
-    def _commit(self, db: sqlite3.Connection, units: Sequence[Unit[object]]) -> list[_Outcome]:
+    def _commit(self, db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
         try:
             self._guard.check()
             db.execute("BEGIN IMMEDIATE")
         except (StoreUnavailable, sqlite3.Error) as error:
-            return self._refuse(db, units, error)
-        outcomes: list[_Outcome] = []
+            return self._refuse(db, work, error)
         try:
-            for unit in units:
-                tx = Tx(db)
-                value = unit(tx)
-                outcomes.append(_Outcome(value, repairs=tx.orphaned))
+            outcomes = _done(db, work)
         except Exception as error:
             self._reset(db)
             # A full disk may still take some of them; any other trouble of the surroundings would only come again.
-            if len(units) == 1 or (is_surroundings(error) and not is_disk_full(error)):
-                return self._refuse(db, units, error)
-            return self._commit_singly(db, units)
+            if len(work) == 1 or (is_surroundings(error) and not is_disk_full(error)):
+                return self._refuse(db, work, error)
+            return self._commit_singly(db, work)
         try:
             db.execute("COMMIT")
             self._guard.check()
@@ -187,18 +204,18 @@ class Writer:
             self._link.judge(error)
             return [_Outcome(error=self._unknown(error), repairs=outcome.repairs) for outcome in outcomes]
         self.commits += 1
-        self.units += len(units)
-        self.checkpoints.committed(len(units))
+        self.units += len(work)
+        self.checkpoints.committed(len(work))
         return outcomes
 
-    def _commit_singly(self, db: sqlite3.Connection, units: Sequence[Unit[object]]) -> list[_Outcome]:
+    def _commit_singly(self, db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
-        for unit in units:
-            outcomes += self._commit(db, [unit])
+        for each in work:
+            outcomes += self._commit(db, [each])
             error = outcomes[-1].error
             # Locked or gone by now: waiting for the lock once a unit would keep everybody for minutes.
             if isinstance(error, StoreUnavailable) and not self._may_go_on(error):
-                outcomes += [_Outcome(error=error) for _ in units[len(outcomes) :]]
+                outcomes += [_Outcome(error=error) for _ in work[len(outcomes) :]]
                 break
         return outcomes
 
@@ -206,10 +223,10 @@ class Writer:
     def _may_go_on(error: StoreUnavailable) -> bool:
         return error.__cause__ is not None and is_disk_full(error.__cause__)
 
-    def _refuse(self, db: sqlite3.Connection, units: Sequence[Unit[object]], error: Exception) -> list[_Outcome]:
+    def _refuse(self, db: sqlite3.Connection, work: Sequence[_Work], error: Exception) -> list[_Outcome]:
         self._reset(db)
         self._link.judge(error)
-        return [_Outcome(error=self._failure(error)) for _ in units]
+        return [_Outcome(error=self._failure(error)) for _ in work]
 
     def _failure(self, error: Exception) -> Exception:
         failure = translate(error, self._path)
@@ -229,3 +246,24 @@ class Writer:
                 db.execute("ROLLBACK")
         if db.in_transaction:
             self._link.distrust()
+
+
+def _alone(unit: Unit[T]) -> _Work:
+    """A function of its own for each, so that it is never done together with another."""
+    return _Work(lambda tx, _: (unit(tx),), None)
+
+
+def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
+    """Within one transaction; kinds in the order of their first."""
+    kinds: dict[Together[object, object], list[int]] = {}
+    for at, each in enumerate(work):
+        kinds.setdefault(each.do, []).append(at)
+    outcomes: dict[int, _Outcome] = {}
+    for do, places in kinds.items():
+        tx = Tx(db)
+        values = do(tx, [work[at].item for at in places])
+        repairs = tx.orphaned
+        if repairs and len(places) > 1:
+            raise StoreError("what was done together left a repair, which can only be one caller's")
+        outcomes |= {at: _Outcome(value, repairs=repairs) for at, value in zip(places, values, strict=True)}
+    return [outcomes[at] for at in range(len(work))]

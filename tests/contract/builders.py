@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from bridge.model import (
     Change,
+    Claim,
     Inbound,
     InboundCall,
     InboundState,
@@ -27,6 +28,7 @@ from bridge.model import (
     Shown,
     Sms,
     SmsState,
+    Unrouted,
 )
 from bridge.ports import Store, Waiter
 
@@ -143,6 +145,7 @@ def settlement(
 ) -> Settlement:
     return Settlement(
         inbound_id=inbound.id,
+        subscriber=inbound.subscriber,
         contact_version=version,
         now=now,
         state=InboundState.ROUTED,
@@ -188,3 +191,12 @@ async def moved(store: Store, sms: Sms, move: Move, now: Ms, change: Change | No
     after = await store.get_sms(sms.id)
     assert after is not None
     return after
+
+
+async def unrouted(store: Store, limit: int = 9, since: Ms = 0) -> tuple[Unrouted, ...]:
+    """What routing would be told of."""
+    return (await store.claim_unrouted(Claim(limit=limit, recent_since=since, day="2027-01-15"))).messages
+
+
+async def spent(store: Store, day: str = "2027-01-15") -> int:
+    return (await store.claim_unrouted(Claim(limit=1, recent_since=0, day=day))).spent

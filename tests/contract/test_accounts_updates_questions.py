@@ -9,7 +9,18 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model import AccountState, Alert, Balance, Move, SmsId, SmsState, StoredUpdate, UpdateState
 from bridge.ports import Store
-from tests.contract.builders import NOW, SUBSCRIBER, SetClock, opened, received, reply, sent, settled, settlement
+from tests.contract.builders import (
+    NOW,
+    SUBSCRIBER,
+    SetClock,
+    opened,
+    received,
+    reply,
+    sent,
+    settled,
+    settlement,
+    unrouted,
+)
 from tests.contract.conftest import Factory
 
 
@@ -114,7 +125,7 @@ async def test_everything_is_there_after_a_restart(factory: Factory, tmp_path: P
         await received(store)
     async with opened(factory(tmp_path, clock)) as store:
         assert [one.id for one in await store.recover_sending(NOW)] == [sms.id]
-        assert len(await store.claim_unrouted(limit=9, recent_since=0)) == 1
+        assert len(await unrouted(store)) == 1
 
 
 async def test_a_closed_store_says_so(factory: Factory, tmp_path: Path, clock: SetClock) -> None:

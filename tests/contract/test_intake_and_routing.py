@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model import Alert, ConversationId, InboundState, PostKind, Priority, SmsId, SmsState
 from bridge.ports import Store
-from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement
+from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement, spent, unrouted
 
 
 async def test_a_callback_is_new_once_and_then_a_counted_repeat(store: Store) -> None:
@@ -58,22 +58,22 @@ async def test_nul_and_lone_surrogates_are_cleaned_not_refused(store: Store) -> 
 async def test_a_batch_holds_the_oldest_message_of_each_subscriber(store: Store) -> None:
     for smsid, subscriber in (("1", "7901"), ("2", "7901"), ("3", "7902"), ("4", "7903")):
         await store.accept_inbound(call(smsid, subscriber=subscriber))
-    batch = await store.claim_unrouted(limit=2, recent_since=0)
+    batch = await unrouted(store, 2)
     assert [item.inbound.smsid for item in batch] == ["1", "3"]
-    batch = await store.claim_unrouted(limit=9, recent_since=0)
+    batch = await unrouted(store)
     assert [item.inbound.smsid for item in batch] == ["1", "3", "4"]
 
 
 async def test_contact_and_recent_replies_come_with_the_message(store: Store) -> None:
     inbound = await received(store)
-    (item,) = await store.claim_unrouted(limit=1, recent_since=0)
+    (item,) = await unrouted(store, 1)
     assert (item.contact.version, item.contact.first_seen_at, item.recent) == (0, None, ())
     await settled(store, settlement(inbound, 0, reply("r1", text="hello")))
     await store.accept_inbound(call("2", text="again"))
-    (item,) = await store.claim_unrouted(limit=1, recent_since=NOW)
+    (item,) = await unrouted(store, 1, NOW)
     assert (item.contact.version, item.contact.first_seen_at) == (1, NOW)
     assert [(recent.at, recent.text) for recent in item.recent] == [(NOW, "hello")]
-    (item,) = await store.claim_unrouted(limit=1, recent_since=NOW + 1)
+    (item,) = await unrouted(store, 1, NOW + 1)
     assert item.recent == ()
 
 
@@ -85,11 +85,11 @@ async def test_settling_writes_everything_and_takes_the_message_from_the_queue(s
         alerts=(Alert(key="a1", text="alert.x", params={"n": 1}),),
     )
     assert (await settled(store, item)).born_sending == ()
-    assert await store.claim_unrouted(limit=9, recent_since=0) == []
+    assert await unrouted(store) == ()
     done = await store.get_inbound(inbound.id)
     assert done is not None
     assert (done.state, done.rule, done.outcome) == (InboundState.ROUTED, "hours", "replied")
-    assert await store.spent_parts("2027-01-15") == 2
+    assert await spent(store) == 2
     kinds = [one.kind for one in await store.claim_posts(["support", "@admin"], now=NOW, limit=9)]
     assert sorted(kinds) == [PostKind.ALERT, PostKind.INBOUND, PostKind.NOTICE]
 
@@ -108,7 +108,7 @@ async def test_a_decision_on_an_older_contact_leaves_nothing_behind(store: Store
     assert list(await store.settle([refused])) == [None]
     assert (await store.queue_status()).sms_by_state == {}
     assert await store.claim_posts(["support"], now=NOW, limit=9) == []
-    (item,) = await store.claim_unrouted(limit=1, recent_since=0)
+    (item,) = await unrouted(store, 1)
     assert (item.contact.version, item.contact.first_seen_at) == (1, None)
     assert item.contact.robot_paused_until == NOW + 1000
     assert await settled(store, settlement(inbound, 1))
@@ -124,7 +124,7 @@ async def test_the_days_spend_is_looked_at_again_when_it_is_written(store: Store
         ]
     )
     assert [result is not None for result in results] == [True, False]
-    assert await store.spent_parts("2027-01-15") == 2
+    assert await spent(store) == 2
     assert await settled(store, settlement(two, 0, spend_limit=1, forwards=("support",)))
 
 
@@ -204,10 +204,10 @@ async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singl
         await store.settle(
             [settlement(good, 0, reply("r1", state=SmsState.SENDING)), settlement(bad, 0, broken, forwards=("x",))]
         )
-    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["1", "2"]
+    assert [item.inbound.smsid for item in await unrouted(store)] == ["1", "2"]
     assert await store.claim_posts(["x"], now=NOW, limit=9) == []
     assert await store.claim_due("main", now=NOW, limit=9) == []
-    assert await store.spent_parts("2027-01-15") == 0
+    assert await spent(store) == 0
     (settled,) = await store.settle([settlement(good, 0, reply("r1", state=SmsState.SENDING))])
     assert settled is not None
     assert [sms.key for sms in settled.born_sending] == ["r1"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.store import SqliteStore, sqlite_inbox
+from bridge.model import Claim, Claimed
+from bridge.store import sqlite_inbox
+from bridge.store.tx import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
 from tests.flow.harness import world
 
@@ -32,13 +35,14 @@ async def test_the_days_spend_is_looked_at_again_with_the_write(
     """Whoever decides by an old figure decides anew. The second line is the control: without that, it is overspent."""
     asked = 0
 
-    async def old(self: SqliteStore, day: str) -> int:
+    def old(claim: Claim, tx: Tx) -> Claimed:
         nonlocal asked
         asked += 1
-        return 0 if asked < 20 else await spent_parts(self, day)
+        found = claimed(claim, tx)
+        return replace(found, spent=0) if asked < 20 else found
 
-    spent_parts = SqliteStore.spent_parts
-    monkeypatch.setattr(SqliteStore, "spent_parts", old)
+    claimed = sqlite_inbox._claimed
+    monkeypatch.setattr(sqlite_inbox, "_claimed", old)
     if not rechecked:
         monkeypatch.setattr(sqlite_inbox._Spend, "allows", lambda *_: True)
     async with world(tmp_path, rules=THANKS, guards={"daily_parts": LIMIT}, telegram=False) as around:

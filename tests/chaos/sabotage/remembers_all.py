@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import Settlement
+from bridge.model import Claim, Claimed, Settlement
 from bridge.pipeline.router import Router
 
 
@@ -10,8 +10,8 @@ def apply() -> None:
     kept: list[object] = []
     settle = Router._settle
 
-    async def keep(self: Router, batch: list[object], settlements: list[Settlement]) -> None:
+    async def keep(self: Router, batch: list[object], settlements: list[Settlement], claim: Claim) -> Claimed | None:
         kept.append((batch, settlements))
-        await settle(self, batch, settlements)  # type: ignore[arg-type]
+        return await settle(self, batch, settlements, claim)  # type: ignore[arg-type]
 
     Router._settle = keep  # type: ignore[method-assign, assignment]

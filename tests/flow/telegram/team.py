@@ -22,6 +22,7 @@ from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
 from bridge.store import SqliteStore, open_store
 from bridge.telegram.side import TelegramSide
 from tests.clock import ManualClock
+from tests.contract.builders import unrouted
 
 GROUP = -1001234567890
 ADMINS = -1009999999999
@@ -135,10 +136,11 @@ class Team:
                 received_at=now,
             )
         )
-        for unrouted in await self.store.claim_unrouted(limit=10, recent_since=0):
+        for item in await unrouted(self.store, 10):
             settlement = Settlement(
-                inbound_id=unrouted.inbound.id,
-                contact_version=unrouted.contact.version,
+                inbound_id=item.inbound.id,
+                subscriber=item.inbound.subscriber,
+                contact_version=item.contact.version,
                 now=now,
                 state=InboundState.ROUTED,
                 rule="everything-else",

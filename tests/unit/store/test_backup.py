@@ -18,7 +18,7 @@ from bridge.model import ADMIN_CHAT, Move, NewPost, PostKind, PostPriority, Reas
 from bridge.store import SqliteStore, backup, open_readonly, open_store
 from bridge.store.backup import Copy, PutBack, put_back, take
 from bridge.store.migrate import Migration, migrate, shipped, version_of
-from tests.contract.builders import NOW, SetClock, call, opened, reply, settled, settlement
+from tests.contract.builders import NOW, SetClock, call, opened, reply, settled, settlement, unrouted
 
 LATER = NOW + 60_000
 
@@ -209,7 +209,7 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
             for move in moves.get(state, ()):
                 assert await store.move(sms.id, move, NOW) is not None
         await store.accept_inbound(call("routed"))
-        [item] = await store.claim_unrouted(limit=5, recent_since=0)
+        [item] = await unrouted(store, 5)
         await settled(store, settlement(item.inbound, forwards=("support",)))
         for smsid in ("new", "new too"):
             await store.accept_inbound(call(smsid, subscriber=f"79-{smsid}"))
@@ -240,7 +240,7 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
         [post] = await store.claim_posts([ADMIN_CHAT], now=LATER, limit=9)
         assert post.payload["params"] == {"sms": 3, "inbound": 2, "updates": 1}
         await store.accept_inbound(call("after", subscriber="79-after", at=LATER))
-        found = {item.inbound.smsid: item.restored for item in await store.claim_unrouted(limit=9, recent_since=0)}
+        found = {item.inbound.smsid: item.restored for item in await unrouted(store)}
         assert found == {"new": True, "new too": True, "after": False}
     assert rows(path, "SELECT count(*) FROM restoration WHERE restored_at IS NULL") == [(0,)]
 

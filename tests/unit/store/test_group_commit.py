@@ -15,7 +15,7 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model import SmsState
 from bridge.store import SqliteStore
 from bridge.store.tx import Tx
-from tests.contract.builders import NOW, call, reply
+from tests.contract.builders import NOW, call, reply, spent, unrouted
 
 
 class Gate:
@@ -100,7 +100,7 @@ async def test_a_unit_that_fails_takes_no_neighbour_along(store: SqliteStore) ->
     assert not isinstance(results[1], StoreUnavailable)
     assert all(getattr(result, "new", False) for result in results[2:])
     assert (await store.queue_status()).inbound_new == 50
-    assert await store.spent_parts("never") == 0
+    assert await spent(store, "never") == 0
 
 
 async def test_a_mistake_in_our_own_code_reaches_its_caller_only(store: SqliteStore) -> None:
@@ -135,7 +135,7 @@ async def test_a_cancelled_waiter_whose_turn_had_not_come_is_not_done(store: Sql
     await asyncio.sleep(0)
     gate.open.set()
     await asyncio.gather(first, kept)
-    assert [item.inbound.smsid for item in await store.claim_unrouted(limit=9, recent_since=0)] == ["kept"]
+    assert [item.inbound.smsid for item in await unrouted(store)] == ["kept"]
 
 
 async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore) -> None:
@@ -152,7 +152,7 @@ async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore
     gate.open.set()
     await asyncio.gather(task, return_exceptions=True)
     await store.ping()
-    assert await store.spent_parts("a") == await store.spent_parts("b") == 1
+    assert await spent(store, "a") == await spent(store, "b") == 1
 
 
 async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_else(store: SqliteStore) -> None:
