@@ -25,14 +25,14 @@ _WRITER_PRAGMAS = (
     # Made by checkpoint.py instead: SQLite keeps the failure of one that it makes by itself to itself.
     "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -8000",  # KiB; twice as much was no faster, with a million messages in the file either
 )
-_READER_PRAGMAS = ("PRAGMA query_only = ON",)
+_READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2000")
 _COMMON_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     # A read error in mapped memory is a signal that kills the process instead of an error code.
     "PRAGMA mmap_size = 0",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -16000",
 )
 
 _BLOCK = 1 << 20
