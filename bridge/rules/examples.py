@@ -94,11 +94,11 @@ def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Proble
     problems: list[Problem] = []
     for example in examples:
         sender = _Sender(example)
-        for number, step in enumerate(example.steps, start=1):
+        for number, step in enumerate(example.steps):
             message = sender.message(step, ruleset.context.region, number)
             decision = ruleset.decide(message, step.at)
             sender.remember(message.subscriber, decision, step.at)
-            which = f", step {number}," if len(example.steps) > 1 else ""
+            which = f", step {number + 1}," if len(example.steps) > 1 else ""
             for difference in _differences(step.expect, decision, sender.facts(message.subscriber)):
                 place = step.place
                 said = f"the test `{example.name}`{which} fails: {difference}"
