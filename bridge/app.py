@@ -38,6 +38,7 @@ from bridge.pipeline.worker import Step, keep_alive, run_steps
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
+from bridge.rules.calendar import windows
 from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
@@ -64,6 +65,8 @@ def rules_of(settings: Settings) -> RuleSet:
         region=settings.region,
         accounts=frozenset(settings.accounts),
         timezone=first.callback.timezone,
+        hours=windows(settings.hours),
+        language=settings.telegram.language,
     )
     return load_rules(settings.rules, context)
 
