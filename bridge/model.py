@@ -116,6 +116,9 @@ class Contact:
     blocked: bool = False
     robot_paused_until: Ms = 0
     """Automatic replies are held back until then: a person took over."""
+    tags: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What rules have ``set``; ``language`` chooses among the texts of a reply."""
 
 
 @frozen
@@ -124,6 +127,23 @@ class RecentReply:
 
     at: Ms
     text: str
+
+
+class Counted(StrEnum):
+    """What of a rule is counted, for its ``limit`` and its ``once``."""
+
+    MATCH = "match"
+    REPLY = "reply"
+
+
+@frozen
+class Use:
+    """A match or a reply of a rule that counts them."""
+
+    rule: str
+    what: Counted
+    at: Ms
+    """The time of receipt of the message."""
 
 
 @frozen
@@ -136,6 +156,8 @@ class Unrouted:
     """Automatic replies to this subscriber since the time the router asked for, oldest first."""
     restored: bool = False
     """It waited in a copy of the store that was put back: a rule may have answered it after the copy was made."""
+    uses: tuple[Use, ...] = ()
+    """Of this subscriber, as far back as the claim asked."""
 
 
 @frozen
@@ -148,6 +170,10 @@ class Claim:
     """Since when automatic replies count against the guards' budgets."""
     day: str
     """``YYYY-MM-DD``, whose spend counts."""
+    uses_since: Ms | None = None
+    """Since when a subscriber's uses of rules count; None: not at all."""
+    totals: Mapping[str, Ms] = field(default_factory=dict)
+    """Rules that are limited over all subscribers, each with the time since which its matches count."""
 
 
 @frozen
@@ -158,6 +184,8 @@ class Claimed:
     day: str
     spent: int
     """Parts of automatic replies written on that day, over all accounts."""
+    totals: Mapping[str, int] = field(default_factory=dict)
+    """Matches of the rules that the claim named."""
 
 
 # ---------------------------------------------------------------- rules
@@ -181,13 +209,6 @@ class Reply:
     ttl: Ms | None = None
     confirms_opt_out: bool = False
     """The one text that a number still gets after this very message has opted it out."""
-
-
-class Counted(StrEnum):
-    """What of a rule is counted, for its ``limit`` and its ``once``."""
-
-    MATCH = "match"
-    REPLY = "reply"
 
 
 class OptWish(StrEnum):
@@ -732,6 +753,15 @@ class Shown:
 
 
 @frozen
+class ContactChange:
+    """What is known of a subscriber from now on."""
+
+    opted_out: bool
+    tags: tuple[str, ...]
+    values: Mapping[str, str]
+
+
+@frozen
 class Settlement:
     """Everything that routing one inbound message writes, in one transaction or not at all."""
 
@@ -752,6 +782,8 @@ class Settlement:
     forwards: tuple[Shown, ...] = ()
     posts: tuple[NewPost, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    contact: ContactChange | None = None
+    uses: tuple[Use, ...] = ()
 
 
 @frozen

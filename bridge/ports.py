@@ -122,6 +122,9 @@ class RouterStore(Protocol):
     ) -> tuple[Sequence[Settled | None], Claimed]:
         """:meth:`settle`, and what :meth:`claim_unrouted` finds then, in one transaction."""
 
+    async def forget_uses(self, before: Ms) -> None:
+        """Uses of rules from before that time count no more."""
+
 
 class RestoreStore(Protocol):
     async def settle_restored(self, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
@@ -281,6 +284,9 @@ class DeskStore(Protocol):
         """Write the reply, remember its message as part of the conversation, write the fate post. Known key: that row.
 
         Does not pause automatic replies: :meth:`take_over` does."""
+
+    async def set_opted_out(self, subscriber: str, opted_out: bool, now: Ms) -> bool:
+        """No automatic texts to this number any more, or again. False where that was so already."""
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         """A person answers: hold automatic replies to this number back until then."""

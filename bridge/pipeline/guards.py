@@ -43,14 +43,15 @@ def longest_window(guards: GuardSettings) -> Ms:
 
 
 def hold_all(item: Unrouted, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms) -> Hold | None:
-    """A reason that holds back every automatic reply to this message, whatever its text."""
+    """A reason that holds back every automatic reply to this message, whatever its text and its rule.
+
+    Whether the number opted out is asked for each rule: it may be this very message's rule that changes it.
+    """
     inbound, contact = item.inbound, item.contact
     if not phones.answerable(inbound.subscriber, own_numbers):
         return Hold.UNANSWERABLE
     if contact.blocked:
         return Hold.BLOCKED
-    if contact.opted_out:
-        return Hold.OPTED_OUT
     if item.restored:
         return Hold.RESTORED
     if max_age is not None and now - written_at(item) > max_age:

@@ -31,7 +31,7 @@ from bridge.model import (
     SmsState,
     Unrouted,
 )
-from bridge.pipeline import compose, guards
+from bridge.pipeline import compose, guards, wishes
 from bridge.pipeline.guards import Hold
 from bridge.text import phones
 
@@ -57,6 +57,8 @@ class Answers:
 
     replies: tuple[NewSms, ...]
     holds: tuple[Hold, ...]
+    rules: frozenset[str] = frozenset()
+    """Whose replies leave."""
 
 
 def plan(
@@ -74,7 +76,7 @@ def plan(
         if account is not None
         else Answers(replies=(), holds=())
     )
-    errors = [fired for fired in decision.fired if fired.error is not None]
+    errors = [fired for fired in decision.fired if (fired.error or fired.recovered) is not None]
     default_chat = settings.telegram.default_chat or DEFAULT_CHAT
     forwards = tuple(show(decision, answers, default_chat, account_known=account is not None))
     return Settlement(
@@ -95,6 +97,8 @@ def plan(
             *hold_alerts(item, answers.holds, account, budget),
             *(rule_error(fired, decision.rules_version) for fired in errors),
         ),
+        contact=wishes.remembered(item.contact, decision),
+        uses=tuple(wishes.used(decision, answers.rules, inbound.received_at)),
     )
 
 
@@ -114,12 +118,13 @@ def answer(
     general = guards.hold_all(item, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
     holds: list[Hold] = []
-    wished = [(fired, reply) for fired in decision.fired for reply in fired.replies]
-    for index, (fired, reply) in enumerate(wished):
+    answering: set[str] = set()
+    wished = [(fired, out, reply) for fired, out in wishes.opted_out(item.contact, decision) for reply in fired.replies]
+    for index, (fired, out, reply) in enumerate(wished):
         key = f"rule:{item.inbound.id}:{index}"
         state = SmsState.SENDING if place and not replies else SmsState.QUEUED
         sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
-        hold = general or guards.hold_text(reply.text, recent, settings.guards, now)
+        hold = general or (Hold.OPTED_OUT if out else guards.hold_text(reply.text, recent, settings.guards, now))
         if hold is None and not budget.take(sms.parts):
             hold = Hold.DAILY_PARTS
         if hold is not None:
@@ -127,23 +132,26 @@ def answer(
             continue
         recent.append(RecentReply(at=now, text=reply.text))
         replies.append(sms)
-    return Answers(replies=tuple(replies), holds=tuple(dict.fromkeys(holds)))
+        answering.add(fired.rule)
+    return Answers(replies=tuple(replies), holds=tuple(dict.fromkeys(holds)), rules=frozenset(answering))
 
 
 def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[Shown]:
     """The chats that see the message: the rules' own wishes, else the default chat where nobody else took it."""
     seen: set[str] = set()
+    asks = wishes.question(decision)
     for fired in decision.fired:
         for forward in fired.forwards:
             if forward.chat not in seen:
                 seen.add(forward.chat)
-                yield Shown(chat=forward.chat, payload=payload(fired, answers, forward.note, forward.silent))
+                shown = payload(fired, answers, forward.note, forward.silent)
+                yield Shown(chat=forward.chat, payload={**shown, **asks})
     failed = next((fired for fired in decision.fired if fired.error is not None), None)
     if failed is not None and default_chat not in seen:
-        yield Shown(chat=default_chat, payload={**payload(failed, answers), "error": failed.error})
-    elif not seen and lonely(decision, answers, account_known):
+        yield Shown(chat=default_chat, payload={**payload(failed, answers), **asks})
+    elif not seen and (asks or lonely(decision, answers, account_known)):
         first = decision.fired[0] if decision.fired else None
-        yield Shown(chat=default_chat, payload=payload(first, answers))
+        yield Shown(chat=default_chat, payload={**payload(first, answers), **asks})
 
 
 def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
@@ -157,6 +165,7 @@ def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
 
 def payload(fired: Fired | None, answers: Answers, note: str = "", silent: bool = False) -> dict[str, Json]:
     """What the renderer needs beside the stored message; never a text of the subscriber."""
+    error = (fired.error or fired.recovered) if fired is not None else None
     return {
         "rule": fired.rule if fired is not None else "",
         "where": f"{fired.file}:{fired.line}" if fired is not None and fired.file else "",
@@ -164,12 +173,13 @@ def payload(fired: Fired | None, answers: Answers, note: str = "", silent: bool 
         "silent": silent,
         "answered": len(answers.replies),
         "held": [str(hold) for hold in answers.holds],
+        **({} if error is None else {"error": error}),
     }
 
 
 def outcome(decision: Decision, answers: Answers, forwards: tuple[Shown, ...]) -> str:
     words: list[str] = []
-    if any(fired.error is not None for fired in decision.fired):
+    if any((fired.error or fired.recovered) is not None for fired in decision.fired):
         words.append("rule failed")
     if answers.replies:
         words.append("replied")
@@ -177,6 +187,7 @@ def outcome(decision: Decision, answers: Answers, forwards: tuple[Shown, ...]) -
         words.append("forwarded")
     if any(fired.drop for fired in decision.fired):
         words.append("dropped")
+    words += wishes.spoken(decision)
     words += [f"suppressed: {hold}" for hold in answers.holds]
     return ", ".join(words) if words else "kept"
 
@@ -203,7 +214,7 @@ def rule_error(fired: Fired, version: str) -> Alert:
     return Alert(
         key=f"rule:{version}:{fired.rule}",
         text="alert.rule_error",
-        params={"rule": fired.rule, "error": fired.error or ""},
+        params={"rule": fired.rule, "error": fired.error or fired.recovered or ""},
     )
 
 

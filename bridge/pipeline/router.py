@@ -6,7 +6,8 @@ message whose contact or budget moved meanwhile is simply decided again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,8 +17,11 @@ from bridge.config import Settings
 from bridge.errors import StoreUnavailable
 from bridge.model import (
     ADMIN_CHAT,
+    DAY,
+    HOUR,
     Claim,
     Claimed,
+    Counted,
     Decision,
     Fired,
     InboundState,
@@ -37,7 +41,7 @@ from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
 from bridge.ports import Clock, RouterStore
-from bridge.rules.context import RuleMessage
+from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
 from bridge.telemetry import frames
 from bridge.text import phones
@@ -49,6 +53,11 @@ BATCH = 64
 milliseconds only."""
 
 
+LONGEST_WAIT: Ms = DAY
+"""Messages that waited longer than this for their rules may be counted as if nothing had come before them."""
+USES_KEPT: Ms = 31 * DAY
+"""At least: a limit that is edited to look back further finds what there was."""
+NO_USES = Uses()
 BEHIND: Ms = 100
 """Routing does not keep up with intake where the oldest message waits for so long."""
 
@@ -84,28 +93,61 @@ class Router:
         self._signals = signals
         self._clock = clock
         self._window = guards.longest_window(settings.guards)
-        self._next: Claimed | None = None
-        """What the store said there was to do after the last batch."""
+        self._next: tuple[RuleSet, Claimed] | None = None
+        """What the store said there was to do after the last batch, and for which rules it was asked."""
+        self._forgot_at: Ms = 0
 
     async def step(self) -> int:
         """Route one batch. Returns how long to wait for more, in milliseconds."""
         now = self._clock.now()
-        claim = Claim(limit=BATCH, recent_since=now - self._window, day=day_of(now))
-        claimed, self._next = self._next or await self._store.claim_unrouted(claim), None
+        rules = self._rules()
+        claim = self._claim(rules, now)
+        claimed = await self._claimed(rules, claim)
         batch = claimed.messages
         self._signals.keeping_up(not batch or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
+            await self._forget(rules, now)
             return IDLE
-        rules = self._rules()
         budget = Budget(day=claimed.day, limit=self._settings.guards.daily_parts, spent=claimed.spent)
-        settlements = [self._settlement(item, rules, budget, now) for item in batch]
-        self._next = await self._settle(batch, settlements, claim)
+        totals = Counter(claimed.totals)
+        settlements = [self._settlement(item, rules, budget, totals, now) for item in batch]
+        if (found := await self._settle(batch, settlements, claim)) is not None:
+            self._next = rules, found
         return 0
 
-    def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, now: int) -> Settlement:
+    def _claim(self, rules: RuleSet, now: Ms) -> Claim:
+        counting = rules.counting
+        return Claim(
+            limit=BATCH,
+            recent_since=now - self._window,
+            day=day_of(now),
+            # A limit looks back from the time of receipt, and what waits may have come in a while ago.
+            uses_since=now - counting.sender - LONGEST_WAIT if counting.sender else None,
+            totals={rule: now - period for rule, period in counting.totals.items()},
+        )
+
+    async def _claimed(self, rules: RuleSet, claim: Claim) -> Claimed:
+        known, self._next = self._next, None
+        # Other rules may have been loaded since: what these count was not asked for.
+        if known is not None and known[0] is rules:
+            return known[1]
+        return await self._store.claim_unrouted(claim)
+
+    async def _forget(self, rules: RuleSet, now: Ms) -> None:
+        """Now and then, when there is nothing to do: matches that no limit looks back to."""
+        if abs(now - self._forgot_at) < HOUR:
+            return
+        counting = rules.counting
+        longest = max((counting.sender, *counting.totals.values(), USES_KEPT))
+        await self._store.forget_uses(now - longest - LONGEST_WAIT)
+        self._forgot_at = now
+
+    def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, totals: Counter[str], now: int) -> Settlement:
+        """``totals``: matches of rules that are limited over all senders; those of this one are added."""
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
-        decision = self._decide(item, rules)
+        decision = self._decide(item, rules, totals)
+        totals.update(fired.rule for fired in decision.fired if Counted.MATCH in fired.counted)
         # A first reply is born ``sending`` where the outbox has a place for it: saves it a commit of its own.
         account = item.inbound.account
         place = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
@@ -121,8 +163,8 @@ class Router:
             log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, trace=frames(error))
             return quarantine(item, rules.version, fault, now)
 
-    def _decide(self, item: Unrouted, rules: RuleSet) -> Decision:
-        inbound = item.inbound
+    def _decide(self, item: Unrouted, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
+        inbound, contact = item.inbound, item.contact
         message = RuleMessage(
             text=inbound.text,
             sender=inbound.sender,
@@ -131,8 +173,18 @@ class Router:
             prefix=inbound.prefix,
             account=inbound.account,
             date=inbound.date,
-            contact_name=item.contact.name,
+            contact_name=contact.name,
             id=inbound.id,
+            contact=ContactFacts(
+                tags=contact.tags,
+                values=contact.values,
+                language=contact.values.get("language", ""),
+                first_time=contact.first_seen_at is None,
+                opted_out=contact.opted_out,
+                blocked=contact.blocked,
+            ),
+            conversation_open=contact.robot_paused_until > inbound.received_at,
+            uses=uses_of(item, totals),
         )
         try:
             return rules.decide(message, inbound.received_at)
@@ -211,6 +263,15 @@ class Router:
         for settlement in settlements:
             if wants_birth(settlement):
                 self._launcher.give_back(settlement.replies[0].account)
+
+
+def uses_of(item: Unrouted, totals: Mapping[str, int]) -> Uses:
+    if not item.uses and not totals:
+        return NO_USES
+    by_sender: defaultdict[tuple[str, Counted], list[Ms]] = defaultdict(list)
+    for use in item.uses:
+        by_sender[use.rule, use.what].append(use.at)
+    return Uses(by_sender={key: tuple(times) for key, times in by_sender.items()}, totals=dict(totals))
 
 
 def wants_birth(settlement: Settlement) -> bool:

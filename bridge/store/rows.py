@@ -163,7 +163,7 @@ def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
     """Of the columns ``sql.CONTACT``. A subscriber never seen has a contact of version 0."""
     if row is None:
         return Contact(subscriber=subscriber, version=0)
-    number, version, first_seen_at, name, opted_out, blocked, robot_paused_until = row
+    number, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, values = row
     return Contact(
         subscriber=number,
         version=version,
@@ -172,6 +172,8 @@ def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
         opted_out=bool(opted_out),
         blocked=bool(blocked),
         robot_paused_until=robot_paused_until,
+        tags=() if tags == "[]" else tuple(json.loads(tags)),
+        values={} if values == "{}" else json.loads(values),
     )
 
 

@@ -24,7 +24,7 @@ SMS = (
 FATE = "id, state, chat_id, message_id, conversation_id, inbound_id"
 """What showing an SMS's state to the operator who wrote it takes. Few columns on purpose: a wide row costs more to take
 apart than the statement that changed it."""
-CONTACT = "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until"
+CONTACT = "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, own_values"
 CONVERSATION = "id, chat, subscriber, code, account, receiver, thread_id, last_inbound_id, last_inbound_at"
 POST = (
     "id, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, attempts, revision, shown,"
@@ -105,6 +105,44 @@ DO UPDATE SET version = contact.version + 1,
     robot_paused_until = CASE WHEN contact.robot_paused_until > excluded.robot_paused_until
                               THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
 """
+
+CHANGE_CONTACT = Many(
+    "subscriber, opted_out, tags, own_values",
+    """
+UPDATE contact SET opted_out = n.opted_out, tags = n.tags, own_values = n.own_values
+FROM rows AS n WHERE contact.subscriber = n.subscriber
+""",
+)
+
+SET_OPTED_OUT = """
+UPDATE contact SET opted_out = :opted_out, version = version + 1
+WHERE subscriber = :subscriber AND opted_out <> :opted_out
+"""
+
+ADD_USE = Many(
+    "rule, what, subscriber, at",
+    "INSERT INTO rule_use (rule, what, subscriber, at) SELECT n.rule, n.what, n.subscriber, n.at FROM rows AS n",
+)
+
+USES = Many(
+    "subscriber, since",
+    """
+SELECT u.subscriber, u.rule, u.what, u.at FROM rows AS n
+JOIN rule_use AS u ON u.subscriber = n.subscriber AND u.at > n.since
+ORDER BY u.at, u.id
+""",
+)
+
+# Grows with the rule's own limit: a rule that has reached it does not match any more.
+USES_IN_ALL = Many(
+    "rule, since",
+    """
+SELECT n.rule, (SELECT count(*) FROM rule_use AS u WHERE u.rule = n.rule AND u.what = 'match' AND u.at > n.since)
+FROM rows AS n
+""",
+)
+
+FORGET_USES = "DELETE FROM rule_use WHERE at < :before"
 
 RECENT_REPLIES = Many(
     "subscriber, since",

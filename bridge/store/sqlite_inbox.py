@@ -11,7 +11,9 @@ from bridge.model import (
     Claim,
     Claimed,
     ConversationId,
+    Counted,
     InboundCall,
+    Ms,
     NewPost,
     PostKind,
     PostPriority,
@@ -22,6 +24,7 @@ from bridge.model import (
     Sms,
     SmsState,
     Unrouted,
+    Use,
 )
 from bridge.store import rows, sql
 from bridge.store.base import Writing
@@ -41,6 +44,9 @@ class InboxVerbs(Writing):
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
         return await self._writer.run(partial(_settle_all, settlements))
+
+    async def forget_uses(self, before: Ms) -> None:
+        await self._writer.run(lambda tx: tx.run(sql.FORGET_USES, {"before": before}))
 
     async def settle_and_claim(
         self, settlements: Sequence[Settlement], claim: Claim
@@ -83,6 +89,11 @@ def _claimed(claim: Claim, tx: Tx) -> Claimed:
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
     for subscriber, at, text in tx.many(sql.RECENT_REPLIES, known):
         recent[subscriber].append(RecentReply(at=at, text=text))
+    since = claim.uses_since
+    used: defaultdict[str, list[Use]] = defaultdict(list)
+    if since is not None:
+        for subscriber, rule, what, at in tx.many(sql.USES, [(inbound.subscriber, since) for inbound, _ in found]):
+            used[subscriber].append(Use(rule=rule, what=Counted(what), at=at))
     copied = last_in_copy(tx) if found else 0
     messages = tuple(
         Unrouted(
@@ -90,10 +101,12 @@ def _claimed(claim: Claim, tx: Tx) -> Claimed:
             contact=contact,
             recent=tuple(recent.get(inbound.subscriber, ())),
             restored=inbound.id <= copied,
+            uses=tuple(used.get(inbound.subscriber, ())),
         )
         for inbound, contact in found
     )
-    return Claimed(messages=messages, day=claim.day, spent=_spent(tx, claim.day))
+    totals = {row[0]: row[1] for row in tx.many(sql.USES_IN_ALL, list(claim.totals.items()))}
+    return Claimed(messages=messages, day=claim.day, spent=_spent(tx, claim.day), totals=totals)
 
 
 def _spent(tx: Tx, day: str) -> int:
@@ -145,6 +158,7 @@ def _settle(settlements: Sequence[Settlement], spend: _Spend, tx: Tx) -> list[Se
     """Every condition is looked at before or with the first write, so a refused settlement leaves nothing behind."""
     moved = {row[0]: Heard(*row) for row in tx.many(sql.SETTLE_INBOUND, [_settling(each) for each in settlements])}
     tx.many(sql.BUMP_CONTACT, [(heard.subscriber, heard.received_at) for heard in moved.values()])
+    _remember(tx, [(moved[each.inbound_id].subscriber, each) for each in settlements if each.inbound_id in moved])
     births: list[Birth] = []
     posts: list[Posting] = []
     for each in settlements:
@@ -160,6 +174,22 @@ def _settle(settlements: Sequence[Settlement], spend: _Spend, tx: Tx) -> list[Se
         _settled(each, [next(written) for _ in each.replies], spend, tx) if each.inbound_id in moved else None
         for each in settlements
     ]
+
+
+def _remember(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
+    """What rules want known of the subscribers, and what counts against their limits."""
+    tx.many(
+        sql.CHANGE_CONTACT,
+        [
+            (subscriber, int(change.opted_out), rows.to_json(change.tags), rows.to_json(change.values))
+            for subscriber, each in settled
+            if (change := each.contact) is not None
+        ],
+    )
+    tx.many(
+        sql.ADD_USE,
+        [(use.rule, use.what.value, subscriber, use.at) for subscriber, each in settled for use in each.uses],
+    )
 
 
 def _settling(settlement: Settlement) -> Line:

@@ -1,0 +1,78 @@
+"""What rules want changed of what is known of a subscriber, and what counts against their own limits. Pure.
+
+The engine only wishes; here a wish becomes what the store writes with the message that was the reason for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from bridge.model import Contact, ContactChange, Counted, Decision, Fired, Json, Ms, OptWish, Use
+
+_SPOKEN = {
+    OptWish.OUT: "opted out",
+    OptWish.IN: "opted in",
+    OptWish.ASK_OUT: "asked whether to opt out",
+    OptWish.ASK_IN: "asked whether to opt in",
+}
+
+
+def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[Fired, bool]]:
+    """Each rule, and whether its replies would go to a number that has opted out.
+
+    The confirmation by the rule that did it is the last text such a number gets: the same word once more gets none.
+    """
+    out = contact.opted_out
+    for fired in decision.fired:
+        before, out = out, _after(fired, out)
+        confirms = not before and any(reply.confirms_opt_out for reply in fired.replies)
+        yield fired, out and not confirms
+
+
+def remembered(contact: Contact, decision: Decision) -> ContactChange | None:
+    """What is known of the subscriber from now on; None where nothing changes."""
+    out, tags, values = contact.opted_out, dict.fromkeys(contact.tags), dict(contact.values)
+    for fired in decision.fired:
+        out = _after(fired, out)
+        if (wish := fired.contact) is not None:
+            tags |= dict.fromkeys(wish.tag)
+            tags = {tag: None for tag in tags if tag not in wish.untag}
+            values |= wish.values
+    before = ContactChange(opted_out=contact.opted_out, tags=contact.tags, values=contact.values)
+    change = ContactChange(opted_out=out, tags=tuple(tags), values=values)
+    return None if change == before else change
+
+
+def used(decision: Decision, answering: Collection[str], at: Ms) -> Iterator[Use]:
+    """``answering``: rules whose replies leave. A reply that a guard took away was not given and does not count."""
+    for fired in decision.fired:
+        for what in fired.counted:
+            if what is not Counted.REPLY or fired.rule in answering:
+                yield Use(rule=fired.rule, what=what, at=at)
+
+
+def question(decision: Decision) -> dict[str, Json]:
+    """For the post that shows the message: what people are to decide, since its words were not clear enough."""
+    wanted = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
+    if OptWish.ASK_OUT in wanted:
+        return {"asks": "out"}
+    return {"asks": "in"} if OptWish.ASK_IN in wanted else {}
+
+
+def spoken(decision: Decision) -> Iterator[str]:
+    """The same in words, for the message's outcome."""
+    for fired in decision.fired:
+        if fired.contact is not None and fired.contact.opt is not None:
+            yield _SPOKEN[fired.contact.opt]
+        if fired.spent:
+            yield "suppressed: once"
+
+
+def _after(fired: Fired, out: bool) -> bool:
+    match fired.contact.opt if fired.contact is not None else None:
+        case OptWish.OUT:
+            return True
+        case OptWish.IN:
+            return False
+        case _:
+            return out
