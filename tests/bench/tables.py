@@ -77,7 +77,10 @@ def paced(measured: Measured, chosen: list[Case]) -> Table:
 
 
 def growth(measured: Measured, pairs: list[tuple[str, str]]) -> Table:
-    table = _table("What grows with what stands there already", ("CPU µs", "times", "a second", "times"))
+    table = _table(
+        "What grows with what stands there already. Evened: in units of the far side's CPU, the same for every message",
+        ("CPU µs", "times", "evened", "a second", "times"),
+    )
     for few, many in pairs:
         for key in (few, many):
             if key not in measured:
@@ -88,6 +91,7 @@ def growth(measured: Measured, pairs: list[tuple[str, str]]) -> Table:
                 _name(series),
                 series.shown("cpu_us"),
                 "" if first else _ratio(measured[few], series, "cpu_us"),
+                "" if first else _ratio(measured[few], series, "cpu_evened"),
                 series.shown("per_second"),
                 "" if first else _ratio(measured[few], series, "per_second"),
             )
