@@ -1,4 +1,5 @@
-"""Buttons under what became of an SMS: "send again" and "leave it". The store decides whether it is still open.
+"""Buttons: under what became of an SMS ("send again", "leave it"), and under an SMS that rules left to people (no more
+automatic texts, or again). The store decides whether it is still open.
 
 What a press changes is committed before anybody is told; telling is best effort, since a press that was answered too
 late has had its effect all the same, and a second one says "already decided".
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 CLOSING_TRIES = 3
 
 _DATA = re.compile(r"(again|leave):([0-9]{1,18})")
+_OPT = re.compile(r"opt:(out|in|keep)")
 
 
 class ButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
@@ -44,7 +46,7 @@ class Verdict:
     answer: str
     """Text id of what the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
-    word: Literal["again", "leave", ""] = ""
+    word: Literal["again", "leave", "opt_out", "opt_in", "opt_keep", ""] = ""
     """What was decided by this press; empty if nothing was."""
 
 
@@ -86,7 +88,7 @@ class Buttons:
             # Perhaps pressed and obeyed before; and its number may mean another SMS since the store was put back.
             verdict = Verdict(answer="pressed.before_restore")
         else:
-            verdict = await self._decide(query.data or "", chat, name)
+            verdict = await self._decide(query.data or "", chat, message, name)
         await self._tell(query, chat, verdict.answer, verdict.params)
         if verdict.answer not in ("pressed.unknown", "pressed.no_account"):
             # Beside the updates that follow: the chat may have to be left alone for minutes first.
@@ -101,7 +103,9 @@ class Buttons:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _decide(self, data: str, chat: Chat, name: str) -> Verdict:
+    async def _decide(self, data: str, chat: Chat, message: MaybeInaccessibleMessage, name: str) -> Verdict:
+        if (opt := _OPT.fullmatch(data)) is not None:
+            return await self._opt(opt[1], chat, message)
         found = _DATA.fullmatch(data)
         sms = await self._store.get_sms(SmsId(int(found[2]))) if found is not None else None
         # A client may send any data with a press, so the SMS must be one that this chat may decide about.
@@ -129,6 +133,19 @@ class Buttons:
         log.info("sms_abandoned", sms_id=sms.id)
         self._signals.posts.set()
         return Verdict(answer="pressed.leave", word="leave")
+
+    async def _opt(self, choice: str, chat: Chat, message: MaybeInaccessibleMessage) -> Verdict:
+        """About whoever the message is from: a press brings no number that could be another's."""
+        conversation = await self._store.conversation_of(message.chat.id, message.message_id)
+        if conversation is None or conversation.chat not in self._chats.names(chat):
+            return Verdict(answer="pressed.unknown")
+        if choice == "keep":
+            return Verdict(answer="pressed.opt_keep", word="opt_keep")
+        out = choice == "out"
+        if not await self._store.set_opted_out(conversation.subscriber, out, self._clock.now()):
+            return Verdict(answer="pressed.decided")
+        log.info("opted_out" if out else "opted_in", conversation_id=conversation.id)
+        return Verdict(answer=f"pressed.opt_{choice}", word="opt_out" if out else "opt_in")
 
     async def _belongs(self, sms: Sms, chat: Chat) -> bool:
         if chat.name == self._chats.admin_name:

@@ -6,6 +6,7 @@ It says only what the store says, and every message about a conversation ends in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
@@ -69,7 +70,9 @@ def inbound(post: Post, language: Language, *, many_accounts: bool, withheld: st
     # Room for head, code and the line that numbers the parts; the head's own lines are capped.
     room = LIMIT - units(head.text) - units(tail) - 64
     parts = list(pieces(body, room))
-    return tuple(_piece(head, parts, number, tail, language, silent) for number in range(len(parts)))
+    messages = [_piece(head, parts, number, tail, language, silent) for number in range(len(parts))]
+    messages[-1] = replace(messages[-1], buttons=_opt_choices(post, language))
+    return tuple(messages)
 
 
 def _piece(head: Message, parts: Sequence[str], number: int, tail: str, language: Language, silent: bool) -> Message:
@@ -78,6 +81,17 @@ def _piece(head: Message, parts: Sequence[str], number: int, tail: str, language
         lines.append(say(language, "head.part", {"number": number + 1, "count": len(parts)}))
     text = "\n".join(lines) + "\n\n" + parts[number] + tail
     return Message(text=text, entities=head.entities, silent=silent)
+
+
+def _opt_choices(post: Post, language: Language) -> tuple[Button, ...]:
+    """Where a rule left it to people whether the subscriber gets automatic texts. Who is meant the message tells."""
+    asks = _text(post.payload, "asks")
+    if asks not in ("out", "in"):
+        return ()
+    return (
+        Button(label=say(language, f"button.opt_{asks}"), data=f"opt:{asks}"),
+        Button(label=say(language, "button.opt_keep"), data="opt:keep"),
+    )
 
 
 def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) -> Message:
@@ -100,6 +114,8 @@ def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) 
     held = post.payload.get("held")
     for hold in held if isinstance(held, list) else ():
         lines.append(say(language, "head.held", {"reason": reason(str(hold), language)}))
+    if (asks := _text(post.payload, "asks")) in ("out", "in"):
+        lines.append(say(language, f"head.asks_{asks}"))
     return Message(text="\n".join(lines), entities=(Entity(kind="bold", offset=0, length=units(who)),))
 
 
