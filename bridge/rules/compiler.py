@@ -40,7 +40,6 @@ class Compiler:
 
     document: Document
     context: RuleContext
-    not_carried_out: frozenset[str]
     own_values: frozenset[str] = frozenset()
     """What any rule of any file ``set``\\ s of a contact."""
     problems: list[Problem] = field(default_factory=list)
@@ -49,9 +48,8 @@ class Compiler:
         """The rule at ``position``; None if it has problems."""
         path: Path = ("rules", position)
         before = len(self.problems)
-        refused = self._refuse(path)
         entry, found = validate(RuleEntry, self.document, path=path)
-        self.problems.extend(one for one in found if not one.path.startswith(refused))
+        self.problems.extend(found)
         blank = self._check_blanks(path, {problem.path for problem in found})
         self._check_references(path)
         self._check_variables(path)
@@ -64,9 +62,8 @@ class Compiler:
     def defaults(self) -> None:
         """Check what all rules of the file inherit; what needs a whole rule is found in the rules."""
         path: Path = ("defaults",)
-        refused = self._refuse(path)
         _, found = validate(DefaultsEntry, self.document, path=path)
-        self.problems.extend(one for one in found if not one.path.startswith(refused))
+        self.problems.extend(found)
         self._check_blanks(path, {problem.path for problem in found})
         self._check_references(path)
 
@@ -107,13 +104,6 @@ class Compiler:
         return (*made, InSeason(season=season, phases=frozenset(phases)))
 
     # ------------------------------------------------------------ checks
-
-    def _refuse(self, path: Path) -> tuple[str, ...]:
-        """Report the keys that the service does not act on yet; their places, below which no more is said."""
-        found = [at for at in self._keys(path) if at[-1] in self.not_carried_out]
-        for at in found:
-            self._report(at, f"`{at[-1]}` is not available in this version", key=True)
-        return tuple(path_text(at) for at in found)
 
     def _keys(self, path: Path) -> Iterator[Path]:
         """Every key of a rule, of its ``on_error``, and of its conditions at any depth."""

@@ -15,19 +15,18 @@ from bridge.rules.engine import RuleSet
 from bridge.rules.examples import Example, check_examples, read_examples
 from bridge.rules.index import Index, Rule
 from bridge.rules.lint import lint
-from bridge.rules.schema import NOT_CARRIED_OUT, FileEntry
+from bridge.rules.schema import FileEntry
 from bridge.schema import Document, read_text, read_yaml, shown, validate
 
 _LARGEST_SET = 16 << 20
 _SUFFIXES = {".yaml", ".yml"}
 
 
-def load_rules(directory: Path, context: RuleContext, *, not_carried_out: frozenset[str] = NOT_CARRIED_OUT) -> RuleSet:
+def load_rules(directory: Path, context: RuleContext) -> RuleSet:
     """Read, check and index all ``*.yaml`` of a directory, in the order of their names.
 
     Files in subdirectories and hidden ones are not read.
 
-    :param not_carried_out: keys that are refused, since the service would not act on them.
     :raises ConfigError: with every problem found. A failed test of the files is a problem, too.
     """
     problems: list[Problem] = []
@@ -37,7 +36,7 @@ def load_rules(directory: Path, context: RuleContext, *, not_carried_out: frozen
     own_values = frozenset(name for document in documents for name in _values_set(document))
     loaded = []
     for document in documents:
-        compiler = Compiler(document=document, context=context, not_carried_out=not_carried_out, own_values=own_values)
+        compiler = Compiler(document=document, context=context, own_values=own_values)
         loaded.append(_load(compiler, problems, warnings))
     rules = tuple(rule for part, _ in loaded for rule, _ in part)
     problems.extend(_same_names(named for part, _ in loaded for named in part))

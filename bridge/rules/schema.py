@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -28,12 +28,6 @@ from bridge.rules.templates import Template, compile_template
 from bridge.schema import Duration, Flag, RateValue, Whole
 from bridge.text import folding
 from bridge.text.patterns import Pattern, compile_pattern
-
-NOT_CARRIED_OUT: Final = frozenset(
-    {"contact", "conversation", "limit", "once", "opt_out", "opt_in", "tag", "untag", "set"}
-)
-"""Keys of rules that the language has and the service does not act on yet. The loader refuses them, so that nobody
-waits for what does not come; whoever teaches the pipeline one of them takes it off."""
 
 _SENDER_NAME = re.compile(r"[ -~]{1,11}|[0-9]{1,15}")
 _TAG = re.compile(r"\w[\w-]{0,63}")

@@ -114,9 +114,12 @@ FROM rows AS n WHERE contact.subscriber = n.subscriber
 """,
 )
 
+# A number that nothing is known of gets a row to remember that it wants nothing; that it may be written to needs none.
 SET_OPTED_OUT = """
-UPDATE contact SET opted_out = :opted_out, version = version + 1
-WHERE subscriber = :subscriber AND opted_out <> :opted_out
+INSERT INTO contact (subscriber, version, opted_out) SELECT :subscriber, 1, :opted_out
+WHERE :opted_out = 1 OR EXISTS (SELECT 1 FROM contact WHERE subscriber = :subscriber)
+ON CONFLICT (subscriber) DO UPDATE SET opted_out = excluded.opted_out, version = contact.version + 1
+WHERE contact.opted_out <> excluded.opted_out
 """
 
 ADD_USE = Many(

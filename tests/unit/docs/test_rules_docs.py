@@ -18,7 +18,6 @@ from bridge.rules import RuleContext
 from bridge.rules.loader import load_rules
 from bridge.rules.moments import Hours, parse_week
 from bridge.rules.schema import (
-    NOT_CARRIED_OUT,
     ContactEntry,
     ExampleEntry,
     ExpectEntry,
@@ -95,15 +94,13 @@ GOOD = [block for block in ALL if not block.printed]
 MISTAKES = [block for block in ALL if block.printed]
 
 
-def check(
-    directory: Path, rules: str, not_carried_out: frozenset[str] = NOT_CARRIED_OUT
-) -> tuple[list[Problem], list[Problem]]:
+def check(directory: Path, rules: str) -> tuple[list[Problem], list[Problem]]:
     """Mistakes and warnings of a rules folder with one file."""
     folder = directory / "rules"
     folder.mkdir()
     (folder / "10-support.yaml").write_text(rules, "utf-8")
     try:
-        return [], list(load_rules(folder, CONTEXT, not_carried_out=not_carried_out).warnings)
+        return [], list(load_rules(folder, CONTEXT).warnings)
     except ConfigError as error:
         return list(error.problems), []
 
@@ -171,7 +168,7 @@ def unnamed(rules: str) -> object:
 
 @pytest.mark.parametrize("block", GOOD, ids=str)
 def test_every_example_loads_and_its_own_tests_pass(tmp_path: Path, block: Block) -> None:
-    mistakes, warnings = check(tmp_path, block.rules, frozenset())
+    mistakes, warnings = check(tmp_path, block.rules)
     assert not mistakes, "\n".join(map(str, mistakes))
     assert not [str(warning) for warning in warnings if NO_CATCH_ALL not in warning.message]
 
@@ -203,7 +200,7 @@ def test_the_last_section_names_the_reserved_keys_and_no_others(document: str) -
     named = set(re.findall(r"`(\w+)`", last_section(document)))
     # Where a reserved key would stand is told by keys that exist.
     places = {"when", "on_error"}
-    assert named - places == {key for _, key in keys(available=False)} | NOT_CARRIED_OUT
+    assert named - places == {key for _, key in keys(available=False)}
 
 
 @pytest.mark.parametrize("document", LANGUAGES)

@@ -22,7 +22,7 @@ from bridge.model import (
     SmsState,
 )
 from bridge.pipeline.router import Router
-from bridge.rules.context import RuleMessage
+from bridge.rules.context import Counting, RuleMessage
 from tests.unit.pipeline.samples import settings
 from tests.unit.pipeline.sender import Sender, sender, until
 
@@ -34,6 +34,7 @@ class Scripted:
     """Stands for a rule set: the router asks it what a message deserves."""
 
     version = "v1"
+    counting = Counting()
 
     def __init__(self, decide: Callable[[str], tuple[Reply, ...]]) -> None:
         self._decide = decide

@@ -9,7 +9,6 @@ import pytest
 from bridge.errors import ConfigError, Problem
 from bridge.model import Fired
 from bridge.rules import RuleContext, RuleMessage, RuleSet, load_rules
-from bridge.rules.schema import NOT_CARRIED_OUT
 
 CONTEXT = RuleContext(
     chats=frozenset({"support", "sales", "night"}),
@@ -26,21 +25,9 @@ def load(
     context: RuleContext = CONTEXT,
     *,
     file: str = "10-rules.yaml",
-    not_carried_out: frozenset[str] = NOT_CARRIED_OUT,
 ) -> RuleSet:
     (directory / file).write_text(text, "utf-8")
-    return load_rules(directory, context, not_carried_out=not_carried_out)
-
-
-def load_whole(directory: Path, text: str, context: RuleContext = CONTEXT) -> RuleSet:
-    """With the keys, too, that the language has and the service does not act on yet."""
-    return load(directory, text, context, not_carried_out=frozenset())
-
-
-def refuse_whole(directory: Path, text: str, context: RuleContext = CONTEXT) -> tuple[Problem, ...]:
-    with pytest.raises(ConfigError) as caught:
-        load_whole(directory, text, context)
-    return caught.value.problems
+    return load_rules(directory, context)
 
 
 def refuse(directory: Path, text: str, context: RuleContext = CONTEXT) -> tuple[Problem, ...]:

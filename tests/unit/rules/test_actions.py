@@ -8,7 +8,7 @@ import pytest
 from bridge.model import DAY, ContactWish, Counted, Fired, OptWish
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
-from tests.unit.rules.support import CONTEXT, NOW, load, load_whole, message, refuse, refuse_whole, reply
+from tests.unit.rules.support import CONTEXT, NOW, load, message, refuse, reply
 
 
 def decided(rules: RuleSet, asked: RuleMessage) -> Fired:
@@ -54,7 +54,7 @@ def test_mistakes_in_one_of_several_texts_are_shown_at_it(tmp_path: Path) -> Non
 
 
 def test_a_reply_that_was_given_often_enough_is_left_out_and_nothing_else(tmp_path: Path) -> None:
-    rules = load_whole(
+    rules = load(
         tmp_path, "rules: [{name: a, reply: 'Ответим: {{ args }}', once: 1 per day, forward: support, tag: seen}]"
     )
     first = decided(rules, message("x"))
@@ -84,7 +84,7 @@ rules:
 
 def test_what_is_done_instead_where_a_text_cannot_be_made(tmp_path: Path) -> None:
     text = BROKEN.replace(', note: "{{ words[0] }}?"', "")
-    fired = decided(load_whole(tmp_path, text), message("!!"))
+    fired = decided(load(tmp_path, text), message("!!"))
     assert [one.text for one in fired.replies] == ["Пришлите слово!!."]
     assert [one.chat for one in fired.forwards] == ["support"]
     assert fired.contact is None
@@ -94,7 +94,7 @@ def test_what_is_done_instead_where_a_text_cannot_be_made(tmp_path: Path) -> Non
 
 
 def test_where_that_fails_too_nothing_of_the_rule_is_done(tmp_path: Path) -> None:
-    fired = decided(load_whole(tmp_path, BROKEN), message("!!"))
+    fired = decided(load(tmp_path, BROKEN), message("!!"))
     assert (fired.replies, fired.forwards, fired.contact, fired.recovered) == ((), (), None, None)
     assert fired.error is not None
     assert "no `words[0]`" in fired.error
@@ -121,7 +121,7 @@ def test_mistakes_in_what_is_done_instead(tmp_path: Path, instead: str, words: s
 
 
 def test_what_is_put_on_the_contact_is_rendered_and_known_to_later_texts(tmp_path: Path) -> None:
-    rules = load_whole(
+    rules = load(
         tmp_path,
         """
 rules:
@@ -156,7 +156,7 @@ rules:
 )
 def test_mistakes_about_the_contact(tmp_path: Path, keys: str, line: int, words: str) -> None:
     inner = keys.removeprefix("{").removesuffix("}") if keys.startswith("{") else keys
-    problems = refuse_whole(tmp_path, f"rules:\n\n  - {{name: a, {inner}}}\n")
+    problems = refuse(tmp_path, f"rules:\n\n  - {{name: a, {inner}}}\n")
     assert any(words in one.message and one.line == line for one in problems), problems
 
 
@@ -172,7 +172,7 @@ rules:
 
 
 def test_the_keyword_alone_opts_out_and_its_confirmation_passes_the_guard(tmp_path: Path) -> None:
-    rules = load_whole(tmp_path, STOP)
+    rules = load(tmp_path, STOP)
     fired = decided(rules, message("СТОП!"))
     assert fired.contact == ContactWish(opt=OptWish.OUT, tag=("gone",))
     assert [one.confirms_opt_out for one in fired.replies] == [True]
@@ -185,7 +185,7 @@ def test_the_keyword_alone_opts_out_and_its_confirmation_passes_the_guard(tmp_pa
     "text", ["Стоп, спасибо", "стоп пожалуйста!", "STOP please", "Стоп. Спасибо вам большое!", "stop thank you"]
 )
 def test_a_polite_one_is_put_to_a_person_and_changes_nothing(tmp_path: Path, text: str) -> None:
-    fired = decided(load_whole(tmp_path, STOP), message(text))
+    fired = decided(load(tmp_path, STOP), message(text))
     assert fired.rule == "stop"
     assert fired.contact == ContactWish(opt=OptWish.ASK_OUT)
     assert fired.replies == ()
@@ -193,12 +193,12 @@ def test_a_polite_one_is_put_to_a_person_and_changes_nothing(tmp_path: Path, tex
 
 @pytest.mark.parametrize("text", ["стоп-кран сорвали", "стоп 12345", "стоп 👍", "спасибо, стоп"])
 def test_anything_else_is_another_matter(tmp_path: Path, text: str) -> None:
-    assert decided(load_whole(tmp_path, STOP), message(text)).rule == "rest"
+    assert decided(load(tmp_path, STOP), message(text)).rule == "rest"
 
 
 @pytest.mark.parametrize("text", ["отписка от рассылки", "отписка12", "отписка, спасибо"])
 def test_without_only_more_than_the_keyword_asks_a_person_too(tmp_path: Path, text: str) -> None:
-    fired = decided(load_whole(tmp_path, STOP), message(text))
+    fired = decided(load(tmp_path, STOP), message(text))
     assert fired.contact == ContactWish(opt=OptWish.ASK_OUT)
     assert [one.chat for one in fired.forwards] == ["sales"]
     assert fired.replies == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.rules.moments import Hours, parse_week
-from tests.unit.rules.support import CONTEXT, refuse_whole
+from tests.unit.rules.support import CONTEXT, refuse
 
 Cases = tuple[tuple[str, str, str], ...]
 """The name of the mistake, where it is put in, how the first message begins."""
@@ -314,6 +314,6 @@ def test_there_are_two_hundred_and_no_two_of_one_name() -> None:
 
 @pytest.mark.parametrize(("text", "line", "said"), [pytest.param(*rest, id=name) for name, *rest in files()])
 def test_the_mistake_is_named_at_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
-    first = refuse_whole(tmp_path, text, HOURS)[0]
+    first = refuse(tmp_path, text, HOURS)[0]
     assert first.message.startswith(said), first
     assert first.line == line

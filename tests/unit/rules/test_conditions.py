@@ -8,12 +8,12 @@ import pytest
 from bridge.model import HOUR, Counted
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, Uses
-from tests.unit.rules.support import NOW, load, load_whole, message, refuse, refuse_whole, reply, winner
+from tests.unit.rules.support import NOW, load, message, refuse, reply, winner
 
 
 def rule(directory: Path, when: str, answer: str = "x") -> RuleSet:
     one = f"{{name: one, when: {{{when}}}, reply: '{answer}'}}"
-    return load_whole(directory, f"rules: [{one}, {{name: rest, drop: true}}]")
+    return load(directory, f"rules: [{one}, {{name: rest, drop: true}}]")
 
 
 # ---------------------------------------------------------------- expressions
@@ -247,5 +247,5 @@ def test_a_limit_holds_for_a_sender_and_for_all_in_the_time_up_to_now(tmp_path: 
 
 
 def test_a_limit_without_a_number_says_nothing(tmp_path: Path) -> None:
-    (problem,) = refuse_whole(tmp_path, "rules: [{name: a, when: {limit: {}}, reply: x}]")
+    (problem,) = refuse(tmp_path, "rules: [{name: a, when: {limit: {}}, reply: x}]")
     assert "says nothing; write `per_sender" in problem.message

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.rules import RuleContext, RuleSet
 from bridge.rules.explain import explain
 from bridge.rules.moments import Hours, parse_week
-from tests.unit.rules.support import CONTEXT, NOW, load_whole, message
+from tests.unit.rules.support import CONTEXT, NOW, load, message
 
 RULES = """
 rules:
@@ -40,7 +40,7 @@ ALWAYS = RuleContext(
 
 
 def test_each_rule_says_why_it_did_not_match_up_to_the_one_that_ended_the_search(tmp_path: Path) -> None:
-    rules = load_whole(tmp_path, RULES, ALWAYS)
+    rules = load(tmp_path, RULES, ALWAYS)
     found = explain(rules, message("Стоп машина", account="main", receiver="5678"), NOW)
     assert found.words == ("CTOП", "MAШИHA")
     assert [(one.rule, one.reason) for one in found.tried] == [
@@ -68,7 +68,7 @@ def test_each_rule_says_why_it_did_not_match_up_to_the_one_that_ended_the_search
 
 
 def test_the_words_behind_the_prefix_that_holds(tmp_path: Path) -> None:
-    found = explain(load_whole(tmp_path, RULES, ALWAYS), message("7722 Голос Анна"), NOW)
+    found = explain(load(tmp_path, RULES, ALWAYS), message("7722 Голос Анна"), NOW)
     assert found.prefix == ("7722",)
     assert found.words_behind == ("ГOЛOC", "AHHA")
     assert found.winner is not None
@@ -76,14 +76,14 @@ def test_the_words_behind_the_prefix_that_holds(tmp_path: Path) -> None:
 
 
 def test_where_nothing_matches_every_rule_is_tried_and_none_wins(tmp_path: Path) -> None:
-    rules = load_whole(tmp_path, "rules: [{name: a, when: {keyword: x}, reply: x}]")
+    rules = load(tmp_path, "rules: [{name: a, when: {keyword: x}, reply: x}]")
     found = explain(rules, message("!!"), NOW)
     assert found.winner is None
     assert [one.reason for one in found.tried] == ["keyword: there is no word, not x"]
 
 
 def test_a_rule_whose_text_cannot_be_made_ends_the_search(tmp_path: Path) -> None:
-    rules = load_whole(tmp_path, "rules: [{name: a, reply: '{{ words[0] }}', continue: true}, {name: b, reply: x}]")
+    rules = load(tmp_path, "rules: [{name: a, reply: '{{ words[0] }}', continue: true}, {name: b, reply: x}]")
     assert [one.rule for one in explain(rules, message("!!"), NOW).tried] == ["a"]
 
 
@@ -134,7 +134,7 @@ def test_the_index_passes_over_no_rule_that_matches(
     tmp_path_factory: pytest.TempPathFactory, whens: list[str], texts: list[str]
 ) -> None:
     lines = [f"  - {{name: r{n}, when: {one}, forward: sales, continue: true}}" for n, one in enumerate(whens)]
-    rules: RuleSet = load_whole(tmp_path_factory.mktemp("rules"), "\n".join(["rules:", *lines]))
+    rules: RuleSet = load(tmp_path_factory.mktemp("rules"), "\n".join(["rules:", *lines]))
     for text in texts:
         found = explain(rules, message(text, account="main"), NOW)
         assert [one.rule for one in found.tried if one.matched] == [one.rule for one in found.decision.fired]

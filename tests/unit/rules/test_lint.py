@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.rules.moments import Hours, parse_week
-from tests.unit.rules.support import CONTEXT, load_whole
+from tests.unit.rules.support import CONTEXT, load
 
 HOURS = replace(CONTEXT, hours={"office": Hours(timezone=UTC, week=parse_week({"mon-fri": ("09:00-18:00",)}))})
 
@@ -15,7 +15,7 @@ HOURS = replace(CONTEXT, hours={"office": Hours(timezone=UTC, week=parse_week({"
 def warnings(directory: Path, *rules: str) -> list[tuple[int, str]]:
     """Of a set that ends in a catch-all: the line of each warning and what it says."""
     lines = ["rules:", *(f"  - {{{rule}}}" for rule in rules), "  - {name: rest, forward: support}"]
-    return [(one.line, one.message) for one in load_whole(directory, "\n".join(lines)).warnings]
+    return [(one.line, one.message) for one in load(directory, "\n".join(lines)).warnings]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_rule_that_asks_for_no_more_than_an_earlier_one_never_gets_its_turn(
     tmp_path: Path, first: str, second: str
 ) -> None:
     text = f"rules:\n  - {{name: a, when: {{{first}}}, reply: x}}\n  - {{name: b, when: {{{second}}}, reply: y}}\n"
-    found = load_whole(tmp_path, text + "  - {name: rest, forward: support}\n", HOURS).warnings
+    found = load(tmp_path, text + "  - {name: rest, forward: support}\n", HOURS).warnings
     assert any(one.line == 3 and "can never match: `a`" in one.message for one in found), found
 
 

@@ -8,17 +8,7 @@ from bridge.errors import ConfigError
 from bridge.rules import RuleContext, load_rules
 from tests.unit.rules.support import CONTEXT, load, refuse, winner
 
-LATER_CONDITIONS = ["contact", "conversation", "limit"]
-LATER_KEYS = [
-    "call", "poll", "subscribe", "unsubscribe", "opt_out", "opt_in", "tag", "untag", "set", "ask", "once",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("key", LATER_CONDITIONS)
-def test_conditions_of_a_later_version_say_so(tmp_path: Path, key: str) -> None:
-    (problem,) = refuse(tmp_path, f"rules:\n  - name: a\n    reply: x\n    when:\n      {key}: [a]\n")
-    assert f"`{key}` is not available in this version" in problem.message
-    assert problem.line == 5
+LATER_KEYS = ["call", "poll", "subscribe", "unsubscribe", "ask"]
 
 
 @pytest.mark.parametrize("key", LATER_KEYS)
@@ -32,19 +22,16 @@ def test_what_is_not_available_is_refused_wherever_it_stands(tmp_path: Path) -> 
     problems = refuse(
         tmp_path,
         """
-defaults: {once: 1 per day}
+defaults: {ask: x}
 rules:
   - name: a
-    when:
-      not: {any: [{contact: first_time}, {keyword: x}]}
     reply: x
-    on_error: {reply: x, tag: vip}
+    on_error: {reply: x, poll: x}
 """,
     )
     assert [(one.line, one.message) for one in problems] == [
-        (2, "`once` is not available in this version"),
-        (6, "`contact` is not available in this version"),
-        (8, "`tag` is not available in this version"),
+        (2, "`ask` is not available in this version"),
+        (6, "`poll` is not available in this version"),
     ]
 
 
@@ -126,7 +113,7 @@ rules:
     reply: "{{ tekst }}"
     forward: suport
     silent: perhaps
-    opt_out: true
+    poll: {id: x}
     nobody: knows
 """,
     )
