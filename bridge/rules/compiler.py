@@ -41,7 +41,7 @@ class Compiler:
     document: Document
     context: RuleContext
     own_values: frozenset[str] = frozenset()
-    """What any rule of any file ``set``\\ s of a contact."""
+    """Names of what any rule of any file has ``set`` of a contact."""
     problems: list[Problem] = field(default_factory=list)
 
     def rule(self, position: int) -> Rule | None:
