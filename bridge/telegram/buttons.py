@@ -1,27 +1,26 @@
-"""Buttons: under what became of an SMS ("send again", "leave it"), and under an SMS that rules left to people (no more
-automatic texts, or again). The store decides whether it is still open.
+"""Buttons under posts of the bot: who may press, what is answered, and that a button disappears once it was obeyed.
 
-What a press changes is committed before anybody is told; telling is best effort, since a press that was answered too
-late has had its effect all the same, and a second one says "already decided".
+What a press means is the business of its family, the word before the first colon of the button's data: a module of its
+own with a :class:`Family`, named in ``side``. What a press changes is committed before anybody is told; telling is best
+effort, since a press that was answered too late has had its effect all the same, and a second one is told that it is
+decided already.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
 from bridge.frozen import frozen
-from bridge.model import Change, Json, Move, Ms, PostPriority, Sms, SmsId
-from bridge.pipeline.signals import Signals
+from bridge.model import Json, Ms, PostPriority
 from bridge.pipeline.worker import Never
-from bridge.ports import ChatStore, Clock, DeskStore, OutboxStore
+from bridge.ports import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.pace import Pace
@@ -33,12 +32,18 @@ log = structlog.get_logger()
 
 CLOSING_TRIES = 3
 
-_DATA = re.compile(r"(again|leave):([0-9]{1,18})")
-_OPT = re.compile(r"opt:(out|in|keep)")
 
+@frozen
+class Press:
+    """A button that an operator of the chat pressed."""
 
-class ButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
-    """The parts of the store that a button touches."""
+    data: str
+    """Behind the family's colon. A client may send any data with a press: nothing in it proves a right."""
+    chat: Chat
+    message: MaybeInaccessibleMessage
+    user_id: int
+    author: str
+    """For people, in histories: name and id."""
 
 
 @frozen
@@ -46,32 +51,33 @@ class Verdict:
     answer: str
     """Text id of what the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
-    word: Literal["again", "leave", "opt_out", "opt_in", "opt_keep", ""] = ""
-    """What was decided by this press; empty if nothing was."""
+    word: str = ""
+    """What was decided by this press, as in the text ``decided.<word>``; empty if nothing was."""
+    stays: bool = False
+    """The buttons may still be pressed: nothing came of this."""
+
+
+UNKNOWN = Verdict(answer="pressed.unknown", stays=True)
+DECIDED = Verdict(answer="pressed.decided")
+
+
+class Family(Protocol):
+    """What the buttons of one kind do."""
+
+    async def pressed(self, press: Press) -> Verdict: ...
 
 
 class Buttons:
     def __init__(
-        self,
-        *,
-        accounts: Collection[str],
-        chats: Chats,
-        store: ButtonStore,
-        api: Api,
-        pace: Pace,
-        signals: Signals,
-        clock: Clock,
-        restored_at: Ms,
+        self, *, families: Mapping[str, Family], chats: Chats, api: Api, pace: Pace, clock: Clock, restored_at: Ms
     ) -> None:
         """``restored_at``: when the store was put back from a copy, else 0."""
-        self._accounts = accounts
+        self._families = families
         self._restored_at = restored_at
         self._chats = chats
         self._closing: set[asyncio.Task[None]] = set()
-        self._store = store
         self._api = api
         self._pace = pace
-        self._signals = signals
         self._clock = clock
 
     async def pressed(self, query: CallbackQuery) -> None:
@@ -83,18 +89,26 @@ class Buttons:
         if not chat.admits(query.from_user.id, on_behalf_of=None):
             await self._tell(query, chat, "pressed.not_operator")
             return
-        name = f"{query.from_user.full_name} ({query.from_user.id})"
-        if shown_at(message) < self._restored_at:
-            # Perhaps pressed and obeyed before; and its number may mean another SMS since the store was put back.
-            verdict = Verdict(answer="pressed.before_restore")
-        else:
-            verdict = await self._decide(query.data or "", chat, message, name)
+        verdict = await self._verdict(query, chat, message)
         await self._tell(query, chat, verdict.answer, verdict.params)
-        if verdict.answer not in ("pressed.unknown", "pressed.no_account"):
+        if not verdict.stays:
             # Beside the updates that follow: the chat may have to be left alone for minutes first.
             task = asyncio.create_task(self._close(message, chat, verdict, query.from_user.full_name))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def _verdict(self, query: CallbackQuery, chat: Chat, message: MaybeInaccessibleMessage) -> Verdict:
+        if shown_at(message) < self._restored_at:
+            # Perhaps pressed and obeyed before; and its number may mean another SMS since the store was put back.
+            return Verdict(answer="pressed.before_restore")
+        name, _, data = (query.data or "").partition(":")
+        family = self._families.get(name)
+        if family is None:
+            return UNKNOWN
+        author = f"{query.from_user.full_name} ({query.from_user.id})"
+        return await family.pressed(
+            Press(data=data, chat=chat, message=message, user_id=query.from_user.id, author=author)
+        )
 
     async def stop(self) -> None:
         """Buttons that still stand are no harm: a press on one says "already decided"."""
@@ -102,60 +116,6 @@ class Buttons:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _decide(self, data: str, chat: Chat, message: MaybeInaccessibleMessage, name: str) -> Verdict:
-        if (opt := _OPT.fullmatch(data)) is not None:
-            return await self._opt(opt[1], chat, message)
-        found = _DATA.fullmatch(data)
-        sms = await self._store.get_sms(SmsId(int(found[2]))) if found is not None else None
-        # A client may send any data with a press, so the SMS must be one that this chat may decide about.
-        if found is None or sms is None or not await self._belongs(sms, chat):
-            return Verdict(answer="pressed.unknown")
-        if found[1] == "again":
-            return await self._again(sms, name)
-        return await self._leave(sms, name)
-
-    async def _again(self, sms: Sms, name: str) -> Verdict:
-        if sms.account not in self._accounts:
-            return Verdict(answer="pressed.no_account", params={"account": sms.account})
-        # One key an SMS, not a press: two people who press at once send it once.
-        retry = await self._store.send_again(sms.id, key=f"again:{sms.id}", author=name, now=self._clock.now())
-        if retry is None or retry.author != name:
-            return Verdict(answer="pressed.decided")
-        log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)
-        self._signals.sms.set()
-        self._signals.posts.set()
-        return Verdict(answer="pressed.again", word="again")
-
-    async def _leave(self, sms: Sms, name: str) -> Verdict:
-        if not await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=name)):
-            return Verdict(answer="pressed.decided")
-        log.info("sms_abandoned", sms_id=sms.id)
-        self._signals.posts.set()
-        return Verdict(answer="pressed.leave", word="leave")
-
-    async def _opt(self, choice: str, chat: Chat, message: MaybeInaccessibleMessage) -> Verdict:
-        """About whoever the message is from: a press brings no number that could be another's."""
-        conversation = await self._store.conversation_of(message.chat.id, message.message_id)
-        if conversation is None or conversation.chat not in self._chats.names(chat):
-            return Verdict(answer="pressed.unknown")
-        if choice == "keep":
-            return Verdict(answer="pressed.opt_keep", word="opt_keep")
-        out = choice == "out"
-        if not await self._store.set_opted_out(conversation.subscriber, out, self._clock.now()):
-            return Verdict(answer="pressed.decided")
-        log.info("opted_out" if out else "opted_in", conversation_id=conversation.id)
-        return Verdict(answer=f"pressed.opt_{choice}", word="opt_out" if out else "opt_in")
-
-    async def _belongs(self, sms: Sms, chat: Chat) -> bool:
-        if chat.name == self._chats.admin_name:
-            return True
-        if sms.chat_id is not None and self._chats.current_id(sms.chat_id) == chat.id:
-            return True
-        if sms.conversation_id is None:
-            return False
-        conversation = await self._store.conversation(sms.conversation_id)
-        return conversation is not None and conversation.chat in self._chats.names(chat)
 
     async def _tell(
         self, query: CallbackQuery, chat: Chat, text: str, params: Mapping[str, Json] | None = None

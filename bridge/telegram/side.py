@@ -20,13 +20,15 @@ from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports import Clock, Store
 from bridge.telegram.api import Api
-from bridge.telegram.buttons import Buttons
+from bridge.telegram.buttons import Buttons, Family
 from bridge.telegram.chats import Chats
 from bridge.telegram.desk import Desk
 from bridge.telegram.intake import Intake
+from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
 from bridge.telegram.processing import Processing
+from bridge.telegram.sms_buttons import Leave, SendAgain
 
 log = structlog.get_logger()
 
@@ -111,12 +113,10 @@ class TelegramSide:
 
     def _register(self, api: Api, chats: Chats, pace: Pace, restored_at: Ms) -> Buttons:
         buttons = Buttons(
-            accounts=self._settings.accounts,
+            families=self._families(chats),
             chats=chats,
-            store=self._store,
             api=api,
             pace=pace,
-            signals=self._signals,
             clock=self._clock,
             restored_at=restored_at,
         )
@@ -132,6 +132,16 @@ class TelegramSide:
         )
         desk.register(api.application)
         return buttons
+
+    def _families(self, chats: Chats) -> dict[str, Family]:
+        """What each kind of button does, by the word its data begin with."""
+        store, signals, clock = self._store, self._signals, self._clock
+        accounts = self._settings.accounts
+        return {
+            "again": SendAgain(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock),
+            "leave": Leave(chats=chats, store=store, signals=signals, clock=clock),
+            "opt": OptButtons(chats=chats, store=store, clock=clock),
+        }
 
     async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
         """What the store says, however long that takes: the side must start without it, too."""
