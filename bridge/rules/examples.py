@@ -43,16 +43,17 @@ def read_examples(document: Document, count: int) -> tuple[list[Example], list[P
 
 def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Problem]:
     """Run them; a problem for each that did not come out as expected."""
-    problems = []
-    for example in examples:
-        decision = ruleset.decide(_message(example.entry, ruleset.context.region), _NOON)
-        place = example.place
-        for difference in _differences(example.entry.expect, decision):
-            message = f"the test `{example.entry.name}` fails: {difference}"
-            problems.append(
-                Problem(file=place.file, line=place.line, column=place.column, path=place.path, message=message)
-            )
-    return problems
+    return [
+        replace(example.place, message=f"the test `{example.entry.name}` fails: {difference.message}")
+        for example in examples
+        for difference in run_example(ruleset, example).differences
+    ]
+
+
+def run_example(ruleset: RuleSet, example: Example) -> Outcome:
+    decision = ruleset.decide(_message(example.entry, ruleset.context.region), _NOON)
+    differences = tuple(_differences(example.entry.expect, decision))
+    return Outcome(example=example, decision=decision, differences=differences)
 
 
 def _message(entry: ExampleEntry, region: str) -> RuleMessage:
@@ -67,25 +68,30 @@ def _message(entry: ExampleEntry, region: str) -> RuleMessage:
     )
 
 
-def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[str]:
+def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[Difference]:
     rules = [fired.rule for fired in decision.fired]
     replies = [reply.text for fired in decision.fired for reply in fired.replies]
     chats = {forward.chat for fired in decision.fired for forward in fired.forwards}
-    yield from (f"the text of `{fired.rule}` cannot be made: {fired.error}" for fired in decision.fired if fired.error)
+    for fired in decision.fired:
+        if fired.error:
+            yield Difference(f"the text of `{fired.rule}` cannot be made: {fired.error}", "a text", fired.error)
     if expect.rule is not None and expect.rule not in rules:
-        yield f"the rule is {_listed(rules)}, not `{expect.rule}`"
+        yield Difference(f"the rule is {_listed(rules)}, not `{expect.rule}`", f"rule {expect.rule}", _listed(rules))
     if expect.reply is not None and expect.reply.strip() not in replies:
-        yield f"the reply is {_listed(replies)}"
+        yield Difference(f"the reply is {_listed(replies)}", f"reply {expect.reply.strip()}", _listed(replies))
     for phrase in expect.reply_contains:
         if not any(phrase in reply for reply in replies):
-            yield f"`{phrase}` is not in the reply {_listed(replies)}"
+            message = f"`{phrase}` is not in the reply {_listed(replies)}"
+            yield Difference(message, f"reply with {phrase}", _listed(replies))
     if expect.no_reply and replies:
-        yield f"there is a reply: {_listed(replies)}"
+        yield Difference(f"there is a reply: {_listed(replies)}", "no reply", _listed(replies))
     if expect.forward and set(expect.forward) != chats:
-        yield f"it is forwarded to {_listed(sorted(chats))}"
+        shown = _listed(sorted(chats))
+        yield Difference(f"it is forwarded to {shown}", f"forward to {', '.join(sorted(expect.forward))}", shown)
     count = sum(parts.split(reply).count for reply in replies)
     if expect.parts is not None and expect.parts != count:
-        yield f"the reply takes {plural(count, 'part')}, not {expect.parts}"
+        taken = plural(count, "part")
+        yield Difference(f"the reply takes {taken}, not {expect.parts}", plural(expect.parts, "part"), taken)
 
 
 def _listed(values: Sequence[str]) -> str:
