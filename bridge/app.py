@@ -58,15 +58,19 @@ OUTBOX = "outbox"
 
 def rules_of(settings: Settings) -> RuleSet:
     """:raises ConfigError: every mistake in every file."""
+    return load_rules(settings.rules, rule_context(settings))
+
+
+def rule_context(settings: Settings) -> RuleContext:
+    """What rules may refer to."""
     first = next(iter(settings.accounts.values()))
-    context = RuleContext(
+    return RuleContext(
         chats=frozenset(settings.telegram.chats),
         lists=settings.lists,
         region=settings.region,
         accounts=frozenset(settings.accounts),
         timezone=first.callback.timezone,
     )
-    return load_rules(settings.rules, context)
 
 
 @frozen

@@ -11,6 +11,7 @@ from bridge import __version__
 COMMANDS = {
     "run": "bridge.cli.run:run",
     "check": "bridge.cli.check:check",
+    "test": "bridge.cli.test:test",
     "reload": "bridge.cli.reload:reload",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",

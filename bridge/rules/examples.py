@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bridge.errors import Problem
@@ -23,6 +24,26 @@ class Example:
     entry: ExampleEntry
     place: Problem
     """Where it stands; its message is not used."""
+
+
+@frozen
+class Difference:
+    """One thing that did not come out as the test expects."""
+
+    message: str
+    """As a sentence."""
+    expected: str
+    actual: str
+
+
+@frozen
+class Outcome:
+    """What a test came to."""
+
+    example: Example
+    decision: Decision
+    differences: tuple[Difference, ...]
+    """Empty: it passed."""
 
 
 def read_examples(document: Document, count: int) -> tuple[list[Example], list[Problem]]:
@@ -74,25 +95,30 @@ def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[Difference
     chats = {forward.chat for fired in decision.fired for forward in fired.forwards}
     for fired in decision.fired:
         if fired.error:
-            yield Difference(f"the text of `{fired.rule}` cannot be made: {fired.error}", "a text", fired.error)
+            message = f"the text of `{fired.rule}` cannot be made: {fired.error}"
+            yield _difference(message, f"a text of `{fired.rule}`", fired.error)
     if expect.rule is not None and expect.rule not in rules:
-        yield Difference(f"the rule is {_listed(rules)}, not `{expect.rule}`", f"rule {expect.rule}", _listed(rules))
+        yield _difference(f"the rule is {_listed(rules)}, not `{expect.rule}`", f"rule {expect.rule}", _listed(rules))
     if expect.reply is not None and expect.reply.strip() not in replies:
-        yield Difference(f"the reply is {_listed(replies)}", f"reply {expect.reply.strip()}", _listed(replies))
+        yield _difference(f"the reply is {_listed(replies)}", f"reply {expect.reply.strip()}", _listed(replies))
     for phrase in expect.reply_contains:
         if not any(phrase in reply for reply in replies):
             message = f"`{phrase}` is not in the reply {_listed(replies)}"
-            yield Difference(message, f"reply with {phrase}", _listed(replies))
+            yield _difference(message, f"reply with {phrase}", _listed(replies))
     if expect.no_reply and replies:
-        yield Difference(f"there is a reply: {_listed(replies)}", "no reply", _listed(replies))
+        yield _difference(f"there is a reply: {_listed(replies)}", "no reply", _listed(replies))
     if expect.forward and set(expect.forward) != chats:
         shown = _listed(sorted(chats))
-        yield Difference(f"it is forwarded to {shown}", f"forward to {', '.join(sorted(expect.forward))}", shown)
+        yield _difference(f"it is forwarded to {shown}", f"forward to {', '.join(sorted(expect.forward))}", shown)
     count = sum(parts.split(reply).count for reply in replies)
     if expect.parts is not None and expect.parts != count:
         taken = plural(count, "part")
-        yield Difference(f"the reply takes {taken}, not {expect.parts}", plural(expect.parts, "part"), taken)
+        yield _difference(f"the reply takes {taken}, not {expect.parts}", plural(expect.parts, "part"), taken)
 
 
 def _listed(values: Sequence[str]) -> str:
     return ", ".join(f"`{value}`" for value in values) or "none"
+
+
+def _difference(message: str, expected: str, actual: str) -> Difference:
+    return Difference(message=message, expected=expected, actual=actual)
