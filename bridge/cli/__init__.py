@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "bridge.cli.run:run",
     "check": "bridge.cli.check:check",
     "test": "bridge.cli.test:test",
+    "replay": "bridge.cli.replay:replay",
     "reload": "bridge.cli.reload:reload",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",

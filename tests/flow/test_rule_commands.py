@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.platform import SimulatedPlatform
 from tests.flow.test_commands import sms_bridge
+from tests.service import Service
 
 CONFIG = """\
 accounts: {main: {login: demo, password: demo, sender: MyShop}}
@@ -90,3 +94,74 @@ async def test_mistakes_in_the_rules_are_named_instead(config: Path) -> None:
     assert result.code == 1
     assert "10.yaml:4:5" in result.err
     assert not result.out
+
+
+# ------------------------------------------------ replay
+
+
+@pytest.fixture
+async def past(tmp_path: Path) -> AsyncIterator[Service]:
+    """A running service that has routed three messages."""
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    service = Service(tmp_path, platform, None, rules=RULES)
+    await service.start()
+    for sender, text in (("79080000001", "часы"), ("79080000002", "Доставка? {{ text }}"), ("79080000003", "привет")):
+        assert (await platform.bring(service.callback_url, text=text, sender=sender)).acknowledged
+    await service.until("SELECT count(*) FROM inbound WHERE state = 'routed'", 3)
+    yield service
+    await service.close()
+    await platform.stop()
+
+
+def other_rules(service: Service, rules: str) -> tuple[str, ...]:
+    folder = service.folder / "other"
+    folder.mkdir(exist_ok=True)
+    (folder / "10.yaml").write_text(rules, "utf-8")
+    return ("--rules", str(folder), "-c", str(service.config))
+
+
+DELIVERY = RULES.replace(
+    "rules:\n", "rules:\n  - name: delivery\n    when: {keyword: доставка}\n    reply: Завтра.\n", 1
+)
+
+
+async def test_replay_shows_which_stored_messages_would_go_elsewhere(past: Service) -> None:
+    before = past.rows("SELECT * FROM inbound")
+    result = await sms_bridge("replay", *other_rules(past, DELIVERY))
+    assert result.code == 0, result.err
+    assert "3 messages, 1 would go elsewhere" in result.out
+    moved = next(line for line in result.out.splitlines() if "delivery" in line)
+    assert "everything-else" in moved
+    assert "7908•••0002" in moved
+    assert "Доставка" not in result.out
+    assert past.rows("SELECT * FROM inbound") == before
+    with_texts = await sms_bridge("replay", "--show-texts", *other_rules(past, DELIVERY))
+    assert "Доставка? {{ text }}" in with_texts.out
+
+
+async def test_replay_of_the_rules_in_force_changes_nothing(past: Service) -> None:
+    values = (await sms_bridge("replay", "--json", "-c", str(past.config))).json()
+    assert isinstance(values, dict)
+    assert (values["messages"], values["changed"], values["changes"]) == (3, 0, [])
+
+
+async def test_replay_takes_the_newest_or_those_since(past: Service) -> None:
+    other = other_rules(past, DELIVERY)
+    newest = (await sms_bridge("replay", "--last", "1", "--json", *other)).json()
+    assert isinstance(newest, dict)
+    assert (newest["messages"], newest["changed"]) == (1, 0)
+    lately = (await sms_bridge("replay", "--since", "1h", "--json", *other)).json()
+    assert isinstance(lately, dict)
+    assert [(row["then"], row["now"], row["messages"]) for row in lately["changes"]] == [
+        ("everything-else", "delivery", 1)
+    ]
+    future = await sms_bridge("replay", "--since", "2100-01-01", *other)
+    assert (future.code, "no message" in future.out) == (0, True)
+    assert (await sms_bridge("replay", "--since", "вчера", *other)).code == 2
+
+
+async def test_replay_refuses_rules_with_mistakes(past: Service) -> None:
+    result = await sms_bridge("replay", *other_rules(past, RULES.replace("forward: support", "forward: nobody")))
+    assert result.code == 1
+    assert "10.yaml:6:14" in result.err
