@@ -14,6 +14,7 @@ COMMANDS = {
     "test": "bridge.cli.test:test",
     "replay": "bridge.cli.replay:replay",
     "reload": "bridge.cli.reload:reload",
+    "schema": "bridge.cli.schema:schema",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",
     "balance": "bridge.cli.balance:balance",
