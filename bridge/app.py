@@ -39,6 +39,7 @@ from bridge.pipeline.worker import Step, keep_alive, run_steps
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
+from bridge.rules.calendar import windows
 from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
@@ -70,6 +71,8 @@ def rule_context(settings: Settings) -> RuleContext:
         region=settings.region,
         accounts=frozenset(settings.accounts),
         timezone=first.callback.timezone,
+        hours=windows(settings.hours),
+        language=settings.telegram.language,
     )
 
 

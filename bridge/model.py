@@ -157,6 +157,35 @@ class Reply:
     text: str
     sender_name: str | None = None
     ttl: Ms | None = None
+    confirms_opt_out: bool = False
+    """The one text that a number still gets after this very message has opted it out."""
+
+
+class Counted(StrEnum):
+    """What of a rule is counted, for its ``limit`` and its ``once``."""
+
+    MATCH = "match"
+    REPLY = "reply"
+
+
+class OptWish(StrEnum):
+    """What a rule wants done about automatic texts to the sender."""
+
+    OUT = "out"
+    IN = "in"
+    ASK_OUT = "ask_out"
+    """The text was not clear enough ("Стоп, спасибо"): a person is to decide, nothing is sent."""
+    ASK_IN = "ask_in"
+
+
+@frozen
+class ContactWish:
+    """What a rule wants changed of what is known of the sender."""
+
+    opt: OptWish | None = None
+    tag: tuple[str, ...] = ()
+    untag: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @frozen
@@ -171,6 +200,13 @@ class Fired:
     drop: bool = False
     error: str | None = None
     """The template could not be rendered: nothing of this rule is sent, the default chat gets the message and this."""
+    contact: ContactWish | None = None
+    counted: tuple[Counted, ...] = ()
+    """What is to be counted of this match, with the time of receipt."""
+    spent: bool = False
+    """There is a reply, but this sender has had it as often as ``once`` allows."""
+    recovered: str | None = None
+    """Why the rule's own texts could not be made; what it does here is its ``on_error``."""
 
 
 @frozen

@@ -22,9 +22,10 @@ from bridge.cli.common import (
     print_json,
     settings_of,
 )
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Problem
+from bridge.frozen import frozen
 from bridge.model import Json
-from bridge.rules.examples import Outcome, run_example
+from bridge.rules.examples import Example, Outcome, run_example
 from bridge.rules.loader import read_rules
 from bridge.schema import plural
 
@@ -40,17 +41,34 @@ def test(pattern: str, config: str | None, as_json: bool) -> None:
 
     Exit code 0: all passed. 1: one failed, a file has mistakes, or there is no such test.
     """
-    outcomes = run(config, pattern)
-    failed = [outcome for outcome in outcomes if outcome.differences]
+    tests = run(config, pattern)
+    failed = sum(each.failed for each in tests)
     if as_json:
-        rows: list[Json] = [row(outcome) for outcome in outcomes]
-        print_json({"passed": len(outcomes) - len(failed), "failed": len(failed), "tests": rows})
+        rows: list[Json] = [row(each) for each in tests]
+        print_json({"passed": len(tests) - failed, "failed": failed, "tests": rows})
     else:
-        show(console(), outcomes)
+        show(console(), tests)
     sys.exit(EXIT_FOUND if failed else 0)
 
 
-def run(config: str | None, pattern: str) -> list[Outcome]:
+@frozen
+class Tested:
+    """A test and what each of its messages came to."""
+
+    example: Example
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(outcome.differences for outcome in self.outcomes)
+
+    @property
+    def place(self) -> Problem:
+        """Of the message that failed first, else of the first."""
+        return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.place
+
+
+def run(config: str | None, pattern: str) -> list[Tested]:
     settings = settings_of(config, quiet=True)
     from bridge.app import rule_context
 
@@ -59,35 +77,38 @@ def run(config: str | None, pattern: str) -> list[Outcome]:
     except ConfigError as error:
         fail_with_problems(error, EXIT_FOUND)
     wanted = pattern.casefold()
-    chosen = [example for example in examples if wanted in f"{example.place.file} {example.entry.name}".casefold()]
+    chosen = [each for each in examples if wanted in f"{each.steps[0].place.file} {each.name}".casefold()]
     if examples and not chosen:
         fail(f"no name of {plural(len(examples), 'test')} and no file holds “{pattern}”")
-    return [run_example(rules, example) for example in chosen]
+    return [Tested(example=each, outcomes=tuple(run_example(rules, each))) for each in chosen]
 
 
-def show(out: Console, outcomes: Sequence[Outcome]) -> None:
+def show(out: Console, tests: Sequence[Tested]) -> None:
     file = ""
-    for outcome in outcomes:
-        place = outcome.example.place
+    for each in tests:
+        place, name = each.place, plain(each.example.name)
         if place.file != file:
             file = place.file
             out.print(Text(file, style="bold"), soft_wrap=True)
-        name = plain(outcome.example.entry.name)
-        if outcome.differences:
+        if each.failed:
             out.print(Text.assemble(("  ✗ ", "red"), name, (f"  {place.file}:{place.line}", "dim")), soft_wrap=True)
-            show_failure(out, outcome)
+            for number, outcome in enumerate(each.outcomes, start=1):
+                if outcome.differences:
+                    show_failure(out, outcome, number if len(each.outcomes) > 1 else None)
         else:
             out.print(Text.assemble(("  ✓ ", "green"), name), soft_wrap=True)
-    failed = sum(1 for outcome in outcomes if outcome.differences)
-    if not outcomes:
+    if not tests:
         out.print("the rule files hold no tests; docs/rules.md shows how to write one", soft_wrap=True)
         return
-    words = plural(len(outcomes), "test")
+    failed = sum(each.failed for each in tests)
+    words = plural(len(tests), "test")
     out.print(Text(f"{words}, {failed} failed", "bold red") if failed else Text(f"{words}, all passed", "green"))
 
 
-def show_failure(out: Console, outcome: Outcome) -> None:
+def show_failure(out: Console, outcome: Outcome, number: int | None) -> None:
     """Expected beside actual, and the rules that acted with their places."""
+    if number is not None:
+        out.print(Text(f"      step {number}: {plain(outcome.step.sms.text)}"), soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("expected", overflow="fold")
     table.add_column("actual", overflow="fold")
@@ -100,13 +121,19 @@ def show_failure(out: Console, outcome: Outcome) -> None:
         out.print(Text("      no rule matched", style="dim"))
 
 
-def row(outcome: Outcome) -> Json:
-    place = outcome.example.place
+def row(each: Tested) -> Json:
     return {
-        "name": outcome.example.entry.name,
-        "file": place.file,
-        "line": place.line,
-        "passed": not outcome.differences,
+        "name": each.example.name,
+        "file": each.place.file,
+        "line": each.place.line,
+        "passed": not each.failed,
+        "steps": [step_row(outcome) for outcome in each.outcomes],
+    }
+
+
+def step_row(outcome: Outcome) -> Json:
+    return {
+        "line": outcome.step.place.line,
         "differences": [
             {"message": each.message, "expected": each.expected, "actual": each.actual} for each in outcome.differences
         ],

@@ -175,7 +175,7 @@ class StorageSettings(Section):
 
 
 class HoursSettings(Section):
-    """Named working hours. Kept for the conditions and reminders that ask for them."""
+    """Named working hours, for ``hours`` in rules."""
 
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     week: dict[

@@ -18,7 +18,15 @@ from pydantic_core import core_schema
 
 from bridge.config import Settings
 from bridge.editor.texts import Language, key_text
-from bridge.rules.schema import ExampleEntry, FileEntry, RuleEntry
+from bridge.rules.schema import (
+    NOT_CARRIED_OUT,
+    ActionEntry,
+    ConditionEntry,
+    DefaultsEntry,
+    ExampleEntry,
+    FileEntry,
+    RuleEntry,
+)
 
 Node: TypeAlias = dict[str, Any]
 
@@ -39,7 +47,7 @@ _NOT_WRITTEN = ("title", "default", "description", "writeOnly", "discriminator",
 _INTERNAL = frozenset({"file", "warnings"})
 """Fields of the settings that are no keys of the file."""
 _ENTRIES: Mapping[str, type[BaseModel]] = {"rules": RuleEntry, "tests": ExampleEntry}
-"""Lists that are checked one by one, so their class does not name what is in them."""
+"""Lists that are checked one by one, so the class of the file does not name what is in them."""
 
 
 class _Generator(GenerateJsonSchema):
@@ -51,7 +59,7 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema(kind: Kind, language: Language) -> Node:
     """The whole document."""
-    models: list[type[BaseModel]] = [FileEntry, *_ENTRIES.values()] if kind is Kind.RULES else [Settings]
+    models: list[type[BaseModel]] = [FileEntry, DefaultsEntry, *_ENTRIES.values()] if kind is Kind.RULES else [Settings]
     _, generated = models_json_schema(
         [(model, "validation") for model in models], by_alias=True, schema_generator=_Generator
     )
@@ -61,6 +69,7 @@ def json_schema(kind: Kind, language: Language) -> Node:
         if name in known and "properties" in definition:
             _write_properties(definition, known[name], language)
     if kind is Kind.RULES:
+        definitions["FileEntry"]["properties"]["defaults"]["$ref"] = "#/$defs/DefaultsEntry"
         for key, model in _ENTRIES.items():
             definitions["FileEntry"]["properties"][key]["items"] = {"$ref": f"#/$defs/{model.__name__}"}
     rewritten = {name: _rewritten(node, kind) for name, node in definitions.items() if name in known}
@@ -77,10 +86,11 @@ def _with_subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def _write_properties(definition: Node, model: type[BaseModel], language: Language) -> None:
     """Leave out keys that cannot be written; say of each other one what it is."""
+    hidden = _INTERNAL if model is Settings else frozenset[str]()
+    if issubclass(model, ActionEntry | ConditionEntry):
+        hidden = NOT_CARRIED_OUT
     properties = {
-        key: node
-        for key, node in definition["properties"].items()
-        if node.get("type") != "null" and not (model is Settings and key in _INTERNAL)
+        key: node for key, node in definition["properties"].items() if node.get("type") != "null" and key not in hidden
     }
     for key, node in properties.items():
         text = key_text(model, key, language)

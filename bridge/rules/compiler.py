@@ -5,23 +5,32 @@ Every check here needs more than one key, or the configuration. Nothing stops at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from bridge.errors import Problem
-from bridge.rules.actions import Actions, ForwardAction, ReplyAction
-from bridge.rules.conditions import Account, Condition, Contains, From, Only, To
+from bridge.rules import when as conditions
+from bridge.rules.actions import Actions, ContactAction, ForwardAction, Opt, ReplyAction, ReplyText
+from bridge.rules.conditions import Condition
 from bridge.rules.context import RuleContext
-from bridge.rules.index import Keyword, Prefix, Rule
+from bridge.rules.defaults import ABOUT
+from bridge.rules.index import Rule
+from bridge.rules.keywords import Keyword
+from bridge.rules.moments import Phase, Season
 from bridge.rules.numbers import BadNumber, compile_numbers
-from bridge.rules.schema import RuleEntry, WhenEntry
+from bridge.rules.schema import ActionEntry, DefaultsEntry, Language, RuleEntry
+from bridge.rules.senders import InSeason
+from bridge.rules.templates import BadTemplate, Template, check_names, compile_template
 from bridge.schema import Document, near, path_text, validate
-from bridge.text import folding
 
 Path = tuple[str | int, ...]
 
-_NEEDS = {"sender_name": "reply", "ttl": "reply", "note": "forward", "silent": "forward"}
-"""Keys that only say something about an action beside them."""
+_ACTS = ("reply", "forward", "opt_out", "opt_in", "tag", "untag", "set_")
+_TEXTS = ("reply", "note", "before", "after", "set")
+_EXPRESSIONS = ("text", "args")
+_GROUP = re.compile(r"\(\?P?<(\w+)>")
+_NESTS = ("when", "any", "all", "not", "on_error")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,111 +39,229 @@ class Compiler:
 
     document: Document
     context: RuleContext
+    not_carried_out: frozenset[str]
+    own_values: frozenset[str] = frozenset()
+    """What any rule of any file ``set``\\ s of a contact."""
     problems: list[Problem] = field(default_factory=list)
 
     def rule(self, position: int) -> Rule | None:
         """The rule at ``position``; None if it has problems."""
         path: Path = ("rules", position)
         before = len(self.problems)
+        refused = self._refuse(path)
         entry, found = validate(RuleEntry, self.document, path=path)
-        self.problems.extend(found)
+        self.problems.extend(one for one in found if not one.path.startswith(refused))
         self._check_blanks(path, {problem.path for problem in found})
         self._check_references(path)
+        self._check_variables(path)
         if entry is not None:
             self._check_together(entry, path)
         if entry is None or len(self.problems) > before:
             return None
+        return self._made(entry, path)
+
+    def defaults(self) -> None:
+        """Check what all rules of the file inherit; what needs a whole rule is found in the rules."""
+        path: Path = ("defaults",)
+        refused = self._refuse(path)
+        _, found = validate(DefaultsEntry, self.document, path=path)
+        self.problems.extend(one for one in found if not one.path.startswith(refused))
+        self._check_blanks(path, {problem.path for problem in found})
+        self._check_references(path)
+
+    def _made(self, entry: RuleEntry, path: Path) -> Rule:
+        season = _season(entry, self.context)
+        instead = {key: _reply_only(entry, key) for key in ("before", "after")}
+        limit = entry.when.limit
         return Rule(
             name=entry.name,
             file=self.document.file,
             line=self.document.problem(path, "").line,
             enabled=entry.enabled,
-            prefix=_folded(entry.when.prefix or ""),
-            keywords=tuple(Keyword(folded=_folded(word)[0], written=word) for word in entry.when.keyword),
-            conditions=tuple(self._conditions(entry.when)),
-            actions=_actions(entry),
+            prefix=conditions.folded_words(entry.when.prefix or ""),
+            keywords=tuple(
+                Keyword(folded=conditions.folded_words(word)[0], written=word) for word in entry.when.keyword
+            ),
+            heard=conditions.heard(entry.when),
+            patterns=conditions.patterns(entry.when),
+            conditions=self._conditions(entry, season),
+            actions=_actions(entry, instead=entry.on_error),
             goes_on=entry.continue_,
+            season=season,
+            before=instead["before"],
+            after=instead["after"],
+            groups=conditions.groups(entry.when),
+            per_sender=conditions.counted(limit.per_sender) if limit is not None else None,
+            total=conditions.counted(limit.total) if limit is not None else None,
         )
 
-    def _conditions(self, when: WhenEntry) -> Iterator[Condition]:
-        if when.only:
-            yield Only()
-        if when.contains:
-            yield Contains(tuple(_folded(phrase) for phrase in when.contains))
-        if when.from_:
-            yield From(compile_numbers(when.from_, self.context))
-        if when.to:
-            yield To(compile_numbers(when.to, self.context))
-        if when.account:
-            yield Account(frozenset(when.account))
+    def _conditions(self, entry: RuleEntry, season: Season | None) -> tuple[Condition, ...]:
+        polite = entry.opt_out or entry.opt_in
+        made = conditions.compile_when(entry.when, entry.name, self.context, polite=polite)
+        if season is None:
+            return made
+        phases = {Phase.DURING}
+        phases |= {Phase.BEFORE} if entry.before is not None else set()
+        phases |= {Phase.AFTER} if entry.after is not None else set()
+        return (*made, InSeason(season=season, phases=frozenset(phases)))
 
     # ------------------------------------------------------------ checks
 
+    def _refuse(self, path: Path) -> tuple[str, ...]:
+        """Report the keys that the service does not act on yet; their places, below which no more is said."""
+        found = [at for at in self._keys(path) if at[-1] in self.not_carried_out]
+        for at in found:
+            self._report(at, f"`{at[-1]}` is not available in this version", key=True)
+        return tuple(path_text(at) for at in found)
+
+    def _keys(self, path: Path) -> Iterator[Path]:
+        """Every key of a rule, of its ``on_error``, and of its conditions at any depth."""
+        value = self.document.get(path)
+        if isinstance(value, list):
+            for at in range(len(value)):
+                yield from self._keys((*path, at))
+        for key in value if isinstance(value, dict) else ():
+            yield (*path, key)
+            if key in _NESTS:
+                yield from self._keys((*path, key))
+
     def _check_blanks(self, path: Path, reported: Collection[str]) -> None:
         """A key without a value is a value somebody forgot, not a wish for the default."""
-        for place in (path, (*path, "when")):
-            entry = self.document.get(place)
-            for key, value in entry.items() if isinstance(entry, dict) else ():
-                blank = value is None or (key == "when" and value == {})
-                if blank and path_text((*place, key)) not in reported:
-                    self._report((*place, key), "is empty; give it a value or leave the key out", key=True)
+        for at in self._keys(path):
+            value = self.document.get(at)
+            if (value is None or (at[-1] in _NESTS and value == {})) and path_text(at) not in reported:
+                self._report(at, "is empty; give it a value or leave the key out", key=True)
+            if at[-1] in {"any", "all"} and isinstance(value, list):
+                for number, part in enumerate(value):
+                    if part == {}:
+                        self._report((*at, number), "is empty; it would hold for every SMS")
 
     def _check_references(self, path: Path) -> None:
         """Names and numbers, whether or not the rest of the rule is right."""
-        for at, chat in self._strings((*path, "forward")):
-            self._check_known(at, chat, self.context.chats, "chat")
-        if self.context.accounts is not None:
-            for at, account in self._strings((*path, "when", "account")):
-                self._check_known(at, account, self.context.accounts, "account")
-        for key in ("from", "to"):
-            for at, number in self._strings((*path, "when", key)):
-                try:
-                    compile_numbers([number], self.context)
-                except BadNumber as error:
-                    self._report(at, str(error))
+        for at in self._keys(path):
+            key = at[-1]
+            if key == "forward":
+                self._check_each(at, self.context.chats, "chat")
+            elif key == "account" and self.context.accounts is not None:
+                self._check_each(at, self.context.accounts, "account")
+            elif key == "hours":
+                self._check_each(at, frozenset(self.context.hours), "window", "`hours`")
+                for place, name in self._strings(at):
+                    if (hours := self.context.hours.get(name)) is not None and hours.fault:
+                        self._report(place, f"the window `{name}` cannot be used: {hours.fault}")
+            elif key in {"from", "to"}:
+                for place, number in self._strings(at):
+                    try:
+                        compile_numbers([number], self.context)
+                    except BadNumber as error:
+                        self._report(place, str(error))
 
-    def _check_known(self, path: Path, name: str, known: frozenset[str], what: str) -> None:
-        if name in known:
-            return
-        hint = f"; several are a list: [{name}]" if "," in name else near(name, known)
-        if not hint:
-            hint = f"; known: {', '.join(sorted(known))}" if known else f", since the configuration has no {what}s"
-        self._report(path, f"there is no {what} `{name}`{hint}")
+    def _check_variables(self, path: Path) -> None:
+        """Names in texts that only the rule as a whole can know, whether or not the rest of it is right."""
+        keys = list(self._keys(path))
+        expressions = [self.document.get(at) for at in keys if at[-1] in _EXPRESSIONS]
+        groups = {name for text in expressions if isinstance(text, str) for name in _GROUP.findall(text)}
+        for at, text in (found for key in keys if key[-1] in _TEXTS for found in self._strings(key)):
+            try:
+                template = compile_template(text)
+            except BadTemplate:
+                continue  # the schema has told what is wrong
+            try:
+                check_names(template, groups=groups, own=self.own_values)
+            except BadTemplate as error:
+                self._report(at, str(error))
+
+    def _check_each(self, path: Path, known: frozenset[str], what: str, where: str = "") -> None:
+        for at, name in self._strings(path):
+            if name in known:
+                continue
+            hint = f"; several are a list: [{name}]" if "," in name else near(name, known)
+            if not hint:
+                there = f" under {where}" if where else ""
+                none = f", since the configuration has no {what}s{there}"
+                hint = f"; known: {', '.join(sorted(known))}" if known else none
+            self._report(at, f"there is no {what} `{name}`{hint}")
 
     def _check_together(self, entry: RuleEntry, path: Path) -> None:
+        conditions.check(entry.when, (*path, "when"), lambda at, message: self._report(tuple(at), message, key=True))
+        self._check_actions(entry, path)
+        if entry.drop and entry.continue_:
+            self._report((*path, "drop"), "means that nothing happens; leave out the other actions or it", key=True)
+        if entry.on_error is not None:
+            self._check_actions(entry.on_error, (*path, "on_error"))
+        if entry.from_date is not None and entry.until_date is not None and entry.from_date >= entry.until_date:
+            self._report((*path, "until_date"), "is before `from_date`")
+
+    def _check_actions(self, entry: ActionEntry, path: Path) -> None:
         given = entry.model_fields_set
-        acts = entry.reply is not None or bool(entry.forward)
+        acts = [key.rstrip("_") for key in _ACTS if getattr(entry, key)]
         if not acts and not entry.drop:
             self._report(path, "the rule does nothing; give it `reply` or `forward`, or say `drop: true`")
-        if entry.drop and (acts or entry.continue_):
+        if entry.drop and acts:
             self._report((*path, "drop"), "means that nothing happens; leave out the other actions or it", key=True)
+        if entry.opt_out and entry.opt_in:
+            self._report((*path, "opt_in"), "contradicts `opt_out`; a rule does one of them", key=True)
+        for tag in set(entry.tag) & set(entry.untag):
+            self._report((*path, "untag"), f"takes off the tag `{tag}` that `tag` puts on", key=True)
         if len(set(entry.forward)) < len(entry.forward):
             self._report((*path, "forward"), "names a chat twice")
-        if entry.when.only and not entry.when.keyword:
-            self._report((*path, "when", "only"), "needs a `keyword` beside it", key=True)
-        for key, needed in _NEEDS.items():
-            if key in given and needed not in given:
-                self._report((*path, key), f"has no meaning without `{needed}`", key=True)
+        for key, about in ABOUT.items():
+            if key in given and about not in given:
+                self._report((*path, key), f"has no meaning without `{about}`", key=True)
 
     def _strings(self, path: Path) -> list[tuple[Path, str]]:
-        """A string or a list of them, each with its own place; what is no string is reported elsewhere."""
+        """A string, or those of a list or of keys, each with its own place; what is none is reported elsewhere."""
         value = self.document.get(path)
         if isinstance(value, list):
             return [((*path, at), item.strip()) for at, item in enumerate(value) if isinstance(item, str)]
+        if isinstance(value, dict):
+            return [((*path, key), item.strip()) for key, item in value.items() if isinstance(item, str)]
         return [(path, value.strip())] if isinstance(value, str) else []
 
     def _report(self, path: Path, message: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, message, key=key))
 
 
-def _actions(entry: RuleEntry) -> Actions:
-    reply = forward = None
+def _season(entry: RuleEntry, context: RuleContext) -> Season | None:
+    if entry.from_date is None and entry.until_date is None:
+        return None
+    start, end = (day and day.replace(tzinfo=context.timezone) for day in (entry.from_date, entry.until_date))
+    return Season(start=start, end=end)
+
+
+def _reply_only(entry: RuleEntry, key: str) -> Actions | None:
+    """What is done before the first and after the last day: the reply for it, under the rule's own name and limits."""
+    texts = entry.before if key == "before" else entry.after
+    if texts is None:
+        return None
+    reply = ReplyAction(text=_texts(texts), sender_name=entry.sender_name, ttl=entry.ttl, once=_once(entry))
+    return Actions(reply=reply)
+
+
+def _actions(entry: ActionEntry, *, instead: ActionEntry | None = None) -> Actions:
+    contact = reply = forward = None
+    if entry.opt_out or entry.opt_in or entry.tag or entry.untag or entry.set_:
+        opt = Opt.OUT if entry.opt_out else Opt.IN if entry.opt_in else None
+        contact = ContactAction(opt=opt, tag=entry.tag, untag=entry.untag, values=entry.set_ or {})
     if entry.reply is not None:
-        reply = ReplyAction(text=entry.reply, sender_name=entry.sender_name, ttl=entry.ttl)
+        text = _texts(entry.reply)
+        reply = ReplyAction(text=text, sender_name=entry.sender_name, ttl=entry.ttl, once=_once(entry))
     if entry.forward:
         forward = ForwardAction(chats=entry.forward, note=entry.note, silent=entry.silent)
-    return Actions(reply=reply, forward=forward, drop=entry.drop)
+    return Actions(
+        contact=contact,
+        reply=reply,
+        forward=forward,
+        drop=entry.drop,
+        instead=None if instead is None else _actions(instead),
+    )
 
 
-def _folded(text: str) -> Prefix:
-    return tuple(word.folded for word in folding.analyse(text).words)
+def _once(entry: ActionEntry) -> tuple[int, int] | None:
+    return conditions.counted(entry.once)
+
+
+def _texts(value: Template | tuple[Template, ...] | dict[Language, Template]) -> ReplyText:
+    if isinstance(value, Template):
+        return ReplyText(choices=(value,))
+    return ReplyText(choices=value) if isinstance(value, tuple) else ReplyText(by_language=dict(value.items()))

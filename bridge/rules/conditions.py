@@ -1,18 +1,31 @@
-"""The conditions of a rule that the index does not already answer. Each is a value with one question.
+"""The conditions of a rule. Each is a value with one question, and says why the answer was no.
 
-``prefix`` and ``keyword`` are answered by :mod:`bridge.rules.index`, so that their cost does not grow
-with the rules.
+``prefix`` alone is answered by :mod:`bridge.rules.index`: it decides which text a rule sees at all. What a condition
+needs to be worth asking (a keyword, a word, an expression that fits) it tells the index by :attr:`Condition.needs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Protocol
 
 from bridge.frozen import frozen
+from bridge.model import Ms
 from bridge.rules.context import RuleMessage
+from bridge.rules.keywords import Hit, Spelling
 from bridge.rules.numbers import Numbers
+from bridge.text import folding
 from bridge.text.folding import Folded
+from bridge.text.patterns import Pattern
+
+WORD = "word"
+PATTERN = "pattern"
+
+Need = tuple[str, str]
+"""Something that can be looked for in a message once for all rules: a spelling and a keyword, a word, a pattern."""
+Needs = frozenset[Need] | None
+"""A condition can only hold where one of these is found; None: nothing can be said beforehand."""
 
 
 @frozen
@@ -23,54 +36,270 @@ class View:
     seen: Folded
     words: tuple[str, ...]
     """Folded words of ``seen``."""
+    hits: tuple[Hit, ...]
+    """Keywords that ``seen`` begins with."""
     receiver: str
     """The number written to, normalised."""
+    now: Ms
+
+    @property
+    def text(self) -> str:
+        """What expressions are asked of: the original, trimmed."""
+        return self.seen.after(0)
+
+
+@frozen
+class Found:
+    """What the conditions of a rule have found on their way: it goes into templates and into later conditions."""
+
+    hit: Hit | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def args(self, view: View) -> str:
+        return view.text if self.hit is None else self.hit.args(view.seen)
+
+    def words(self, view: View) -> tuple[str, ...]:
+        """The words of :meth:`args`, as they were written."""
+        if self.hit is None or self.hit.end is None:
+            seen, words = view.seen, view.seen.words[0 if self.hit is None else 1 :]
+        else:
+            seen = folding.analyse(view.seen.original[self.hit.end :])
+            words = seen.words
+        return tuple(seen.original[word.start : word.end] for word in words)
+
+
+NOTHING = Found()
 
 
 class Condition(Protocol):
-    def holds(self, view: View) -> bool: ...
+    @property
+    def needs(self) -> Needs: ...
+
+    def met(self, view: View, found: Found) -> Found | None:
+        """What is found now, if the condition holds; else None."""
+        ...
+
+    def why_not(self, view: View, found: Found) -> str:
+        """Why it does not hold, for people: a key of the rule and what was there instead."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
+class Keywords:
+    """The text begins with one of these words, spelt in one of the ways that the rule forgives."""
+
+    spellings: Mapping[Spelling, frozenset[str]]
+    written: tuple[str, ...]
+
+    @property
+    def needs(self) -> Needs:
+        return frozenset((spelling, word) for spelling, words in self.spellings.items() for word in words)
+
+    def met(self, view: View, found: Found) -> Found | None:
+        for hit in view.hits:
+            if hit.keyword in self.spellings.get(hit.spelling, ()):
+                return Found(hit=hit, groups=found.groups)
+        return None
+
+    def why_not(self, view: View, found: Found) -> str:
+        first = f"the first word is {view.words[0]}" if view.words else "there is no word"
+        return f"keyword: {first}, not {_listed(self.written)}"
+
+
+@frozen
 class Only:
-    """The keyword stands alone."""
+    """The keyword stands alone, but for words of courtesy where the rule puts these to a person."""
 
-    def holds(self, view: View) -> bool:
-        return len(view.words) == 1
+    besides: frozenset[str] = frozenset()
+    """Folded words that may stand beside it."""
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        hit = found.hit
+        if hit is None or hit.end is None:
+            alone = len(view.words) <= 1 or self.besides.issuperset(view.words[1:])
+        else:
+            alone = all(word.folded in self.besides for word in hit.rest(view.seen))
+        return found if alone else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return "only: the keyword does not stand alone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contains:
     """One of these phrases stands somewhere, word for word."""
 
     phrases: tuple[tuple[str, ...], ...]
 
-    def holds(self, view: View) -> bool:
-        return any(_stands_in(phrase, view.words) for phrase in self.phrases)
+    @property
+    def needs(self) -> Needs:
+        return frozenset((WORD, phrase[0]) for phrase in self.phrases)
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if any(_stands_in(phrase, view.words) for phrase in self.phrases) else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"contains: none of {_listed([' '.join(phrase) for phrase in self.phrases])} in the text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
+class Text:
+    """An expression fits the text."""
+
+    pattern: Pattern
+
+    @property
+    def needs(self) -> Needs:
+        return frozenset({(PATTERN, self.pattern.source)})
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return _with_groups(found, self.pattern.search(view.text))
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"text: `{self.pattern.source}` does not fit"
+
+
+@frozen
+class Args:
+    """An expression fits what follows the keyword."""
+
+    pattern: Pattern
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return _with_groups(found, self.pattern.search(found.args(view)))
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"args: `{self.pattern.source}` does not fit `{found.args(view)}`"
+
+
+@frozen
 class From:
     numbers: Numbers
+    needs: Needs = None
 
-    def holds(self, view: View) -> bool:
-        return view.message.subscriber in self.numbers
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if view.message.subscriber in self.numbers else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"from: {view.message.subscriber or 'the sender'} is none of these"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class To:
     numbers: Numbers
+    needs: Needs = None
 
-    def holds(self, view: View) -> bool:
-        return view.receiver in self.numbers
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if view.receiver in self.numbers else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"to: {view.receiver or 'the number written to'} is none of these"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     names: frozenset[str]
+    needs: Needs = None
 
-    def holds(self, view: View) -> bool:
-        return view.message.account in self.names
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if view.message.account in self.names else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"account: it came by {view.message.account or 'none'}, not {_listed(sorted(self.names))}"
+
+
+@frozen
+class AllOf:
+    """Each of these holds; what an earlier one found is known to the later ones."""
+
+    parts: tuple[Condition, ...]
+
+    @property
+    def needs(self) -> Needs:
+        return best_needs(self.parts)
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return met_by(self.parts, view, found)
+
+    def why_not(self, view: View, found: Found) -> str:
+        return why_not(self.parts, view, found)
+
+
+@frozen
+class AnyOf:
+    """One of these holds; the first that does says what is found."""
+
+    parts: tuple[Condition, ...]
+
+    @property
+    def needs(self) -> Needs:
+        together: frozenset[Need] = frozenset()
+        for part in self.parts:
+            if part.needs is None:
+                return None
+            together |= part.needs
+        return together
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return next((met for part in self.parts if (met := part.met(view, found)) is not None), None)
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"any: {'; '.join(part.why_not(view, found) for part in self.parts)}"
+
+
+@frozen
+class NoneOf:
+    part: Condition
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if self.part.met(view, found) is None else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return "not: what must not hold does"
+
+
+def met_by(parts: Sequence[Condition], view: View, found: Found = NOTHING) -> Found | None:
+    """What they find together, if all of them hold."""
+    for part in parts:
+        met = part.met(view, found)
+        if met is None:
+            return None
+        found = met
+    return found
+
+
+def why_not(parts: Sequence[Condition], view: View, found: Found) -> str:
+    """The reason of the first that does not hold."""
+    for part in parts:
+        met = part.met(view, found)
+        if met is None:
+            return part.why_not(view, found)
+        found = met
+    return ""
+
+
+_WORTH = (Spelling.EXACT, PATTERN, WORD)
+"""What is rarest in messages comes first."""
+
+
+def best_needs(parts: Sequence[Condition]) -> Needs:
+    """Of conditions that must all hold, the one to look the rule up by."""
+    known = [part.needs for part in parts if part.needs is not None]
+    return min(known, key=_commonness, default=None)
+
+
+def _commonness(needs: frozenset[Need]) -> int:
+    kinds = {kind if kind in _WORTH else Spelling.EXACT for kind, _ in needs}
+    return max((_WORTH.index(kind) for kind in kinds), default=0)
+
+
+def _with_groups(found: Found, groups: Mapping[str, str] | None) -> Found | None:
+    if not groups:
+        return found if groups is not None else None
+    return Found(hit=found.hit, groups={**found.groups, **groups})
 
 
 def _stands_in(phrase: tuple[str, ...], words: tuple[str, ...]) -> bool:
@@ -78,3 +307,8 @@ def _stands_in(phrase: tuple[str, ...], words: tuple[str, ...]) -> bool:
         return phrase[0] in words
     size = len(phrase)
     return any(words[at : at + size] == phrase for at in range(len(words) - size + 1))
+
+
+def _listed(values: Sequence[str]) -> str:
+    shown = ", ".join(values[:5])
+    return f"{shown}, …" if len(values) > 5 else shown

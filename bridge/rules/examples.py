@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from typing import Final
 
 from bridge.errors import Problem
 from bridge.frozen import frozen
-from bridge.model import Decision, Ms
-from bridge.rules.context import RuleMessage
+from bridge.model import Counted, Decision, Ms
+from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
-from bridge.rules.schema import ExampleEntry, ExpectEntry
-from bridge.schema import Document, plural, validate
+from bridge.rules.schema import ExampleEntry, ExpectEntry, SenderEntry, SmsEntry
+from bridge.schema import Document, Path, plural, validate
 from bridge.text import parts, phones
 
-_NOON: Final[Ms] = 1_767_607_200_000
+NOON: Final[Ms] = 1_767_607_200_000
 """2026-01-05 10:00 UTC, a Monday: the time of a test that names none."""
 
 
 @frozen
-class Example:
-    entry: ExampleEntry
+class Step:
+    """One message of an example."""
+
+    sms: SmsEntry
+    expect: ExpectEntry
+    at: Ms
     place: Problem
-    """Where it stands; its message is not used."""
+    """Where its ``expect`` stands; the message is not used."""
+
+
+@frozen
+class Example:
+    name: str
+    sender: SenderEntry
+    conversation_open: bool
+    steps: tuple[Step, ...]
 
 
 @frozen
 class Difference:
-    """One thing that did not come out as the test expects."""
+    """One thing that did not come out as expected."""
 
     message: str
     """As a sentence."""
@@ -38,16 +51,16 @@ class Difference:
 
 @frozen
 class Outcome:
-    """What a test came to."""
+    """What one message of an example came to."""
 
-    example: Example
+    step: Step
     decision: Decision
     differences: tuple[Difference, ...]
     """Empty: it passed."""
 
 
-def read_examples(document: Document, count: int) -> tuple[list[Example], list[Problem]]:
-    """The tests of one file, and what is wrong with their form."""
+def read_examples(document: Document, count: int, timezone: tzinfo) -> tuple[list[Example], list[Problem]]:
+    """The tests of one file, and what is wrong with their form. Times are read in ``timezone``."""
     examples: list[Example] = []
     problems: list[Problem] = []
     for at in range(count):
@@ -56,69 +69,176 @@ def read_examples(document: Document, count: int) -> tuple[list[Example], list[P
         problems.extend(found)
         if entry is None:
             continue
-        if not entry.expect.model_fields_set:
-            problems.append(document.problem((*path, "expect"), "says nothing; name `rule`, `reply` or `forward`"))
-        examples.append(Example(entry=entry, place=document.problem((*path, "expect"), "", key=True)))
+        wrong = list(_contradictions(entry, document, path))
+        problems.extend(wrong)
+        if not wrong:
+            steps = tuple(_steps(entry, document, path, timezone))
+            is_open = entry.conversation == "open"
+            examples.append(Example(name=entry.name, sender=entry.contact, conversation_open=is_open, steps=steps))
     return examples, problems
+
+
+def _contradictions(entry: ExampleEntry, document: Document, path: Path) -> Iterator[Problem]:
+    if entry.steps is not None:
+        for key in ("sms", "expect"):
+            if getattr(entry, key) is not None:
+                yield document.problem((*path, key), "stands beside `steps`; put it into a step", key=True)
+    else:
+        for key, example in (("sms", "sms: {text: часы}"), ("expect", "expect: {rule: hours}")):
+            if getattr(entry, key) is None:
+                yield document.problem(path, f"missing `{key}`; for example `{example}`", key=True)
+    expects = [((*path, "expect"), entry.expect)]
+    expects += [((*path, "steps", at, "expect"), step.expect) for at, step in enumerate(entry.steps or ())]
+    for at, expect in expects:
+        if expect is not None and not expect.model_fields_set:
+            yield document.problem(at, "says nothing; name `rule`, `reply` or `forward`")
+
+
+def _steps(entry: ExampleEntry, document: Document, path: Path, timezone: tzinfo) -> Iterator[Step]:
+    """A step that names no time comes at that of the one before it."""
+    now = NOON if entry.at is None else _ms(entry.at, timezone)
+    if entry.sms is not None and entry.expect is not None:
+        place = document.problem((*path, "expect"), "", key=True)
+        yield Step(sms=entry.sms, expect=entry.expect, at=now, place=place)
+    for at, step in enumerate(entry.steps or ()):
+        now = now if step.at is None else _ms(step.at, timezone)
+        place = document.problem((*path, "steps", at, "expect"), "", key=True)
+        yield Step(sms=step.sms, expect=step.expect, at=now, place=place)
+
+
+def _ms(at: datetime, timezone: tzinfo) -> Ms:
+    return int(at.replace(tzinfo=timezone).timestamp() * 1000)
 
 
 def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Problem]:
     """Run them; a problem for each that did not come out as expected."""
-    return [
-        replace(example.place, message=f"the test `{example.entry.name}` fails: {difference.message}")
-        for example in examples
-        for difference in run_example(ruleset, example).differences
-    ]
+    problems: list[Problem] = []
+    for example in examples:
+        for number, outcome in enumerate(run_example(ruleset, example), start=1):
+            which = f", step {number}," if len(example.steps) > 1 else ""
+            for difference in outcome.differences:
+                said = f"the test `{example.name}`{which} fails: {difference.message}"
+                problems.append(replace(outcome.step.place, message=said))
+    return problems
 
 
-def run_example(ruleset: RuleSet, example: Example) -> Outcome:
-    decision = ruleset.decide(_message(example.entry, ruleset.context.region), _NOON)
-    differences = tuple(_differences(example.entry.expect, decision))
-    return Outcome(example=example, decision=decision, differences=differences)
+def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
+    """What each of its messages came to, one after the other."""
+    sender = _Sender(example)
+    outcomes: list[Outcome] = []
+    for number, step in enumerate(example.steps, start=1):
+        message = sender.message(step, ruleset.context.region, number)
+        decision = ruleset.decide(message, step.at)
+        sender.remember(message.subscriber, decision, step.at)
+        differences = tuple(_differences(step.expect, decision, sender.facts(message.subscriber)))
+        outcomes.append(Outcome(step=step, decision=decision, differences=differences))
+    return outcomes
 
 
-def _message(entry: ExampleEntry, region: str) -> RuleMessage:
-    sms = entry.sms
-    return RuleMessage(
-        text=sms.text,
-        sender=sms.from_,
-        subscriber=phones.normalise(sms.from_, region),
-        receiver=sms.to,
-        prefix=sms.prefix,
-        account=sms.account,
-    )
+class _Sender:
+    """What the steps of an example leave behind at their senders, as the service would keep it."""
+
+    def __init__(self, example: Example) -> None:
+        entry = example.sender
+        self._name = entry.name
+        self._is_open = example.conversation_open
+        self._given = ContactFacts(
+            tags=entry.tags,
+            language=entry.language or "",
+            first_time=entry.first_time,
+            opted_out=entry.opted_out,
+            blocked=entry.blocked,
+        )
+        self._facts: dict[str, ContactFacts] = {}
+        self._uses: dict[str, dict[tuple[str, Counted], tuple[Ms, ...]]] = {}
+
+    def facts(self, subscriber: str) -> ContactFacts:
+        return self._facts.get(subscriber, self._given)
+
+    def message(self, step: Step, region: str, number: int) -> RuleMessage:
+        sms = step.sms
+        subscriber = phones.normalise(sms.from_, region)
+        return RuleMessage(
+            id=number,
+            text=sms.text,
+            sender=sms.from_,
+            subscriber=subscriber,
+            receiver=sms.to,
+            prefix=sms.prefix,
+            account=sms.account,
+            contact_name=self._name,
+            contact=self.facts(subscriber),
+            conversation_open=self._is_open,
+            uses=Uses(by_sender=self._uses.get(subscriber, {}), totals=self._totals()),
+        )
+
+    def _totals(self) -> Mapping[str, int]:
+        """An example is short: whatever it counted lies within every period."""
+        totals: dict[str, int] = {}
+        for used in self._uses.values():
+            for (rule, what), times in used.items():
+                totals[rule] = totals.get(rule, 0) + (len(times) if what is Counted.MATCH else 0)
+        return totals
+
+    def remember(self, subscriber: str, decision: Decision, now: Ms) -> None:
+        facts = self.facts(subscriber)
+        tags, values, opted_out = dict.fromkeys(facts.tags), dict(facts.values), facts.opted_out
+        used = self._uses.setdefault(subscriber, {})
+        for fired in decision.fired:
+            for what in fired.counted:
+                used[fired.rule, what] = (*used.get((fired.rule, what), ()), now)
+            if (wish := fired.contact) is not None:
+                tags |= dict.fromkeys(wish.tag)
+                tags = {tag: None for tag in tags if tag not in wish.untag}
+                values |= wish.values
+                opted_out = {"out": True, "in": False}.get(wish.opt or "", opted_out)
+        self._facts[subscriber] = ContactFacts(
+            tags=tuple(tags),
+            values=values,
+            language=facts.language,
+            first_time=False,
+            opted_out=opted_out,
+            blocked=facts.blocked,
+        )
 
 
-def _differences(expect: ExpectEntry, decision: Decision) -> Iterator[Difference]:
-    rules = [fired.rule for fired in decision.fired]
-    replies = [reply.text for fired in decision.fired for reply in fired.replies]
+def _differences(expect: ExpectEntry, decision: Decision, after: ContactFacts) -> Iterator[Difference]:
+    """:param after: what is known of the sender then."""
+    rules = _listed([fired.rule for fired in decision.fired])
+    texts = [reply.text for fired in decision.fired for reply in fired.replies]
+    replies = _listed(texts)
     chats = {forward.chat for fired in decision.fired for forward in fired.forwards}
     for fired in decision.fired:
-        if fired.error:
+        if fired.error is not None:
             message = f"the text of `{fired.rule}` cannot be made: {fired.error}"
             yield _difference(message, f"a text of `{fired.rule}`", fired.error)
-    if expect.rule is not None and expect.rule not in rules:
-        yield _difference(f"the rule is {_listed(rules)}, not `{expect.rule}`", f"rule {expect.rule}", _listed(rules))
-    if expect.reply is not None and expect.reply.strip() not in replies:
-        yield _difference(f"the reply is {_listed(replies)}", f"reply {expect.reply.strip()}", _listed(replies))
+    if expect.rule is not None and expect.rule not in [fired.rule for fired in decision.fired]:
+        yield _difference(f"the rule is {rules}, not `{expect.rule}`", f"rule `{expect.rule}`", f"rule {rules}")
+    if expect.reply is not None and (wanted := expect.reply.strip()) not in texts:
+        yield _difference(f"the reply is {replies}", f"reply `{wanted}`", f"reply {replies}")
     for phrase in expect.reply_contains:
-        if not any(phrase in reply for reply in replies):
-            message = f"`{phrase}` is not in the reply {_listed(replies)}"
-            yield _difference(message, f"reply with {phrase}", _listed(replies))
-    if expect.no_reply and replies:
-        yield _difference(f"there is a reply: {_listed(replies)}", "no reply", _listed(replies))
+        if not any(phrase in text for text in texts):
+            message = f"`{phrase}` is not in the reply {replies}"
+            yield _difference(message, f"reply with `{phrase}`", f"reply {replies}")
+    if expect.no_reply and texts:
+        yield _difference(f"there is a reply: {replies}", "no reply", f"reply {replies}")
     if expect.forward and set(expect.forward) != chats:
         shown = _listed(sorted(chats))
-        yield _difference(f"it is forwarded to {shown}", f"forward to {', '.join(sorted(expect.forward))}", shown)
-    count = sum(parts.split(reply).count for reply in replies)
+        yield _difference(
+            f"it is forwarded to {shown}", f"forward to {_listed(sorted(expect.forward))}", f"forward to {shown}"
+        )
+    if expect.tags and set(expect.tags) != set(after.tags):
+        shown = _listed(sorted(after.tags))
+        yield _difference(f"the sender has the tags {shown}", f"tags {_listed(sorted(expect.tags))}", f"tags {shown}")
+    count = sum(parts.split(text).count for text in texts)
     if expect.parts is not None and expect.parts != count:
         taken = plural(count, "part")
         yield _difference(f"the reply takes {taken}, not {expect.parts}", plural(expect.parts, "part"), taken)
 
 
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(f"`{value}`" for value in values) or "none"
-
-
 def _difference(message: str, expected: str, actual: str) -> Difference:
     return Difference(message=message, expected=expected, actual=actual)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values) or "none"

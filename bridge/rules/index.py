@@ -1,7 +1,8 @@
-"""Finding the rules worth asking, so that 10,000 keywords cost what 10 do.
+"""Finding the rules worth asking, so that 10,000 of them cost what 10 do.
 
-A message has one first word, and one more behind a prefix that holds. Rules with a keyword are looked up by
-these, all others are asked one after the other; both come out merged, in the order of the files.
+Keywords, words and expressions are looked for in a message once, for all rules together. A rule that needs one of
+them is only asked where it was found; all others are asked one after the other. Both come out merged, in the order
+of the files.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ from typing import TypeVar
 
 from bridge.frozen import frozen
 from bridge.rules.actions import Actions
-from bridge.rules.conditions import Condition
+from bridge.rules.conditions import PATTERN, WORD, Condition, Need, View, best_needs
+from bridge.rules.keywords import Hit, Keyword, Spelling, Vocabulary
+from bridge.rules.moments import Phase, Season
 from bridge.text import folding
 from bridge.text.folding import Folded
+from bridge.text.patterns import Pattern, PatternSet
 
 _K = TypeVar("_K", bound=Hashable)
 
 Prefix = tuple[str, ...]
 """The folded words of a prefix; empty: none."""
-
-
-@frozen
-class Keyword:
-    folded: str
-    written: str
 
 
 @frozen
@@ -39,11 +37,28 @@ class Rule:
     enabled: bool
     prefix: Prefix
     keywords: tuple[Keyword, ...]
+    """Those directly under ``when``; :attr:`conditions` has them, too."""
+    heard: frozenset[tuple[Spelling, str]]
+    """Every keyword of the rule, also within ``any`` and ``not``, with the spellings it forgives."""
+    patterns: tuple[Pattern, ...]
+    """Every ``text`` of the rule."""
     conditions: tuple[Condition, ...]
-    """What must hold beside prefix and keyword."""
+    """What must hold beside the prefix."""
     actions: Actions
     goes_on: bool
     """``continue``: rules after this one are asked as well."""
+    season: Season | None = None
+    before: Actions | None = None
+    after: Actions | None = None
+    groups: tuple[str, ...] = ()
+    """Names that its expressions may put into templates."""
+    per_sender: tuple[int, int] | None = None
+    """Its ``limit``: how often, in how many milliseconds."""
+    total: tuple[int, int] | None = None
+
+    def actions_in(self, phase: Phase) -> Actions:
+        instead = {Phase.BEFORE: self.before, Phase.AFTER: self.after}.get(phase)
+        return self.actions if instead is None else instead
 
 
 @frozen
@@ -52,34 +67,48 @@ class Index:
 
     always: tuple[int, ...]
     by_prefix: Mapping[Prefix, tuple[int, ...]]
-    """Rules with a prefix and no keyword."""
-    by_keyword: Mapping[tuple[Prefix, str], tuple[int, ...]]
+    """Rules with a prefix that need nothing that can be looked for."""
+    by_need: Mapping[tuple[Prefix, Need], tuple[int, ...]]
     prefixes: frozenset[Prefix]
     longest_prefix: int
     """In words."""
+    vocabulary: Vocabulary
+    needs_words: bool
+    """Whether any rule is looked up by a word that may stand anywhere."""
+    sources: tuple[str, ...]
+    """The expressions of :attr:`patterns`, by which rules are looked up."""
+    patterns: PatternSet
 
     @classmethod
     def of(cls, rules: Sequence[Rule]) -> Index:
         always: list[int] = []
         by_prefix: defaultdict[Prefix, list[int]] = defaultdict(list)
-        by_keyword: defaultdict[tuple[Prefix, str], list[int]] = defaultdict(list)
+        by_need: defaultdict[tuple[Prefix, Need], list[int]] = defaultdict(list)
         for position, rule in enumerate(rules):
             if not rule.enabled:
                 continue
-            if rule.keywords:
-                for folded in dict.fromkeys(keyword.folded for keyword in rule.keywords):
-                    by_keyword[rule.prefix, folded].append(position)
+            needs = best_needs(rule.conditions)
+            if needs is not None:
+                for need in sorted(needs):
+                    by_need[rule.prefix, need].append(position)
             elif rule.prefix:
                 by_prefix[rule.prefix].append(position)
             else:
                 always.append(position)
-        prefixes = frozenset(rule.prefix for rule in rules if rule.enabled and rule.prefix)
+        enabled = [rule for rule in rules if rule.enabled]
+        prefixes = frozenset(rule.prefix for rule in enabled if rule.prefix)
+        used = {need for _, need in by_need}
+        patterns = {p.source: p for rule in enabled for p in rule.patterns if (PATTERN, p.source) in used}
         return cls(
             always=tuple(always),
             by_prefix=_frozen(by_prefix),
-            by_keyword=_frozen(by_keyword),
+            by_need=_frozen(by_need),
             prefixes=prefixes,
             longest_prefix=max(map(len, prefixes), default=0),
+            vocabulary=Vocabulary.of(pair for rule in enabled for pair in rule.heard),
+            needs_words=any(kind == WORD for kind, _ in used),
+            sources=tuple(patterns),
+            patterns=PatternSet.of(tuple(patterns.values())),
         )
 
     def prefix_of(self, parameter: str, text: Folded) -> Prefix:
@@ -98,20 +127,32 @@ class Index:
                 return begins[:size]
         return ()
 
-    def candidates(self, prefix: Prefix, whole: str | None, behind: str | None) -> Iterator[int]:
-        """Positions of the rules whose prefix and keyword hold, in the order of the files.
+    def candidates(self, prefix: Prefix, whole: View, behind: View) -> Iterator[int]:
+        """Positions of the rules that may match, each once, in the order of the files.
 
-        :param whole: the first folded word of the text.
-        :param behind: the first one behind the prefix.
+        :param behind: the message as rules with ``prefix`` see it.
         """
-        found: list[Iterable[int]] = [self.always]
-        if whole is not None:
-            found.append(self.by_keyword.get(((), whole), ()))
+        found = [self.always] if self.always else []
+        found += self._needing((), whole)
         if prefix:
-            found.append(self.by_prefix.get(prefix, ()))
-            if behind is not None:
-                found.append(self.by_keyword.get((prefix, behind), ()))
-        return heapq.merge(*found)
+            if (rules := self.by_prefix.get(prefix)) is not None:
+                found.append(rules)
+            found += self._needing(prefix, behind)
+        return iter(found[0]) if len(found) == 1 else _each_once(heapq.merge(*found))
+
+    def _needing(self, prefix: Prefix, view: View) -> list[tuple[int, ...]]:
+        get = self.by_need.get
+        needs: list[Need] = [(hit.spelling, hit.keyword) for hit in view.hits]
+        if self.needs_words:
+            needs += [(WORD, word) for word in dict.fromkeys(view.words)]
+        if self.sources:
+            needs += [(PATTERN, self.sources[at]) for at in self.patterns.fitting(view.text)]
+        return [rules for need in needs if (rules := get((prefix, need))) is not None]
+
+
+def hear(vocabulary: Vocabulary, seen: Folded) -> tuple[Hit, ...]:
+    """The keywords a text begins with; nothing is looked for where no rule has any."""
+    return vocabulary.hear(seen) if vocabulary.known else ()
 
 
 def without_prefix(prefix: Prefix, text: Folded, *, named: bool) -> Folded:
@@ -124,11 +165,16 @@ def without_prefix(prefix: Prefix, text: Folded, *, named: bool) -> Folded:
         return folding.analyse(text.after(len(prefix)))
     if not named or len(prefix) != 1 or not text.words or not text.words[0].folded.startswith(prefix[0]):
         return text
-    first = text.words[0]
-    for cut in range(first.start + 1, min(first.end, first.start + 4 * len(prefix[0]))):
-        if folding.fold(text.original[first.start : cut]) == prefix[0]:
-            return folding.analyse(text.original[cut:])
-    return text
+    cut = folding.head_end(text.original, text.words[0], prefix[0])
+    return text if cut is None else folding.analyse(text.original[cut:])
+
+
+def _each_once(positions: Iterable[int]) -> Iterator[int]:
+    last = -1
+    for position in positions:
+        if position != last:
+            yield position
+        last = position
 
 
 def _frozen(lists: Mapping[_K, list[int]]) -> Mapping[_K, tuple[int, ...]]:

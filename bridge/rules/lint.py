@@ -1,24 +1,34 @@
-"""What is allowed and probably not meant: rules that never get their turn, look-alike keywords, dear texts."""
+"""What is allowed and probably not meant: rules that never get their turn, keywords that meet, dear texts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from bridge.errors import Problem
-from bridge.rules.index import Keyword, Prefix, Rule
-from bridge.rules.templates import SINGLE_BRACES
+from bridge.rules.conditions import Condition, Keywords, Text
+from bridge.rules.index import Prefix, Rule
+from bridge.rules.keywords import Keyword, Spelling
+from bridge.rules.templates import SINGLE_BRACES, Template
 from bridge.schema import plural
-from bridge.text import parts
+from bridge.text import folding, parts, slips
 
 _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
+_COMPARED: Final = 50
+"""With how many earlier rules of one keyword a rule is compared: thousands of them are a table, not a slip."""
+
+Heard = tuple[Prefix, Spelling | None, str]
+"""What a rule is found by: a prefix, and a keyword in one spelling; no spelling: the rule needs no keyword."""
 
 
 def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
     """Warnings about a set of rules that has no errors, in the order of the files."""
     enabled = [rule for rule in rules if rule.enabled]
-    found = [*_never_reached(enabled), *_overlapping(enabled), *_dear(enabled), *_single_braces(enabled)]
+    found = [*_never_reached(enabled), *_overlapping(enabled), *_near_misses(enabled)]
+    for rule in enabled:
+        found += [*_always_fitting(rule), *_dear(rule), *_single_braces(rule)]
     if not any(_takes_everything(rule) for rule in enabled):
         message = "no rule matches every message; what no rule wants goes to the default chat"
         found.append(Problem(file=directory, line=1, column=1, path="", message=message))
@@ -29,35 +39,48 @@ def _warning(rule: Rule, message: str) -> Problem:
     return Problem(file=rule.file, line=rule.line, column=1, path=rule.name, message=message)
 
 
+def _demands(rule: Rule) -> list[Condition]:
+    """What must hold beside prefix and keyword."""
+    return [one for one in rule.conditions if not (isinstance(one, Keywords) or _is_no_demand(one))]
+
+
+def _is_no_demand(condition: Condition) -> bool:
+    return isinstance(condition, Text) and condition.pattern.always_fits()
+
+
 def _takes_everything(rule: Rule) -> bool:
-    return not (rule.prefix or rule.keywords or rule.conditions)
+    return not (rule.prefix or rule.keywords or _demands(rule))
 
 
 def _ends(rule: Rule) -> bool:
     """Whether no later rule sees a message that has this rule's prefix and keyword."""
-    return not rule.conditions and not rule.goes_on
+    return not rule.goes_on and not _demands(rule)
+
+
+def _found_by(rule: Rule) -> list[Heard]:
+    keywords = next((one for one in rule.conditions if isinstance(one, Keywords)), None)
+    if keywords is None:
+        return [(rule.prefix, None, "")]
+    return [(rule.prefix, spelling, word) for spelling, words in keywords.spellings.items() for word in words]
 
 
 def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """A rule whose every message is taken by an earlier one."""
-    everything: Rule | None = None
-    prefixes: dict[Prefix, Rule] = {}
-    keywords: dict[tuple[Prefix, str], Rule] = {}
+    """A rule whose every message is taken by earlier ones, which ask for the same or less."""
+    takers: defaultdict[Heard, list[tuple[Rule, list[Condition]]]] = defaultdict(list)
     for rule in rules:
-        taker = everything or prefixes.get(rule.prefix)
-        if taker is None and rule.keywords:
-            takers = [keywords.get((rule.prefix, keyword.folded)) for keyword in rule.keywords]
-            taker = takers[-1] if all(takers) else None
-        if taker is not None:
-            yield _warning(rule, f"can never match: `{taker.name}` ({taker.file}:{taker.line}) takes it all")
-        elif _ends(rule):
-            if rule.keywords:
-                for keyword in rule.keywords:
-                    keywords.setdefault((rule.prefix, keyword.folded), rule)
-            elif rule.prefix:
-                prefixes[rule.prefix] = rule
-            else:
-                everything = rule
+        demands = _demands(rule)
+        keys = _found_by(rule)
+        unkeyed = takers[(), None, ""] + (takers[rule.prefix, None, ""] if rule.prefix else [])
+        taken_by = [
+            next((taker for taker, asks in unkeyed + takers[key] if all(one in demands for one in asks)), None)
+            for key in keys
+        ]
+        if (last := taken_by[-1]) is not None and all(taken_by):
+            yield _warning(rule, f"can never match: `{last.name}` ({last.file}:{last.line}) takes it all")
+        elif not rule.goes_on:
+            for key in keys:
+                if len(takers[key]) < _COMPARED:
+                    takers[key].append((rule, demands))
 
 
 def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
@@ -86,21 +109,64 @@ def _takes_part_of(earlier: Rule, later: Rule) -> bool:
     return _ends(earlier) and {k.folded for k in later.keywords} > {k.folded for k in earlier.keywords}
 
 
-def _single_braces(rules: Sequence[Rule]) -> Iterator[Problem]:
+def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """Slips that two rules forgive, and a keyword that is another's in the wrong layout."""
+    typos: defaultdict[tuple[Prefix, str], list[tuple[Rule, str]]] = defaultdict(list)
+    layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
+    for rule in rules:
+        for word in sorted(word for spelling, word in rule.heard if spelling is Spelling.TYPO):
+            near = [pair for short in slips.shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
+            for other, known in near:
+                if other is not rule and slips.one_edit_apart(word, known):
+                    yield _warning(rule, f"one slip makes `{word}` and `{known}` of {_named(other)} the same word")
+                    break
+            for short in dict.fromkeys(slips.shortened(word)):
+                typos[rule.prefix, short].append((rule, word))
+        for keyword in rule.keywords:
+            if (Spelling.LAYOUT, keyword.folded) in rule.heard:
+                other_keys = folding.fold(slips.other_layout(keyword.written))
+                layouts.setdefault((rule.prefix, other_keys), (rule, keyword))
+    for rule in rules:
+        for keyword in rule.keywords:
+            owner, meant = layouts.get((rule.prefix, keyword.folded), (rule, keyword))
+            if owner is not rule:
+                yield _warning(
+                    rule,
+                    f"the keyword `{keyword.written}` is `{meant.written}` of {_named(owner)} in the other layout; "
+                    "who types it gets this rule",
+                )
+
+
+def _named(rule: Rule) -> str:
+    return f"`{rule.name}` ({rule.file}:{rule.line})"
+
+
+def _always_fitting(rule: Rule) -> Iterator[Problem]:
+    for condition in rule.conditions:
+        if isinstance(condition, Text) and _is_no_demand(condition):
+            yield _warning(rule, f"the expression `{condition.pattern.source}` fits every text; leave it out")
+
+
+def _replies(rule: Rule) -> Iterator[Template]:
+    """Every text that the rule may send."""
+    for actions in (rule.actions, rule.actions.instead, rule.before, rule.after):
+        if actions is not None and actions.reply is not None:
+            yield from actions.reply.text.all()
+
+
+def _single_braces(rule: Rule) -> Iterator[Problem]:
     """``{ args }`` where ``{{ args }}`` is meant."""
-    for rule in rules:
-        reply, forward = rule.actions.reply, rule.actions.forward
-        for text in (reply.text if reply else None, forward.note if forward else None):
-            if text is not None and (found := SINGLE_BRACES.search(text.fixed)) is not None:
-                yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
+    before_and_after = [] if rule.before is None else list(rule.before.templates())
+    before_and_after += [] if rule.after is None else list(rule.after.templates())
+    for text in (*rule.actions.templates(), *before_and_after):
+        if (found := SINGLE_BRACES.search(text.fixed)) is not None:
+            yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
 
 
-def _dear(rules: Sequence[Rule]) -> Iterator[Problem]:
+def _dear(rule: Rule) -> Iterator[Problem]:
     """Replies of many parts, and a few signs that make a cheap text dear. Only the fixed text is counted."""
-    for rule in rules:
-        if rule.actions.reply is None:
-            continue
-        cost = parts.split(rule.actions.reply.text.fixed)
+    for text in _replies(rule):
+        cost = parts.split(text.fixed)
         if cost.count > _MANY_PARTS:
             yield _warning(rule, f"the reply takes {plural(cost.count, 'part')} ({_ENCODINGS[cost.encoding]})")
         if cost.forcing and not any(char.isalpha() for char in cost.forcing):

@@ -9,33 +9,37 @@ from pathlib import Path
 
 from bridge.errors import ConfigError, Problem
 from bridge.rules.compiler import Compiler
-from bridge.rules.context import RuleContext
+from bridge.rules.context import Counting, RuleContext
+from bridge.rules.defaults import inherit
 from bridge.rules.engine import RuleSet
 from bridge.rules.examples import Example, check_examples, read_examples
 from bridge.rules.index import Index, Rule
 from bridge.rules.lint import lint
-from bridge.rules.schema import FileEntry
+from bridge.rules.schema import NOT_CARRIED_OUT, FileEntry
 from bridge.schema import Document, read_text, read_yaml, shown, validate
 
 _LARGEST_SET = 16 << 20
 _SUFFIXES = {".yaml", ".yml"}
 
 
-def load_rules(directory: Path, context: RuleContext) -> RuleSet:
+def load_rules(directory: Path, context: RuleContext, *, not_carried_out: frozenset[str] = NOT_CARRIED_OUT) -> RuleSet:
     """Read, check and index all ``*.yaml`` of a directory, in the order of their names.
 
     Files in subdirectories and hidden ones are not read.
 
+    :param not_carried_out: keys that are refused, since the service would not act on them.
     :raises ConfigError: with every problem found. A failed test of the files is a problem, too.
     """
-    ruleset, examples = read_rules(directory, context)
+    ruleset, examples = read_rules(directory, context, not_carried_out=not_carried_out)
     failed = check_examples(ruleset, examples)
     if failed:
         raise ConfigError(failed)
     return ruleset
 
 
-def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Example]]:
+def read_rules(
+    directory: Path, context: RuleContext, *, not_carried_out: frozenset[str] = NOT_CARRIED_OUT
+) -> tuple[RuleSet, list[Example]]:
     """The same with the tests of the files, in their order, which were not run. Not for a service.
 
     :raises ConfigError: with every problem found.
@@ -43,19 +47,51 @@ def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Exa
     problems: list[Problem] = []
     warnings: list[Problem] = []
     texts = _read(directory, problems)
-    loaded = [_load(text, shown(path), context, problems, warnings) for path, text in texts]
+    documents = [inherit(read_yaml(text, shown(path))) for path, text in texts]
+    own_values = frozenset(name for document in documents for name in _values_set(document))
+    loaded = []
+    for document in documents:
+        compiler = Compiler(document=document, context=context, not_carried_out=not_carried_out, own_values=own_values)
+        loaded.append(_load(compiler, problems, warnings))
     rules = tuple(rule for part, _ in loaded for rule, _ in part)
     problems.extend(_same_names(named for part, _ in loaded for named in part))
     if problems:
-        raise ConfigError(sorted(problems))
+        raise ConfigError(_each_once(problems))
     ruleset = RuleSet(
         rules=rules,
         version=_version(texts),
         warnings=(*warnings, *(lint(rules, shown(directory)) if texts else [_nothing(directory)])),
         index=Index.of(rules),
         context=context,
+        counting=_counting(rules),
     )
     return ruleset, [example for _, examples in loaded for example in examples]
+
+
+def _values_set(document: Document) -> Iterable[str]:
+    """Names of the values that the rules of a file put on a contact."""
+    rules = document.data.get("rules")
+    for at in range(len(rules) if isinstance(rules, list) else 0):
+        for path in (("rules", at, "set"), ("rules", at, "on_error", "set")):
+            values = document.get(path)
+            yield from values if isinstance(values, dict) else ()
+
+
+def _each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """In order. A mistake in ``defaults`` is each rule's, and is told once, where it stands."""
+    first = {(one.file, one.line, one.column, one.message): one for one in sorted(problems, reverse=True)}
+    return sorted(first.values())
+
+
+def _counting(rules: Iterable[Rule]) -> Counting:
+    enabled = [rule for rule in rules if rule.enabled]
+    periods = [rule.per_sender[1] for rule in enabled if rule.per_sender is not None]
+    for rule in enabled:
+        done = (rule.actions, rule.actions.instead, rule.before, rule.after)
+        replies = (actions.reply for actions in done if actions is not None)
+        periods += [reply.once[1] for reply in replies if reply is not None and reply.once is not None]
+    totals = {rule.name: rule.total[1] for rule in enabled if rule.total is not None}
+    return Counting(sender=max(periods, default=0), totals=totals)
 
 
 def _read(directory: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
@@ -93,10 +129,8 @@ Named = tuple[Rule, Problem]
 """A rule, and the problem to report if its name is taken already."""
 
 
-def _load(
-    text: str, file: str, context: RuleContext, problems: list[Problem], warnings: list[Problem]
-) -> tuple[list[Named], list[Example]]:
-    document = read_yaml(text, file)
+def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) -> tuple[list[Named], list[Example]]:
+    document = compiler.document
     if document.root is not None and isinstance(document.root.value, list):
         problems.append(document.problem((), "write `rules:` in a line above this list"))
         return [], []
@@ -107,9 +141,10 @@ def _load(
     problems.extend(found)
     if shape is None:
         return [], []
-    compiler = Compiler(document=document, context=context)
+    if "defaults" in document.data:
+        compiler.defaults()
     compiled = [(at, compiler.rule(at)) for at in range(len(shape.rules))]
-    examples, found = read_examples(document, len(shape.tests))
+    examples, found = read_examples(document, len(shape.tests), compiler.context.timezone)
     problems.extend(compiler.problems)
     problems.extend(found)
     warnings.extend(_cut_texts(document, len(shape.rules), len(shape.tests)))
@@ -120,11 +155,13 @@ def _load(
 
 def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
     """Texts without quotes that YAML ends at a ` #`, as in ``reply: Позвоните #1``."""
+    told = set()
     for path in [
-        *(("rules", at, key) for at in range(rules) for key in ("reply", "note")),
+        *(("rules", at, key) for at in range(rules) for key in ("reply", "note", "before", "after")),
         *(("tests", at, *keys) for at in range(tests) for keys in (("sms", "text"), ("expect", "reply"))),
     ]:
-        if (place := document.comment_behind(path)) is not None:
+        if (place := document.comment_behind(path)) is not None and place not in told:
+            told.add(place)  # a text of `defaults` is in many rules
             message = "the text ends here, what follows ` #` is a comment; if it belongs to the text, put all in quotes"
             problem = document.problem(path, message)
             yield replace(problem, line=place[0], column=place[1])

@@ -7,25 +7,38 @@ Only what can be said of one key alone. What needs other keys, other rules or th
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     InstanceOf,
     StringConstraints,
+    Tag,
     ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
 
 from bridge.rules.templates import Template, compile_template
-from bridge.schema import Duration, Flag, Whole
+from bridge.schema import Duration, Flag, RateValue, Whole
 from bridge.text import folding
+from bridge.text.patterns import Pattern, compile_pattern
+
+NOT_CARRIED_OUT: Final = frozenset(
+    {"contact", "conversation", "limit", "once", "opt_out", "opt_in", "tag", "untag", "set"}
+)
+"""Keys of rules that the language has and the service does not act on yet. The loader refuses them, so that nobody
+waits for what does not come; whoever teaches the pipeline one of them takes it off."""
 
 _SENDER_NAME = re.compile(r"[ -~]{1,11}|[0-9]{1,15}")
+_TAG = re.compile(r"\w[\w-]{0,63}")
+_VALUE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2})?")
 
 
 def _refuse(value: object, info: ValidationInfo) -> None:
@@ -34,15 +47,70 @@ def _refuse(value: object, info: ValidationInfo) -> None:
 
 
 def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return _not_empty([value] if isinstance(value, str) else value)
+
+
+def _not_empty(value: object) -> object:
+    if value == [] or value == {}:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _only_directly(value: object, info: ValidationInfo) -> None:
+    key = info.field_name
+    raise ValueError(f"`{key}` stands directly under `when` and nowhere deeper: it is about the rule as a whole")
 
 
 def _template(value: object) -> Template:
-    if isinstance(value, list | dict):
-        raise ValueError("several texts in one place are not available in this version; write one text")
     if not isinstance(value, str):
         raise ValueError("expected a text")
     return compile_template(value)
+
+
+def _pattern(value: object) -> Pattern:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a regular expression")
+    return compile_pattern(value)
+
+
+def _one_edit(value: object) -> object:
+    if value not in ("0", "1", 0, 1):
+        raise ValueError("expected 1 (one wrong letter is forgiven) or 0")
+    return int(str(value))
+
+
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise ValueError("expected a tag of letters, digits, `_` and `-`")
+    return value.lower()
+
+
+def _value_name(value: str) -> str:
+    if not _VALUE_NAME.fullmatch(value) or value in {"name", "tags", "own"}:
+        raise ValueError(
+            "expected a name such as `city`: small Latin letters, digits and `_`, and not `name` or `tags`"
+        )
+    return value
+
+
+def _day(value: object) -> datetime:
+    """A day or a minute, without its time zone."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("there is no such day or time") from None
+    raise ValueError("expected a day such as 2026-06-01, or with a time: 2026-06-01 18:00")
+
+
+def _end_of(value: object) -> datetime:
+    """The first moment behind a day or a minute that is written."""
+    day = _day(value)
+    return day if isinstance(value, str) and ":" in value else day + timedelta(days=1)
+
+
+def _shape(value: object) -> str:
+    return "list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "text"
 
 
 def _has_word(value: str) -> str:
@@ -74,74 +142,145 @@ KeywordText = Annotated[Filled, AfterValidator(_one_word)]
 SenderName = Annotated[Filled, AfterValidator(_sender_name)]
 Text = Annotated[InstanceOf[Template], BeforeValidator(_template)]
 
+OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
+ValueName = Annotated[str, AfterValidator(_value_name)]
+
+_NotEmpty = BeforeValidator(_not_empty)
 # Each of these is a string or a list of them.
 _OneOrMany = BeforeValidator(_one_or_many)
-Names = Annotated[tuple[Filled, ...], _OneOrMany, Field(min_length=1)]
-Keywords = Annotated[tuple[KeywordText, ...], _OneOrMany, Field(min_length=1)]
-Phrases = Annotated[tuple[Phrase, ...], _OneOrMany, Field(min_length=1)]
+Names = Annotated[tuple[Filled, ...], _OneOrMany]
+Keywords = Annotated[tuple[KeywordText, ...], _OneOrMany]
+Phrases = Annotated[tuple[Phrase, ...], _OneOrMany]
+Tags = Annotated[tuple[Annotated[Filled, AfterValidator(_tag)], ...], _OneOrMany]
+
+Expression = Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)]
+Typo = Annotated[int, BeforeValidator(_one_edit)]
+Day = Annotated[datetime, BeforeValidator(_day)]
+DayEnd = Annotated[datetime, BeforeValidator(_end_of)]
+Language = Literal["ru", "en"]
+Texts = Annotated[
+    Annotated[Text, Tag("text")]
+    | Annotated[tuple[Text, ...], BeforeValidator(_not_empty), Tag("list")]
+    | Annotated[dict[Language, Text], BeforeValidator(_not_empty), Tag("keys")],
+    Discriminator(_shape),
+]
+"""One text, a list of them, or one for each language."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WhenEntry(_Strict):
-    """Conditions: all that are given must hold."""
+class OutsideEntry(_Strict):
+    """``hours: {outside: office}``."""
 
-    prefix: Phrase | None = None
+    outside: Names = Field(examples=["outside: office"])
+
+
+class ContactEntry(_Strict):
+    """What is known of the sender; all that are given must hold."""
+
+    first_time: Flag | None = None
+    opted_out: Flag | None = None
+    blocked: Flag | None = None
+    tag: Tags = ()
+
+
+class LimitEntry(_Strict):
+    """How often the rule may match."""
+
+    per_sender: RateValue | None = None
+    total: RateValue | None = None
+
+
+ContactFact: TypeAlias = Literal["first_time", "opted_out", "blocked"]
+HoursValue = Annotated[
+    Annotated[Names, Tag("text")] | Annotated[Names, Tag("list")] | Annotated[OutsideEntry, Tag("keys")],
+    Discriminator(_shape),
+]
+ContactValue = Annotated[
+    Annotated[ContactFact, Tag("text")] | Annotated[ContactEntry, Tag("keys")],
+    Discriminator(lambda value: "keys" if isinstance(value, dict) else "text"),
+]
+
+
+class ConditionEntry(_Strict):
+    """Conditions within ``any``, ``all`` and ``not``: all that are given must hold."""
+
     keyword: Keywords = ()
     only: Flag = False
+    glued: Flag = False
+    typo: Typo = 0
+    layout: Flag = False
     contains: Phrases = ()
+    text: Expression | None = None
+    args: Expression | None = None
     from_: Names = Field(default=(), alias="from")
     to: Names = ()
     account: Names = ()
-
-    text: Later = None
-    args: Later = None
-    hours: Later = None
-    contact: Later = None
-    conversation: Later = None
-    limit: Later = None
-    any_: Later = Field(default=None, alias="any")
-    all_: Later = Field(default=None, alias="all")
-    not_: Later = Field(default=None, alias="not")
-    glued: Later = None
-    typo: Later = None
-    layout: Later = None
+    hours: HoursValue | None = None
+    contact: ContactValue | None = None
+    conversation: Literal["open", "none"] | None = None
+    any_: Annotated[tuple[ConditionEntry, ...], _NotEmpty] | None = Field(default=None, alias="any")
+    all_: Annotated[tuple[ConditionEntry, ...], _NotEmpty] | None = Field(default=None, alias="all")
+    not_: ConditionEntry | None = Field(default=None, alias="not")
+    prefix: OnlyDirectly = None
+    limit: OnlyDirectly = None
 
 
-class RuleEntry(_Strict):
+class WhenEntry(ConditionEntry):
+    """Conditions of a rule. These two more decide about the rule as a whole."""
+
+    prefix: Phrase | None = None  # type: ignore[assignment]
+    limit: LimitEntry | None = None  # type: ignore[assignment]
+
+
+class _Named(_Strict):
     name: Filled = Field(examples=["opening-hours"])
+
+
+class _Conditional(_Strict):
     enabled: Flag = True
     when: WhenEntry = WhenEntry()
-    reply: Text | None = None
+
+
+class ActionEntry(_Strict):
+    """What is done, by a rule or by its ``on_error``."""
+
+    reply: Texts | None = None
     sender_name: SenderName | None = None
     ttl: Duration | None = None
+    once: RateValue | None = None
     forward: Names = ()
     note: Text | None = None
     silent: Flag = False
     drop: Flag = False
-    continue_: Flag = Field(default=False, alias="continue")
+    opt_out: Flag = False
+    opt_in: Flag = False
+    tag: Tags = ()
+    untag: Tags = ()
+    set_: Annotated[dict[ValueName, Text], _NotEmpty] | None = Field(default=None, alias="set")
 
     call: Later = None
     poll: Later = None
     subscribe: Later = None
     unsubscribe: Later = None
-    opt_out: Later = None
-    opt_in: Later = None
-    tag: Later = None
-    untag: Later = None
-    set_: Later = Field(default=None, alias="set")
     ask: Later = None
-    on_error: Later = None
-    once: Later = None
-    from_date: Later = None
-    until_date: Later = None
-    before: Later = None
-    after: Later = None
-    glued: Later = None
-    typo: Later = None
-    layout: Later = None
+
+
+class DefaultsEntry(ActionEntry, _Conditional):
+    """What each rule of a file inherits, key by key."""
+
+    from_date: Day | None = None
+    until_date: DayEnd | None = None
+    before: Texts | None = None
+    after: Texts | None = None
+    continue_: Flag = Field(default=False, alias="continue")
+    on_error: ActionEntry | None = None
+
+
+class RuleEntry(DefaultsEntry, _Named):
+    """One rule."""
 
 
 class SmsEntry(_Strict):
@@ -163,27 +302,43 @@ class ExpectEntry(_Strict):
     no_reply: Flag = False
     forward: Names = ()
     parts: Whole | None = None
+    tags: Tags = ()
 
-    tags: Later = None
+
+class SenderEntry(_Strict):
+    """What is known of the sender of an example."""
+
+    name: str = ""
+    tags: Tags = ()
+    language: Language | None = None
+    opted_out: Flag = False
+    blocked: Flag = False
+    first_time: Flag = False
+
+
+class StepEntry(_Strict):
+    """One of several messages of an example."""
+
+    sms: SmsEntry
+    expect: ExpectEntry
+    at: Day | None = None
 
 
 class ExampleEntry(_Strict):
     """One of the ``tests``."""
 
     name: Filled = Field(examples=["opening hours in capitals"])
-    sms: SmsEntry
-    expect: ExpectEntry
-
-    at: Later = None
-    contact: Later = None
-    conversation: Later = None
-    steps: Later = None
+    sms: SmsEntry | None = None
+    expect: ExpectEntry | None = None
+    at: Day | None = None
+    contact: SenderEntry = SenderEntry()
+    conversation: Literal["open", "none"] = "none"
+    steps: Annotated[tuple[StepEntry, ...], _NotEmpty] | None = None
 
 
 class FileEntry(_Strict):
     """A whole file. Rules and tests are checked one by one, so that one mistake does not hide the next."""
 
+    defaults: object = None
     rules: tuple[object, ...] = ()
     tests: tuple[object, ...] = ()
-
-    defaults: Later = None

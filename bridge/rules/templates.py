@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from functools import lru_cache
 from typing import Final
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
@@ -27,6 +29,9 @@ _DEEPEST: Final = 40
 
 VARIABLES: Final = frozenset({"text", "args", "words", "sender", "receiver", "prefix", "date", "account", "contact"})
 _LATER_VARIABLES: Final = frozenset({"call", "poll"})
+_JINJA: Final = "self loop caller and or not in is if elif else for true false none True False None"
+RESERVED_NAMES: Final = VARIABLES | _LATER_VARIABLES | frozenset(_JINJA.split())
+"""What a named group cannot be called."""
 _CONTACT_FIELDS: Final = frozenset({"name", "tags"})
 _FILTERS: Final = frozenset(
     {"upper", "lower", "capitalize", "title", "trim", "default", "length", "first", "last", "int", "truncate"}
@@ -95,6 +100,12 @@ class ContactView:
 
     name: str = ""
     tags: tuple[str, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+    """What rules have ``set``; what none has set yet is empty."""
+
+    def __getattr__(self, name: str) -> str:
+        """Asked for what is no field: which names there are was checked when the template was loaded."""
+        return self.own.get(name, "")
 
 
 Value = str | tuple[str, ...] | ContactView
@@ -109,6 +120,18 @@ class BadTemplate(ValueError):
 
 
 @frozen
+class Foreign:
+    """A name in a template that this module does not know: a named group of the rule, a value that rules ``set``."""
+
+    name: str
+    line: int
+    of_contact: bool = False
+    """It is written ``contact.name``."""
+    has_field: bool = False
+    """It is written with a field of its own, as only ``contact`` can be."""
+
+
+@frozen
 class Template:
     """A text with places to fill in. Without any it is kept as it is and costs nothing to render."""
 
@@ -116,6 +139,8 @@ class Template:
     fixed: str
     """What is in the text whatever the message says; for estimates."""
     compiled: Compiled | None
+    foreign: tuple[Foreign, ...] = ()
+    """What :func:`check_names` must be asked about before the template is used."""
 
     def render(self, variables: Variables, *, may_be_empty: bool = False) -> str:
         """:raises TemplateFailed: the text cannot be made of these variables, is empty or too long."""
@@ -176,8 +201,12 @@ def _untie(compiled: Compiled) -> None:
         namespace.pop(name, None)
 
 
+@lru_cache(maxsize=64)
 def compile_template(source: str) -> Template:
-    """Check and compile. :raises BadTemplate: with what is wrong and what is known instead."""
+    """Check and compile. Kept for a moment: a rule asks twice, and a file's defaults are in all of its rules.
+
+    :raises BadTemplate: with what is wrong and what is known instead.
+    """
     if not any(mark in source for mark in ("{{", "{%", "{#")):
         text = source.strip()
         if len(text) > LONGEST:
@@ -189,7 +218,7 @@ def compile_template(source: str) -> Template:
         raise BadTemplate(f"the template is longer than {_LONGEST_SOURCE} characters", 1)
     try:
         tree = _ENVIRONMENT.parse(source)
-        _check(tree)
+        foreign = tuple(_check(tree))
         compiled = _ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as error:
         raise BadTemplate(_syntax(error.message or ""), error.lineno) from error
@@ -197,7 +226,28 @@ def compile_template(source: str) -> Template:
         raise BadTemplate("the template is nested too deeply", 1) from error
     _untie(compiled)
     fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
-    return Template(source=source, fixed=fixed, compiled=compiled)
+    return Template(source=source, fixed=fixed, compiled=compiled, foreign=foreign)
+
+
+def check_names(template: Template, *, groups: Iterable[str], own: Iterable[str]) -> None:
+    """Whether a rule's template uses only names that are there.
+
+    :param groups: named groups of the rule's expressions.
+    :param own: what any rule has ``set`` of a contact.
+    :raises BadTemplate: at the first name that is not.
+    """
+    names, fields = VARIABLES | set(groups), _CONTACT_FIELDS | set(own)
+    for one in template.foreign:
+        if one.of_contact:
+            if one.name not in fields:
+                known = [f"contact.{name}" for name in sorted(fields)]
+                hint = near(f"contact.{one.name}", known) or f"; known: {', '.join(known)}"
+                raise BadTemplate(f"there is no `contact.{one.name}`{hint}", one.line)
+        elif one.name not in names:
+            hint = near(one.name, names) or f"; known: {', '.join(sorted(names))}"
+            raise BadTemplate(f"there is no variable `{one.name}`{hint}", one.line)
+        elif one.has_field:
+            raise BadTemplate(f"`{one.name}` has no fields; only `contact` has", one.line)
 
 
 def _syntax(said: str) -> str:
@@ -209,15 +259,16 @@ def _syntax(said: str) -> str:
     return f"template: {said}"
 
 
-def _check(tree: nodes.Template) -> None:
+def _check(tree: nodes.Template) -> Iterator[Foreign]:
+    """:raises BadTemplate: for what no rule may write; names that only the rule can know are handed back."""
     for node, names in _walk(tree, VARIABLES, 0):
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__
             raise BadTemplate(f"{_SPOKEN.get(kind, kind)} is not allowed in a template", node.lineno)
         if isinstance(node, nodes.Name):
-            _check_name(node, names)
+            yield from _foreign_name(node, names)
         elif isinstance(node, nodes.Getattr):
-            _check_attribute(node, names)
+            yield from _foreign_field(node, names)
         elif isinstance(node, nodes.Getitem):
             _check_item(node)
         elif isinstance(node, nodes.Output | nodes.Concat):
@@ -242,22 +293,20 @@ def _walk(node: nodes.Node, names: frozenset[str], depth: int) -> Iterator[tuple
         yield from _walk(child, inner, depth + 1)
 
 
-def _check_name(node: nodes.Name, names: frozenset[str]) -> None:
-    if node.name in names:
-        return
+def _foreign_name(node: nodes.Name, names: frozenset[str]) -> Iterator[Foreign]:
     if node.name in _LATER_VARIABLES:
         raise BadTemplate(f"`{node.name}` is not available in this version", node.lineno)
-    hint = near(node.name, names) or f"; known: {', '.join(sorted(names))}"
-    raise BadTemplate(f"there is no variable `{node.name}`{hint}", node.lineno)
+    if node.name not in names:
+        yield Foreign(name=node.name, line=node.lineno)
 
 
-def _check_attribute(node: nodes.Getattr, names: frozenset[str]) -> None:
-    if isinstance(node.node, nodes.Name) and node.node.name not in names:
-        return  # the name itself is the mistake and is reported as such
-    if not (isinstance(node.node, nodes.Name) and node.node.name == "contact"):
+def _foreign_field(node: nodes.Getattr, names: frozenset[str]) -> Iterator[Foreign]:
+    if not isinstance(node.node, nodes.Name) or (node.node.name in names and node.node.name != "contact"):
         raise BadTemplate(f"`.{node.attr}` is not allowed; only `contact` has fields", node.lineno)
-    if node.attr not in _CONTACT_FIELDS:
-        raise BadTemplate(f"there is no `contact.{node.attr}`; known: contact.name, contact.tags", node.lineno)
+    if node.node.name != "contact":
+        yield Foreign(name=node.node.name, line=node.lineno, has_field=True)
+    elif node.attr not in _CONTACT_FIELDS:
+        yield Foreign(name=node.attr, line=node.lineno, of_contact=True)
 
 
 def _check_item(node: nodes.Getitem) -> None:

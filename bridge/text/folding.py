@@ -129,6 +129,14 @@ def analyse(text: str) -> Folded:
     )
 
 
+def head_end(original: str, word: Word, head: str) -> int | None:
+    """Where in ``original`` the first part of ``word`` ends that folds to ``head``. None: nowhere near."""
+    for cut in range(word.start + 1, min(word.end, word.start + 4 * len(head) + 1)):
+        if fold(original[word.start : cut]) == head:
+            return cut
+    return None
+
+
 def _fold_placed(text: str) -> tuple[str, list[int], list[int]]:
     """The folded text, and for each of its characters where it begins and ends in the original."""
     pieces: list[str] = []

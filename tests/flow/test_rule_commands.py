@@ -63,7 +63,7 @@ async def test_a_failure_shows_expected_beside_actual_and_both_places(config: Pa
     rewrite(config, FAILING)
     result = await sms_bridge("test", "-c", str(config))
     assert result.code == 1
-    beside = next(line for line in result.out.splitlines() if "rule everything-else" in line)
+    beside = next(line for line in result.out.splitlines() if "rule `everything-else`" in line)
     assert beside.index("everything-else") < beside.index("`hours`")
     assert "10.yaml:10" in result.out  # the test
     assert "by rule hours" in result.out
@@ -76,8 +76,8 @@ async def test_results_for_scripts(config: Path) -> None:
     values = (await sms_bridge("test", "--json", "-c", str(config))).json()
     assert isinstance(values, dict)
     assert (values["passed"], values["failed"]) == (1, 1)
-    [difference] = values["tests"][0]["differences"]
-    assert (difference["expected"], difference["actual"]) == ("rule everything-else", "`hours`")
+    [difference] = values["tests"][0]["steps"][0]["differences"]
+    assert (difference["expected"], difference["actual"]) == ("rule `everything-else`", "rule `hours`")
 
 
 async def test_some_tests_are_chosen_by_their_names(config: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from bridge.errors import ConfigError, Problem
 from bridge.model import Fired
 from bridge.rules import RuleContext, RuleMessage, RuleSet, load_rules
+from bridge.rules.schema import NOT_CARRIED_OUT
 
 CONTEXT = RuleContext(
     chats=frozenset({"support", "sales", "night"}),
@@ -19,9 +20,27 @@ CONTEXT = RuleContext(
 NOW = 1_772_000_000_000
 
 
-def load(directory: Path, text: str, context: RuleContext = CONTEXT, *, file: str = "10-rules.yaml") -> RuleSet:
+def load(
+    directory: Path,
+    text: str,
+    context: RuleContext = CONTEXT,
+    *,
+    file: str = "10-rules.yaml",
+    not_carried_out: frozenset[str] = NOT_CARRIED_OUT,
+) -> RuleSet:
     (directory / file).write_text(text, "utf-8")
-    return load_rules(directory, context)
+    return load_rules(directory, context, not_carried_out=not_carried_out)
+
+
+def load_whole(directory: Path, text: str, context: RuleContext = CONTEXT) -> RuleSet:
+    """With the keys, too, that the language has and the service does not act on yet."""
+    return load(directory, text, context, not_carried_out=frozenset())
+
+
+def refuse_whole(directory: Path, text: str, context: RuleContext = CONTEXT) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_whole(directory, text, context)
+    return caught.value.problems
 
 
 def refuse(directory: Path, text: str, context: RuleContext = CONTEXT) -> tuple[Problem, ...]:

@@ -40,7 +40,7 @@ def test_a_test_that_holds(tmp_path: Path, test: str) -> None:
         ("{name: t, sms: {text: вопрос}, expect: {forward: sales}}", "forwarded to `support`"),
         ("{name: t, sms: {text: заказ}, expect: {rule: order}}", "cannot be made"),
         ("{name: t, sms: {text: заказ}, expect: {}}", "says nothing"),
-        ("{name: t, sms: {text: x}, expect: {rule: rest}, at: now}", "`at` is not available in this version"),
+        ("{name: t, sms: {text: x}, expect: {rule: rest}, at: now}", "expected a day such as 2026-06-01"),
         ("{name: t, sms: {txt: x}, expect: {rule: rest}}", "did you mean `text`"),
     ],
 )

@@ -8,12 +8,9 @@ from bridge.errors import ConfigError
 from bridge.rules import RuleContext, load_rules
 from tests.unit.rules.support import CONTEXT, load, refuse, winner
 
-LATER_CONDITIONS = [
-    "text", "args", "hours", "contact", "conversation", "limit", "any", "all", "not", "glued", "typo", "layout",
-]  # fmt: skip
+LATER_CONDITIONS = ["contact", "conversation", "limit"]
 LATER_KEYS = [
-    "call", "poll", "subscribe", "unsubscribe", "opt_out", "opt_in", "tag", "untag", "set", "ask", "on_error",
-    "once", "from_date", "until_date", "before", "after",
+    "call", "poll", "subscribe", "unsubscribe", "opt_out", "opt_in", "tag", "untag", "set", "ask", "once",
 ]  # fmt: skip
 
 
@@ -31,12 +28,24 @@ def test_actions_of_a_later_version_say_so(tmp_path: Path, key: str) -> None:
     assert problem.line == 4
 
 
-def test_defaults_of_a_file_and_texts_by_language_come_later(tmp_path: Path) -> None:
-    (problem,) = refuse(tmp_path, "defaults: {forward: support}\nrules: [{name: a, reply: x}]\n")
-    assert "`defaults` is not available in this version" in problem.message
-    for text in ("{ru: да, en: yes}", "[да, ага]"):
-        (problem,) = refuse(tmp_path, f"rules: [{{name: a, reply: {text}}}]")
-        assert "not available in this version" in problem.message
+def test_what_is_not_available_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    problems = refuse(
+        tmp_path,
+        """
+defaults: {once: 1 per day}
+rules:
+  - name: a
+    when:
+      not: {any: [{contact: first_time}, {keyword: x}]}
+    reply: x
+    on_error: {reply: x, tag: vip}
+""",
+    )
+    assert [(one.line, one.message) for one in problems] == [
+        (2, "`once` is not available in this version"),
+        (6, "`contact` is not available in this version"),
+        (8, "`tag` is not available in this version"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +218,7 @@ rules:
     )
     assert winner(rules, sender="79001234567") == "number"
     assert [winner(rules, text) for text in ("no", "ON", "0755", "1e3", "493", "false")] == ["word"] * 4 + [None, None]
-    assert [rule.actions.reply.text.fixed for rule in rules.rules if rule.actions.reply] == ["18:00", "NO"]
+    assert [text.fixed for rule in rules.rules for text in rule.actions.templates()] == ["18:00", "NO"]
 
 
 def test_a_duplicate_key_is_a_mistake(tmp_path: Path) -> None:

@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import TemplateFailed
-from bridge.rules.templates import LONGEST, BadTemplate, ContactView, Variables, compile_template
+from bridge.rules.templates import LONGEST, BadTemplate, ContactView, Template, Variables, check_names, compile_template
 from tests.unit.rules.support import NOW, fired, load, message, refuse
+
+
+def checked(source: str) -> Template:
+    """As a rule without named groups has it."""
+    template = compile_template(source)
+    check_names(template, groups=(), own=())
+    return template
 
 
 def variables(**other: str) -> Variables:
@@ -109,7 +116,7 @@ def test_what_templates_can_say(source: str, expected: str) -> None:
 )
 def test_what_templates_must_not_say(source: str) -> None:
     with pytest.raises(BadTemplate):
-        compile_template(source)
+        checked(source)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,7 @@ def test_what_templates_must_not_say(source: str) -> None:
 )
 def test_what_is_no_text_is_not_sent_as_python_writes_it(source: str, instead: str) -> None:
     with pytest.raises(BadTemplate) as caught:
-        compile_template(source)
+        checked(source)
     assert instead in str(caught.value)
 
 
@@ -175,7 +182,7 @@ def test_a_failure_is_told_in_words_and_not_in_those_of_the_library(source: str,
 )
 def test_a_refusal_says_what_is_wrong(source: str, words: str) -> None:
     with pytest.raises(BadTemplate, match=r".*") as caught:
-        compile_template(source)
+        checked(source)
     assert words in str(caught.value)
 
 
@@ -208,7 +215,7 @@ def test_a_text_that_cannot_be_made_fails_as_a_whole(source: str, given: dict[st
 def test_any_source_is_compiled_or_refused(source: str) -> None:
     for text in (source, "{{ " + source + " }}", "{% " + source + " %}"):
         try:
-            compile_template(text)
+            checked(text)
         except BadTemplate:
             continue
 
@@ -284,6 +291,7 @@ def test_a_template_that_nobody_needs_is_freed_at_once(gc_at_rest: None) -> None
     template = compile_template("{% for word in words %}{{ word }} {% endfor %}{{ args }}")
     assert template.render(variables()) == "12345 срочно 12345 срочно"
     compiled = weakref.ref(template.compiled)
+    compile_template.cache_clear()
     del template
     assert compiled() is None
 

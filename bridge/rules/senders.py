@@ -1,0 +1,113 @@
+"""Conditions on the sender and the time. What they compare with comes in with the message: nothing is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.frozen import frozen
+from bridge.model import Counted, Ms
+from bridge.rules.conditions import Found, Needs, View
+from bridge.rules.moments import Hours, Phase, Season
+
+
+@frozen
+class WithinHours:
+    """One of these windows is open, or, ``outside``, none of them is."""
+
+    windows: Mapping[str, Hours]
+    outside: bool
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        is_open = any(hours.hold(view.now) for hours in self.windows.values())
+        return found if is_open is not self.outside else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"hours: it is {'within' if self.outside else 'outside'} {', '.join(self.windows)}"
+
+
+@frozen
+class InSeason:
+    """The days of the campaign; before and after them only where the rule has a reply for it."""
+
+    season: Season
+    phases: frozenset[Phase]
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if self.season.phase(view.now) in self.phases else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        early = self.season.phase(view.now) is Phase.BEFORE
+        return "from_date: it is too early" if early else "until_date: it is over"
+
+
+@frozen
+class ContactIs:
+    """What is known of the sender. None: no matter."""
+
+    first_time: bool | None = None
+    opted_out: bool | None = None
+    blocked: bool | None = None
+    tags: frozenset[str] = frozenset()
+    """One of these; empty: no matter."""
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if self._differs(view) is None else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"contact: {self._differs(view) or ''}"
+
+    def _differs(self, view: View) -> str | None:
+        contact = view.message.contact
+        for wanted, actual, word in (
+            (self.first_time, contact.first_time, "first_time"),
+            (self.opted_out, contact.opted_out, "opted_out"),
+            (self.blocked, contact.blocked, "blocked"),
+        ):
+            if wanted is not None and wanted is not actual:
+                return f"{word} is {'true' if actual else 'false'}"
+        if self.tags and self.tags.isdisjoint(contact.tags):
+            return f"has not the tag {', '.join(sorted(self.tags))}"
+        return None
+
+
+@frozen
+class ConversationIs:
+    """A person of the team wrote lately, or nobody did."""
+
+    is_open: bool
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if view.message.conversation_open is self.is_open else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"conversation: it is {'none' if self.is_open else 'open'}"
+
+
+@frozen
+class WithinLimit:
+    """The rule has matched fewer times than this, for the sender or in all, in the time up to now."""
+
+    rule: str
+    per_sender: tuple[int, Ms] | None
+    total: tuple[int, Ms] | None
+    needs: Needs = None
+
+    def met(self, view: View, found: Found) -> Found | None:
+        return found if self._spent(view) is None else None
+
+    def why_not(self, view: View, found: Found) -> str:
+        return f"limit: {self._spent(view) or ''}"
+
+    def _spent(self, view: View) -> str | None:
+        uses = view.message.uses
+        if self.per_sender is not None:
+            count, per = self.per_sender
+            if uses.of_sender(self.rule, Counted.MATCH, view.now - per) >= count:
+                return f"matched {count} times for this sender already"
+        if self.total is not None and uses.totals.get(self.rule, 0) >= self.total[0]:
+            return f"matched {self.total[0]} times already"
+        return None

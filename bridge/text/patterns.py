@@ -1,0 +1,210 @@
+"""Regular expressions of people, in time that is linear in the text (RE2), with ``\\d \\s \\w`` that mean Unicode.
+
+RE2 knows these three for ASCII only: they are translated. ``\\b`` cannot be (it would have to look around), so it is
+refused with what to write instead, as is everything that RE2 has not. This is the only module that knows RE2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import Final, Protocol, cast
+
+import re2
+
+from bridge.frozen import frozen
+
+LONGEST: Final = 1000
+"""Characters that one expression may have."""
+_MEMORY: Final = 1 << 20
+"""Bytes for one expression: ``(\\d{1,1000}){1,1000}`` is refused, not tried."""
+_SET_MEMORY: Final = 256 << 20
+
+_UNICODE: Final = {"d": r"\p{Nd}", "s": r"\t-\r\x1c- \x{85}\pZ", "w": r"_\pL\pM\pN"}
+"""What belongs to ``\\d``, ``\\s`` and ``\\w``, as it stands inside brackets."""
+_BOUNDARY: Final = (
+    r"`\{0}` knows Latin letters only; for a whole word use `contains`, or write `(?:^|[^\pL\pN])` before it and "
+    r"`(?:[^\pL\pN]|$)` behind it"
+)
+_REPEATED: Final = "(what a group found, once more) is not possible in an expression of linear time"
+_ESCAPES: Final = {
+    "b": _BOUNDARY.format("b"),
+    "B": _BOUNDARY.format("B"),
+    "Z": r"`\Z` is not known; the end of the text is `$`",
+    "u": r"`\u` is not known; write the character itself, or its code as in `\x{43f}`",
+    "N": r"`\N` is not known; write the character itself, or its code as in `\x{43f}`",
+    "k": rf"`\k` {_REPEATED}",
+}
+_GROUPS: Final = (
+    (("(?=", "(?!", "(?<=", "(?<!"), "looks ahead or back, which is not possible; use `not:` or a second condition"),
+    (("(?P=",), _REPEATED),
+    (("(?>", "(?("), "is not possible in an expression of linear time"),
+    (("(?#",), "(a comment) is not possible; write the comment in YAML, behind a `#`"),
+)
+_SAID: Final = (
+    ("missing )", "a `)` is missing"),
+    ("unexpected )", "a `)` without its `(`"),
+    ("missing ]", "a `]` is missing"),
+    ("no argument for repetition operator", "a `*`, `+` or `?` with nothing before it; the sign itself is `\\*`"),
+    ("bad repetition operator", "two repetitions in a row; put the first in `(?:…)`"),
+    ("invalid repetition size", "repeats more than 1000 times"),
+    ("pattern too large", "becomes too large; repeat fewer times"),
+    ("trailing \\", "ends in a `\\`"),
+    ("duplicate capture group name", "has two groups of one name"),
+    ("invalid named capture group", "has a group whose name is no name; write letters, digits and `_`"),
+    ("invalid character class range", "has a range whose end comes before its beginning"),
+    ("invalid escape sequence", "has a `\\` before a letter that means nothing there"),
+    ("invalid perl operator", "has a `(?` that means nothing"),
+)
+
+
+class _Match(Protocol):
+    def groupdict(self) -> dict[str, str | None]: ...
+
+
+class _Regexp(Protocol):
+    groupindex: Mapping[str, int]
+
+    def search(self, text: str) -> _Match | None: ...
+
+
+class _Set(Protocol):
+    def Add(self, pattern: str) -> int: ...
+    def Compile(self) -> None: ...
+    def Match(self, text: str) -> list[int]: ...
+
+
+class BadPattern(ValueError):
+    """An expression that must not be loaded; the text says what to write instead."""
+
+
+@frozen
+class Pattern:
+    source: str
+    """As it was written."""
+    translated: str
+    groups: tuple[str, ...]
+    """Names of the named groups."""
+    compiled: _Regexp = field(compare=False, repr=False)
+
+    def search(self, text: str) -> dict[str, str] | None:
+        """What the named groups found, wherever the expression fits first. One that took no part found nothing: ``""``.
+
+        None where the expression does not fit.
+        """
+        found = self.compiled.search(encodable(text))
+        return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
+
+    def always_fits(self) -> bool:
+        """Whether the expression fits every text, as ``.*`` does."""
+        return self.search("") is not None and self.search("\x01") is not None
+
+
+def compile_pattern(source: str) -> Pattern:
+    """:raises BadPattern: for what RE2 has not, or knows for Latin letters only, or cannot read."""
+    if len(source) > LONGEST:
+        raise BadPattern(f"is longer than {LONGEST} characters")
+    translated = "".join(_translated(source))
+    try:
+        compiled = cast(_Regexp, re2.compile(translated, _options(_MEMORY)))
+    except re2.error as error:
+        raise BadPattern(_spoken(error)) from None
+    return Pattern(source=source, translated=translated, groups=tuple(compiled.groupindex), compiled=compiled)
+
+
+@frozen
+class PatternSet:
+    """Many expressions asked at once: a thousand cost what a few do."""
+
+    count: int
+    compiled: _Set | None
+
+    @classmethod
+    def of(cls, patterns: Sequence[Pattern]) -> PatternSet:
+        if not patterns:
+            return cls(count=0, compiled=None)
+        compiled = cast(_Set, re2.Set.SearchSet(_options(_SET_MEMORY)))
+        for pattern in patterns:
+            compiled.Add(pattern.translated)
+        # RE2 answers "none" when it runs out of memory. One more that always fits tells that from a true none.
+        compiled.Add("")
+        compiled.Compile()
+        return cls(count=len(patterns), compiled=compiled)
+
+    def fitting(self, text: str) -> Sequence[int]:
+        """Positions of the expressions that fit; all of them where it cannot be told."""
+        if self.compiled is None:
+            return ()
+        found = self.compiled.Match(encodable(text))
+        if self.count not in found:
+            return range(self.count)
+        return [position for position in found if position != self.count]
+
+
+def encodable(text: str) -> str:
+    """The text with a ``?`` for every lone surrogate: these have no UTF-8, which is what RE2 reads."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _options(memory: int) -> object:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = memory
+    return options
+
+
+def _spoken(error: Exception) -> str:
+    said = error.args[0] if error.args else ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return next((words for start, words in _SAID if text.startswith(start)), f"is no regular expression: {text}")
+
+
+_TOKEN: Final = re.compile(r"\\Q.*?(?:\\E|$)|\\(?s:.)|\(\?(?:P=|P<|<=|<!|[^)])?|\[\^?\]?|\]|(?s:.)", re.DOTALL)
+
+
+def _translated(source: str) -> Iterator[str]:
+    in_class = False
+    for found in _TOKEN.finditer(source):
+        token = found[0]
+        if token.startswith("\\") and not token.startswith("\\Q"):
+            yield _escape(token, in_class=in_class)
+        elif in_class:
+            if token.startswith("[") and source.startswith(("[:", "[.", "[="), found.start()):
+                raise BadPattern(r"`[:…:]` knows Latin letters only; write `\pL` for letters and `\d` for digits")
+            in_class = not token.endswith("]")
+            yield token if token == "]" else token.replace("[", r"\[")
+        elif token.startswith("["):
+            in_class = True
+            yield token
+        else:
+            yield _group(token)
+
+
+def _escape(token: str, *, in_class: bool) -> str:
+    letter = token[1:]
+    if letter in _UNICODE:
+        return _UNICODE[letter] if in_class else f"[{_UNICODE[letter]}]"
+    if letter.lower() in _UNICODE:
+        if letter == "D":
+            return r"\P{Nd}"
+        if in_class:
+            raise BadPattern(rf"`\{letter}` between `[` and `]` is not possible; any character is `(?s:.)`")
+        return f"[^{_UNICODE[letter.lower()]}]"
+    if letter.isdecimal() and letter != "0":
+        raise BadPattern(rf"`\{letter}` {_REPEATED}")
+    if letter in _ESCAPES:
+        raise BadPattern(_ESCAPES[letter])
+    return token
+
+
+def _group(token: str) -> str:
+    for starts, words in _GROUPS:
+        if token in starts:
+            raise BadPattern(f"`{token}` {words}")
+    return token
