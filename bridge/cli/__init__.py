@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "bridge.cli.run:run",
     "check": "bridge.cli.check:check",
     "test": "bridge.cli.test:test",
+    "explain": "bridge.cli.explain:explain",
     "replay": "bridge.cli.replay:replay",
     "reload": "bridge.cli.reload:reload",
     "schema": "bridge.cli.schema:schema",

@@ -145,6 +145,7 @@ async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterato
 
 def as_rules_see_it(message: Inbound) -> RuleMessage:
     return RuleMessage(
+        id=message.id,
         text=message.text,
         sender=message.sender,
         subscriber=message.subscriber,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -165,3 +166,75 @@ async def test_replay_refuses_rules_with_mistakes(past: Service) -> None:
     result = await sms_bridge("replay", *other_rules(past, RULES.replace("forward: support", "forward: nobody")))
     assert result.code == 1
     assert "10.yaml:6:14" in result.err
+
+
+# ------------------------------------------------ explain
+
+TOLD = """\
+rules:
+  - {name: vote, when: {prefix: "7722", keyword: голос}, reply: "Vote for {{ args }}: ok"}
+  - {name: night, when: {keyword: часы, hours: {outside: office}}, reply: Закрыто. }
+  - {name: hours, when: {keyword: часы}, reply: "Open 9-18, №{{ words[0] }}"}
+  - {name: everything-else, forward: support, note: посмотрите}
+"""
+OFFICE = 'hours: {office: {timezone: Europe/Moscow, week: {mon-fri: "09:00-18:00"}}}\n'
+
+
+@pytest.fixture
+def told(config: Path) -> Path:
+    rewrite(config, TOLD)
+    config.write_text(CONFIG + OFFICE, "utf-8")
+    return config
+
+
+async def test_explain_names_each_rule_tried_and_the_winner_with_its_place(told: Path) -> None:
+    result = await sms_bridge("explain", "Чaсы 5", "--at", "2026-03-02 12:00", "-c", str(told))
+    assert result.code == 0, result.err
+    assert "ЧACЫ 5" in result.out
+    lines = result.out.splitlines()
+    assert next(line for line in lines if " vote " in line).startswith("–")
+    night = next(line for line in lines if " night " in line)
+    assert "hours" in night
+    assert "10.yaml:4" in next(line for line in lines if line.startswith("rule "))
+    assert "Open 9-18, №5" in result.out
+    assert "UCS-2, 70 characters a part because of: №\n" in result.out
+    assert "sent as  MyShop" in result.out
+
+
+async def test_explain_takes_the_time_it_is_told(told: Path) -> None:
+    result = await sms_bridge("explain", "часы", "--at", "2026-03-01 22:15", "-c", str(told))
+    assert "rule     night" in result.out
+    assert "22:15, Sunday (Europe/Moscow)" in result.out
+    assert (await sms_bridge("explain", "часы", "--at", "завтра", "-c", str(told))).code == 2
+
+
+async def test_explain_shows_what_a_guard_would_do_and_who_sees_it(told: Path) -> None:
+    result = await sms_bridge("explain", "часы 1", "--from", "900", "--at", "2026-03-02 12:00", "-c", str(told))
+    assert "unanswerable" in next(line for line in result.out.splitlines() if line.startswith("guards"))
+    assert "forward  support" in result.out
+    assert "sent as" not in result.out
+
+
+async def test_explain_for_scripts(told: Path) -> None:
+    at = ("--at", "2026-03-02 12:00")
+    values = (await sms_bridge("explain", "голос Анна", "--prefix", "7722", "--json", *at, "-c", str(told))).json()
+    assert isinstance(values, dict)
+    assert values["winner"]["rule"] == "vote"
+    assert values["prefix"] == "7722"
+    assert [reply["text"] for reply in values["replies"]] == ["Vote for Анна: ok"]
+    other = (await sms_bridge("explain", "привет", "--json", *at, "-c", str(told))).json()
+    assert isinstance(other, dict)
+    assert [each["matched"] for each in other["tried"]] == [False, False, False, True]
+    assert all(each["reason"] for each in other["tried"][:3])
+    assert other["forwards"] == [{"chat": "support", "note": "посмотрите"}]
+
+
+async def test_explain_knows_what_the_store_knows_of_the_number(past: Service) -> None:
+    config = ("-c", str(past.config))
+    await past.stop()
+    with sqlite3.connect(past.database) as database:
+        database.execute("UPDATE contact SET opted_out = 1 WHERE subscriber = '79080000001'")
+    database.close()
+    result = await sms_bridge("explain", "часы", "--from", "8 908 000-00-01", *config)
+    assert "opted_out" in result.out
+    assert "opted_out" not in (await sms_bridge("explain", "часы", "--from", "8 908 000-00-02", *config)).out
