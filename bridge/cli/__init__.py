@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": "bridge.cli.explain:explain",
     "replay": "bridge.cli.replay:replay",
     "reload": "bridge.cli.reload:reload",
+    "init": "bridge.cli.init:init",
     "schema": "bridge.cli.schema:schema",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",
