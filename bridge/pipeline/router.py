@@ -126,6 +126,7 @@ class Router:
             account=inbound.account,
             date=inbound.date,
             contact_name=item.contact.name,
+            id=inbound.id,
         )
         try:
             return rules.decide(message, inbound.received_at)

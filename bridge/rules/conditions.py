@@ -131,6 +131,7 @@ class Contains:
     """One of these phrases stands somewhere, word for word."""
 
     phrases: tuple[tuple[str, ...], ...]
+    written: tuple[str, ...]
 
     @property
     def needs(self) -> Needs:
@@ -140,7 +141,7 @@ class Contains:
         return found if any(_stands_in(phrase, view.words) for phrase in self.phrases) else None
 
     def why_not(self, view: View, found: Found) -> str:
-        return f"contains: none of {_listed([' '.join(phrase) for phrase in self.phrases])} in the text"
+        return f"contains: none of {_listed(self.written)} in the text"
 
 
 @frozen

@@ -48,10 +48,15 @@ def _rule(rule: Node, defaults: Node) -> Node:
     taken = dict(defaults.children)
     if _drops(rule):
         taken = {key: child for key, child in taken.items() if key in _KEPT_BESIDE_DROP}
-    own, theirs = rule.children.get("when"), taken.get("when")
-    if own is not None and theirs is not None and isinstance(own.value, dict) and isinstance(theirs.value, dict):
-        when = _inherited(own, theirs.children, theirs, _ABOUT_KEYWORD)
-        rule = _with(rule, {"when": when}, {})
+    theirs = taken.get("when")
+    if theirs is not None and isinstance(theirs.value, dict):
+        own = rule.children.get("when", Node({}, theirs.place))
+        if isinstance(own.value, dict):
+            taken["when"] = _inherited(own, theirs.children, theirs, _ABOUT_KEYWORD)
+        if taken["when"].value == {}:
+            del taken["when"]
+        elif "when" in rule.children:
+            rule = _with(rule, {"when": taken["when"]}, {})
     return _inherited(rule, taken, defaults, ABOUT)
 
 

@@ -126,7 +126,7 @@ def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
     """What each of its messages came to, one after the other."""
     sender = _Sender(example)
     outcomes: list[Outcome] = []
-    for number, step in enumerate(example.steps, start=1):
+    for number, step in enumerate(example.steps):
         message = sender.message(step, ruleset.context.region, number)
         decision = ruleset.decide(message, step.at)
         sender.remember(message.subscriber, decision, step.at)

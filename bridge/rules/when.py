@@ -91,9 +91,12 @@ def _check_keyword(entry: ConditionEntry, path: Path, report: Report, *, has_key
         if getattr(entry, key) and not (has_keyword if key in {"only", "args"} else entry.keyword):
             hint = "; for the whole text use `text`" if key == "args" else ""
             report((*path, key), f"needs a `keyword` beside it{hint}")
-    for key, parts in (("any", entry.any_), ("all", entry.all_)):
-        for at, part in enumerate(parts or ()):
-            _check_keyword(part, (*path, key, at), report, has_keyword=has_keyword)
+    for at, part in enumerate(entry.any_ or ()):
+        _check_keyword(part, (*path, "any", at), report, has_keyword=has_keyword)
+    known = has_keyword
+    for at, part in enumerate(entry.all_ or ()):
+        _check_keyword(part, (*path, "all", at), report, has_keyword=known)
+        known = known or bool(part.keyword)
     if entry.not_ is not None:
         _check_keyword(entry.not_, (*path, "not"), report, has_keyword=has_keyword)
 
@@ -135,7 +138,7 @@ def _conditions(entry: ConditionEntry, context: RuleContext, *, polite: bool) ->
     if entry.to:
         yield To(numbers=compile_numbers(entry.to, context))
     if entry.contains:
-        yield Contains(phrases=tuple(folded_words(phrase) for phrase in entry.contains))
+        yield Contains(phrases=tuple(folded_words(phrase) for phrase in entry.contains), written=entry.contains)
     if entry.text is not None:
         yield Text(pattern=entry.text)
     if entry.args is not None:

@@ -51,7 +51,6 @@ _SAID: Final = (
     ("invalid repetition size", "repeats more than 1000 times"),
     ("pattern too large", "becomes too large; repeat fewer times"),
     ("trailing \\", "ends in a `\\`"),
-    ("duplicate capture group name", "has two groups of one name"),
     ("invalid named capture group", "has a group whose name is no name; write letters, digits and `_`"),
     ("invalid character class range", "has a range whose end comes before its beginning"),
     ("invalid escape sequence", "has a `\\` before a letter that means nothing there"),
@@ -105,12 +104,15 @@ def compile_pattern(source: str) -> Pattern:
     """:raises BadPattern: for what RE2 has not, or knows for Latin letters only, or cannot read."""
     if len(source) > LONGEST:
         raise BadPattern(f"is longer than {LONGEST} characters")
-    translated = "".join(_translated(source))
+    translated = "".join(_translated(encodable(source)))
     try:
         compiled = cast(_Regexp, re2.compile(translated, _options(_MEMORY)))
     except re2.error as error:
         raise BadPattern(_spoken(error)) from None
-    return Pattern(source=source, translated=translated, groups=tuple(compiled.groupindex), compiled=compiled)
+    index = compiled.groupindex
+    return Pattern(
+        source=source, translated=translated, groups=tuple(sorted(index, key=index.__getitem__)), compiled=compiled
+    )
 
 
 @frozen
@@ -170,6 +172,7 @@ _TOKEN: Final = re.compile(r"\\Q.*?(?:\\E|$)|\\(?s:.)|\(\?(?:P=|P<|<=|<!|[^)])?|
 
 def _translated(source: str) -> Iterator[str]:
     in_class = False
+    names: set[str] = set()
     for found in _TOKEN.finditer(source):
         token = found[0]
         if token.startswith("\\") and not token.startswith("\\Q"):
@@ -184,6 +187,11 @@ def _translated(source: str) -> Iterator[str]:
             yield token
         else:
             yield _group(token)
+            if token in {"(?P<", "(?<"}:
+                name = source[found.end() :].partition(">")[0]
+                if name in names:  # RE2 takes the last of them without a word
+                    raise BadPattern(f"has two groups of the name `{name}`")
+                names.add(name)
 
 
 def _escape(token: str, *, in_class: bool) -> str:

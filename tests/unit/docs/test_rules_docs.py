@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -15,17 +16,46 @@ from bridge.config import GuardSettings
 from bridge.errors import ConfigError, Problem
 from bridge.rules import RuleContext
 from bridge.rules.loader import load_rules
-from bridge.rules.schema import ExampleEntry, ExpectEntry, FileEntry, RuleEntry, SmsEntry, WhenEntry
+from bridge.rules.moments import Hours, parse_week
+from bridge.rules.schema import (
+    NOT_CARRIED_OUT,
+    ContactEntry,
+    ExampleEntry,
+    ExpectEntry,
+    FileEntry,
+    LimitEntry,
+    OutsideEntry,
+    RuleEntry,
+    SenderEntry,
+    SmsEntry,
+    StepEntry,
+    WhenEntry,
+)
 from bridge.rules.templates import VARIABLES
 
 DOCS = Path(__file__).parents[3] / "docs"
 LANGUAGES = ("rules.md", "rules.ru.md")
+MOSCOW = ZoneInfo("Europe/Moscow")
 CONTEXT = RuleContext(
     chats=frozenset({"support", "sales"}),
     lists={"vip": ("+79001112233",)},
     accounts=frozenset({"main"}),
+    timezone=MOSCOW,
+    hours={"office": Hours(timezone=MOSCOW, week=parse_week({"mon-fri": ("09:00-18:00",)}))},
 )
-MODELS: tuple[type[BaseModel], ...] = (FileEntry, RuleEntry, WhenEntry, ExampleEntry, SmsEntry, ExpectEntry)
+MODELS: tuple[type[BaseModel], ...] = (
+    FileEntry,
+    RuleEntry,
+    WhenEntry,
+    OutsideEntry,
+    ContactEntry,
+    LimitEntry,
+    ExampleEntry,
+    StepEntry,
+    SenderEntry,
+    SmsEntry,
+    ExpectEntry,
+)
 NO_CATCH_ALL = "no rule matches every message"
 FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -51,7 +81,7 @@ def blocks(document: str) -> list[Block]:
     text = read(document)
     found = []
     for fence in FENCE.finditer(text):
-        if fence["kind"] != "yaml" or not fence["text"].startswith("rules:"):
+        if fence["kind"] != "yaml" or not fence["text"].startswith(("rules:", "defaults:")):
             continue
         messages = FENCE.match(text, fence.end() + 1)
         printed = messages["text"].splitlines() if messages and messages["kind"] == "text" else ()
@@ -65,13 +95,15 @@ GOOD = [block for block in ALL if not block.printed]
 MISTAKES = [block for block in ALL if block.printed]
 
 
-def check(directory: Path, rules: str) -> tuple[list[Problem], list[Problem]]:
+def check(
+    directory: Path, rules: str, not_carried_out: frozenset[str] = NOT_CARRIED_OUT
+) -> tuple[list[Problem], list[Problem]]:
     """Mistakes and warnings of a rules folder with one file."""
     folder = directory / "rules"
     folder.mkdir()
     (folder / "10-support.yaml").write_text(rules, "utf-8")
     try:
-        return [], list(load_rules(folder, CONTEXT).warnings)
+        return [], list(load_rules(folder, CONTEXT, not_carried_out=not_carried_out).warnings)
     except ConfigError as error:
         return list(error.problems), []
 
@@ -90,21 +122,33 @@ def keys(*, available: bool) -> list[tuple[type[BaseModel], str]]:
 
 
 def used(document: str) -> set[tuple[type[BaseModel], str]]:
-    """Every key that an example which loads really uses, with the place it stands in."""
+    """Every key that an example which loads really uses, with the model it belongs to."""
     found: set[tuple[type[BaseModel], str]] = set()
     for block in blocks(document):
         data = {} if block.printed else yaml.safe_load(block.rules)
         tests, rules = data.get("tests", []), data.get("rules", [])
+        whens = [*below(rules, "when"), *below([data.get("defaults", {})], "when")]
+        messages = [*tests, *(step for test in tests for step in test.get("steps", ()))]
         places: list[tuple[type[BaseModel], list[dict[str, object]]]] = [
             (FileEntry, [data]),
             (RuleEntry, rules),
-            (WhenEntry, [rule.get("when", {}) for rule in rules]),
+            (WhenEntry, whens),
+            (OutsideEntry, below(whens, "hours")),
+            (ContactEntry, below(whens, "contact")),
+            (LimitEntry, below(whens, "limit")),
             (ExampleEntry, tests),
-            (SmsEntry, [test["sms"] for test in tests]),
-            (ExpectEntry, [test["expect"] for test in tests]),
+            (StepEntry, [step for test in tests for step in test.get("steps", ())]),
+            (SenderEntry, below(tests, "contact")),
+            (SmsEntry, below(messages, "sms")),
+            (ExpectEntry, below(messages, "expect")),
         ]
         found.update((model, str(key)) for model, nodes in places for node in nodes for key in node)
     return found
+
+
+def below(nodes: list[dict[str, object]], key: str) -> list[dict[str, object]]:
+    """The mappings that stand under ``key``."""
+    return [value for node in nodes if isinstance(value := node.get(key), dict)]
 
 
 def last_section(document: str) -> str:
@@ -127,7 +171,7 @@ def unnamed(rules: str) -> object:
 
 @pytest.mark.parametrize("block", GOOD, ids=str)
 def test_every_example_loads_and_its_own_tests_pass(tmp_path: Path, block: Block) -> None:
-    mistakes, warnings = check(tmp_path, block.rules)
+    mistakes, warnings = check(tmp_path, block.rules, frozenset())
     assert not mistakes, "\n".join(map(str, mistakes))
     assert not [str(warning) for warning in warnings if NO_CATCH_ALL not in warning.message]
 
@@ -158,8 +202,8 @@ def test_every_key_is_explained_and_has_an_example(document: str) -> None:
 def test_the_last_section_names_the_reserved_keys_and_no_others(document: str) -> None:
     named = set(re.findall(r"`(\w+)`", last_section(document)))
     # Where a reserved key would stand is told by keys that exist.
-    places = {"when", "expect", "reply"}
-    assert named - places == {key for _, key in keys(available=False)}
+    places = {"when", "on_error"}
+    assert named - places == {key for _, key in keys(available=False)} | NOT_CARRIED_OUT
 
 
 @pytest.mark.parametrize("document", LANGUAGES)
