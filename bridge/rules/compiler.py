@@ -51,10 +51,10 @@ class Compiler:
         refused = self._refuse(path)
         entry, found = validate(RuleEntry, self.document, path=path)
         self.problems.extend(one for one in found if not one.path.startswith(refused))
-        self._check_blanks(path, {problem.path for problem in found})
+        blank = self._check_blanks(path, {problem.path for problem in found})
         self._check_references(path)
         self._check_variables(path)
-        if entry is not None:
+        if entry is not None and not blank:
             self._check_together(entry, path)
         if entry is None or len(self.problems) > before:
             return None
@@ -125,8 +125,9 @@ class Compiler:
             if key in _NESTS:
                 yield from self._keys((*path, key))
 
-    def _check_blanks(self, path: Path, reported: Collection[str]) -> None:
-        """A key without a value is a value somebody forgot, not a wish for the default."""
+    def _check_blanks(self, path: Path, reported: Collection[str]) -> bool:
+        """A key without a value is a value somebody forgot, not a wish for the default. True: there is one."""
+        before = len(self.problems)
         for at in self._keys(path):
             value = self.document.get(at)
             if (value is None or (at[-1] in _NESTS and value == {})) and path_text(at) not in reported:
@@ -135,6 +136,7 @@ class Compiler:
                 for number, part in enumerate(value):
                     if part == {}:
                         self._report((*at, number), "is empty; it would hold for every SMS")
+        return len(self.problems) > before
 
     def _check_references(self, path: Path) -> None:
         """Names and numbers, whether or not the rest of the rule is right."""

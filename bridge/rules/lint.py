@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bridge.errors import Problem
-from bridge.rules.conditions import Condition, Keywords, Text
+from bridge.rules.conditions import Account, Condition, From, Keywords, Text, To
 from bridge.rules.index import Prefix, Rule
 from bridge.rules.keywords import Keyword, Spelling
 from bridge.rules.templates import SINGLE_BRACES, Template
@@ -92,7 +92,8 @@ def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
     seen: defaultdict[tuple[Prefix, str], list[tuple[Rule, Keyword]]] = defaultdict(list)
     for rule in rules:
         for keyword in rule.keywords:
-            for other, first in seen[rule.prefix, keyword.folded][:1]:
+            earlier = seen[rule.prefix, keyword.folded][:_COMPARED]
+            for other, first in [pair for pair in earlier if pair[0] is rule or _can_meet(pair[0], rule)][:1]:
                 same_writing = keyword.written.upper() == first.written.upper()
                 if other is rule or (same_writing and not _takes_part_of(other, rule)):
                     continue
@@ -102,6 +103,18 @@ def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
                     f"({other.file}:{other.line}), which comes first",
                 )
             seen[rule.prefix, keyword.folded].append((rule, keyword))
+
+
+def _can_meet(one: Rule, other: Rule) -> bool:
+    """Whether one message can be for both, as far as numbers and accounts tell."""
+    for kind in (Account, To, From):
+        ours, theirs = (next((c for c in rule.conditions if isinstance(c, kind)), None) for rule in (one, other))
+        if isinstance(ours, Account) and isinstance(theirs, Account):
+            if ours.names.isdisjoint(theirs.names):
+                return False
+        elif isinstance(ours, To | From) and isinstance(theirs, To | From) and ours.numbers.disjoint(theirs.numbers):
+            return False
+    return True
 
 
 def _takes_part_of(earlier: Rule, later: Rule) -> bool:
@@ -118,7 +131,9 @@ def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
             near = [pair for short in slips.shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
             for other, known in near:
                 if other is not rule and slips.one_edit_apart(word, known):
-                    yield _warning(rule, f"one slip makes `{word}` and `{known}` of {_named(other)} the same word")
+                    yield _warning(
+                        rule, f"`{word}` is one letter away from `{known}` of {_named(other)}; both forgive a typo"
+                    )
                     break
             for short in dict.fromkeys(slips.shortened(word)):
                 typos[rule.prefix, short].append((rule, word))

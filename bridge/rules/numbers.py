@@ -29,6 +29,11 @@ class Numbers:
     countries: tuple[str, ...] = ()
     """Country codes without ``+``."""
 
+    def disjoint(self, other: Numbers) -> bool:
+        """Whether it is certain that no number is in both: where all of both are written out."""
+        open_ended = self.globs or self.countries or other.globs or other.countries
+        return not open_ended and self.exact.isdisjoint(other.exact) and self.names.isdisjoint(other.names)
+
     def __contains__(self, number: str) -> bool:
         """:param number: normalised."""
         if number in self.exact or any(_glob_matches(pieces, number) for pieces in self.globs):

@@ -301,12 +301,21 @@ def _foreign_name(node: nodes.Name, names: frozenset[str]) -> Iterator[Foreign]:
 
 
 def _foreign_field(node: nodes.Getattr, names: frozenset[str]) -> Iterator[Foreign]:
+    if _root(node) in _LATER_VARIABLES:
+        return  # the name itself is the mistake and is reported as such
     if not isinstance(node.node, nodes.Name) or (node.node.name in names and node.node.name != "contact"):
         raise BadTemplate(f"`.{node.attr}` is not allowed; only `contact` has fields", node.lineno)
     if node.node.name != "contact":
         yield Foreign(name=node.node.name, line=node.lineno, has_field=True)
     elif node.attr not in _CONTACT_FIELDS:
         yield Foreign(name=node.attr, line=node.lineno, of_contact=True)
+
+
+def _root(node: nodes.Node | None) -> str:
+    """What stands at the very left of ``call.json.state``."""
+    while isinstance(node, nodes.Getattr | nodes.Getitem):
+        node = node.node
+    return node.name if isinstance(node, nodes.Name) else ""
 
 
 def _check_item(node: nodes.Getitem) -> None:
