@@ -21,7 +21,8 @@ from bridge.rules.moments import Phase, Season
 from bridge.rules.numbers import BadNumber, compile_numbers
 from bridge.rules.schema import ActionEntry, DefaultsEntry, Language, RuleEntry
 from bridge.rules.senders import InSeason
-from bridge.rules.templates import BadTemplate, Template, check_names, compile_template
+from bridge.rules.template_checks import BadTemplate
+from bridge.rules.templates import Template, check_names, compile_template
 from bridge.schema import Document, near, path_text, validate
 
 Path = tuple[str | int, ...]

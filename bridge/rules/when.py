@@ -24,7 +24,7 @@ from bridge.rules.keywords import Spelling, forgives_typos, has_other_layout
 from bridge.rules.numbers import compile_numbers
 from bridge.rules.schema import ConditionEntry, ContactEntry, OutsideEntry, WhenEntry
 from bridge.rules.senders import ContactIs, ConversationIs, WithinHours, WithinLimit
-from bridge.rules.templates import RESERVED_NAMES
+from bridge.rules.template_checks import RESERVED_NAMES
 from bridge.schema import Path, Rate
 from bridge.text import folding
 from bridge.text.patterns import Pattern

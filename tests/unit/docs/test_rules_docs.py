@@ -31,7 +31,7 @@ from bridge.rules.schema import (
     StepEntry,
     WhenEntry,
 )
-from bridge.rules.templates import VARIABLES
+from bridge.rules.template_checks import VARIABLES
 
 DOCS = Path(__file__).parents[3] / "docs"
 LANGUAGES = ("rules.md", "rules.ru.md")

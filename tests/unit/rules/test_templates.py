@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import TemplateFailed
-from bridge.rules.templates import LONGEST, BadTemplate, ContactView, Template, Variables, check_names, compile_template
+from bridge.rules.template_checks import BadTemplate
+from bridge.rules.templates import LONGEST, ContactView, Template, Variables, check_names, compile_template
 from tests.unit.rules.support import NOW, fired, load, message, refuse
 
 
