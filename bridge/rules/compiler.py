@@ -42,7 +42,7 @@ class Compiler:
     context: RuleContext
     not_carried_out: frozenset[str]
     own_values: frozenset[str] = frozenset()
-    """What any rule of any file ``set``\\ s of a contact."""
+    """Names of what any rule of any file has ``set`` of a contact."""
     problems: list[Problem] = field(default_factory=list)
 
     def rule(self, position: int) -> Rule | None:

@@ -17,6 +17,9 @@ from bridge.text.folding import Folded, Word
 TYPO_FROM: Final = 5
 """Letters that a keyword must have for a typo to be forgiven: of shorter ones too many are each other's typos."""
 
+_READ: Final = 4
+"""How many times longer than the longest keyword a word is still read in the other layout: with signs around it."""
+
 
 class Spelling(StrEnum):
     """How a keyword stands in the text. In this order they are looked for."""
@@ -62,6 +65,7 @@ class Vocabulary:
     typos: Mapping[str, tuple[str, ...]]
     """From a keyword, whole or one letter short, to the keywords it may come from."""
     longest_glued: int
+    longest_layout: int
     longest_typo: int
 
     @classmethod
@@ -79,6 +83,7 @@ class Vocabulary:
             layout=frozenset(words[Spelling.LAYOUT]),
             typos={short: tuple(found) for short, found in typos.items()},
             longest_glued=max(map(len, words[Spelling.GLUED]), default=0),
+            longest_layout=max(map(len, words[Spelling.LAYOUT]), default=0),
             longest_typo=max(map(len, words[Spelling.TYPO]), default=0),
         )
 
@@ -111,11 +116,15 @@ class Vocabulary:
         start = seen.original.find(token)
         bare = token.rstrip("!?.,;:)…\"'»")
         for size in dict.fromkeys((len(token), len(bare))):
+            if size > _READ * self.longest_layout:
+                continue
             read = folding.analyse(slips.other_layout(token[:size])).words
             if len(read) == 1 and read[0].folded in self.layout:
                 yield Hit(keyword=read[0].folded, spelling=Spelling.LAYOUT, end=start + len(token))
                 return
-        if seen.words and (other := folding.fold(slips.other_layout(_first(seen)))) in self.layout:
+        if not seen.words or len(seen.words[0].folded) > _READ * self.longest_layout:
+            return
+        if (other := folding.fold(slips.other_layout(_first(seen)))) in self.layout:
             yield Hit(keyword=other, spelling=Spelling.LAYOUT)
 
     def _misspelt(self, word: str) -> Iterator[Hit]:

@@ -38,7 +38,7 @@ waits for what does not come; whoever teaches the pipeline one of them takes it 
 _SENDER_NAME = re.compile(r"[ -~]{1,11}|[0-9]{1,15}")
 _TAG = re.compile(r"\w[\w-]{0,63}")
 _VALUE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2})?")
+_DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2})?")
 
 
 def _refuse(value: object, info: ValidationInfo) -> None:

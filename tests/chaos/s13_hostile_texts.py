@@ -49,6 +49,18 @@ rules:
     when: {keyword: часы}
     reply: "{{ args | upper | default('…') }}"
     continue: true
+  - name: slips
+    when: {keyword: [погода, привет, "7722"], glued: true, typo: 1, layout: true}
+    reply: "<{{ args }}>"
+    continue: true
+  - name: expressions
+    when:
+      any:
+        - {text: '^((\\d+)+|(\\pL+)+)*(?P<last>.)$'}
+        - {keyword: погода, args: '(.*)(.*)(.*)z'}
+        - not: {all: [{contains: срочно}, {text: '(?:x|xx)*y'}]}
+    reply: "{{ last }}."
+    continue: true
   - name: everything-else
     forward: support
     note: "{{ text | title }}"
@@ -65,7 +77,7 @@ def rule_sets() -> Mapping[str, RuleSet]:
             one = Path(folder, str(number))
             one.mkdir()
             (one / "rules.yaml").write_text(block.rules, encoding="utf-8")
-            found[str(block)] = load_rules(one, CONTEXT)
+            found[str(block)] = load_rules(one, CONTEXT, not_carried_out=frozenset())
     return found
 
 

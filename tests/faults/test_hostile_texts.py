@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.rules.conditions import Contains, View
+from bridge.rules.conditions import AnyOf, Found, View
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
 from bridge.text import folding
@@ -34,9 +34,9 @@ def every_condition(tmp_path: Path) -> RuleSet:
 
 @pytest.fixture
 def condition_as_it_was() -> Iterator[None]:
-    before = Contains.holds
+    before = AnyOf.met
     yield
-    Contains.holds = before  # type: ignore[method-assign]
+    AnyOf.met = before  # type: ignore[method-assign]
 
 
 def calls(work: Callable[[], object]) -> float:
@@ -78,11 +78,12 @@ def test_work_grows_with_the_text_and_no_faster(every_condition: RuleSet) -> Non
 def test_a_condition_that_looks_from_every_place_to_every_other_is_found_out(
     every_condition: RuleSet, condition_as_it_was: None
 ) -> None:
-    def holds(_: Contains, view: View) -> bool:
+    def met(_: AnyOf, view: View, found: Found) -> Found | None:
         text = view.message.text
-        return any(text.startswith("x", end) for start in range(len(text)) for end in range(start, len(text)))
+        x = any(text.startswith("x", end) for start in range(len(text)) for end in range(start, len(text)))
+        return found if x else None
 
-    Contains.holds = holds  # type: ignore[method-assign]
+    AnyOf.met = met  # type: ignore[method-assign]
     assert grows_too_fast(every_condition, "digits") == ["rules: digits", "rules: digits by its prefix"]
 
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 
-from bridge.rules.conditions import Contains, View
+from bridge.rules.conditions import AnyOf, Found, View
 from tests.chaos.sabotage import lag_probe
 
 NAIVE = re.compile(r"\d+\s?\d+x")
 
 
-def holds(_: Contains, view: View) -> bool:
-    return NAIVE.search(view.message.text) is not None
+def met(_: AnyOf, view: View, found: Found) -> Found | None:
+    return None if NAIVE.search(view.message.text) is None else found
 
 
 def spoil() -> None:
-    Contains.holds = holds  # type: ignore[method-assign]
+    AnyOf.met = met  # type: ignore[method-assign]
 
 
 def apply() -> None:

@@ -157,6 +157,7 @@ def test_without_such_a_reply_the_rule_does_not_match_outside_of_its_days(tmp_pa
     [
         ("    from_date: 2026-06-31\n", 4, "no such day"),
         ("    from_date: tomorrow\n", 4, "expected a day such as"),
+        ("    until_date: 9999-12-31\n", 4, "expected a day such as"),
         ("    from_date: 2026-06-02\n    until_date: 2026-06-01\n", 5, "is before `from_date`"),
         ("    before: x\n", 4, "without `from_date`"),
         ("    after: x\n", 4, "without `until_date`"),
