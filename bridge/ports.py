@@ -347,6 +347,15 @@ class QueueStatus:
     accounts: tuple[AccountState, ...]
 
 
+@frozen
+class Span:
+    """Messages that rules decided about, from one to another."""
+
+    first: InboundId
+    last: InboundId
+    count: int
+
+
 class QueryStore(Protocol):
     """Reading for people and probes; never part of a message's way."""
 
@@ -363,6 +372,13 @@ class QueryStore(Protocol):
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None: ...
 
     async def contact(self, subscriber: str) -> Contact: ...
+
+    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
+        """Where the ``last`` messages lie that rules decided about (all of them without it), of those received at
+        ``since`` or later; None if there is none. Takes time with what is stored."""
+
+    async def routed(self, span: Span, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
+        """The next of them above the id ``after``, oldest first."""
 
 
 class Store(
