@@ -216,7 +216,7 @@ async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singl
 async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: Store) -> None:
     for number in range(1, 7):
         await store.accept_inbound(replace(call(str(number), subscriber=f"790{number}"), received_at=NOW + number))
-    items = [settlement(item.inbound) for item in await store.claim_unrouted(limit=5, recent_since=NOW)]
+    items = [settlement(item.inbound) for item in await unrouted(store, 5, NOW)]
     items[1] = replace(items[1], state=InboundState.QUARANTINED)
     await store.settle(items)
 
