@@ -35,9 +35,10 @@ from bridge.cli.common import (
 )
 from bridge.config import Settings
 from bridge.errors import ConfigError
-from bridge.model import Inbound, InboundId, Json, Ms
+from bridge.model import Contact, Inbound, InboundId, Json, Ms, Unrouted
+from bridge.pipeline.facts import as_rules_see
 from bridge.ports import QueryStore
-from bridge.rules import RuleMessage, RuleSet
+from bridge.rules import RuleSet
 from bridge.schema import parse_duration, plural
 from bridge.text import phones
 
@@ -60,7 +61,7 @@ class Comparison:
 
     def add(self, message: Inbound, rules: RuleSet) -> None:
         self.messages += 1
-        fired = rules.decide(as_rules_see_it(message), message.received_at).fired
+        fired = rules.decide(as_rules_see(somebody(message), {}), message.received_at).fired
         for each in fired:
             if each.error is not None:
                 self.failed[each.rule] += 1
@@ -143,17 +144,10 @@ async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterato
         after = messages[-1].id
 
 
-def as_rules_see_it(message: Inbound) -> RuleMessage:
-    return RuleMessage(
-        id=message.id,
-        text=message.text,
-        sender=message.sender,
-        subscriber=message.subscriber,
-        receiver=message.receiver,
-        prefix=message.prefix,
-        account=message.account,
-        date=message.date,
-    )
+def somebody(message: Inbound) -> Unrouted:
+    """Of a sender of whom nothing is known but that this was not the first SMS."""
+    contact = Contact(subscriber=message.subscriber, version=0, first_seen_at=message.received_at)
+    return Unrouted(inbound=message, contact=contact, recent=())
 
 
 def show(found: Comparison, rules: RuleSet, show_texts: bool) -> None:

@@ -6,9 +6,9 @@ from bridge.config import Settings
 from bridge.frozen import frozen
 from bridge.model import Contact, Inbound, InboundId, InboundState, Ms, Settlement, Unrouted
 from bridge.pipeline.clock import day_of
+from bridge.pipeline.facts import as_rules_see
 from bridge.pipeline.plan import Budget, plan
-from bridge.rules import RuleMessage, RuleSet
-from bridge.rules.context import ContactFacts
+from bridge.rules import RuleSet
 from bridge.rules.explain import Explanation, explain
 from bridge.text import phones
 
@@ -36,22 +36,8 @@ class Rehearsal:
 
 def rehearse(written: Written, *, rules: RuleSet, settings: Settings, contact: Contact) -> Rehearsal:
     inbound = _inbound(written, contact.subscriber)
-    message = RuleMessage(
-        text=inbound.text,
-        sender=inbound.sender,
-        subscriber=inbound.subscriber,
-        receiver=inbound.receiver,
-        prefix=inbound.prefix,
-        account=inbound.account,
-        date=inbound.date,
-        contact_name=contact.name,
-        contact=ContactFacts(
-            first_time=contact.first_seen_at is None, opted_out=contact.opted_out, blocked=contact.blocked
-        ),
-        conversation_open=contact.robot_paused_until > written.at,
-    )
-    explanation = explain(rules, message, written.at)
     item = Unrouted(inbound=inbound, contact=contact, recent=())
+    explanation = explain(rules, as_rules_see(item, {}), written.at)
     budget = Budget(day=day_of(written.at), limit=settings.guards.daily_parts, spent=0)
     settlement = plan(item, explanation.decision, settings=settings, budget=budget, now=written.at)
     return Rehearsal(subscriber=contact.subscriber, explanation=explanation, settlement=settlement)
