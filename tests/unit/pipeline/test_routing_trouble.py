@@ -159,12 +159,12 @@ async def test_what_comes_while_a_batch_is_settled_is_not_left_to_the_slow_look(
             return (await around.store.queue_status()).inbound_new == 0
 
         try:
-            for turn in range(40):
-                await inbox.accept(message(around, "раз", f"7999{turn:07}"))
-                await inbox.accept(message(around, "два", f"7999{turn:07}"))
-                for _ in range(turn % 7):
-                    await asyncio.sleep(0)
-            await until(routed)
+            for turn in range(9):
+                for text in ("раз", "два", "три")[: 1 + turn // 3]:
+                    await inbox.accept(message(around, text, f"7999{turn:07}"))
+                    for _ in range(turn):
+                        await asyncio.sleep(0)
+                await until(routed)
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
