@@ -110,9 +110,10 @@ class RouterStore(Protocol):
         """Write the settlements in one transaction: all of them, or none where one cannot be written.
 
         ``None`` for one that must be decided again: the contact's version moved, the message is not ``new`` any more,
-        or the day's spend would pass the limit. A settled message bumps the contact's version and sets
-        ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only if its lane has no row in
-        ``sending`` and no ``queued`` row of its own priority or a more urgent one; else ``queued``.
+        or the day's spend would pass the limit if those before it are all settled. A settled message bumps the
+        contact's version and sets ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only
+        if its lane has no row in ``sending`` and no ``queued`` row of its own priority or a more urgent one; else
+        ``queued``.
         Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
         :raises StoreError: one of them cannot be written, so none was.
         """

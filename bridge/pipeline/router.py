@@ -103,7 +103,8 @@ class Router:
         claim = self._claim(rules, now)
         claimed = await self._claimed(rules, claim)
         batch = claimed.messages
-        self._signals.keeping_up(not batch or now - batch[0].inbound.received_at < BEHIND)
+        # One message that nobody can route must not pass for all of them: there must be more than a batch, too.
+        self._signals.keeping_up(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             await self._forget(rules, now)
             return IDLE
