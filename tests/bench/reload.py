@@ -1,4 +1,4 @@
-"""How long the event loop is away while rules are loaded beside it: ``python -m tests.bench.reload [RULES …]``.
+"""How long the event loop is away while rules are loaded beside it: ``python -m tests.bench.reload``.
 
 Once with keywords alone, and once with an expression in each rule: those are compiled by RE2, which lets nobody in.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bridge.model import SECOND
+from rich.console import Console
+from rich.table import Table
+
 from bridge.pipeline.reload import undisturbing
 from bridge.rules import RuleContext, RuleSet, load_rules
 
+COUNTS = (1_000, 10_000)
 PER_FILE = 1000
 STEP_SECONDS = 0.001
 CONDITIONS = {
@@ -52,7 +54,8 @@ async def gaps(until: asyncio.Event, found: list[float]) -> None:
         last = now
 
 
-async def measure(count: int, condition: str) -> str:
+async def measure(count: int, condition: str) -> tuple[float, float, float, float]:
+    """Seconds: of the load; the loop's median and longest delay meanwhile; its longest while the old set is let go."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rules(folder, count, condition)
@@ -71,15 +74,20 @@ async def measure(count: int, condition: str) -> str:
         await asyncio.sleep(0.1)
         over.set()
         await watching
-    middle, longest, after = (during[len(during) // 2], during[-1], max(found))
-    shown = "  ".join(
-        f"{label} {value * SECOND:6.1f} ms"
-        for label, value in (("median", middle), ("longest", longest), ("letting go", after))
-    )
-    return f"{len(rules.rules):6} rules: {took:5.1f} s  {shown}"
+    assert len(rules.rules) == count
+    return took, during[len(during) // 2], during[-1], max(found)
+
+
+def table() -> Table:
+    """What `make bench` shows of it."""
+    shown = Table("a reload", "rules", "load, s", "loop late: median, ms", "longest, ms", "letting go, ms")
+    shown.title = "The event loop while rules are loaded beside it"
+    for count in COUNTS:
+        for name, condition in CONDITIONS.items():
+            took, *late = asyncio.run(measure(count, condition))
+            shown.add_row(name, f"{count:,}", f"{took:.1f}", *(f"{seconds * 1000:.1f}" for seconds in late))
+    return shown
 
 
 if __name__ == "__main__":
-    for wanted in map(int, sys.argv[1:] or ("1000", "10000")):
-        for name, condition in CONDITIONS.items():
-            sys.stdout.write(f"{name:11} {asyncio.run(measure(wanted, condition))}\n")
+    Console(width=100).print(table())
