@@ -16,14 +16,15 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import structlog
 
-from bridge.errors import ConfigError, Problem
+from bridge.errors import ConfigError, Problem, StoreUnavailable
 from bridge.frozen import frozen
-from bridge.model import SECOND, Alert, Ms
+from bridge.model import SECOND, Alert, Json, Ms
 from bridge.pipeline.signals import Signal, Signals
 from bridge.ports import Clock
 from bridge.rules import RuleSet
@@ -124,7 +125,9 @@ class Reloader:
         self._changing: Signature | None = None
         self._config_was = fingerprint(config)
         self._order = False
-        self._told_start = False
+        # The set that this run begins with is a good one: a complaint of the last run is over.
+        self._owed: tuple[Problem, ...] | None = ()
+        """What the team is still to be told: mistakes, the all-clear (none), or nothing."""
         self._busy = asyncio.Lock()
 
     def ask(self) -> None:
@@ -133,15 +136,16 @@ class Reloader:
         self.asked.set()
 
     async def step(self) -> Ms:
-        if not self._told_start:
-            # The set that this run began with is a good one: a complaint of the last run is over.
-            await self._all_clear()
-            self._told_start = True
+        await self._look()
+        await self._tell()
+        return LOOK
+
+    async def _look(self) -> None:
         if self._order:
             self._order = False
             await self._look_at_configuration()
             await self.reload()
-            return LOOK
+            return
         seen = await asyncio.to_thread(signature, self._folder)
         if seen == self._loaded:
             self._changing = None
@@ -149,7 +153,6 @@ class Reloader:
             self._changing = seen
         else:
             await self.reload()
-        return LOOK
 
     async def reload(self) -> Reloaded:
         """Load the files as they are now; a set with any mistake or failing test leaves the old one in force."""
@@ -159,44 +162,60 @@ class Reloader:
             began = self._clock.monotonic()
             loaded = await asyncio.to_thread(undisturbing, self._load, self._folder)
             if isinstance(loaded, RuleSet):
-                return await self._swap(loaded, self._clock.monotonic() - began)
-            return await self._refuse(loaded)
+                done = self._swap(loaded, self._clock.monotonic() - began)
+            else:
+                done = self._refuse(loaded)
+            self._owed = done.problems
+            with suppress(StoreUnavailable):  # it is told as soon as the store is back
+                await self._tell()
+            return done
 
-    async def _swap(self, new: RuleSet, took: Ms) -> Reloaded:
+    def _swap(self, new: RuleSet, took: Ms) -> Reloaded:
         old, self.rules = self.rules, new
         changed = new.version != old.version
         count = len(new.rules)
         log.info("rules_loaded", version=new.version, previous=old.version, rules=count, ms=took)
         for warning in new.warnings[:_LOGGED] if changed else ():
             log.warning("rules_warning", place=str(warning))
-        await self._all_clear()
         return Reloaded(version=new.version, changed=changed, rules=count, warnings=new.warnings)
 
-    async def _refuse(self, problems: tuple[Problem, ...]) -> Reloaded:
+    def _refuse(self, problems: tuple[Problem, ...]) -> Reloaded:
         log.error("rules_refused", mistakes=len(problems), in_force=self.rules.version)
         for problem in problems[:_LOGGED]:
             log.error("rules_mistake", place=str(problem))
-        first = problems[0]
-        message = first.message
-        params: dict[str, str | int] = {
-            "place": f"{first.file}:{first.line}:{first.column}",
-            "message": message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…",
-            "count": len(problems),
-        }
-        alert = Alert(key=ALERT, text="alert.rules_refused", params=params)
-        if await self._store.raise_alert(alert, self._clock.now()):
-            self._signals.posts.set()
         return Reloaded(version=self.rules.version, changed=False, rules=len(self.rules.rules), problems=problems)
 
-    async def _all_clear(self) -> None:
-        params: dict[str, str | int | float] = {"version": self.rules.version}
-        if await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now()):
+    async def _tell(self) -> None:
+        """:raises StoreUnavailable: it is still owed."""
+        owed = self._owed
+        if owed is None:
+            return
+        if owed:
+            written = await self._store.raise_alert(complaint(owed), self._clock.now())
+        else:
+            params: dict[str, str | int | float] = {"version": self.rules.version}
+            written = await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
+        if self._owed is owed:  # a reload meanwhile may owe something else
+            self._owed = None
+        if written:
             self._signals.posts.set()
 
     async def _look_at_configuration(self) -> None:
         now = await asyncio.to_thread(fingerprint, self._config)
         if now != self._config_was:
             log.warning("config_not_reloaded", file=str(self._config), reason="only rules are; restart to use it")
+
+
+def complaint(problems: tuple[Problem, ...]) -> Alert:
+    """The first mistake with its place, and how many there are."""
+    first = problems[0]
+    message = first.message
+    params: dict[str, Json] = {
+        "place": f"{first.file}:{first.line}:{first.column}",
+        "message": message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…",
+        "count": len(problems),
+    }
+    return Alert(key=ALERT, text="alert.rules_refused", params=params)
 
 
 def undisturbing(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[Problem, ...]:
