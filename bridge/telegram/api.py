@@ -18,9 +18,10 @@ from telegram.error import NetworkError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, ExtBot
 from telegram.request import HTTPXRequest
 
+from bridge.frozen import frozen
 from bridge.model import SECOND, Ms
 from bridge.telegram.message import Button, Entity, Message
-from bridge.telegram.trouble import ApiError, Trouble, translated
+from bridge.telegram.trouble import ApiError, Trouble, described, translated
 
 # The library warns at every flood limit unless periods are taken as timedelta; read at the time of each error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -30,6 +31,9 @@ App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], 
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
 LONG_POLL: Ms = 25 * SECOND
+CALLERS = 10
+"""Connections that Telegram may hold to a webhook at once; a chat's updates come one by one all the same."""
+_LARGEST_ID = 2**63 - 1
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -78,6 +82,20 @@ class _Bot(ExtBot[None]):
         )
 
 
+@frozen
+class WebhookState:
+    """What Telegram says of the bot's webhook."""
+
+    url: str
+    """Empty: none is set. May hold another program's secret, so it is for comparing and never for showing."""
+    waiting: int
+    """Updates that were not brought yet."""
+    error_at: Ms | None
+    """The latest attempt that failed."""
+    error: str
+    """Telegram's word for it, in English."""
+
+
 class Api:
     """Calls by chat id and message id; every method raises :class:`~bridge.telegram.trouble.ApiError` alone."""
 
@@ -114,7 +132,34 @@ class Api:
             result = await self._bot.raw_updates(offset, timeout / SECOND)
         if not isinstance(result, list):
             raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
-        return [item for item in result if isinstance(item, dict) and type(item.get("update_id")) is int]
+        return [item for item in result if isinstance(item, dict) and update_id_of(item) is not None]
+
+    async def webhook(self) -> WebhookState:
+        with translated():
+            info = await self._bot.get_webhook_info()
+        failed = info.last_error_date
+        return WebhookState(
+            url=info.url,
+            waiting=info.pending_update_count,
+            error_at=int(failed.timestamp()) * SECOND if failed is not None else None,
+            error=described(info.last_error_message or ""),
+        )
+
+    async def set_webhook(self, url: str, secret: SecretStr) -> None:
+        """What waits for another address comes to this one."""
+        with translated():
+            await self._bot.set_webhook(
+                url,
+                secret_token=secret.get_secret_value(),
+                allowed_updates=list(ALLOWED_UPDATES),
+                max_connections=CALLERS,
+                drop_pending_updates=False,
+            )
+
+    async def remove_webhook(self) -> None:
+        """What waits for it comes with the next poll."""
+        with translated():
+            await self._bot.delete_webhook(drop_pending_updates=False)
 
     async def send(
         self,
@@ -176,6 +221,12 @@ def bot_id(token: str) -> int:
     """A token begins with the bot's id, so the id is known without asking Telegram; 0 for a token of another form."""
     head = token.partition(":")[0]
     return int(head) if head.isascii() and head.isdigit() else 0
+
+
+def update_id_of(update: object) -> int | None:
+    """None for what cannot be an update: nothing could tell it from others."""
+    found = update.get("update_id") if isinstance(update, dict) else None
+    return found if type(found) is int and 0 <= found <= _LARGEST_ID else None
 
 
 def entities(items: Sequence[Entity]) -> list[MessageEntity] | None:

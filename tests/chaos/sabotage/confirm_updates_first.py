@@ -8,7 +8,8 @@ from typing import Any
 
 from bridge.model import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.telegram.intake import Intake, IntakeStore
+from bridge.telegram.intake import Intake
+from bridge.telegram.link import IntakeStore
 
 IN_MEMORY_S = 0.3
 
