@@ -264,6 +264,17 @@ def start_telegram(bridge: Bridge) -> None:
         settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
     )
     bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
+    bridge.task("checkup", look_around(bridge.settings, parts.clock))
+
+
+async def look_around(settings: Settings, clock: Clock) -> None:
+    """What is not well with bot and chats, into the log. A fault of this must not be one of the service."""
+    from bridge.telegram.checkup import at_start
+
+    try:
+        await at_start(settings, clock)
+    except Exception as error:
+        log.error("checkup_failed", error_class=type(error).__name__)
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:

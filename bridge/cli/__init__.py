@@ -11,6 +11,7 @@ from bridge import __version__
 COMMANDS = {
     "run": "bridge.cli.run:run",
     "check": "bridge.cli.check:check",
+    "doctor": "bridge.cli.doctor:doctor",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",
     "balance": "bridge.cli.balance:balance",

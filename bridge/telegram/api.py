@@ -6,12 +6,15 @@ of a second (the library), so nothing that a short command needs may import it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity, ReplyParameters
 from telegram.error import NetworkError
@@ -81,6 +84,9 @@ class _Bot(ExtBot[None]):
             read_timeout=timeout_s + 10,
         )
 
+    async def raw_chat(self, chat_id: int) -> object:
+        return await self._post("getChat", {"chat_id": chat_id})
+
 
 @frozen
 class WebhookState:
@@ -106,13 +112,26 @@ class Api:
         via = proxy or None
         polling = _Request(connection_pool_size=1, proxy=via, read_timeout=40, connect_timeout=10, pool_timeout=5)
         calling = _Request(
-            connection_pool_size=16, proxy=via, read_timeout=20, write_timeout=20, connect_timeout=10, pool_timeout=10
+            connection_pool_size=16,
+            proxy=via,
+            read_timeout=20,
+            write_timeout=20,
+            connect_timeout=10,
+            pool_timeout=10,
+            httpx_kwargs={"event_hooks": {"response": [self._note_time]}},
         )
+        self.server_time: Ms | None = None
+        """What Telegram's clock said with its latest answer to a call, in whole seconds."""
         secret = token.get_secret_value()
         self._bot = _Bot(secret, f"{api_url.rstrip('/')}/bot", polling, calling)
         self.bot_id = bot_id(secret)
         builder = ApplicationBuilder().bot(self._bot).updater(None).job_queue(None)
         self.application: App = builder.build()
+
+    async def _note_time(self, response: httpx.Response) -> None:
+        # A date that cannot be read tells nothing of the time.
+        with contextlib.suppress(ValueError, TypeError):
+            self.server_time = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * SECOND
 
     async def start(self) -> None:
         """Never touches the network."""
@@ -123,7 +142,7 @@ class Api:
 
     @property
     def bot(self) -> ExtBot[None]:
-        """For parsing updates only."""
+        """For parsing updates, and for the questions of :mod:`bridge.telegram.asking`."""
         return self._bot
 
     async def updates(self, offset: int | None, timeout: Ms = LONG_POLL) -> list[dict[str, Any]]:
@@ -133,6 +152,14 @@ class Api:
         if not isinstance(result, list):
             raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
         return [item for item in result if isinstance(item, dict) and update_id_of(item) is not None]
+
+    async def raw_chat(self, chat_id: int) -> dict[str, Any]:
+        """``ChatFullInfo`` as Telegram wrote it."""
+        with translated():
+            chat = await self._bot.raw_chat(chat_id)
+        if not isinstance(chat, dict):
+            raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
+        return chat
 
     async def webhook(self) -> WebhookState:
         with translated():
