@@ -17,13 +17,14 @@ from bridge.config.checks import TEST_SENDER
 from bridge.errors import ConfigError, PlatformError
 from bridge.schema import shown
 from bridge.telegram.findings import Finding, fault, ok, warning
+from bridge.web.answers import BODIES
 
 MEGABYTE = 2**20
 LOW = 500
 """Megabytes; below it a person should know."""
 SELF_CALL_S = 5
 NOT_ACKNOWLEDGED = 400
-"""What the callback answers to a call without an id: it got as far as being read, and nothing was stored."""
+"""What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
 
 
 def of_config(settings: Settings) -> list[Finding]:
@@ -106,6 +107,30 @@ def address(name: str, account: AccountSettings, settings: Settings) -> Finding:
     key = "?key=<callback.secret>" if account.callback.secret.get_secret_value() else ""
     where = f"http://<host>:{settings.server.port}{account.callback.path}{key}"
     return ok("callback", account=name, address=where)
+
+
+async def of_webhook(settings: Settings) -> list[Finding]:
+    """Calls ourselves the way Telegram does, with the right secret and no update in it: refused, and nothing stored."""
+    telegram = settings.telegram
+    if telegram.updates != "webhook" or not telegram.token.get_secret_value():
+        return []
+    from bridge.telegram.webhook import address
+    from bridge.web.webhook import HEADER
+
+    url = address(settings.web.public_url)
+    secret = telegram.webhook_secret.get_secret_value()
+    timeout = aiohttp.ClientTimeout(total=SELF_CALL_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, data=b"{}", headers={HEADER: secret}, allow_redirects=False) as answer,
+        ):
+            status, ours = answer.status, await answer.read() == BODIES[NOT_ACKNOWLEDGED]
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return [warning("webhook_unreachable", url=url, detail=type(error).__name__)]
+    if status == NOT_ACKNOWLEDGED and ours:
+        return [ok("webhook_answers", url=url)]
+    return [fault("webhook_refused", url=url, status=status)]
 
 
 async def self_call(name: str, account: AccountSettings, settings: Settings) -> Finding:

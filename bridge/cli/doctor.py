@@ -55,6 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
     found.append(service)
     for name, account in settings.accounts.items():
         found += await checkup.of_account(name, account, settings)
+    found += await checkup.of_webhook(settings)
     # Beside a service of ours a poll of the doctor's would be the other program.
     return [*found, *await of_telegram.examine(settings, SystemClock(), may_poll=not runs)]
 

@@ -12,7 +12,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.flow.test_commands import Result, sms_bridge
-from tests.service import SUPPORT, Service
+from tests.service import SUPPORT, Service, free_port
 
 SECRET = "callback-secret-of-this-test"
 
@@ -128,3 +128,28 @@ async def test_mistakes_of_the_rules_are_found_beside_all_else(service: Service)
 async def test_a_store_where_nothing_can_be_written(service: Service) -> None:
     (service.folder / "data").write_text("a file where the folder should be", encoding="utf-8")
     assert (await levels(service))["store_refused"] == "fault"
+
+
+async def test_in_webhook_mode_it_calls_the_public_address_as_telegram_would(
+    tmp_path: Path, platform: SimulatedPlatform
+) -> None:
+    port = free_port()
+    async with SimulatedBotApi(clock=SystemClock(), local=True) as telegram:
+        telegram.add_chat(SUPPORT, forum=True)
+        called: dict[str, dict[str, object]] = {
+            "web": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
+            "telegram": {"updates": "webhook", "webhook_secret": "known-to-Telegram"},
+        }
+        service = Service(tmp_path, platform, telegram, settings=called)
+        try:
+            assert (await levels(service))["webhook_unreachable"] == "warning"
+            await service.start()
+            await telegram.wait_for(lambda: telegram.webhook.webhook)
+            found = await levels(service)
+            assert (found["webhook_answers"], found["webhook"]) == ("ok", "ok")
+            assert service.count("SELECT count(*) FROM tg_update") == 0
+            text = service.config.read_text(encoding="utf-8")
+            service.config.write_text(text.replace("known-to-Telegram", "another"), encoding="utf-8")
+            assert (await levels(service))["webhook_refused"] == "fault"
+        finally:
+            await service.close()
