@@ -47,6 +47,7 @@ from bridge.store import open_store
 from bridge.web.admin import AdminSocket, socket_path
 from bridge.web.health import Readiness
 from bridge.web.server import Listeners
+from bridge.web.webhook import WebhookEndpoint
 
 if TYPE_CHECKING:
     from bridge.telegram.side import TelegramSide
@@ -206,10 +207,8 @@ def telegram_word(side: TelegramSide | None, now: Ms) -> str:
     if side is None:
         return "off (no token)"
     health = side.health()
-    word = "ok" if health.connected else "not reached"
-    return (
-        word if health.last_poll_at is None else f"{word}, last heard {max(now - health.last_poll_at, 0) // 1000}s ago"
-    )
+    word = "ok" if health.connected else f"trouble: {health.trouble}" if health.trouble else "not reached"
+    return word if health.heard_at is None else f"{word}, last heard {max(now - health.heard_at, 0) // 1000}s ago"
 
 
 @asynccontextmanager
@@ -287,6 +286,17 @@ def start_telegram(bridge: Bridge) -> None:
         settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
     )
     bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
+    bridge.task("checkup", look_around(bridge.settings, parts.clock))
+
+
+async def look_around(settings: Settings, clock: Clock) -> None:
+    """What is not well with bot and chats, into the log. A fault of this must not be one of the service."""
+    from bridge.telegram.checkup import at_start
+
+    try:
+        await at_start(settings, clock)
+    except Exception as error:
+        log.error("checkup_failed", error_class=type(error).__name__)
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
@@ -298,6 +308,20 @@ async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
     stack.push_async_callback(admin.close)
 
 
+def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
+    """The route that Telegram calls; None where it is asked for its updates."""
+    if bridge.telegram is None or bridge.telegram.webhook is None:
+        return None
+    from bridge.telegram.webhook import PATH, NoUpdate
+
+    return WebhookEndpoint(
+        path=PATH,
+        secret=bridge.settings.telegram.webhook_secret,
+        take=bridge.telegram.webhook.take,
+        refusal=NoUpdate,
+    )
+
+
 async def start_listeners(bridge: Bridge, stack: AsyncExitStack) -> None:
     """Last to start and first to stop: an acknowledgement needs everything else."""
     settings, parts = bridge.settings, bridge.sending
@@ -307,6 +331,7 @@ async def start_listeners(bridge: Bridge, stack: AsyncExitStack) -> None:
         protocol=iba_callback,
         health=bridge,
         clock=parts.clock,
+        webhook=webhook_of(bridge),
     )
     await listeners.start()
     stack.push_async_callback(listeners.close, settings.server.shutdown / 1000)

@@ -17,6 +17,7 @@ COMMANDS = {
     "reload": "bridge.cli.reload:reload",
     "init": "bridge.cli.init:init",
     "schema": "bridge.cli.schema:schema",
+    "doctor": "bridge.cli.doctor:doctor",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",
     "balance": "bridge.cli.balance:balance",

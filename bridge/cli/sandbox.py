@@ -23,7 +23,8 @@ from bridge.model import Ms
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
-    from bridge.sandbox.stage import Line, Stage
+    from bridge.sandbox.stage import Stage
+    from bridge.sandbox.transcript import Line
 
 EXAMPLE = "config.example.yaml"
 POLL: tuple[Ms, ...] = (1_000, 2_000, 30_000)
@@ -67,24 +68,26 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
     """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
     import bridge.telemetry as telemetry
     from bridge.app import running
-    from bridge.pipeline.clock import SystemClock
-    from bridge.sandbox.stage import Stage, StageChat
+    from bridge.sandbox.clock import StageClock
+    from bridge.sandbox.operators import StageChat
+    from bridge.sandbox.stage import Stage
 
     out = Console(highlight=False)
     telemetry.configure(settings.logging.model_copy(update={"level": "error"}), [])
     chats = [
         StageChat(name=name, id=chat.id, forum=chat.mode == "topics") for name, chat in settings.telegram.chats.items()
     ]
-    stage = Stage(clock=SystemClock(), chats=chats, tell=lambda line: show(out, line))
+    clock = StageClock()
+    stage = Stage(clock=clock, chats=chats, tell=lambda line: show(out, line))
     await stage.start()
     try:
         with tempfile.TemporaryDirectory(prefix="sms-bridge-") as folder:
-            async with running(simulated(settings, stage, Path(folder), port)) as bridge:
+            async with running(simulated(settings, stage, Path(folder), port), clock) as bridge:
                 stage.callback_url = with_secret(bridge)
                 narrator = asyncio.create_task(tell_rules(bridge, stage))
                 welcome(out, bridge, stage)
                 try:
-                    return await (follow(stage, script) if script is not None else prompt(stage))
+                    return await (follow(out, stage, script) if script is not None else prompt(stage))
                 finally:
                     narrator.cancel()
     except BridgeError as error:
@@ -112,9 +115,8 @@ def simulated(settings: Settings, stage: Stage, folder: Path, port: int | None) 
         )
         for name, account in settings.accounts.items()
     }
-    telegram = settings.telegram.model_copy(
-        update={"token": SecretStr(stage.telegram.token), "api_url": stage.telegram.url, "proxy": ""}
-    )
+    way = {"api_url": stage.telegram.url, "proxy": "", "updates": "polling"}
+    telegram = settings.telegram.model_copy(update={"token": SecretStr(stage.telegram.token), **way})
     server = settings.server if port is None else settings.server.model_copy(update={"port": port})
     return settings.model_copy(
         update={
@@ -155,7 +157,7 @@ def show(out: Console, line: Line) -> None:
 async def tell_rules(bridge: Bridge, stage: Stage) -> None:
     """Say which rule took each message, as the store has it."""
     from bridge.model import InboundId, InboundState
-    from bridge.sandbox.stage import Voice
+    from bridge.sandbox.transcript import Voice
 
     next_id = 1
     while True:
@@ -170,10 +172,13 @@ async def tell_rules(bridge: Bridge, stage: Stage) -> None:
         next_id += 1
 
 
-async def follow(stage: Stage, script: TextIO) -> int:
-    from bridge.sandbox.stage import BadCommand, Quit
+async def follow(out: Console, stage: Stage, script: TextIO) -> int:
+    """Play a file. Its commands and headings are shown among what comes of them; what it waits for shows by itself."""
+    from bridge.sandbox.transcript import BadCommand, Quit
 
     for number, line in enumerate(script, 1):
+        if line.strip() and not line.startswith(("wait ", "quit")):
+            out.print(Text(plain(line.strip() if line.startswith("#") else f"> {line.strip()}"), "dim"), soft_wrap=True)
         try:
             await stage.perform(line)
         except Quit:
@@ -186,7 +191,7 @@ async def follow(stage: Stage, script: TextIO) -> int:
 
 async def prompt(stage: Stage) -> int:
     """Read commands from a person, or from a pipe, until the end of input."""
-    from bridge.sandbox.stage import BadCommand, Quit, Voice
+    from bridge.sandbox.transcript import BadCommand, Quit, Voice
 
     async for line in lines():
         try:

@@ -10,20 +10,30 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from bridge.config.settings import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
+from bridge.config.settings import (
+    AccountSettings,
+    CallbackSettings,
+    ServerSettings,
+    Settings,
+    TelegramSettings,
+    WebSettings,
+)
 from bridge.errors import Problem
 from bridge.schema.document import Document, Path
 from bridge.schema.values import near
 
 TEST_SENDER = "TESTSMS"
 RESERVED_PATHS = frozenset({"/livez", "/readyz"})
+WEBHOOK_PORTS = frozenset({443, 80, 88, 8443})
+"""The only ones that Telegram's own servers call."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def mistakes(document: Document) -> list[Problem]:
     """Contradictions between values. A value that is no text is left to the schema."""
-    return [*_listeners(document), *_chats(document), *_callbacks(document)]
+    return [*_listeners(document), *_chats(document), *_webhook(document), *_callbacks(document)]
 
 
 def warnings(settings: Settings, document: Document) -> list[Problem]:
@@ -66,6 +76,43 @@ def _chats(document: Document) -> Iterator[Problem]:
         other = seen.setdefault(str(int(written)), chat)
         if other != chat:
             yield document.problem(("telegram", "chats", chat, "id"), f"the same chat as `{other}`; ids must differ")
+
+
+def _webhook(document: Document) -> Iterator[Problem]:
+    """What Telegram demands of an address that it is to call; a Bot API server of one's own calls any."""
+    if _text(document, ("telegram", "updates"), "") != "webhook":
+        return
+    secret, url = ("telegram", "webhook_secret"), ("web", "public_url")
+    value = _text(document, secret, "")
+    if not value:
+        yield document.problem(
+            secret if document.get(secret) is not None else ("telegram", "updates"),
+            "`updates: webhook` needs a `webhook_secret`: 1 to 256 random letters and digits, known to Telegram alone",
+        )
+    elif not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value):
+        yield document.problem(secret, "Telegram takes 1 to 256 Latin letters, digits, `_` and `-` here")
+    public = _text(document, url, "")
+    if not public:
+        yield document.problem(
+            url if document.get(url) is not None else ("telegram", "updates"),
+            "`updates: webhook` needs `web.public_url`: the https address under which Telegram reaches `web`",
+        )
+        return
+    official = TelegramSettings().api_url
+    if _text(document, ("telegram", "api_url"), official).rstrip("/") == official:
+        yield from _public_address(document, url, public)
+
+
+def _public_address(document: Document, path: Path, address: str) -> Iterator[Problem]:
+    try:
+        parts = urlsplit(address)
+        port = parts.port or 443
+    except ValueError:
+        return  # no address at all: the schema says so
+    if parts.scheme != "https":
+        yield document.problem(path, "Telegram calls https addresses only, such as https://sms.example.org")
+    elif port not in WEBHOOK_PORTS:
+        yield document.problem(path, "Telegram calls the ports 443, 80, 88 and 8443 only")
 
 
 def _callbacks(document: Document) -> Iterator[Problem]:

@@ -46,7 +46,6 @@ SenderName = Annotated[str, AfterValidator(own.check_sender)]
 OwnNumber = Annotated[str, AfterValidator(own.plain_number)]
 BaseUrl = Annotated[str, AfterValidator(own.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(own.check_path)]
-Polling = Annotated[Literal["polling"], BeforeValidator(own.only("polling"))]
 NotYet = Annotated[None, BeforeValidator(own.only("off"), json_schema_input_type=Literal["off"])]
 
 
@@ -146,7 +145,7 @@ class TelegramSettings(Section):
     api_url: BaseUrl = "https://api.telegram.org"
     proxy: Annotated[str, AfterValidator(own.check_proxy)] = Field(default="", repr=False)
     """May hold a user and a password, so it is not shown."""
-    updates: Polling = "polling"
+    updates: Literal["polling", "webhook"] = "polling"
     webhook_secret: Secret = SecretStr("")
     language: Literal["ru", "en"] = "ru"
     note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -110,6 +111,10 @@ def check_proxy(value: str) -> str:
     parts = _split(value) if value else None
     if value and (parts is None or parts.scheme not in {"http", "https", "socks5", "socks5h"}):
         raise ValueError("expected a proxy such as http://host:3128 or socks5://host:1080")
+    if parts is not None and parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ValueError(
+            "a SOCKS proxy needs the package socksio (pip install 'sms-bridge[socks]'); or give an http one"
+        )
     return value
 
 

@@ -12,20 +12,18 @@ import itertools
 import shlex
 import textwrap
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
-from bridge.errors import BridgeError
 from bridge.frozen import frozen
-from bridge.ports import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
-from bridge.sandbox.botapi.people import MessageKind
 from bridge.sandbox.botapi.world import ChatEvent
 from bridge.sandbox.botapi.world import EventKind as ChatEventKind
+from bridge.sandbox.clock import StageClock
 from bridge.sandbox.faults import Fault, RequestKind
+from bridge.sandbox.operators import Operators, StageChat
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import EventKind, PlatformEvent
-from bridge.schema import near, plural
+from bridge.sandbox.transcript import BadCommand, Line, Quit, Transcript, Voice, WrongUse, number_of
+from bridge.schema import near, parse_duration, plural
 
 SUBSCRIBER = "79083730330"
 SHORT_NUMBER = "1234"
@@ -35,48 +33,8 @@ PATIENCE = 30.0
 """Seconds that ``wait`` waits."""
 FAULTS_WIDTH = 66
 """Columns of a list, so that it stays readable beside the voice in a terminal of 80."""
-SOON = 5.0
-"""Seconds that an operator's command waits for the conversation or the button it needs."""
 QUIET = 3.0
 """Seconds without a line after which a story seems to be at its end; delivery is asked about within two."""
-
-
-class Voice(StrEnum):
-    """Who speaks a line; decides its colour."""
-
-    SMS_IN = "SMS in"
-    SMS_OUT = "SMS out"
-    PLATFORM = "platform"
-    STATUS = "status"
-    TELEGRAM = "Telegram"
-    OPERATOR = "operator"
-    BRIDGE = "bridge"
-    STAGE = "sandbox"
-
-
-@frozen
-class Line:
-    """One line of the transcript."""
-
-    voice: Voice
-    text: str
-
-
-@frozen
-class StageChat:
-    """A chat of the configuration, to be made in the simulated Telegram."""
-
-    name: str
-    id: int
-    forum: bool
-
-
-class BadCommand(BridgeError):
-    """Not a command, or its words are off; carries the usage."""
-
-
-class Quit(BridgeError):
-    """The person wants to leave."""
 
 
 @frozen
@@ -86,38 +44,12 @@ class Command:
     run: Callable[[Stage, str], Awaitable[None]]
 
 
-@dataclass(kw_only=True, slots=True)
-class Transcript:
-    """All lines so far, and how far ``wait`` has read."""
-
-    lines: list[Line] = field(default_factory=list)
-    read: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def add(self, line: Line) -> None:
-        self.lines.append(line)
-        self.changed.set()
-
-    async def next(self) -> None:
-        """Until one more line is there."""
-        self.changed.clear()
-        await self.changed.wait()
-
-    def find(self, text: str) -> bool:
-        """Look for a line that holds ``text`` after the last one found."""
-        for index in range(self.read, len(self.lines)):
-            line = self.lines[index]
-            if text.casefold() in f"{line.voice} {line.text}".casefold():
-                self.read = index + 1
-                return True
-        return False
-
-
 class Stage:
-    def __init__(self, *, clock: Clock, chats: Sequence[StageChat], tell: Callable[[Line], None]) -> None:
+    def __init__(self, *, clock: StageClock, chats: Sequence[StageChat], tell: Callable[[Line], None]) -> None:
         self._tell = tell
         self.transcript = Transcript()
         self.platform = SimulatedPlatform(clock=clock, on_event=self._platform_event, sender_names=None)
+        self._clock = clock
         self.telegram = SimulatedBotApi(clock=clock, on_event=self._chat_event)
         self.chats = tuple(chats)
         for chat in chats:
@@ -126,8 +58,7 @@ class Stage:
         """Set when the bridge listens."""
         self._smsids = itertools.count(FIRST_SMSID)
         self._last_smsid = ""
-        self._conversation: ChatEvent | None = None
-        self._buttons: ChatEvent | None = None
+        self.operators = Operators(self.telegram, chats, self.transcript, self.say)
 
     async def start(self) -> None:
         await self.platform.start()
@@ -150,7 +81,10 @@ class Stage:
         command = COMMANDS.get(name.lower())
         if command is None:
             raise BadCommand(f"no command `{name}`{near(name, COMMANDS) or '; `help` lists them'}")
-        await command.run(self, rest.strip())
+        try:
+            await command.run(self, rest.strip())
+        except WrongUse as wrong:
+            raise BadCommand("; ".join(filter(None, (usage(wrong.command), wrong.hint)))) from None
 
     # ------------------------------------------------ the subscriber and the platform
 
@@ -159,9 +93,10 @@ class Stage:
         first, _, tail = rest.partition(" ")
         sender, text = (first.removeprefix("+"), tail) if is_number(first) and tail else (SUBSCRIBER, rest)
         if not text:
-            raise BadCommand(usage("sms"))
+            raise WrongUse("sms")
         self.say(Voice.SMS_IN, f"{sender} → {SHORT_NUMBER}: {text}")
         self._last_smsid = str(next(self._smsids))
+        self.operators.expected = True
         brought = await self.platform.bring(
             self.callback_url,
             text=text,
@@ -212,71 +147,31 @@ class Stage:
     async def statuses(self, rest: str) -> None:
         words = shlex.split(rest)
         if not words:
-            raise BadCommand(usage("statuses"))
+            raise WrongUse("statuses")
         self.platform.plan_statuses(*words)
         self.say(Voice.STAGE, f"status questions will be answered: {', then '.join(words)}")
 
-    # ------------------------------------------------ the operator
-
-    async def reply(self, rest: str) -> None:
-        if not rest:
-            raise BadCommand(usage("reply"))
-        await self._say_in_chat(rest, MessageKind.TEXT)
-
-    async def photo(self, rest: str) -> None:
-        await self._say_in_chat(rest, MessageKind.PHOTO)
-
-    async def press(self, rest: str) -> None:
-        await self._soon(lambda: self._buttons is not None)
-        post = self._buttons
-        if post is None:
-            raise BadCommand("there is no button in the chat yet")
-        index = number_of(rest or "1", "press")
-        if not 1 <= index <= len(post.buttons):
-            raise BadCommand(f"{usage('press')}; there is only {plural(len(post.buttons), 'button')}")
-        label, data = post.buttons[index - 1]
-        assert post.message_id is not None
-        self.say(Voice.OPERATOR, f"presses [{label}]")
-        self.telegram.presses(post.chat_id, post.message_id, data)
+    # ------------------------------------------------ time
 
     async def outage(self, rest: str) -> None:
         self.telegram.down()
         self.say(Voice.STAGE, "Telegram is away; `behave` brings it back")
 
-    async def delete_topic(self, rest: str) -> None:
-        post = await self._place()
-        if post.thread_id is None:
-            raise BadCommand("the conversation has no topic: the chat works by replies")
-        self.telegram.delete_topic(post.chat_id, post.thread_id)
-        self._conversation = None
-
-    async def _place(self) -> ChatEvent:
-        """The latest conversation."""
-        await self._soon(lambda: self._conversation is not None)
-        if self._conversation is None:
-            raise BadCommand("no conversation in the chat yet; text a question first: sms где мой заказ?")
-        return self._conversation
-
-    async def _soon(self, there: Callable[[], bool]) -> None:
-        """Wait a little for what an SMS is about to bring about: a pipe types faster than the bridge works."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SOON if self._last_smsid else 0):
-                while not there():
-                    await self.transcript.next()
-
-    async def _say_in_chat(self, text: str, kind: MessageKind) -> None:
-        """In the topic of the latest conversation, or as a reply to its latest post where there are no topics."""
-        post = await self._place()
-        forum = any(chat.id == post.chat_id and chat.forum for chat in self.chats)
-        thread_id, reply_to = (post.thread_id, None) if forum else (None, post.message_id)
-        self.telegram.says(post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to)
+    async def later(self, rest: str) -> None:
+        """``DURATION``: as if so much time had passed."""
+        try:
+            by = parse_duration(rest)
+        except ValueError:
+            raise WrongUse("later", "DURATION is written as in the configuration: 5m, 2h, 1h30m") from None
+        self._clock.later(by)
+        self.say(Voice.STAGE, f"{rest} later")
 
     # ------------------------------------------------ scripts
 
     async def wait(self, rest: str) -> None:
         """``TEXT``: until a line with it is told, after those that earlier waits found."""
         if not rest:
-            raise BadCommand(usage("wait"))
+            raise WrongUse("wait")
         try:
             async with asyncio.timeout(PATIENCE):
                 while not self.transcript.find(rest):
@@ -314,10 +209,7 @@ class Stage:
 
     def _chat_event(self, event: ChatEvent) -> None:
         place = f"{event.chat} / {event.topic}" if event.topic else event.chat
-        if event.by_bot and event.buttons:
-            self._buttons = event
-        if event.by_bot and event.kind is ChatEventKind.POST and "#" in event.text:
-            self._conversation = event
+        self.operators.seen(event)
         buttons = "  ".join(f"[{label}]" for label, _ in event.buttons)
         words = {
             ChatEventKind.POST: event.text,
@@ -338,21 +230,35 @@ def is_number(word: str) -> bool:
     return word.removeprefix("+").isdecimal() and len(word) >= 7
 
 
-def number_of(word: str, command: str) -> int:
-    if not word.isdecimal():
-        raise BadCommand(usage(command))
-    return int(word)
-
-
 def usage(name: str) -> str:
     return f"usage: {COMMANDS[name].usage}"
 
 
+def operator(act: Callable[[Operators, str], Awaitable[None]]) -> Callable[[Stage, str], Awaitable[None]]:
+    """What the people at the chat do."""
+    return lambda stage, rest: act(stage.operators, rest)
+
+
 COMMANDS: dict[str, Command] = {
     "sms": Command(usage="sms [+NUMBER] TEXT", help="a subscriber texts", run=Stage.text),
-    "reply": Command(usage="reply TEXT", help="the operator answers in the latest conversation", run=Stage.reply),
-    "photo": Command(usage="photo [CAPTION]", help="the operator sends a photo there", run=Stage.photo),
-    "press": Command(usage="press [N]", help="the operator presses the N-th button shown last", run=Stage.press),
+    "reply": Command(
+        usage="reply TEXT", help="the operator answers in the conversation", run=operator(Operators.reply)
+    ),
+    "send": Command(
+        usage="send KIND [CAPTION]", help="a voice, sticker, location … there", run=operator(Operators.send)
+    ),
+    "photo": Command(usage="photo [CAPTION]", help="the operator sends a photo there", run=operator(Operators.photo)),
+    "edit": Command(usage="edit TEXT", help="the operator's latest message, edited", run=operator(Operators.edit)),
+    "delete": Command(usage="delete", help="the operator's latest message, deleted", run=operator(Operators.delete)),
+    "press": Command(usage="press [N]", help="the N-th button shown last", run=operator(Operators.press)),
+    "react": Command(
+        usage="react EMOJI", help="a reaction on the conversation's latest post", run=operator(Operators.react)
+    ),
+    "say": Command(usage="say TEXT", help="to colleagues, in the chat itself", run=operator(Operators.say)),
+    "as": Command(usage="as NAME", help="from now on this operator acts", run=operator(Operators.act_as)),
+    "with": Command(
+        usage="with [NUMBER]", help="whose conversation is meant; alone: the latest", run=operator(Operators.choose)
+    ),
     "redeliver": Command(usage="redeliver [TIMES]", help="the platform brings the last SMS again", run=Stage.redeliver),
     "fault": Command(usage="fault NAME [TIMES]", help="the platform treats the next sends badly", run=Stage.fault),
     "statuses": Command(usage="statuses WORD…", help="what status questions are answered", run=Stage.statuses),
@@ -360,7 +266,14 @@ COMMANDS: dict[str, Command] = {
     "topup": Command(usage="topup AMOUNT", help="top up; parked SMS go out", run=Stage.top_up),
     "outage": Command(usage="outage", help="Telegram cannot be reached", run=Stage.outage),
     "behave": Command(usage="behave", help="end of all faults", run=Stage.behave),
-    "delete-topic": Command(usage="delete-topic", help="somebody deletes the topic", run=Stage.delete_topic),
+    "close-topic": Command(
+        usage="close-topic", help="the operator closes the topic", run=operator(Operators.close_topic)
+    ),
+    "reopen-topic": Command(usage="reopen-topic", help="and opens it again", run=operator(Operators.reopen_topic)),
+    "delete-topic": Command(
+        usage="delete-topic", help="somebody deletes the topic", run=operator(Operators.delete_topic)
+    ),
+    "later": Command(usage="later DURATION", help="as if so much time had passed", run=Stage.later),
     "wait": Command(usage="wait TEXT", help="(scripts) until a line with TEXT appears", run=Stage.wait),
     "help": Command(usage="help", help="this list", run=Stage.help),
     "quit": Command(usage="quit", help="leave", run=Stage.quit),

@@ -6,21 +6,25 @@ of a second (the library), so nothing that a short command needs may import it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity, ReplyParameters
 from telegram.error import NetworkError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, ExtBot
 from telegram.request import HTTPXRequest
 
+from bridge.frozen import frozen
 from bridge.model import SECOND, Ms
 from bridge.telegram.message import Button, Entity, Message
-from bridge.telegram.trouble import ApiError, Trouble, translated
+from bridge.telegram.trouble import ApiError, Trouble, described, translated
 
 # The library warns at every flood limit unless periods are taken as timedelta; read at the time of each error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -30,6 +34,9 @@ App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], 
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
 LONG_POLL: Ms = 25 * SECOND
+CALLERS = 10
+"""Connections that Telegram may hold to a webhook at once; a chat's updates come one by one all the same."""
+_LARGEST_ID = 2**63 - 1
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -77,6 +84,23 @@ class _Bot(ExtBot[None]):
             read_timeout=timeout_s + 10,
         )
 
+    async def raw_chat(self, chat_id: int) -> object:
+        return await self._post("getChat", {"chat_id": chat_id})
+
+
+@frozen
+class WebhookState:
+    """What Telegram says of the bot's webhook."""
+
+    url: str
+    """Empty: none is set. May hold another program's secret, so it is for comparing and never for showing."""
+    waiting: int
+    """Updates that were not brought yet."""
+    error_at: Ms | None
+    """The latest attempt that failed."""
+    error: str
+    """Telegram's word for it, in English."""
+
 
 class Api:
     """Calls by chat id and message id; every method raises :class:`~bridge.telegram.trouble.ApiError` alone."""
@@ -88,13 +112,26 @@ class Api:
         via = proxy or None
         polling = _Request(connection_pool_size=1, proxy=via, read_timeout=40, connect_timeout=10, pool_timeout=5)
         calling = _Request(
-            connection_pool_size=16, proxy=via, read_timeout=20, write_timeout=20, connect_timeout=10, pool_timeout=10
+            connection_pool_size=16,
+            proxy=via,
+            read_timeout=20,
+            write_timeout=20,
+            connect_timeout=10,
+            pool_timeout=10,
+            httpx_kwargs={"event_hooks": {"response": [self._note_time]}},
         )
+        self.server_time: Ms | None = None
+        """What Telegram's clock said with its latest answer to a call, in whole seconds."""
         secret = token.get_secret_value()
         self._bot = _Bot(secret, f"{api_url.rstrip('/')}/bot", polling, calling)
         self.bot_id = bot_id(secret)
         builder = ApplicationBuilder().bot(self._bot).updater(None).job_queue(None)
         self.application: App = builder.build()
+
+    async def _note_time(self, response: httpx.Response) -> None:
+        # A date that cannot be read tells nothing of the time.
+        with contextlib.suppress(ValueError, TypeError):
+            self.server_time = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * SECOND
 
     async def start(self) -> None:
         """Never touches the network."""
@@ -105,7 +142,7 @@ class Api:
 
     @property
     def bot(self) -> ExtBot[None]:
-        """For parsing updates only."""
+        """For parsing updates, and for the questions of :mod:`bridge.telegram.asking`."""
         return self._bot
 
     async def updates(self, offset: int | None, timeout: Ms = LONG_POLL) -> list[dict[str, Any]]:
@@ -114,7 +151,42 @@ class Api:
             result = await self._bot.raw_updates(offset, timeout / SECOND)
         if not isinstance(result, list):
             raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
-        return [item for item in result if isinstance(item, dict) and type(item.get("update_id")) is int]
+        return [item for item in result if isinstance(item, dict) and update_id_of(item) is not None]
+
+    async def raw_chat(self, chat_id: int) -> dict[str, Any]:
+        """``ChatFullInfo`` as Telegram wrote it."""
+        with translated():
+            chat = await self._bot.raw_chat(chat_id)
+        if not isinstance(chat, dict):
+            raise ApiError(Trouble.AMBIGUOUS, "unreadable answer")
+        return chat
+
+    async def webhook(self) -> WebhookState:
+        with translated():
+            info = await self._bot.get_webhook_info()
+        failed = info.last_error_date
+        return WebhookState(
+            url=info.url,
+            waiting=info.pending_update_count,
+            error_at=int(failed.timestamp()) * SECOND if failed is not None else None,
+            error=described(info.last_error_message or ""),
+        )
+
+    async def set_webhook(self, url: str, secret: SecretStr) -> None:
+        """What waits for another address comes to this one."""
+        with translated():
+            await self._bot.set_webhook(
+                url,
+                secret_token=secret.get_secret_value(),
+                allowed_updates=list(ALLOWED_UPDATES),
+                max_connections=CALLERS,
+                drop_pending_updates=False,
+            )
+
+    async def remove_webhook(self) -> None:
+        """What waits for it comes with the next poll."""
+        with translated():
+            await self._bot.delete_webhook(drop_pending_updates=False)
 
     async def send(
         self,
@@ -176,6 +248,12 @@ def bot_id(token: str) -> int:
     """A token begins with the bot's id, so the id is known without asking Telegram; 0 for a token of another form."""
     head = token.partition(":")[0]
     return int(head) if head.isascii() and head.isdigit() else 0
+
+
+def update_id_of(update: object) -> int | None:
+    """None for what cannot be an update: nothing could tell it from others."""
+    found = update.get("update_id") if isinstance(update, dict) else None
+    return found if type(found) is int and 0 <= found <= _LARGEST_ID else None
 
 
 def entities(items: Sequence[Entity]) -> list[MessageEntity] | None:

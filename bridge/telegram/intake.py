@@ -8,59 +8,35 @@ no answer of Telegram ends the loop. What the updates mean is :mod:`bridge.teleg
 from __future__ import annotations
 
 import json
-import random
-from typing import Protocol
+from urllib.parse import urlsplit
 
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import ADMIN_CHAT, MINUTE, SECOND, Alert, Ms, NewPost, PostKind, PostPriority, StoredUpdate
-from bridge.pipeline.retry import backoff
+from bridge.model import SECOND, Ms, StoredUpdate
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
-from bridge.ports import AccountStore, ChatStore, Clock, QueryStore, UpdateStore
+from bridge.ports import Clock
 from bridge.telegram.api import LONG_POLL, Api
+from bridge.telegram.link import IntakeStore, Link
 from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telegram.webhook import is_ours
 
 log = structlog.get_logger()
 
-LONGEST_WAIT: Ms = 30 * SECOND
 SHORTEST_POLL: Ms = 1 * SECOND
-WORTH_TELLING: Ms = 1 * MINUTE
-"""An outage shorter than that is the network's daily life and no news for the team."""
-
-_ALERTS = {
-    Trouble.UNAUTHORISED: ("telegram:unauthorised", "alert.telegram_unauthorised"),
-    Trouble.CONFLICT: ("telegram:conflict", "alert.telegram_conflict"),
-}
-
-
-class IntakeStore(UpdateStore, ChatStore, AccountStore, QueryStore, Protocol):
-    """The parts of the store that taking updates in needs."""
 
 
 class Intake:
     """One poller for one bot."""
 
-    def __init__(self, *, api: Api, store: IntakeStore, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, api: Api, store: IntakeStore, signals: Signals, clock: Clock, link: Link) -> None:
         self._api = api
         self._store = store
         self._signals = signals
         self._clock = clock
+        self._link = link
         self._offset: int | None = None
-        self._failures = 0
-        self._trouble: Trouble | None = None
-        self._away_since: Ms | None = None
-        self._open: set[Trouble] = set(_ALERTS)
-        """Alerts that may be open; those of an earlier run are closed with the first success."""
-        self._told: set[Trouble] = set()
-        """Alerts raised since the last success."""
-        self.last_poll_at: Ms | None = None
-
-    @property
-    def connected(self) -> bool:
-        """Did the last question get an answer?"""
-        return self.last_poll_at is not None and self._trouble is None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -70,7 +46,7 @@ class Intake:
             except ApiError as error:
                 await self._failed(error)
             except StoreError as error:
-                await self._not_stored(error)
+                await self._link.not_stored(error)
 
     async def step(self) -> None:
         """One question. The offset moves only over what is committed, so the next question confirms nothing else.
@@ -80,7 +56,7 @@ class Intake:
         """
         asked = self._clock.monotonic()
         # The first question is a short one, or half a minute would pass before anybody learnt that Telegram is there.
-        first = not self.connected
+        first = not self._link.connected
         updates = await self._api.updates(self._offset, 0 if first else LONG_POLL)
         now = self._clock.now()
         if updates:
@@ -93,66 +69,24 @@ class Intake:
             self._signals.updates.set()
         else:
             self._offset = None
-        self.last_poll_at = now
-        await self._recovered(now)
+        await self._link.well(now)
         if not (updates or first) and self._clock.monotonic() - asked < SHORTEST_POLL:
             # Whoever answered that did not wait for updates: do not ask him as fast as he answers.
             await self._clock.wait(Never(), SHORTEST_POLL)
 
-    async def _recovered(self, now: Ms) -> None:
-        """The end of a trouble is told once."""
-        if self._trouble is not None:
-            log.info("telegram_reachable", was=self._trouble, failures=self._failures)
-        for trouble in sorted(self._open):
-            key, text = _ALERTS[trouble]
-            if await self._store.clear_alert(key, f"{text}_ok", {}, now):
-                self._signals.posts.set()
-            self._open.discard(trouble)
-            self._told.discard(trouble)
-        if self._away_since is not None and now - self._away_since >= WORTH_TELLING:
-            await self._tell_back(self._away_since, now)
-        self._failures, self._trouble, self._away_since = 0, None, None
-
-    async def _tell_back(self, since: Ms, now: Ms) -> None:
-        waiting = (await self._store.queue_status()).posts_waiting
-        post = NewPost(
-            chat=ADMIN_CHAT,
-            kind=PostKind.ALERT,
-            priority=PostPriority.FAILURE,
-            key=f"telegram_back:{since}",
-            payload={"text": "alert.telegram_back", "params": {"waiting": waiting}},
-            due_at=now,
-        )
-        await self._store.add_post(post, now)
-        self._signals.posts.set()
-
     async def _failed(self, error: ApiError) -> None:
-        now = self._clock.now()
-        self._failures += 1
-        if error.trouble is not self._trouble:
-            log.warning("telegram_unreachable", trouble=error.trouble, detail=error.detail)
-            self._trouble = error.trouble
-        if self._away_since is None:
-            self._away_since = now
-        if error.trouble in _ALERTS and error.trouble not in self._told:
-            await self._raise(error.trouble, now)
-        wait = max(backoff(self._failures, random.random(), longest=LONGEST_WAIT), error.retry_after)
-        await self._clock.wait(Never(), wait)
-
-    async def _raise(self, trouble: Trouble, now: Ms) -> None:
-        key, text = _ALERTS[trouble]
-        self._open.add(trouble)
-        try:
-            if await self._store.raise_alert(Alert(key=key, text=text), now):
-                self._signals.posts.set()
-        except StoreError as error:
-            log.error("alert_not_stored", alert=key, error=str(error))
+        if error.trouble is not Trouble.WEBHOOK:
+            await self._link.failed(error)
             return
-        self._told.add(trouble)
-
-    async def _not_stored(self, error: StoreError) -> None:
-        """Nothing was confirmed: Telegram brings the same updates again."""
-        self._failures += 1
-        if self._failures == 1:
-            log.error("updates_not_stored", error=str(error))
-        await self._clock.wait(Never(), backoff(self._failures, random.random(), longest=LONGEST_WAIT))
+        try:
+            url = (await self._api.webhook()).url
+            if is_ours(url):
+                # Left by an earlier `updates: webhook`. What waits for it is not dropped: it comes with the next poll.
+                await self._api.remove_webhook()
+                log.info("webhook_removed")
+                return
+        except ApiError as other:
+            await self._link.failed(other)
+            return
+        # Another program's: to take it away would cut that program off, so a person decides.
+        await self._link.failed(error, {"host": urlsplit(url).hostname or "?"})

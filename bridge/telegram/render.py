@@ -246,3 +246,7 @@ def _text(payload: Mapping[str, Json], key: str) -> str:
 def _params(payload: Mapping[str, Json]) -> Mapping[str, Json]:
     value = payload.get("params")
     return value if isinstance(value, dict) else {}
+
+
+REACTIONS = frozenset(_EMOJI.values())
+"""All that a reply may come to show."""

@@ -19,16 +19,19 @@ from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports import Clock, Store
-from bridge.telegram.api import Api
+from bridge.telegram.api import Api, bot_id
 from bridge.telegram.buttons import Buttons, Family
 from bridge.telegram.chats import Chats
 from bridge.telegram.desk import Desk
 from bridge.telegram.intake import Intake
+from bridge.telegram.link import Link
 from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
 from bridge.telegram.processing import Processing
 from bridge.telegram.sms_buttons import Leave, SendAgain
+from bridge.telegram.trouble import Trouble
+from bridge.telegram.webhook import Webhook, WebhookWatch, address
 
 log = structlog.get_logger()
 
@@ -37,13 +40,15 @@ T = TypeVar("T")
 
 @frozen
 class TelegramHealth:
-    """For probes and metrics. How long ago the last poll was is what tells a dead poller from a quiet chat."""
+    """For probes and metrics. How long ago Telegram was last heard tells a dead link from a quiet chat."""
 
     enabled: bool
     """A token is configured."""
     connected: bool
     """The last question to Telegram got an answer."""
-    last_poll_at: Ms | None
+    heard_at: Ms | None
+    """When it last answered, or brought an update to the webhook."""
+    trouble: Trouble | None = None
 
 
 class TelegramSide:
@@ -52,14 +57,25 @@ class TelegramSide:
         self._store = store
         self._signals = signals
         self._clock = clock
-        self._intake: Intake | None = None
+        self._link = Link(store=store, signals=signals, clock=clock)
+        self.webhook = self._webhook()
+        """Where what Telegram brings is put; None where it is asked for."""
 
     def health(self) -> TelegramHealth:
-        intake = self._intake
         return TelegramHealth(
             enabled=bool(self._settings.telegram.token.get_secret_value()),
-            connected=intake is not None and intake.connected,
-            last_poll_at=intake.last_poll_at if intake is not None else None,
+            connected=self._link.connected,
+            heard_at=self._link.heard_at,
+            trouble=self._link.trouble,
+        )
+
+    def _webhook(self) -> Webhook | None:
+        telegram = self._settings.telegram
+        token = telegram.token.get_secret_value()
+        if not token or telegram.updates != "webhook":
+            return None
+        return Webhook(
+            bot_id=bot_id(token), store=self._store, signals=self._signals, clock=self._clock, link=self._link
         )
 
     async def run(self) -> None:
@@ -84,16 +100,28 @@ class TelegramSide:
         posters = self._posters(api, chats, pace)
         buttons = self._register(api, chats, pace, restored_at)
         processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
-        self._intake = Intake(api=api, store=self._store, signals=self._signals, clock=self._clock)
+        taking = self._taking(api)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._intake.run(), name="telegram intake")
+                group.create_task(taking.run(), name="telegram intake")
                 group.create_task(processing.run(), name="telegram processing")
                 group.create_task(self._wake(posters), name="telegram wake")
                 for poster in posters:
                     group.create_task(poster.run(), name=f"telegram poster {poster.name}")
         finally:
             await buttons.stop()
+
+    def _taking(self, api: Api) -> Intake | WebhookWatch:
+        """The loop that sees to it that updates come in."""
+        if self.webhook is None:
+            return Intake(api=api, store=self._store, signals=self._signals, clock=self._clock, link=self._link)
+        return WebhookWatch(
+            api=api,
+            url=address(self._settings.web.public_url),
+            secret=self._settings.telegram.webhook_secret,
+            clock=self._clock,
+            link=self._link,
+        )
 
     def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
         """One for each group, however many names the configuration has for it."""

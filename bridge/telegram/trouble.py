@@ -55,7 +55,11 @@ class Trouble(StrEnum):
     """A button was pressed too long ago to be answered; its effect counts all the same."""
     UNAUTHORISED = "unauthorised"
     CONFLICT = "conflict"
-    """Somebody else polls with the same token, or a webhook is set."""
+    """Somebody else takes updates with the same token."""
+    WEBHOOK = "webhook"
+    """A webhook is set, so nobody can poll."""
+    NOT_CALLED = "not_called"
+    """Telegram cannot call our webhook; the detail is its own word why."""
     REFUSED = "refused"
     """Telegram will say the same again to the same request."""
 
@@ -118,9 +122,9 @@ def classify(error: TelegramError) -> ApiError:
         case InvalidToken() | EndPointNotFound():
             return ApiError(Trouble.UNAUTHORISED, name)
         case Conflict():
-            return ApiError(Trouble.CONFLICT, name)
+            return ApiError(Trouble.WEBHOOK if "webhook" in error.message.lower() else Trouble.CONFLICT, name)
         case Forbidden():
-            return ApiError(Trouble.CHAT_GONE, _detail(error))
+            return ApiError(Trouble.CHAT_GONE, described(error.message))
         case BadRequest():
             return _bad_request(error)
         case TimedOut():
@@ -149,7 +153,7 @@ def translated() -> Iterator[None]:
 def _bad_request(error: BadRequest) -> ApiError:
     words = error.message.lower()
     trouble = next((trouble for part, trouble in _BAD_REQUESTS if part in words), Trouble.REFUSED)
-    return ApiError(trouble, _detail(error))
+    return ApiError(trouble, described(error.message))
 
 
 def _milliseconds(error: RetryAfter) -> Ms:
@@ -158,9 +162,9 @@ def _milliseconds(error: RetryAfter) -> Ms:
     return max(int(seconds * SECOND), SECOND)
 
 
-def _detail(error: TelegramError) -> str:
+def described(words: str) -> str:
     """Telegram's own description. It is English and repeats little of the request; what it may quote is left out."""
-    return _QUOTED.sub("…", error.message)[:200]
+    return _QUOTED.sub("…", words)[:200]
 
 
 def _cause(error: TelegramError) -> str:

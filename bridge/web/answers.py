@@ -35,7 +35,7 @@ BODIES = MappingProxyType(
         403: b"forbidden\n",
         404: b"not found\n",
         405: b"method not allowed\n",
-        413: b"no request body is taken here\n",
+        413: b"no such body is taken here\n",
         500: b"internal error\n",
         503: b"not available now, try again later\n",
     }

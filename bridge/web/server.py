@@ -1,4 +1,4 @@
-"""The two listeners: callbacks for the world, probes (later pages and metrics) for the operator. Start,
+"""The two listeners: callbacks for the world; probes (later pages and metrics) and Telegram's webhook. Start,
 drain, stop.
 
 The callback listener is aiohttp's low-level server with connections of our own
@@ -29,6 +29,7 @@ from bridge.web.callback import CallbackEndpoint, CallbackProtocol
 from bridge.web.connection import CallbackConnection, PlainErrors
 from bridge.web.health import LIVE_PATH, READY_PATH, Health, Probes
 from bridge.web.quiet import Quiet
+from bridge.web.webhook import LARGEST, WebhookEndpoint
 
 log = structlog.get_logger()
 
@@ -92,10 +93,12 @@ class Listeners:
         health: Health,
         clock: Clock,
         limits: Limits = DEFAULT_LIMITS,
+        webhook: WebhookEndpoint | None = None,
     ) -> None:
         callbacks = {name: account.callback for name, account in settings.accounts.items()}
         proxies = {network for callback in callbacks.values() for network in callback.trusted_proxies}
         self._settings = settings
+        self._webhook = webhook
         self._quiet = Quiet()
         total = int(min(limits.total, room_for_callers()))
         self._gate = ConnectionGate(replace(limits, exempt=(*limits.exempt, *proxies), total=total))
@@ -201,9 +204,11 @@ class Listeners:
         async def ready(_: web.Request) -> web.StreamResponse:
             return await self._probes.ready(parts=True)
 
-        app = web.Application()
+        app = web.Application(client_max_size=LARGEST)
         app.router.add_get(LIVE_PATH, live)
         app.router.add_get(READY_PATH, ready)
+        if self._webhook is not None:
+            app.router.add_post(self._webhook.path, self._webhook.handle)
         return app
 
     async def _listen(self, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> tuple[str, int]:

@@ -8,11 +8,13 @@ import pytest
 
 from tests.chaos.s01_intake_killed import intake_killed
 from tests.chaos.s03_sender_killed import sender_killed
-from tests.chaos.s05_telegram_killed import telegram_killed
+from tests.chaos.s05_telegram_killed import Mode, telegram_killed
 from tests.chaos.s08_redelivered import redelivered
 from tests.chaos.scenario import nothing
 
 pytestmark = pytest.mark.faults
+
+MODES: tuple[Mode, Mode] = ("polling", "webhook")
 
 
 async def test_intake_killed_several_times_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
@@ -35,13 +37,15 @@ async def test_sms_go_out_twice_where_a_start_queues_what_was_in_flight(tmp_path
     assert any("SMS sent twice" in found for found in findings.violations)
 
 
-async def test_telegram_side_killed_several_times_loses_no_reply_and_doubles_none(tmp_path: Path) -> None:
-    findings = await telegram_killed(tmp_path, nothing, kills=3)
+@pytest.mark.parametrize("mode", MODES)
+async def test_telegram_side_killed_several_times_loses_no_reply_and_doubles_none(tmp_path: Path, mode: Mode) -> None:
+    findings = await telegram_killed(tmp_path, nothing, kills=3, mode=mode)
     assert findings.violations == []
 
 
-async def test_replies_are_lost_where_updates_are_confirmed_before_the_commit(tmp_path: Path) -> None:
-    findings = await telegram_killed(tmp_path, nothing, kills=3, sabotage="confirm_updates_first")
+@pytest.mark.parametrize("mode", MODES)
+async def test_replies_are_lost_where_updates_are_confirmed_before_the_commit(tmp_path: Path, mode: Mode) -> None:
+    findings = await telegram_killed(tmp_path, nothing, kills=3, mode=mode, sabotage="confirm_updates_first")
     assert any("answer of an operator that was lost" in found for found in findings.violations)
 
 

@@ -241,6 +241,67 @@ async def test_a_sandbox_takes_commands_from_a_pipe_and_shows_what_came_of_them(
     assert "\x1b" not in result.out
 
 
+async def test_an_operator_at_the_prompt_can_do_what_telegram_lets_people_do(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text(
+        """# a day
+sms Где мой заказ?
+wait ⏎ #
+as Борис
+send voice
+wait только текст
+react 👍
+say Всем привет
+reply Едет
+wait 🕊
+edit Едет, ждите
+delete
+sms +79161234567 А мой?
+wait А мой? ⏎ #
+with 79083730330
+close-topic
+wait forum_topic_closed
+reopen-topic
+wait forum_topic_reopened
+with
+reply Завтра
+wait Завтра  (id
+later 1h
+""",
+        encoding="utf-8",
+    )
+    result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
+    assert result.code == 0, result.out[-1500:] + result.err
+    assert "support / +79083730330: Борис: voice" in result.out
+    assert "support: Борис: Всем привет" in result.out
+    assert "Борис: (edited) Едет, ждите" in result.out
+    assert "MyShop → 79161234567: Завтра" in result.out
+    assert "> react 👍" in result.out
+    assert "Всем привет  (id" not in result.out, "what is said to colleagues stays there"
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("send money", "usage: send KIND [CAPTION]; KIND is one of: photo, voice"),
+        ("react ✅", "usage: react EMOJI; EMOJI is one of Telegram's own"),
+        ("edit Да", "nobody wrote anything to edit yet"),
+        ("later soon", "usage: later DURATION; DURATION is written as in the configuration"),
+        ("press 1", "there is no button in the chat yet"),
+        ("with 79990000000", "no conversation with `79990000000` in the chat yet"),
+        ("as", "usage: as NAME"),
+    ],
+)
+async def test_a_wrong_word_at_the_prompt_is_answered_with_the_right_ones(
+    tmp_path: Path, command: str, answer: str
+) -> None:
+    script = tmp_path / "script"
+    script.write_text(command, encoding="utf-8")
+    result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
+    assert result.code == 1
+    assert answer in result.err
+
+
 async def test_a_sandbox_reads_a_script_of_another_encoding_without_falling_over(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_bytes("часы".encode("cp1251"))

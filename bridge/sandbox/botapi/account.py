@@ -7,13 +7,14 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bridge.model import Json
+from bridge.model import SECOND, Json
 from bridge.sandbox.botapi import messages, topics
 from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import Refusal, bad_request
 from bridge.sandbox.botapi.render import bot_member_json, chat_full_json, member_json, user_json
 from bridge.sandbox.botapi.updates import poll_timeout
+from bridge.sandbox.botapi.webhooks import checked
 
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 MAX_COMMANDS = 100
@@ -42,23 +43,38 @@ async def get_updates(desk: Desk, params: Params) -> Json:
 
 def set_webhook(desk: Desk, params: Params) -> Json:
     url = params.text("url")
-    if url and not url.startswith("https://"):
-        raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
-    desk.updates.set_webhook(url, drop_pending=params.flag("drop_pending_updates"))
+    drop = params.flag("drop_pending_updates")
+    if not url:
+        return _without_webhook(desk, drop)
+    secret, connections = params.text("secret_token"), params.integer("max_connections")
+    webhook = checked(url, secret, connections, local=desk.local)
+    desk.updates.set_webhook(url, drop_pending=drop, allowed=_allowed_updates(params))
+    desk.caller.set(webhook)
     return True
 
 
 def delete_webhook(desk: Desk, params: Params) -> Json:
-    desk.updates.set_webhook("", drop_pending=params.flag("drop_pending_updates"))
+    return _without_webhook(desk, params.flag("drop_pending_updates"))
+
+
+def _without_webhook(desk: Desk, drop: bool) -> Json:
+    desk.updates.set_webhook("", drop_pending=drop)
+    desk.caller.set(None)
     return True
 
 
 def get_webhook_info(desk: Desk, params: Params) -> Json:
-    return {
+    info: dict[str, Json] = {
         "url": desk.updates.webhook_url,
         "has_custom_certificate": False,
         "pending_update_count": len(desk.updates.unconfirmed),
     }
+    webhook = desk.caller.webhook
+    if webhook is not None:
+        info["max_connections"] = webhook.max_connections
+        if webhook.error_at is not None:
+            info |= {"last_error_date": webhook.error_at // SECOND, "last_error_message": webhook.error}
+    return info
 
 
 def get_chat(desk: Desk, params: Params) -> Json:

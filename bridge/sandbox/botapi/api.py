@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from bridge.model import Json
+from bridge.model import SECOND, Json, Ms
 from bridge.ports import Clock
 from bridge.sandbox.botapi.account import METHODS, WAITING_METHODS
 from bridge.sandbox.botapi.desk import Desk, Press
@@ -16,6 +16,7 @@ from bridge.sandbox.botapi.people import MessageKind, People
 from bridge.sandbox.botapi.refusal import Refusal
 from bridge.sandbox.botapi.server import BotApiServer, Call, Outage, Scripted
 from bridge.sandbox.botapi.updates import UpdateQueue
+from bridge.sandbox.botapi.webhooks import WebhookCaller
 from bridge.sandbox.botapi.world import BotStatus, Chat, ChatEvent, ChatKind, User, World
 
 TOKEN = "123456:AAAA-sandbox-token-of-no-real-bot-00"
@@ -41,6 +42,8 @@ class SimulatedBotApi:
         global_per_second: int | None = 30,
         username: str = "sms_bridge_bot",
         privacy: bool = False,
+        local: bool = False,
+        webhook_retry: Ms = SECOND,
     ) -> None:
         self.token = token
         self.bot = User(id=int(token.split(":")[0]), first_name="SMS", username=username, is_bot=True)
@@ -48,11 +51,14 @@ class SimulatedBotApi:
         self._on_event = on_event
         self._change = asyncio.Event()
         self.world = World(clock=clock, bot=self.bot, notify=self._happened)
+        updates = UpdateQueue(clock)
         self._desk = Desk(
             world=self.world,
-            updates=UpdateQueue(clock),
+            updates=updates,
+            caller=WebhookCaller(updates, clock, retry=webhook_retry, changed=self._changed),
             flood=FloodControl(clock, group_budget=group_budget, per_second=global_per_second),
             privacy=privacy,
+            local=local,
         )
         self._people = People(self._desk)
         self._server = BotApiServer(
@@ -64,6 +70,7 @@ class SimulatedBotApi:
         await self._server.start()
 
     async def stop(self) -> None:
+        await self._desk.caller.stop()
         await self._server.stop()
 
     async def __aenter__(self) -> SimulatedBotApi:
@@ -99,6 +106,11 @@ class SimulatedBotApi:
     @property
     def updates(self) -> UpdateQueue:
         return self._desk.updates
+
+    @property
+    def webhook(self) -> WebhookCaller:
+        """How updates are brought where a webhook is set, and what became of each call."""
+        return self._desk.caller
 
     @property
     def flood_control(self) -> FloodControl:
@@ -277,9 +289,11 @@ class SimulatedBotApi:
 
     def down(self, mode: Outage | str = Outage.REFUSE) -> None:
         self._server.down(Outage(mode))
+        self.webhook.pause()
 
     def up(self) -> None:
         self._server.up()
+        self.webhook.resume()
 
     def answer_next(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bridge.model import Json, Ms
 from bridge.sandbox.botapi.flood import FloodControl
 from bridge.sandbox.botapi.updates import UpdateQueue
+from bridge.sandbox.botapi.webhooks import WebhookCaller
 from bridge.sandbox.botapi.world import Chat, World
 
 
@@ -25,11 +26,14 @@ class Press:
 class Desk:
     world: World
     updates: UpdateQueue
+    caller: WebhookCaller
     flood: FloodControl
     presses: dict[str, Press] = field(default_factory=dict)
     """By callback query id."""
     commands: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
     """By scope (canonical JSON) and language code."""
+    local: bool = False
+    """A server of one's own in local mode: webhooks may be anywhere, also without TLS."""
     privacy: bool = False
     """Privacy mode: in groups a bot that is no administrator hears only what is meant for it."""
 

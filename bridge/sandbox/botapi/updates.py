@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.model import DAY, SECOND, Json, Ms
@@ -26,7 +26,7 @@ class _Poll:
 
 
 class UpdateQueue:
-    """``getUpdates`` and the little of webhooks that matters to it."""
+    """What ``getUpdates`` hands out, and what :mod:`bridge.sandbox.botapi.webhooks` brings."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,6 +36,8 @@ class UpdateQueue:
         self._allowed: frozenset[str] | None = None
         self._conflicts = 0
         self.webhook_url = ""
+        self.on_put: Callable[[], None] = lambda: None
+        """Called with each new update."""
 
     @property
     def unconfirmed(self) -> list[int]:
@@ -58,7 +60,17 @@ class UpdateQueue:
         self._waiting[update_id] = (self._clock.now(), {**update, "update_id": update_id})
         if self._poll is not None:
             self._poll.woken.set()
+        self.on_put()
         return update_id
+
+    def waiting(self) -> list[dict[str, Json]]:
+        """All that is not confirmed, in its order."""
+        self._confirm(0)
+        return [update for _, update in self._waiting.values()]
+
+    def brought(self, update_id: int) -> None:
+        """A webhook took it."""
+        self._waiting.pop(update_id, None)
 
     async def poll(self, *, offset: int, limit: int, wait: Ms, allowed: frozenset[str] | None) -> list[Json]:
         """:raises Refusal: 409, at once under a webhook, later if another poll or a webhook comes."""
@@ -91,9 +103,11 @@ class UpdateQueue:
             times -= 1
         self._conflicts += times
 
-    def set_webhook(self, url: str, *, drop_pending: bool) -> None:
+    def set_webhook(self, url: str, *, drop_pending: bool, allowed: frozenset[str] | None = None) -> None:
         """An empty ``url`` removes the webhook."""
         self.webhook_url = url
+        if allowed is not None:
+            self._allowed = allowed or None
         if drop_pending:
             self._waiting.clear()
         if url:

@@ -1,4 +1,4 @@
-"""Updates are confirmed to Telegram while they are in memory alone, as the library's own polling does it."""
+"""Updates are confirmed to Telegram while they are in memory alone, as the library's own polling and webhook do it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from bridge.model import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.telegram.intake import Intake, IntakeStore
+from bridge.telegram.intake import Intake
+from bridge.telegram.link import IntakeStore
+from bridge.telegram.webhook import Webhook
 
 IN_MEMORY_S = 0.3
 
@@ -37,9 +39,14 @@ class Later:
 
 
 def apply() -> None:
-    prepare = Intake.__init__
+    delay(Intake)
+    delay(Webhook)
 
-    def prepared(self: Intake, *, store: IntakeStore, signals: Signals, **others: Any) -> None:
+
+def delay(kind: type[Any]) -> None:
+    prepare = kind.__init__
+
+    def prepared(self: Any, *, store: IntakeStore, signals: Signals, **others: Any) -> None:
         prepare(self, store=Later(store, signals), signals=signals, **others)
 
-    Intake.__init__ = prepared  # type: ignore[method-assign]
+    kind.__init__ = prepared

@@ -118,7 +118,7 @@ async def test_telegram_down_at_the_start(tmp_path: Path) -> None:
         await forum.until(lambda: forum.clock.now() > began + 3 * MINUTE)
         assert forum.running
         assert not forum.side.health().connected
-        assert forum.side.health().last_poll_at is None
+        assert forum.side.health().heard_at is None
         forum.api.up()
         await forum.sees("first")
         await forum.sees("second")
@@ -159,8 +159,8 @@ async def test_a_refused_token_is_told_once_and_polling_goes_on(group: Team) -> 
 async def test_another_program_that_polls_is_told_of_once(group: Team) -> None:
     post = await conversation(group)
     group.api.conflict(times=4)
-    await group.sees("Another program polls this bot", chat_id=ADMINS)
-    await group.sees("Nobody else polls", chat_id=ADMINS)
+    await group.sees("Another program takes this bot", chat_id=ADMINS)
+    await group.sees("Nobody else takes", chat_id=ADMINS)
     group.api.says(GROUP, "Good day", reply_to=post)
     await group.until(group.has_sms)
     assert len(group.shown(ADMINS, "Another program")) == 1
@@ -178,11 +178,11 @@ async def test_an_alert_of_an_earlier_run_gets_its_all_clear(group: Team) -> Non
 
 
 async def test_health_is_the_time_since_the_last_answer(group: Team) -> None:
-    await group.until(lambda: group.side.health().last_poll_at)
+    await group.until(lambda: group.side.health().heard_at)
     group.api.down(Outage.BAD_GATEWAY)
-    last = group.side.health().last_poll_at
+    last = group.side.health().heard_at
     await group.until(lambda: not group.side.health().connected)
-    assert group.side.health().last_poll_at == last
+    assert group.side.health().heard_at == last
 
 
 async def test_stopping_does_not_wait_for_the_long_poll(group: Team) -> None:

@@ -1,0 +1,159 @@
+"""What the doctor looks at besides Telegram: configuration, store, platform, and whether our own callback answers.
+
+It sends no SMS, stores nothing and prints no secret. What it cannot know it does not claim.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import aiohttp
+
+from bridge.cli.service import ServiceRefused, call
+from bridge.config import AccountSettings, Settings
+from bridge.config.checks import TEST_SENDER
+from bridge.errors import ConfigError, PlatformError
+from bridge.schema import shown
+from bridge.telegram.findings import Finding, fault, ok, warning
+from bridge.web.answers import BODIES
+
+MEGABYTE = 2**20
+LOW = 500
+"""Megabytes; below it a person should know."""
+SELF_CALL_S = 5
+NOT_ACKNOWLEDGED = 400
+"""What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
+
+
+def of_config(settings: Settings) -> list[Finding]:
+    from bridge.app import rules_of
+
+    try:
+        rules = rules_of(settings)
+    except ConfigError as error:
+        return problems(error)
+    # The sender name for trials has a sentence of its own.
+    minded = [each for each in (*settings.warnings, *rules.warnings) if not each.message.startswith(TEST_SENDER)]
+    return [ok("config", rules=len(rules.rules)), *(warning("config_warning", problem=str(each)) for each in minded)]
+
+
+def problems(error: ConfigError) -> list[Finding]:
+    return [fault("config_problem", problem=str(each)) for each in error.problems]
+
+
+def of_store(settings: Settings) -> list[Finding]:
+    """Rights and room, seen from the user who asks."""
+    path = settings.storage.sqlite_path
+    place = nearest(path)
+    detail = refusal(path, place)
+    if detail:
+        return [fault("store_refused", path=shown(path), detail=detail)]
+    free = shutil.disk_usage(place).free // MEGABYTE
+    found = fault if free < LOW // 10 else warning
+    return [found("disk_low", path=shown(path), free=free) if free < LOW else ok("store", path=shown(path), free=free)]
+
+
+def nearest(path: Path) -> Path:
+    """The folder that is there already; the rest of the way the start makes."""
+    return next(folder for folder in path.absolute().parents if folder.exists())
+
+
+def refusal(path: Path, place: Path) -> str:
+    """Why it could not be written to; empty where it could."""
+    if not place.is_dir():
+        return "not a folder"
+    if path.is_dir():
+        return "a folder"
+    if not os.access(place, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+        return "permission denied"
+    return ""
+
+
+async def of_service(settings: Settings) -> tuple[Finding, bool]:
+    """Does a bridge run on this store? It is asked over its local socket."""
+    try:
+        live = await call(settings, "GET", "/status")
+    except ServiceRefused as error:
+        return warning("service", telegram=str(error)), True
+    if live is None:
+        return ok("service_off"), False
+    return ok("service", telegram=str(live.get("telegram", ""))), True
+
+
+async def of_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:
+    found = [await login(name, account)]
+    if TEST_SENDER in {sender.upper() for sender in (account.sender, *account.senders.values())}:
+        found.append(warning("sender_test", account=name))
+    return [*found, address(name, account, settings), await self_call(name, account, settings)]
+
+
+async def login(name: str, account: AccountSettings) -> Finding:
+    from bridge.platforms.iba import IbaPlatform
+
+    platform = IbaPlatform(account)
+    try:
+        balance = await platform.balance()
+    except PlatformError as error:
+        return fault("account_refused", account=name, detail=str(error))
+    finally:
+        await platform.close()
+    return ok("account", account=name, amount=f"{balance.amount:.2f}", currency=balance.currency)
+
+
+def address(name: str, account: AccountSettings, settings: Settings) -> Finding:
+    """For the platform. Where we listen is known, how the world gets there is not; the secret is named, not shown."""
+    key = "?key=<callback.secret>" if account.callback.secret.get_secret_value() else ""
+    where = f"http://<host>:{settings.server.port}{account.callback.path}{key}"
+    return ok("callback", account=name, address=where)
+
+
+async def of_webhook(settings: Settings) -> list[Finding]:
+    """Calls ourselves the way Telegram does, with the right secret and no update in it: refused, and nothing stored."""
+    telegram = settings.telegram
+    if telegram.updates != "webhook" or not telegram.token.get_secret_value():
+        return []
+    from bridge.telegram.webhook import address
+    from bridge.web.webhook import HEADER
+
+    url = address(settings.web.public_url)
+    secret = telegram.webhook_secret.get_secret_value()
+    timeout = aiohttp.ClientTimeout(total=SELF_CALL_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, data=b"{}", headers={HEADER: secret}, allow_redirects=False) as answer,
+        ):
+            status, ours = answer.status, await answer.read() == BODIES[NOT_ACKNOWLEDGED]
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return [warning("webhook_unreachable", url=url, detail=type(error).__name__)]
+    if status == NOT_ACKNOWLEDGED and ours:
+        return [ok("webhook_answers", url=url)]
+    return [fault("webhook_refused", url=url, status=status)]
+
+
+async def self_call(name: str, account: AccountSettings, settings: Settings) -> Finding:
+    """A call without an id: it is refused, and how says how far it got."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
+    host = f"[{host}]" if ":" in host else host
+    place = f"{host}:{settings.server.port}"
+    secret = account.callback.secret.get_secret_value()
+    timeout = aiohttp.ClientTimeout(total=SELF_CALL_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(
+                f"http://{place}{account.callback.path}",
+                params={"key": secret} if secret else {},
+                allow_redirects=False,
+            ) as answer,
+        ):
+            status, ours = answer.status, answer.headers.get("Server") == "sms-bridge"
+    except (aiohttp.ClientError, TimeoutError):
+        return warning("callback_down", account=name, place=place)
+    if ours and status == NOT_ACKNOWLEDGED:
+        return ok("callback_answers", account=name)
+    if ours and status == 403 and account.callback.allow:
+        return ok("callback_guarded", account=name, place=place)
+    return fault("callback_refused", account=name, place=place, status=status)

@@ -1,0 +1,90 @@
+"""``sms-bridge doctor``: is everything around the bridge as it must be, in sentences that say what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Literal, NoReturn
+
+import click
+from rich.text import Text
+
+from bridge import telemetry
+from bridge.cli.common import EXIT_FOUND, config_option, console, json_option, plain, print_json, run_async
+from bridge.config import Settings, find, load
+from bridge.errors import ConfigError
+from bridge.telegram.findings import Finding, Level
+from bridge.telegram.texts import say
+
+Language = Literal["ru", "en"]
+
+MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("•", "yellow"), Level.FAULT: ("✗", "bold red")}
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--language", type=click.Choice(["ru", "en"]), help="Default: `telegram.language` of the configuration.")
+def doctor(config: str | None, as_json: bool, language: Language | None) -> None:
+    """Look at everything the bridge depends on: configuration, store, platform, Telegram, the callback.
+
+    Sends no SMS, changes nothing, prints no secret; may run beside the service. With the service stopped it also finds
+    other programs that poll the same bot.
+
+    Exit code 0: nothing is broken (there may be warnings). 1: something is.
+    """
+    try:
+        settings = load(find(config, os.environ), os.environ)
+    except ConfigError as error:
+        from bridge.cli.checkup import problems
+
+        show(problems(error), as_json, language or "ru")
+    telemetry.configure(settings.logging.model_copy(update={"level": "error"}), settings.secrets())
+    show(run_async(lambda: examine(settings)), as_json, language or settings.telegram.language)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """In the order in which a person would put things right."""
+    from bridge.cli import checkup
+    from bridge.pipeline.clock import SystemClock
+    from bridge.telegram import checkup as of_telegram
+
+    found = [*checkup.of_config(settings), *checkup.of_store(settings)]
+    service, runs = await checkup.of_service(settings)
+    found.append(service)
+    for name, account in settings.accounts.items():
+        found += await checkup.of_account(name, account, settings)
+    found += await checkup.of_webhook(settings)
+    # Beside a service of ours a poll of the doctor's would be the other program.
+    return [*found, *await of_telegram.examine(settings, SystemClock(), may_poll=not runs)]
+
+
+def show(found: Sequence[Finding], as_json: bool, language: Language) -> NoReturn:
+    """Print and end."""
+    worst = {each.level for each in found}
+    if as_json:
+        print_json(
+            [
+                {
+                    "finding": each.what,
+                    "level": each.level.value,
+                    "sentence": each.sentence(language),
+                    "params": dict(each.params),
+                }
+                for each in found
+            ]
+        )
+    else:
+        out = console()
+        for each in found:
+            mark, colour = MARKS[each.level]
+            out.print(Text.assemble((mark, colour), " ", plain(each.sentence(language))), soft_wrap=True)
+        click.echo(say(language, summary(worst)), err=True)
+    sys.exit(EXIT_FOUND if Level.FAULT in worst else 0)
+
+
+def summary(levels: set[Level]) -> str:
+    if Level.FAULT in levels:
+        return "doctor.summary_faults"
+    return "doctor.summary_warnings" if Level.WARNING in levels else "doctor.summary_ok"

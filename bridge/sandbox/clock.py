@@ -1,0 +1,48 @@
+"""The time in the sandbox: the machine's own, and as far ahead of it as the person at the prompt wants.
+
+A day of a team can so be played in a minute. All that waits is woken as if the time had passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from bridge.model import Ms
+from bridge.ports import Waiter
+
+
+class StageClock:
+    def __init__(self) -> None:
+        self._ahead: Ms = 0
+        self._waiting: dict[asyncio.Timeout, Ms] = {}
+        """Each wait with its end on our monotonic clock."""
+
+    def now(self) -> Ms:
+        return time.time_ns() // 1_000_000 + self._ahead
+
+    def monotonic(self) -> Ms:
+        return time.monotonic_ns() // 1_000_000 + self._ahead
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        if timeout is None:
+            await event.wait()
+            return True
+        try:
+            async with asyncio.timeout(max(timeout, 0) / 1000) as limit:
+                self._waiting[limit] = self.monotonic() + timeout
+                try:
+                    await event.wait()
+                finally:
+                    del self._waiting[limit]
+        except TimeoutError:
+            return False
+        return True
+
+    def later(self, by: Ms) -> None:
+        """So much time has passed."""
+        self._ahead += by
+        here, now = asyncio.get_running_loop().time(), self.monotonic()
+        for limit, end in self._waiting.items():
+            if not limit.expired():
+                limit.reschedule(here + max(end - now, 0) / 1000)

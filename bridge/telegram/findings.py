@@ -1,0 +1,46 @@
+"""What a look at the surroundings found: a sentence for a person, and how bad it is. Text ids are ``doctor.<what>``.
+
+Holds no secret: parameters are names, ids, hosts and other programs' words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+from typing import Literal
+
+from bridge.frozen import frozen
+from bridge.model import Json
+from bridge.telegram.texts import say
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    """It works, and probably not as meant."""
+    FAULT = "fault"
+    """Something will not work until a person does what the sentence says."""
+
+
+@frozen
+class Finding:
+    what: str
+    """Stable, for scripts: ``chat_not_forum``."""
+    level: Level
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+    def sentence(self, language: Literal["ru", "en"]) -> str:
+        return say(language, f"doctor.{self.what}", self.params)
+
+
+def ok(what: str, **params: Json) -> Finding:
+    return Finding(what=what, level=Level.OK, params=params)
+
+
+def warning(what: str, **params: Json) -> Finding:
+    return Finding(what=what, level=Level.WARNING, params=params)
+
+
+def fault(what: str, **params: Json) -> Finding:
+    return Finding(what=what, level=Level.FAULT, params=params)
