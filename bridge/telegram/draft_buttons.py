@@ -1,6 +1,7 @@
 """Under an SMS that waits for a word: send it, send it with plain characters, or do not send it.
 
-The buttons disappear with the question, which is how the SMS's state shows (``fate``): nothing is closed from here.
+The buttons disappear with the question, which is how the SMS's state shows (``fate``), so a press that decides leaves
+them to it. A later press finds them only where a crash left a second question behind, and takes them away.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import structlog
 from bridge.model import Change, Move, Rewrite, Sms, SmsState
 from bridge.pipeline.signals import Signals
 from bridge.ports import Clock, DraftStore
-from bridge.telegram.buttons import UNKNOWN, Press, Verdict
+from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chats
 from bridge.telegram.sms_buttons import SmsButton, SmsButtonStore
 from bridge.text import parts
@@ -22,7 +23,6 @@ from bridge.text.plainer import cheaper
 
 log = structlog.get_logger()
 
-_DECIDED = Verdict(answer="pressed.decided", stays=True)
 _CHANGED = Verdict(answer="pressed.changed", stays=True)
 
 
@@ -57,11 +57,11 @@ class Release(SmsButton):
         if sms.account not in self._accounts:
             return Verdict(answer="pressed.no_account", params={"account": sms.account}, stays=True)
         if sms.state is not SmsState.DRAFT:
-            return _DECIDED
+            return DECIDED
         if count != str(sms.parts):
             return _CHANGED
         if not await self._released(sms, press.author):
-            return _DECIDED
+            return DECIDED
         log.info("sms_released", sms_id=sms.id, plain=self._plain)
         self._signals.sms.set()
         self._signals.posts.set()
@@ -88,4 +88,4 @@ class Stop(SmsButton):
             log.info("sms_stopped", sms_id=sms.id)
             self._signals.posts.set()
             return Verdict(answer="pressed.stopped", stays=True)
-        return _DECIDED if sms.state is SmsState.CANCELLED else Verdict(answer="pressed.too_late", stays=True)
+        return DECIDED if sms.state is SmsState.CANCELLED else Verdict(answer="pressed.too_late")

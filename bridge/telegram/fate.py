@@ -71,7 +71,7 @@ class FateShower:
             return Posted(chat_id=chat.id, shown=post.shown)
         want = fate(sms, post.conversation, chat.language)
         now = was
-        if sms.chat_id == chat.id and not was.line and not offered(sms):
+        if sms.chat_id == chat.id and not was.line and (was.emoji or not offered(sms)):
             now = await self._react(sms.message_id, want, was, chat, turn)
         now = await self._speak(sms, want, now, chat, turn, say)
         return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))

@@ -127,6 +127,21 @@ async def test_a_decision_that_was_killed_before_it_was_told_is_shown_after_the_
     assert told.deleted
 
 
+async def test_a_question_that_a_crash_doubled_loses_its_buttons_too(desk: Team, tmp_path: Path) -> None:
+    await says(desk, LONG)
+    lost = await asked(desk, "4 SMS")
+    await desk.stop()
+    # Killed between Telegram's taking the question and noting that it did.
+    change(tmp_path, "UPDATE chat_post SET state = 'waiting', shown = '' WHERE kind = 'fate'")
+    desk.start()
+    await desk.settled()
+    [_, kept] = desk.shown(containing="4 SMS")
+    assert await press(desk, lost, "release") == "Sending"
+    assert kept.deleted
+    assert await press(desk, lost, "release") == "Already decided"
+    await desk.until(lambda: buttons(lost) == [])
+
+
 async def test_a_question_about_another_length_releases_nothing(desk: Team) -> None:
     written = await says(desk, LONG)
     told = await asked(desk, "4 SMS")
@@ -184,7 +199,7 @@ async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None
 async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team, tmp_path: Path) -> None:
     await desk.store.set_opted_out(SUBSCRIBER, True, desk.clock.now())
     await desk.store.set_opted_out(SUBSCRIBER, False, desk.clock.now())
-    block(tmp_path)
+    change(tmp_path, "UPDATE contact SET blocked = 1")
     await says(desk, LONG)
     told = await asked(desk, "the number is blocked")
     assert "4 SMS" in told.text, "every reason is named"
@@ -294,7 +309,7 @@ def as_sent(desk: Team, message_id: int) -> dict[str, Json]:
     return message_json(chat, chat.history[message_id])
 
 
-def block(path: Path) -> None:
-    """Nothing in the program blocks a number yet but what others of the team's side do."""
+def change(path: Path, statement: str) -> None:
+    """What nothing in the program does at the moment it is needed."""
     with closing(sqlite3.connect(path / "bridge.db")) as db, db:
-        db.execute("UPDATE contact SET blocked = 1 WHERE subscriber = ?", (SUBSCRIBER,))
+        db.execute(statement)
