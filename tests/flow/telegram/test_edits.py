@@ -188,6 +188,19 @@ async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None
     assert len(group.shown()) == 1
 
 
+async def test_who_may_not_write_any_more_changes_nothing(group: Team) -> None:
+    written = await replied(group)
+    chats = {
+        name: chat.model_copy(update={"operators": (1002,)}) for name, chat in group.settings.telegram.chats.items()
+    }
+    without = group.settings.telegram.model_copy(update={"chats": chats})
+    group.settings = group.settings.model_copy(update={"telegram": without})
+    await group.restart()
+    group.api.edits(GROUP, written, "Good evening")
+    await group.sees("only this chat's operators")
+    assert await texts(group) == [(SmsState.QUEUED, "Good day")]
+
+
 async def test_an_edit_into_a_command_changes_nothing(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "/block")
