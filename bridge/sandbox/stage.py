@@ -128,8 +128,6 @@ class Stage:
         self._last_smsid = ""
         self._conversation: ChatEvent | None = None
         self._buttons: ChatEvent | None = None
-        self._written: tuple[int, int] | None = None
-        """Chat and message of what the operator wrote last."""
 
     async def start(self) -> None:
         await self.platform.start()
@@ -228,14 +226,6 @@ class Stage:
     async def photo(self, rest: str) -> None:
         await self._say_in_chat(rest, MessageKind.PHOTO)
 
-    async def location(self, rest: str) -> None:
-        await self._say_in_chat("", MessageKind.LOCATION)
-
-    async def edit(self, rest: str) -> None:
-        if not rest or self._written is None:
-            raise BadCommand(usage("edit") if not rest else "the operator has written nothing yet; reply TEXT first")
-        self.telegram.edits(*self._written, rest)
-
     async def press(self, rest: str) -> None:
         await self._soon(lambda: self._buttons is not None)
         post = self._buttons
@@ -279,8 +269,7 @@ class Stage:
         post = await self._place()
         forum = any(chat.id == post.chat_id and chat.forum for chat in self.chats)
         thread_id, reply_to = (post.thread_id, None) if forum else (None, post.message_id)
-        written = self.telegram.says(post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to)
-        self._written = (post.chat_id, written)
+        self.telegram.says(post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to)
 
     # ------------------------------------------------ scripts
 
@@ -363,8 +352,6 @@ COMMANDS: dict[str, Command] = {
     "sms": Command(usage="sms [+NUMBER] TEXT", help="a subscriber texts", run=Stage.text),
     "reply": Command(usage="reply TEXT", help="the operator answers in the latest conversation", run=Stage.reply),
     "photo": Command(usage="photo [CAPTION]", help="the operator sends a photo there", run=Stage.photo),
-    "location": Command(usage="location", help="the operator sends a place there", run=Stage.location),
-    "edit": Command(usage="edit TEXT", help="the operator changes the message written last", run=Stage.edit),
     "press": Command(usage="press [N]", help="the operator presses the N-th button shown last", run=Stage.press),
     "redeliver": Command(usage="redeliver [TIMES]", help="the platform brings the last SMS again", run=Stage.redeliver),
     "fault": Command(usage="fault NAME [TIMES]", help="the platform treats the next sends badly", run=Stage.fault),

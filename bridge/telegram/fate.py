@@ -13,8 +13,8 @@ from bridge.frozen import frozen
 from bridge.model import CORRECTIONS, Post, Posted, Sms, SmsState
 from bridge.ports import DraftStore
 from bridge.telegram.api import Api
-from bridge.telegram.asking import ASKED
 from bridge.telegram.chats import Chat
+from bridge.telegram.draft_question import ASKED
 from bridge.telegram.message import Message
 from bridge.telegram.render import Fate, fate
 from bridge.telegram.trouble import ApiError, Trouble

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
-from bridge.telegram.asking import question
 from bridge.telegram.chats import Language
+from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
 from bridge.telegram.texts import known, say
 

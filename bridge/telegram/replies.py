@@ -1,7 +1,7 @@
 """An operator's words as an SMS: written at once or as a draft, and rewritten for as long as they have not left.
 
 A draft is an SMS that waits for a person's word. Why is kept with it (:class:`~bridge.model.Ask`); the question and its
-buttons are how its state shows under the message (``asking``). Nothing is told from here.
+buttons are how its state shows under the message (``draft_question``). Nothing is told from here.
 """
 
 from __future__ import annotations

@@ -241,16 +241,6 @@ async def test_a_sandbox_takes_commands_from_a_pipe_and_shows_what_came_of_them(
     assert "\x1b" not in result.out
 
 
-async def test_the_sandboxes_operator_edits_and_answers_questions() -> None:
-    commands = "sms Где мой заказ?\nedit x\nphoto Чек\nwait подпись\nedit Чек по заказу\npress\nlocation\nwait карту\n"
-    result = await sms_bridge("sandbox", "--port", "0", stdin=commands)
-    assert result.code == 0, result.err
-    assert "the operator has written nothing yet" in result.out
-    assert "(edited) Чек по заказу" in result.out
-    assert "pop-up: Отправляю" in result.out
-    assert "MyShop → 79083730330: Чек по заказу" in result.out
-
-
 async def test_a_sandbox_reads_a_script_of_another_encoding_without_falling_over(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_bytes("часы".encode("cp1251"))

@@ -57,7 +57,7 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        named |= set(re.findall(r'"((?:alert|notice|pressed|button|head|fate)\.[a-z_]+)"', path.read_text("utf-8")))
+        named |= set(re.findall(r'"((?:alert|notice|pressed|button|head|fate|ask)\.[a-z_]+)"', path.read_text("utf-8")))
     assert named - set(entries("en")) == set()
 
 
