@@ -31,6 +31,7 @@ from bridge.pipeline.holds import Holds
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.pace import Bucket
+from bridge.pipeline.reload import Reloader, signature
 from bridge.pipeline.router import Router
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.verdict import Judge
@@ -58,8 +59,13 @@ OUTBOX = "outbox"
 
 def rules_of(settings: Settings) -> RuleSet:
     """:raises ConfigError: every mistake in every file."""
+    return load_rules(settings.rules, rule_context(settings))
+
+
+def rule_context(settings: Settings) -> RuleContext:
+    """What rules may refer to."""
     first = next(iter(settings.accounts.values()))
-    context = RuleContext(
+    return RuleContext(
         chats=frozenset(settings.telegram.chats),
         lists=settings.lists,
         region=settings.region,
@@ -68,7 +74,6 @@ def rules_of(settings: Settings) -> RuleSet:
         hours=windows(settings.hours),
         language=settings.telegram.language,
     )
-    return load_rules(settings.rules, context)
 
 
 @frozen
@@ -144,16 +149,21 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
 class Bridge:
     """A running service. Made by :func:`running`; everything it holds is closed by it."""
 
-    def __init__(self, settings: Settings, sending: Sending, rules: RuleSet) -> None:
+    def __init__(self, settings: Settings, sending: Sending, reloader: Reloader) -> None:
         self.settings = settings
         self.sending = sending
         self.store = sending.store
         self.signals = sending.signals
-        self.rules = rules
+        self.reloader = reloader
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
         self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def rules(self) -> RuleSet:
+        """Those in force now; a reload puts others in their place."""
+        return self.reloader.rules
 
     @property
     def callback_url(self) -> str:
@@ -208,10 +218,21 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
+    seen = signature(settings.rules)
     rules = rules_of(settings)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(sending(settings, clock))
-        bridge = Bridge(settings, parts, rules)
+        reloader = Reloader(
+            rules=rules,
+            seen=seen,
+            load=lambda: rules_of(settings),
+            folder=settings.rules,
+            config=settings.file,
+            store=parts.store,
+            signals=parts.signals,
+            clock=parts.clock,
+        )
+        bridge = Bridge(settings, parts, reloader)
         start_pipeline(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
         start_telegram(bridge)
@@ -243,6 +264,7 @@ def start_pipeline(bridge: Bridge) -> None:
     bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
     bridge.loop("delivery", delivery.step)
     bridge.loop("accounts", watch.step)
+    bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
@@ -270,7 +292,8 @@ def start_telegram(bridge: Bridge) -> None:
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
     parts = bridge.sending
     commands = Commands(settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-    admin = AdminSocket(socket_path(bridge.settings.storage.sqlite_path), commands, bridge.live)
+    path = socket_path(bridge.settings.storage.sqlite_path)
+    admin = AdminSocket(path, commands, status=bridge.live, reload=bridge.reloader.reload)
     await admin.start()
     stack.push_async_callback(admin.close)
 

@@ -23,6 +23,7 @@ PARTIAL = re.compile(
 ALLOWED = {
     "LAST_INBOUND": "stops at the first row, the newest",
     "POSTS_WAITING": "a question of people",
+    "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }
 CROWDS = {name: value for name, value in vars(sql).items() if isinstance(value, Many)}
