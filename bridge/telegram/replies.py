@@ -55,8 +55,11 @@ class Replies:
         self._signals = signals
         self._clock = clock
 
-    async def write(self, reply: Reply) -> None:
-        """Once a message. :raises KeyError: the conversation's account is not in the configuration any more."""
+    async def write(self, reply: Reply) -> Sms:
+        """The SMS that comes of it: one, however often it is told. It is a draft where a person is to be asked first.
+
+        :raises KeyError: the conversation's account is not in the configuration any more.
+        """
         now = self._clock.now()
         outgoing = await self._judged(reply)
         stored = await self._store.operator_reply(self._composed(reply, outgoing, reply.key, now), now)
@@ -70,6 +73,7 @@ class Replies:
             asks=" ".join(stored.asks) or None,
         )
         self._changed()
+        return stored
 
     async def edited(self, reply: Reply, latest: Sms) -> None:
         """The message shows other words now. What waits gets them; after that they are offered as a new SMS.
