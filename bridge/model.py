@@ -287,10 +287,39 @@ class SmsState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class Ask(StrEnum):
+    """Why a person is asked before an SMS leaves, or may still stop it: ``Sms.asks``. Texts are made of these."""
+
+    PARTS = "parts"
+    """More parts than ``confirm_parts``."""
+    DEAR = "dear"
+    """Characters that Latin texts can do without cost a part or more."""
+    NOTE_INSIDE = "note_inside"
+    """A line that is not the first begins with a note mark."""
+    OPTED_OUT = "opted_out"
+    BLOCKED = "blocked"
+    CAPTION = "caption"
+    """Only the words under a picture or a file can go out."""
+    PLACE = "place"
+    """A place can go out as a link to a map."""
+    CORRECTS_SENT = "corrects_sent"
+    """The text of a message that was edited after it left."""
+    CORRECTS_UNCLEAR = "corrects_unclear"
+    """The same, where nobody knows whether the first text left."""
+    CORRECTS_UNSENT = "corrects_unsent"
+    """The same, where the first text surely did not leave."""
+    UNDO = "undo"
+    """Nobody is asked: the row is queued and due a moment later, and may be stopped until then."""
+
+
+CORRECTIONS = frozenset({Ask.CORRECTS_SENT, Ask.CORRECTS_UNCLEAR, Ask.CORRECTS_UNSENT})
+
+
 class Move(StrEnum):
     """Every change of an outbound SMS's state, by name. :data:`MOVES` says from where to where."""
 
     RELEASE = "release"
+    HOLD_BACK = "hold_back"
     CANCEL = "cancel"
     EXPIRE_WAITING = "expire_waiting"
     REFUSE_QUEUED = "refuse_queued"
@@ -312,6 +341,7 @@ class Move(StrEnum):
 S = SmsState
 MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.RELEASE: (frozenset({S.DRAFT}), S.QUEUED),
+    Move.HOLD_BACK: (frozenset({S.QUEUED}), S.DRAFT),
     Move.CANCEL: (frozenset({S.DRAFT, S.QUEUED}), S.CANCELLED),
     Move.EXPIRE_WAITING: (frozenset({S.QUEUED}), S.STALE),
     Move.REFUSE_QUEUED: (frozenset({S.QUEUED}), S.FAILED),
@@ -375,6 +405,7 @@ class NewSms:
     author: str = ""
     """Who wanted it, for people: an operator's name and id, a rule's name, ``cli``."""
     retry_of: SmsId | None = None
+    asks: tuple[Ask, ...] = ()
 
 
 @frozen
@@ -414,6 +445,22 @@ class Sms:
     message_id: int | None
     author: str
     retry_of: SmsId | None
+    asks: tuple[Ask, ...] = ()
+    """Why a person was or is asked about it; what was decided says ``state``."""
+
+
+@frozen
+class Rewrite:
+    """Another text for an SMS that has not left, and what is to become of it with that text."""
+
+    text: str
+    parts: int
+    asks: tuple[Ask, ...]
+    draft: bool
+    """It waits for a person's word from now on; else it is queued."""
+    due_at: Ms
+    """Not sent before then; a wait that is longer already is kept."""
+    author: str
 
 
 @frozen

@@ -37,6 +37,7 @@ from bridge.model import (
     Receipt,
     Report,
     Restored,
+    Rewrite,
     Settled,
     Settlement,
     Sms,
@@ -300,6 +301,20 @@ class DeskStore(Protocol):
         ``abandoned``. None where the old row allows it no more (already judged, delivered, under way)."""
 
 
+class DraftStore(Protocol):
+    """What may still be changed before it leaves."""
+
+    async def rewrite(self, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
+        """Compare-and-set on the text ``was`` and the states ``draft`` and ``queued``: another text, and with it
+        ``draft`` or ``queued`` as ``new`` says. Logged in the row's history. False: it left, or another was quicker."""
+
+    async def sms_of_key(self, key: str) -> Sms | None: ...
+
+    async def shown_on_message(self, chat_id: int, message_id: int) -> Sms | None:
+        """The SMS whose state this operator's message shows: the latest that came from it, a correction only once
+        somebody let it go."""
+
+
 class UpdateStore(Protocol):
     async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
         """Commit raw updates; known ones are skipped. Returns how many were new."""
@@ -391,6 +406,7 @@ class Store(
     ClockStore,
     ChatStore,
     DeskStore,
+    DraftStore,
     UpdateStore,
     QueryStore,
     RestoreStore,

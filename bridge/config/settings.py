@@ -135,6 +135,8 @@ class ChatSettings(Section):
     send: Literal["all", "replies"] = "all"
     operators: Annotated[Literal["members"] | tuple[int, ...], BeforeValidator(own.parse_operators)] = "members"
     anonymous_admins: Flag = False
+    replace: Flag = False
+    """Put plain characters in place of quotes and dashes that alone make a reply dearer, and do not ask."""
     language: Literal["ru", "en"] | None = None
     """None: the language of the whole bot."""
 
@@ -152,7 +154,8 @@ class TelegramSettings(Section):
     confirm_parts: Annotated[
         int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts, json_schema_input_type=int | Literal["off"])
     ] = 3
-    undo: NotYet = None
+    undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(own.check_undo)] = None
+    """How long an operator's reply is held back and may be stopped."""
     remind_after: NotYet = None
     chats: dict[Name, ChatSettings] = {}
     default_chat: str = ""

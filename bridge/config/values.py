@@ -16,11 +16,13 @@ from urllib.parse import SplitResult, urlsplit
 import phonenumbers
 from pydantic import Field, SecretStr, ValidationInfo
 
+from bridge.model import MINUTE
 from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
 
 SQLITE = "sqlite:///"
 NEVER_ASKS = 1_000
 """``confirm_parts: off``: more parts than any SMS can have."""
+LONGEST_UNDO = 10 * MINUTE
 NOT_AVAILABLE = "not available in this version"
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
@@ -184,6 +186,12 @@ def check_note_mark(value: str) -> str:
 
 def confirm_parts(value: object) -> object:
     return NEVER_ASKS if value == OFF else value
+
+
+def check_undo(value: int | None) -> int | None:
+    if value is not None and value > LONGEST_UNDO:
+        raise ValueError("too long; a reply may be held back for at most 10m")
+    return value
 
 
 def only(word: str) -> Callable[[object], object]:

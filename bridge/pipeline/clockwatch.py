@@ -31,7 +31,7 @@ STANDS: Ms = 5 * MINUTE
 
 def longest_waits(settings: Settings) -> LongestWaits:
     return LongestWaits(
-        sms=max(LONGEST, SAME_REQUEST_WINDOW + SECOND),
+        sms=max(LONGEST, SAME_REQUEST_WINDOW + SECOND, settings.telegram.undo or 0),
         poll=max(max(account.status.poll) for account in settings.accounts.values()),
         post=LONGEST_POST,
         takeover=settings.guards.takeover or 0,

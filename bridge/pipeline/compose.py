@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.config import AccountSettings, Settings
-from bridge.model import Conversation, Inbound, NewSms, Origin, Priority, Reply, SmsState
+from bridge.model import Ask, Conversation, Inbound, NewSms, Origin, Priority, Reply, SmsState
 from bridge.text import parts
 
 
@@ -22,8 +22,12 @@ def operator_sms(
     now: int,
     chat_id: int,
     message_id: int,
+    asks: tuple[Ask, ...] = (),
+    undo: int = 0,
 ) -> NewSms:
     """A person's reply in a conversation: by the account and from the number of the latest inbound.
+
+    With ``asks`` it is a draft that waits for a person's word; else it may be stopped for ``undo`` milliseconds.
 
     ``key`` is unique for (bot, original chat, message, purpose), so an update processed twice is one SMS.
     :raises KeyError: the conversation's account is not in the configuration any more.
@@ -38,11 +42,13 @@ def operator_sms(
         parts=parts.split(text).count,
         origin=Origin.OPERATOR,
         priority=Priority.PERSON,
-        due_at=now,
+        state=SmsState.DRAFT if asks else SmsState.QUEUED,
+        due_at=now if asks else now + undo,
         conversation_id=conversation.id,
         chat_id=chat_id,
         message_id=message_id,
         author=author,
+        asks=asks or ((Ask.UNDO,) if undo else ()),
     )
 
 

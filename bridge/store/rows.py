@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from bridge.model import (
     AccountState,
+    Ask,
     Contact,
     Conversation,
     Inbound,
@@ -86,6 +87,14 @@ def inbound(row: Sequence[Any]) -> Inbound:
     )
 
 
+def asks(words: tuple[Ask, ...]) -> str:
+    return " ".join(words)
+
+
+def _asks(text: str) -> tuple[Ask, ...]:
+    return tuple(Ask(word) for word in text.split())
+
+
 def sms(row: Sequence[Any]) -> Sms:
     """Of the columns ``sql.SMS``."""
     (
@@ -118,6 +127,7 @@ def sms(row: Sequence[Any]) -> Sms:
         message_id,
         author,
         retry_of,
+        asked,
     ) = row
     return Sms(
         id=id_,
@@ -149,6 +159,7 @@ def sms(row: Sequence[Any]) -> Sms:
         message_id=message_id,
         author=author,
         retry_of=retry_of,
+        asks=_asks(asked) if asked else (),
     )
 
 

@@ -19,7 +19,7 @@ INBOUND = (
 SMS = (
     "id, key, account, recipient, sender_name, text, parts, origin, priority, state, created_at, due_at, expires_at,"
     " attempts, sending_since, sent_at, final_at, platform_ids, platform_status, reason, detail, poll_at, polls,"
-    " inbound_id, conversation_id, chat_id, message_id, author, retry_of"
+    " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks"
 )
 FATE = "id, state, chat_id, message_id, conversation_id, inbound_id"
 """What showing an SMS's state to the operator who wrote it takes. Few columns on purpose: a wide row costs more to take
@@ -170,7 +170,7 @@ ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
 # priority. No lane twice among the wishes, and no key twice among the rows.
 INSERT_SMS = Many(
     "key, account, recipient, sender_name, text, parts, origin, priority, wish, created_at, due_at, expires_at,"
-    " inbound_id, conversation_id, chat_id, message_id, author, retry_of",
+    " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks",
     """, born AS MATERIALIZED (
     SELECT rows.*, CASE
         WHEN wish = 'sending' AND EXISTS (
@@ -184,13 +184,14 @@ INSERT_SMS = Many(
     FROM rows)
 INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
                  due_at, expires_at, attempts, sending_since, left_at, inbound_id, conversation_id, chat_id,
-                 message_id, author, retry_of)
+                 message_id, author, retry_of, asks)
 SELECT n.key, n.account, n.recipient, n.sender_name, n.text, n.parts, n.origin, n.priority, n.state, n.created_at,
        n.due_at, n.expires_at,
        CASE WHEN n.state = 'sending' THEN 1 ELSE 0 END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
-       n.inbound_id, n.conversation_id, n.chat_id, n.message_id, n.author, n.retry_of
+       n.inbound_id, n.conversation_id, n.chat_id, n.message_id, n.author, n.retry_of,
+       n.asks
 FROM born AS n WHERE true
 ON CONFLICT (key) DO NOTHING
 RETURNING key, id, state
@@ -302,6 +303,14 @@ RETURNING {FATE}
 """
 
 POSTPONE_POLL = "UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 'sent'"
+
+# The text is compared too: of two people who edit or decide at once, the later one is told that it was decided.
+REWRITE_SMS = f"""
+UPDATE sms SET text = :text, parts = :parts, asks = :asks,
+               due_at = CASE WHEN due_at > :due_at THEN due_at ELSE :due_at END
+WHERE id = :id AND state IN ('draft', 'queued') AND state <> 'delivered' AND text = :was
+RETURNING {FATE}
+"""
 
 RETRIED = "SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1"
 
@@ -454,6 +463,14 @@ WHERE chat_id = :chat_id AND message_id = :message_id AND conversation_id IS NOT
 
 SMS_OF_MESSAGE = f"""
 SELECT {SMS} FROM sms WHERE chat_id = :chat_id AND message_id = :message_id
+ORDER BY id DESC LIMIT 1
+"""
+
+# A correction that nobody let go says nothing of what became of its message.
+SHOWN_ON_MESSAGE = f"""
+SELECT {SMS} FROM sms
+WHERE chat_id = :chat_id AND message_id = :message_id
+  AND NOT (state IN ('draft', 'cancelled') AND asks LIKE '%corrects_%')
 ORDER BY id DESC LIMIT 1
 """
 

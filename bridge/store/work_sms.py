@@ -29,7 +29,17 @@ from bridge.store.many import waves
 from bridge.store.tx import Line, Tx, storable
 from bridge.store.work_posts import Posting, add_posts
 
-_FAILURES = frozenset({SmsState.FAILED, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.UNDELIVERED, SmsState.EXPIRED})
+_URGENT = frozenset(
+    {
+        SmsState.DRAFT,
+        SmsState.FAILED,
+        SmsState.UNCERTAIN,
+        SmsState.PARKED,
+        SmsState.UNDELIVERED,
+        SmsState.EXPIRED,
+    }
+)
+"""A person has to do something about it."""
 NO_CHANGE = Change()
 _ONLY_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
 """Most moves start in one state: the row need not be read to name it."""
@@ -99,6 +109,7 @@ def _birth(birth: Birth, *, lane_taken: bool) -> Line:
         new.message_id,
         new.author,
         new.retry_of,
+        rows.asks(new.asks),
     )
 
 
@@ -140,6 +151,7 @@ def _born(birth: Birth, id_: SmsId, state: SmsState) -> Sms:
         message_id=new.message_id,
         author=new.author,
         retry_of=new.retry_of,
+        asks=new.asks,
     )
 
 
@@ -216,10 +228,19 @@ def _event_of(moving: Moving, source: SmsState) -> Line:
 
 
 def add_event(
-    tx: Tx, sms_id: SmsId, move: str, source: SmsState, target: SmsState, now: Ms, *, reason: str = "", detail: str = ""
+    tx: Tx,
+    sms_id: SmsId,
+    move: str,
+    source: SmsState,
+    target: SmsState,
+    now: Ms,
+    *,
+    reason: str = "",
+    detail: str = "",
+    author: str = "",
 ) -> None:
     """A line of the row's history that no move wrote."""
-    tx.many(sql.ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, "")])
+    tx.many(sql.ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, author)])
 
 
 class Fate(NamedTuple):
@@ -241,7 +262,7 @@ def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
     """Have the row's state shown on the operator's message it came from, if it came from one."""
     if fate.chat_id is None or fate.message_id is None:
         return
-    priority = PostPriority.FAILURE if fate.state in _FAILURES else PostPriority.REACTION
+    priority = PostPriority.FAILURE if fate.state in _URGENT else PostPriority.REACTION
     tx.run(
         sql.RENEW_FATE,
         {

@@ -227,6 +227,10 @@ class Api:
         with translated():
             await self._bot.edit_message_reply_markup(chat_id=chat_id, message_id=message_id, reply_markup=None)
 
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        with translated():
+            await self._bot.delete_message(chat_id, message_id)
+
     async def react(self, chat_id: int, message_id: int, emoji: str) -> None:
         with translated():
             await self._bot.set_message_reaction(chat_id, message_id, emoji)

@@ -14,26 +14,24 @@ from telegram import Message, Update, User
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
-from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, SmsState
-from bridge.pipeline import compose
+from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DeskStore
+from bridge.ports import ChatStore, Clock, DraftStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.conversations import Place, place
 from bridge.telegram.message import trimmed
+from bridge.telegram.notes import Notes
+from bridge.telegram.outgoing import Words, words
+from bridge.telegram.replies import WAITING, Replies, Reply, WordStore
 
 log = structlog.get_logger()
 
-_EDITED = {
-    **dict.fromkeys((SmsState.DRAFT, SmsState.QUEUED), "notice.edit_waiting"),
-    **dict.fromkeys((SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE), "notice.edit_unsent"),
-}
-"""What whoever edits a reply is told, by its state; in every other state it left or may have left."""
+_NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
-class ReplyStore(ChatStore, DeskStore, Protocol):
+class ReplyStore(WordStore, ChatStore, DraftStore, Protocol):
     """The parts of the store that an operator's message touches."""
 
 
@@ -52,11 +50,11 @@ class Desk:
     ) -> None:
         """``restored_at``: when the store was put back from a copy, else 0."""
         self._restored_at = restored_at
-        self._settings = settings
-        self._mark = settings.telegram.note_mark
+        self._notes = Notes(settings.telegram.note_mark)
         self._chats = chats
         self._store = store
         self._buttons = buttons
+        self._replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
         self._signals = signals
         self._clock = clock
         self._bot_id = bot_id
@@ -96,31 +94,30 @@ class Desk:
         if chat is None or from_machine(message):
             return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)
-        if placed.place is Place.TALK or self._is_note(message):
+        if placed.place is Place.TALK or self._notes.is_note(written(message)):
             return
         refusal = self._refusal(message, chat)
         if placed.conversation is None:
             if refusal != "notice.unknown_command":
                 await self._notice(message, chat, "notice.not_placed")
         elif refusal is not None:
-            await self._notice(message, chat, refusal, conversation=placed.conversation)
-        else:
-            await self._reply(message, chat, placed.conversation)
+            await self._refused(message, chat, refusal, placed.conversation)
+        elif wanted := words(message):
+            await self._reply(message, chat, placed.conversation, wanted)
 
     async def on_edited(self, update: Update, context: Context) -> None:
-        """An edit never sends anything; who edits a reply is told what became of its first text."""
+        """What has not left yet gets the new words. An edit alone never makes anything leave that had not been sent or
+        asked about before: what was a note stays one."""
         message = update.edited_message
         chat = self._chats.by_id(message.chat.id) if message is not None else None
-        if message is None or chat is None:
+        if message is None or chat is None or from_machine(message) or message.location is not None:
+            # Only a place that is followed live reports its moves as edits.
             return
         sms = await self._store.sms_of_message(message.chat.id, message.message_id)
-        if sms is None or sms.chat_id != message.chat.id or sms.text == sms_text(message):
-            # Telegram reports a new link preview as an edit too, and a moved group numbers its messages anew.
-            return
-        conversation = await self._store.conversation(sms.conversation_id) if sms.conversation_id is not None else None
-        await self._notice(
-            message, chat, _EDITED.get(sms.state, "notice.already_sent"), "edited", conversation=conversation
-        )
+        if sms is None or sms.conversation_id is None:
+            await self._edited_inside(message, chat)
+        elif (conversation := await self._store.conversation(sms.conversation_id)) is not None:
+            await self._edited_reply(message, chat, conversation, sms)
 
     async def on_button(self, update: Update, context: Context) -> None:
         if update.callback_query is not None:
@@ -137,38 +134,79 @@ class Desk:
 
     # ------------------------------------------------ an operator's reply
 
-    async def _reply(self, message: Message, chat: Chat, conversation: Conversation) -> None:
-        now = self._clock.now()
+    async def _reply(self, message: Message, chat: Chat, conversation: Conversation, wanted: Words) -> None:
+        key = self._key(message, "sms")
+        if message.media_group_id is not None:
+            album = self._key(message, "caption")
+            known = await self._store.sms_of_key(album)
+            # The first caption of an album speaks for the pictures that have none.
+            key = album if known is None or known.message_id == message.message_id else key
         try:
-            sms = compose.operator_sms(
-                self._settings,
-                conversation,
-                text=sms_text(message),
-                key=self._key(message, "sms"),
-                author=author(message.from_user, message.author_signature),
-                now=now,
-                chat_id=message.chat.id,
-                message_id=message.message_id,
-            )
+            await self._replies.write(self._said(message, chat, conversation, wanted, key))
         except KeyError:
-            params: dict[str, Json] = {"account": conversation.account}
-            await self._notice(message, chat, "notice.no_account", params=params, conversation=conversation)
-            return
-        stored = await self._store.operator_reply(sms, now)
-        if self._settings.guards.takeover is not None:
-            await self._store.take_over(conversation.subscriber, now + self._settings.guards.takeover, now)
-        log.info("operator_reply", sms_id=stored.id, conversation_id=conversation.id, parts=stored.parts)
-        self._signals.sms.set()
-        self._signals.posts.set()
+            await self._no_account(message, chat, conversation)
 
-    def _is_note(self, message: Message) -> bool:
-        text = message.text or message.caption or ""
-        return bool(self._mark) and trimmed(text).startswith(self._mark)
+    async def _refused(self, message: Message, chat: Chat, refusal: str, conversation: Conversation) -> None:
+        if message.media_group_id is not None and await self._store.sms_of_key(self._key(message, "caption")):
+            # The album's caption was asked about: that nothing but text goes out was said there.
+            return
+        await self._notice(message, chat, refusal, conversation=conversation)
+
+    async def _edited_reply(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
+        said = written(message)
+        if self._notes.is_note(said):
+            await self._edited_into_note(message, chat, conversation, sms)
+            return
+        if is_command(said):
+            # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
+            if not said.endswith(sms.text):
+                await self._notice(message, chat, "notice.edit_command", "edited", conversation=conversation)
+            return
+        refusal, wanted = self._refusal(message, chat), words(message)
+        if refusal is not None or wanted is None:
+            await self._notice(message, chat, refusal or "notice.text_only", "edited", conversation=conversation)
+            return
+        try:
+            key = self._key(message, "edit")
+            await self._replies.edited(self._said(message, chat, conversation, wanted, key), sms)
+        except KeyError:
+            await self._no_account(message, chat, conversation)
+
+    async def _edited_into_note(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
+        by = author(message.from_user, message.author_signature)
+        if sms.state in WAITING and await self._replies.withdraw(sms, by):
+            return
+        if sms.state not in _NEVER_LEFT:
+            await self._notice(message, chat, "notice.edit_note_late", "edited", conversation=conversation)
+
+    async def _edited_inside(self, message: Message, chat: Chat) -> None:
+        """Nothing ever came of this message: a note, or words that were refused. They stay what they were."""
+        if self._notes.is_note(written(message)) or millis(message.date) < self._restored_at:
+            # Perhaps sent by the store that was lost.
+            return
+        placed = await place(message, chat, self._chats, self._bot_id, self._store)
+        if placed.conversation is None or self._refusal(message, chat) is not None:
+            return
+        await self._notice(message, chat, "notice.edit_stays", "edited", conversation=placed.conversation)
+
+    def _said(self, message: Message, chat: Chat, conversation: Conversation, wanted: Words, key: str) -> Reply:
+        return Reply(
+            key=key,
+            words=wanted,
+            conversation=conversation,
+            chat=chat,
+            chat_id=message.chat.id,
+            message_id=message.message_id,
+            author=author(message.from_user, message.author_signature),
+        )
+
+    async def _no_account(self, message: Message, chat: Chat, conversation: Conversation) -> None:
+        params: dict[str, Json] = {"account": conversation.account}
+        await self._notice(message, chat, "notice.no_account", params=params, conversation=conversation)
 
     def _refusal(self, message: Message, chat: Chat) -> str | None:
-        """Why this message must not leave, as a text id; None if it may."""
-        text = message.text
-        if text is not None and trimmed(text).startswith("/"):
+        """Why this message, or this edit of it, must not leave, as a text id; None if it may."""
+        if is_command(written(message)):
             return "notice.unknown_command"
         user = message.from_user
         on_behalf_of = message.sender_chat.id if message.sender_chat is not None else None
@@ -178,13 +216,12 @@ class Desk:
         if message.forward_origin is not None:
             # Perhaps another subscriber's words, or a colleague's: not what this author wrote to this subscriber.
             return "notice.forwarded"
-        if text is None:
+        wanted = words(message)
+        if wanted is None:
             return "notice.text_only"
-        if not sms_text(message):
+        if not wanted.text:
             return "notice.empty"
-        if self._mark and any(trimmed(line).startswith(self._mark) for line in text.splitlines()[1:]):
-            return "notice.note_inside"
-        if millis(message.date) < self._restored_at:
+        if millis(message.edit_date or message.date) < self._restored_at:
             # The store that was lost may have sent it: the copy put in its place does not know.
             return "notice.before_restore"
         return None
@@ -206,7 +243,7 @@ class Desk:
         """
         payload: dict[str, Json] = {
             "text": text,
-            "params": {"mark": self._mark, **(params or {})},
+            "params": params or {},
             "at": message.chat.id,
         }
         if message.is_topic_message:
@@ -241,8 +278,13 @@ def from_machine(message: Message) -> bool:
     return user is not None and user.is_bot and message.sender_chat is None
 
 
-def sms_text(message: Message) -> str:
-    return trimmed(message.text or "")
+def written(message: Message) -> str:
+    """The words of its author, under a picture too."""
+    return trimmed(message.text or message.caption or "")
+
+
+def is_command(text: str) -> bool:
+    return text.startswith("/")
 
 
 def author(user: User | None, title: str | None = None) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 
 from bridge.frozen import frozen
-from bridge.model import Post, Posted, Sms, SmsState
-from bridge.ports import DeskStore
+from bridge.model import CORRECTIONS, Post, Posted, Sms, SmsState
+from bridge.ports import DraftStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat
+from bridge.telegram.draft_question import ASKED
 from bridge.telegram.message import Message
 from bridge.telegram.render import Fate, fate
 from bridge.telegram.trouble import ApiError, Trouble
@@ -34,7 +35,7 @@ class ShownFate:
 
     emoji: str = ""
     said: str = ""
-    """The state that the answer tells of; empty without an answer."""
+    """What the answer tells of (``Fate.mark``); empty without an answer."""
     answer: int | None = None
     """Message id of the answer or, where reactions are refused, of the status line."""
     chat: int = 0
@@ -55,7 +56,7 @@ class ShownFate:
 
 
 class FateShower:
-    def __init__(self, api: Api, store: DeskStore) -> None:
+    def __init__(self, api: Api, store: DraftStore) -> None:
         self._api = api
         self._store = store
 
@@ -70,16 +71,18 @@ class FateShower:
             return Posted(chat_id=chat.id, shown=post.shown)
         want = fate(sms, post.conversation, chat.language)
         now = was
-        if sms.chat_id == chat.id and not was.line:
+        if sms.chat_id == chat.id and not was.line and (was.emoji or not offered(sms)):
             now = await self._react(sms.message_id, want, was, chat, turn)
         now = await self._speak(sms, want, now, chat, turn, say)
         return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))
 
     async def _superseded(self, sms: Sms) -> bool:
-        """Sent again: the newer SMS of the same message is what its reaction tells of."""
+        """Sent again, or corrected: the newer SMS of the same message is what its reaction tells of."""
+        if offered(sms):
+            return False
         if sms.chat_id is None or sms.message_id is None:
             return True
-        latest = await self._store.sms_of_message(sms.chat_id, sms.message_id)
+        latest = await self._store.shown_on_message(sms.chat_id, sms.message_id)
         return latest is not None and latest.id != sms.id
 
     async def _react(self, message_id: int, want: Fate, was: ShownFate, chat: Chat, turn: Turn) -> ShownFate:
@@ -96,13 +99,28 @@ class FateShower:
         return replace(was, emoji=want.emoji)
 
     async def _speak(self, sms: Sms, want: Fate, was: ShownFate, chat: Chat, turn: Turn, say: Say) -> ShownFate:
-        said = f"{sms.state}:{sms.platform_status}" if was.line else str(sms.state)
+        said = f"{want.mark}:{sms.platform_status}" if was.line else want.mark
         if was.said == said or (was.answer is None and not want.speak and not was.line):
             return was
+        answered = was.said.startswith(ASKED) and not want.speak and not was.line
+        if answered and was.answer is not None and await self._deleted(chat, was.answer, turn):
+            return replace(was, said="", answer=None)
         message = Message(text=want.line, buttons=want.buttons)
         if was.answer is not None and await self._edited(chat, was.answer, message, turn):
             return replace(was, said=said)
         return replace(was, said=said, answer=await say(message))
+
+    async def _deleted(self, chat: Chat, message_id: int, turn: Turn) -> bool:
+        """A question that was answered has nothing left to say. False: Telegram does not let us (it is too old)."""
+        await turn()
+        try:
+            await self._api.delete(chat.id, message_id)
+        except ApiError as error:
+            if error.trouble is Trouble.REFUSED:
+                return False
+            if error.trouble is not Trouble.MESSAGE_GONE:
+                raise
+        return True
 
     async def _edited(self, chat: Chat, message_id: int, message: Message, turn: Turn) -> bool:
         await turn()
@@ -114,3 +132,8 @@ class FateShower:
             if error.trouble is not Trouble.NOT_MODIFIED:
                 raise
         return True
+
+
+def offered(sms: Sms) -> bool:
+    """A correction that nobody has let go: the reaction goes on telling what became of the first text."""
+    return sms.state in (SmsState.DRAFT, SmsState.CANCELLED) and not CORRECTIONS.isdisjoint(sms.asks)

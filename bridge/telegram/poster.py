@@ -16,7 +16,7 @@ from bridge.model import MINUTE, SECOND, Alert, Conversation, Ms, Post, Posted, 
 from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Never, run_steps
-from bridge.ports import AccountStore, ChatStore, Clock, DeskStore
+from bridge.ports import AccountStore, ChatStore, Clock, DeskStore, DraftStore
 from bridge.telegram import render
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
@@ -44,7 +44,7 @@ _CHAT_WIDE = frozenset(
 )
 
 
-class PosterStore(ChatStore, DeskStore, AccountStore, Protocol):
+class PosterStore(ChatStore, DeskStore, DraftStore, AccountStore, Protocol):
     """The parts of the store that showing things needs."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
 from bridge.telegram.chats import Language
+from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
 from bridge.telegram.texts import known, say
 
@@ -27,6 +28,8 @@ class Fate:
     """The state in words: the status line where reactions are refused, and the answer under the message."""
     speak: bool
     """Worth an answer under the message, beside the reaction."""
+    mark: str
+    """Another one wherever the answer is to be another one."""
     buttons: tuple[Button, ...] = ()
 
 
@@ -145,6 +148,14 @@ def recap(conversation: Conversation, contact: Contact | None, language: Languag
 
 
 def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fate:
+    if (asked := question(sms, language)) is not None:
+        return Fate(
+            emoji=_EMOJI[sms.state],
+            line=asked.text + _code(conversation),
+            speak=True,
+            mark=asked.mark,
+            buttons=asked.buttons,
+        )
     state = f"fate.{sms.state}"
     if sms.state is SmsState.SENDING:
         state = "fate.queued"
@@ -160,6 +171,7 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fat
         emoji=_EMOJI[sms.state],
         line=line + _code(conversation),
         speak=speak,
+        mark=str(sms.state),
         buttons=_choices(sms, language),
     )
 

@@ -23,6 +23,7 @@ from bridge.telegram.api import Api, bot_id
 from bridge.telegram.buttons import Buttons, Family
 from bridge.telegram.chats import Chats
 from bridge.telegram.desk import Desk
+from bridge.telegram.draft_buttons import Release, Stop
 from bridge.telegram.intake import Intake
 from bridge.telegram.link import Link
 from bridge.telegram.opt_buttons import OptButtons
@@ -165,10 +166,17 @@ class TelegramSide:
         """What each kind of button does, by the word its data begin with."""
         store, signals, clock = self._store, self._signals, self._clock
         accounts = self._settings.accounts
+
+        def release(*, plain: bool) -> Release:
+            return Release(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock, plain=plain)
+
         return {
             "again": SendAgain(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock),
             "leave": Leave(chats=chats, store=store, signals=signals, clock=clock),
             "opt": OptButtons(chats=chats, store=store, clock=clock),
+            "release": release(plain=False),
+            "plain": release(plain=True),
+            "stop": Stop(chats=chats, store=store, signals=signals, clock=clock),
         }
 
     async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:

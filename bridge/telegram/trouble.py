@@ -94,6 +94,7 @@ _BAD_REQUESTS: tuple[tuple[str, Trouble], ...] = (
     ("query_id_invalid", Trouble.QUERY_OLD),
     ("query id is invalid", Trouble.QUERY_OLD),
     ("to edit not found", Trouble.MESSAGE_GONE),
+    ("to delete not found", Trouble.MESSAGE_GONE),
     ("to react not found", Trouble.MESSAGE_GONE),
     ("to be replied not found", Trouble.MESSAGE_GONE),
     ("message_id_invalid", Trouble.MESSAGE_GONE),

@@ -125,7 +125,14 @@ CHATS_AT_REST: Mapping[str, str] = {
 _MOVES = frozenset(
     (move.value, source.value, target.value) for move, (among, target) in MOVES.items() for source in among
 )
-_REMARKS = frozenset({("probe", SmsState.SENDING.value), ("status", SmsState.SENT.value)})
+_REMARKS = frozenset(
+    {
+        ("probe", SmsState.SENDING.value),
+        ("status", SmsState.SENT.value),
+        ("rewrite", SmsState.DRAFT.value),
+        ("rewrite", SmsState.QUEUED.value),
+    }
+)
 """Lines of a history that change no state."""
 
 

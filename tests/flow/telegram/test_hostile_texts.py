@@ -35,8 +35,8 @@ async def test_a_note_stays_behind_invisible_characters(forum: Team, mark: str) 
 async def test_a_note_mark_further_down_is_seen_behind_invisible_characters(forum: Team, mark: str) -> None:
     post = await opened(forum)
     forum.api.says(GROUP, f"Good day\n{mark}// he is lying", thread_id=post.thread_id)
-    await forum.sees("a note mark // inside")
-    assert await forum.sms() == []
+    await forum.sees("a line inside the text looks like a note")
+    assert [sms.state for sms in await forum.sms()] == [SmsState.DRAFT]
 
 
 @pytest.mark.parametrize("mark", INVISIBLE)
@@ -81,7 +81,7 @@ async def test_a_reply_as_long_as_telegram_allows_is_one_sms_of_many_parts(forum
     assert 4090 < len(text) <= 4096
     written = forum.api.says(GROUP, text.strip(), thread_id=post.thread_id)
     await forum.until(forum.has_sms)
-    await forum.reacts(written, "👀")
+    await forum.reacts(written, "✍")
     [sms] = await forum.sms()
     assert (sms.text, sms.parts) == (text, split(text).count)
     assert sms.parts > 60
@@ -249,33 +249,6 @@ async def test_another_chat_that_writes_is_no_anonymous_administrator(tmp_path: 
         group.api.raw_update({"message": {**as_sent(group, written), "message_id": 930, "sender_chat": foreign}})
         await group.settled()
         assert len(await group.sms()) == 1
-
-
-# ------------------------------------------------ edits
-
-
-@pytest.mark.parametrize(
-    ("move", "words"),
-    [
-        (None, "goes out as it was first written"),
-        (Move.ACCEPTED, "Already sent"),
-        (Move.LOSE_TRACK, "Already sent"),
-        (Move.REFUSED, "Write a new reply"),
-    ],
-)
-async def test_an_edit_is_told_what_became_of_the_first_text(group: Team, move: Move | None, words: str) -> None:
-    post = await opened(group)
-    written = group.api.says(GROUP, "Good day", reply_to=post.id)
-    await group.until(group.has_sms)
-    if move is not None:
-        await group.platform(move, Change(platform_ids=("1179",) if move is Move.ACCEPTED else None))
-    group.api.edits(GROUP, written, "Good evening")
-    await group.settled()
-    assert len(group.shown(containing=words)) == 1
-    group.api.edits(GROUP, written, "Good night")
-    await group.settled()
-    assert len(group.shown(containing="dits are not sent")) == 1
-    assert [sms.text for sms in await group.sms()] == ["Good day"]
 
 
 # ------------------------------------------------ accounts that are gone

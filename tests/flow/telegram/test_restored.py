@@ -83,6 +83,25 @@ async def test_an_update_that_waited_in_the_copy_is_not_obeyed(desk: Team, tmp_p
     assert "were not handled then: 1." in counted.text
 
 
+async def test_an_edit_from_before_offers_nothing_and_its_author_is_told(desk: Team, tmp_path: Path) -> None:
+    post = await question(desk)
+    written = desk.api.says(GROUP, "On its way", reply_to=post.id)
+    note = desk.api.says(GROUP, "// he is angry", reply_to=post.id)
+    await desk.has_now(1)
+    await desk.platform(Move.ACCEPTED)
+    await desk.settled()
+    await desk.stop()
+    desk.api.edits(GROUP, written, "On its way, truly")
+    await start_on_a_copy(desk, tmp_path)
+    told = await desk.sees(BEFORE)
+    assert told.reply_to == written
+    # Of words from before nobody knows whether the lost store sent them.
+    desk.api.edits(GROUP, note, "he is angry")
+    await desk.settled()
+    assert [sms.text for sms in await desk.sms()] == ["On its way"]
+    assert desk.shown(containing="Nothing was sent") == []
+
+
 async def failed_reply(desk: Team) -> Message:
     """The line under a reply that was refused, with its button."""
     post = await question(desk)

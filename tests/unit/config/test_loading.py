@@ -111,6 +111,10 @@ def test_an_empty_section_has_its_defaults(tmp_path: Path) -> None:
     assert settings.guards.daily_parts == 2000
 
 
+def test_undo_is_a_duration(tmp_path: Path) -> None:
+    assert load(written(tmp_path, ACCOUNT + "telegram: {undo: 5s}\n"), {}).telegram.undo == 5_000
+
+
 def test_confirming_can_be_switched_off(tmp_path: Path) -> None:
     assert load(written(tmp_path, ACCOUNT + "telegram: {confirm_parts: off}\n"), {}).telegram.confirm_parts >= 255
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config import AccountSettings, Settings
 from bridge.errors import StoreUnavailable
 from bridge.model import DAY, HOUR, MINUTE, SECOND, Move, Ms, SmsId, SmsState
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch
+from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch, longest_waits
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.verdict import PROBE_CLEAR
 from bridge.ports import LongestWaits
@@ -56,6 +57,15 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
         )
         await watch.step()
         yield Watched(around=around, machine=machine, clock=clock, watch=watch)
+
+
+def test_a_reply_that_is_held_back_longest_is_not_called_planned_by_a_wrong_clock() -> None:
+    settings = Settings(
+        file=Path("config.yaml"), accounts={"main": AccountSettings(login="a", password="b", sender="c")}
+    )
+    held = settings.telegram.model_copy(update={"undo": 10 * MINUTE})
+    assert longest_waits(settings.model_copy(update={"telegram": held})).sms == 10 * MINUTE
+    assert longest_waits(settings).sms < 10 * MINUTE
 
 
 def test_the_steady_clock_shows_what_it_would_have_shown() -> None:

@@ -1,0 +1,91 @@
+"""Under an SMS that waits for a word: send it, send it with plain characters, or do not send it.
+
+The buttons disappear with the question, which is how the SMS's state shows (``fate``), so a press that decides leaves
+them to it. A later press finds them only where a crash left a second question behind, and takes them away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from bridge.model import Change, Move, Rewrite, Sms, SmsState
+from bridge.pipeline.signals import Signals
+from bridge.ports import Clock, DraftStore
+from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
+from bridge.telegram.chats import Chats
+from bridge.telegram.sms_buttons import SmsButton, SmsButtonStore
+from bridge.text import parts
+from bridge.text.plainer import cheaper
+
+log = structlog.get_logger()
+
+_CHANGED = Verdict(answer="pressed.changed", stays=True)
+
+
+class DraftButtonStore(SmsButtonStore, DraftStore, Protocol):
+    """The parts of the store that let a draft go."""
+
+
+class Release(SmsButton):
+    """``<id>:<parts>``: what was asked about. A text that costs another number of parts now is another question."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Collection[str],
+        chats: Chats,
+        store: DraftButtonStore,
+        signals: Signals,
+        clock: Clock,
+        plain: bool,
+    ) -> None:
+        """``plain``: put plain characters in place of those that make the SMS dearer."""
+        super().__init__(chats=chats, store=store, signals=signals, clock=clock)
+        self._accounts = accounts
+        self._drafts = store
+        self._plain = plain
+
+    async def pressed(self, press: Press) -> Verdict:
+        number, _, count = press.data.partition(":")
+        sms = await self.meant(replace(press, data=number))
+        if sms is None:
+            return UNKNOWN
+        if sms.account not in self._accounts:
+            return Verdict(answer="pressed.no_account", params={"account": sms.account}, stays=True)
+        if sms.state is not SmsState.DRAFT:
+            return DECIDED
+        if count != str(sms.parts):
+            return _CHANGED
+        if not await self._released(sms, press.author):
+            return DECIDED
+        log.info("sms_released", sms_id=sms.id, plain=self._plain)
+        self._signals.sms.set()
+        self._signals.posts.set()
+        return Verdict(answer="pressed.released", stays=True)
+
+    async def _released(self, sms: Sms, author: str) -> bool:
+        now = self._clock.now()
+        text = cheaper(sms.text) if self._plain else None
+        if text is None:
+            return await self._store.move(sms.id, Move.RELEASE, now, Change(author=author, due_at=now))
+        count = parts.split(text).count
+        new = Rewrite(text=text, parts=count, asks=sms.asks, draft=False, due_at=now, author=author)
+        return await self._drafts.rewrite(sms.id, sms.text, new, now)
+
+
+class Stop(SmsButton):
+    """A draft, or a reply that is held back for a moment."""
+
+    async def pressed(self, press: Press) -> Verdict:
+        sms = await self.meant(press)
+        if sms is None:
+            return UNKNOWN
+        if await self._store.move(sms.id, Move.CANCEL, self._clock.now(), Change(author=press.author)):
+            log.info("sms_stopped", sms_id=sms.id)
+            self._signals.posts.set()
+            return Verdict(answer="pressed.stopped", stays=True)
+        return DECIDED if sms.state is SmsState.CANCELLED else Verdict(answer="pressed.too_late")

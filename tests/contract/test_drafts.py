@@ -1,0 +1,109 @@
+"""What may still be changed before it leaves: by compare-and-set, with its history, and shown once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.model import Ask, Change, Move, Rewrite, Sms, SmsId, SmsState
+from bridge.ports import Store
+from tests.contract.builders import NOW, person
+
+TEXT = "Работаем с 9 до 18"
+
+
+def rewrite(text: str = "Закрыто", *, asks: tuple[Ask, ...] = (), due_at: int = 0) -> Rewrite:
+    return Rewrite(text=text, parts=1, asks=asks, draft=bool(asks), due_at=due_at, author="Anna (7)")
+
+
+async def row(store: Store, sms_id: SmsId) -> Sms:
+    sms = await store.get_sms(sms_id)
+    assert sms is not None
+    return sms
+
+
+async def revision(store: Store) -> int:
+    [fate] = await store.claim_posts(["id:-100"], now=NOW + 1000, limit=9)
+    return fate.revision
+
+
+async def test_why_a_person_is_asked_is_kept(store: Store) -> None:
+    asks = (Ask.OPTED_OUT, Ask.PARTS)
+    written = await store.operator_reply(replace(person("k"), state=SmsState.DRAFT, asks=asks), NOW)
+    assert written.asks == asks
+    assert (await row(store, written.id)).asks == asks
+    assert await store.sms_of_key("k") == await row(store, written.id)
+    assert await store.sms_of_key("another") is None
+
+
+async def test_what_waits_gets_another_text(store: Store) -> None:
+    sms = await store.operator_reply(person("k"), NOW)
+    before = await revision(store)
+    assert await store.rewrite(sms.id, TEXT, rewrite(), NOW + 1)
+    now = await row(store, sms.id)
+    assert (now.state, now.text, now.due_at) == (SmsState.QUEUED, "Закрыто", NOW)
+    assert await revision(store) > before, "what is said about it may be another thing"
+    line = (await store.sms_story(sms.id))[-1]
+    assert (line.author, line.at) == ("Anna (7)", NOW + 1)
+
+
+async def test_a_wait_is_made_longer_and_never_shorter(store: Store) -> None:
+    sms = await store.operator_reply(person("k"), NOW)
+    assert await store.rewrite(sms.id, TEXT, rewrite("a", due_at=NOW + 50), NOW)
+    assert (await row(store, sms.id)).due_at == NOW + 50
+    assert await store.rewrite(sms.id, "a", rewrite("b", due_at=NOW + 20), NOW)
+    assert (await row(store, sms.id)).due_at == NOW + 50
+
+
+async def test_another_text_may_make_a_draft_of_it_and_a_draft_leave(store: Store) -> None:
+    sms = await store.operator_reply(person("k"), NOW)
+    assert await store.rewrite(sms.id, TEXT, rewrite("long", asks=(Ask.PARTS,)), NOW)
+    assert ((await row(store, sms.id)).state, (await row(store, sms.id)).asks) == (SmsState.DRAFT, (Ask.PARTS,))
+    assert await store.claim_due("main", now=NOW, limit=5) == []
+    assert await store.rewrite(sms.id, "long", rewrite("short"), NOW)
+    assert [each.text for each in await store.claim_due("main", now=NOW, limit=5)] == ["short"]
+    assert {line.detail for line in await store.sms_story(sms.id)} == {""}
+
+
+@pytest.mark.parametrize("state", [SmsState.SENDING, SmsState.SENT, SmsState.CANCELLED])
+async def test_what_does_not_wait_keeps_its_text(store: Store, state: SmsState) -> None:
+    sms = await store.operator_reply(person("k"), NOW)
+    if state is SmsState.CANCELLED:
+        assert await store.move(sms.id, Move.CANCEL, NOW)
+    else:
+        await store.claim_due("main", now=NOW, limit=1)
+    if state is SmsState.SENT:
+        assert await store.move(sms.id, Move.ACCEPTED, NOW, Change(platform_ids=("1",)))
+    assert not await store.rewrite(sms.id, TEXT, rewrite(), NOW)
+    assert ((await row(store, sms.id)).state, (await row(store, sms.id)).text) == (state, TEXT)
+
+
+async def test_of_two_who_rewrite_at_once_one_is_told_that_it_was_done(store: Store) -> None:
+    sms = await store.operator_reply(person("k"), NOW)
+    assert await store.rewrite(sms.id, TEXT, rewrite("a"), NOW)
+    assert not await store.rewrite(sms.id, TEXT, rewrite("b"), NOW)
+    assert (await row(store, sms.id)).text == "a"
+
+
+async def test_a_message_shows_its_correction_once_somebody_let_it_go(store: Store) -> None:
+    first = await store.operator_reply(person("k"), NOW)
+    assert await shown(store) == first.id
+    offer = replace(person("k2"), state=SmsState.DRAFT, asks=(Ask.CORRECTS_SENT, Ask.PARTS))
+    second = await store.operator_reply(offer, NOW)
+    assert await shown(store) == first.id
+    assert await store.move(second.id, Move.RELEASE, NOW)
+    assert await shown(store) == second.id
+    assert await store.move(second.id, Move.CANCEL, NOW)
+    assert await shown(store) == first.id
+    assert await store.shown_on_message(-100, 6) is None
+
+
+async def test_a_draft_that_corrects_nothing_is_what_its_message_shows(store: Store) -> None:
+    sms = await store.operator_reply(replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,)), NOW)
+    assert await shown(store) == sms.id
+
+
+async def shown(store: Store) -> SmsId | None:
+    found = await store.shown_on_message(-100, 5)
+    return found.id if found is not None else None

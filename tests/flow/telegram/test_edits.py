@@ -1,0 +1,230 @@
+"""An edit changes what has not left, offers what has as a new SMS, and never makes a note leave."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model import Ask, Change, Json, Move, SmsState
+from bridge.sandbox.botapi import Message
+from bridge.sandbox.botapi.render import message_json
+from tests.flow.telegram.team import GROUP, Team
+from tests.flow.telegram.test_asked_first import LONG, press
+from tests.flow.telegram.test_fate import buttons, replied
+
+SENT = Change(platform_ids=("1179",))
+
+
+async def texts(desk: Team) -> list[tuple[SmsState, str]]:
+    await desk.settled()
+    return [(sms.state, sms.text) for sms in await desk.sms()]
+
+
+async def test_what_waits_in_the_queue_leaves_as_it_was_edited(group: Team) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, "Good evening")
+    assert await texts(group) == [(SmsState.QUEUED, "Good evening")]
+    assert len(group.shown()) == 1, "nothing to say: the message shows what leaves"
+
+
+async def test_what_waits_for_another_try_leaves_as_it_was_edited(group: Team) -> None:
+    written = await replied(group)
+    later = group.clock.now() + 60_000
+    await group.platform(Move.RETRY, Change(reason="not_connected", due_at=later))
+    group.api.edits(GROUP, written, "Good evening")
+    assert await texts(group) == [(SmsState.QUEUED, "Good evening")]
+    [sms] = await group.sms()
+    assert sms.due_at == later, "an edit does not hurry what must wait"
+
+
+async def test_a_queued_reply_that_becomes_long_waits_for_a_word(group: Team) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, LONG)
+    told = await group.sees("4 SMS")
+    await group.reacts(written, "✍")
+    assert await texts(group) == [(SmsState.DRAFT, LONG)]
+    await press(group, told, "release")
+    assert await texts(group) == [(SmsState.QUEUED, LONG)]
+
+
+async def test_a_draft_that_was_shortened_leaves(group: Team) -> None:
+    written = await draft(group)
+    told = await group.sees("4 SMS")
+    group.api.edits(GROUP, written, "short")
+    assert await texts(group) == [(SmsState.QUEUED, "short")]
+    await group.reacts(written, "👀")
+    assert told.deleted
+
+
+async def test_a_draft_that_is_still_too_long_is_asked_about_anew(group: Team) -> None:
+    written = await draft(group)
+    told = await group.sees("4 SMS")
+    group.api.edits(GROUP, written, LONG * 2)
+    await group.sees("8 SMS")
+    assert "8 SMS" in told.text
+    assert await texts(group) == [(SmsState.DRAFT, LONG * 2)]
+    await press(group, told, "release")
+    assert await texts(group) == [(SmsState.QUEUED, LONG * 2)]
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ([Move.ACCEPTED], "Already sent."),
+        ([Move.ACCEPTED, Move.DELIVERED], "Already sent."),
+        ([Move.ACCEPTED, Move.UNDELIVERED], "Already sent."),
+        ([Move.LOSE_TRACK], "may have left already"),
+        ([Move.REFUSED], "The first text was not sent"),
+        ([Move.CANCEL], "The first text was not sent"),
+    ],
+)
+async def test_what_left_is_offered_as_a_new_sms_once(group: Team, moves: list[Move], words: str) -> None:
+    written = await replied(group)
+    for move in moves:
+        await group.platform(move, SENT if move is Move.ACCEPTED else None)
+    await group.settled()
+    shows = group.reaction(written)
+    group.api.edits(GROUP, written, "Good evening")
+    told = await group.sees(words)
+    assert told.reply_to == written
+    first, offer = await texts(group)
+    assert (first[1], offer) == ("Good day", (SmsState.DRAFT, "Good evening"))
+    assert group.reaction(written) == shows, "it goes on telling what became of the first text"
+
+    group.api.raw_update({"edited_message": as_sent(group, written)})
+    group.api.edits(GROUP, written, "Good night")
+    assert (await texts(group))[1:] == [(SmsState.DRAFT, "Good night")], "one offer, with the latest words"
+    assert len(group.shown(containing=words)) == 1
+
+    assert await press(group, told, "release") == "Sending"
+    assert (await texts(group))[1:] == [(SmsState.QUEUED, "Good night")]
+    await group.reacts(written, "👀")
+
+
+async def test_an_offer_that_nobody_takes_changes_nothing(group: Team) -> None:
+    written = await replied(group)
+    await group.platform(Move.ACCEPTED, SENT)
+    await group.reacts(written, "🕊")
+    group.api.edits(GROUP, written, "Good evening")
+    told = await group.sees("Already sent.")
+    await press(group, told, "stop")
+    assert await texts(group) == [(SmsState.SENT, "Good day"), (SmsState.CANCELLED, "Good evening")]
+    [first, _] = await group.sms()
+    assert await group.store.move(first.id, Move.DELIVERED, group.clock.now())
+    group.signals.posts.set()
+    await group.reacts(written, "👍")
+
+
+async def test_an_edit_back_to_what_was_sent_takes_the_offer_back(group: Team) -> None:
+    written = await replied(group)
+    await group.platform(Move.ACCEPTED, SENT)
+    group.api.edits(GROUP, written, "Good evening")
+    told = await group.sees("Already sent.")
+    group.api.edits(GROUP, written, "Good day")
+    assert [state for state, _ in await texts(group)] == [SmsState.SENT, SmsState.CANCELLED]
+    assert buttons(told) == []
+
+
+async def test_a_correction_of_a_correction_is_asked_about_again(group: Team) -> None:
+    written = await replied(group)
+    await group.platform(Move.ACCEPTED, SENT)
+    group.api.edits(GROUP, written, "Good evening")
+    await press(group, await group.sees("Already sent."), "release")
+    await group.platform(Move.ACCEPTED, SENT)
+    group.api.edits(GROUP, written, "Good night")
+    await group.until(lambda: group.has_sms(3))
+    assert [state for state, _ in await texts(group)] == [SmsState.SENT, SmsState.SENT, SmsState.DRAFT]
+
+
+async def test_a_new_link_preview_is_no_edit(group: Team) -> None:
+    written = await replied(group, "see http://example.test/")
+    await group.platform(Move.ACCEPTED, SENT)
+    group.api.edits(GROUP, written, "see http://example.test/")
+    assert await texts(group) == [(SmsState.SENT, "see http://example.test/")]
+    assert len(group.shown()) == 1
+
+
+# ------------------------------------------------ notes
+
+
+@pytest.mark.parametrize("note", ["// he is angry", ". he is angry"])
+async def test_a_reply_that_becomes_a_note_before_it_left_never_leaves(group: Team, note: str) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, note)
+    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+    await group.reacts(written, "💔")
+    group.api.edits(GROUP, written, note + ", really")
+    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+
+
+async def test_a_note_made_of_what_left_stays_in_the_chat(group: Team) -> None:
+    written = await replied(group)
+    await group.platform(Move.ACCEPTED, SENT)
+    group.api.edits(GROUP, written, "// he is angry")
+    told = await group.sees("The note stayed in the chat")
+    assert told.reply_to == written
+    assert await texts(group) == [(SmsState.SENT, "Good day")]
+
+
+@pytest.mark.parametrize("note", ["// he is angry", ". he is angry"])
+async def test_a_note_edited_into_a_text_stays_and_its_author_is_told_once(group: Team, note: str) -> None:
+    post = await opened(group)
+    written = group.api.says(GROUP, note, reply_to=post.id)
+    group.api.edits(GROUP, written, "// he is very angry")
+    await group.settled()
+    assert len(group.shown()) == 1, "a note that stays a note is nobody's business"
+    group.api.edits(GROUP, written, "he is angry")
+    told = await group.sees("Nothing was sent: the edit stays in the chat")
+    assert told.reply_to == written
+    group.api.edits(GROUP, written, "he is not angry")
+    assert await texts(group) == []
+    assert len(group.shown()) == 2
+
+
+async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None:
+    await opened(group)
+    talk = group.api.says(GROUP, "lunch?")
+    group.api.edits(GROUP, talk, "pizza?")
+    assert await texts(group) == []
+    assert len(group.shown()) == 1
+
+
+async def test_who_may_not_write_any_more_changes_nothing(group: Team) -> None:
+    written = await replied(group)
+    chats = {
+        name: chat.model_copy(update={"operators": (1002,)}) for name, chat in group.settings.telegram.chats.items()
+    }
+    without = group.settings.telegram.model_copy(update={"chats": chats})
+    group.settings = group.settings.model_copy(update={"telegram": without})
+    await group.restart()
+    group.api.edits(GROUP, written, "Good evening")
+    await group.sees("only this chat's operators")
+    assert await texts(group) == [(SmsState.QUEUED, "Good day")]
+
+
+async def test_an_edit_into_a_command_changes_nothing(group: Team) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, "/block")
+    await group.sees("Editing a command changes nothing")
+    assert await texts(group) == [(SmsState.QUEUED, "Good day")]
+
+
+async def test_an_edit_that_adds_a_note_inside_is_asked_about(group: Team) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, "Good day\n// he is angry")
+    await group.sees("looks like a note")
+    [sms] = await group.sms()
+    assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.NOTE_INSIDE,))
+
+
+async def draft(group: Team) -> int:
+    return await replied(group, LONG)
+
+
+async def opened(group: Team) -> Message:
+    await group.texted("Hello")
+    return await group.sees("Hello")
+
+
+def as_sent(group: Team, message_id: int) -> dict[str, Json]:
+    chat = group.api.chats[GROUP]
+    return message_json(chat, chat.history[message_id])

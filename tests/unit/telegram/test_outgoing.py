@@ -1,0 +1,66 @@
+"""What of a message could be an SMS, and what is asked first, in the order people read it."""
+
+from __future__ import annotations
+
+import pytest
+from telegram import Message
+
+from bridge.model import Ask, Contact, Json
+from bridge.telegram.notes import Notes
+from bridge.telegram.outgoing import Words, judged, words
+
+PLACE: dict[str, Json] = {"latitude": 55.751244, "longitude": 37.618423}
+LINK = "https://maps.google.com/?q=55.751244,37.618423"
+LONG = "слово " * 40 + "конец"
+
+
+def message(**content: Json) -> Message:
+    made = Message.de_json({"message_id": 1, "date": 0, "chat": {"id": -1, "type": "group"}, **content}, None)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"text": " Good day "}, Words(text="Good day")),
+        ({"caption": "The price list "}, Words(text="The price list", ask=Ask.CAPTION)),
+        ({"location": PLACE}, Words(text=LINK, ask=Ask.PLACE)),
+        (
+            {"location": PLACE, "venue": {"location": PLACE, "title": "Shop", "address": "Main Street 1"}},
+            Words(text=f"Shop, Main Street 1\n{LINK}", ask=Ask.PLACE),
+        ),
+        ({"caption": "\u200b"}, None),
+        ({"contact": {"phone_number": "+79001234567", "first_name": "Boris"}}, None),
+        ({"dice": {"value": 6, "emoji": "🎲"}}, None),
+    ],
+)
+def test_the_words_of_a_message(content: dict[str, Json], expected: Words | None) -> None:
+    assert words(message(**content)) == expected
+
+
+def asks(wanted: Words, *, contact: Contact | None = None, confirm_parts: int = 3) -> tuple[Ask, ...]:
+    known = contact or Contact(subscriber="79", version=0)
+    return judged(wanted, contact=known, notes=Notes("//"), confirm_parts=confirm_parts, replace=False).asks
+
+
+def test_nothing_is_asked_about_a_plain_reply() -> None:
+    assert asks(Words(text="Good day")) == ()
+
+
+def test_every_reason_is_named() -> None:
+    both = Contact(subscriber="79", version=1, opted_out=True, blocked=True)
+    wanted = Words(text=LONG + "\n// he lies", ask=Ask.CAPTION)
+    assert asks(wanted, contact=both) == (Ask.CAPTION, Ask.OPTED_OUT, Ask.BLOCKED, Ask.NOTE_INSIDE, Ask.PARTS)
+
+
+def test_as_many_parts_as_allowed_are_not_asked_about() -> None:
+    assert asks(Words(text=LONG), confirm_parts=4) == ()
+    assert asks(Words(text=LONG), confirm_parts=3) == (Ask.PARTS,)
+
+
+def test_parts_are_counted_after_the_replacement() -> None:
+    text = "Your order is ready — come and pick it up. " * 3
+    known = Contact(subscriber="79", version=0)
+    outgoing = judged(Words(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
+    assert (outgoing.text, outgoing.parts, outgoing.asks) == (text.replace("—", "-"), 1, ())
