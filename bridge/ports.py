@@ -24,6 +24,7 @@ from bridge.model import (
     Contact,
     Conversation,
     ConversationId,
+    Earlier,
     Inbound,
     InboundCall,
     InboundId,
@@ -34,6 +35,7 @@ from bridge.model import (
     Post,
     Posted,
     PostId,
+    PostPriority,
     Receipt,
     Report,
     Restored,
@@ -236,9 +238,12 @@ class ClockStore(Protocol):
 
 
 class ChatStore(Protocol):
-    async def claim_posts(self, chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
-        """Due posts of these chats by priority, then id; never one whose conversation has an earlier unposted one of
-        kind ``inbound`` or ``notice`` ahead of it. Reads only: a chat has one poster."""
+    async def claim_posts(
+        self, chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = ...
+    ) -> Sequence[Post]:
+        """Due posts of these chats by priority, then id, none more urgent than ``least``; never one whose conversation
+        has an earlier unposted one of kind ``inbound`` or ``notice`` ahead of it. A ``fate`` waits for none: it shows
+        on the operator's own message. Reads only: a chat has one poster."""
 
     async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
         """Mark as posted, remember (chat id, message id) → conversation, inbound, sms, and the topic if one was made.
@@ -275,6 +280,32 @@ class ChatStore(Protocol):
 
     async def chat_aliases(self) -> dict[int, int]:
         """Old chat id → the newest id, chains resolved."""
+
+
+class PostStore(Protocol):
+    """For a chat with more to show than it takes, and for what the bot says of talks by itself."""
+
+    async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
+        """What waits behind it in its conversation (``inbound``, ``notice``), due or not, in order."""
+
+    async def burst_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+        """:meth:`ChatStore.post_done` for posts of one conversation that stand in one message, all or none; the
+        message leads to what the last is about."""
+
+    async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
+        """How many conversations and how many SMS wait to be shown, each counted no further than its limit a chat."""
+
+    async def open_backlog(self, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
+        """Say in ``chat``, ahead of them, how many SMS wait in ``chats``; once until it is closed."""
+
+    async def close_backlog(self, key: str, now: Ms) -> None: ...
+
+    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
+        """What this number wrote before that message, counted up to ``limit``."""
+
+    async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
+        """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
+        somebody answers. Returns how many."""
 
 
 class DeskStore(Protocol):
@@ -373,6 +404,7 @@ class Store(
     AccountStore,
     ClockStore,
     ChatStore,
+    PostStore,
     DeskStore,
     UpdateStore,
     QueryStore,

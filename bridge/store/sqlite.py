@@ -28,6 +28,7 @@ from bridge.store.sqlite_clock import ClockVerbs
 from bridge.store.sqlite_desk import DeskVerbs
 from bridge.store.sqlite_inbox import InboxVerbs
 from bridge.store.sqlite_outbox import OutboxVerbs
+from bridge.store.sqlite_posts import PostVerbs
 from bridge.store.sqlite_query import QueryVerbs
 from bridge.store.sqlite_restore import RestoreVerbs
 from bridge.store.sqlite_updates import UpdateVerbs
@@ -50,7 +51,16 @@ class SqliteQueries(QueryVerbs):
 
 
 class SqliteStore(
-    InboxVerbs, OutboxVerbs, AccountVerbs, ClockVerbs, ChatVerbs, DeskVerbs, UpdateVerbs, QueryVerbs, RestoreVerbs
+    InboxVerbs,
+    OutboxVerbs,
+    AccountVerbs,
+    ClockVerbs,
+    ChatVerbs,
+    PostVerbs,
+    DeskVerbs,
+    UpdateVerbs,
+    QueryVerbs,
+    RestoreVerbs,
 ):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 

@@ -28,7 +28,9 @@ from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
 from bridge.telegram.processing import Processing
+from bridge.telegram.showing import Manner
 from bridge.telegram.sms_buttons import Leave, SendAgain
+from bridge.telegram.times import Zones
 
 log = structlog.get_logger()
 
@@ -97,7 +99,8 @@ class TelegramSide:
 
     def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
         """One for each group, however many names the configuration has for it."""
-        many_accounts = len(self._settings.accounts) > 1
+        zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
+        manner = Manner(many_accounts=len(self._settings.accounts) > 1, zones=zones)
         return [
             Poster(
                 chat.name,
@@ -106,7 +109,7 @@ class TelegramSide:
                 store=self._store,
                 pace=pace,
                 clock=self._clock,
-                many_accounts=many_accounts,
+                manner=manner,
             )
             for chat in chats
         ]

@@ -22,6 +22,7 @@ COUNTED = {
     "alert.too_old": "hours",
     "alert.daily_parts": "limit",
     "head.answered": "count",
+    "notice.digest": "numbers",
 }
 """Texts that have plural forms, and the parameter that decides."""
 
