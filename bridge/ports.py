@@ -200,7 +200,11 @@ class AccountStore(Protocol):
     async def release_account(self, account: str, now: Ms) -> bool:
         """True if it was held."""
 
-    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None: ...
+    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None:
+        """Keep it; what it fell by was spent today."""
+
+    async def spent_a_day(self, account: str, now: Ms) -> float | None:
+        """By the last week's full days; None where none is known, or nothing was spent."""
 
     async def note_contact(self, account: str, now: Ms) -> None:
         """The platform answered something."""
@@ -306,6 +310,17 @@ class PostStore(Protocol):
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
         somebody answers. Returns how many."""
+
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
+
+    async def last_called(self, account: str) -> Ms | None:
+        """When the account's latest inbound came; None where it is not among the newest of all accounts."""
+
+    async def last_sign(self) -> Ms | None:
+        """The latest moment at which a bridge surely ran on this store."""
+
+    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
+        """Inbound messages received since ``before`` that the platform dates between the two."""
 
 
 class DeskStore(Protocol):

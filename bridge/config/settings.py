@@ -85,7 +85,8 @@ class CallbackSettings(Section):
     encoding: Literal["auto", "utf-8", "windows-1251"] = "auto"
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
-    silent_after: NotYet = None
+    silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
+    """In the working time of the hours `office`."""
 
 
 class StatusSettings(Section):
@@ -150,7 +151,8 @@ class TelegramSettings(Section):
     note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"
     confirm_parts: Annotated[int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts)] = 3
     undo: NotYet = None
-    remind_after: NotYet = None
+    remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
+    """In the working time of the hours `office`."""
     chats: dict[Name, ChatSettings] = {}
     default_chat: str = ""
     admin_chat: str = ""

@@ -584,6 +584,27 @@ FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
 WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound'
 """
 
+# Among the newest only: what an account that is never called costs must not grow.
+LAST_CALLED = """
+SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
+ORDER BY id DESC LIMIT 1
+"""
+
+# Whatever a running bridge writes often.
+LAST_SIGN = """
+SELECT max(at) AS at FROM (
+    SELECT at FROM pulse
+    UNION ALL SELECT max(last_contact_at) FROM account_state
+    UNION ALL SELECT received_at FROM inbound WHERE id = (SELECT max(id) FROM inbound)
+    UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
+"""
+
+# As many as a platform may have kept.
+ARRIVED_LATE = """
+SELECT count(*) AS number FROM inbound
+WHERE id > (SELECT max(id) FROM inbound) - 100000 AND received_at >= :before AND date > :after AND date < :before
+"""
+
 # ---------------------------------------------------------------- Telegram's updates
 
 STORE_UPDATE = """

@@ -56,6 +56,23 @@ class PostVerbs(Writing):
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         return await self._writer.run(lambda tx: _remind(tx, until, after, now, limit))
 
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
+        wanted: Params = {"chat": chat, "subscriber": subscriber}
+        row = await self._readers.run(lambda tx: tx.one(sql.FIND_CONVERSATION, wanted))
+        return None if row is None else rows.conversation(row)
+
+    async def last_called(self, account: str) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(sql.LAST_CALLED, {"account": account}))
+        return None if row is None else row["received_at"]
+
+    async def last_sign(self) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(sql.LAST_SIGN))
+        return None if row is None else row["at"]
+
+    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
+        row = await self._readers.run(lambda tx: tx.one(sql.ARRIVED_LATE, {"after": after, "before": before}))
+        return 0 if row is None else row["number"]
+
 
 def _count(tx: Tx, statement: str, chats: Sequence[str], limit: int) -> int:
     found = (tx.one(statement, {"chat": chat, "limit": limit}) for chat in dict.fromkeys(chats))

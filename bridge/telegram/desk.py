@@ -17,11 +17,11 @@ from bridge.config import Settings
 from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DeskStore
+from bridge.ports import ChatStore, Clock, DeskStore, PostStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
-from bridge.telegram.conversations import Place, place
+from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ _EDITED = {
 """What whoever edits a reply is told, by its state; in every other state it left or may have left."""
 
 
-class ReplyStore(ChatStore, DeskStore, Protocol):
+class ReplyStore(ChatStore, PostStore, DeskStore, Protocol):
     """The parts of the store that an operator's message touches."""
 
 
@@ -101,7 +101,7 @@ class Desk:
         refusal = self._refusal(message, chat)
         if placed.conversation is None:
             if refusal != "notice.unknown_command":
-                await self._notice(message, chat, "notice.not_placed")
+                await self._not_placed(message, chat, placed.meant)
         elif refusal is not None:
             await self._notice(message, chat, refusal, conversation=placed.conversation)
         else:
@@ -188,6 +188,13 @@ class Desk:
             # The store that was lost may have sent it: the copy put in its place does not know.
             return "notice.before_restore"
         return None
+
+    async def _not_placed(self, message: Message, chat: Chat, meant: Conversation | None) -> None:
+        if meant is None or meant.thread_id is None:
+            await self._notice(message, chat, "notice.not_placed")
+        else:
+            link: dict[str, Json] = {"link": topic_link(chat.id, meant.thread_id)}
+            await self._notice(message, chat, "notice.orphan", params=link)
 
     async def _notice(
         self,

@@ -23,6 +23,7 @@ COUNTED = {
     "alert.daily_parts": "limit",
     "head.answered": "count",
     "notice.digest": "numbers",
+    "alert.low_balance_days": "days",
 }
 """Texts that have plural forms, and the parameter that decides."""
 
