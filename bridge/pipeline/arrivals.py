@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bridge.model import ADMIN_CHAT, MINUTE, Ms, NewPost, PostKind, PostPriority
+from bridge.model import ADMIN_CHAT, MINUTE, SECOND, Ms, NewPost, PostKind, PostPriority
 from bridge.pipeline.signals import Signals
 from bridge.ports import ChatStore, Clock, PostStore
 
@@ -15,6 +15,8 @@ WAIT: Ms = 10 * MINUTE
 """How long the platform is given to bring them."""
 WORTH_TELLING: Ms = MINUTE
 """A shorter stop is a restart."""
+_WAY: Ms = 5 * SECOND
+"""An SMS dated so shortly before the start may have been on its way; dates are whole seconds, too."""
 
 
 class ArrivalStore(ChatStore, PostStore, Protocol):
@@ -42,7 +44,7 @@ class Arrivals:
         return WAIT
 
     async def _tell(self, alive_until: Ms) -> None:
-        count = await self._store.arrived_late(after=alive_until, before=self._began)
+        count = await self._store.arrived_late(after=alive_until, before=self._began - _WAY)
         if not count:
             return
         post = NewPost(

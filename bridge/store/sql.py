@@ -345,9 +345,10 @@ INSERT INTO balance_spent (account, day, amount) VALUES (:account, :day, :amount
 ON CONFLICT (account, day) DO UPDATE SET amount = balance_spent.amount + excluded.amount
 """
 
-SPENT = (
-    "SELECT day, amount FROM balance_spent WHERE account = :account AND day >= :since AND day < :before ORDER BY day"
-)
+SPENT = """
+SELECT sum(amount) AS amount, min(day) AS first FROM balance_spent
+WHERE account = :account AND day >= :since AND day < :before
+"""
 
 NOTE_CONTACT = """
 INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
