@@ -50,6 +50,8 @@ class Poster:
         self._clock = clock
         self._showing = Showing(api=api, store=store, turns=Turns(pace, clock), clock=clock, manner=manner)
         self._backlog = Backlog(store, chats, clock)
+        self._reached = False
+        """The last call of all came through."""
         self._failures = 0
         self._shut = False
         self._refusals: dict[PostId, str] = {}
@@ -66,7 +68,8 @@ class Poster:
             return IDLE
         wait = self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic())
         if not wait:
-            if not self._failures:
+            if self._reached:
+                # Only then: what waits while nothing can be said is counted when it can.
                 await self._backlog.look(chat)
             wait, worked = await self._work(chat, PostPriority.AHEAD)
             if worked:
@@ -81,7 +84,8 @@ class Poster:
     async def _work(self, chat: Chat, least: PostPriority) -> tuple[Ms, bool]:
         """Show one batch, as far as there is room: how long until there is more, and whether to look again at once."""
         addresses, now = self._chats.addresses(chat), self._clock.now()
-        posts = await self._store.claim_posts(addresses, now=now, limit=BATCH, least=least)
+        limit = BATCH if self._reached else 1
+        posts = await self._store.claim_posts(addresses, now=now, limit=limit, least=least)
         longest: Ms = 0
         worked = False
         for post in posts:
@@ -137,6 +141,7 @@ class Poster:
 
     async def _pause(self, chat: Chat, error: ApiError) -> None:
         """Only this chat waits; the post stays due as it is."""
+        self._reached = False
         now = self._clock.monotonic()
         if error.trouble is Trouble.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
@@ -153,6 +158,7 @@ class Poster:
             await self._tell(f"telegram:chat:{chat.name}", "alert.telegram_chat", chat, error)
 
     async def _reachable(self, chat: Chat) -> None:
+        self._reached = True
         if self._failures:
             log.info("chat_goes_on", chat=chat.name)
             self._failures = 0
