@@ -309,7 +309,7 @@ class PostStore(Protocol):
 
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
-        somebody answers. Returns how many."""
+        somebody answers; not where the team has not seen the SMS yet. Returns how many."""
 
     async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
 

@@ -14,7 +14,7 @@ from bridge.rules.moments import Hours
 
 OFFICE = "office"
 LOOKED_BACK: Ms = 14 * DAY
-"""Further back nobody looks for working time: holidays are shorter."""
+"""Holidays are shorter. A long wait is looked for further back, as far as a week of few hours spreads it."""
 
 
 def office(settings: Mapping[str, HoursSettings]) -> Hours | None:
@@ -32,7 +32,7 @@ def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
     at, left = now, length
     while left > 0:
         at -= step
-        if now - at > LOOKED_BACK:
+        if now - at > LOOKED_BACK + 8 * length:
             return None
         if hours.hold(at):
             left -= step

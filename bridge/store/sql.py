@@ -480,18 +480,18 @@ NOTE_ANSWERED = """
 UPDATE conversation SET waits_since = NULL, reminded_at = NULL WHERE id = :id AND waits_since IS NOT NULL
 """
 
+# Only where the team has seen the latest SMS: what was shown late, because Telegram was away, counts from then.
 UNANSWERED = f"""
-SELECT {CONVERSATION}, waits_since FROM conversation
-WHERE waits_since IS NOT NULL AND reminded_at IS NULL AND waits_since <= :until AND waits_since > :after
-ORDER BY waits_since LIMIT :limit
+SELECT {_of("c", CONVERSATION)}, c.waits_since, p.chat_id AS shown_in, p.message_id AS shown_as
+FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
+WHERE c.waits_since IS NOT NULL AND c.reminded_at IS NULL AND c.waits_since <= :until AND c.waits_since > :after
+  AND p.message_id IS NOT NULL AND (p.finished_at <= :until OR p.finished_at < p.created_at + 300000)
+ORDER BY c.waits_since LIMIT :limit
 """
 
 NOTE_REMINDED = """
 UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL
 """
-
-# The message in the chat that shows the subscriber's latest SMS; none while it waits to be shown.
-SHOWN_INBOUND = "SELECT chat_id, message_id FROM chat_post WHERE key = :key AND message_id IS NOT NULL"
 
 EARLIER_INBOUND = """
 SELECT received_at FROM inbound WHERE subscriber = :subscriber AND id < :before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sqlite3 import Row
 
 from bridge.model import (
     Conversation,
@@ -95,23 +96,21 @@ def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
     found = tx.all(sql.UNANSWERED, {"until": until, "after": after, "limit": limit})
     for row in found:
         tx.run(sql.NOTE_REMINDED, {"id": row["id"], "now": now})
-        add_post(tx, _reminder(tx, rows.conversation(row), row["waits_since"], now), now)
+        add_post(tx, _reminder(row, now), now)
     return len(found)
 
 
-def _reminder(tx: Tx, talk: Conversation, since: Ms, now: Ms) -> NewPost:
-    """In reply to the SMS that waits, where that has been shown."""
-    shown = tx.one(sql.SHOWN_INBOUND, {"key": f"in:{talk.last_inbound_id}:{talk.chat}"})
-    payload: dict[str, Json] = {"text": "notice.reminder", "params": {"number": talk.subscriber, "lasted": now - since}}
-    if shown is not None:
-        payload["at"] = shown["chat_id"]
+def _reminder(row: Row, now: Ms) -> NewPost:
+    """In reply to the SMS that waits."""
+    talk, since = rows.conversation(row), row["waits_since"]
+    params: dict[str, Json] = {"number": talk.subscriber, "lasted": now - since}
     return NewPost(
         chat=talk.chat,
         kind=PostKind.NOTICE,
         priority=PostPriority.FAILURE,
         key=f"remind:{talk.id}:{since}",
-        payload=payload,
+        payload={"text": "notice.reminder", "params": params, "at": row["shown_in"]},
         conversation_id=talk.id,
-        reply_to=shown["message_id"] if shown is not None else None,
+        reply_to=row["shown_as"],
         due_at=now,
     )

@@ -158,13 +158,19 @@ async def test_who_is_not_answered_is_told_of_once_and_again_after_an_answer(sto
     [shown] = await due(store)
     await store.post_done(shown, SHOWN, NOW)
     await forwarded(store, "2", at=NOW + 10 * MINUTE)
+    [shown] = await due(store)
+    await store.post_done(shown, SHOWN, NOW + 11 * MINUTE)
     assert await remind(store, NOW + 14 * MINUTE) == 0
     assert await remind(store, NOW + 15 * MINUTE) == 1, "by the first SMS that waits, not by the latest"
     assert await remind(store, NOW + 40 * MINUTE) == 0
     assert shown.conversation is not None
     await store.operator_reply(replace(person("k"), conversation_id=shown.conversation.id), NOW + 41 * MINUTE)
     assert await remind(store, NOW + 60 * MINUTE) == 0
+    for told in await due(store):
+        await store.post_done(told, SHOWN, NOW + 60 * MINUTE)
     await forwarded(store, "3", at=NOW + 61 * MINUTE)
+    [shown] = await due(store)
+    await store.post_done(shown, SHOWN, NOW + 62 * MINUTE)
     assert await remind(store, NOW + 80 * MINUTE) == 1
 
 
@@ -178,8 +184,20 @@ async def test_a_reminder_answers_the_sms_where_that_is_shown(store: Store) -> N
     assert told.conversation == shown.conversation
 
 
+async def test_nobody_is_reminded_of_what_was_not_shown_or_only_just(store: Store) -> None:
+    """Telegram was away for hours: the SMS itself is news enough."""
+    await forwarded(store, "1")
+    assert await remind(store, NOW + 3 * HOUR) == 0
+    [shown] = await due(store)
+    await store.post_done(shown, SHOWN, NOW + 3 * HOUR)
+    assert await remind(store, NOW + 3 * HOUR + MINUTE) == 0
+    assert await remind(store, NOW + 3 * HOUR + 15 * MINUTE) == 1
+
+
 async def test_what_waits_for_ages_is_not_told_of(store: Store) -> None:
     await forwarded(store, "1")
+    [shown] = await due(store)
+    await store.post_done(shown, SHOWN, NOW)
     assert await store.remind(until=NOW, after=NOW, now=NOW + 30 * DAY, limit=9) == 0
 
 

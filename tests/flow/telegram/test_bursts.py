@@ -97,6 +97,17 @@ async def test_a_burst_too_long_for_one_message_is_several_and_nothing_is_lost(g
     assert all(units(text) <= LIMIT for text in shown)
 
 
+async def test_an_sms_longer_than_a_message_stands_in_parts_in_its_place(group: Team) -> None:
+    long = " ".join(f"слово{number}🙂" for number in range(900))
+    await burst(group, "<1>", "<2>", f"<3> {long}", "<4>", "<5>")
+    await group.sees("<5>")
+    await group.settled()
+    shown = [message.text for message in group.shown() if "before them" not in message.text]
+    assert re.findall(r"<(\d)>", "".join(shown)) == ["1", "2", "3", "4", "5"]
+    assert re.findall(r"слово(\d+)🙂", "".join(shown)) == [str(number) for number in range(900)]
+    assert all(units(text) <= LIMIT for text in shown)
+
+
 HOSTILE = (
     "<b>& _*[x](y)` </b>",
     "👩‍👩‍👧 🇷🇺 ё й",
