@@ -287,7 +287,7 @@ class ChatStore(Protocol):
 
 
 class PostStore(Protocol):
-    """For a chat with more to show than it takes, and for what the bot says of talks by itself."""
+    """For a chat with more to show than it takes, and for what stands around a talk."""
 
     async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
         """What waits behind it in its conversation (``inbound``, ``notice``), due or not, in order."""
@@ -307,11 +307,15 @@ class PostStore(Protocol):
     async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
         """What this number wrote before that message, counted up to ``limit``."""
 
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
+
+
+class WatchStore(Protocol):
+    """For what people are told because nothing happened."""
+
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
         somebody answers; not where the team has not seen the SMS yet. Returns how many."""
-
-    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
 
     async def last_called(self, account: str) -> Ms | None:
         """When the account's latest inbound came; None where it is not among the newest of all accounts."""
@@ -420,6 +424,7 @@ class Store(
     ClockStore,
     ChatStore,
     PostStore,
+    WatchStore,
     DeskStore,
     UpdateStore,
     QueryStore,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bridge.model import ADMIN_CHAT, MINUTE, SECOND, Ms, NewPost, PostKind, PostPriority
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, PostStore
+from bridge.ports import ChatStore, Clock, WatchStore
 
 WAIT: Ms = 10 * MINUTE
 """How long the platform is given to bring them."""
@@ -19,7 +19,7 @@ _WAY: Ms = 5 * SECOND
 """An SMS dated so shortly before the start may have been on its way; dates are whole seconds, too."""
 
 
-class ArrivalStore(ChatStore, PostStore, Protocol):
+class ArrivalStore(ChatStore, WatchStore, Protocol):
     """Posts, and what came late."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.model import DAY, MINUTE, Ms
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.working import worked_since
-from bridge.ports import Clock, PostStore
+from bridge.ports import Clock, WatchStore
 from bridge.rules.moments import Hours
 
 OLDEST: Ms = 14 * DAY
@@ -15,7 +15,7 @@ LOOK: Ms = MINUTE
 
 
 class Reminders:
-    def __init__(self, *, after: Ms, hours: Hours | None, store: PostStore, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, after: Ms, hours: Hours | None, store: WatchStore, signals: Signals, clock: Clock) -> None:
         self._after = after
         self._hours = hours
         self._store = store

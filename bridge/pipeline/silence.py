@@ -8,13 +8,13 @@ from typing import Protocol
 from bridge.model import MINUTE, Alert, Json, Ms
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.working import worked_since
-from bridge.ports import AccountStore, Clock, PostStore
+from bridge.ports import AccountStore, Clock, WatchStore
 from bridge.rules.moments import Hours
 
 LOOK: Ms = MINUTE
 
 
-class SilenceStore(AccountStore, PostStore, Protocol):
+class SilenceStore(AccountStore, WatchStore, Protocol):
     """Alerts, and when an account was called last."""
 
 

@@ -32,6 +32,7 @@ from bridge.store.sqlite_posts import PostVerbs
 from bridge.store.sqlite_query import QueryVerbs
 from bridge.store.sqlite_restore import RestoreVerbs
 from bridge.store.sqlite_updates import UpdateVerbs
+from bridge.store.sqlite_watches import WatchVerbs
 from bridge.store.work_sms import get_sms
 from bridge.store.writer import Writer
 
@@ -57,6 +58,7 @@ class SqliteStore(
     ClockVerbs,
     ChatVerbs,
     PostVerbs,
+    WatchVerbs,
     DeskVerbs,
     UpdateVerbs,
     QueryVerbs,

@@ -1,9 +1,8 @@
-"""What showing a crowd of posts takes: bursts, backlogs; and what the bot says by itself of talks nobody answered."""
+"""What showing a crowd of posts takes: bursts, backlogs, and what stands around a talk."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sqlite3 import Row
 
 from bridge.model import (
     Conversation,
@@ -54,25 +53,10 @@ class PostVerbs(Writing):
         found = await self._readers.run(lambda tx: tx.all(sql.EARLIER_INBOUND, wanted))
         return Earlier(count=len(found), last_at=found[0]["received_at"] if found else None)
 
-    async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
-        return await self._writer.run(lambda tx: _remind(tx, until, after, now, limit))
-
     async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
         wanted: Params = {"chat": chat, "subscriber": subscriber}
         row = await self._readers.run(lambda tx: tx.one(sql.FIND_CONVERSATION, wanted))
         return None if row is None else rows.conversation(row)
-
-    async def last_called(self, account: str) -> Ms | None:
-        row = await self._readers.run(lambda tx: tx.one(sql.LAST_CALLED, {"account": account}))
-        return None if row is None else row["received_at"]
-
-    async def last_sign(self) -> Ms | None:
-        row = await self._readers.run(lambda tx: tx.one(sql.LAST_SIGN))
-        return None if row is None else row["at"]
-
-    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
-        row = await self._readers.run(lambda tx: tx.one(sql.ARRIVED_LATE, {"after": after, "before": before}))
-        return 0 if row is None else row["number"]
 
 
 def _count(tx: Tx, statement: str, chats: Sequence[str], limit: int) -> int:
@@ -90,27 +74,3 @@ def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) ->
     payload: dict[str, Json] = {"text": "notice.digest", "params": params}
     digest = NewPost(chat=chat, kind=PostKind.NOTICE, priority=PostPriority.AHEAD, payload=payload, due_at=now)
     return add_post(tx, digest, now)
-
-
-def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
-    found = tx.all(sql.UNANSWERED, {"until": until, "after": after, "limit": limit})
-    for row in found:
-        tx.run(sql.NOTE_REMINDED, {"id": row["id"], "now": now})
-        add_post(tx, _reminder(row, now), now)
-    return len(found)
-
-
-def _reminder(row: Row, now: Ms) -> NewPost:
-    """In reply to the SMS that waits."""
-    talk, since = rows.conversation(row), row["waits_since"]
-    params: dict[str, Json] = {"number": talk.subscriber, "lasted": now - since}
-    return NewPost(
-        chat=talk.chat,
-        kind=PostKind.NOTICE,
-        priority=PostPriority.FAILURE,
-        key=f"remind:{talk.id}:{since}",
-        payload={"text": "notice.reminder", "params": params, "at": row["shown_in"]},
-        conversation_id=talk.id,
-        reply_to=row["shown_as"],
-        due_at=now,
-    )
