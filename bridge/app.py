@@ -22,6 +22,7 @@ from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
+from bridge.pipeline.arrivals import Arrivals
 from bridge.pipeline.clock import SteadyClock, SystemClock
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.commands import Commands
@@ -32,10 +33,13 @@ from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.reload import Reloader, signature
+from bridge.pipeline.reminders import Reminders
 from bridge.pipeline.router import Router
 from bridge.pipeline.signals import Signal, Signals
+from bridge.pipeline.silence import Silence
 from bridge.pipeline.verdict import Judge
 from bridge.pipeline.worker import Step, keep_alive, run_steps
+from bridge.pipeline.working import office
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
@@ -87,6 +91,8 @@ class Sending:
     holds: Holds
     outbox: Outbox
     clock: SteadyClock
+    alive_until: Ms | None
+    """The last sign of the run before; None: there was none."""
 
 
 @asynccontextmanager
@@ -99,6 +105,7 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     async with AsyncExitStack() as stack:
         store = await open_store(settings.storage.sqlite_path, clock=clock)
         stack.push_async_callback(store.close)
+        alive_until = await store.last_sign()
         await settle_restored(store, clock.now())
         signals = Signals()
         gates: dict[str, Gate] = {}
@@ -117,7 +124,15 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         await refuse_homeless(settings, store, clock.now())
         if recovered:
             log.warning("interrupted_sends", count=recovered)
-        yield Sending(store=store, signals=signals, gates=gates, holds=holds, outbox=outbox, clock=clock)
+        yield Sending(
+            store=store,
+            signals=signals,
+            gates=gates,
+            holds=holds,
+            outbox=outbox,
+            clock=clock,
+            alive_until=alive_until,
+        )
 
 
 async def settle_restored(store: Store, now: Ms) -> None:
@@ -233,6 +248,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         bridge = Bridge(settings, parts, reloader)
         start_pipeline(bridge)
+        start_watches(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
         start_telegram(bridge)
         await start_admin(bridge, stack)
@@ -264,6 +280,27 @@ def start_pipeline(bridge: Bridge) -> None:
     bridge.loop("delivery", delivery.step)
     bridge.loop("accounts", watch.step)
     bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
+
+
+def start_watches(bridge: Bridge) -> None:
+    """What is told to people because nothing happened."""
+    parts, settings = bridge.sending, bridge.settings
+    store, signals, clock = parts.store, parts.signals, parts.clock
+    hours = office(settings.hours)
+    arrivals = Arrivals(alive_until=parts.alive_until, store=store, signals=signals, clock=clock)
+    bridge.loop("arrivals", arrivals.step)
+    if settings.telegram.remind_after is not None:
+        after = settings.telegram.remind_after
+        reminders = Reminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
+        bridge.loop("reminders", reminders.step)
+    silences = {
+        name: account.callback.silent_after
+        for name, account in settings.accounts.items()
+        if account.callback.silent_after is not None
+    }
+    if silences:
+        silence = Silence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
+        bridge.loop("silence", silence.step)
 
 
 async def stop_pipeline(bridge: Bridge) -> None:

@@ -675,6 +675,8 @@ class PostKind(StrEnum):
 class PostPriority(IntEnum):
     """New SMS before failures before status changes before reactions: a group has one small budget for all of them."""
 
+    AHEAD = -1
+    """What tells of many new SMS, and is of no use behind them."""
     INBOUND = 0
     FAILURE = 1
     STATUS = 2
@@ -735,6 +737,15 @@ class Posted:
     thread_id: int | None = None
     """Set when a topic was made for the conversation."""
     shown: str = ""
+
+
+@frozen
+class Earlier:
+    """What a subscriber wrote before an SMS."""
+
+    count: int
+    """As far as it was counted."""
+    last_at: Ms | None
 
 
 class UpdateState(StrEnum):

@@ -24,6 +24,7 @@ from bridge.model import (
     Contact,
     Conversation,
     ConversationId,
+    Earlier,
     Inbound,
     InboundCall,
     InboundId,
@@ -34,6 +35,7 @@ from bridge.model import (
     Post,
     Posted,
     PostId,
+    PostPriority,
     Receipt,
     Report,
     Restored,
@@ -200,7 +202,11 @@ class AccountStore(Protocol):
     async def release_account(self, account: str, now: Ms) -> bool:
         """True if it was held."""
 
-    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None: ...
+    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None:
+        """Keep it; what it fell by was spent today."""
+
+    async def spent_a_day(self, account: str, now: Ms) -> float | None:
+        """By the last week's full days; None where none is known, or nothing was spent."""
 
     async def note_contact(self, account: str, now: Ms) -> None:
         """The platform answered something."""
@@ -238,9 +244,12 @@ class ClockStore(Protocol):
 
 
 class ChatStore(Protocol):
-    async def claim_posts(self, chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
-        """Due posts of these chats by priority, then id; never one whose conversation has an earlier unposted one of
-        kind ``inbound`` or ``notice`` ahead of it. Reads only: a chat has one poster."""
+    async def claim_posts(
+        self, chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = ...
+    ) -> Sequence[Post]:
+        """Due posts of these chats by priority, then id, none more urgent than ``least``; never one whose conversation
+        has an earlier unposted one of kind ``inbound`` or ``notice`` ahead of it. A ``fate`` waits for none: it shows
+        on the operator's own message. Reads only: a chat has one poster."""
 
     async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
         """Mark as posted, remember (chat id, message id) → conversation, inbound, sms, and the topic if one was made.
@@ -277,6 +286,47 @@ class ChatStore(Protocol):
 
     async def chat_aliases(self) -> dict[int, int]:
         """Old chat id → the newest id, chains resolved."""
+
+
+class PostStore(Protocol):
+    """For a chat with more to show than it takes, and for what stands around a talk."""
+
+    async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
+        """What waits behind it in its conversation (``inbound``, ``notice``), due or not, in order."""
+
+    async def burst_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+        """:meth:`ChatStore.post_done` for posts of one conversation that stand in one message, all or none; the
+        message leads to what the last is about."""
+
+    async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
+        """How many conversations and how many SMS wait to be shown, each counted no further than its limit a chat."""
+
+    async def open_backlog(self, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
+        """Say in ``chat``, ahead of them, how many SMS wait in ``chats``; once until it is closed."""
+
+    async def close_backlog(self, key: str, now: Ms) -> None: ...
+
+    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
+        """What this number wrote before that message, counted up to ``limit``."""
+
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
+
+
+class WatchStore(Protocol):
+    """For what people are told because nothing happened."""
+
+    async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
+        """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
+        somebody answers; not where the team has not seen the SMS yet. Returns how many."""
+
+    async def last_called(self, account: str) -> Ms | None:
+        """When the account's latest inbound came; None where it is not among the newest of all accounts."""
+
+    async def last_sign(self) -> Ms | None:
+        """The latest moment at which a bridge surely ran on this store."""
+
+    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
+        """Inbound messages received since ``before`` that the platform dates between the two."""
 
 
 class DeskStore(Protocol):
@@ -405,6 +455,8 @@ class Store(
     AccountStore,
     ClockStore,
     ChatStore,
+    PostStore,
+    WatchStore,
     DeskStore,
     DraftStore,
     UpdateStore,

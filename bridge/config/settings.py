@@ -84,7 +84,8 @@ class CallbackSettings(Section):
     encoding: Literal["auto", "utf-8", "windows-1251"] = "auto"
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
-    silent_after: NotYet = None
+    silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
+    """In the working time of the hours `office`."""
 
 
 class StatusSettings(Section):
@@ -156,7 +157,8 @@ class TelegramSettings(Section):
     ] = 3
     undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(own.check_undo)] = None
     """How long an operator's reply is held back and may be stopped."""
-    remind_after: NotYet = None
+    remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
+    """In the working time of the hours `office`."""
     chats: dict[Name, ChatSettings] = {}
     default_chat: str = ""
     admin_chat: str = ""

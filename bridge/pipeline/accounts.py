@@ -63,8 +63,17 @@ class AccountWatch:
             "currency": balance.currency,
         }
         if balance.amount < warn_below:
-            await self._holds.tell(Alert(key=key, text="alert.low_balance", params=dict(params), account=gate.name))
+            text, more = await self._how_long(gate, balance)
+            await self._holds.tell(Alert(key=key, text=text, params={**params, **more}, account=gate.name))
         elif balance.amount >= warn_below * CLEAR_ABOVE and await self._store.clear_alert(
             key, "alert.balance_ok", params, self._clock.now()
         ):
             self._signals.posts.set()
+
+    async def _how_long(self, gate: Gate, balance: Balance) -> tuple[str, dict[str, int]]:
+        """What to say of it: for how many days it is enough, where the last days tell."""
+        spent = await self._store.spent_a_day(gate.name, self._clock.now())
+        if not spent:
+            return "alert.low_balance", {}
+        days = int(max(balance.amount, 0) // spent)
+        return ("alert.low_balance_days", {"days": days}) if days else ("alert.low_balance_day", {})

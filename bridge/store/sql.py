@@ -349,6 +349,16 @@ ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, currency = exclu
     balance_at = excluded.balance_at, last_contact_at = excluded.last_contact_at
 """
 
+ADD_SPENT = """
+INSERT INTO balance_spent (account, day, amount) VALUES (:account, :day, :amount)
+ON CONFLICT (account, day) DO UPDATE SET amount = balance_spent.amount + excluded.amount
+"""
+
+SPENT = """
+SELECT sum(amount) AS amount, min(day) AS first FROM balance_spent
+WHERE account = :account AND day >= :since AND day < :before
+"""
+
 NOTE_CONTACT = """
 INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
 ON CONFLICT (account) DO UPDATE SET last_contact_at = excluded.last_contact_at
@@ -419,14 +429,15 @@ CONVERSATION_OF_CODE = f"SELECT {CONVERSATION} FROM conversation WHERE code = :c
 CODE_TAKEN = "SELECT 1 FROM conversation WHERE code = :code"
 
 INSERT_CONVERSATION = f"""
-INSERT INTO conversation (chat, subscriber, code, account, receiver, last_inbound_id, last_inbound_at, created_at)
-VALUES (:chat, :subscriber, :code, :account, :receiver, :inbound_id, :received_at, :now)
+INSERT INTO conversation (chat, subscriber, code, account, receiver, last_inbound_id, last_inbound_at, waits_since,
+                          created_at)
+VALUES (:chat, :subscriber, :code, :account, :receiver, :inbound_id, :received_at, :received_at, :now)
 RETURNING {CONVERSATION}
 """
 
 TOUCH_CONVERSATION = f"""
 UPDATE conversation SET account = :account, receiver = :receiver, last_inbound_id = :inbound_id,
-                        last_inbound_at = :received_at
+                        last_inbound_at = :received_at, waits_since = COALESCE(waits_since, :received_at)
 WHERE id = :id
 RETURNING {CONVERSATION}
 """
@@ -481,15 +492,43 @@ INSERT INTO chat_alias (old_id, new_id, at) VALUES (:old_id, :new_id, :now)
 ON CONFLICT (old_id) DO UPDATE SET new_id = excluded.new_id, at = excluded.at
 """
 
+# A person answered: what they write next waits anew.
+NOTE_ANSWERED = """
+UPDATE conversation SET waits_since = NULL, reminded_at = NULL WHERE id = :id AND waits_since IS NOT NULL
+"""
+
+# Only where the team has seen the latest SMS: what was shown late, because Telegram was away, counts from then.
+UNANSWERED = f"""
+SELECT {_of("c", CONVERSATION)}, c.waits_since, p.chat_id AS shown_in, p.message_id AS shown_as
+FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
+WHERE c.waits_since IS NOT NULL AND c.reminded_at IS NULL AND c.waits_since <= :until AND c.waits_since > :after
+  AND p.message_id IS NOT NULL AND (p.finished_at <= :until OR p.finished_at < p.created_at + 300000)
+ORDER BY c.waits_since LIMIT :limit
+"""
+
+NOTE_REMINDED = """
+UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL
+"""
+
+EARLIER_INBOUND = """
+SELECT received_at FROM inbound WHERE subscriber = :subscriber AND id < :before
+ORDER BY received_at DESC LIMIT :limit
+"""
+
 # ---------------------------------------------------------------- chat posts
 
+# Behind another of its conversation: not to be shown before that one. No conversation twice among the rows: the second
+# would not see the first.
 INSERT_POST = Many(
     "key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at, due_at",
     """
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
-                       due_at)
+                       due_at, behind)
 SELECT n.key, n.chat, n.kind, n.priority, n.payload, n.conversation_id, n.inbound_id, n.sms_id, n.reply_to,
-       n.created_at, n.due_at
+       n.created_at, n.due_at,
+       CASE WHEN EXISTS (
+           SELECT 1 FROM chat_post AS e WHERE e.conversation_id = n.conversation_id AND e.state = 'waiting'
+                                          AND e.kind IN ('inbound', 'notice')) THEN 1 ELSE 0 END
 FROM rows AS n WHERE true
 ON CONFLICT (key) DO NOTHING
 RETURNING id
@@ -506,19 +545,25 @@ ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority,
 """
 
 CLAIM_POSTS = f"""
-SELECT {POST} FROM chat_post AS p
-WHERE chat = :chat AND state = 'waiting' AND due_at <= :now
-  AND NOT EXISTS (
-    SELECT 1 FROM chat_post AS e WHERE e.conversation_id = p.conversation_id AND e.state = 'waiting'
-                                   AND e.kind IN ('inbound', 'notice') AND e.id < p.id)
+SELECT {POST} FROM chat_post
+WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND priority >= :least AND due_at <= :now
 ORDER BY priority, id LIMIT :limit
+"""
+
+# Whoever is next in the conversation, and what stands between, is not behind any more.
+FREE_NEXT_POST = """
+UPDATE chat_post SET behind = 0
+WHERE conversation_id = :conversation_id AND state = 'waiting' AND behind = 1 AND id <= COALESCE(
+    (SELECT min(e.id) FROM chat_post AS e
+     WHERE e.conversation_id = :conversation_id AND e.state = 'waiting' AND e.kind IN ('inbound', 'notice')),
+    9223372036854775807)
 """
 
 POST_DONE = """
 UPDATE chat_post SET
     state = CASE WHEN revision = :revision THEN 'posted' ELSE state END,
     finished_at = CASE WHEN revision = :revision THEN :now ELSE finished_at END,
-    shown = :shown, error = ''
+    shown = :shown, error = '', chat_id = :chat_id, message_id = COALESCE(:message_id, message_id)
 WHERE id = :id
 """
 
@@ -529,6 +574,53 @@ UPDATE chat_post SET due_at = :due_at, error = :error, attempts = attempts + 1 W
 POST_DROPPED = """
 UPDATE chat_post SET state = 'dropped', error = :error, attempts = attempts + 1, finished_at = :now
 WHERE id = :id AND state = 'waiting'
+RETURNING conversation_id
+"""
+
+# The posts behind one, in their conversation's order.
+POSTS_BEHIND = f"""
+SELECT {POST} FROM chat_post
+WHERE conversation_id = :conversation_id AND state = 'waiting' AND kind IN ('inbound', 'notice') AND id > :id
+ORDER BY id LIMIT :limit
+"""
+
+# Both stop at their limits: they tell whether there are many, at the same cost however many there are.
+POSTS_READY = """
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM chat_post
+    WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND kind = 'inbound' LIMIT :limit) AS p
+"""
+POSTS_TO_SHOW = """
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM chat_post WHERE chat = :chat AND state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
+"""
+
+# Counted once a backlog.
+BACKLOG = """
+SELECT count(*) AS sms, count(DISTINCT i.subscriber) AS numbers
+FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
+WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound'
+"""
+
+# Among the newest only: what an account that is never called costs must not grow.
+LAST_CALLED = """
+SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
+ORDER BY id DESC LIMIT 1
+"""
+
+# Whatever a running bridge writes often.
+LAST_SIGN = """
+SELECT max(at) AS at FROM (
+    SELECT at FROM pulse
+    UNION ALL SELECT max(last_contact_at) FROM account_state
+    UNION ALL SELECT received_at FROM inbound WHERE id = (SELECT max(id) FROM inbound)
+    UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
+"""
+
+# As many as a platform may have kept.
+ARRIVED_LATE = """
+SELECT count(*) AS number FROM inbound
+WHERE id > (SELECT max(id) FROM inbound) - 100000 AND received_at >= :before AND date > :after AND date < :before
 """
 
 # ---------------------------------------------------------------- Telegram's updates

@@ -29,9 +29,11 @@ from bridge.store.sqlite_desk import DeskVerbs
 from bridge.store.sqlite_drafts import DraftVerbs
 from bridge.store.sqlite_inbox import InboxVerbs
 from bridge.store.sqlite_outbox import OutboxVerbs
+from bridge.store.sqlite_posts import PostVerbs
 from bridge.store.sqlite_query import QueryVerbs
 from bridge.store.sqlite_restore import RestoreVerbs
 from bridge.store.sqlite_updates import UpdateVerbs
+from bridge.store.sqlite_watches import WatchVerbs
 from bridge.store.work_sms import get_sms
 from bridge.store.writer import Writer
 
@@ -58,6 +60,8 @@ class SqliteStore(
     ChatVerbs,
     DeskVerbs,
     DraftVerbs,
+    PostVerbs,
+    WatchVerbs,
     UpdateVerbs,
     QueryVerbs,
     RestoreVerbs,

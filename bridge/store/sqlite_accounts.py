@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 from bridge.model import AccountState, Alert, Balance, Ms
 from bridge.store import rows, sql
 from bridge.store.base import Writing
@@ -29,7 +31,25 @@ class AccountVerbs(Writing):
 
     async def note_balance(self, account: str, balance: Balance, now: Ms) -> None:
         noted: Params = {"account": account, "amount": balance.amount, "currency": balance.currency, "now": now}
-        await self._writer.run(lambda tx: tx.run(sql.NOTE_BALANCE, noted))
+
+        def unit(tx: Tx) -> None:
+            known = tx.one(sql.GET_ACCOUNT, {"account": account})
+            before = known["balance"] if known is not None else None
+            if before is not None and before > balance.amount:
+                spent: Params = {"account": account, "day": _day(now), "amount": before - balance.amount}
+                tx.run(sql.ADD_SPENT, spent)
+            tx.run(sql.NOTE_BALANCE, noted)
+
+        await self._writer.run(unit)
+
+    async def spent_a_day(self, account: str, now: Ms) -> float | None:
+        today = _date(now)
+        week: Params = {"account": account, "since": (today - timedelta(days=7)).isoformat(), "before": _day(now)}
+        row = await self._readers.run(lambda tx: tx.one(sql.SPENT, week))
+        if row is None or not row["amount"]:
+            return None
+        # A day of that time without a row cost nothing; days before the first row were perhaps before all of this.
+        return float(row["amount"] / (today - date.fromisoformat(row["first"])).days)
 
     async def note_contact(self, account: str, now: Ms) -> None:
         await self._writer.run(lambda tx: tx.run(sql.NOTE_CONTACT, {"account": account, "now": now}))
@@ -39,3 +59,11 @@ class AccountVerbs(Writing):
 
     async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
         return await self._writer.run(lambda tx: close_alert(tx, key, text, {**params}, now))
+
+
+def _date(now: Ms) -> date:
+    return datetime.fromtimestamp(now / 1000, UTC).date()
+
+
+def _day(now: Ms) -> str:
+    return _date(now).isoformat()

@@ -14,22 +14,23 @@ from bridge.model import (
     Post,
     Posted,
     PostId,
-    PostKind,
     PostPriority,
 )
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx
-from bridge.store.work_posts import add_post, aliases, remember_message, remember_topic, same_chat
-from bridge.store.work_sms import get_sms
+from bridge.store.work_posts import add_post, aliases, remember_topic, same_chat
+from bridge.store.work_shown import conversation_of_id, free_next, joined, posts_done
 
 
 class ChatVerbs(Writing):
-    async def claim_posts(self, chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
-        return await self._readers.run(lambda tx: _due_posts(tx, chats, now, limit))
+    async def claim_posts(
+        self, chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = PostPriority.AHEAD
+    ) -> Sequence[Post]:
+        return await self._readers.run(lambda tx: _due_posts(tx, chats, now, limit, least))
 
     async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
-        await self._writer.run(lambda tx: _post_done(tx, post, posted, now))
+        await self._writer.run(lambda tx: posts_done(tx, [post], posted, now))
 
     async def post_retry(self, post_id: PostId, due_at: Ms, error: str) -> None:
         later: Params = {"id": post_id, "due_at": due_at, "error": error}
@@ -37,7 +38,13 @@ class ChatVerbs(Writing):
 
     async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
         dropped: Params = {"id": post_id, "error": error, "now": now}
-        await self._writer.run(lambda tx: tx.run(sql.POST_DROPPED, dropped))
+
+        def unit(tx: Tx) -> None:
+            row = tx.one(sql.POST_DROPPED, dropped)
+            if row is not None:
+                free_next(tx, row["conversation_id"])
+
+        await self._writer.run(unit)
 
     async def add_post(self, post: NewPost, now: Ms) -> bool:
         return await self._writer.run(lambda tx: add_post(tx, post, now))
@@ -56,7 +63,7 @@ class ChatVerbs(Writing):
         return None if row is None else rows.conversation(row)
 
     async def conversation(self, conversation_id: ConversationId) -> Conversation | None:
-        return await self._readers.run(lambda tx: _conversation(tx, conversation_id))
+        return await self._readers.run(lambda tx: conversation_of_id(tx, conversation_id))
 
     async def set_topic(self, conversation_id: ConversationId, chat_id: int, thread_id: int | None) -> None:
         def unit(tx: Tx) -> None:
@@ -75,60 +82,12 @@ class ChatVerbs(Writing):
         return await self._readers.run(aliases)
 
 
-def _due_posts(tx: Tx, chats: Sequence[str], now: Ms, limit: int) -> list[Post]:
+def _due_posts(tx: Tx, chats: Sequence[str], now: Ms, limit: int, least: PostPriority) -> list[Post]:
     found: list[Row] = []
     for chat in dict.fromkeys(chats):
-        found += tx.all(sql.CLAIM_POSTS, {"chat": chat, "now": now, "limit": limit})
+        found += tx.all(sql.CLAIM_POSTS, {"chat": chat, "now": now, "limit": limit, "least": int(least)})
     found.sort(key=lambda row: (row["priority"], row["id"]))
-    return [_joined(tx, row) for row in found[:limit]]
-
-
-def _joined(tx: Tx, row: Row) -> Post:
-    """The post with what it is about, read in the same snapshot."""
-    conversation = _conversation(tx, row["conversation_id"])
-    inbound_row = tx.one(sql.GET_INBOUND, {"id": row["inbound_id"]})
-    inbound = None if inbound_row is None else rows.inbound(inbound_row)
-    sms = get_sms(tx, row["sms_id"])
-    subscriber = (
-        (conversation.subscriber if conversation else None)
-        or (inbound.subscriber if inbound else None)
-        or (sms.recipient if sms else None)
-    )
-    contact = rows.contact(tx.one(sql.GET_CONTACT, {"subscriber": subscriber}), subscriber) if subscriber else None
-    return Post(
-        id=row["id"],
-        chat=row["chat"],
-        kind=PostKind(row["kind"]),
-        priority=PostPriority(row["priority"]),
-        payload=rows.payload(row["payload"]),
-        reply_to=row["reply_to"],
-        attempts=row["attempts"],
-        revision=row["revision"],
-        shown=row["shown"],
-        created_at=row["created_at"],
-        due_at=row["due_at"],
-        conversation=conversation,
-        inbound=inbound,
-        sms=sms,
-        contact=contact,
-    )
-
-
-def _post_done(tx: Tx, post: Post, posted: Posted, now: Ms) -> None:
-    tx.run(sql.POST_DONE, {"id": post.id, "revision": post.revision, "shown": posted.shown, "now": now})
-    conversation_id = post.conversation.id if post.conversation else None
-    if posted.message_id is not None:
-        remember_message(
-            tx,
-            posted.chat_id,
-            posted.message_id,
-            now=now,
-            conversation_id=conversation_id,
-            inbound_id=post.inbound.id if post.inbound else None,
-            sms_id=post.sms.id if post.sms else None,
-        )
-    if posted.thread_id is not None and conversation_id is not None:
-        remember_topic(tx, conversation_id, posted.chat_id, posted.thread_id)
+    return [joined(tx, row) for row in found[:limit]]
 
 
 def _migrate_chat(old_id: int, new_id: int, now: Ms, tx: Tx) -> None:
@@ -141,13 +100,6 @@ def _migrate_chat(old_id: int, new_id: int, now: Ms, tx: Tx) -> None:
             tx.run(sql.FORGET_TOPICS, {"chat_id": chat_id})
 
 
-def _conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversation | None:
-    if conversation_id is None:
-        return None
-    row = tx.one(sql.GET_CONVERSATION, {"id": conversation_id})
-    return None if row is None else rows.conversation(row)
-
-
 def _found_in_chat(tx: Tx, statement: str, chat_id: int, lookup: dict[str, int]) -> Conversation | None:
     row = tx.one(statement, {**lookup, "chat_id": chat_id})
-    return None if row is None else _conversation(tx, row["conversation_id"])
+    return None if row is None else conversation_of_id(tx, row["conversation_id"])

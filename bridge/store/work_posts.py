@@ -22,6 +22,7 @@ from bridge.model import (
     SmsId,
 )
 from bridge.store import rows, sql
+from bridge.store.many import waves
 from bridge.store.tx import Line, Params, Tx, storable
 
 _SHORTEST_CODE = 4
@@ -36,7 +37,10 @@ class Posting(NamedTuple):
 
 def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     """How many were written; those whose keys exist are not."""
-    return len(tx.many(sql.INSERT_POST, [_posting(*posting) for posting in postings]))
+    written = 0
+    for wave in waves(range(len(postings)), lambda at: postings[at].post.conversation_id or ("alone", at)):
+        written += len(tx.many(sql.INSERT_POST, [_posting(*postings[at]) for at in wave]))
+    return written
 
 
 def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:

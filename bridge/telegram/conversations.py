@@ -18,7 +18,7 @@ from telegram import Message
 
 from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, ConversationId
-from bridge.ports import ChatStore, DeskStore
+from bridge.ports import ChatStore, DeskStore, PostStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.render import topic_name
@@ -29,7 +29,7 @@ _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
 """A line of its own: the renderer lets no line from outside look like that without one of its own behind it."""
 
 
-class PlaceStore(ChatStore, DeskStore, Protocol):
+class PlaceStore(ChatStore, PostStore, DeskStore, Protocol):
     """The parts of the store that know messages."""
 
 
@@ -45,6 +45,8 @@ class Place(StrEnum):
 class Placed:
     place: Place
     conversation: Conversation | None = None
+    meant: Conversation | None = None
+    """Of a lost message: whose number its topic bears. For telling the author where to write, never for sending."""
 
 
 TALK = Placed(place=Place.TALK)
@@ -67,13 +69,30 @@ async def place(message: Message, chat: Chat, chats: Chats, bot_id: int, store: 
             return Placed(place=Place.FOUND, conversation=found)
         if replied is None and made_by_bot(message, bot_id):
             # A crash came between making this topic and storing it: it bears a number and leads nowhere.
-            return LOST
+            return Placed(place=Place.LOST, meant=await _named(message, names, store))
     if replied is None:
         return TALK
     found = await _replied_to(replied, chat, names, bot_id, store)
     if found is not None:
         return Placed(place=Place.FOUND, conversation=found)
     return LOST if from_bot(replied, bot_id) else TALK
+
+
+async def _named(message: Message, names: Sequence[str], store: PlaceStore) -> Conversation | None:
+    """By the name that the bot gave the topic: it ends in the number."""
+    created = message.reply_to_message.forum_topic_created if message.reply_to_message is not None else None
+    if created is None or not created.name.strip():
+        return None
+    number = created.name.split()[-1].removeprefix("+")
+    for name in names:
+        if found := await store.conversation_with(name, number):
+            return found
+    return None
+
+
+def topic_link(chat_id: int, thread_id: int) -> str:
+    """Opens the topic for members of the group."""
+    return f"https://t.me/c/{str(chat_id).removeprefix('-100')}/{thread_id}"
 
 
 async def _replied_to(

@@ -16,11 +16,11 @@ from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler
 from bridge.config import Settings
 from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DraftStore
+from bridge.ports import ChatStore, Clock, DraftStore, PostStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
-from bridge.telegram.conversations import Place, place
+from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Words, words
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 _NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
-class ReplyStore(WordStore, ChatStore, DraftStore, Protocol):
+class ReplyStore(WordStore, ChatStore, PostStore, DraftStore, Protocol):
     """The parts of the store that an operator's message touches."""
 
 
@@ -99,7 +99,7 @@ class Desk:
         refusal = self._refusal(message, chat)
         if placed.conversation is None:
             if refusal != "notice.unknown_command":
-                await self._notice(message, chat, "notice.not_placed")
+                await self._not_placed(message, chat, placed.meant)
         elif refusal is not None:
             await self._refused(message, chat, refusal, placed.conversation)
         elif wanted := words(message):
@@ -225,6 +225,13 @@ class Desk:
             # The store that was lost may have sent it: the copy put in its place does not know.
             return "notice.before_restore"
         return None
+
+    async def _not_placed(self, message: Message, chat: Chat, meant: Conversation | None) -> None:
+        if meant is None or meant.thread_id is None:
+            await self._notice(message, chat, "notice.not_placed")
+        else:
+            link: dict[str, Json] = {"link": topic_link(chat.id, meant.thread_id)}
+            await self._notice(message, chat, "notice.orphan", params=link)
 
     async def _notice(
         self,

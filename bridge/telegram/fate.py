@@ -18,9 +18,8 @@ from bridge.telegram.draft_question import ASKED
 from bridge.telegram.message import Message
 from bridge.telegram.render import Fate, fate
 from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telegram.turns import Turns
 
-Turn = Callable[[], Awaitable[None]]
-"""Await it before each call: keeps the chat's pace."""
 Say = Callable[[Message], Awaitable[int]]
 """Posts the answer where the operator's message stands, and returns its id; keeps the pace by itself."""
 
@@ -56,11 +55,22 @@ class ShownFate:
 
 
 class FateShower:
-    def __init__(self, api: Api, store: DraftStore) -> None:
+    def __init__(self, api: Api, store: DraftStore, turns: Turns) -> None:
         self._api = api
         self._store = store
+        self._turns = turns
+        self._refusing: set[int] = set()
+        """Chats that refused a reaction and have taken none since."""
 
-    async def show(self, post: Post, chat: Chat, turn: Turn, say: Say) -> Posted:
+    def takes_words(self, post: Post, chat: Chat) -> bool:
+        """Whether showing it takes a message or an edit: the chat's budget has room for few of these, and reactions
+        must not wait behind them."""
+        was = ShownFate.parse(post.shown).within(chat.id)
+        if was.line or was.answer is not None or chat.id in self._refusing or post.sms is None:
+            return True
+        return fate(post.sms, post.conversation, chat.language).speak
+
+    async def show(self, post: Post, chat: Chat, say: Say) -> Posted:
         """:raises ApiError: for what concerns the chat; a message that is gone or a refused reaction does not."""
         sms = post.sms
         was = ShownFate.parse(post.shown).within(chat.id)
@@ -72,8 +82,8 @@ class FateShower:
         want = fate(sms, post.conversation, chat.language)
         now = was
         if sms.chat_id == chat.id and not was.line and (was.emoji or not offered(sms)):
-            now = await self._react(sms.message_id, want, was, chat, turn)
-        now = await self._speak(sms, want, now, chat, turn, say)
+            now = await self._react(sms.message_id, want, was, chat)
+        now = await self._speak(post, sms, want, now, chat, say)
         return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))
 
     async def _superseded(self, sms: Sms) -> bool:
@@ -85,34 +95,37 @@ class FateShower:
         latest = await self._store.shown_on_message(sms.chat_id, sms.message_id)
         return latest is not None and latest.id != sms.id
 
-    async def _react(self, message_id: int, want: Fate, was: ShownFate, chat: Chat, turn: Turn) -> ShownFate:
+    async def _react(self, message_id: int, want: Fate, was: ShownFate, chat: Chat) -> ShownFate:
         if want.emoji == was.emoji:
             return was
-        await turn()
+        await self._turns.reaction(chat.id)
         try:
             await self._api.react(chat.id, message_id, want.emoji)
         except ApiError as error:
             if error.trouble in _NO_REACTIONS:
+                self._refusing.add(chat.id)
                 return replace(was, line=True)
             if error.trouble not in (Trouble.MESSAGE_GONE, Trouble.NOT_MODIFIED):
                 raise
+        else:
+            self._refusing.discard(chat.id)
         return replace(was, emoji=want.emoji)
 
-    async def _speak(self, sms: Sms, want: Fate, was: ShownFate, chat: Chat, turn: Turn, say: Say) -> ShownFate:
+    async def _speak(self, post: Post, sms: Sms, want: Fate, was: ShownFate, chat: Chat, say: Say) -> ShownFate:
         said = f"{want.mark}:{sms.platform_status}" if was.line else want.mark
         if was.said == said or (was.answer is None and not want.speak and not was.line):
             return was
         answered = was.said.startswith(ASKED) and not want.speak and not was.line
-        if answered and was.answer is not None and await self._deleted(chat, was.answer, turn):
+        if answered and was.answer is not None and await self._deleted(post, chat, was.answer):
             return replace(was, said="", answer=None)
         message = Message(text=want.line, buttons=want.buttons)
-        if was.answer is not None and await self._edited(chat, was.answer, message, turn):
+        if was.answer is not None and await self._edited(post, chat, was.answer, message):
             return replace(was, said=said)
         return replace(was, said=said, answer=await say(message))
 
-    async def _deleted(self, chat: Chat, message_id: int, turn: Turn) -> bool:
+    async def _deleted(self, post: Post, chat: Chat, message_id: int) -> bool:
         """A question that was answered has nothing left to say. False: Telegram does not let us (it is too old)."""
-        await turn()
+        await self._turns.message(chat.id, post.priority)
         try:
             await self._api.delete(chat.id, message_id)
         except ApiError as error:
@@ -122,8 +135,8 @@ class FateShower:
                 raise
         return True
 
-    async def _edited(self, chat: Chat, message_id: int, message: Message, turn: Turn) -> bool:
-        await turn()
+    async def _edited(self, post: Post, chat: Chat, message_id: int, message: Message) -> bool:
+        await self._turns.message(chat.id, post.priority)
         try:
             await self._api.edit(chat.id, message_id, message)
         except ApiError as error:

@@ -111,7 +111,7 @@ class Link:
             kind=PostKind.ALERT,
             priority=PostPriority.FAILURE,
             key=f"telegram_back:{since}",
-            payload={"text": "alert.telegram_back", "params": {"waiting": waiting}},
+            payload={"text": "alert.telegram_back", "params": {"waiting": waiting, "lasted": now - since}},
             due_at=now,
         )
         await self._store.add_post(post, now)

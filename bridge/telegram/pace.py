@@ -2,8 +2,8 @@
 
 The time is monotonic: a wall clock that is set must not let a call leave before Telegram's own wait is over.
 
-A group takes about 20 messages a minute, topics, edits and reactions included; the bot about 30 a second over all.
-What matters less leaves room for what matters more, so a new SMS is not held up by a row of reactions.
+A group takes about 20 messages a minute, topics and edits included; the bot about 30 calls a second over all, reactions
+too. What matters less leaves room for what matters more, so a new SMS is not held up by a row of reactions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,16 @@ GROUP = (20, MINUTE + _WAY)
 PRIVATE = (50, MINUTE + _WAY)
 OVERALL = (25, SECOND)
 
-_LEFT_FREE = {PostPriority.INBOUND: 0, PostPriority.FAILURE: 0, PostPriority.STATUS: 3, PostPriority.REACTION: 6}
-"""Calls of a chat's budget that a post of this priority does not touch."""
+_LEFT_FREE = {
+    PostPriority.AHEAD: 0,
+    PostPriority.INBOUND: 0,
+    PostPriority.FAILURE: 0,
+    PostPriority.STATUS: 3,
+    PostPriority.REACTION: 6,
+}
+"""Messages of a chat's budget that a post of this priority does not touch."""
+_FOR_MESSAGES = 8
+"""Calls a second that reactions leave to messages."""
 
 
 class Window:
@@ -51,12 +59,20 @@ class Pace:
         """Until when."""
 
     def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
+        """Milliseconds until a message, an edit or a topic may leave."""
         window = self._window(chat_id)
         return max(self._pause_left(chat_id, now), window.wait(now, _LEFT_FREE[priority]), self._overall.wait(now), 0)
 
+    def wait_reaction(self, chat_id: int, now: Ms) -> Ms:
+        """The same for a reaction: the chat's budget is not touched by it."""
+        return max(self._pause_left(chat_id, now), self._overall.wait(now, _FOR_MESSAGES), 0)
+
     def note(self, chat_id: int, now: Ms) -> None:
-        """A call left for this chat."""
+        """A message, an edit or a topic left for this chat."""
         self._window(chat_id).note(now)
+        self._overall.note(now)
+
+    def note_reaction(self, now: Ms) -> None:
         self._overall.note(now)
 
     def pause(self, chat_id: int, now: Ms, length: Ms) -> None:

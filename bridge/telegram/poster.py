@@ -7,24 +7,22 @@ carries its conversation's id, so a doubled one is recognised, and a lost one wo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Protocol
+from collections.abc import Coroutine
 
 import structlog
 
-from bridge.model import MINUTE, SECOND, Alert, Conversation, Ms, Post, Posted, PostId, PostKind, PostPriority
+from bridge.model import MINUTE, SECOND, Alert, Ms, Post, PostId, PostKind, PostPriority
 from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
-from bridge.pipeline.worker import IDLE, Never, run_steps
-from bridge.ports import AccountStore, ChatStore, Clock, DeskStore, DraftStore
-from bridge.telegram import render
+from bridge.pipeline.worker import IDLE, run_steps
+from bridge.ports import Clock
 from bridge.telegram.api import Api
+from bridge.telegram.backlog import Backlog
 from bridge.telegram.chats import Chat, Chats
-from bridge.telegram.conversations import Topics
-from bridge.telegram.fate import FateShower
-from bridge.telegram.message import Message
 from bridge.telegram.pace import Pace
-from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telegram.showing import Manner, Showing, ShowingStore
+from bridge.telegram.trouble import CHAT_WIDE, ApiError, Trouble
+from bridge.telegram.turns import Turns
 
 log = structlog.get_logger()
 
@@ -32,42 +30,30 @@ BATCH = 10
 """Small, so that a new SMS overtakes a row of reactions soon."""
 TRIES = 3
 """How often Telegram may refuse a post that is not a subscriber's message before it is given up."""
-STAND_IN = 5
-"""How often Telegram may refuse a subscriber's message before one without its text takes its place."""
 LAST_MOMENT = 2.0
 """Seconds that a stop waits for the post under way."""
 LONGEST_AWAY: Ms = 1 * MINUTE
 LONGEST_SHUT: Ms = 10 * MINUTE
-
-_CHAT_WIDE = frozenset(
-    {Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS, Trouble.CHAT_GONE, Trouble.UNAUTHORISED, Trouble.CONFLICT}
-)
-
-
-class PosterStore(ChatStore, DeskStore, DraftStore, AccountStore, Protocol):
-    """The parts of the store that showing things needs."""
 
 
 class Poster:
     """One chat of the configuration, wherever it moves."""
 
     def __init__(
-        self, name: str, *, chats: Chats, api: Api, store: PosterStore, pace: Pace, clock: Clock, many_accounts: bool
+        self, name: str, *, chats: Chats, api: Api, store: ShowingStore, pace: Pace, clock: Clock, manner: Manner
     ) -> None:
         self.name = name
         self.signal = Signal()
         self._chats = chats
-        self._api = api
         self._store = store
         self._pace = pace
         self._clock = clock
-        self._many_accounts = many_accounts
-        self._topics = Topics(api, store)
-        self._fates = FateShower(api, store)
+        self._showing = Showing(api=api, store=store, turns=Turns(pace, clock), clock=clock, manner=manner)
+        self._backlog = Backlog(store, chats, clock)
+        self._reached = False
+        """The last call of all came through."""
         self._failures = 0
         self._shut = False
-        self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
-        """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
         self._refusals: dict[PostId, str] = {}
         """Why Telegram refuses to show a subscriber's message."""
 
@@ -80,152 +66,55 @@ class Poster:
         if chat is None or self._chats.addresses(chat)[0] != self.name:
             # Two configured chats turned out to be one group: the first of them posts for both.
             return IDLE
-        if wait := self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic()):
-            return wait
-        posts = await self._store.claim_posts(self._chats.addresses(chat), now=self._clock.now(), limit=BATCH)
-        for post in posts:
-            if wait := self._pace.wait(chat.id, post.priority, self._clock.monotonic()):
-                return wait
-            if not await to_the_end(self._deliver(post, chat)):
+        wait = self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic())
+        if not wait:
+            if self._reached:
+                # Only then: what waits while nothing can be said is counted when it can.
+                await self._backlog.look(chat)
+            wait, worked = await self._work(chat, PostPriority.AHEAD)
+            if worked:
                 return 0
-        return 0 if posts else IDLE
+        # Reactions have a budget of their own, and must not wait for the messages'.
+        if not (later := self._pace.wait_reaction(chat.id, self._clock.monotonic())):
+            later, worked = await self._work(chat, PostPriority.REACTION)
+            if worked:
+                return 0
+        return min(wait, later or IDLE) or IDLE
+
+    async def _work(self, chat: Chat, least: PostPriority) -> tuple[Ms, bool]:
+        """Show one batch, as far as there is room: how long until there is more, and whether to look again at once."""
+        addresses, now = self._chats.addresses(chat), self._clock.now()
+        limit = BATCH if self._reached else 1
+        posts = await self._store.claim_posts(addresses, now=now, limit=limit, least=least)
+        longest: Ms = 0
+        worked = False
+        for post in posts:
+            if wait := self._room(post, chat):
+                longest = wait if not longest else min(longest, wait)
+                continue
+            worked = True
+            if not await to_the_end(self._deliver(post, chat)):
+                break
+        return longest, worked
+
+    def _room(self, post: Post, chat: Chat) -> Ms:
+        """How long until there is room for it."""
+        now = self._clock.monotonic()
+        if post.kind is PostKind.FATE and not self._showing.fates.takes_words(post, chat):
+            return self._pace.wait_reaction(chat.id, now)
+        return self._pace.wait(chat.id, post.priority, now)
 
     async def _deliver(self, post: Post, chat: Chat) -> bool:
         """False if the rest of the batch must be looked at anew."""
         try:
-            posted = await self._show(post, chat)
+            posts, posted = await self._showing.show(post, chat, self._refusals.get(post.id, ""))
         except ApiError as error:
             return await self._failed(post, chat, error)
-        await self._store.post_done(post, posted, self._clock.now())
+        await self._store.burst_done(posts, posted, self._clock.now())
         self._refusals.pop(post.id, None)
-        log.debug("posted", post_id=post.id, kind=post.kind, chat=chat.name)
+        log.debug("posted", post_id=post.id, kind=post.kind, chat=chat.name, posts=len(posts))
         await self._reachable(chat)
         return True
-
-    # ------------------------------------------------ what is shown
-
-    async def _show(self, post: Post, chat: Chat) -> Posted:
-        async def turn() -> None:
-            await self._turn(chat, post.priority)
-
-        match post.kind:
-            case PostKind.FATE:
-
-                async def answer(message: Message) -> int:
-                    return await self._say(post, chat, message, self._thread(post, chat))
-
-                return await self._fates.show(post, chat, turn, answer)
-            case PostKind.INBOUND:
-                return await self._show_inbound(post, chat)
-            case PostKind.NOTICE:
-                message = render.notice(post, chat.language)
-                sent = await self._say(post, chat, message, self._thread(post, chat))
-                return Posted(chat_id=chat.id, message_id=sent)
-            case PostKind.ALERT:
-                sent = await self._say(post, chat, render.alert(post, chat.language), None)
-                return Posted(chat_id=chat.id, message_id=sent)
-
-    async def _show_inbound(self, post: Post, chat: Chat) -> Posted:
-        withheld = self._refusals.get(post.id, "") if post.attempts >= STAND_IN else ""
-        messages = render.inbound(post, chat.language, many_accounts=self._many_accounts, withheld=withheld)
-        if not chat.topics or post.conversation is None:
-            return await self._send_all(post, chat, messages, None)
-        for attempt in (1, 2):
-            thread, new, refused = await self._topic(post, post.conversation, chat)
-            if new and post.conversation.thread_id is not None:
-                who = render.recap(post.conversation, post.contact, chat.language)
-                await self._send(post, chat, who, thread)
-            try:
-                posted = await self._send_all(post, chat, messages, thread)
-            except ApiError as error:
-                if error.trouble is not Trouble.THREAD_GONE or thread is None or attempt == 2:
-                    raise
-                await self._topics.forget(post.conversation, chat, thread)
-                continue
-            if refused is not None:
-                # Told only now: a group that takes nothing at all has another trouble than its topics.
-                await self._no_topics(chat, refused)
-            return posted
-        raise AssertionError("unreachable")
-
-    async def _topic(
-        self, post: Post, conversation: Conversation, chat: Chat
-    ) -> tuple[int | None, bool, ApiError | None]:
-        """The conversation's topic, and whether it is new; None where the group has no topics now and why, so that
-        the message still gets there."""
-
-        async def turn() -> None:
-            await self._turn(chat, post.priority)
-
-        try:
-            thread, new = await self._topics.of(conversation, chat, post.contact, turn)
-        except ApiError as error:
-            if error.trouble not in (Trouble.NO_TOPICS, Trouble.CHAT_GONE, Trouble.REFUSED):
-                raise
-            return None, False, error
-        if new:
-            await self._all_clear(f"telegram:topics:{chat.name}", "alert.telegram_topics_ok", chat)
-        return thread, new, None
-
-    def _thread(self, post: Post, chat: Chat) -> int | None:
-        thread = post.payload.get("thread")
-        if isinstance(thread, int) and anchored(post, chat):
-            return thread
-        return post.conversation.thread_id if chat.topics and post.conversation is not None else None
-
-    async def _send_all(self, post: Post, chat: Chat, messages: Sequence[Message], thread: int | None) -> Posted:
-        # What is there already is not said again when a later piece has to wait.
-        place = (post.id, chat.id, thread, len(messages))
-        sent = self._pieces.setdefault(place, [])
-        for message in messages[len(sent) :]:
-            sent.append(await self._send(post, chat, message, thread))
-        self._pieces = {place: ids for place, ids in self._pieces.items() if place[0] != post.id}
-        # The other pieces of a long text find their conversation by its code.
-        return Posted(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread)
-
-    async def _say(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
-        """Into the topic; where that was deleted, into the group: words for a person must not vanish with it."""
-        try:
-            return await self._send(post, chat, message, thread)
-        except ApiError as error:
-            if error.trouble is not Trouble.THREAD_GONE or thread is None:
-                raise
-        return await self._send(post, chat, message, None)
-
-    async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
-        """One message; around a closed topic and around formatting that Telegram dislikes."""
-        plain = False
-        reply_to = post.reply_to if anchored(post, chat) else None
-        for _ in range(3):
-            await self._turn(chat, post.priority)
-            try:
-                return await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
-            except ApiError as error:
-                if error.trouble is Trouble.TOPIC_CLOSED and thread is not None:
-                    thread = await self._reopened(post, chat, thread)
-                elif error.trouble in (Trouble.ENTITIES, Trouble.REFUSED) and not plain:
-                    plain = True
-                else:
-                    raise
-        raise ApiError(Trouble.REFUSED, "neither plain nor formatted")
-
-    async def _reopened(self, post: Post, chat: Chat, thread: int) -> int | None:
-        await self._turn(chat, post.priority)
-        try:
-            await self._api.reopen_topic(chat.id, thread)
-        except ApiError as error:
-            if error.trouble in _CHAT_WIDE and error.trouble is not Trouble.CHAT_GONE:
-                raise
-            if error.trouble is not Trouble.NOT_MODIFIED:
-                log.warning("topic_stays_closed", chat=chat.name, thread_id=thread, detail=error.detail)
-                return None
-        return thread
-
-    async def _turn(self, chat: Chat, priority: PostPriority) -> None:
-        """Wait for room in the budget and take it."""
-        while wait := self._pace.wait(chat.id, priority, self._clock.monotonic()):
-            await self._clock.wait(Never(), wait)
-        self._pace.note(chat.id, self._clock.monotonic())
 
     # ------------------------------------------------ what goes wrong
 
@@ -236,7 +125,7 @@ class Poster:
             self._chats.learn(await self._store.chat_aliases())
             log.info("chat_migrated", chat=chat.name, chat_id=error.new_chat_id)
             return False
-        if error.trouble in _CHAT_WIDE:
+        if error.trouble in CHAT_WIDE:
             await self._pause(chat, error)
             return False
         if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
@@ -252,6 +141,7 @@ class Poster:
 
     async def _pause(self, chat: Chat, error: ApiError) -> None:
         """Only this chat waits; the post stays due as it is."""
+        self._reached = False
         now = self._clock.monotonic()
         if error.trouble is Trouble.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
@@ -268,6 +158,7 @@ class Poster:
             await self._tell(f"telegram:chat:{chat.name}", "alert.telegram_chat", chat, error)
 
     async def _reachable(self, chat: Chat) -> None:
+        self._reached = True
         if self._failures:
             log.info("chat_goes_on", chat=chat.name)
             self._failures = 0
@@ -275,24 +166,12 @@ class Poster:
             self._shut = False
             await self._all_clear(f"telegram:chat:{chat.name}", "alert.telegram_chat_ok", chat)
 
-    async def _no_topics(self, chat: Chat, error: ApiError) -> None:
-        log.warning("topics_refused", chat=chat.name, detail=error.detail)
-        await self._tell(f"telegram:topics:{chat.name}", "alert.telegram_topics", chat, error)
-
     async def _tell(self, key: str, text: str, chat: Chat, error: ApiError) -> None:
         alert = Alert(key=key, text=text, params={"chat": chat.name, "detail": error.detail})
         await self._store.raise_alert(alert, self._clock.now())
 
     async def _all_clear(self, key: str, text: str, chat: Chat) -> None:
         await self._store.clear_alert(key, text, {"chat": chat.name}, self._clock.now())
-
-
-def anchored(post: Post, chat: Chat) -> bool:
-    """Do the post's message and topic numbers mean this chat? Not if the group moved after it was written."""
-    at = post.payload.get("at")
-    if isinstance(at, int):
-        return at == chat.id
-    return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"
 
 
 async def to_the_end(work: Coroutine[None, None, bool]) -> bool:

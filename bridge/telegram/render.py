@@ -14,6 +14,7 @@ from bridge.telegram.chats import Language
 from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
 from bridge.telegram.texts import known, say
+from bridge.telegram.times import length
 
 _TOPIC_NAME = 128
 """Telegram's limit for the name of a topic, in characters; names are cut well below it."""
@@ -54,21 +55,23 @@ _FAILED = frozenset({SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED})
 _UNKNOWN = frozenset({SmsState.UNCERTAIN, SmsState.PARKED})
 
 
-def inbound(post: Post, language: Language, *, many_accounts: bool, withheld: str = "") -> Sequence[Message]:
+def inbound(
+    post: Post, language: Language, *, many_accounts: bool, withheld: str = "", more: Sequence[str] = ()
+) -> Sequence[Message]:
     """A subscriber's SMS: head, what the rules did, text, code. Too long for one message: several, nothing lost.
 
-    ``withheld``: why Telegram does not show the text; the message says so in its place.
+    ``withheld``: why Telegram does not show the text; the message says so in its place. ``more``: words for the head.
     """
     sms = post.inbound
     if sms is None:
         return ()
-    head = _head(sms, post, language, many_accounts=many_accounts)
-    body = clean(sms.text).strip("\n") or say(language, "head.empty")
+    head = _head(sms, post, language, many_accounts=many_accounts, more=more)
+    body = shown_text(sms, language)
     if withheld:
         params: dict[str, Json] = {"error": one_line(withheld, 200), "number": number(sms.subscriber)}
         body = say(language, "head.withheld", params)
     # Without a conversation nothing of ours would stand behind the text, and its last line might look like a code.
-    tail = _code(post.conversation) or "\n—"
+    tail = code(post.conversation) or "\n—"
     silent = post.payload.get("silent") is True
     # Room for head, code and the line that numbers the parts; the head's own lines are capped.
     room = LIMIT - units(head.text) - units(tail) - 64
@@ -97,16 +100,30 @@ def _opt_choices(post: Post, language: Language) -> tuple[Button, ...]:
     )
 
 
-def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) -> Message:
+def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool, more: Sequence[str]) -> Message:
     who = subscriber_line(sms.subscriber, post.contact, language)
-    words = [who]
+    first = " · ".join([who, *way(sms, post, language, many_accounts=many_accounts), *more])
+    return Message(
+        text="\n".join([first, *remarks(post, language)]),
+        entities=(Entity(kind="bold", offset=0, length=units(who)),),
+    )
+
+
+def way(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) -> Sequence[str]:
+    """Which way an SMS came: the number written to, the account, the rule."""
+    words: list[str] = []
     if sms.receiver:
         words.append(say(language, "head.to", {"receiver": one_line(sms.receiver, 32)}))
     if many_accounts:
         words.append(say(language, "head.account", {"account": sms.account}))
     rule = _text(post.payload, "rule")
     words.append(say(language, "head.rule", {"rule": one_line(rule, 64)}) if rule else say(language, "head.no_rule"))
-    lines = [" · ".join(words)]
+    return words
+
+
+def remarks(post: Post, language: Language) -> Sequence[str]:
+    """What the rules say and did about an SMS, a line each."""
+    lines: list[str] = []
     if note := _text(post.payload, "note"):
         lines.append(say(language, "head.note", {"note": one_line(note, 500)}))
     if error := _text(post.payload, "error"):
@@ -119,12 +136,16 @@ def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) 
         lines.append(say(language, "head.held", {"reason": reason(str(hold), language)}))
     if (asks := _text(post.payload, "asks")) in ("out", "in"):
         lines.append(say(language, f"head.asks_{asks}"))
-    return Message(text="\n".join(lines), entities=(Entity(kind="bold", offset=0, length=units(who)),))
+    return lines
+
+
+def shown_text(sms: Inbound, language: Language) -> str:
+    return clean(sms.text).strip("\n") or say(language, "head.empty")
 
 
 def notice(post: Post, language: Language) -> Message:
     text = say(language, _text(post.payload, "text"), spoken(_params(post.payload), language))
-    return Message(text=text + _code(post.conversation))
+    return Message(text=text + code(post.conversation))
 
 
 def alert(post: Post, language: Language) -> Message:
@@ -138,20 +159,23 @@ def alert(post: Post, language: Language) -> Message:
         to = {"number": number(post.sms.recipient), "account": post.sms.account}
         lines += ["", say(language, "head.sms_to", to), _quoted(post.sms.text, language)]
         buttons = _choices(post.sms, language)
-    return Message(text="\n".join(lines) + _code(post.conversation), buttons=buttons)
+    return Message(text="\n".join(lines) + code(post.conversation), buttons=buttons)
 
 
-def recap(conversation: Conversation, contact: Contact | None, language: Language) -> Message:
-    """First words in a topic that replaces a deleted one."""
+def recap(
+    conversation: Conversation, contact: Contact | None, language: Language, lines: Sequence[str] = ()
+) -> Message:
+    """First words in a topic that replaces a deleted one. ``lines``: the last ones of the talk."""
     who = subscriber_line(conversation.subscriber, contact, language)
-    return Message(text=say(language, "head.recap", {"number": who}) + _code(conversation))
+    text = "\n".join([say(language, "head.recap", {"number": who}), *lines])
+    return Message(text=text + code(conversation))
 
 
 def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fate:
     if (asked := question(sms, language)) is not None:
         return Fate(
             emoji=_EMOJI[sms.state],
-            line=asked.text + _code(conversation),
+            line=asked.text + code(conversation),
             speak=True,
             mark=asked.mark,
             buttons=asked.buttons,
@@ -169,7 +193,7 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fat
         line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})
     return Fate(
         emoji=_EMOJI[sms.state],
-        line=line + _code(conversation),
+        line=line + code(conversation),
         speak=speak,
         mark=str(sms.state),
         buttons=_choices(sms, language),
@@ -208,6 +232,10 @@ def spoken(params: Mapping[str, Json], language: Language) -> Mapping[str, Json]
     for name, value in params.items():
         if name == "reason":
             shown[name] = reason(str(value or ""), language)
+        elif name == "lasted" and isinstance(value, int):
+            shown[name] = length(value, language)
+        elif name == "number":
+            shown[name] = number(str(value))
         elif isinstance(value, float):
             shown[name] = f"{value:.2f}"
         elif isinstance(value, str):
@@ -246,7 +274,8 @@ def _quoted(text: str, language: Language) -> str:
     return first if first == quoted else first + "…"
 
 
-def _code(conversation: Conversation | None) -> str:
+def code(conversation: Conversation | None) -> str:
+    """The last line of all that is said about a conversation."""
     return "" if conversation is None else f"\n#{conversation.code}"
 
 

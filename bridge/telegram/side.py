@@ -30,7 +30,9 @@ from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
 from bridge.telegram.processing import Processing
+from bridge.telegram.showing import Manner
 from bridge.telegram.sms_buttons import Leave, SendAgain
+from bridge.telegram.times import Zones
 from bridge.telegram.trouble import Trouble
 from bridge.telegram.webhook import Webhook, WebhookWatch, address
 
@@ -126,7 +128,8 @@ class TelegramSide:
 
     def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
         """One for each group, however many names the configuration has for it."""
-        many_accounts = len(self._settings.accounts) > 1
+        zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
+        manner = Manner(many_accounts=len(self._settings.accounts) > 1, zones=zones)
         return [
             Poster(
                 chat.name,
@@ -135,7 +138,7 @@ class TelegramSide:
                 store=self._store,
                 pace=pace,
                 clock=self._clock,
-                many_accounts=many_accounts,
+                manner=manner,
             )
             for chat in chats
         ]

@@ -64,6 +64,12 @@ class Trouble(StrEnum):
     """Telegram will say the same again to the same request."""
 
 
+CHAT_WIDE = frozenset(
+    {Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS, Trouble.CHAT_GONE, Trouble.UNAUTHORISED, Trouble.CONFLICT}
+)
+"""Whatever is to be shown there meets the same: the chat waits, not the post."""
+
+
 class ApiError(BridgeError):
     """A call to the Bot API failed."""
 

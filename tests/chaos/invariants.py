@@ -246,13 +246,9 @@ def telegram(database: Path, chats: Mapping[int, Chat], *, note_mark: str = "//"
     with reading(database) as db:
         codes = [code for (code,) in db.execute("SELECT code FROM conversation")]
         topics = set(db.execute("SELECT chat_id, thread_id FROM topic"))
-        seen = db.execute("SELECT inbound_id, chat_id, message_id FROM chat_message WHERE inbound_id IS NOT NULL")
-        places: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for inbound_id, chat_id, message_id in seen:
-            places[inbound_id].append((chat_id, message_id))
-        posted = [
-            row[0] for row in db.execute("SELECT inbound_id FROM chat_post WHERE kind='inbound' AND state='posted'")
-        ]
+        posted = db.execute(
+            "SELECT inbound_id, chat_id, message_id FROM chat_post WHERE kind = 'inbound' AND state = 'posted'"
+        ).fetchall()
         became = Counter(
             db.execute("SELECT chat_id, message_id FROM sms WHERE origin = 'operator' AND retry_of IS NULL")
         )
@@ -264,7 +260,7 @@ def telegram(database: Path, chats: Mapping[int, Chat], *, note_mark: str = "//"
         if not message.by_bot and (chat.id, message.thread_id) in topics and _is_reply(message, note_mark)
     ]
     return [
-        *said("inbound posted and not in its chat", [one for one in posted if not _stands(places[one], chats)]),
+        *said("inbound posted and not in its chat", [one for one, *where in posted if not _stands(where, chats)]),
         *said(
             "message of an operator that became no SMS, without a word to them",
             [where for where in written if not became[where] and where[1] not in told],
@@ -280,8 +276,10 @@ def posted_again(chats: Mapping[int, Chat]) -> int:
     return sum(count - 1 for count in posts.values())
 
 
-def _stands(places: Iterable[tuple[int, int]], chats: Mapping[int, Chat]) -> bool:
-    return any(chat_id in chats and message_id in chats[chat_id].history for chat_id, message_id in places)
+def _stands(where: Sequence[int], chats: Mapping[int, Chat]) -> bool:
+    """Several that were merged stand in one message."""
+    chat_id, message_id = where
+    return chat_id in chats and message_id in chats[chat_id].history
 
 
 def _is_reply(message: Message, note_mark: str) -> bool:

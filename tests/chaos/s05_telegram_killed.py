@@ -161,13 +161,18 @@ async def telegram_killed(
 
 
 def moment_of(telegram: SimulatedBotApi, platform: SimulatedPlatform, chance: random.Random) -> Callable[[], bool]:
-    """When to kill: after some of the posts, or after some of the SMS."""
+    """When to kill: after some of the questions were shown, or after some of the SMS."""
     if chance.random() < 0.5:
-        posts = len(telegram.calls_of("sendMessage")) + chance.randint(1, QUESTIONS)
-        return lambda: len(telegram.calls_of("sendMessage")) >= posts
+        questions = shown_questions(telegram) + chance.randint(1, QUESTIONS)
+        return lambda: shown_questions(telegram) >= questions
     # One of them is refused.
     taken = platform.taken + chance.randint(1, ANSWERS - 1)
     return lambda: platform.taken >= taken
+
+
+def shown_questions(telegram: SimulatedBotApi) -> int:
+    """Several may stand in one message; what is shown again counts again."""
+    return sum(call.params["text"].count("Вопрос ") for call in telegram.calls_of("sendMessage"))
 
 
 async def reached(moment: Callable[[], bool]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from bridge.model import HOUR, MINUTE, SECOND, Ms, Post
+from bridge.model import HOUR, MINUTE, SECOND, Ms, Post, PostPriority
 from bridge.sandbox.botapi.server import Call, Outage
 from bridge.telegram import poster
 from bridge.telegram.chats import Chat
@@ -61,8 +61,10 @@ class Backlog:
     def watch(self, around: World) -> None:
         claim = around.bridge.store.claim_posts
 
-        async def counted(chats: Sequence[str], *, now: Ms, limit: int) -> Sequence[Post]:
-            posts = await claim(chats, now=now, limit=limit)
+        async def counted(
+            chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = PostPriority.AHEAD
+        ) -> Sequence[Post]:
+            posts = await claim(chats, now=now, limit=limit, least=least)
             self.claimed = max(self.claimed, len(posts))
             return posts
 
@@ -196,8 +198,7 @@ def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms,
         yield "not everything was shown within twice the time that Telegram's budget needs"
     shown = defaultdict(list)
     for message in around.support.from_bot:
-        if found := _TEXT.search(message.text):
-            shown[message.thread_id].append(int(found[1]))
+        shown[message.thread_id] += map(int, _TEXT.findall(message.text))
     everywhere = Counter(number for numbers in shown.values() for number in numbers)
     missing = [number for number in range(backlog.brought) if number not in everywhere]
     if missing:

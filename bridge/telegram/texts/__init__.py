@@ -23,6 +23,8 @@ COUNTED = {
     "alert.daily_parts": "limit",
     "head.answered": "count",
     "ask.parts": "chars",
+    "notice.digest": "numbers",
+    "alert.low_balance_days": "days",
 }
 """Texts that have plural forms, and the parameter that decides."""
 

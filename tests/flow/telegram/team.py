@@ -102,7 +102,7 @@ class Team:
                     left = self.stride if due is None else max(due - self.clock.now(), 0)
                     await self.clock.advance(min(left, self.stride))
 
-    async def settled(self) -> None:
+    async def settled(self, within_s: float = 15) -> None:
         """Everything that was written in Telegram is handled, and everything that was to be shown is shown."""
 
         async def quiet() -> bool:
@@ -112,7 +112,7 @@ class Team:
             status = await self.store.queue_status()
             return not (unconfirmed or status.updates_pending or status.posts_waiting)
 
-        await self.until(quiet)
+        await self.until(quiet, within_s)
 
     # ------------------------------------------------ the other end of the bridge
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import MINUTE, SECOND, Change, Move, NewPost, PostKind, PostPriority
+from bridge.model import HOUR, MINUTE, SECOND, Change, Move, NewPost, PostKind, PostPriority
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
 OLD, NEW = GROUP, -1002222222222
@@ -23,9 +23,49 @@ async def test_a_deleted_topic_is_made_anew(forum: Team) -> None:
     recap = await forum.sees("The former topic was deleted")
     assert recap.thread_id == second.thread_id
     assert recap.id < second.id
+    assert "← first" in recap.text
+    assert "second" not in recap.text
     forum.api.says(GROUP, "Good day", thread_id=second.thread_id)
     await forum.until(forum.has_sms)
     assert [sms.recipient for sms in await forum.sms()] == [SUBSCRIBER]
+
+
+async def test_a_new_topic_begins_with_the_last_lines_of_the_talk(forum: Team) -> None:
+    for number in range(4):
+        await forum.texted(f"<{number}>")
+        await forum.settled()
+    shown = await forum.sees("<3>")
+    assert shown.thread_id is not None
+    forum.api.says(GROUP, "Good day\n#zzzz", thread_id=shown.thread_id)
+    await forum.has_now(1)
+    forum.api.delete_topic(GROUP, shown.thread_id)
+    await forum.texted("<4>")
+    await forum.texted("<5>")
+    recap = await forum.sees("The former topic was deleted")
+    lines = [line.partition(" ")[2] for line in recap.text.splitlines()[1:-1]]
+    assert lines == ["← <0>", "← <1>", "← <2>", "← <3>", "→ Good day #zzzz"]
+
+
+async def test_the_head_says_what_came_of_a_number_before(group: Team) -> None:
+    await group.texted("first")
+    assert "new number" in (await group.sees("first")).text
+    await group.settled()
+    await group.texted("second")
+    head = (await group.sees("second")).text
+    assert "new number" not in head
+    assert "earlier" not in head, "within a talk it is known"
+    await group.settled()
+    group.clock.set(group.clock.now() + 13 * HOUR)
+    await group.texted("third")
+    assert "earlier SMS: 2, the last 15:00" in (await group.sees("third")).text.replace("06.01 ", "")
+
+
+async def test_an_sms_that_is_shown_late_says_when_it_came(group: Team) -> None:
+    await group.stop()
+    await group.texted("Hello")
+    group.clock.set(group.clock.now() + 20 * HOUR)
+    group.start()
+    assert "came 06.01 15:00" in (await group.sees("Hello")).text
 
 
 async def test_a_closed_topic_is_opened_again(tmp_path: Path) -> None:

@@ -162,10 +162,15 @@ async def test_a_topic_made_before_a_crash_is_not_silent(forum: Team) -> None:
     written = forum.api.says(GROUP, "Good day", thread_id=orphan)
     told = await forum.sees("not known whom")
     assert (told.reply_to, told.thread_id) == (written, orphan)
+    await forum.texted("Hello")
+    right = await forum.sees("Hello")
+    again = forum.api.says(GROUP, "Good day", thread_id=orphan)
+    linked = await forum.sees(f"t.me/c/{str(GROUP).removeprefix('-100')}/{right.thread_id}")
+    assert (linked.reply_to, linked.thread_id) == (again, orphan)
     forum.api.says(GROUP, "// what?", thread_id=orphan)
     await forum.settled()
     assert await forum.sms() == []
-    assert len(forum.shown()) == 1
+    assert len(forum.shown()) == 3
 
 
 async def test_posts_of_a_former_bot_can_be_answered(tmp_path: Path) -> None:

@@ -79,8 +79,14 @@ def test_no_statement_scans_what_grows(name: str) -> None:
         ("INSERT_SMS", "sms_queued_lane"),
         ("MOVE_SMS", "SEARCH sms USING INTEGER PRIMARY KEY"),
         ("RECENT_REPLIES", "sms_recipient"),
-        ("CLAIM_POSTS", "chat_post_waiting"),
-        ("CLAIM_POSTS", "chat_post_ahead"),
+        ("CLAIM_POSTS", "chat_post_waiting (chat=? AND behind=? AND priority>?)"),
+        ("INSERT_POST", "chat_post_ahead"),
+        ("FREE_NEXT_POST", "chat_post_behind (conversation_id=? AND id<?)"),
+        ("POSTS_BEHIND", "chat_post_ahead"),
+        ("POSTS_READY", "chat_post_waiting (chat=? AND behind=?)"),
+        ("POSTS_TO_SHOW", "chat_post_waiting (chat=?)"),
+        ("UNANSWERED", "conversation_waits"),
+        ("EARLIER_INBOUND", "inbound_subscriber"),
         ("PENDING_UPDATES", "tg_update_new"),
     ],
 )
@@ -136,3 +142,72 @@ async def test_a_second_start_finds_the_data_of_the_first(path: Path) -> None:
         await store.accept_inbound(call())
     async with opened(open_store(path, clock=SetClock())) as store:
         assert not (await store.accept_inbound(call())).new
+
+
+def steps_of(db: sqlite3.Connection, statement: str, values: dict[str, object]) -> int:
+    """What SQLite's machine does for it; the same on every computer."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    db.set_progress_handler(step, 1)
+    db.execute(statement, values).fetchall()
+    db.set_progress_handler(None, 1)
+    return steps
+
+
+def waiting(count: int) -> sqlite3.Connection:
+    """One subscriber's SMS, all to be shown, and one of somebody else behind them."""
+    db = database()
+    db.execute("PRAGMA foreign_keys = OFF")
+    one = CROWDS["INSERT_POST"].text(1)
+    for number in range(count + 1):
+        talk = 1 if number < count else 2
+        db.execute(one, (None, "support", "inbound", 0, "{}", talk, number, None, None, 0, 0))
+    return db
+
+
+CLAIM = {"chat": "support", "now": 1, "least": -1, "limit": 10}
+
+
+def test_a_claim_costs_the_same_however_many_wait_behind_one_another() -> None:
+    """A day without Telegram leaves ten thousand: 4 ms a claim where each was looked at, 0.07 ms with the mark."""
+    costs = []
+    for count in (10, 2_000):
+        db = waiting(count)
+        claimed = db.execute(sql.CLAIM_POSTS, CLAIM).fetchall()
+        assert [row[5] for row in claimed] == [1, 2], "the first of each conversation"
+        costs.append(
+            [
+                steps_of(db, sql.CLAIM_POSTS, CLAIM),
+                steps_of(db, sql.FREE_NEXT_POST, {"conversation_id": 1}),
+                steps_of(db, sql.POSTS_READY, {"chat": "support", "limit": 9}),
+                steps_of(db, sql.POSTS_TO_SHOW, {"chat": "support", "limit": 9}),
+            ]
+        )
+        db.close()
+    few, many = costs
+    assert many == few
+
+
+def test_what_waits_in_an_older_store_keeps_its_order() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db, [migration for migration in shipped() if migration.version < 6])
+    columns = "id, chat, kind, priority, payload, conversation_id, state, created_at, due_at"
+    rows = [
+        (1, "support", "inbound", 0, "{}", 1, "posted", 0, 0),
+        (2, "support", "inbound", 0, "{}", 1, "waiting", 0, 0),
+        (3, "support", "fate", 3, "{}", 1, "waiting", 0, 0),
+        (4, "support", "notice", 1, "{}", 1, "waiting", 0, 0),
+        (5, "support", "inbound", 0, "{}", 2, "waiting", 0, 0),
+        (6, "support", "alert", 1, "{}", None, "waiting", 0, 0),
+    ]
+    db.executemany(f"INSERT INTO chat_post ({columns}) VALUES ({', '.join('?' * 9)})", rows)
+    assert migrate(db, shipped()) > 0
+    assert sorted(row[0] for row in db.execute(sql.CLAIM_POSTS, CLAIM)) == [2, 3, 5, 6]
+    db.execute("UPDATE chat_post SET state = 'posted' WHERE id = 2")
+    db.execute(sql.FREE_NEXT_POST, {"conversation_id": 1})
+    assert sorted(row[0] for row in db.execute(sql.CLAIM_POSTS, CLAIM)) == [3, 4, 5, 6]
+    db.close()

@@ -1,0 +1,67 @@
+"""An account that was not called for too long: perhaps the platform has another address, or none. Told once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bridge.model import MINUTE, Alert, Json, Ms
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.working import worked_since
+from bridge.ports import AccountStore, Clock, WatchStore
+from bridge.rules.moments import Hours
+
+LOOK: Ms = MINUTE
+
+
+class SilenceStore(AccountStore, WatchStore, Protocol):
+    """Alerts, and when an account was called last."""
+
+
+class Silence:
+    def __init__(
+        self,
+        *,
+        after: Mapping[str, Ms],
+        hours: Hours | None,
+        store: SilenceStore,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        """``after``: by account, how long a silence is none yet; in working time."""
+        self._after = after
+        self._hours = hours
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._began = clock.now()
+        """While nothing ran, nobody could call: that silence is ours."""
+        self._look_at: Ms = 0
+        """In monotonic time."""
+        self._closed: set[str] = set()
+        """Accounts that surely have no alert open."""
+
+    async def step(self) -> Ms:
+        monotonic = self._clock.monotonic()
+        if monotonic < self._look_at:
+            return self._look_at - monotonic
+        for account, after in self._after.items():
+            await self._look(account, after)
+        self._look_at = monotonic + LOOK
+        return LOOK
+
+    async def _look(self, account: str, after: Ms) -> None:
+        now, key = self._clock.now(), f"account:{account}:silent"
+        called = await self._store.last_called(account)
+        since = max(called or 0, self._began)
+        limit = worked_since(self._hours, now, after)
+        if limit is not None and since <= limit:
+            params: dict[str, Json] = {"account": account, "lasted": now - since}
+            alert = Alert(key=key, text="alert.silent", params=params, account=account)
+            if await self._store.raise_alert(alert, now):
+                self._signals.posts.set()
+            self._closed.discard(account)
+        elif account not in self._closed and called is not None and now - called < after:
+            if await self._store.clear_alert(key, "alert.silent_ok", {"account": account}, now):
+                self._signals.posts.set()
+            self._closed.add(account)

@@ -1,0 +1,76 @@
+"""What showing a crowd of posts takes: bursts, backlogs, and what stands around a talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.model import (
+    Conversation,
+    Earlier,
+    InboundId,
+    Json,
+    Ms,
+    NewPost,
+    Post,
+    Posted,
+    PostKind,
+    PostPriority,
+)
+from bridge.store import rows, sql
+from bridge.store.base import Writing
+from bridge.store.tx import Params, Tx
+from bridge.store.work_posts import add_post
+from bridge.store.work_shown import joined, posts_done
+
+
+class PostVerbs(Writing):
+    async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
+        if post.conversation is None:
+            return ()
+        wanted: Params = {"conversation_id": post.conversation.id, "id": post.id, "limit": limit}
+        return await self._readers.run(lambda tx: [joined(tx, row) for row in tx.all(sql.POSTS_BEHIND, wanted)])
+
+    async def burst_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+        await self._writer.run(lambda tx: posts_done(tx, posts, posted, now))
+
+    async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
+        def query(tx: Tx) -> tuple[int, int]:
+            return (
+                _count(tx, sql.POSTS_READY, chats, talks),
+                _count(tx, sql.POSTS_TO_SHOW, chats, posts),
+            )
+
+        return await self._readers.run(query)
+
+    async def open_backlog(self, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
+        return await self._writer.run(lambda tx: _open_backlog(tx, key, chats, chat, now))
+
+    async def close_backlog(self, key: str, now: Ms) -> None:
+        await self._writer.run(lambda tx: tx.one(sql.CLEAR_ALERT, {"key": key, "now": now}))
+
+    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
+        wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit}
+        found = await self._readers.run(lambda tx: tx.all(sql.EARLIER_INBOUND, wanted))
+        return Earlier(count=len(found), last_at=found[0]["received_at"] if found else None)
+
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
+        wanted: Params = {"chat": chat, "subscriber": subscriber}
+        row = await self._readers.run(lambda tx: tx.one(sql.FIND_CONVERSATION, wanted))
+        return None if row is None else rows.conversation(row)
+
+
+def _count(tx: Tx, statement: str, chats: Sequence[str], limit: int) -> int:
+    found = (tx.one(statement, {"chat": chat, "limit": limit}) for chat in dict.fromkeys(chats))
+    return sum(row["number"] for row in found if row is not None)
+
+
+def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
+    opened: Params = {"key": key, "text": "notice.digest", "params": "{}", "account": "", "now": now}
+    if not tx.run(sql.OPEN_ALERT, opened):
+        return False
+    counted = [row for each in dict.fromkeys(chats) if (row := tx.one(sql.BACKLOG, {"chat": each})) is not None]
+    # A subscriber whose SMS were forwarded to the same group under two names is counted twice.
+    params: dict[str, Json] = {name: sum(row[name] for row in counted) for name in ("sms", "numbers")}
+    payload: dict[str, Json] = {"text": "notice.digest", "params": params}
+    digest = NewPost(chat=chat, kind=PostKind.NOTICE, priority=PostPriority.AHEAD, payload=payload, due_at=now)
+    return add_post(tx, digest, now)

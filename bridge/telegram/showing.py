@@ -1,0 +1,254 @@
+"""How a post gets into a chat: which topic, in how many messages, around what Telegram dislikes.
+
+It decides nothing about when: pace, order and what becomes of a failure are the poster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from bridge.frozen import frozen
+from bridge.model import HOUR, MINUTE, Alert, Conversation, Earlier, Inbound, Ms, Post, Posted, PostId, PostKind
+from bridge.ports import AccountStore, ChatStore, Clock, DeskStore, DraftStore, PostStore, QueryStore, Story
+from bridge.telegram import bursts, render
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat
+from bridge.telegram.conversations import Topics
+from bridge.telegram.fate import FateShower
+from bridge.telegram.message import Message, one_line
+from bridge.telegram.texts import say
+from bridge.telegram.times import Zones
+from bridge.telegram.trouble import CHAT_WIDE, ApiError, Trouble
+from bridge.telegram.turns import Turns
+
+log = structlog.get_logger()
+
+STAND_IN = 5
+"""How often Telegram may refuse a subscriber's message before one without its text takes its place."""
+LATE: Ms = 5 * MINUTE
+"""An SMS shown later than that says when it came."""
+NEW_TALK: Ms = 12 * HOUR
+"""After such a silence the head says what came before."""
+COUNTED = 100
+"""Earlier SMS are counted no further."""
+RECAP = 5
+"""Lines of the talk that a new topic in a deleted one's place begins with."""
+
+
+class ShowingStore(ChatStore, PostStore, DeskStore, DraftStore, AccountStore, QueryStore, Protocol):
+    """The parts of the store that showing things needs."""
+
+
+@frozen
+class Manner:
+    """What is the same for all posts of all chats."""
+
+    many_accounts: bool
+    zones: Zones
+
+
+class Showing:
+    """Of one chat."""
+
+    def __init__(self, *, api: Api, store: ShowingStore, turns: Turns, clock: Clock, manner: Manner) -> None:
+        self._api = api
+        self._store = store
+        self._turns = turns
+        self._clock = clock
+        self._manner = manner
+        self._topics = Topics(api, store)
+        self.fates = FateShower(api, store, turns)
+        self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
+        """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
+
+    # ------------------------------------------------ what is shown
+
+    async def show(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Posted]:
+        """The posts that were shown with it, itself first. :raises ApiError: it was not shown, or not whole.
+
+        ``refusal``: why Telegram refuses to show a subscriber's message.
+        """
+        match post.kind:
+            case PostKind.FATE:
+
+                async def answer(message: Message) -> int:
+                    return await self._say(post, chat, message, self._thread(post, chat))
+
+                return [post], await self.fates.show(post, chat, answer)
+            case PostKind.INBOUND:
+                return await self._show_inbound(post, chat, refusal)
+            case PostKind.NOTICE:
+                message = render.notice(post, chat.language)
+                sent = await self._say(post, chat, message, self._thread(post, chat))
+                return [post], Posted(chat_id=chat.id, message_id=sent)
+            case PostKind.ALERT:
+                sent = await self._say(post, chat, render.alert(post, chat.language), None)
+                return [post], Posted(chat_id=chat.id, message_id=sent)
+
+    async def _show_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Posted]:
+        posts, messages = await self._messages(post, chat, refusal)
+        if not chat.topics or post.conversation is None:
+            return posts, await self._send_all(post, chat, messages, None)
+        for attempt in (1, 2):
+            thread, new, refused = await self._topic(post, post.conversation, chat)
+            if new and post.conversation.thread_id is not None:
+                await self._send(post, chat, await self._recap(post, post.conversation, chat), thread)
+            try:
+                posted = await self._send_all(post, chat, messages, thread)
+            except ApiError as error:
+                if error.trouble is not Trouble.THREAD_GONE or thread is None or attempt == 2:
+                    raise
+                await self._topics.forget(post.conversation, chat, thread)
+                continue
+            if refused is not None:
+                # Told only now: a group that takes nothing at all has another trouble than its topics.
+                await self._no_topics(chat, refused)
+            return posts, posted
+        raise AssertionError("unreachable")
+
+    async def _messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
+        """The SMS, or with those of the same subscriber that wait behind it what fits into one message."""
+        now, many = self._clock.now(), self._manner.many_accounts
+        more = await self._before(post.inbound, chat, now) if post.inbound is not None else ()
+        behind = await self._store.posts_behind(post, limit=bursts.MOST - 1)
+        posts = bursts.mergeable(post, behind, now)
+        if len(posts) > 1:
+
+            def shown(sms: Inbound) -> str:
+                return self._manner.zones.shown(sms.received_at, sms.account, now)
+
+            if found := bursts.merged(posts, chat.language, shown, many_accounts=many, more=more):
+                message, count = found
+                return posts[:count], [message]
+        if post.inbound is not None and now - post.inbound.received_at >= LATE:
+            at = self._manner.zones.shown(post.inbound.received_at, post.inbound.account, now)
+            more = [*more, say(chat.language, "head.received", {"at": at})]
+        withheld = refusal if post.attempts >= STAND_IN else ""
+        return [post], render.inbound(post, chat.language, many_accounts=many, withheld=withheld, more=more)
+
+    async def _before(self, sms: Inbound, chat: Chat, now: Ms) -> Sequence[str]:
+        """What came of this number before, where a talk begins."""
+        earlier = await self._store.earlier(sms.subscriber, sms.id, limit=COUNTED)
+        if earlier.last_at is None:
+            return [say(chat.language, "head.first")]
+        if sms.received_at - earlier.last_at < NEW_TALK:
+            return ()
+        return [say(chat.language, "head.earlier", self._counted(earlier, earlier.last_at, sms.account, now))]
+
+    def _counted(self, earlier: Earlier, last_at: Ms, account: str, now: Ms) -> dict[str, str]:
+        many = earlier.count >= COUNTED
+        return {
+            "count": f"{COUNTED - 1}+" if many else str(earlier.count),
+            "last": self._manner.zones.shown(last_at, account, now),
+        }
+
+    async def _recap(self, post: Post, conversation: Conversation, chat: Chat) -> Message:
+        before = post.inbound.id if post.inbound is not None else None
+        # The SMS that waits, and what waits behind it, are shown right after.
+        told = [
+            story
+            for story in await self._store.history(conversation.subscriber, limit=bursts.MOST)
+            if story.what == "out" or before is None or story.inbound_id is None or story.inbound_id < before
+        ]
+        lines = [self._line(story) for story in told[-RECAP:]]
+        return render.recap(conversation, post.contact, chat.language, lines)
+
+    def _line(self, story: Story) -> str:
+        arrow = "→" if story.what == "out" else "←"
+        at = self._manner.zones.shown(story.at, story.account, self._clock.now())
+        return f"{at} {arrow} {one_line(story.text, 200)}"
+
+    # ------------------------------------------------ where
+
+    async def _topic(
+        self, post: Post, conversation: Conversation, chat: Chat
+    ) -> tuple[int | None, bool, ApiError | None]:
+        """The conversation's topic, and whether it is new; None where the group has no topics now and why, so that
+        the message still gets there."""
+
+        async def turn() -> None:
+            await self._turns.message(chat.id, post.priority)
+
+        try:
+            thread, new = await self._topics.of(conversation, chat, post.contact, turn)
+        except ApiError as error:
+            if error.trouble not in (Trouble.NO_TOPICS, Trouble.CHAT_GONE, Trouble.REFUSED):
+                raise
+            return None, False, error
+        if new:
+            key, params = f"telegram:topics:{chat.name}", {"chat": chat.name}
+            await self._store.clear_alert(key, "alert.telegram_topics_ok", {**params}, self._clock.now())
+        return thread, new, None
+
+    async def _no_topics(self, chat: Chat, error: ApiError) -> None:
+        log.warning("topics_refused", chat=chat.name, detail=error.detail)
+        params = {"chat": chat.name, "detail": error.detail}
+        alert = Alert(key=f"telegram:topics:{chat.name}", text="alert.telegram_topics", params=params)
+        await self._store.raise_alert(alert, self._clock.now())
+
+    def _thread(self, post: Post, chat: Chat) -> int | None:
+        thread = post.payload.get("thread")
+        if isinstance(thread, int) and anchored(post, chat):
+            return thread
+        return post.conversation.thread_id if chat.topics and post.conversation is not None else None
+
+    # ------------------------------------------------ sending
+
+    async def _send_all(self, post: Post, chat: Chat, messages: Sequence[Message], thread: int | None) -> Posted:
+        # What is there already is not said again when a later piece has to wait.
+        place = (post.id, chat.id, thread, len(messages))
+        sent = self._pieces.setdefault(place, [])
+        for message in messages[len(sent) :]:
+            sent.append(await self._send(post, chat, message, thread))
+        self._pieces = {place: ids for place, ids in self._pieces.items() if place[0] != post.id}
+        # The other pieces of a long text find their conversation by its code.
+        return Posted(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread)
+
+    async def _say(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
+        """Into the topic; where that was deleted, into the group: words for a person must not vanish with it."""
+        try:
+            return await self._send(post, chat, message, thread)
+        except ApiError as error:
+            if error.trouble is not Trouble.THREAD_GONE or thread is None:
+                raise
+        return await self._send(post, chat, message, None)
+
+    async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
+        """One message; around a closed topic and around formatting that Telegram dislikes."""
+        plain = False
+        reply_to = post.reply_to if anchored(post, chat) else None
+        for _ in range(3):
+            await self._turns.message(chat.id, post.priority)
+            try:
+                return await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
+            except ApiError as error:
+                if error.trouble is Trouble.TOPIC_CLOSED and thread is not None:
+                    thread = await self._reopened(post, chat, thread)
+                elif error.trouble in (Trouble.ENTITIES, Trouble.REFUSED) and not plain:
+                    plain = True
+                else:
+                    raise
+        raise ApiError(Trouble.REFUSED, "neither plain nor formatted")
+
+    async def _reopened(self, post: Post, chat: Chat, thread: int) -> int | None:
+        await self._turns.message(chat.id, post.priority)
+        try:
+            await self._api.reopen_topic(chat.id, thread)
+        except ApiError as error:
+            if error.trouble in CHAT_WIDE and error.trouble is not Trouble.CHAT_GONE:
+                raise
+            if error.trouble is not Trouble.NOT_MODIFIED:
+                log.warning("topic_stays_closed", chat=chat.name, thread_id=thread, detail=error.detail)
+                return None
+        return thread
+
+
+def anchored(post: Post, chat: Chat) -> bool:
+    """Do the post's message and topic numbers mean this chat? Not if the group moved after it was written."""
+    at = post.payload.get("at")
+    if isinstance(at, int):
+        return at == chat.id
+    return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"
