@@ -146,6 +146,14 @@ class Subscribers:
             await writer.wait_closed()
 
 
+CAPTION = "посмотрите"
+
+
+def corrected(text: str) -> str:
+    """What an operator makes of a reply."""
+    return f"{text}, исправлено"
+
+
 class Operators:
     """They look at what the bot posted last, and do something about it."""
 
@@ -153,6 +161,8 @@ class Operators:
         self.chat: Chat = telegram.chats[SUPPORT]
         self.replies: dict[int, str] = {}
         """Message → text, as it was first."""
+        self.captions: set[int] = set()
+        """Messages that are pictures with words."""
         self.did: dict[str, int] = {}
         self._telegram = telegram
         self._mischief = mischief
@@ -198,7 +208,7 @@ class Operators:
         if not recent or self.chat.alive(recent[0]) is None:
             return False
         message = self._chance.choice(recent)
-        self._telegram.edits(SUPPORT, message, f"{self.replies[message]}, исправлено")
+        self._telegram.edits(SUPPORT, message, corrected(self.replies[message]))
         return True
 
     def _note(self) -> bool:
@@ -210,7 +220,8 @@ class Operators:
     def _photo(self) -> bool:
         if (post := self._open_post()) is None:
             return False
-        self._telegram.says(SUPPORT, "посмотрите", kind="photo", thread_id=post.thread_id)
+        message = self._telegram.says(SUPPORT, CAPTION, kind="photo", thread_id=post.thread_id)
+        self.captions.add(message)
         return True
 
     def _close(self) -> bool:

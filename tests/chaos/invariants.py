@@ -66,9 +66,10 @@ ALWAYS: Mapping[str, str] = {
         SELECT inbound_id FROM sms WHERE origin = 'rule' GROUP BY inbound_id, author, text HAVING count(*) > 1""",
     "inbound posted twice to one chat": """
         SELECT inbound_id FROM chat_post WHERE kind = 'inbound' GROUP BY inbound_id, chat HAVING count(*) > 1""",
+    # What it says, and what it was corrected to once it had left.
     "SMS written twice for one message of an operator": """
         SELECT min(id) FROM sms WHERE origin = 'operator' AND retry_of IS NULL AND message_id IS NOT NULL
-        GROUP BY chat_id, message_id HAVING count(*) > 1""",
+        GROUP BY chat_id, message_id HAVING count(*) > 2 OR count(DISTINCT text) < count(*)""",
     "SMS sent again twice": """
         SELECT retry_of FROM sms WHERE retry_of IS NOT NULL GROUP BY retry_of HAVING count(*) > 1""",
     "SMS whose history has a gap": """
@@ -250,7 +251,10 @@ def telegram(database: Path, chats: Mapping[int, Chat], *, note_mark: str = "//"
             "SELECT inbound_id, chat_id, message_id FROM chat_post WHERE kind = 'inbound' AND state = 'posted'"
         ).fetchall()
         became = Counter(
-            db.execute("SELECT chat_id, message_id FROM sms WHERE origin = 'operator' AND retry_of IS NULL")
+            db.execute(
+                "SELECT chat_id, message_id FROM sms WHERE origin = 'operator' AND retry_of IS NULL"
+                " AND asks NOT LIKE '%corrects_%'"
+            )
         )
         told = {reply_to for (reply_to,) in db.execute("SELECT reply_to FROM chat_post WHERE kind = 'notice'")}
     written = [

@@ -201,7 +201,9 @@ async def shown(service: Service, findings: Findings) -> None:
 def judged(service: Service, platform: SimulatedPlatform, telegram: SimulatedBotApi, team: Team) -> list[str]:
     written = {str(row[0]) for row in service.rows("SELECT text FROM sms")}
     lost = [number for number, text in enumerate(team.answers) if not {text, text + CORRECTED} & written]
-    both = [number for number, text in enumerate(team.answers) if {text, text + CORRECTED} <= written]
+    # A correction that came too late is offered as a draft, which is no SMS until somebody says so.
+    left = {str(row[0]) for row in service.rows("SELECT text FROM sms WHERE state NOT IN ('draft', 'cancelled')")}
+    both = [number for number, text in enumerate(team.answers) if {text, text + CORRECTED} <= left]
     return [
         *invariants.said("answer of an operator that was lost", lost),
         *invariants.said("answer that went as it was and as it was corrected", both),
