@@ -17,7 +17,7 @@ import structlog
 
 from bridge import __version__
 from bridge.config import Settings
-from bridge.errors import StoreError
+from bridge.errors import ConfigError, Problem, StoreError
 from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
@@ -39,9 +39,11 @@ from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
 from bridge.rules.calendar import windows
+from bridge.rules.canned import Canned, all_canned
 from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
+from bridge.schema.reader import read_file
 from bridge.store import open_store
 from bridge.web.admin import AdminSocket, socket_path
 from bridge.web.health import Readiness
@@ -69,6 +71,25 @@ def rules_of(settings: Settings) -> RuleSet:
         language=settings.telegram.language,
     )
     return load_rules(settings.rules, context)
+
+
+def canned_of(settings: Settings) -> Mapping[str, Canned]:
+    """The replies of the configuration. :raises ConfigError: every text that cannot be used."""
+    good, bad = all_canned(settings.replies)
+    if bad:
+        document = read_file(settings.file)
+        raise ConfigError([document.problem(("replies", name), message) for name, message in bad.items()])
+    return good
+
+
+@frozen
+class Reloaded:
+    """What came of loading the rules anew."""
+
+    version: str
+    changed: bool
+    rules: int
+    problems: tuple[Problem, ...] = ()
 
 
 @frozen
@@ -144,16 +165,28 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
 class Bridge:
     """A running service. Made by :func:`running`; everything it holds is closed by it."""
 
-    def __init__(self, settings: Settings, sending: Sending, rules: RuleSet) -> None:
+    def __init__(self, settings: Settings, sending: Sending, rules: RuleSet, canned: Mapping[str, Canned]) -> None:
         self.settings = settings
         self.sending = sending
         self.store = sending.store
         self.signals = sending.signals
         self.rules = rules
+        self.canned = canned
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
         self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def reload(self) -> Reloaded:
+        """Load the rules as their files are now; the old ones stay where one of them has a mistake."""
+        old = self.rules
+        try:
+            self.rules = await asyncio.to_thread(rules_of, self.settings)
+        except ConfigError as error:
+            return Reloaded(version=old.version, changed=False, rules=len(old.rules), problems=error.problems)
+        version = self.rules.version
+        log.info("rules_loaded", version=version, previous=old.version)
+        return Reloaded(version=version, changed=version != old.version, rules=len(self.rules.rules))
 
     @property
     def callback_url(self) -> str:
@@ -208,10 +241,10 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
-    rules = rules_of(settings)
+    rules, canned = rules_of(settings), canned_of(settings)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(sending(settings, clock))
-        bridge = Bridge(settings, parts, rules)
+        bridge = Bridge(settings, parts, rules, canned)
         start_pipeline(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
         start_telegram(bridge)
@@ -262,7 +295,12 @@ def start_telegram(bridge: Bridge) -> None:
 
     parts = bridge.sending
     bridge.telegram = TelegramSide(
-        settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
+        settings=bridge.settings,
+        store=parts.store,
+        signals=parts.signals,
+        clock=parts.clock,
+        rulebook=bridge,
+        canned=bridge.canned,
     )
     bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
 

@@ -27,6 +27,7 @@ from bridge.store.sqlite_chat import ChatVerbs
 from bridge.store.sqlite_clock import ClockVerbs
 from bridge.store.sqlite_desk import DeskVerbs
 from bridge.store.sqlite_inbox import InboxVerbs
+from bridge.store.sqlite_orders import OrderVerbs
 from bridge.store.sqlite_outbox import OutboxVerbs
 from bridge.store.sqlite_query import QueryVerbs
 from bridge.store.sqlite_restore import RestoreVerbs
@@ -50,7 +51,16 @@ class SqliteQueries(QueryVerbs):
 
 
 class SqliteStore(
-    InboxVerbs, OutboxVerbs, AccountVerbs, ClockVerbs, ChatVerbs, DeskVerbs, UpdateVerbs, QueryVerbs, RestoreVerbs
+    InboxVerbs,
+    OutboxVerbs,
+    AccountVerbs,
+    ClockVerbs,
+    ChatVerbs,
+    DeskVerbs,
+    OrderVerbs,
+    UpdateVerbs,
+    QueryVerbs,
+    RestoreVerbs,
 ):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 

@@ -21,6 +21,7 @@ from bridge.ports import ChatStore, Clock, DeskStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
+from bridge.telegram.commands.orders import Orders
 from bridge.telegram.conversations import Place, place
 from bridge.telegram.message import trimmed
 
@@ -45,6 +46,7 @@ class Desk:
         chats: Chats,
         store: ReplyStore,
         buttons: Buttons,
+        orders: Orders,
         signals: Signals,
         clock: Clock,
         bot_id: int,
@@ -57,6 +59,7 @@ class Desk:
         self._chats = chats
         self._store = store
         self._buttons = buttons
+        self._orders = orders
         self._signals = signals
         self._clock = clock
         self._bot_id = bot_id
@@ -95,6 +98,9 @@ class Desk:
         chat = self._chats.by_id(message.chat.id)
         if chat is None or from_machine(message):
             return
+        by = author(message.from_user, message.author_signature)
+        if not self._is_note(message) and await self._orders.taken(message, chat, by):
+            return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)
         if placed.place is Place.TALK or self._is_note(message):
             return
@@ -106,6 +112,7 @@ class Desk:
             await self._notice(message, chat, refusal, conversation=placed.conversation)
         else:
             await self._reply(message, chat, placed.conversation)
+            await self._orders.wrote(message, chat, placed.conversation)
 
     async def on_edited(self, update: Update, context: Context) -> None:
         """An edit never sends anything; who edits a reply is told what became of its first text."""

@@ -1,0 +1,131 @@
+"""Buttons of commands: canned replies, older lines of a history, close, open and claim.
+
+A button names its conversation by the short id, which must be one of the chat's own: a client may send any data.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from telegram import Message
+
+from bridge.config import Settings
+from bridge.model import Conversation, Deed
+from bridge.ports import ChatStore, Clock
+from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
+from bridge.telegram.chats import Chats
+from bridge.telegram.commands.calls import Word
+from bridge.telegram.commands.canned import CannedReplies
+from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.dispatch import Letter
+from bridge.telegram.commands.pages import moment
+from bridge.telegram.commands.reading import ReadingCommands
+from bridge.telegram.commands.speaker import Speaker
+from bridge.telegram.commands.talks import CLAIM
+from bridge.telegram.commands.zones import zone_of
+from bridge.telegram.message import one_line
+
+
+class CodeStore(ChatStore, Protocol):
+    """The part of the store that knows conversations by their short ids."""
+
+
+class TalkButtons:
+    """What all of them have in common: the conversation."""
+
+    def __init__(self, *, chats: Chats, store: CodeStore) -> None:
+        self._chats = chats
+        self._store = store
+
+    async def meant(self, press: Press, code: str) -> Conversation | None:
+        for name in self._chats.names(press.chat):
+            if found := await self._store.conversation_of_code(name, code):
+                return found
+        return None
+
+
+class TalkPresses(TalkButtons):
+    """``talk:<close | open | claim>:<code>``"""
+
+    def __init__(self, *, settings: Settings, chats: Chats, store: CodeStore, changes: Changes, clock: Clock) -> None:
+        super().__init__(chats=chats, store=store)
+        self._settings = settings
+        self._changes = changes
+        self._clock = clock
+
+    async def pressed(self, press: Press) -> Verdict:
+        word, _, code = press.data.partition(":")
+        conversation = await self.meant(press, code)
+        deed = {"close": Deed.CLOSE, "open": Deed.OPEN, "claim": Deed.CLAIM}.get(word)
+        if conversation is None or deed is None:
+            return UNKNOWN
+        now = self._clock.now()
+        until = now + CLAIM if deed is Deed.CLAIM else 0
+        changed = await self._changes.pressed(
+            conversation,
+            deed,
+            key=f"press:{press.id}:{deed}",
+            author=press.author,
+            user_id=press.user_id,
+            name=one_line(press.name, 64) if deed is Deed.CLAIM else "",
+            until=until,
+        )
+        if not changed:
+            return DECIDED
+        shown = {"until": moment(until, zone_of(self._settings, conversation), press.chat.language)} if until else {}
+        return Verdict(answer=f"pressed.{word}", params=shown, word=word)
+
+
+class PastPresses(TalkButtons):
+    """``past:<code>:<before>``: the lines of a history before a moment, as another message."""
+
+    def __init__(self, *, chats: Chats, store: CodeStore, reading: ReadingCommands, speaker: Speaker) -> None:
+        super().__init__(chats=chats, store=store)
+        self._reading = reading
+        self._speaker = speaker
+
+    async def pressed(self, press: Press) -> Verdict:
+        code, _, before = press.data.partition(":")
+        conversation = await self.meant(press, code)
+        if conversation is None or not (before.isascii() and before.isdecimal() and len(before) <= 16):
+            return UNKNOWN
+        messages = await self._reading.page(press.chat, conversation, before=int(before))
+        thread = press.message.message_thread_id if isinstance(press.message, Message) else None
+        self._speaker.say(press.chat, messages, thread=thread, reply_to=press.message.message_id)
+        return Verdict(answer="pressed.past", stays=True)
+
+
+class CannedPresses(TalkButtons):
+    """``canned:<code>:<mark>``: one reply a list, whoever presses and how often."""
+
+    def __init__(self, *, chats: Chats, store: CodeStore, canned: CannedReplies, bot_id: int, clock: Clock) -> None:
+        super().__init__(chats=chats, store=store)
+        self._canned = canned
+        self._bot_id = bot_id
+        self._clock = clock
+
+    async def pressed(self, press: Press) -> Verdict:
+        code, _, mark = press.data.partition(":")
+        conversation, reply = await self.meant(press, code), self._canned.marked(mark)
+        if conversation is None or reply is None:
+            return UNKNOWN
+        text = await self._canned.text(reply, conversation, operator=press.name, now=self._clock.now())
+        sent = text if isinstance(text, Word) else await self._canned.send(self._letter(press, conversation, text))
+        if isinstance(sent, Word):
+            return Verdict(answer=sent.text, params=sent.params, stays=True)
+        if sent.author != press.author or sent.text != text:
+            return DECIDED
+        return Verdict(answer="pressed.canned", params={"name": reply.name}, word="canned")
+
+    def _letter(self, press: Press, conversation: Conversation, text: str) -> Letter:
+        message = press.message
+        # Its fate shows on the command that the list answers, as if the name had been written there.
+        asked = message.reply_to_message if isinstance(message, Message) else None
+        return Letter(
+            key=f"tg:{self._bot_id}:{message.chat.id}:{message.message_id}:canned",
+            text=text,
+            conversation=conversation,
+            message_chat=message.chat.id,
+            message_id=asked.message_id if asked is not None else message.message_id,
+            author=press.author,
+        )
