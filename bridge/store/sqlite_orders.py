@@ -213,15 +213,19 @@ def _find(wanted: Find, tx: Tx) -> list[Found]:
 
 
 def _matcher(text: str) -> Callable[..., bool]:
-    """Letters of either case; a number with or without its plus, brackets and dashes."""
-    words = text.casefold()
+    """Letters of either case, е for ё; a number with or without its plus, brackets and dashes."""
+    words = _plain(text)
     digits = "".join(char for char in text if char.isdigit())
     number = digits if len(digits) >= 3 and not any(char.isalpha() for char in text) else None
 
     def holds(*values: str) -> bool:
-        return any(words in value.casefold() or (number is not None and number in value) for value in values)
+        return any(words in _plain(value) or (number is not None and number in value) for value in values)
 
     return holds
+
+
+def _plain(text: str) -> str:
+    return text.casefold().replace("ё", "е")
 
 
 def _lines(tx: Tx, statement: str, holds: Callable[..., bool]) -> Iterator[tuple[Ms, str, str]]:
