@@ -286,9 +286,6 @@ class DeskStore(Protocol):
 
         Does not pause automatic replies: :meth:`take_over` does."""
 
-    async def set_opted_out(self, subscriber: str, opted_out: bool, now: Ms) -> bool:
-        """No automatic texts to this number any more, or again. False where that was so already."""
-
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         """A person answers: hold automatic replies to this number back until then."""
 

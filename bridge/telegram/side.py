@@ -24,6 +24,7 @@ from bridge.telegram.api import Api
 from bridge.telegram.buttons import Buttons, Family
 from bridge.telegram.chats import Chats
 from bridge.telegram.commands.assembly import Commands
+from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.me import Me
 from bridge.telegram.commands.menu import Menu
 from bridge.telegram.commands.rulebook import Rulebook
@@ -146,7 +147,7 @@ class TelegramSide:
             bot_id=api.bot_id,
         )
         buttons = Buttons(
-            families={**self._families(chats), **commands.families},
+            families={**self._families(chats, commands.changes), **commands.families},
             chats=chats,
             api=api,
             pace=pace,
@@ -167,14 +168,14 @@ class TelegramSide:
         desk.register(api.application)
         return buttons
 
-    def _families(self, chats: Chats) -> dict[str, Family]:
+    def _families(self, chats: Chats, changes: Changes) -> dict[str, Family]:
         """What each kind of button does, by the word its data begin with."""
         store, signals, clock = self._store, self._signals, self._clock
         accounts = self._settings.accounts
         return {
             "again": SendAgain(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock),
             "leave": Leave(chats=chats, store=store, signals=signals, clock=clock),
-            "opt": OptButtons(chats=chats, store=store, clock=clock),
+            "opt": OptButtons(chats=chats, store=store, changes=changes),
         }
 
     async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:

@@ -46,10 +46,10 @@ class Commands:
         self._signals = signals
         self._clock = clock
         self._bot_id = bot_id
-        changes = self._changes = Changes(store=store, signals=signals, clock=clock)
+        self.changes = Changes(store=store, signals=signals, clock=clock)
         dispatch = Dispatch(settings=settings, store=store, signals=signals, clock=clock)
-        self._contacts = ContactCommands(changes)
-        self._talks = TalkCommands(settings=settings, changes=changes, dispatch=dispatch)
+        self._contacts = ContactCommands(self.changes)
+        self._talks = TalkCommands(settings=settings, changes=self.changes, dispatch=dispatch)
         self._canned = CannedReplies(settings=settings, store=store, dispatch=dispatch, replies=canned)
         self._reading = ReadingCommands(settings=settings, chats=chats, store=store, rules=lambda: rulebook.rules)
         self._service = ServiceCommands(settings=settings, store=store, rulebook=rulebook)
@@ -73,7 +73,7 @@ class Commands:
         """What the buttons of commands do, by the word their data begin with."""
         chats, store, clock = self._chats, self._store, self._clock
         return {
-            "talk": TalkPresses(settings=self._settings, chats=chats, store=store, changes=self._changes, clock=clock),
+            "talk": TalkPresses(settings=self._settings, chats=chats, store=store, changes=self.changes, clock=clock),
             "past": PastPresses(chats=chats, store=store, reading=self._reading, speaker=self._speaker),
             "canned": CannedPresses(chats=chats, store=store, canned=self._canned, bot_id=self._bot_id, clock=clock),
         }

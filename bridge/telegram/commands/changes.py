@@ -9,6 +9,7 @@ import structlog
 from bridge.model import Conversation, Deed, Ms, Order
 from bridge.pipeline.signals import Signals
 from bridge.ports import ChatStore, Clock, OrderStore, QueryStore
+from bridge.telegram.buttons import Press
 from bridge.telegram.commands.calls import Call, Word, talk_of, word_post
 
 log = structlog.get_logger()
@@ -43,17 +44,17 @@ class Changes:
         self._noted(order, changed)
 
     async def pressed(
-        self, conversation: Conversation, deed: Deed, *, key: str, author: str, user_id: int, name: str, until: Ms = 0
+        self, conversation: Conversation, deed: Deed, press: Press, *, detail: str = "", until: Ms = 0
     ) -> bool:
         """The same for a button; whoever pressed it is told by the button itself. False where it was so already."""
         order = Order(
-            key=key,
+            key=f"press:{press.id}:{deed}",
             deed=deed,
-            author=author,
+            author=press.author,
             subscriber=conversation.subscriber,
             conversation_id=conversation.id,
-            detail=name,
-            user_id=user_id,
+            detail=detail,
+            user_id=press.user_id,
             until=until,
         )
         changed = await self.store.carry_out(order, done=None, already=None, now=self._clock.now())

@@ -61,16 +61,8 @@ class TalkPresses(TalkButtons):
             return UNKNOWN
         now = self._clock.now()
         until = now + CLAIM if deed is Deed.CLAIM else 0
-        changed = await self._changes.pressed(
-            conversation,
-            deed,
-            key=f"press:{press.id}:{deed}",
-            author=press.author,
-            user_id=press.user_id,
-            name=one_line(press.name, 64) if deed is Deed.CLAIM else "",
-            until=until,
-        )
-        if not changed:
+        name = one_line(press.name, 64) if deed is Deed.CLAIM else ""
+        if not await self._changes.pressed(conversation, deed, press, detail=name, until=until):
             return DECIDED
         shown = {"until": moment(until, zone_of(self._settings, conversation), press.chat.language)} if until else {}
         return Verdict(answer=f"pressed.{word}", params=shown, word=word)
