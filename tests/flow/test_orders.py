@@ -59,7 +59,7 @@ async def test_rules_are_loaded_anew_by_a_command(tmp_path: Path) -> None:
         rules.write_text("rules: [", encoding="utf-8")
         around.telegram.says(ADMINS, "/reload", user_id=CHIEF)
         refused = await around.post("действуют прежние", ADMINS)
-        assert "rules.yaml:1" in refused.text
+        assert "rules.yaml:2" in refused.text
 
 
 async def test_a_canned_reply_of_the_configuration_leaves(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from bridge.model import SECOND, Balance, Change, Json, Move
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
+from bridge.telegram.commands.spec import COMMANDS
 from bridge.telegram.message import LIMIT, units
 from tests.flow.telegram.team import ADMINS, CHIEF, GROUP, SUBSCRIBER, Team, team
 
@@ -234,6 +235,16 @@ async def test_help_shows_what_the_asker_may_use(group: Team) -> None:
     await group.sees("/reload — ")
     group.api.says(GROUP, "/help sms")
     await group.sees("Example: /sms")
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+async def test_every_command_is_answered(group: Team, name: str) -> None:
+    group.api.add_user(CHIEF, "Olga")
+    post = await hello(group)
+    written = asks(group, post, f"/{name}", CHIEF)
+    await group.until(lambda: any(m.reply_to == written for m in group.shown()))
+    assert (await group.store.queue_status()).updates_parked == 0
+    assert await group.sms() == []
 
 
 # ---------------------------------------------------------------- the menu
