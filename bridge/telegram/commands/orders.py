@@ -73,6 +73,8 @@ class Orders:
             self._speaker.say(chat, answer.messages, thread=call.thread, reply_to=call.message_id)
         elif answer is not None:
             await self._store.add_post(word_post(call, answer), call.now)
+        elif call.command.writes:
+            await self._written(message, chat)
         log.info("command", name=call.command.name, chat=chat.name, refused=refusal.text if refusal else None)
         self._signals.posts.set()
         return True
@@ -135,6 +137,13 @@ class Orders:
         return (await place(message, chat, self._chats, self._bot_id, self._store)).conversation
 
     # ------------------------------------------------ a colleague's conversation
+
+    async def _written(self, message: Message, chat: Chat) -> None:
+        sms = await self._store.sms_of_message(message.chat.id, message.message_id)
+        if sms is not None and sms.conversation_id is not None:
+            conversation = await self._store.conversation(sms.conversation_id)
+            if conversation is not None:
+                await self.wrote(message, chat, conversation)
 
     async def wrote(self, message: Message, chat: Chat, conversation: Conversation) -> None:
         """A reply went out. Who wrote it into a colleague's conversation is told, once a claim."""

@@ -21,7 +21,7 @@ from bridge.telegram.commands.dispatch import Letter
 from bridge.telegram.commands.pages import moment
 from bridge.telegram.commands.reading import ReadingCommands
 from bridge.telegram.commands.speaker import Speaker
-from bridge.telegram.commands.talks import CLAIM
+from bridge.telegram.commands.talks import CLAIM, taken
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import one_line
 
@@ -107,6 +107,9 @@ class CannedPresses(TalkButtons):
             return Verdict(answer=sent.text, params=sent.params, stays=True)
         if sent.author != press.author or sent.text != text:
             return DECIDED
+        if taken(conversation, press.user_id, self._clock.now()):
+            params = {"name": reply.name, "holder": one_line(conversation.claimed_name, 64)}
+            return Verdict(answer="pressed.canned_claimed", params=params, word="canned")
         return Verdict(answer="pressed.canned", params={"name": reply.name}, word="canned")
 
     def _letter(self, press: Press, conversation: Conversation, text: str) -> Letter:

@@ -23,7 +23,8 @@ PAGE = 15
 FOUND = 10
 _DEEDS = 5
 _ANSWERS = 5
-_EVER: Ms = 2**62
+EVER: Ms = 10**15
+"""Later than anything that is on record, and short enough for a button."""
 
 
 class RecordStore(OrderStore, ChatStore, DeskStore, OutboxStore, QueryStore, Protocol):
@@ -40,7 +41,7 @@ class ReadingCommands:
     # ------------------------------------------------ history
 
     async def history(self, call: Call) -> Answer:
-        return Answer(messages=await self.page(call.chat, talk_of(call), before=_EVER))
+        return Answer(messages=await self.page(call.chat, talk_of(call), before=EVER))
 
     async def page(self, chat: Chat, conversation: Conversation, *, before: Ms) -> Sequence[Message]:
         """The lines before a moment, and a button for those before them."""
@@ -158,7 +159,7 @@ class ReadingCommands:
         lines += await self._deeds(talk, zone, language)
         word = "close" if talk.closed_at is None else "open"
         buttons = [
-            Button(label=say(language, "button.history"), data=f"past:{talk.code}:{call.now + 1}"),
+            Button(label=say(language, "button.history"), data=f"past:{talk.code}:{EVER}"),
             Button(label=say(language, f"button.{word}"), data=f"talk:{word}:{talk.code}"),
         ]
         return Answer(messages=paged(lines, conversation=talk, buttons=buttons))
@@ -199,8 +200,10 @@ class ReadingCommands:
         else:
             place: dict[str, Json] = {"rule": one_line(inbound.rule, 64), "file": found.file, "line": found.line}
             yield say(language, "answer.rule", place)
-        same = "answer.version" if rules.version == inbound.rules_version else "answer.version_was"
-        yield say(language, same, {"version": inbound.rules_version, "now": rules.version})
+        if rules.version == inbound.rules_version:
+            yield say(language, "answer.version", {"version": inbound.rules_version})
+        else:
+            yield say(language, "answer.version_was", {"version": inbound.rules_version, "now": rules.version})
         yield say(language, "answer.outcome", {"outcome": one_line(inbound.outcome or "—", 300)})
 
     # ------------------------------------------------ find

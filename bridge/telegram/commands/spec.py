@@ -17,6 +17,8 @@ class Command:
     name: str
     about: bool = False
     """Needs a conversation: that of its topic, or of the message it replies to."""
+    writes: bool = False
+    """An SMS may come of it."""
     admin: bool = False
     """Only for the people of ``telegram.admins``."""
 
@@ -24,8 +26,8 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
-        Command(name="t", about=True),
-        Command(name="sms"),
+        Command(name="t", about=True, writes=True),
+        Command(name="sms", writes=True),
         Command(name="history", about=True),
         Command(name="info"),
         Command(name="why"),

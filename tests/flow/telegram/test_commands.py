@@ -295,6 +295,19 @@ async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_re
     assert [sms.text for sms in await desk.sms()] == ["mine", "from a colleague", "and more"]
 
 
+async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(desk: Team) -> None:
+    post = await hello(desk)
+    orders(desk, post, "/claim")
+    await desk.sees("Anna has this conversation until")
+    orders(desk, post, "/t", BORIS)
+    listed = await desk.sees("hello: Hello")
+    assert await press(desk, listed, "hello", BORIS) == "Sending “hello”. Anna has this conversation"
+    written = orders(desk, post, "/t signed", BORIS)
+    told = await desk.sees("Sent. Anna has the conversation")
+    assert told.reply_to == written
+    assert len(await desk.sms()) == 2
+
+
 async def test_a_claim_ends_by_itself(desk: Team) -> None:
     post = await hello(desk)
     orders(desk, post, "/claim 30m")
