@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from bridge.errors import BridgeError
 from bridge.frozen import frozen
 from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority
 from bridge.telegram.chats import Chat
@@ -52,7 +53,7 @@ class Answer:
     messages: Sequence[Message]
 
 
-class Misused(Exception):
+class Misused(BridgeError):
     """The call cannot be understood; its usage is the answer."""
 
 

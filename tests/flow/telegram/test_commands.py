@@ -56,6 +56,7 @@ async def again(desk: Team, message_id: int) -> None:
     chat = desk.api.chats[GROUP]
     desk.api.raw_update({"message": message_json(chat, chat.history[message_id])})
     await desk.settled()
+    assert (await desk.store.queue_status()).updates_parked == 0
 
 
 # ---------------------------------------------------------------- what is known of a subscriber
