@@ -204,7 +204,7 @@ class ReadingCommands:
             yield say(language, "answer.version", {"version": inbound.rules_version})
         else:
             yield say(language, "answer.version_was", {"version": inbound.rules_version, "now": rules.version})
-        yield say(language, "answer.outcome", {"outcome": one_line(inbound.outcome or "—", 300)})
+        yield say(language, "answer.outcome", {"outcome": outcome(inbound.outcome or "", language)})
 
     # ------------------------------------------------ find
 
@@ -228,6 +228,19 @@ class ReadingCommands:
                 at = moment(each.at, zone_of(self._settings, talk), language)
                 lines.append(f"   {at} {one_line(each.text, 120)}")
         return Answer(messages=paged(lines))
+
+
+def outcome(words: str, language: Language) -> str:
+    """What routing noted, for people; what nobody has words for stands as it is."""
+    if words.startswith("quarantined"):
+        return _result(words, language)
+    return ", ".join(_result(word, language) for word in words.split(", ")) if words else "—"
+
+
+def _result(word: str, language: Language) -> str:
+    kind, _, why = word.partition(": ")
+    text = f"outcome.{kind.replace(' ', '_')}"
+    return say(language, text, {"reason": reason(why, language)}) if known(language, text) else one_line(word, 100)
 
 
 def line(story: Story, zone: tzinfo, language: Language) -> str:

@@ -125,7 +125,7 @@ async def test_why_names_rule_file_line_and_version(group: Team) -> None:
     told = await group.sees("Rule “everything-else”")
     assert "rules.yaml:5" in told.text
     assert "Rules version 1; " in told.text
-    assert "Outcome: forwarded" in told.text
+    assert "Outcome: shown in a chat" in told.text
     written = asks(group, post, "Good day")
     await group.until(group.has_sms)
     group.api.says(GROUP, "/why", reply_to=written)

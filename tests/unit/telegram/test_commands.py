@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.telegram.commands.pages import midnight, moment, paged, quoted
+from bridge.telegram.commands.reading import outcome
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.message import LIMIT, Button, units
 from bridge.telegram.texts import known
@@ -77,3 +78,20 @@ def test_times_are_written_as_the_language_does() -> None:
     assert moment(NOON, UTC, "ru") == "15.01.2027 12:00"
     assert moment(NOON, UTC, "en", seconds=True) == "2027-01-15 12:00:00"
     assert moment(2**62, UTC, "en") == str(2**62)
+
+
+@pytest.mark.parametrize(
+    ("noted", "shown"),
+    [
+        ("replied, forwarded", "answered, shown in a chat"),
+        ("forwarded, suppressed: opted_out", "shown in a chat, reply held back: the subscriber opted out"),
+        ("opted out, asked whether to opt in", "the subscriber opted out, the team was asked about opting in"),
+        ("suppressed: once", "reply held back: this subscriber has had this reply already"),
+        ("rule failed, kept", "the rule failed, kept, shown to nobody"),
+        ("quarantined: no sender, no text", "malformed call: no sender, no text"),
+        ("something new", "something new"),
+        ("", "—"),
+    ],
+)
+def test_an_outcome_is_told_in_words(noted: str, shown: str) -> None:
+    assert outcome(noted, "en") == shown

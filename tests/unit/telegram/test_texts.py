@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bridge
-from bridge.model import Reason, SmsState
+from bridge.model import Deed, Reason, SmsState
 from bridge.pipeline.guards import Hold
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
@@ -57,7 +57,9 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        named |= set(re.findall(r'"((?:alert|notice|pressed|button|head|fate)\.[a-z_]+)"', path.read_text("utf-8")))
+        named |= set(
+            re.findall(r'"((?:alert|notice|pressed|button|head|fate|told|answer)\.[a-z_]+)"', path.read_text("utf-8"))
+        )
     assert named - set(entries("en")) == set()
 
 
@@ -69,6 +71,11 @@ def test_every_state_of_an_sms_has_words() -> None:
 @pytest.mark.parametrize("reason", [*Reason, "interrupted", "internal", "zeros", "ttl"])
 def test_every_reason_code_has_words(reason: str) -> None:
     assert f"reason.{reason}" in entries("en")
+
+
+@pytest.mark.parametrize("deed", list(Deed))
+def test_everything_that_people_do_has_words(deed: Deed) -> None:
+    assert f"deed.{deed}" in entries("en")
 
 
 @pytest.mark.parametrize("hold", list(Hold))
