@@ -35,6 +35,10 @@ class TalkCommands:
     async def sms(self, call: Call) -> Word | None:
         """A person writes first. The conversation is the one that the number's answers will come to."""
         recipient, text = self._addressed(call.rest)
+        mark = self._settings.telegram.note_mark
+        if mark and any(trimmed(line).startswith(mark) for line in text.splitlines()):
+            # Behind the number, too: what a colleague wrote as a note never leaves.
+            return Word(text="notice.note_inside", params={"mark": mark})
         store, chat = self._changes.store, call.chat.name
         known = await store.conversation_with(chat, recipient)
         account = known.account if known is not None else next(iter(self._settings.accounts))

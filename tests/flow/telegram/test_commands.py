@@ -360,6 +360,13 @@ async def test_figures_of_the_text_are_not_taken_for_the_number(desk: Team) -> N
     assert (sms.recipient, sms.text) == ("79001112233", "5 minutes")
 
 
+@pytest.mark.parametrize("text", ["// he is angry", "Good day\n // he is angry"])
+async def test_a_note_behind_a_number_never_leaves(desk: Team, text: str) -> None:
+    desk.api.says(GROUP, f"/sms +79001112233 {text}")
+    await desk.sees("a note mark // inside")
+    assert await desk.sms() == []
+
+
 async def test_an_sms_command_that_is_processed_twice_is_one_sms(desk: Team) -> None:
     written = desk.api.says(GROUP, "/sms +79001112233 once")
     await desk.sees("Anna writes")
