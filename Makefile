@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+YAML_SERVER := .yaml-language-server
 
-.PHONY: setup system run test lint types imports tests chaos bench lock clean
+.PHONY: setup system run test lint types imports tests chaos bench schema lock clean
 
 setup: $(READY)
 
@@ -20,6 +21,8 @@ $(READY): requirements.lock pyproject.toml
 system:
 	@command -v openssl >/dev/null || { apt-get update -q && apt-get install -y -q openssl; }
 	@command -v cc >/dev/null || { apt-get update -q && apt-get install -y -q gcc libc6-dev; }
+	@test -d $(YAML_SERVER)/node_modules || ! command -v npm >/dev/null \
+	  || npm install --silent --no-audit --no-fund --prefix $(YAML_SERVER) yaml-language-server@1.25.0
 
 run: $(READY)
 	$(BIN)/sms-bridge sandbox $(ARGS)
@@ -46,6 +49,14 @@ chaos: $(READY)
 # Wants the machine for itself; `make bench ARGS=--quick` is a minute. docs/performance.md says what the figures mean.
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# What editors are told of the files that people write. A test compares what is there with what this writes.
+schema: $(READY)
+	@mkdir -p schema
+	@for kind in rules config; do \
+	  $(BIN)/sms-bridge schema $$kind > schema/$$kind.schema.json; \
+	  $(BIN)/sms-bridge schema $$kind --language ru > schema/$$kind.schema.ru.json; \
+	done
 
 # Made anew by hand when pyproject.toml changes; the lock holds hashes and no address of any index.
 lock:

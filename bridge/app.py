@@ -17,7 +17,7 @@ import structlog
 
 from bridge import __version__
 from bridge.config import Settings
-from bridge.errors import ConfigError, Problem, StoreError
+from bridge.errors import ConfigError, StoreError
 from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
@@ -31,6 +31,7 @@ from bridge.pipeline.holds import Holds
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.pace import Bucket
+from bridge.pipeline.reload import Reloader, signature
 from bridge.pipeline.router import Router
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.verdict import Judge
@@ -60,8 +61,13 @@ OUTBOX = "outbox"
 
 def rules_of(settings: Settings) -> RuleSet:
     """:raises ConfigError: every mistake in every file."""
+    return load_rules(settings.rules, rule_context(settings))
+
+
+def rule_context(settings: Settings) -> RuleContext:
+    """What rules may refer to."""
     first = next(iter(settings.accounts.values()))
-    context = RuleContext(
+    return RuleContext(
         chats=frozenset(settings.telegram.chats),
         lists=settings.lists,
         region=settings.region,
@@ -70,7 +76,6 @@ def rules_of(settings: Settings) -> RuleSet:
         hours=windows(settings.hours),
         language=settings.telegram.language,
     )
-    return load_rules(settings.rules, context)
 
 
 def canned_of(settings: Settings) -> Mapping[str, Canned]:
@@ -80,16 +85,6 @@ def canned_of(settings: Settings) -> Mapping[str, Canned]:
         document = read_file(settings.file)
         raise ConfigError([document.problem(("replies", name), message) for name, message in bad.items()])
     return good
-
-
-@frozen
-class Reloaded:
-    """What came of loading the rules anew."""
-
-    version: str
-    changed: bool
-    rules: int
-    problems: tuple[Problem, ...] = ()
 
 
 @frozen
@@ -165,28 +160,22 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
 class Bridge:
     """A running service. Made by :func:`running`; everything it holds is closed by it."""
 
-    def __init__(self, settings: Settings, sending: Sending, rules: RuleSet, canned: Mapping[str, Canned]) -> None:
+    def __init__(self, settings: Settings, sending: Sending, reloader: Reloader, canned: Mapping[str, Canned]) -> None:
         self.settings = settings
         self.sending = sending
         self.store = sending.store
         self.signals = sending.signals
-        self.rules = rules
+        self.reloader = reloader
         self.canned = canned
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def reload(self) -> Reloaded:
-        """Load the rules as their files are now; the old ones stay where one of them has a mistake."""
-        old = self.rules
-        try:
-            self.rules = await asyncio.to_thread(rules_of, self.settings)
-        except ConfigError as error:
-            return Reloaded(version=old.version, changed=False, rules=len(old.rules), problems=error.problems)
-        version = self.rules.version
-        log.info("rules_loaded", version=version, previous=old.version)
-        return Reloaded(version=version, changed=version != old.version, rules=len(self.rules.rules))
+    @property
+    def rules(self) -> RuleSet:
+        """Those in force now; a reload puts others in their place."""
+        return self.reloader.rules
 
     @property
     def callback_url(self) -> str:
@@ -241,10 +230,21 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
+    seen = signature(settings.rules)
     rules, canned = rules_of(settings), canned_of(settings)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(sending(settings, clock))
-        bridge = Bridge(settings, parts, rules, canned)
+        reloader = Reloader(
+            rules=rules,
+            seen=seen,
+            load=lambda: rules_of(settings),
+            folder=settings.rules,
+            config=settings.file,
+            store=parts.store,
+            signals=parts.signals,
+            clock=parts.clock,
+        )
+        bridge = Bridge(settings, parts, reloader, canned)
         start_pipeline(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
         start_telegram(bridge)
@@ -276,6 +276,7 @@ def start_pipeline(bridge: Bridge) -> None:
     bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
     bridge.loop("delivery", delivery.step)
     bridge.loop("accounts", watch.step)
+    bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
@@ -299,7 +300,7 @@ def start_telegram(bridge: Bridge) -> None:
         store=parts.store,
         signals=parts.signals,
         clock=parts.clock,
-        rulebook=bridge,
+        rulebook=bridge.reloader,
         canned=bridge.canned,
     )
     bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
@@ -308,7 +309,8 @@ def start_telegram(bridge: Bridge) -> None:
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
     parts = bridge.sending
     commands = Commands(settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-    admin = AdminSocket(socket_path(bridge.settings.storage.sqlite_path), commands, bridge.live)
+    path = socket_path(bridge.settings.storage.sqlite_path)
+    admin = AdminSocket(path, commands, status=bridge.live, reload=bridge.reloader.reload)
     await admin.start()
     stack.push_async_callback(admin.close)
 

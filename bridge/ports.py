@@ -111,9 +111,10 @@ class RouterStore(Protocol):
         """Write the settlements in one transaction: all of them, or none where one cannot be written.
 
         ``None`` for one that must be decided again: the contact's version moved, the message is not ``new`` any more,
-        or the day's spend would pass the limit. A settled message bumps the contact's version and sets
-        ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only if its lane has no row in
-        ``sending`` and no ``queued`` row of its own priority or a more urgent one; else ``queued``.
+        or the day's spend would pass the limit if those before it are all settled. A settled message bumps the
+        contact's version and sets ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only
+        if its lane has no row in ``sending`` and no ``queued`` row of its own priority or a more urgent one; else
+        ``queued``.
         Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
         :raises StoreError: one of them cannot be written, so none was.
         """
@@ -425,6 +426,15 @@ class QueueStatus:
     accounts: tuple[AccountState, ...]
 
 
+@frozen
+class Span:
+    """Messages that rules decided about, from one to another."""
+
+    first: InboundId
+    last: InboundId
+    count: int
+
+
 class QueryStore(Protocol):
     """Reading for people and probes; never part of a message's way."""
 
@@ -441,6 +451,13 @@ class QueryStore(Protocol):
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None: ...
 
     async def contact(self, subscriber: str) -> Contact: ...
+
+    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
+        """Where the ``last`` messages lie that rules decided about (all of them without it), of those received at
+        ``since`` or later; None if there is none. Takes time with what is stored."""
+
+    async def routed(self, span: Span, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
+        """The next of them above the id ``after``, oldest first."""
 
 
 class Store(

@@ -191,6 +191,15 @@ class Service:
         lines = self.log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    async def until_logged(self, event: str, *, seconds: float = 30) -> None:
+        """Wait until the log names this event."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not any(each["event"] == event for each in self.events()):
+                    await asyncio.sleep(LOOK_AGAIN)
+        except TimeoutError:
+            raise AssertionError(f"the log does not name {event}") from None
+
     async def until(self, query: str, expected: int, *, seconds: float = 30) -> None:
         """Wait until a count in the store is what it should be."""
         try:

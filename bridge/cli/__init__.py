@@ -11,6 +11,12 @@ from bridge import __version__
 COMMANDS = {
     "run": "bridge.cli.run:run",
     "check": "bridge.cli.check:check",
+    "test": "bridge.cli.test:test",
+    "explain": "bridge.cli.explain:explain",
+    "replay": "bridge.cli.replay:replay",
+    "reload": "bridge.cli.reload:reload",
+    "init": "bridge.cli.init:init",
+    "schema": "bridge.cli.schema:schema",
     "sandbox": "bridge.cli.sandbox:sandbox",
     "send": "bridge.cli.send:send",
     "balance": "bridge.cli.balance:balance",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +16,7 @@ from bridge.cli.common import (
     fail,
     json_option,
     print_json,
+    progress,
     settings_of,
     when,
 )
@@ -90,15 +89,3 @@ def attempt(work: Callable[[], T]) -> T:
         return work()
     except BridgeError as error:
         fail(str(error))
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for a person at a terminal; silence in a script's log."""
-    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-
-        def step(done: int, total: int) -> None:
-            bar.length = max(total, 1)
-            bar.update(done - bar.pos)
-
-        yield step

@@ -6,9 +6,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -107,6 +107,15 @@ def when(at: Ms | None) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def moment(written: str, zone: tzinfo) -> Ms:
+    """``2026-03-01`` or ``2026-03-01 22:15`` in this time zone. :raises click.BadParameter: neither."""
+    try:
+        at = datetime.fromisoformat(written.strip())
+    except ValueError:
+        raise click.BadParameter(f"{written!r} is no date; write 2026-03-01 or 2026-03-01 22:15") from None
+    return int((at if at.tzinfo is not None else at.replace(tzinfo=zone)).timestamp() * 1000)
+
+
 def ago(at: Ms | None, now: Ms) -> str:
     """How long ago, in one unit."""
     if at is None:
@@ -116,6 +125,18 @@ def ago(at: Ms | None, now: Ms) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit} ago"
     return f"{seconds}s ago"
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a person at a terminal; silence in a script's log."""
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def step(done: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield step
 
 
 @asynccontextmanager

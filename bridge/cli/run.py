@@ -20,6 +20,8 @@ from bridge.errors import BridgeError, ConfigError
 def run(config: str | None) -> None:
     """Take callbacks, route, send, talk to Telegram, until SIGTERM or Ctrl-C.
 
+    Changed rule files are loaded by themselves, and on SIGHUP.
+
     Exit code 78: the configuration or a rule file cannot be used. 1: something else prevents the start, such as a
     port in use or another run on the same store. 130: Ctrl-C.
     """
@@ -54,6 +56,7 @@ async def serve(settings: Settings) -> int:
 
         loop.add_signal_handler(number, ask_to_stop)
     async with running(settings) as bridge:
+        loop.add_signal_handler(signal.SIGHUP, bridge.reloader.ask)
         # What a start makes stays for good; looking through all of it again held up the loop for 60 ms now and then.
         gc.collect()
         gc.freeze()

@@ -47,7 +47,7 @@ OwnNumber = Annotated[str, AfterValidator(own.plain_number)]
 BaseUrl = Annotated[str, AfterValidator(own.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(own.check_path)]
 Polling = Annotated[Literal["polling"], BeforeValidator(own.only("polling"))]
-NotYet = Annotated[None, BeforeValidator(own.only("off"))]
+NotYet = Annotated[None, BeforeValidator(own.only("off"), json_schema_input_type=Literal["off"])]
 
 
 class Section(BaseModel):
@@ -104,7 +104,9 @@ class StatusSettings(Section):
 
 class BalanceSettings(Section):
     every: Annotated[OptionalDuration, Shortest("1m")] = 10 * MINUTE
-    warn_below: Annotated[float | None, BeforeValidator(own.optional_amount)] = None
+    warn_below: Annotated[
+        float | None, BeforeValidator(own.optional_amount, json_schema_input_type=float | Literal["off"])
+    ] = None
 
 
 class AccountSettings(Section):
@@ -148,7 +150,9 @@ class TelegramSettings(Section):
     webhook_secret: Secret = SecretStr("")
     language: Literal["ru", "en"] = "ru"
     note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"
-    confirm_parts: Annotated[int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts)] = 3
+    confirm_parts: Annotated[
+        int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts, json_schema_input_type=int | Literal["off"])
+    ] = 3
     undo: NotYet = None
     remind_after: NotYet = None
     chats: dict[Name, ChatSettings] = {}
@@ -176,7 +180,10 @@ class HoursSettings(Section):
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     week: dict[
         Annotated[str, AfterValidator(own.check_days)],
-        Annotated[tuple[str, ...], BeforeValidator(own.parse_times)],
+        Annotated[
+            tuple[str, ...],
+            BeforeValidator(own.parse_times, json_schema_input_type=own.TimesText | list[own.TimesText]),
+        ],
     ] = {}
     holidays: Annotated[str, AfterValidator(own.check_country)] = ""
 

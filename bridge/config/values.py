@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 import phonenumbers
-from pydantic import SecretStr, ValidationInfo
+from pydantic import Field, SecretStr, ValidationInfo
 
 from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
 
@@ -31,6 +32,8 @@ _DAYS = "mon|tue|wed|thu|fri|sat|sun"
 _DAY_RANGE = re.compile(rf"(?:{_DAYS})(?:-(?:{_DAYS}))?")
 _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
 _TIMES = re.compile(rf"({_CLOCK})-({_CLOCK}|24:00)")
+TimesText = Annotated[str, Field(pattern=f"^{_CLOCK}-({_CLOCK}|24:00)$")]
+"""One span of a day as it is written, for the JSON Schema."""
 
 
 def check_name(value: str) -> str:

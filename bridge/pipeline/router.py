@@ -6,7 +6,7 @@ message whose contact or budget moved meanwhile is simply decided again.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -37,11 +37,11 @@ from bridge.model import (
 )
 from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
+from bridge.pipeline.facts import as_rules_see
 from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
 from bridge.ports import Clock, RouterStore
-from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
 from bridge.telemetry import frames
 from bridge.text import phones
@@ -57,7 +57,6 @@ LONGEST_WAIT: Ms = DAY
 """Messages that waited longer than this for their rules may be counted as if nothing had come before them."""
 USES_KEPT: Ms = 31 * DAY
 """At least: a limit that is edited to look back further finds what there was."""
-NO_USES = Uses()
 BEHIND: Ms = 100
 """Routing does not keep up with intake where the oldest message waits for so long."""
 
@@ -104,7 +103,8 @@ class Router:
         claim = self._claim(rules, now)
         claimed = await self._claimed(rules, claim)
         batch = claimed.messages
-        self._signals.keeping_up(not batch or now - batch[0].inbound.received_at < BEHIND)
+        # One message that nobody can route must not pass for all of them: there must be more than a batch, too.
+        self._signals.keeping_up(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             await self._forget(rules, now)
             return IDLE
@@ -164,28 +164,8 @@ class Router:
             return quarantine(item, rules.version, fault, now)
 
     def _decide(self, item: Unrouted, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
-        inbound, contact = item.inbound, item.contact
-        message = RuleMessage(
-            text=inbound.text,
-            sender=inbound.sender,
-            subscriber=inbound.subscriber,
-            receiver=inbound.receiver,
-            prefix=inbound.prefix,
-            account=inbound.account,
-            date=inbound.date,
-            contact_name=contact.name,
-            id=inbound.id,
-            contact=ContactFacts(
-                tags=contact.tags,
-                values=contact.values,
-                language=contact.values.get("language", ""),
-                first_time=contact.first_seen_at is None,
-                opted_out=contact.opted_out,
-                blocked=contact.blocked,
-            ),
-            conversation_open=contact.robot_paused_until > inbound.received_at,
-            uses=uses_of(item, totals),
-        )
+        inbound = item.inbound
+        message = as_rules_see(item, totals)
         try:
             return rules.decide(message, inbound.received_at)
         except Exception as error:  # a fault of ours in one message must not stop the ones behind it
@@ -263,15 +243,6 @@ class Router:
         for settlement in settlements:
             if wants_birth(settlement):
                 self._launcher.give_back(settlement.replies[0].account)
-
-
-def uses_of(item: Unrouted, totals: Mapping[str, int]) -> Uses:
-    if not item.uses and not totals:
-        return NO_USES
-    by_sender: defaultdict[tuple[str, Counted], list[Ms]] = defaultdict(list)
-    for use in item.uses:
-        by_sender[use.rule, use.what].append(use.at)
-    return Uses(by_sender={key: tuple(times) for key, times in by_sender.items()}, totals=dict(totals))
 
 
 def wants_birth(settlement: Settlement) -> bool:

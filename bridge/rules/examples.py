@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -36,6 +37,26 @@ class Example:
     sender: SenderEntry
     conversation_open: bool
     steps: tuple[Step, ...]
+
+
+@frozen
+class Difference:
+    """One thing that did not come out as expected."""
+
+    message: str
+    """As a sentence."""
+    expected: str
+    actual: str
+
+
+@frozen
+class Outcome:
+    """What one message of an example came to."""
+
+    step: Step
+    decision: Decision
+    differences: tuple[Difference, ...]
+    """Empty: it passed."""
 
 
 def read_examples(document: Document, count: int, timezone: tzinfo) -> tuple[list[Example], list[Problem]]:
@@ -93,19 +114,25 @@ def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Proble
     """Run them; a problem for each that did not come out as expected."""
     problems: list[Problem] = []
     for example in examples:
-        sender = _Sender(example)
-        for number, step in enumerate(example.steps):
-            message = sender.message(step, ruleset.context.region, number)
-            decision = ruleset.decide(message, step.at)
-            sender.remember(message.subscriber, decision, step.at)
-            which = f", step {number + 1}," if len(example.steps) > 1 else ""
-            for difference in _differences(step.expect, decision, sender.facts(message.subscriber)):
-                place = step.place
-                said = f"the test `{example.name}`{which} fails: {difference}"
-                problems.append(
-                    Problem(file=place.file, line=place.line, column=place.column, path=place.path, message=said)
-                )
+        for number, outcome in enumerate(run_example(ruleset, example), start=1):
+            which = f", step {number}," if len(example.steps) > 1 else ""
+            for difference in outcome.differences:
+                said = f"the test `{example.name}`{which} fails: {difference.message}"
+                problems.append(replace(outcome.step.place, message=said))
     return problems
+
+
+def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
+    """What each of its messages came to, one after the other."""
+    sender = _Sender(example)
+    outcomes: list[Outcome] = []
+    for number, step in enumerate(example.steps):
+        message = sender.message(step, ruleset.context.region, number)
+        decision = ruleset.decide(message, step.at)
+        sender.remember(message.subscriber, decision, step.at)
+        differences = tuple(_differences(step.expect, decision, sender.facts(message.subscriber)))
+        outcomes.append(Outcome(step=step, decision=decision, differences=differences))
+    return outcomes
 
 
 class _Sender:
@@ -175,28 +202,42 @@ class _Sender:
         )
 
 
-def _differences(expect: ExpectEntry, decision: Decision, after: ContactFacts) -> Iterator[str]:
+def _differences(expect: ExpectEntry, decision: Decision, after: ContactFacts) -> Iterator[Difference]:
     """:param after: what is known of the sender then."""
-    rules = [fired.rule for fired in decision.fired]
-    replies = [reply.text for fired in decision.fired for reply in fired.replies]
+    rules = _listed([fired.rule for fired in decision.fired])
+    texts = [reply.text for fired in decision.fired for reply in fired.replies]
+    replies = _listed(texts)
     chats = {forward.chat for fired in decision.fired for forward in fired.forwards}
-    yield from (f"the text of `{fired.rule}` cannot be made: {fired.error}" for fired in decision.fired if fired.error)
-    if expect.rule is not None and expect.rule not in rules:
-        yield f"the rule is {_listed(rules)}, not `{expect.rule}`"
-    if expect.reply is not None and expect.reply.strip() not in replies:
-        yield f"the reply is {_listed(replies)}"
+    for fired in decision.fired:
+        if fired.error is not None:
+            message = f"the text of `{fired.rule}` cannot be made: {fired.error}"
+            yield _difference(message, f"a text of `{fired.rule}`", fired.error)
+    if expect.rule is not None and expect.rule not in [fired.rule for fired in decision.fired]:
+        yield _difference(f"the rule is {rules}, not `{expect.rule}`", f"rule `{expect.rule}`", f"rule {rules}")
+    if expect.reply is not None and (wanted := expect.reply.strip()) not in texts:
+        yield _difference(f"the reply is {replies}", f"reply `{wanted}`", f"reply {replies}")
     for phrase in expect.reply_contains:
-        if not any(phrase in reply for reply in replies):
-            yield f"`{phrase}` is not in the reply {_listed(replies)}"
-    if expect.no_reply and replies:
-        yield f"there is a reply: {_listed(replies)}"
+        if not any(phrase in text for text in texts):
+            message = f"`{phrase}` is not in the reply {replies}"
+            yield _difference(message, f"reply with `{phrase}`", f"reply {replies}")
+    if expect.no_reply and texts:
+        yield _difference(f"there is a reply: {replies}", "no reply", f"reply {replies}")
     if expect.forward and set(expect.forward) != chats:
-        yield f"it is forwarded to {_listed(sorted(chats))}"
+        shown = _listed(sorted(chats))
+        yield _difference(
+            f"it is forwarded to {shown}", f"forward to {_listed(sorted(expect.forward))}", f"forward to {shown}"
+        )
     if expect.tags and set(expect.tags) != set(after.tags):
-        yield f"the sender has the tags {_listed(sorted(after.tags))}"
-    count = sum(parts.split(reply).count for reply in replies)
+        shown = _listed(sorted(after.tags))
+        yield _difference(f"the sender has the tags {shown}", f"tags {_listed(sorted(expect.tags))}", f"tags {shown}")
+    count = sum(parts.split(text).count for text in texts)
     if expect.parts is not None and expect.parts != count:
-        yield f"the reply takes {plural(count, 'part')}, not {expect.parts}"
+        taken = plural(count, "part")
+        yield _difference(f"the reply takes {taken}, not {expect.parts}", plural(expect.parts, "part"), taken)
+
+
+def _difference(message: str, expected: str, actual: str) -> Difference:
+    return Difference(message=message, expected=expected, actual=actual)
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from bridge.rules.keywords import Hit, Keyword, Spelling, Vocabulary
 from bridge.rules.moments import Phase, Season
 from bridge.text import folding
 from bridge.text.folding import Folded
-from bridge.text.patterns import Pattern, PatternSet
+from bridge.text.patterns import Pattern, PatternSets
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -77,7 +77,7 @@ class Index:
     """Whether any rule is looked up by a word that may stand anywhere."""
     sources: tuple[str, ...]
     """The expressions of :attr:`patterns`, by which rules are looked up."""
-    patterns: PatternSet
+    patterns: PatternSets
 
     @classmethod
     def of(cls, rules: Sequence[Rule]) -> Index:
@@ -108,7 +108,7 @@ class Index:
             vocabulary=Vocabulary.of(pair for rule in enabled for pair in rule.heard),
             needs_words=any(kind == WORD for kind, _ in used),
             sources=tuple(patterns),
-            patterns=PatternSet.of(tuple(patterns.values())),
+            patterns=PatternSets.of(tuple(patterns.values())),
         )
 
     def prefix_of(self, parameter: str, text: Folded) -> Prefix:

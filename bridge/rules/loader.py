@@ -29,6 +29,18 @@ def load_rules(directory: Path, context: RuleContext) -> RuleSet:
 
     :raises ConfigError: with every problem found. A failed test of the files is a problem, too.
     """
+    ruleset, examples = read_rules(directory, context)
+    failed = check_examples(ruleset, examples)
+    if failed:
+        raise ConfigError(failed)
+    return ruleset
+
+
+def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Example]]:
+    """The same with the tests of the files, in their order, which were not run. Not for a service.
+
+    :raises ConfigError: with every problem found.
+    """
     problems: list[Problem] = []
     warnings: list[Problem] = []
     texts = _read(directory, problems)
@@ -50,10 +62,7 @@ def load_rules(directory: Path, context: RuleContext) -> RuleSet:
         context=context,
         counting=_counting(rules),
     )
-    failed = check_examples(ruleset, [example for _, examples in loaded for example in examples])
-    if failed:
-        raise ConfigError(failed)
-    return ruleset
+    return ruleset, [example for _, examples in loaded for example in examples]
 
 
 def _values_set(document: Document) -> Iterable[str]:

@@ -14,9 +14,9 @@ import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, ValidationInfo
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from bridge.model import DAY, HOUR, MINUTE, SECOND, Ms
@@ -191,7 +191,11 @@ class Between:
     zero_in_code: bool = False
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_before_validator_function(self._parse, handler(source))
+        whole: CoreSchema = core_schema.int_schema(ge=self.low, le=self.high)
+        written = core_schema.union_schema([whole, core_schema.literal_schema([OFF])]) if self.off else whole
+        return core_schema.with_info_before_validator_function(
+            self._parse, handler(source), json_schema_input_schema=written
+        )
 
     def _parse(self, value: object, info: ValidationInfo) -> int | None:
         help_text = f"expected a number from {self.low} to {self.high}"
@@ -221,11 +225,19 @@ class Shortest:
         return value
 
 
-Duration = Annotated[Ms, BeforeValidator(parse_duration)]
-OptionalDuration = Annotated[Ms | None, BeforeValidator(_optional_duration)]
-RateValue = Annotated[Rate, BeforeValidator(parse_rate)]
-OptionalRate = Annotated[Rate | None, BeforeValidator(_optional_rate)]
-Flag = Annotated[bool, BeforeValidator(parse_flag)]
+# What each is for the JSON Schema, and with it for editors: the text that a person writes.
+_DURATION_TEXT = r"([0-9]+(ms|[dhms]))+"
+_RATE_TEXT = r"[0-9]+ *(/| per ) *[0-9a-z]+"
+_DurationText = Annotated[str, Field(pattern=f"^{_DURATION_TEXT}$")]
+_DurationOrOff = Annotated[str, Field(pattern=f"^(off|{_DURATION_TEXT})$")]
+_RateText = Annotated[str, Field(pattern=f"^{_RATE_TEXT}$")]
+_RateOrOff = Annotated[str, Field(pattern=f"^(off|{_RATE_TEXT})$")]
+
+Duration = Annotated[Ms, BeforeValidator(parse_duration, json_schema_input_type=_DurationText)]
+OptionalDuration = Annotated[Ms | None, BeforeValidator(_optional_duration, json_schema_input_type=_DurationOrOff)]
+RateValue = Annotated[Rate, BeforeValidator(parse_rate, json_schema_input_type=_RateText)]
+OptionalRate = Annotated[Rate | None, BeforeValidator(_optional_rate, json_schema_input_type=_RateOrOff)]
+Flag = Annotated[bool, BeforeValidator(parse_flag, json_schema_input_type=bool | Literal["yes", "no", "on", "off"])]
 """Use this for every switch: pydantic's own ``bool`` also takes ``1``, ``t`` and ``y`` from a string."""
 Whole = Annotated[int, BeforeValidator(parse_whole)]
 TimeZone = Annotated[zoneinfo.ZoneInfo, BeforeValidator(parse_zone)]

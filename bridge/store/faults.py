@@ -56,6 +56,11 @@ def is_failed_sync(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
 
 
+def is_locked(error: BaseException) -> bool:
+    """Another program has the file, and was waited for as long as anybody is."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _primary(error) == sqlite3.SQLITE_FULL
 

@@ -641,6 +641,16 @@ SELECT origin, state, count(*) AS number, sum(parts) AS parts FROM sms WHERE id 
 # ---------------------------------------------------------------- questions of people and probes
 
 INBOUND_NEW = "SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new'"
+# What rules decided about: neither new nor quarantined. A limit of -1 is none.
+ROUTED_SPAN = """
+SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
+    SELECT id FROM inbound WHERE state = 'routed' AND received_at >= :since ORDER BY id DESC LIMIT :last)
+"""
+ROUTED = f"""
+SELECT {INBOUND} FROM inbound
+WHERE id > :after AND id BETWEEN :first AND :last AND state = 'routed' AND received_at >= :since
+ORDER BY id LIMIT :limit
+"""
 RECEIVED_AT = "SELECT received_at FROM inbound WHERE id = :id"
 INBOUND_QUARANTINED = "SELECT count(*) AS number FROM inbound WHERE state = 'quarantined'"
 LAST_INBOUND = "SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1"

@@ -30,7 +30,7 @@ from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.many import waves
 from bridge.store.sqlite_restore import last_in_copy
-from bridge.store.tx import Line, Tx
+from bridge.store.tx import Line, Tx, storable
 from bridge.store.work_posts import Heard, Posting, add_posts, conversation_for, open_alert
 from bridge.store.work_sms import Birth, insert_sms
 
@@ -56,12 +56,17 @@ class InboxVerbs(Writing):
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
-    for wave in waves(calls, lambda call: (call.account, call.smsid)):
+    for wave in waves(calls, _name):
         found = {(row[0], row[1]): row for row in tx.many(sql.ACCEPT_INBOUND, [_line(calls[at]) for at in wave])}
         for at in wave:
-            _, _, id_, repeats = found[calls[at].account, calls[at].smsid]
+            _, _, id_, repeats = found[_name(calls[at])]
             accepted[at] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
     return [accepted[at] for at in range(len(calls))]
+
+
+def _name(call: InboundCall) -> tuple[str, str]:
+    """What the platform calls it, as it stands in the row."""
+    return storable(call.account), storable(call.smsid)
 
 
 def _line(call: InboundCall) -> Line:
@@ -127,12 +132,11 @@ class _Spend:
         """Whether the day bears it beside all that were allowed before, settled or not."""
         cost = sum(reply.parts for reply in settlement.replies)
         limit, day = settlement.spend_limit, settlement.spend_day
-        if limit is None or not cost:
-            return True
-        if day not in self._before:
-            self._before[day] = _spent(self._tx, day)
-        if self._before[day] + self._asked[day] + cost > limit:
-            return False
+        if limit is not None and cost:
+            if day not in self._before:
+                self._before[day] = _spent(self._tx, day)
+            if self._before[day] + self._asked[day] + cost > limit:
+                return False
         self._asked[day] += cost
         return True
 

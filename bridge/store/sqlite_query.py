@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import Contact, Inbound, InboundId, Sms, SmsId, SmsState
-from bridge.ports import QueueStatus, Story
+from bridge.model import Contact, Inbound, InboundId, Ms, Sms, SmsId, SmsState
+from bridge.ports import QueueStatus, Span, Story
 from bridge.store import rows, sql
 from bridge.store.base import Reading
 from bridge.store.tx import Params, Tx
@@ -38,6 +38,18 @@ class QueryVerbs(Reading):
     async def contact(self, subscriber: str) -> Contact:
         row = await self._readers.run(lambda tx: tx.one(sql.GET_CONTACT, {"subscriber": subscriber}))
         return rows.contact(row, subscriber)
+
+    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
+        wanted: Params = {"last": -1 if last is None else last, "since": since}
+        row = await self._readers.run(lambda tx: tx.one(sql.ROUTED_SPAN, wanted))
+        if row is None or row["first"] is None:
+            return None
+        return Span(first=InboundId(row["first"]), last=InboundId(row["last"]), count=row["number"])
+
+    async def routed(self, span: Span, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
+        wanted: Params = {"after": after, "first": span.first, "last": span.last, "since": since, "limit": limit}
+        found = await self._readers.run(lambda tx: tx.all(sql.ROUTED, wanted))
+        return [rows.inbound(row) for row in found]
 
 
 def _number(tx: Tx, statement: str) -> int:

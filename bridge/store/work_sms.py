@@ -59,7 +59,7 @@ def insert_sms(tx: Tx, births: Sequence[Birth]) -> list[Sms | None]:
     lanes: set[tuple[str, str]] = set()
     lines: list[Line] = []
     for birth in births:
-        lane = (birth.new.account, birth.new.recipient)
+        lane = (storable(birth.new.account), storable(birth.new.recipient))
         lines.append(_birth(birth, lane_taken=lane in lanes))
         lanes.add(lane)
     written = {key: (SmsId(id_), SmsState(state)) for key, id_, state in tx.many(sql.INSERT_SMS, lines)}

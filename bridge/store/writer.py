@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.store.checkpoint import Checkpoints
-from bridge.store.faults import commit_unknown, is_disk_full, is_surroundings, translate
+from bridge.store.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
 from bridge.store.link import FileGuard, Link
 from bridge.store.tx import Together, Tx, Unit
 
@@ -65,6 +65,8 @@ class Writer:
         self._waiting: deque[_Job] = deque()
         self._debts: deque[Unit[object]] = deque()
         self._wake = asyncio.Event()
+        self._kept_out: Exception | None = None
+        """Another program had the file for all of the time that the last batch waited."""
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.units = 0
@@ -140,16 +142,25 @@ class Writer:
                 return
 
     async def _batch(self) -> None:
-        jobs: list[_Job] = []
-        while self._waiting and len(jobs) < MOST_UNITS:
-            job = self._waiting.popleft()
-            if not job.future.done():
-                jobs.append(job)
+        jobs = self._next(MOST_UNITS)
         if not jobs and not self._debts:
             return
         outcomes = await self._attempt([job.work for job in jobs])
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._deliver(job, outcome)
+        if (kept_out := self._kept_out) is not None:
+            # Who came meanwhile has waited for the same: no caller waits twice as long because he came a little later.
+            self._kept_out = None
+            for job in self._next(len(self._waiting)):
+                self._deliver(job, _Outcome(error=kept_out))
+
+    def _next(self, most: int) -> list[_Job]:
+        jobs: list[_Job] = []
+        while self._waiting and len(jobs) < most:
+            job = self._waiting.popleft()
+            if not job.future.done():
+                jobs.append(job)
+        return jobs
 
     async def _attempt(self, work: list[_Work]) -> list[_Outcome]:
         """Debts first, in a transaction of their own; while one cannot be paid nothing else is done."""
@@ -187,6 +198,8 @@ class Writer:
             self._guard.check()
             db.execute("BEGIN IMMEDIATE")
         except (StoreUnavailable, sqlite3.Error) as error:
+            if is_locked(error):
+                self._kept_out = self._failure(error)
             return self._refuse(db, work, error)
         try:
             outcomes = _done(db, work)

@@ -20,6 +20,10 @@ LONGEST: Final = 1000
 _MEMORY: Final = 1 << 20
 """Bytes for one expression: ``(\\d{1,1000}){1,1000}`` is refused, not tried."""
 _SET_MEMORY: Final = 256 << 20
+_TOGETHER: Final = 100_000
+"""Instructions of the expressions in one set. RE2 holds the whole interpreter while it compiles one, 0.4 to 0.9 µs for
+each: 10,000 expressions in one set would keep a running service from everything for seconds at a reload, this much for
+less than 0.1 s. Asking each further set costs 1.5 µs."""
 
 _UNICODE: Final = {"d": r"\p{Nd}", "s": r"\t-\r\x1c- \x{85}\pZ", "w": r"_\pL\pM\pN"}
 """What belongs to ``\\d``, ``\\s`` and ``\\w``, as it stands inside brackets."""
@@ -64,6 +68,7 @@ class _Match(Protocol):
 
 class _Regexp(Protocol):
     groupindex: Mapping[str, int]
+    programsize: int
 
     def search(self, text: str) -> _Match | None: ...
 
@@ -142,6 +147,34 @@ class PatternSet:
         if self.count not in found:
             return range(self.count)
         return [position for position in found if position != self.count]
+
+
+@frozen
+class PatternSets:
+    """Any number of expressions, in sets of a bounded size."""
+
+    sets: tuple[PatternSet, ...]
+
+    @classmethod
+    def of(cls, patterns: Sequence[Pattern]) -> PatternSets:
+        groups: list[list[Pattern]] = []
+        room = 0
+        for pattern in patterns:
+            room -= pattern.compiled.programsize
+            if room < 0:
+                groups.append([])
+                room = _TOGETHER - pattern.compiled.programsize
+            groups[-1].append(pattern)
+        return cls(sets=tuple(map(PatternSet.of, groups)))
+
+    def fitting(self, text: str) -> Sequence[int]:
+        """Positions of the expressions that fit; all of a set's where it cannot be told."""
+        found: list[int] = []
+        before = 0
+        for each in self.sets:
+            found += [before + position for position in each.fitting(text)]
+            before += each.count
+        return found
 
 
 def encodable(text: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from aiohttp import web
 from bridge.errors import BridgeError
 from bridge.model import Json, Sms, SmsId
 from bridge.pipeline.commands import Commands
+from bridge.pipeline.reload import Reloaded
 
 LONGEST_SOCKET_PATH = 100
 """The kernel allows 108 bytes; a deeper database gets a socket named by its hash in the temporary directory."""
@@ -55,15 +57,24 @@ def as_json(sms: Sms) -> dict[str, Json]:
 class AdminSocket:
     """Serves :class:`Commands` and a live status on the socket."""
 
-    def __init__(self, path: Path, commands: Commands, status: Callable[[], Awaitable[dict[str, str]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        commands: Commands,
+        *,
+        status: Callable[[], Awaitable[dict[str, str]]],
+        reload: Callable[[], Awaitable[Reloaded]],
+    ) -> None:
         self._path = path
         self._commands = commands
         self._status = status
+        self._reload = reload
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/status", self._get_status)
+        app.router.add_post("/reload", self._post_reload)
         app.router.add_post("/send", self._send)
         app.router.add_post("/queue/{id:[0-9]+}/retry", self._retry)
         app.router.add_post("/queue/{id:[0-9]+}/abandon", self._abandon)
@@ -86,6 +97,20 @@ class AdminSocket:
 
     async def _get_status(self, request: web.Request) -> web.Response:
         return web.json_response(await self._status())
+
+    async def _post_reload(self, request: web.Request) -> web.Response:
+        """Rules that are refused are an answer, not an error: the service goes on with those it has."""
+        done = await self._reload()
+        return web.json_response(
+            {
+                "loaded": not done.problems,
+                "changed": done.changed,
+                "version": done.version,
+                "rules": done.rules,
+                "mistakes": [asdict(problem) for problem in done.problems],
+                "warnings": [asdict(problem) for problem in done.warnings],
+            }
+        )
 
     async def _send(self, request: web.Request) -> web.Response:
         try:

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import starts, tables
+from tests.bench import decide, reload, starts, tables
 from tests.bench.cases import Case, Sizes, cases
 from tests.bench.disk import commits_per_second
 from tests.bench.prefill import Filling, Stores
 from tests.bench.profile import Profiler
 from tests.bench.series import Series, figures
 
-GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start")
+GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start", "decide", "reload")
 QUICK = Sizes(messages=2000, rates=(1000,), paced_s=2, many_rules=1000, stored=50_000, many_conversations=10_000)
 QUICK_GROUPS = ("disk", "closed", "paced", "rules", "start")
 STARTS = 5
@@ -77,6 +77,8 @@ class Bench:
         only = set(chosen.only or (QUICK_GROUPS if chosen.quick else GROUPS))
         self.cases = [case for case in cases(self.sizes) if only & {case.group, case.key}]
         self.disk = "disk" in only
+        self.alone = [part.table for name, part in (("decide", decide), ("reload", reload)) if name in only]
+        """What is measured of single parts, in this very process."""
         self.starts = "start" in only
         self.runs = chosen.runs or (1 if chosen.quick else 3)
         self.measured: dict[str, Series] = {}
@@ -142,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bench.measure()
     for table in tables.tables(bench.measured, bench.cases, bench.sizes):
         console.print(table)
+    for measured in bench.alone:
+        console.print(measured())
     console.print(f"{time.monotonic() - start:.0f} s")
     others = [taken for series in bench.measured.values() for taken in series.values("others")]
     if shared := sum(taken > SHARED for taken in others):

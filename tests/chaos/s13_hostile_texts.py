@@ -77,7 +77,7 @@ def rule_sets() -> Mapping[str, RuleSet]:
             one = Path(folder, str(number))
             one.mkdir()
             (one / "rules.yaml").write_text(block.rules, encoding="utf-8")
-            found[str(block)] = load_rules(one, CONTEXT, not_carried_out=frozenset())
+            found[str(block)] = load_rules(one, CONTEXT)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from bridge.errors import StoreError
@@ -11,6 +12,7 @@ from bridge.model import Change, Claim, Move, Priority, SmsState
 from bridge.ports import Store
 from tests.contract.builders import (
     NOW,
+    SUBSCRIBER,
     call,
     claimed,
     post,
@@ -66,6 +68,13 @@ async def _told(wanted: Awaitable[T]) -> T | Exception:
         return error
 
 
+async def test_a_name_that_no_store_takes_as_it_is_finds_its_row_again(store: Store) -> None:
+    odd, plain = replace(call("1"), smsid="1\0"), call("1")
+    answers = await at_once(store, *(store.accept_inbound(each) for each in (odd, plain, odd)))
+    assert [answer.repeats for answer in answers] == [0, 1, 2]
+    assert len({answer.id for answer in answers}) == 1
+
+
 async def test_two_decisions_about_one_subscriber_are_not_both_taken(store: Store) -> None:
     one, two = await received(store, "1"), await received(store, "2", text="another")
     results = await store.settle([settlement(one, 0, reply("r1")), settlement(two, 0, reply("r2"))])
@@ -89,6 +98,15 @@ async def test_the_days_spend_is_kept_within_one_crowd(store: Store) -> None:
     assert await spent(store) == 4
 
 
+async def test_replies_that_no_limit_holds_count_for_those_that_one_does(store: Store) -> None:
+    one, two = await received(store, "1", subscriber="7901"), await received(store, "2", subscriber="7902")
+    results = await store.settle(
+        [settlement(one, 0, reply("r1", parts=4)), settlement(two, 0, reply("r2", parts=2), spend_limit=5)]
+    )
+    assert [result is not None for result in results] == [True, False]
+    assert await spent(store) == 4
+
+
 async def test_a_key_that_comes_twice_in_a_crowd_is_one_sms(store: Store) -> None:
     one, two = await received(store, "1", subscriber="7901"), await received(store, "2", subscriber="7902")
     results = await store.settle([settlement(one, 0, reply("same", parts=2)), settlement(two, 0, reply("same"))])
@@ -101,7 +119,7 @@ async def test_a_key_that_comes_twice_in_a_crowd_is_one_sms(store: Store) -> Non
 
 async def test_of_two_that_wish_to_be_born_sending_in_one_lane_the_first_is(store: Store) -> None:
     one, two = await received(store, "1", subscriber="7901"), await received(store, "2", subscriber="7902")
-    born = reply("r1", state=SmsState.SENDING), reply("r2", state=SmsState.SENDING)
+    born = reply("r1", state=SmsState.SENDING), reply("r2", recipient=f"{SUBSCRIBER}\0", state=SmsState.SENDING)
     first, second = await store.settle([settlement(one, 0, born[0]), settlement(two, 0, born[1])])
     assert first is not None
     assert second is not None

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import Alert, ConversationId, InboundState, PostKind, Priority, SmsId, SmsState
-from bridge.ports import Store
+from bridge.model import Alert, ConversationId, InboundId, InboundState, PostKind, Priority, SmsId, SmsState
+from bridge.ports import Span, Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement, spent, unrouted
 
 
@@ -211,3 +211,30 @@ async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singl
     (settled,) = await store.settle([settlement(good, 0, reply("r1", state=SmsState.SENDING))])
     assert settled is not None
     assert [sms.key for sms in settled.born_sending] == ["r1"]
+
+
+async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: Store) -> None:
+    for number in range(1, 7):
+        await store.accept_inbound(replace(call(str(number), subscriber=f"790{number}"), received_at=NOW + number))
+    items = [settlement(item.inbound) for item in await unrouted(store, 5, NOW)]
+    items[1] = replace(items[1], state=InboundState.QUARANTINED)
+    await store.settle(items)
+
+    async def read(span: Span, since: int = 0) -> list[str]:
+        found: list[str] = []
+        after = InboundId(0)
+        while piece := await store.routed(span, after=after, since=since, limit=2):
+            found += [inbound.smsid for inbound in piece]
+            after = piece[-1].id
+        return found
+
+    everything = await store.routed_span()
+    assert everything is not None
+    assert (everything.count, await read(everything)) == (4, ["1", "3", "4", "5"])
+    newest = await store.routed_span(last=2)
+    assert newest is not None
+    assert (newest.count, await read(newest)) == (2, ["4", "5"])
+    late = await store.routed_span(last=3, since=NOW + 4)
+    assert late is not None
+    assert (late.count, await read(late, NOW + 4)) == (2, ["4", "5"])
+    assert await store.routed_span(since=NOW + 100) is None

@@ -9,8 +9,9 @@ from typing import Protocol
 from bridge.config import Settings
 from bridge.errors import Problem
 from bridge.model import AccountState, Contact, Fired, Forward, Json, OptWish
+from bridge.pipeline.facts import contact_facts
 from bridge.ports import OrderStore, QueryStore, QueueStatus, Tally
-from bridge.rules.context import ContactFacts, RuleMessage
+from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
 from bridge.telegram.chats import Language
 from bridge.telegram.commands.calls import Answer, Call, Misused
@@ -94,14 +95,7 @@ class ServiceCommands:
             receiver=talk.receiver if talk is not None else "",
             account=talk.account if talk is not None else next(iter(self._settings.accounts)),
             contact_name=contact.name,
-            contact=ContactFacts(
-                tags=contact.tags,
-                values=contact.values,
-                language=contact.values.get("language", ""),
-                first_time=contact.first_seen_at is None,
-                opted_out=contact.opted_out,
-                blocked=contact.blocked,
-            ),
+            contact=contact_facts(contact),
             conversation_open=contact.robot_paused_until > call.now,
         )
 

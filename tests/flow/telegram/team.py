@@ -15,10 +15,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bridge.app import Reloaded, canned_of
+from bridge.app import canned_of
 from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.model import SECOND, Change, InboundCall, InboundState, Json, Move, Ms, Settlement, Shown, Sms, SmsState
+from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi

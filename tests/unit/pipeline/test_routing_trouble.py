@@ -21,7 +21,11 @@ from bridge.model import (
     Reply,
     SmsState,
 )
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.router import Router
+from bridge.pipeline.worker import run_steps
+from bridge.ports import Waiter
 from bridge.rules.context import Counting, RuleMessage
 from tests.unit.pipeline.samples import settings
 from tests.unit.pipeline.sender import Sender, sender, until
@@ -56,8 +60,8 @@ def router(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Router
     )
 
 
-async def bring(around: Sender, text: str, subscriber: str) -> InboundId:
-    call = InboundCall(
+def message(around: Sender, text: str, subscriber: str) -> InboundCall:
+    return InboundCall(
         account="main",
         smsid=f"{subscriber}",
         sender=subscriber,
@@ -71,7 +75,10 @@ async def bring(around: Sender, text: str, subscriber: str) -> InboundId:
         content_hash=text.encode(),
         received_at=around.clock.now(),
     )
-    return (await around.store.accept_inbound(call)).id
+
+
+async def bring(around: Sender, text: str, subscriber: str) -> InboundId:
+    return (await around.store.accept_inbound(message(around, text, subscriber))).id
 
 
 async def state_of(around: Sender, inbound_id: InboundId) -> InboundState:
@@ -133,3 +140,32 @@ async def test_places_come_back_where_settling_fails_or_is_cancelled(tmp_path: P
         await until(served)
         await around.quiet()
         assert len(around.platform.book) == 1
+
+
+class Awake(SystemClock):
+    """No look without a reason: what only the slow look of a loop would find is never found."""
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        return await super().wait(event, None)
+
+
+async def test_what_comes_while_a_batch_is_settled_is_not_left_to_the_slow_look(tmp_path: Path) -> None:
+    async with sender(tmp_path, connections=3) as around:
+        each = router(around, lambda _: ())
+        clock = Awake()
+        inbox = Inbox(around.store, around.signals, clock)
+        loop = asyncio.create_task(run_steps("router", each.step, around.signals.inbound, clock))
+
+        async def routed() -> bool:
+            return (await around.store.queue_status()).inbound_new == 0
+
+        try:
+            for turn in range(9):
+                for text in ("раз", "два", "три")[: 1 + turn // 3]:
+                    await inbox.accept(message(around, text, f"7999{turn:07}"))
+                    for _ in range(turn):
+                        await asyncio.sleep(0)
+                await until(routed)
+        finally:
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)

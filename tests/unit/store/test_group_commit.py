@@ -12,10 +12,10 @@ import aiosqlite
 import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.model import SmsState
+from bridge.model import Claim, Move, SmsState
 from bridge.store import SqliteStore
 from bridge.store.tx import Tx
-from tests.contract.builders import NOW, call, reply, spent, unrouted
+from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
 
 
 class Gate:
@@ -219,3 +219,34 @@ async def test_closing_finishes_what_waits(path: Path, store: SqliteStore) -> No
     await asyncio.sleep(0)
     await store.close()
     assert all(answer.new for answer in await asyncio.gather(*waiting))
+
+
+async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its_neighbours_alone(
+    store: SqliteStore,
+) -> None:
+    messages = [await received(store, str(n), subscriber=f"790{n}") for n in range(3)]
+    replies = [reply(f"r{n}", recipient=f"790{n}", state=SmsState.SENDING) for n in range(3)]
+    other = await sent(store, "k", recipient="7999")
+    gate, last = Gate(), Gate()
+    hold = asyncio.create_task(store.writer.run(gate))
+    await gate.wait_entered()
+    settling = asyncio.create_task(
+        store.settle_and_claim(
+            [settlement(*pair) for pair in zip(messages, (0, 0, 0), replies, strict=True)],
+            Claim(limit=9, recent_since=0, day="2027-01-15"),
+        )
+    )
+    moving = asyncio.create_task(store.move(other.id, Move.ACCEPTED, NOW))
+    accepting = asyncio.create_task(store.accept_inbound(call("4")))
+    held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after all of these
+    await asyncio.sleep(0)
+    gate.open.set()
+    await last.wait_entered()
+    settling.cancel()
+    await asyncio.sleep(0)
+    last.open.set()
+    await asyncio.gather(hold, held, settling, return_exceptions=True)
+    assert await moving
+    assert (await accepting).new
+    assert [sms.key for sms in await store.claim_due("main", now=NOW, limit=9)] == ["r0", "r1", "r2"]
+    assert [item.inbound.smsid for item in await unrouted(store)] == ["4"]

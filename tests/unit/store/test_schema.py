@@ -26,6 +26,7 @@ ALLOWED = {
     "FIND_CONTACTS": "a search of people, stops at its limit",
     "FIND_IN": "a search of people, stops at its limit",
     "FIND_OUT": "a search of people, stops at its limit",
+    "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }
 CROWDS = {name: value for name, value in vars(sql).items() if isinstance(value, Many)}

@@ -10,8 +10,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,19 +58,43 @@ async def test_a_full_disk_refuses_takes_what_fits_and_recovers(store: SqliteSto
     assert (await store.queue_status()).inbound_new == 3
 
 
-async def test_a_file_locked_by_another_program_refuses_and_recovers(store: SqliteStore, path: Path) -> None:
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Another program has the file while the block runs."""
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HOLD, str(path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert other.stdin is not None
     assert other.stdout is not None
     await asyncio.wait_for(other.stdout.readline(), 10)
-    results = await asyncio.gather(*(store.accept_inbound(call(str(n))) for n in range(40)), return_exceptions=True)
-    assert all(isinstance(result, StoreUnavailable) for result in results)
-    assert await unrouted(store, 1) == ()  # reading goes on
-    other.stdin.write(b"\n")
-    await other.communicate()
+    try:
+        yield
+    finally:
+        other.stdin.write(b"\n")
+        await other.communicate()
+
+
+async def test_a_file_locked_by_another_program_refuses_and_recovers(store: SqliteStore, path: Path) -> None:
+    async with locked(path):
+        results = await asyncio.gather(*(store.accept_inbound(call(str(n))) for n in range(40)), return_exceptions=True)
+        assert all(isinstance(result, StoreUnavailable) for result in results)
+        assert await unrouted(store, 1) == ()  # reading goes on
     assert (await store.accept_inbound(call())).new
+
+
+async def test_who_comes_while_others_wait_for_the_lock_is_refused_with_them(store: SqliteStore, path: Path) -> None:
+    """A platform that waits ten seconds for an answer must not have to wait for the lock twice."""
+    async with locked(path):
+        first = asyncio.create_task(store.accept_inbound(call("1")))
+        for _ in range(5):
+            await asyncio.sleep(0)  # it is with the database by now
+        later = asyncio.create_task(store.accept_inbound(call("2")))
+        errors = await asyncio.gather(first, later, return_exceptions=True)
+    assert all(isinstance(error, StoreUnavailable) for error in errors)
+    causes = [error.__cause__ for error in errors if isinstance(error, BaseException)]
+    assert causes[0] is not None
+    assert causes[0] is causes[1]
+    assert (await store.accept_inbound(call("2"))).new
 
 
 async def test_a_connection_that_became_read_only_is_opened_anew(store: SqliteStore) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.patterns import BadPattern, PatternSet, compile_pattern
+from bridge.text.patterns import BadPattern, PatternSet, PatternSets, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,16 @@ def test_nearly_expressions_are_compiled_or_refused(source: str, text: str) -> N
         compile_pattern(source).search(text)
     except BadPattern:
         return
+
+
+def test_any_number_is_asked_in_sets_that_compile_in_bounded_time() -> None:
+    patterns = [compile_pattern(rf"слово{number}\w?$") for number in range(1001)]
+    asked = PatternSets.of(patterns)
+    assert len(asked.sets) > 3
+    assert sum(each.count for each in asked.sets) == 1001
+    edge = asked.sets[0].count
+    for number in (0, edge - 1, edge, edge + 1, 1000):
+        assert number in asked.fitting(f"это слово{number}")
+        assert set(asked.fitting(f"это слово{number}")) <= {number, number // 10}
+    assert list(asked.fitting("это слово")) == []
+    assert list(PatternSets.of([]).fitting("слово")) == []

@@ -1,0 +1,220 @@
+"""``sms-bridge explain``: what the bridge would do with a text, and why each rule did or did not match."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.common import (
+    EXIT_FOUND,
+    config_option,
+    console,
+    fail,
+    fail_with_problems,
+    json_option,
+    looking_into,
+    moment,
+    plain,
+    print_json,
+    run_async,
+    settings_of,
+)
+from bridge.config import Settings
+from bridge.errors import ConfigError
+from bridge.model import Contact, Fired, Json
+from bridge.pipeline.rehearse import Rehearsal, Written, rehearse, subscriber_of
+from bridge.rules import RuleSet
+from bridge.schema import plural
+from bridge.telegram.texts import say
+from bridge.text import parts
+
+STRANGER = "79001234567"
+SIGNS_SHOWN = 20
+ENCODINGS = {"gsm7": "GSM-7, 160 characters a part", "ucs2": "UCS-2, 70 characters a part"}
+
+
+@click.command()
+@click.argument("text")
+@click.option("--from", "sender", default=STRANGER, show_default=True, metavar="NUMBER", help="Who writes.")
+@click.option("--to", "receiver", default="", metavar="NUMBER", help="The number written to.")
+@click.option("--prefix", default="", help="The platform's prefix parameter.")
+@click.option("--account", default="", help="The account it comes by. Default: the first.")
+@click.option(
+    "--at", "at", metavar="TIME", help="When, such as '2026-03-01 22:15', in the account's zone. Default: now."
+)
+@config_option
+@json_option
+def explain(
+    text: str,
+    sender: str,
+    receiver: str,
+    prefix: str,
+    account: str,
+    at: str | None,
+    config: str | None,
+    as_json: bool,
+) -> None:
+    """Show what would be done with TEXT, and why. Sends nothing and writes nothing.
+
+    What the store knows of the number (a name, opted out, blocked, taken over by a person) counts, if there is a store.
+    Limits that depend on earlier messages are taken as not reached.
+
+    Exit code 0: explained. 1: the configuration or the rules have mistakes.
+    """
+    settings = settings_of(config, quiet=True)
+    rules = loaded(settings)
+    chosen = account or next(iter(settings.accounts))
+    if chosen not in settings.accounts:
+        fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
+    zone = settings.accounts[chosen].callback.timezone
+    now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
+    written = Written(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
+    contact = run_async(lambda: known(settings, subscriber_of(written, settings)))
+    rehearsal = rehearse(written, rules=rules, settings=settings, contact=contact)
+    if as_json:
+        print_json(as_values(rehearsal))
+        return
+    moment_words = f"{datetime.fromtimestamp(now / 1000, zone):%Y-%m-%d %H:%M, %A} ({zone})"
+    show(console(), rehearsal, written, moment_words)
+
+
+def loaded(settings: Settings) -> RuleSet:
+    from bridge.app import rules_of
+
+    try:
+        return rules_of(settings)
+    except ConfigError as error:
+        fail_with_problems(error, EXIT_FOUND)
+
+
+async def known(settings: Settings, subscriber: str) -> Contact:
+    """What the store knows of the number; a stranger where there is no store."""
+    if not settings.storage.sqlite_path.exists():
+        return Contact(subscriber=subscriber, version=0)
+    async with looking_into(settings) as store:
+        return await store.contact(subscriber)
+
+
+# ------------------------------------------------ for a person
+
+
+def show(out: Console, rehearsal: Rehearsal, written: Written, moment_words: str) -> None:
+    why = rehearsal.explanation
+    line(out, "message", f"{plain(written.text)}")
+    line(out, "from", f"{plain(rehearsal.subscriber)} by {written.account}, {moment_words}")
+    line(out, "words", " ".join(why.words) or "none", "as they are compared")
+    if why.prefix:
+        line(out, "prefix", " ".join(why.prefix), f"rules with it see: {' '.join(why.words_behind) or 'nothing'}")
+    out.print()
+    out.print(tried_table(rehearsal))
+    out.print()
+    for fired in why.decision.fired:
+        show_fired(out, fired)
+    if why.winner is None:
+        line(out, "rule", "none matched", "the message goes to the default chat")
+    show_outcome(out, rehearsal)
+
+
+def line(out: Console, label: str, words: str, remark: str = "", style: str = "") -> None:
+    shown = Text.assemble((f"{label:9}", "bold"), (words, style))
+    if remark:
+        shown.append(f"  ({remark})", "dim")
+    out.print(shown, soft_wrap=True)
+
+
+def tried_table(rehearsal: Rehearsal) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for tried in rehearsal.explanation.tried:
+        mark = Text("✓", "green") if tried.matched else Text("–", "dim")
+        place = Text(f"{tried.file}:{tried.line}", "dim")
+        table.add_row(mark, Text(tried.rule, "bold" if tried.matched else ""), place, Text(plain(tried.reason)))
+    return table
+
+
+def show_fired(out: Console, fired: Fired) -> None:
+    line(out, "rule", fired.rule, f"{fired.file}:{fired.line}", "green")
+    if fired.error is not None:
+        line(out, "error", plain(fired.error), "nothing of this rule is done", "red")
+    if fired.recovered is not None:
+        line(out, "error", plain(fired.recovered), "its on_error is done instead", "red")
+    for reply in fired.replies:
+        cost = parts.split(reply.text)
+        line(out, "reply", plain(reply.text))
+        line(out, "", f"{plural(cost.count, 'part')}, {ENCODINGS[cost.encoding]}{because(cost.forcing)}", style="dim")
+    if fired.spent:
+        line(out, "reply", "none", "this number has had it as often as `once` allows")
+    if fired.drop:
+        line(out, "drop", "nothing is done; the message is stored and counted")
+
+
+def because(forcing: tuple[str, ...]) -> str:
+    if not forcing:
+        return ""
+    more = " …" if len(forcing) > SIGNS_SHOWN else ""
+    return f" because of: {' '.join(forcing[:SIGNS_SHOWN])}{more}"
+
+
+def show_outcome(out: Console, rehearsal: Rehearsal) -> None:
+    settlement = rehearsal.settlement
+    held = holds(rehearsal)
+    if held:
+        words = "; ".join(say("en", f"held.{hold}") for hold in held)
+        line(out, "guards", f"no reply: {words}", ", ".join(held), "yellow")
+    elif settlement.replies:
+        line(out, "guards", "none holds the reply back", "as far as this number's past is not known")
+    for sms in settlement.replies:
+        line(out, "sent as", sms.sender_name)
+    for shown in settlement.forwards:
+        note = shown.payload.get("note")
+        line(out, "forward", shown.chat, f"note: {plain(str(note))}" if note else "")
+    line(out, "outcome", settlement.outcome or "", style="bold")
+
+
+def holds(rehearsal: Rehearsal) -> list[str]:
+    words = (rehearsal.settlement.outcome or "").split(", ")
+    return [word.removeprefix("suppressed: ") for word in words if word.startswith("suppressed: ")]
+
+
+# ------------------------------------------------ for scripts
+
+
+def as_values(rehearsal: Rehearsal) -> Json:
+    why, settlement = rehearsal.explanation, rehearsal.settlement
+    winner = why.winner
+    return {
+        "words": list(why.words),
+        "prefix": " ".join(why.prefix),
+        "words_behind_prefix": list(why.words_behind),
+        "tried": [
+            {"rule": each.rule, "file": each.file, "line": each.line, "matched": each.matched, "reason": each.reason}
+            for each in why.tried
+        ],
+        "winner": None if winner is None else {"rule": winner.rule, "file": winner.file, "line": winner.line},
+        "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
+        "replies": list(reply_values(rehearsal)),
+        "held": list[Json](holds(rehearsal)),
+        "forwards": [{"chat": shown.chat, "note": shown.payload.get("note", "")} for shown in settlement.forwards],
+        "outcome": settlement.outcome,
+        "rules_version": why.decision.rules_version,
+    }
+
+
+def reply_values(rehearsal: Rehearsal) -> Iterator[Json]:
+    for fired in rehearsal.explanation.decision.fired:
+        for reply in fired.replies:
+            cost = parts.split(reply.text)
+            yield {
+                "rule": fired.rule,
+                "text": reply.text,
+                "encoding": cost.encoding,
+                "parts": cost.count,
+                "forcing": list(cost.forcing),
+            }

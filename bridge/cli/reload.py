@@ -1,0 +1,49 @@
+"""``sms-bridge reload``: the running service loads its rules anew, and says here what it thinks of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import cast
+
+import click
+
+from bridge.cli.common import EXIT_FOUND, config_option, fail, json_option, print_json, run_async, settings_of
+from bridge.cli.service import call
+from bridge.errors import Problem
+from bridge.model import Json
+from bridge.schema import plural
+
+
+@click.command()
+@config_option
+@json_option
+def reload(config: str | None, as_json: bool) -> None:
+    """Let the running service load the rule files as they are now.
+
+    It also does so by itself a second or two after a file changed. config.yaml is read at a start only.
+
+    Exit code 0: they are in force. 1: they have mistakes, so the old ones stay in force; or no service runs.
+    """
+    settings = settings_of(config, quiet=True)
+    answer = run_async(lambda: call(settings, "POST", "/reload"))
+    if answer is None:
+        fail("no service is running; it reads the rules when it starts")
+    mistakes = problems(answer["mistakes"])
+    if as_json:
+        print_json(answer)
+    else:
+        for problem in mistakes:
+            click.echo(str(problem))
+        for problem in problems(answer["warnings"]):
+            click.echo(f"{problem} (warning)")
+        if mistakes:
+            click.echo(f"{plural(len(mistakes), 'mistake')}; version {answer['version']} stays in force", err=True)
+        else:
+            news = "" if answer["changed"] else ", as before"
+            rules = plural(int(str(answer["rules"])), "rule")
+            click.echo(f"{rules} in force, version {answer['version']}{news}", err=True)
+    sys.exit(EXIT_FOUND if mistakes else 0)
+
+
+def problems(rows: Json) -> list[Problem]:
+    return [Problem(**row) for row in cast("list[dict[str, str | int]]", rows)]  # type: ignore[arg-type]

@@ -1,0 +1,208 @@
+"""``sms-bridge replay``: stored messages through other rule files, and which of them would now go elsewhere.
+
+Reads the store and nothing else; sends nothing. What a message got is the rule stored with it; what it would get is
+decided as at the time of its receipt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.common import (
+    EXIT_FOUND,
+    config_option,
+    console,
+    database_of,
+    fail_with_problems,
+    json_option,
+    looking_into,
+    moment,
+    plain,
+    print_json,
+    progress,
+    run_async,
+    settings_of,
+    when,
+)
+from bridge.config import Settings
+from bridge.errors import ConfigError
+from bridge.model import Contact, Inbound, InboundId, Json, Ms, Unrouted
+from bridge.pipeline.facts import as_rules_see
+from bridge.ports import QueryStore
+from bridge.rules import RuleSet
+from bridge.schema import parse_duration, plural
+from bridge.text import phones
+
+CHUNK = 1_000
+"""Messages in memory at a time."""
+EXAMPLES = 3
+"""Messages shown of each pair."""
+
+Pair: TypeAlias = tuple[str, str]
+"""The rule that a message got and the one it would get; empty for none."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    messages: int = 0
+    changed: Counter[Pair] = field(default_factory=Counter)
+    examples: defaultdict[Pair, list[Inbound]] = field(default_factory=lambda: defaultdict(list))
+    failed: Counter[str] = field(default_factory=Counter)
+    """Rules whose text cannot be made of a message."""
+
+    def add(self, message: Inbound, rules: RuleSet) -> None:
+        self.messages += 1
+        fired = rules.decide(as_rules_see(somebody(message), {}), message.received_at).fired
+        for each in fired:
+            if each.error is not None:
+                self.failed[each.rule] += 1
+        pair = (message.rule or "", fired[0].rule if fired else "")
+        if pair[0] != pair[1]:
+            self.changed[pair] += 1
+            if len(self.examples[pair]) < EXAMPLES:
+                self.examples[pair].append(message)
+
+
+@click.command()
+@click.option("--last", type=click.IntRange(1), metavar="N", help="The newest N messages. Default: 1000.")
+@click.option("--since", metavar="DATE", help="Those received since: 2026-03-01, '2026-03-01 22:15', or 3d for days.")
+@click.option(
+    "--rules",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The rule files to try. Default: those of the configuration, as they are now.",
+)
+@click.option("--show-texts", is_flag=True, help="Show the texts of the examples, too.")
+@config_option
+@json_option
+def replay(
+    last: int | None, since: str | None, folder: Path | None, show_texts: bool, config: str | None, as_json: bool
+) -> None:
+    """Run stored messages through rule files and show which would go elsewhere than they did.
+
+    Reads only, beside a running service or without one. What the store does not keep of the moment (who the sender
+    was then, what was said before) counts as for somebody unknown.
+
+    Exit code 0: done, whatever differs. 1: the rule files have mistakes, or there is no store.
+    """
+    settings = settings_of(config, quiet=True)
+    database_of(settings)
+    rules = rules_in(settings, folder)
+    start = 0 if since is None else since_when(since, settings)
+    wanted = 1_000 if last is None and since is None else last
+    found = run_async(lambda: compare(settings, rules, wanted, start))
+    if as_json:
+        print_json(as_values(found, rules, show_texts))
+    else:
+        show(found, rules, show_texts)
+
+
+def rules_in(settings: Settings, folder: Path | None) -> RuleSet:
+    from bridge.app import rules_of
+
+    try:
+        return rules_of(settings if folder is None else settings.model_copy(update={"rules": folder.absolute()}))
+    except ConfigError as error:
+        fail_with_problems(error, EXIT_FOUND)
+
+
+def since_when(written: str, settings: Settings) -> Ms:
+    try:
+        return time.time_ns() // 1_000_000 - parse_duration(written)
+    except ValueError:
+        zone = next(iter(settings.accounts.values())).callback.timezone
+        return moment(written, zone)
+
+
+async def compare(settings: Settings, rules: RuleSet, last: int | None, since: Ms) -> Comparison:
+    found = Comparison()
+    async with looking_into(settings) as store:
+        with progress("replaying") as step:
+            async for total, messages in chunks(store, last, since):
+                for message in messages:
+                    found.add(message, rules)
+                step(found.messages, total)
+    return found
+
+
+async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterator[tuple[int, Sequence[Inbound]]]:
+    """How many there are in all, and the next of them."""
+    span = await store.routed_span(last=last, since=since)
+    after = InboundId(0)
+    while span is not None and (messages := await store.routed(span, after=after, since=since, limit=CHUNK)):
+        yield span.count, messages
+        after = messages[-1].id
+
+
+def somebody(message: Inbound) -> Unrouted:
+    """Of a sender of whom nothing is known but that this was not the first SMS."""
+    contact = Contact(subscriber=message.subscriber, version=0, first_seen_at=message.received_at)
+    return Unrouted(inbound=message, contact=contact, recent=())
+
+
+def show(found: Comparison, rules: RuleSet, show_texts: bool) -> None:
+    out = console()
+    if not found.messages:
+        out.print("no message that a rule decided about; nothing to compare")
+        return
+    moved = found.changed.total()
+    words = f"{plural(found.messages, 'message')}, {moved} would go elsewhere by version {rules.version}"
+    out.print(Text(words, "bold" if moved else "green"), soft_wrap=True)
+    if moved:
+        out.print(table_of(found, show_texts))
+    for rule, count in found.failed.most_common():
+        out.print(f"the text of {rule} cannot be made of {plural(count, 'message')}", markup=False, soft_wrap=True)
+
+
+def table_of(found: Comparison, show_texts: bool) -> Table:
+    table = Table()
+    table.add_column("messages", justify="right")
+    for name in ("rule then", "rule now", "for example"):
+        table.add_column(name, overflow="fold")
+    for pair, count in found.changed.most_common():
+        examples = "\n".join(example_line(message, show_texts) for message in found.examples[pair])
+        then, now = (Text(plain(name) if name else "no rule") for name in pair)
+        table.add_row(str(count), then, now, Text(examples))
+    return table
+
+
+def example_line(message: Inbound, show_texts: bool) -> str:
+    line = f"{message.id}  {when(message.received_at)}  {phones.mask(message.subscriber)}"
+    return f"{line}  {plain(message.text)}" if show_texts else line
+
+
+def as_values(found: Comparison, rules: RuleSet, show_texts: bool) -> Json:
+    changes: list[Json] = [
+        {
+            "then": pair[0] or None,
+            "now": pair[1] or None,
+            "messages": count,
+            "examples": [
+                {
+                    "inbound_id": message.id,
+                    "received_at": message.received_at,
+                    "subscriber": phones.mask(message.subscriber),
+                    **({"text": message.text} if show_texts else {}),
+                }
+                for message in found.examples[pair]
+            ],
+        }
+        for pair, count in found.changed.most_common()
+    ]
+    return {
+        "messages": found.messages,
+        "changed": found.changed.total(),
+        "rules_version": rules.version,
+        "changes": changes,
+        "failed": dict(found.failed),
+    }

@@ -1,0 +1,141 @@
+"""``sms-bridge test``: the ``tests:`` of the rule files, one line each, and what differs where one fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.common import (
+    EXIT_FOUND,
+    config_option,
+    console,
+    fail,
+    fail_with_problems,
+    json_option,
+    plain,
+    print_json,
+    settings_of,
+)
+from bridge.errors import ConfigError, Problem
+from bridge.frozen import frozen
+from bridge.model import Json
+from bridge.rules.examples import Example, Outcome, run_example
+from bridge.rules.loader import read_rules
+from bridge.schema import plural
+
+
+@click.command()
+@click.option("-k", "pattern", metavar="WORDS", default="", help="Only tests whose name or file holds WORDS.")
+@config_option
+@json_option
+def test(pattern: str, config: str | None, as_json: bool) -> None:
+    """Run the tests that stand in the rule files under `tests:`.
+
+    Sends nothing and reads no store. A service loads no rules whose tests fail.
+
+    Exit code 0: all passed. 1: one failed, a file has mistakes, or there is no such test.
+    """
+    tests = run(config, pattern)
+    failed = sum(each.failed for each in tests)
+    if as_json:
+        rows: list[Json] = [row(each) for each in tests]
+        print_json({"passed": len(tests) - failed, "failed": failed, "tests": rows})
+    else:
+        show(console(), tests)
+    sys.exit(EXIT_FOUND if failed else 0)
+
+
+@frozen
+class Tested:
+    """A test and what each of its messages came to."""
+
+    example: Example
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(outcome.differences for outcome in self.outcomes)
+
+    @property
+    def place(self) -> Problem:
+        """Of the message that failed first, else of the first."""
+        return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.place
+
+
+def run(config: str | None, pattern: str) -> list[Tested]:
+    settings = settings_of(config, quiet=True)
+    from bridge.app import rule_context
+
+    try:
+        rules, examples = read_rules(settings.rules, rule_context(settings))
+    except ConfigError as error:
+        fail_with_problems(error, EXIT_FOUND)
+    wanted = pattern.casefold()
+    chosen = [each for each in examples if wanted in f"{each.steps[0].place.file} {each.name}".casefold()]
+    if examples and not chosen:
+        fail(f"no name of {plural(len(examples), 'test')} and no file holds “{pattern}”")
+    return [Tested(example=each, outcomes=tuple(run_example(rules, each))) for each in chosen]
+
+
+def show(out: Console, tests: Sequence[Tested]) -> None:
+    file = ""
+    for each in tests:
+        place, name = each.place, plain(each.example.name)
+        if place.file != file:
+            file = place.file
+            out.print(Text(file, style="bold"), soft_wrap=True)
+        if each.failed:
+            out.print(Text.assemble(("  ✗ ", "red"), name, (f"  {place.file}:{place.line}", "dim")), soft_wrap=True)
+            for number, outcome in enumerate(each.outcomes, start=1):
+                if outcome.differences:
+                    show_failure(out, outcome, number if len(each.outcomes) > 1 else None)
+        else:
+            out.print(Text.assemble(("  ✓ ", "green"), name), soft_wrap=True)
+    if not tests:
+        out.print("the rule files hold no tests; docs/rules.md shows how to write one", soft_wrap=True)
+        return
+    failed = sum(each.failed for each in tests)
+    words = plural(len(tests), "test")
+    out.print(Text(f"{words}, {failed} failed", "bold red") if failed else Text(f"{words}, all passed", "green"))
+
+
+def show_failure(out: Console, outcome: Outcome, number: int | None) -> None:
+    """Expected beside actual, and the rules that acted with their places."""
+    if number is not None:
+        out.print(Text(f"      step {number}: {plain(outcome.step.sms.text)}"), soft_wrap=True)
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("expected", overflow="fold")
+    table.add_column("actual", overflow="fold")
+    for difference in outcome.differences:
+        table.add_row(Text(plain(difference.expected), "green"), Text(plain(difference.actual), "red"))
+    out.print(Padding(table, (0, 0, 0, 6), expand=False))
+    for fired in outcome.decision.fired:
+        out.print(Text(f"      by rule {fired.rule}  {fired.file}:{fired.line}", style="dim"), soft_wrap=True)
+    if not outcome.decision.fired:
+        out.print(Text("      no rule matched", style="dim"))
+
+
+def row(each: Tested) -> Json:
+    return {
+        "name": each.example.name,
+        "file": each.place.file,
+        "line": each.place.line,
+        "passed": not each.failed,
+        "steps": [step_row(outcome) for outcome in each.outcomes],
+    }
+
+
+def step_row(outcome: Outcome) -> Json:
+    return {
+        "line": outcome.step.place.line,
+        "differences": [
+            {"message": each.message, "expected": each.expected, "actual": each.actual} for each in outcome.differences
+        ],
+        "rules": [{"name": fired.rule, "file": fired.file, "line": fired.line} for fired in outcome.decision.fired],
+    }

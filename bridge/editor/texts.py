@@ -1,0 +1,39 @@
+"""The sentences and examples of ``keys.yaml``, by the class that reads a key."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, TypeAlias
+
+import yaml
+from pydantic import BaseModel
+
+from bridge.frozen import frozen
+
+Language: TypeAlias = Literal["ru", "en"]
+
+
+@frozen
+class KeyText:
+    """What is said of one key."""
+
+    sentence: str
+    examples: tuple[object, ...]
+
+
+@cache
+def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
+    """All of it. Examples are read as editors read YAML, so that a number is one."""
+    source = files(__package__).joinpath("keys.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(source)
+    return loaded
+
+
+def key_text(model: type[BaseModel], key: str, language: Language) -> KeyText | None:
+    """A class inherits what is said of its parents' keys."""
+    for owner in model.__mro__:
+        entry = catalogue().get(owner.__name__, {}).get(key)
+        if entry is not None:
+            return KeyText(sentence=entry[language], examples=tuple(entry["examples"]))
+    return None

@@ -1,0 +1,1 @@
+"""What ``sms-bridge init`` writes, and nothing else: configuration and rules to begin with, in both languages."""
