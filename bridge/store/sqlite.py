@@ -28,6 +28,7 @@ from bridge.store.sqlite_clock import ClockVerbs
 from bridge.store.sqlite_desk import DeskVerbs
 from bridge.store.sqlite_drafts import DraftVerbs
 from bridge.store.sqlite_inbox import InboxVerbs
+from bridge.store.sqlite_orders import OrderVerbs
 from bridge.store.sqlite_outbox import OutboxVerbs
 from bridge.store.sqlite_query import QueryVerbs
 from bridge.store.sqlite_restore import RestoreVerbs
@@ -58,6 +59,7 @@ class SqliteStore(
     ChatVerbs,
     DeskVerbs,
     DraftVerbs,
+    OrderVerbs,
     UpdateVerbs,
     QueryVerbs,
     RestoreVerbs,

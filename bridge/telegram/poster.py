@@ -117,6 +117,13 @@ class Poster:
                 return await self._fates.show(post, chat, turn, answer)
             case PostKind.INBOUND:
                 return await self._show_inbound(post, chat)
+            case PostKind.OPENING:
+                messages = render.opening(post, chat.language)
+                return await self._show_in_conversation(post, chat, messages)
+            case PostKind.TOPIC:
+                if chat.topics and post.conversation is not None:
+                    await self._topics.shown(post.conversation, chat, post.contact, turn)
+                return Posted(chat_id=chat.id)
             case PostKind.NOTICE:
                 message = render.notice(post, chat.language)
                 sent = await self._say(post, chat, message, self._thread(post, chat))
@@ -128,6 +135,10 @@ class Poster:
     async def _show_inbound(self, post: Post, chat: Chat) -> Posted:
         withheld = self._refusals.get(post.id, "") if post.attempts >= STAND_IN else ""
         messages = render.inbound(post, chat.language, many_accounts=self._many_accounts, withheld=withheld)
+        return await self._show_in_conversation(post, chat, messages)
+
+    async def _show_in_conversation(self, post: Post, chat: Chat, messages: Sequence[Message]) -> Posted:
+        """In its topic, which is made if there is none; elsewhere where it stands."""
         if not chat.topics or post.conversation is None:
             return await self._send_all(post, chat, messages, None)
         for attempt in (1, 2):

@@ -23,6 +23,7 @@ COUNTED = {
     "alert.daily_parts": "limit",
     "head.answered": "count",
     "ask.parts": "chars",
+    "ask.command_parts": "chars",
 }
 """Texts that have plural forms, and the parameter that decides."""
 
