@@ -22,6 +22,7 @@ from bridge.telegram.commands.rulebook import Rulebook
 from bridge.telegram.commands.service import ServiceCommands
 from bridge.telegram.commands.speaker import Speaker
 from bridge.telegram.commands.talks import TalkCommands
+from bridge.telegram.notes import Notes
 from bridge.telegram.replies import Replies
 
 
@@ -48,7 +49,7 @@ class Commands:
         self._bot_id = bot_id
         self.changes = Changes(store=store, signals=signals, clock=clock)
         replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
-        self._contacts = ContactCommands(self.changes)
+        self._contacts = ContactCommands(self.changes, Notes(settings.telegram.note_mark))
         self._talks = TalkCommands(settings=settings, changes=self.changes, replies=replies)
         self._canned = CannedReplies(settings=settings, store=store, replies=replies, canned=canned)
         self._reading = ReadingCommands(settings=settings, chats=chats, store=store, rules=lambda: rulebook.rules)

@@ -7,6 +7,7 @@ from bridge.rules.schema import tag_name
 from bridge.telegram.commands.calls import Call, Misused, Word, talk_of
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.message import one_line
+from bridge.telegram.notes import Notes
 from bridge.telegram.render import number
 
 LONGEST_NAME = 64
@@ -15,8 +16,9 @@ OFF = frozenset({"off", "выкл", "нет"})
 
 
 class ContactCommands:
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, notes: Notes) -> None:
         self._changes = changes
+        self._notes = notes
 
     async def block(self, call: Call) -> None:
         self._no_more_words(call)
@@ -31,8 +33,8 @@ class ContactCommands:
         )
 
     async def name(self, call: Call) -> None:
-        """A lone dash takes the name away."""
-        if not call.rest:
+        """A lone dash takes the name away. Texts for the subscriber may have the name in them, so it is no note."""
+        if not call.rest or self._notes.is_note(call.rest) or self._notes.inside(call.rest):
             raise Misused
         name = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
         done = Word(text="told.named", params={"name": name}) if name else Word(text="told.unnamed")

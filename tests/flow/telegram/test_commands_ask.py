@@ -85,6 +85,13 @@ async def test_a_note_further_down_behind_a_number_is_asked_about(desk: Team, ma
     assert [state for state, _ in await texts(desk)] == [SmsState.CANCELLED]
 
 
+@pytest.mark.parametrize("name", ["// an angry man", ".angry", "Ivan\n// an angry man"])
+async def test_a_note_is_no_name_that_texts_for_the_subscriber_could_show(desk: Team, name: str) -> None:
+    await orders(desk, f"/name {name}")
+    await desk.sees("Example: /name")
+    assert (await desk.store.contact(SUBSCRIBER)).name == ""
+
+
 # ------------------------------------------------ questions
 
 
