@@ -17,7 +17,7 @@ import structlog
 
 from bridge import __version__
 from bridge.config import Settings
-from bridge.errors import StoreError
+from bridge.errors import ConfigError, StoreError
 from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
@@ -44,9 +44,11 @@ from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports import Clock, Store
 from bridge.rules.calendar import windows
+from bridge.rules.canned import Canned, all_canned
 from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
+from bridge.schema.reader import read_file
 from bridge.store import open_store
 from bridge.web.admin import AdminSocket, socket_path
 from bridge.web.health import Readiness
@@ -79,6 +81,15 @@ def rule_context(settings: Settings) -> RuleContext:
         hours=windows(settings.hours),
         language=settings.telegram.language,
     )
+
+
+def canned_of(settings: Settings) -> Mapping[str, Canned]:
+    """The replies of the configuration. :raises ConfigError: every text that cannot be used."""
+    good, bad = all_canned(settings.replies)
+    if bad:
+        document = read_file(settings.file)
+        raise ConfigError([document.problem(("replies", name), message) for name, message in bad.items()])
+    return good
 
 
 @frozen
@@ -165,12 +176,13 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
 class Bridge:
     """A running service. Made by :func:`running`; everything it holds is closed by it."""
 
-    def __init__(self, settings: Settings, sending: Sending, reloader: Reloader) -> None:
+    def __init__(self, settings: Settings, sending: Sending, reloader: Reloader, canned: Mapping[str, Canned]) -> None:
         self.settings = settings
         self.sending = sending
         self.store = sending.store
         self.signals = sending.signals
         self.reloader = reloader
+        self.canned = canned
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
@@ -233,7 +245,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
     seen = signature(settings.rules)
-    rules = rules_of(settings)
+    rules, canned = rules_of(settings), canned_of(settings)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(sending(settings, clock))
         reloader = Reloader(
@@ -246,7 +258,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             signals=parts.signals,
             clock=parts.clock,
         )
-        bridge = Bridge(settings, parts, reloader)
+        bridge = Bridge(settings, parts, reloader, canned)
         start_pipeline(bridge)
         start_watches(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
@@ -320,7 +332,12 @@ def start_telegram(bridge: Bridge) -> None:
 
     parts = bridge.sending
     bridge.telegram = TelegramSide(
-        settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock
+        settings=bridge.settings,
+        store=parts.store,
+        signals=parts.signals,
+        clock=parts.clock,
+        rulebook=bridge.reloader,
+        canned=bridge.canned,
     )
     bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
     bridge.task("checkup", look_around(bridge.settings, parts.clock))

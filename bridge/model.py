@@ -119,6 +119,8 @@ class Contact:
     tags: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     """What rules have ``set``; ``language`` chooses among the texts of a reply."""
+    robot_off: bool = False
+    """A person switched automatic replies off for this number, until one switches them on again."""
 
 
 @frozen
@@ -292,6 +294,8 @@ class Ask(StrEnum):
 
     PARTS = "parts"
     """More parts than ``confirm_parts``."""
+    COMMAND_PARTS = "command_parts"
+    """The same of what a command sends, which no edit of a message makes shorter."""
     DEAR = "dear"
     """Characters that Latin texts can do without cost a part or more."""
     NOTE_INSIDE = "note_inside"
@@ -659,6 +663,12 @@ class Conversation:
     """Topic of the conversation, in chats with topics."""
     last_inbound_id: InboundId | None
     last_inbound_at: Ms | None
+    closed_at: Ms | None = None
+    """Somebody put it aside; the subscriber's next SMS opens it again."""
+    claimed_by: int | None = None
+    """Telegram user id of the colleague who said that the conversation is theirs."""
+    claimed_name: str = ""
+    claimed_until: Ms = 0
 
 
 class PostKind(StrEnum):
@@ -670,6 +680,10 @@ class PostKind(StrEnum):
     """A line in the admin chat; ``payload['text']`` is a text id."""
     FATE = "fate"
     """The state of an SMS shown on the operator's message: one row an SMS, always the latest state."""
+    OPENING = "opening"
+    """An SMS by which a person began a conversation: its first message in the chat."""
+    TOPIC = "topic"
+    """The conversation's topic is to look as the store says: its name, open or closed."""
 
 
 class PostPriority(IntEnum):
@@ -746,6 +760,43 @@ class Earlier:
     count: int
     """As far as it was counted."""
     last_at: Ms | None
+
+
+class Deed(StrEnum):
+    """What people change about a subscriber or a conversation by a command or a button. Kept with author and time."""
+
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    RENAME = "rename"
+    TAG = "tag"
+    UNTAG = "untag"
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    ROBOT_OFF = "robot_off"
+    ROBOT_ON = "robot_on"
+    CLOSE = "close"
+    OPEN = "open"
+    CLAIM = "claim"
+    RELEASE = "release"
+
+
+@frozen
+class Order:
+    """One change that a person wants made, once: ``key`` is made of the message or the press it came from."""
+
+    key: str
+    deed: Deed
+    author: str
+    """For people: name and id."""
+    subscriber: str
+    conversation_id: ConversationId | None = None
+    """What ``close``, ``open``, ``claim`` and ``release`` are about."""
+    detail: str = ""
+    """The name, the tag, or the name of whoever claims."""
+    user_id: int | None = None
+    """Who claims."""
+    until: Ms = 0
+    """When a claim ends by itself."""
 
 
 class UpdateState(StrEnum):

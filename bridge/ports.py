@@ -32,6 +32,7 @@ from bridge.model import (
     Ms,
     NewPost,
     NewSms,
+    Order,
     Post,
     Posted,
     PostId,
@@ -337,9 +338,6 @@ class DeskStore(Protocol):
 
         Does not pause automatic replies: :meth:`take_over` does."""
 
-    async def set_opted_out(self, subscriber: str, opted_out: bool, now: Ms) -> bool:
-        """No automatic texts to this number any more, or again. False where that was so already."""
-
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         """A person answers: hold automatic replies to this number back until then."""
 
@@ -365,6 +363,86 @@ class DraftStore(Protocol):
         somebody let it go."""
 
 
+@frozen
+class About:
+    """What a message in a chat is about, as far as it is on record."""
+
+    conversation_id: ConversationId | None = None
+    inbound_id: InboundId | None = None
+    sms_id: SmsId | None = None
+
+
+@frozen
+class Find:
+    """What to look for. A subscriber is found by number, name, tag, or by what was written to or by them."""
+
+    text: str
+    chats: Sequence[str] | None
+    """Names of the chats whose conversations count; None: all."""
+    limit: int
+
+
+@frozen
+class Found:
+    conversation: Conversation
+    name: str
+    at: Ms | None = None
+    """When what was found was written; None where number, name or tag told."""
+    text: str = ""
+
+
+@frozen
+class Tally:
+    """What came and went since a moment."""
+
+    received: int
+    people: int
+    """Different numbers that wrote."""
+    by_people: int
+    """SMS that persons wrote."""
+    by_rules: int
+    parts: int
+    delivered: int
+    failed: int
+    open: int
+    """Waiting or under way, or with an outcome that nobody knows yet."""
+
+
+class OrderStore(Protocol):
+    """What people order in the chats, and what they ask."""
+
+    async def carry_out(self, order: Order, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
+        """Make the change, record who made it, write the post ``done``: one transaction. False where it was so
+        already: then ``already`` is written. Both have one key, so an order that comes twice is answered once. Without
+        posts whoever gave the order is told in another way.
+
+        A change that a topic shows (name, open or closed) renews the topics it concerns.
+        """
+
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
+
+    async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
+        """A person writes first: the conversation of (chat, subscriber), made if it is missing, opened if closed."""
+
+    async def about(self, chat_id: int, message_id: int) -> About:
+        """By exactly this chat id, as :meth:`ChatStore.conversation_of`."""
+
+    async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
+        """The SMS that an inbound message was answered with, oldest first."""
+
+    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[Story], bool]:
+        """What was said with this number before then, both directions, and what people did about it (``act``): the
+        newest ``limit`` lines, oldest first, and whether there are older ones."""
+
+    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+        """What people did about this number, the latest, oldest first."""
+
+    async def find(self, wanted: Find) -> Sequence[Found]:
+        """The newest first. Looks through the latest of everything, not through all that was ever stored."""
+
+    async def tally(self, since: Ms) -> Tally: ...
+
+
 class UpdateStore(Protocol):
     async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
         """Commit raw updates; known ones are skipped. Returns how many were new."""
@@ -384,7 +462,7 @@ class Story:
 
     at: Ms
     what: str
-    """``in``, ``out``, ``move``, ``post``."""
+    """``in``, ``out``, ``move``, ``post``, ``act``."""
     text: str
     state: str
     account: str
@@ -459,6 +537,7 @@ class Store(
     WatchStore,
     DeskStore,
     DraftStore,
+    OrderStore,
     UpdateStore,
     QueryStore,
     RestoreStore,

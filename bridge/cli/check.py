@@ -38,17 +38,25 @@ def check(config: str | None, form: str) -> None:
 
 def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
     """Mistakes, warnings, and a sentence about what was read."""
-    from bridge.app import rules_of
+    from bridge.app import canned_of, rules_of
 
     try:
         settings = load(find(config, os.environ), os.environ)
     except ConfigError as error:
         summary = f"{plural(len(error.problems), 'mistake')}; the rules are checked when the configuration is right"
         return list(error.problems), [], summary
+    mistakes: list[Problem] = []
+    rules = None
+    try:
+        canned_of(settings)
+    except ConfigError as error:
+        mistakes += error.problems
     try:
         rules = rules_of(settings)
     except ConfigError as error:
-        return list(error.problems), list(settings.warnings), plural(len(error.problems), "mistake")
+        mistakes += error.problems
+    if rules is None or mistakes:
+        return mistakes, list(settings.warnings), plural(len(mistakes), "mistake")
     warnings = [*settings.warnings, *rules.warnings]
     return [], warnings, f"{shown(settings.file)}: fine, {plural(len(rules.rules), 'rule')}, version {rules.version}"
 

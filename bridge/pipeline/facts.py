@@ -26,13 +26,13 @@ def as_rules_see(item: Unrouted, totals: Mapping[str, int]) -> RuleMessage:
         date=inbound.date,
         contact_name=contact.name,
         id=inbound.id,
-        contact=_facts(contact),
+        contact=contact_facts(contact),
         conversation_open=contact.robot_paused_until > inbound.received_at,
         uses=_uses(item, totals),
     )
 
 
-def _facts(contact: Contact) -> ContactFacts:
+def contact_facts(contact: Contact) -> ContactFacts:
     return ContactFacts(
         tags=contact.tags,
         values=contact.values,

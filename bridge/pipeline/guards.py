@@ -22,6 +22,8 @@ class Hold(StrEnum):
     OPTED_OUT = "opted_out"
     TOO_OLD = "too_old"
     TAKEN_OVER = "taken_over"
+    ROBOT_OFF = "robot_off"
+    """A person switched automatic replies off for this number."""
     RESTORED = "restored"
     PER_NUMBER = "per_number"
     SAME_TEXT = "same_text"
@@ -29,7 +31,7 @@ class Hold(StrEnum):
 
 
 SHOWN_TO_PEOPLE = frozenset(
-    {Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.RESTORED, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.DAILY_PARTS}
+    {Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.RESTORED, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.ROBOT_OFF, Hold.DAILY_PARTS}
 )
 """Holds after which a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
 
@@ -56,6 +58,8 @@ def hold_all(item: Unrouted, *, own_numbers: Collection[str], max_age: Ms | None
         return Hold.RESTORED
     if max_age is not None and now - written_at(item) > max_age:
         return Hold.TOO_OLD
+    if contact.robot_off:
+        return Hold.ROBOT_OFF
     if contact.robot_paused_until > now:
         return Hold.TAKEN_OVER
     return None

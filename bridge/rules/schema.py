@@ -73,7 +73,7 @@ def _one_edit(value: object) -> object:
     return int(str(value))
 
 
-def _tag(value: str) -> str:
+def tag_name(value: str) -> str:
     if not _TAG.fullmatch(value):
         raise ValueError("expected a tag of letters, digits, `_` and `-`")
     return value.lower()
@@ -145,7 +145,7 @@ _OneOrMany = BeforeValidator(_one_or_many)
 Names = Annotated[tuple[Filled, ...], _OneOrMany]
 Keywords = Annotated[tuple[KeywordText, ...], _OneOrMany]
 Phrases = Annotated[tuple[Phrase, ...], _OneOrMany]
-Tags = Annotated[tuple[Annotated[Filled, AfterValidator(_tag)], ...], _OneOrMany]
+Tags = Annotated[tuple[Annotated[Filled, AfterValidator(tag_name)], ...], _OneOrMany]
 
 Expression = Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)]
 Typo = Annotated[int, BeforeValidator(_one_edit)]

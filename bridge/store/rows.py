@@ -174,7 +174,7 @@ def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
     """Of the columns ``sql.CONTACT``. A subscriber never seen has a contact of version 0."""
     if row is None:
         return Contact(subscriber=subscriber, version=0)
-    number, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, values = row
+    number, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, values, robot_off = row
     return Contact(
         subscriber=number,
         version=version,
@@ -185,6 +185,7 @@ def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
         robot_paused_until=robot_paused_until,
         tags=() if tags == "[]" else tuple(json.loads(tags)),
         values={} if values == "{}" else json.loads(values),
+        robot_off=bool(robot_off),
     )
 
 
@@ -199,6 +200,10 @@ def conversation(row: sqlite3.Row) -> Conversation:
         thread_id=row["thread_id"],
         last_inbound_id=row["last_inbound_id"],
         last_inbound_at=row["last_inbound_at"],
+        closed_at=row["closed_at"],
+        claimed_by=row["claimed_by"],
+        claimed_name=row["claimed_name"],
+        claimed_until=row["claimed_until"],
     )
 
 

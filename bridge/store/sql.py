@@ -24,8 +24,13 @@ SMS = (
 FATE = "id, state, chat_id, message_id, conversation_id, inbound_id"
 """What showing an SMS's state to the operator who wrote it takes. Few columns on purpose: a wide row costs more to take
 apart than the statement that changed it."""
-CONTACT = "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, own_values"
-CONVERSATION = "id, chat, subscriber, code, account, receiver, thread_id, last_inbound_id, last_inbound_at"
+CONTACT = (
+    "subscriber, version, first_seen_at, name, opted_out, blocked, robot_paused_until, tags, own_values, robot_off"
+)
+CONVERSATION = (
+    "id, chat, subscriber, code, account, receiver, thread_id, last_inbound_id, last_inbound_at, closed_at, claimed_by,"
+    " claimed_name, claimed_until"
+)
 POST = (
     "id, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, attempts, revision, shown,"
     " created_at, due_at"
@@ -437,7 +442,8 @@ RETURNING {CONVERSATION}
 
 TOUCH_CONVERSATION = f"""
 UPDATE conversation SET account = :account, receiver = :receiver, last_inbound_id = :inbound_id,
-                        last_inbound_at = :received_at, waits_since = COALESCE(waits_since, :received_at)
+                        last_inbound_at = :received_at, waits_since = COALESCE(waits_since, :received_at),
+                        closed_at = NULL
 WHERE id = :id
 RETURNING {CONVERSATION}
 """
@@ -665,6 +671,81 @@ SELECT (SELECT max(id) FROM inbound) AS last_inbound,
 RESTORED_SMS = f"""
 SELECT {SMS} FROM sms WHERE state = 'uncertain' AND state <> 'delivered' AND reason = 'restored' AND id > :after
 ORDER BY id LIMIT :limit
+"""
+
+# ---------------------------------------------------------------- what people order in the chats
+
+DEED_KNOWN = "SELECT 1 FROM deed WHERE key = :key"
+ADD_DEED = """
+INSERT INTO deed (key, at, deed, detail, author, subscriber, conversation_id)
+VALUES (:key, :now, :deed, :detail, :author, :subscriber, :conversation_id)
+"""
+
+# Version 0 is what a number has of which nothing is known.
+MEET_CONTACT = "INSERT INTO contact (subscriber, version) VALUES (:subscriber, 0) ON CONFLICT (subscriber) DO NOTHING"
+SET_BLOCKED = """
+UPDATE contact SET blocked = :value, version = version + 1 WHERE subscriber = :subscriber AND blocked <> :value
+"""
+SET_NAME = "UPDATE contact SET name = :name, version = version + 1 WHERE subscriber = :subscriber AND name <> :name"
+SET_TAGS = "UPDATE contact SET tags = :tags, version = version + 1 WHERE subscriber = :subscriber AND tags <> :tags"
+
+# Switching the robot on ends the pause of a colleague's answer, too: whoever writes "on" means now.
+ROBOT_OFF = "UPDATE contact SET robot_off = 1, version = version + 1 WHERE subscriber = :subscriber AND robot_off = 0"
+ROBOT_ON = """
+UPDATE contact SET robot_off = 0, robot_paused_until = 0, version = version + 1
+WHERE subscriber = :subscriber AND (robot_off = 1 OR robot_paused_until > :now)
+"""
+
+CLOSE_CONVERSATION = "UPDATE conversation SET closed_at = :now WHERE id = :id AND closed_at IS NULL"
+OPEN_CONVERSATION = "UPDATE conversation SET closed_at = NULL WHERE id = :id AND closed_at IS NOT NULL"
+CLAIM_CONVERSATION = """
+UPDATE conversation SET claimed_by = :user_id, claimed_name = :name, claimed_until = :until WHERE id = :id
+"""
+RELEASE_CONVERSATION = "UPDATE conversation SET claimed_until = 0 WHERE id = :id AND claimed_until > :now"
+
+BEGIN_CONVERSATION = f"""
+INSERT INTO conversation (chat, subscriber, code, account, receiver, created_at)
+VALUES (:chat, :subscriber, :code, :account, '', :now)
+RETURNING {CONVERSATION}
+"""
+CONVERSATIONS_WITH = f"SELECT {CONVERSATION} FROM conversation WHERE subscriber = :subscriber ORDER BY id"
+
+ABOUT_MESSAGE = """
+SELECT conversation_id, inbound_id, sms_id FROM chat_message WHERE chat_id = :chat_id AND message_id = :message_id
+"""
+ANSWERS_TO = (
+    f"SELECT {SMS} FROM sms WHERE recipient = :subscriber AND inbound_id = :inbound_id ORDER BY id LIMIT :limit"
+)
+
+TALK_IN = """
+SELECT id, received_at, text, state, account, outcome, fault FROM inbound
+WHERE subscriber = :subscriber AND received_at < :before ORDER BY received_at DESC, id DESC LIMIT :limit
+"""
+TALK_OUT = f"""
+SELECT {SMS} FROM sms WHERE recipient = :subscriber AND created_at < :before
+ORDER BY created_at DESC, id DESC LIMIT :limit
+"""
+TALK_DEEDS = """
+SELECT at, deed, detail, author FROM deed WHERE subscriber = :subscriber AND at < :before
+ORDER BY at DESC, id DESC LIMIT :limit
+"""
+
+# Looked through by a person who waits for it, newest first and no further than so many rows.
+FIND_CONTACTS = f"""
+SELECT {_of("v", CONVERSATION)}, COALESCE(c.name, '') AS name, COALESCE(c.tags, '[]') AS tags
+FROM conversation AS v LEFT JOIN contact AS c ON c.subscriber = v.subscriber
+ORDER BY v.id DESC LIMIT :limit
+"""
+FIND_IN = "SELECT subscriber, text, received_at AS at FROM inbound ORDER BY id DESC LIMIT :limit"
+FIND_OUT = "SELECT recipient AS subscriber, text, created_at AS at FROM sms ORDER BY id DESC LIMIT :limit"
+
+# Ids grow with time, so the first row of a day is found by halving and no index by time is paid for at each message.
+INBOUND_NEAR = "SELECT id, received_at AS at FROM inbound WHERE id >= :id ORDER BY id LIMIT 1"
+SMS_NEAR = "SELECT id, created_at AS at FROM sms WHERE id >= :id ORDER BY id LIMIT 1"
+NEWEST_INBOUND = "SELECT max(id) AS id FROM inbound"
+INBOUND_FROM = "SELECT count(*) AS number, count(DISTINCT subscriber) AS people FROM inbound WHERE id >= :id"
+SMS_FROM = """
+SELECT origin, state, count(*) AS number, sum(parts) AS parts FROM sms WHERE id >= :id GROUP BY origin, state
 """
 
 # ---------------------------------------------------------------- questions of people and probes

@@ -28,6 +28,7 @@ from bridge.store.sqlite_clock import ClockVerbs
 from bridge.store.sqlite_desk import DeskVerbs
 from bridge.store.sqlite_drafts import DraftVerbs
 from bridge.store.sqlite_inbox import InboxVerbs
+from bridge.store.sqlite_orders import OrderVerbs
 from bridge.store.sqlite_outbox import OutboxVerbs
 from bridge.store.sqlite_posts import PostVerbs
 from bridge.store.sqlite_query import QueryVerbs
@@ -62,6 +63,7 @@ class SqliteStore(
     DraftVerbs,
     PostVerbs,
     WatchVerbs,
+    OrderVerbs,
     UpdateVerbs,
     QueryVerbs,
     RestoreVerbs,

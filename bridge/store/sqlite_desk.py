@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.model import Change, Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Tx
 from bridge.store.work_posts import remember_message
 from bridge.store.work_sms import Birth, apply_move, get_sms, insert_sms, sms_of_key
 
@@ -45,10 +45,6 @@ class DeskVerbs(Writing):
             return written
 
         return await self._writer.run(unit)
-
-    async def set_opted_out(self, subscriber: str, opted_out: bool, now: Ms) -> bool:
-        wanted: Params = {"subscriber": subscriber, "opted_out": int(opted_out)}
-        return await self._writer.run(lambda tx: tx.run(sql.SET_OPTED_OUT, wanted) > 0)
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         await self._writer.run(lambda tx: tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until}))

@@ -115,11 +115,38 @@ def conversation_for(tx: Tx, chat: str, inbound: Heard, now: Ms) -> Conversation
     found = tx.one(sql.FIND_CONVERSATION, {"chat": chat, "subscriber": inbound.subscriber})
     if found is not None:
         row = tx.one(sql.TOUCH_CONVERSATION, {"id": found["id"], **latest})
+        if found["closed_at"] is not None:
+            renew_topic(tx, rows.conversation(found), f"reopened:{inbound.id}", now)
     else:
         new: Params = {"chat": chat, "subscriber": inbound.subscriber, "code": _free_code(tx, chat, inbound.subscriber)}
         row = tx.one(sql.INSERT_CONVERSATION, {**new, **latest, "now": now})
     assert row is not None
     return rows.conversation(row)
+
+
+def begun_conversation(tx: Tx, chat: str, subscriber: str, account: str, now: Ms) -> Conversation:
+    """The conversation of (chat, subscriber), made by ``account`` where nobody of them has spoken before."""
+    found = tx.one(sql.FIND_CONVERSATION, {"chat": chat, "subscriber": subscriber})
+    if found is None:
+        code = _free_code(tx, chat, subscriber)
+        new: Params = {"chat": chat, "subscriber": subscriber, "code": code, "account": account, "now": now}
+        found = tx.one(sql.BEGIN_CONVERSATION, new)
+    assert found is not None
+    return rows.conversation(found)
+
+
+def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms) -> None:
+    """Its topic, if it has one, is to look as the store says from now on."""
+    if conversation.thread_id is not None:
+        post = NewPost(
+            chat=conversation.chat,
+            kind=PostKind.TOPIC,
+            priority=PostPriority.STATUS,
+            key=f"{key}:topic:{conversation.id}",
+            conversation_id=conversation.id,
+            due_at=now,
+        )
+        add_post(tx, post, now)
 
 
 def codes(chat: str, subscriber: str) -> Iterator[str]:

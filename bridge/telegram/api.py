@@ -10,13 +10,20 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity, ReplyParameters
+from telegram import (
+    BotCommandScopeChat,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+)
 from telegram.error import NetworkError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, ExtBot
 from telegram.request import HTTPXRequest
@@ -246,6 +253,29 @@ class Api:
     async def reopen_topic(self, chat_id: int, thread_id: int) -> None:
         with translated():
             await self._bot.reopen_forum_topic(chat_id, thread_id)
+
+    async def close_topic(self, chat_id: int, thread_id: int) -> None:
+        with translated():
+            await self._bot.close_forum_topic(chat_id, thread_id)
+
+    async def rename_topic(self, chat_id: int, thread_id: int, name: str) -> None:
+        with translated():
+            await self._bot.edit_forum_topic(chat_id, thread_id, name)
+
+    async def username(self) -> str:
+        """The bot's own name, as commands in groups are addressed to it."""
+        with translated():
+            return (await self._bot.get_me()).username or ""
+
+    async def commands(self, chat_id: int) -> dict[str, str]:
+        """Which commands Telegram offers in this chat, each with its description; in the order offered."""
+        with translated():
+            found = await self._bot.get_my_commands(scope=BotCommandScopeChat(chat_id))
+        return {command.command: command.description for command in found}
+
+    async def set_commands(self, chat_id: int, commands: Mapping[str, str]) -> None:
+        with translated():
+            await self._bot.set_my_commands(list(commands.items()), scope=BotCommandScopeChat(chat_id))
 
 
 def bot_id(token: str) -> int:

@@ -37,6 +37,8 @@ CLOSING_TRIES = 3
 class Press:
     """A button that an operator of the chat pressed."""
 
+    id: str
+    """Telegram's, one for each press."""
     data: str
     """Behind the family's colon. A client may send any data with a press: nothing in it proves a right."""
     chat: Chat
@@ -44,6 +46,8 @@ class Press:
     user_id: int
     author: str
     """For people, in histories: name and id."""
+    name: str
+    """The name alone."""
 
 
 @frozen
@@ -105,9 +109,17 @@ class Buttons:
         family = self._families.get(name)
         if family is None:
             return UNKNOWN
-        author = f"{query.from_user.full_name} ({query.from_user.id})"
+        user = query.from_user
         return await family.pressed(
-            Press(data=data, chat=chat, message=message, user_id=query.from_user.id, author=author)
+            Press(
+                id=query.id,
+                data=data,
+                chat=chat,
+                message=message,
+                user_id=user.id,
+                author=f"{user.full_name} ({user.id})",
+                name=user.full_name,
+            )
         )
 
     async def stop(self) -> None:

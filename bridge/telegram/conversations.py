@@ -22,9 +22,21 @@ from bridge.ports import ChatStore, DeskStore, PostStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.render import topic_name
+from bridge.telegram.trouble import ApiError, Trouble
 
 log = structlog.get_logger()
 
+_CHAT_WIDE = frozenset(
+    {
+        Trouble.LATER,
+        Trouble.UNREACHABLE,
+        Trouble.AMBIGUOUS,
+        Trouble.MIGRATED,
+        Trouble.UNAUTHORISED,
+        Trouble.CONFLICT,
+    }
+)
+"""What a call that was refused so says of the chat or of Telegram, not of the topic."""
 _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
 """A line of its own: the renderer lets no line from outside look like that without one of its own behind it."""
 
@@ -168,6 +180,25 @@ class Topics:
             log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
             return thread_id, True
 
+    async def shown(
+        self, conversation: Conversation, chat: Chat, contact: Contact | None, turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Give the topic the name that the contact has now, and open or close it as the store says.
+
+        What holds there already is no call's failure, and a topic that is gone is made anew by what is said next.
+        :raises ApiError: the chat takes nothing now.
+        """
+        thread_id = conversation.thread_id
+        if thread_id is None:
+            return
+        await turn()
+        await _tolerated(self._api.rename_topic(chat.id, thread_id, topic_name(conversation, contact)))
+        await turn()
+        if conversation.closed_at is not None:
+            await _tolerated(self._api.close_topic(chat.id, thread_id))
+        else:
+            await _tolerated(self._api.reopen_topic(chat.id, thread_id))
+
     async def forget(self, conversation: Conversation, chat: Chat, thread_id: int) -> None:
         """The topic was deleted in Telegram. A newer one made meanwhile is kept."""
         lock = self._locks.setdefault(conversation.id, asyncio.Lock())
@@ -176,3 +207,14 @@ class Topics:
             if current is not None and current.thread_id == thread_id:
                 await self._store.set_topic(conversation.id, chat.id, None)
                 log.info("topic_gone", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
+
+
+async def _tolerated(call: Awaitable[None]) -> None:
+    """How a topic looks is worth no retry that the next message would not make anyway."""
+    try:
+        await call
+    except ApiError as error:
+        if error.trouble in _CHAT_WIDE:
+            raise
+        if error.trouble is not Trouble.NOT_MODIFIED:
+            log.info("topic_not_changed", trouble=error.trouble, detail=error.detail)

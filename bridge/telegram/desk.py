@@ -20,11 +20,13 @@ from bridge.ports import ChatStore, Clock, DraftStore, PostStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
+from bridge.telegram.commands.orders import Orders
 from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Words, words
 from bridge.telegram.replies import WAITING, Replies, Reply, WordStore
+from bridge.text.plainer import cheaper
 
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class Desk:
         chats: Chats,
         store: ReplyStore,
         buttons: Buttons,
+        orders: Orders,
         signals: Signals,
         clock: Clock,
         bot_id: int,
@@ -54,6 +57,7 @@ class Desk:
         self._chats = chats
         self._store = store
         self._buttons = buttons
+        self._orders = orders
         self._replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
         self._signals = signals
         self._clock = clock
@@ -91,10 +95,12 @@ class Desk:
         if message is None:
             return
         chat = self._chats.by_id(message.chat.id)
-        if chat is None or from_machine(message):
+        if chat is None or from_machine(message) or self._notes.is_note(written(message)):
+            return
+        if await self._orders.taken(message, chat, author(message.from_user, message.author_signature)):
             return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)
-        if placed.place is Place.TALK or self._notes.is_note(written(message)):
+        if placed.place is Place.TALK:
             return
         refusal = self._refusal(message, chat)
         if placed.conversation is None:
@@ -145,6 +151,8 @@ class Desk:
             await self._replies.write(self._said(message, chat, conversation, wanted, key))
         except KeyError:
             await self._no_account(message, chat, conversation)
+        else:
+            await self._orders.wrote(message, chat, conversation)
 
     async def _refused(self, message: Message, chat: Chat, refusal: str, conversation: Conversation) -> None:
         if message.media_group_id is not None and await self._store.sms_of_key(self._key(message, "caption")):
@@ -157,9 +165,9 @@ class Desk:
         if self._notes.is_note(said):
             await self._edited_into_note(message, chat, conversation, sms)
             return
-        if is_command(said):
+        if is_command(said) or await self._ordered(message):
             # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
-            if not said.endswith(sms.text):
+            if not any(ends.endswith(sms.text) for ends in (said, cheaper(said) or said)):
                 await self._notice(message, chat, "notice.edit_command", "edited", conversation=conversation)
             return
         refusal, wanted = self._refusal(message, chat), words(message)
@@ -171,6 +179,11 @@ class Desk:
             await self._replies.edited(self._said(message, chat, conversation, wanted, key), sms)
         except KeyError:
             await self._no_account(message, chat, conversation)
+
+    async def _ordered(self, message: Message) -> bool:
+        """Was it a command that wrote the SMS of this message, whatever the message shows now?"""
+        keys = (self._key(message, purpose) for purpose in ("sms", "caption"))
+        return all([await self._store.sms_of_key(key) is None for key in keys])
 
     async def _edited_into_note(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
         by = author(message.from_user, message.author_signature)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import structlog
-
-from bridge.ports import ChatStore, Clock, DeskStore
+from bridge.model import Deed
+from bridge.ports import ChatStore
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chats
+from bridge.telegram.commands.changes import Changes
 
-log = structlog.get_logger()
-
-
-class OptStore(ChatStore, DeskStore, Protocol):
-    """The parts of the store that know whose SMS a post shows, and what that person wants."""
+_DEEDS = {"out": Deed.OPT_OUT, "in": Deed.OPT_IN}
 
 
 class OptButtons:
-    def __init__(self, *, chats: Chats, store: OptStore, clock: Clock) -> None:
+    def __init__(self, *, chats: Chats, store: ChatStore, changes: Changes) -> None:
         self._chats = chats
         self._store = store
-        self._clock = clock
+        self._changes = changes
 
     async def pressed(self, press: Press) -> Verdict:
         """About whoever the post is from: the press brings no number that could be another's."""
@@ -30,10 +24,9 @@ class OptButtons:
             return UNKNOWN
         if press.data == "keep":
             return Verdict(answer="pressed.opt_keep", word="opt_keep")
-        if press.data not in ("out", "in"):
+        deed = _DEEDS.get(press.data)
+        if deed is None:
             return UNKNOWN
-        out = press.data == "out"
-        if not await self._store.set_opted_out(conversation.subscriber, out, self._clock.now()):
+        if not await self._changes.pressed(conversation, deed, press):
             return DECIDED
-        log.info("opted_out" if out else "opted_in", conversation_id=conversation.id)
         return Verdict(answer=f"pressed.opt_{press.data}", word=f"opt_{press.data}")

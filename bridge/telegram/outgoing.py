@@ -21,6 +21,8 @@ class Words:
 
     text: str
     ask: Ask | None = None
+    by_command: bool = False
+    """A command sends them: its message shows others, and editing it changes nothing."""
 
 
 @frozen
@@ -59,7 +61,7 @@ def judged(
         Ask.BLOCKED: contact.blocked,
         Ask.NOTE_INSIDE: notes.inside(text),
         Ask.DEAR: plain is not None,
-        Ask.PARTS: count > confirm_parts,
+        Ask.COMMAND_PARTS if wanted.by_command else Ask.PARTS: count > confirm_parts,
     }
     asks = (*first, *((wanted.ask,) if wanted.ask is not None else ()), *(ask for ask, holds in found.items() if holds))
     return Outgoing(text=text, parts=count, asks=asks)

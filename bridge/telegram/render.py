@@ -145,7 +145,7 @@ def shown_text(sms: Inbound, language: Language) -> str:
 
 def notice(post: Post, language: Language) -> Message:
     text = say(language, _text(post.payload, "text"), spoken(_params(post.payload), language))
-    return Message(text=text + code(post.conversation))
+    return Message(text=text + code(post.conversation), buttons=_offers(post, language))
 
 
 def alert(post: Post, language: Language) -> Message:
@@ -291,3 +291,27 @@ def _params(payload: Mapping[str, Json]) -> Mapping[str, Json]:
 
 REACTIONS = frozenset(_EMOJI.values())
 """All that a reply may come to show."""
+
+
+def opening(post: Post, language: Language) -> Sequence[Message]:
+    """An SMS by which a colleague began a conversation, as its first message there."""
+    if post.sms is None or post.conversation is None:
+        return ()
+    who = subscriber_line(post.conversation.subscriber, post.contact, language)
+    author = one_line(_text(post.payload, "author"), 64)
+    head = Message(
+        text=f"{who} · {say(language, 'head.begun', {'author': author})}",
+        entities=(Entity(kind="bold", offset=0, length=units(who)),),
+    )
+    tail = code(post.conversation)
+    parts = list(pieces(clean(post.sms.text).strip("\n"), LIMIT - units(head.text) - units(tail) - 64))
+    return tuple(_piece(head, parts, number, tail, language, False) for number in range(len(parts)))
+
+
+def _offers(post: Post, language: Language) -> tuple[Button, ...]:
+    """Buttons about the conversation under words of ours."""
+    offers = post.payload.get("offers")
+    if post.conversation is None or not isinstance(offers, list):
+        return ()
+    code = post.conversation.code
+    return tuple(Button(label=say(language, f"button.{word}"), data=f"talk:{word}:{code}") for word in offers)

@@ -5,7 +5,7 @@ It decides nothing about when: pace, order and what becomes of a failure are the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -80,6 +80,12 @@ class Showing:
                 return [post], await self.fates.show(post, chat, answer)
             case PostKind.INBOUND:
                 return await self._show_inbound(post, chat, refusal)
+            case PostKind.OPENING:
+                return [post], await self._show_in_conversation(post, chat, render.opening(post, chat.language))
+            case PostKind.TOPIC:
+                if chat.topics and post.conversation is not None:
+                    await self._topics.shown(post.conversation, chat, post.contact, self._turn_of(post, chat))
+                return [post], Posted(chat_id=chat.id)
             case PostKind.NOTICE:
                 message = render.notice(post, chat.language)
                 sent = await self._say(post, chat, message, self._thread(post, chat))
@@ -90,8 +96,12 @@ class Showing:
 
     async def _show_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Posted]:
         posts, messages = await self._messages(post, chat, refusal)
+        return posts, await self._show_in_conversation(post, chat, messages)
+
+    async def _show_in_conversation(self, post: Post, chat: Chat, messages: Sequence[Message]) -> Posted:
+        """In its topic, which is made if there is none; elsewhere where it stands."""
         if not chat.topics or post.conversation is None:
-            return posts, await self._send_all(post, chat, messages, None)
+            return await self._send_all(post, chat, messages, None)
         for attempt in (1, 2):
             thread, new, refused = await self._topic(post, post.conversation, chat)
             if new and post.conversation.thread_id is not None:
@@ -106,7 +116,7 @@ class Showing:
             if refused is not None:
                 # Told only now: a group that takes nothing at all has another trouble than its topics.
                 await self._no_topics(chat, refused)
-            return posts, posted
+            return posted
         raise AssertionError("unreachable")
 
     async def _messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
@@ -163,17 +173,20 @@ class Showing:
 
     # ------------------------------------------------ where
 
+    def _turn_of(self, post: Post, chat: Chat) -> Callable[[], Awaitable[None]]:
+        async def turn() -> None:
+            await self._turns.message(chat.id, post.priority)
+
+        return turn
+
     async def _topic(
         self, post: Post, conversation: Conversation, chat: Chat
     ) -> tuple[int | None, bool, ApiError | None]:
         """The conversation's topic, and whether it is new; None where the group has no topics now and why, so that
         the message still gets there."""
 
-        async def turn() -> None:
-            await self._turns.message(chat.id, post.priority)
-
         try:
-            thread, new = await self._topics.of(conversation, chat, post.contact, turn)
+            thread, new = await self._topics.of(conversation, chat, post.contact, self._turn_of(post, chat))
         except ApiError as error:
             if error.trouble not in (Trouble.NO_TOPICS, Trouble.CHAT_GONE, Trouble.REFUSED):
                 raise

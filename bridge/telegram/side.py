@@ -6,7 +6,7 @@ It starts and runs with Telegram down, and never ends by itself: SMS come in and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import structlog
@@ -19,9 +19,16 @@ from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports import Clock, Store
+from bridge.rules.canned import Canned
 from bridge.telegram.api import Api, bot_id
 from bridge.telegram.buttons import Buttons, Family
 from bridge.telegram.chats import Chats
+from bridge.telegram.commands.assembly import Commands
+from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.me import Me
+from bridge.telegram.commands.menu import Menu
+from bridge.telegram.commands.rulebook import Rulebook
+from bridge.telegram.commands.speaker import Speaker
 from bridge.telegram.desk import Desk
 from bridge.telegram.draft_buttons import Release, Stop
 from bridge.telegram.intake import Intake
@@ -55,7 +62,19 @@ class TelegramHealth:
 
 
 class TelegramSide:
-    def __init__(self, settings: Settings, store: Store, signals: Signals, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        signals: Signals,
+        clock: Clock,
+        *,
+        rulebook: Rulebook,
+        canned: Mapping[str, Canned],
+    ) -> None:
+        """``canned``: the replies of the configuration, by name."""
+        self._rulebook = rulebook
+        self._canned = canned
         self._settings = settings
         self._store = store
         self._signals = signals
@@ -101,7 +120,9 @@ class TelegramSide:
         restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
         pace = Pace()
         posters = self._posters(api, chats, pace)
-        buttons = self._register(api, chats, pace, restored_at)
+        speaker = Speaker(api=api, pace=pace, clock=self._clock)
+        buttons = self._register(api, chats, pace, speaker, restored_at)
+        menu = Menu(api=api, chats=chats, clock=self._clock)
         processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
         taking = self._taking(api)
         try:
@@ -109,10 +130,12 @@ class TelegramSide:
                 group.create_task(taking.run(), name="telegram intake")
                 group.create_task(processing.run(), name="telegram processing")
                 group.create_task(self._wake(posters), name="telegram wake")
+                group.create_task(menu.run(), name="telegram menu")
                 for poster in posters:
                     group.create_task(poster.run(), name=f"telegram poster {poster.name}")
         finally:
             await buttons.stop()
+            await speaker.stop()
 
     def _taking(self, api: Api) -> Intake | WebhookWatch:
         """The loop that sees to it that updates come in."""
@@ -143,9 +166,20 @@ class TelegramSide:
             for chat in chats
         ]
 
-    def _register(self, api: Api, chats: Chats, pace: Pace, restored_at: Ms) -> Buttons:
+    def _register(self, api: Api, chats: Chats, pace: Pace, speaker: Speaker, restored_at: Ms) -> Buttons:
+        commands = Commands(
+            settings=self._settings,
+            chats=chats,
+            store=self._store,
+            speaker=speaker,
+            rulebook=self._rulebook,
+            canned=self._canned,
+            signals=self._signals,
+            clock=self._clock,
+            bot_id=api.bot_id,
+        )
         buttons = Buttons(
-            families=self._families(chats),
+            families={**self._families(chats, commands.changes), **commands.families},
             chats=chats,
             api=api,
             pace=pace,
@@ -157,6 +191,7 @@ class TelegramSide:
             chats=chats,
             store=self._store,
             buttons=buttons,
+            orders=commands.orders(Me(api), restored_at),
             signals=self._signals,
             clock=self._clock,
             bot_id=api.bot_id,
@@ -165,7 +200,7 @@ class TelegramSide:
         desk.register(api.application)
         return buttons
 
-    def _families(self, chats: Chats) -> dict[str, Family]:
+    def _families(self, chats: Chats, changes: Changes) -> dict[str, Family]:
         """What each kind of button does, by the word its data begin with."""
         store, signals, clock = self._store, self._signals, self._clock
         accounts = self._settings.accounts
@@ -176,7 +211,7 @@ class TelegramSide:
         return {
             "again": SendAgain(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock),
             "leave": Leave(chats=chats, store=store, signals=signals, clock=clock),
-            "opt": OptButtons(chats=chats, store=store, clock=clock),
+            "opt": OptButtons(chats=chats, store=store, changes=changes),
             "release": release(plain=False),
             "plain": release(plain=True),
             "stop": Stop(chats=chats, store=store, signals=signals, clock=clock),

@@ -74,25 +74,6 @@ async def test_what_no_limit_looks_back_to_is_forgotten(store: Store) -> None:
     assert (await claimed(store, totals={"r": 0})).totals == {"r": 3}
 
 
-async def test_a_persons_word_about_automatic_texts_counts_once_and_moves_the_contact(store: Store) -> None:
-    inbound = await received(store, "1")
-    await settled(store, settlement(inbound, 0))
-    waiting = await received(store, "2", text="another")
-    assert await store.set_opted_out(SUBSCRIBER, True, NOW)
-    assert not await store.set_opted_out(SUBSCRIBER, True, NOW)
-    assert (await store.contact(SUBSCRIBER)).opted_out
-    assert await store.settle([settlement(waiting, 1)]) == [None]
-    assert await settled(store, settlement(waiting, 2))
-    assert await store.set_opted_out(SUBSCRIBER, False, NOW)
-    assert not await store.set_opted_out("nobody", False, NOW)
-
-
-async def test_a_word_about_a_number_nothing_came_from_is_kept(store: Store) -> None:
-    assert await store.set_opted_out("7999", True, NOW)
-    assert (await store.contact("7999")).opted_out
-    assert (await store.contact("7999")).first_seen_at is None
-
-
 async def test_posts_and_the_rest_are_written_with_it(store: Store) -> None:
     inbound = await received(store, "1")
     done = await settled(store, replace(settlement(inbound, 0), contact=CHANGE, posts=(post(key="p"),)))

@@ -25,6 +25,7 @@ COUNTED = {
     "ask.parts": "chars",
     "notice.digest": "numbers",
     "alert.low_balance_days": "days",
+    "ask.command_parts": "chars",
 }
 """Texts that have plural forms, and the parameter that decides."""
 

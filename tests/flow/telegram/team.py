@@ -15,9 +15,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bridge.app import canned_of
 from bridge.config import Settings
+from bridge.errors import ConfigError
 from bridge.model import SECOND, Change, InboundCall, InboundState, Json, Move, Ms, Settlement, Shown, Sms, SmsState
+from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
+from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
 from bridge.store import SqliteStore, open_store
 from bridge.telegram.side import TelegramSide
@@ -27,6 +31,21 @@ from tests.contract.builders import unrouted
 GROUP = -1001234567890
 ADMINS = -1009999999999
 SUBSCRIBER = "79083730330"
+CHIEF = 1003
+"""One of ``telegram.admins``."""
+RULES = """\
+rules:
+  - name: hours
+    when: {keyword: [hours, часы]}
+    reply: "9 to 18."
+  - name: everything-else
+    forward: support
+"""
+REPLIES = {
+    "hello": "Hello {{ contact.name | default('') }}",
+    "signed": "{{ operator }} answers: {{ text }}",
+    "first": "{{ words[7] }}",
+}
 
 _REAL_S = 0.015
 """What a call or a commit takes on a slow machine: time is only let run while nothing of the kind happens."""
@@ -45,13 +64,43 @@ def settings(url: str, **chat: Json) -> Settings:
             "chats": {"support": {"id": GROUP, **chat}, "admins": {"id": ADMINS}},
             "default_chat": "support",
             "admin_chat": "admins",
+            "admins": [CHIEF],
         },
+        "replies": REPLIES,
     }
     return Settings.model_validate(value)
 
 
+class Book:
+    """The rules of a folder, and loading them anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write(RULES)
+        self.rules = self._load()
+
+    def write(self, rules: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "rules.yaml").write_text(rules, encoding="utf-8")
+
+    async def reload(self) -> Reloaded:
+        old = self.rules
+        try:
+            self.rules = self._load()
+        except ConfigError as error:
+            return Reloaded(version=old.version, changed=False, rules=len(old.rules), problems=error.problems)
+        version = self.rules.version
+        return Reloaded(version=version, changed=version != old.version, rules=len(self.rules.rules))
+
+    def _load(self) -> RuleSet:
+        return load_rules(self.folder, RuleContext(chats=frozenset({"support", "admins"})))
+
+
 class Team:
-    def __init__(self, api: SimulatedBotApi, store: SqliteStore, configured: Settings, clock: ManualClock) -> None:
+    def __init__(
+        self, api: SimulatedBotApi, store: SqliteStore, configured: Settings, clock: ManualClock, book: Book
+    ) -> None:
+        self.book = book
         self.api = api
         self.store = store
         self.settings = configured
@@ -63,7 +112,14 @@ class Team:
         """How far time runs at once while nothing happens."""
 
     def _side(self) -> TelegramSide:
-        return TelegramSide(self.settings, self.store, self.signals, self.clock)
+        return TelegramSide(
+            self.settings,
+            self.store,
+            self.signals,
+            self.clock,
+            rulebook=self.book,
+            canned=canned_of(self.settings),
+        )
 
     # ------------------------------------------------ running
 
@@ -227,7 +283,7 @@ async def team(
         store = await open_store(path / "bridge.db", clock=clock, busy_timeout=20)
         stack.push_async_callback(store.close)
         mode = "topics" if forum else "replies"
-        desk = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock)
+        desk = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock, Book(path / "rules"))
         stack.push_async_callback(desk.stop)
         if running:
             desk.start()

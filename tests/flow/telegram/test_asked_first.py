@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Ask, Json, Move, SmsState
+from bridge.model import Ask, Deed, Json, Move, Order, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
@@ -48,6 +48,12 @@ async def press(desk: Team, told: Message, kind: str, *, stale: bool = False) ->
     await desk.answered(query)
     await desk.settled()
     return desk.api.presses_by_id[query].answer
+
+
+async def ordered(desk: Team, deed: Deed) -> None:
+    """As by a command of a colleague."""
+    order = Order(key=f"test:{deed}", deed=deed, author="Anna", subscriber=SUBSCRIBER)
+    assert await desk.store.carry_out(order, done=None, already=None, now=desk.clock.now())
 
 
 async def only_sms(desk: Team) -> tuple[SmsState, str]:
@@ -188,7 +194,7 @@ async def test_a_question_too_old_to_be_deleted_loses_its_buttons(desk: Team) ->
 
 
 async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
-    await desk.store.set_opted_out(SUBSCRIBER, True, desk.clock.now())
+    await ordered(desk, Deed.OPT_OUT)
     await says(desk, "Good day")
     told = await asked(desk, "the subscriber opted out")
     assert (await only_sms(desk))[0] is SmsState.DRAFT
@@ -196,10 +202,8 @@ async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None
     assert await only_sms(desk) == (SmsState.QUEUED, "Good day")
 
 
-async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team, tmp_path: Path) -> None:
-    await desk.store.set_opted_out(SUBSCRIBER, True, desk.clock.now())
-    await desk.store.set_opted_out(SUBSCRIBER, False, desk.clock.now())
-    change(tmp_path, "UPDATE contact SET blocked = 1")
+async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
+    await ordered(desk, Deed.BLOCK)
     await says(desk, LONG)
     told = await asked(desk, "the number is blocked")
     assert "4 SMS" in told.text, "every reason is named"

@@ -42,7 +42,7 @@ async def test_a_note_mark_further_down_is_seen_behind_invisible_characters(foru
 @pytest.mark.parametrize("mark", INVISIBLE)
 async def test_a_command_never_leaves_behind_invisible_characters(forum: Team, mark: str) -> None:
     post = await opened(forum)
-    forum.api.says(GROUP, f"{mark}/block", thread_id=post.thread_id)
+    forum.api.says(GROUP, f"{mark}/nosuch", thread_id=post.thread_id)
     await forum.sees("no such command")
     assert await forum.sms() == []
 

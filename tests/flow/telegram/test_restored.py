@@ -18,7 +18,7 @@ from bridge.model import SECOND, Move, SmsState, StoredUpdate
 from bridge.pipeline import questions
 from bridge.sandbox.botapi import Message
 from bridge.telegram.api import Api
-from tests.flow.telegram.team import ADMINS, GROUP, Team, team
+from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
 BEFORE = "Not sent now: it was written before the store was restored"
 
@@ -62,6 +62,18 @@ async def test_a_message_from_before_is_not_sent_and_its_author_told(desk: Team,
     desk.api.says(GROUP, "On its way, truly", reply_to=post.id)
     await desk.has_now(1)
     assert [sms.text for sms in await desk.sms()] == ["On its way, truly"]
+
+
+async def test_a_command_from_before_is_not_carried_out_and_its_author_told(desk: Team, tmp_path: Path) -> None:
+    post = await question(desk)
+    await desk.stop()
+    for command in ("/tag vip", "/sms +79001112233 On its way"):
+        desk.api.says(GROUP, command, reply_to=post.id)
+    await start_on_a_copy(desk, tmp_path)
+    await desk.sees("the command was written before the database was restored", count=2)
+    await desk.settled()
+    assert await desk.sms() == []
+    assert (await desk.store.contact(SUBSCRIBER)).tags == ()
 
 
 async def test_an_update_that_waited_in_the_copy_is_not_obeyed(desk: Team, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
         assert [sms.text for sms in await forum.sms()] == ["outside"]
 
 
-@pytest.mark.parametrize("command", ["/nosuch", "/sms 79001112233 hi", "/start@other_bot", " /nosuch"])
+@pytest.mark.parametrize("command", ["/nosuch", "/sms@other_bot 79001112233 hi", "/start@other_bot", " /nosuch"])
 async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> None:
     post = await opened(forum)
     forum.api.says(GROUP, command, thread_id=post.thread_id)

@@ -121,6 +121,14 @@ def test_a_person_who_took_over_silences_the_robot_and_sees_the_message() -> Non
     assert len(planned(replied("робот"), contact=over).replies) == 1
 
 
+def test_a_robot_that_was_switched_off_is_silent_and_a_person_sees_the_message() -> None:
+    contact = Contact(subscriber="79083730330", version=3, robot_off=True)
+    settlement = planned(replied("робот"), contact=contact)
+    assert settlement.replies == ()
+    assert len(settlement.forwards) == 1
+    assert "robot_off" in settlement.outcome
+
+
 def test_a_message_from_before_the_outage_gets_a_person_not_a_robot() -> None:
     settlement = planned(replied("поздно"), received_at=NOON - DAY)
     assert settlement.replies == ()

@@ -23,6 +23,9 @@ PARTIAL = re.compile(
 ALLOWED = {
     "LAST_INBOUND": "stops at the first row, the newest",
     "POSTS_WAITING": "a question of people",
+    "FIND_CONTACTS": "a search of people, stops at its limit",
+    "FIND_IN": "a search of people, stops at its limit",
+    "FIND_OUT": "a search of people, stops at its limit",
     "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }

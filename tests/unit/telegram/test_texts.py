@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bridge
-from bridge.model import Ask, Reason, SmsState
+from bridge.model import Ask, Deed, Reason, SmsState
 from bridge.pipeline.guards import Hold
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
@@ -57,7 +57,8 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        named |= set(re.findall(r'"((?:alert|notice|pressed|button|head|fate|ask)\.[a-z_]+)"', path.read_text("utf-8")))
+        ids = r'"((?:alert|notice|pressed|button|head|fate|ask|told|answer)\.[a-z_]+)"'
+        named |= set(re.findall(ids, path.read_text("utf-8")))
     assert named - set(entries("en")) == set()
 
 
@@ -74,6 +75,11 @@ def test_every_reason_code_has_words(reason: str) -> None:
 @pytest.mark.parametrize("ask", list(Ask))
 def test_every_reason_to_ask_first_has_words(ask: Ask) -> None:
     assert f"ask.{ask}" in entries("en")
+
+
+@pytest.mark.parametrize("deed", list(Deed))
+def test_everything_that_people_do_has_words(deed: Deed) -> None:
+    assert f"deed.{deed}" in entries("en")
 
 
 @pytest.mark.parametrize("hold", list(Hold))

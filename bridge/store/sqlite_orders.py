@@ -1,0 +1,274 @@
+"""What people order in the chats, each once with its author, and what they ask about it afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from sqlite3 import Row
+
+from bridge.model import Conversation, Deed, Inbound, Ms, NewPost, Order, Origin, Sms, SmsState
+from bridge.ports import About, Find, Found, Story, Tally
+from bridge.store import rows, sql
+from bridge.store.base import Writing
+from bridge.store.tx import Params, Tx
+from bridge.store.work_posts import add_post, begun_conversation, renew_topic
+
+_LOOKED_THROUGH = 20_000
+"""Rows of each kind that a search reads: the latest. More would keep everybody else's questions waiting."""
+_EVER: Ms = 2**62
+_FAILED = frozenset(
+    {SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED, SmsState.STALE, SmsState.CANCELLED, SmsState.ABANDONED}
+)
+_OPEN = frozenset({SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING, SmsState.PARKED, SmsState.UNCERTAIN})
+
+
+class OrderVerbs(Writing):
+    async def carry_out(self, order: Order, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
+        return await self._writer.run(partial(_carry_out, order, done, already, now))
+
+    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
+        both: Params = {"chat": chat, "subscriber": subscriber}
+        row = await self._readers.run(lambda tx: tx.one(sql.FIND_CONVERSATION, both))
+        return None if row is None else rows.conversation(row)
+
+    async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
+        def unit(tx: Tx) -> Conversation:
+            conversation = begun_conversation(tx, chat, subscriber, account, now)
+            if tx.run(sql.OPEN_CONVERSATION, {"id": conversation.id}):
+                renew_topic(tx, conversation, f"begun:{now}", now)
+            return conversation
+
+        return await self._writer.run(unit)
+
+    async def about(self, chat_id: int, message_id: int) -> About:
+        place: Params = {"chat_id": chat_id, "message_id": message_id}
+        row = await self._readers.run(lambda tx: tx.one(sql.ABOUT_MESSAGE, place))
+        if row is None:
+            return About()
+        return About(conversation_id=row["conversation_id"], inbound_id=row["inbound_id"], sms_id=row["sms_id"])
+
+    async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
+        wanted: Params = {"subscriber": inbound.subscriber, "inbound_id": inbound.id, "limit": limit}
+        return [rows.sms(row) for row in await self._readers.run(lambda tx: tx.all(sql.ANSWERS_TO, wanted))]
+
+    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[Story], bool]:
+        return await self._readers.run(partial(_talk, subscriber, before, limit))
+
+    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+        wanted: Params = {"subscriber": subscriber, "before": _EVER, "limit": limit}
+        found = await self._readers.run(lambda tx: tx.all(sql.TALK_DEEDS, wanted))
+        return [_done(row) for row in reversed(found)]
+
+    async def find(self, wanted: Find) -> Sequence[Found]:
+        return await self._readers.run(partial(_find, wanted))
+
+    async def tally(self, since: Ms) -> Tally:
+        return await self._readers.run(partial(_tally, since))
+
+
+# ---------------------------------------------------------------- changes
+
+
+def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
+    if tx.one(sql.DEED_KNOWN, {"key": order.key}) is not None:
+        return False  # the update came twice: it was carried out and answered
+    changed = _changed(tx, order, now)
+    if changed:
+        tx.run(
+            sql.ADD_DEED,
+            {
+                "key": order.key,
+                "now": now,
+                "deed": order.deed.value,
+                "detail": order.detail,
+                "author": order.author,
+                "subscriber": order.subscriber,
+                "conversation_id": order.conversation_id,
+            },
+        )
+    if (post := done if changed else already) is not None:
+        add_post(tx, post, now)
+    # Behind the words about it: nothing can be said in a closed topic. Also where nothing changed, since somebody may
+    # have closed or renamed the topic by hand.
+    for row in _topics_shown(tx, order):
+        renew_topic(tx, rows.conversation(row), order.key, now)
+    return changed
+
+
+def _topics_shown(tx: Tx, order: Order) -> Sequence[Row]:
+    if order.deed is Deed.RENAME:
+        return tx.all(sql.CONVERSATIONS_WITH, {"subscriber": order.subscriber})
+    if order.deed in (Deed.CLOSE, Deed.OPEN):
+        return tx.all(sql.GET_CONVERSATION, {"id": order.conversation_id})
+    return ()
+
+
+def _changed(tx: Tx, order: Order, now: Ms) -> bool:
+    who: Params = {"subscriber": order.subscriber}
+    what: Params = {"id": order.conversation_id}
+    match order.deed:
+        case Deed.CLOSE:
+            tx.run(sql.NOTE_ANSWERED, what)  # nobody is to be reminded of it
+            return tx.run(sql.CLOSE_CONVERSATION, {**what, "now": now}) > 0
+        case Deed.OPEN:
+            return tx.run(sql.OPEN_CONVERSATION, what) > 0
+        case Deed.CLAIM:
+            claim: Params = {"user_id": order.user_id, "name": order.detail, "until": order.until}
+            return tx.run(sql.CLAIM_CONVERSATION, {**what, **claim}) > 0
+        case Deed.RELEASE:
+            return tx.run(sql.RELEASE_CONVERSATION, {**what, "now": now}) > 0
+        case Deed.OPT_OUT | Deed.OPT_IN:
+            return tx.run(sql.SET_OPTED_OUT, {**who, "opted_out": int(order.deed is Deed.OPT_OUT)}) > 0
+    tx.run(sql.MEET_CONTACT, who)
+    match order.deed:
+        case Deed.BLOCK | Deed.UNBLOCK:
+            if order.deed is Deed.BLOCK:
+                for row in tx.all(sql.CONVERSATIONS_WITH, who):
+                    tx.run(sql.NOTE_ANSWERED, {"id": row["id"]})
+            return tx.run(sql.SET_BLOCKED, {**who, "value": int(order.deed is Deed.BLOCK)}) > 0
+        case Deed.RENAME:
+            return tx.run(sql.SET_NAME, {**who, "name": order.detail}) > 0
+        case Deed.ROBOT_OFF:
+            return tx.run(sql.ROBOT_OFF, who) > 0
+        case Deed.ROBOT_ON:
+            return tx.run(sql.ROBOT_ON, {**who, "now": now}) > 0
+        case Deed.TAG | Deed.UNTAG:
+            return tx.run(sql.SET_TAGS, {**who, "tags": rows.to_json(_tags(tx, order))}) > 0
+    raise AssertionError(order.deed)
+
+
+def _tags(tx: Tx, order: Order) -> tuple[str, ...]:
+    known = rows.contact(tx.one(sql.GET_CONTACT, {"subscriber": order.subscriber}), order.subscriber).tags
+    rest = tuple(tag for tag in known if tag != order.detail)
+    if order.deed is Deed.UNTAG:
+        return rest
+    return known if order.detail in known else (*known, order.detail)
+
+
+# ---------------------------------------------------------------- questions
+
+
+def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[Story], bool]:
+    wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit + 1}
+    told = [
+        *(_heard(row) for row in tx.all(sql.TALK_IN, wanted)),
+        *(_said(rows.sms(row)) for row in tx.all(sql.TALK_OUT, wanted)),
+        *(_done(row) for row in tx.all(sql.TALK_DEEDS, wanted)),
+    ]
+    told.sort(key=lambda story: (story.at, story.what, story.inbound_id or 0, story.sms_id or 0))
+    shown = told[-limit:]
+    older = len(told) > len(shown)
+    if older and (whole := [story for story in shown if story.at > told[-limit - 1].at]):
+        # A page ends between two moments, never within one: the next page is asked for by its time.
+        shown = whole
+    return shown, older
+
+
+def _heard(row: Row) -> Story:
+    return Story(
+        at=row["received_at"],
+        what="in",
+        text=row["text"],
+        state=row["state"],
+        account=row["account"],
+        detail=row["outcome"] or row["fault"] or "",
+        inbound_id=row["id"],
+    )
+
+
+def _said(sms: Sms) -> Story:
+    return Story(
+        at=sms.created_at,
+        what="out",
+        text=sms.text,
+        state=sms.state.value,
+        account=sms.account,
+        detail=sms.reason,
+        sms_id=sms.id,
+        inbound_id=sms.inbound_id,
+        author=sms.author,
+    )
+
+
+def _done(row: Row) -> Story:
+    return Story(
+        at=row["at"], what="act", text=row["detail"], state=row["deed"], account="", detail="", author=row["author"]
+    )
+
+
+def _find(wanted: Find, tx: Tx) -> list[Found]:
+    holds = _matcher(wanted.text)
+    found: dict[int, Found] = {}
+    by_subscriber: dict[str, list[tuple[Conversation, str]]] = {}
+    for row in tx.each(sql.FIND_CONTACTS, {"limit": _LOOKED_THROUGH}):
+        conversation = rows.conversation(row)
+        if wanted.chats is not None and conversation.chat not in wanted.chats:
+            continue
+        by_subscriber.setdefault(conversation.subscriber, []).append((conversation, row["name"]))
+        if len(found) < wanted.limit and holds(conversation.subscriber, row["name"], *json.loads(row["tags"])):
+            found[conversation.id] = Found(conversation=conversation, name=row["name"])
+    written = [*_lines(tx, sql.FIND_IN, holds), *_lines(tx, sql.FIND_OUT, holds)]
+    for at, subscriber, text in sorted(written, reverse=True):
+        for conversation, name in by_subscriber.get(subscriber, ()):
+            if len(found) < wanted.limit and conversation.id not in found:
+                found[conversation.id] = Found(conversation=conversation, name=name, at=at, text=text)
+    return list(found.values())
+
+
+def _matcher(text: str) -> Callable[..., bool]:
+    """Letters of either case, е for ё; a number with or without its plus, brackets and dashes."""
+    words = _plain(text)
+    digits = "".join(char for char in text if char.isdigit())
+    number = digits if len(digits) >= 3 and not any(char.isalpha() for char in text) else None
+
+    def holds(*values: str) -> bool:
+        return any(words in _plain(value) or (number is not None and number in value) for value in values)
+
+    return holds
+
+
+def _plain(text: str) -> str:
+    return text.casefold().replace("ё", "е")
+
+
+def _lines(tx: Tx, statement: str, holds: Callable[..., bool]) -> Iterator[tuple[Ms, str, str]]:
+    for row in tx.each(statement, {"limit": _LOOKED_THROUGH}):
+        if holds(row["text"]):
+            yield row["at"], row["subscriber"], row["text"]
+
+
+def _tally(since: Ms, tx: Tx) -> Tally:
+    first = _first(tx, sql.NEWEST_INBOUND, sql.INBOUND_NEAR, since)
+    came = tx.one(sql.INBOUND_FROM, {"id": first})
+    assert came is not None  # a count always has a row
+    went = tx.all(sql.SMS_FROM, {"id": _first(tx, sql.NEWEST_SMS, sql.SMS_NEAR, since)})
+
+    def number(states: frozenset[SmsState]) -> int:
+        return sum(row["number"] for row in went if row["state"] in states)
+
+    by_rules = sum(row["number"] for row in went if row["origin"] == Origin.RULE.value)
+    return Tally(
+        received=came["number"],
+        people=came["people"],
+        by_people=sum(row["number"] for row in went) - by_rules,
+        by_rules=by_rules,
+        parts=sum(row["parts"] for row in went),
+        delivered=number(frozenset({SmsState.DELIVERED})),
+        failed=number(_FAILED),
+        open=number(_OPEN),
+    )
+
+
+def _first(tx: Tx, newest: str, near: str, since: Ms) -> int:
+    """The lowest id of a row written since then, one above the newest if there is none."""
+    last = tx.one(newest)
+    low, high = 1, (last["id"] if last is not None and last["id"] is not None else 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = tx.one(near, {"id": middle})
+        if row is None or row["at"] >= since:
+            high = middle
+        else:
+            low = row["id"] + 1
+    return low

@@ -1,0 +1,108 @@
+"""All commands and their buttons put together: which name and which button leads where. Does nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.config import Settings
+from bridge.model import Ms
+from bridge.pipeline.signals import Signals
+from bridge.ports import Clock, Store
+from bridge.rules.canned import Canned
+from bridge.telegram.buttons import Family
+from bridge.telegram.chats import Chats
+from bridge.telegram.commands.canned import CannedReplies
+from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.contacts import ContactCommands
+from bridge.telegram.commands.me import Me
+from bridge.telegram.commands.orders import Handler, Orders
+from bridge.telegram.commands.presses import CannedPresses, PastPresses, TalkPresses
+from bridge.telegram.commands.reading import ReadingCommands
+from bridge.telegram.commands.rulebook import Rulebook
+from bridge.telegram.commands.service import ServiceCommands
+from bridge.telegram.commands.speaker import Speaker
+from bridge.telegram.commands.talks import TalkCommands
+from bridge.telegram.notes import Notes
+from bridge.telegram.replies import Replies
+
+
+class Commands:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        chats: Chats,
+        store: Store,
+        speaker: Speaker,
+        rulebook: Rulebook,
+        canned: Mapping[str, Canned],
+        signals: Signals,
+        clock: Clock,
+        bot_id: int,
+    ) -> None:
+        self._settings = settings
+        self._chats = chats
+        self._store = store
+        self._speaker = speaker
+        self._signals = signals
+        self._clock = clock
+        self._bot_id = bot_id
+        self.changes = Changes(store=store, signals=signals, clock=clock)
+        replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
+        self._contacts = ContactCommands(self.changes, Notes(settings.telegram.note_mark))
+        self._talks = TalkCommands(settings=settings, changes=self.changes, replies=replies)
+        self._canned = CannedReplies(settings=settings, store=store, replies=replies, canned=canned)
+        self._reading = ReadingCommands(settings=settings, chats=chats, store=store, rules=lambda: rulebook.rules)
+        self._service = ServiceCommands(settings=settings, store=store, rulebook=rulebook)
+
+    def orders(self, me: Me, restored_at: Ms) -> Orders:
+        return Orders(
+            settings=self._settings,
+            chats=self._chats,
+            store=self._store,
+            handlers=self._handlers,
+            speaker=self._speaker,
+            me=me,
+            signals=self._signals,
+            clock=self._clock,
+            bot_id=self._bot_id,
+            restored_at=restored_at,
+        )
+
+    @property
+    def families(self) -> Mapping[str, Family]:
+        """What the buttons of commands do, by the word their data begin with."""
+        chats, store, clock = self._chats, self._store, self._clock
+        return {
+            "talk": TalkPresses(settings=self._settings, chats=chats, store=store, changes=self.changes, clock=clock),
+            "past": PastPresses(chats=chats, store=store, reading=self._reading, speaker=self._speaker),
+            "canned": CannedPresses(chats=chats, store=store, canned=self._canned, bot_id=self._bot_id, clock=clock),
+        }
+
+    @property
+    def _handlers(self) -> Mapping[str, Handler]:
+        contacts, talks, reading, service = self._contacts, self._talks, self._reading, self._service
+        return {
+            "t": self._canned.t,
+            "sms": talks.sms,
+            "close": talks.close,
+            "open": talks.open,
+            "claim": talks.claim,
+            "history": reading.history,
+            "info": reading.info,
+            "why": reading.why,
+            "find": reading.find,
+            "block": contacts.block,
+            "unblock": contacts.unblock,
+            "name": contacts.name,
+            "tag": contacts.tag,
+            "optout": contacts.optout,
+            "robot": contacts.robot,
+            "balance": service.balance,
+            "stats": service.stats,
+            "status": service.status,
+            "test": service.test,
+            "rules": service.rules,
+            "reload": service.reload,
+            "help": service.help,
+        }

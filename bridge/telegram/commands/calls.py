@@ -1,0 +1,83 @@
+"""One call of a command, and the three things that may come of it: a word, a long answer, or an order for the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+from bridge.errors import BridgeError
+from bridge.frozen import frozen
+from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority
+from bridge.telegram.chats import Chat
+from bridge.telegram.commands.spec import Command
+from bridge.telegram.message import Message
+
+
+@frozen
+class Call:
+    """A command that its author may give, and whom it is about."""
+
+    command: Command
+    rest: str
+    """What is written behind it, trimmed; line breaks are kept."""
+    chat: Chat
+    message_chat: int
+    """The chat's id as it stands in the update."""
+    message_id: int
+    thread: int | None
+    replied_to: int | None
+    author: str
+    name: str
+    """The author's name alone."""
+    user_id: int | None
+    conversation: Conversation | None
+    key: str
+    """Of (bot, original chat, message): what the call does and says is keyed by it."""
+    now: Ms
+
+
+@frozen
+class Word:
+    """A short answer, by text id; it survives a kill and is said once."""
+
+    text: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+    offers: tuple[str, ...] = ()
+    """Words of buttons about the conversation: ``open``, ``claim``."""
+
+
+@frozen
+class Answer:
+    """What a person asked to see: said as soon as Telegram lets it, and not kept."""
+
+    messages: Sequence[Message]
+
+
+class Misused(BridgeError):
+    """The call cannot be understood; its usage is the answer."""
+
+
+def word_post(call: Call, word: Word) -> NewPost:
+    """One a call, whatever is said: the answer to a command that is processed twice is one."""
+    payload: dict[str, Json] = {"text": word.text, "params": dict(word.params), "at": call.message_chat}
+    if word.offers:
+        payload["offers"] = list(word.offers)
+    if call.thread is not None:
+        payload["thread"] = call.thread
+    return NewPost(
+        chat=call.chat.name,
+        kind=PostKind.NOTICE,
+        priority=PostPriority.FAILURE,
+        key=f"{call.key}:word",
+        payload=payload,
+        conversation_id=call.conversation.id if call.conversation is not None else None,
+        reply_to=call.message_id,
+        due_at=call.now,
+    )
+
+
+def talk_of(call: Call) -> Conversation:
+    """The conversation of a call that needs one. :raises Misused: it has none."""
+    if call.conversation is None:
+        raise Misused
+    return call.conversation

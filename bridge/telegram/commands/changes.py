@@ -1,0 +1,67 @@
+"""Every change that a command or a button makes, on its one way into the store: with its author and its answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import structlog
+
+from bridge.model import Conversation, Deed, Ms, Order
+from bridge.pipeline.signals import Signals
+from bridge.ports import ChatStore, Clock, OrderStore, QueryStore
+from bridge.telegram.buttons import Press
+from bridge.telegram.commands.calls import Call, Word, talk_of, word_post
+
+log = structlog.get_logger()
+
+
+class ChangeStore(OrderStore, ChatStore, QueryStore, Protocol):
+    """The parts of the store that orders change, and look at before."""
+
+
+class Changes:
+    def __init__(self, *, store: ChangeStore, signals: Signals, clock: Clock) -> None:
+        self.store = store
+        self._signals = signals
+        self._clock = clock
+
+    async def made(self, call: Call, deed: Deed, *, done: Word, already: Word, detail: str = "", until: Ms = 0) -> None:
+        """:raises Misused: the call is about nobody."""
+        conversation = talk_of(call)
+        order = Order(
+            key=f"{call.key}:{deed}",
+            deed=deed,
+            author=call.author,
+            subscriber=conversation.subscriber,
+            conversation_id=conversation.id,
+            detail=detail,
+            user_id=call.user_id,
+            until=until,
+        )
+        changed = await self.store.carry_out(
+            order, done=word_post(call, done), already=word_post(call, already), now=call.now
+        )
+        self._noted(order, changed)
+
+    async def pressed(
+        self, conversation: Conversation, deed: Deed, press: Press, *, detail: str = "", until: Ms = 0
+    ) -> bool:
+        """The same for a button; whoever pressed it is told by the button itself. False where it was so already."""
+        order = Order(
+            key=f"press:{press.id}:{deed}",
+            deed=deed,
+            author=press.author,
+            subscriber=conversation.subscriber,
+            conversation_id=conversation.id,
+            detail=detail,
+            user_id=press.user_id,
+            until=until,
+        )
+        changed = await self.store.carry_out(order, done=None, already=None, now=self._clock.now())
+        self._noted(order, changed)
+        return changed
+
+    def _noted(self, order: Order, changed: bool) -> None:
+        if changed:
+            log.info("ordered", deed=order.deed, conversation_id=order.conversation_id)
+        self._signals.posts.set()

@@ -1,0 +1,62 @@
+"""Tells Telegram which commands to offer in each chat, in its language. Harmless where it fails: all commands work.
+
+What Telegram has is asked first: the list is kept there for ever, and is set only where it is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from bridge.model import MINUTE, SECOND, Ms
+from bridge.pipeline.retry import backoff
+from bridge.pipeline.worker import Never
+from bridge.ports import Clock
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.commands.spec import COMMANDS
+from bridge.telegram.texts import say
+from bridge.telegram.trouble import ApiError, Trouble
+
+log = structlog.get_logger()
+
+_LONGEST: Ms = 10 * MINUTE
+_PASSING = frozenset({Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS, Trouble.UNAUTHORISED, Trouble.CONFLICT})
+
+
+class Menu:
+    def __init__(self, *, api: Api, chats: Chats, clock: Clock) -> None:
+        self._api = api
+        self._chats = chats
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until every chat has its list, or refuses it."""
+        for chat in list(self._chats):
+            failures = 0
+            while (wait := await self._offered(chat, failures)) is not None:
+                failures += 1
+                await self._clock.wait(Never(), wait)
+
+    async def _offered(self, chat: Chat, failures: int) -> Ms | None:
+        """None where there is nothing more to do for this chat, else when to try again."""
+        wanted = menu_of(chat, admin=chat.name == self._chats.admin_name)
+        try:
+            if await self._api.commands(chat.id) != wanted:
+                await self._api.set_commands(chat.id, wanted)
+                log.info("commands_offered", chat=chat.name, count=len(wanted))
+        except ApiError as error:
+            if error.trouble in _PASSING:
+                return max(backoff(failures + 1, 0.5, first=5 * SECOND, longest=_LONGEST), error.retry_after)
+            log.info("commands_not_offered", chat=chat.name, trouble=error.trouble, detail=error.detail)
+        return None
+
+
+def menu_of(chat: Chat, *, admin: bool) -> Mapping[str, str]:
+    """What only ``telegram.admins`` may do is offered where they sit; it works in every chat."""
+    return {
+        command.name: say(chat.language, f"command.{command.name}")
+        for command in COMMANDS.values()
+        if admin or not command.admin
+    }

@@ -1,0 +1,89 @@
+"""Says answers that are not kept: beside the updates that follow, at the chat's pace, a few times if Telegram refuses.
+
+A kill loses them and nothing else: they show the state of the moment, and whoever asked asks again. Kept posts would
+hold texts of subscribers a second time, and show yesterday's balance once Telegram is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from weakref import WeakValueDictionary
+
+import structlog
+
+from bridge.model import MINUTE, SECOND, Ms, PostPriority
+from bridge.pipeline.worker import Never
+from bridge.ports import Clock
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat
+from bridge.telegram.message import Message
+from bridge.telegram.pace import Pace
+from bridge.telegram.trouble import ApiError, Trouble
+
+log = structlog.get_logger()
+
+_TRIES = 4
+_PAUSE: Ms = 5 * SECOND
+_WORTH_WAITING: Ms = 5 * MINUTE
+"""An answer that is later than that answers nobody any more."""
+_AGAIN = frozenset({Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS})
+_ELSEWHERE = frozenset({Trouble.THREAD_GONE, Trouble.TOPIC_CLOSED})
+
+
+class Speaker:
+    def __init__(self, *, api: Api, pace: Pace, clock: Clock) -> None:
+        self._api = api
+        self._pace = pace
+        self._clock = clock
+        self._saying: set[asyncio.Task[None]] = set()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    def say(self, chat: Chat, messages: Sequence[Message], *, thread: int | None, reply_to: int | None) -> None:
+        task = asyncio.create_task(self._all(chat, messages, thread, reply_to))
+        self._saying.add(task)
+        task.add_done_callback(self._saying.discard)
+
+    async def stop(self) -> None:
+        tasks = tuple(self._saying)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _all(self, chat: Chat, messages: Sequence[Message], thread: int | None, reply_to: int | None) -> None:
+        began = self._clock.monotonic()
+        # One answer after the other, each whole.
+        async with self._turns.setdefault(chat.id, asyncio.Lock()):
+            for message in messages:
+                if not await self._one(chat, message, thread, reply_to, began):
+                    return
+
+    async def _one(self, chat: Chat, message: Message, thread: int | None, reply_to: int | None, began: Ms) -> bool:
+        for _ in range(_TRIES):
+            await self._turn(chat)
+            if self._clock.monotonic() - began > _WORTH_WAITING:
+                log.info("answer_too_late", chat=chat.name)
+                return False
+            try:
+                await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
+            except ApiError as error:
+                if error.trouble in _ELSEWHERE and thread is not None:
+                    # Into the group then; the code in it tells what it is about.
+                    thread = None
+                elif error.trouble is Trouble.LATER:
+                    self._pace.pause(chat.id, self._clock.monotonic(), error.retry_after)
+                elif error.trouble in _AGAIN:
+                    await self._clock.wait(Never(), _PAUSE)
+                else:
+                    log.warning("answer_refused", chat=chat.name, trouble=error.trouble, detail=error.detail)
+                    return False
+            else:
+                return True
+        log.warning("answer_given_up", chat=chat.name)
+        return False
+
+    async def _turn(self, chat: Chat) -> None:
+        """Somebody waits for it, and yet it leaves room for new SMS."""
+        while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.monotonic()):
+            await self._clock.wait(Never(), wait)
+        self._pace.note(chat.id, self._clock.monotonic())

@@ -1,0 +1,79 @@
+"""Which commands there are, in the order in which help and menu show them. Pure.
+
+Of each: ``command.<name>`` (what it does, in the menu) and ``usage.<name>`` (how to write it) in both catalogues.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bridge.frozen import frozen
+from bridge.telegram.message import trimmed
+
+
+@frozen
+class Command:
+    name: str
+    about: bool = False
+    """Needs a conversation: that of its topic, or of the message it replies to."""
+    writes: bool = False
+    """An SMS may come of it."""
+    admin: bool = False
+    """Only for the people of ``telegram.admins``."""
+
+
+COMMANDS: Mapping[str, Command] = {
+    command.name: command
+    for command in (
+        Command(name="t", about=True, writes=True),
+        Command(name="sms", writes=True),
+        Command(name="history", about=True),
+        Command(name="info"),
+        Command(name="why"),
+        Command(name="claim", about=True),
+        Command(name="close", about=True),
+        Command(name="open", about=True),
+        Command(name="name", about=True),
+        Command(name="tag", about=True),
+        Command(name="robot", about=True),
+        Command(name="optout", about=True),
+        Command(name="find"),
+        Command(name="balance"),
+        Command(name="stats"),
+        Command(name="status"),
+        Command(name="test"),
+        Command(name="help"),
+        Command(name="block", about=True, admin=True),
+        Command(name="unblock", about=True, admin=True),
+        Command(name="rules", admin=True),
+        Command(name="reload", admin=True),
+    )
+}
+_ALIASES = {"start": "help"}
+"""What Telegram's own "Start" button writes in a private chat."""
+
+_WRITTEN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?=\s|$)")
+
+
+@frozen
+class Written:
+    """A command as it was written."""
+
+    command: Command
+    addressee: str
+    """The bot it is for, in lower case; empty: whoever knows it."""
+    rest: str
+
+
+def parse(text: str) -> Written | None:
+    """None where this is no command of ours; whatever else begins with a slash is not for us to judge."""
+    shown = trimmed(text)
+    found = _WRITTEN.match(shown)
+    if found is None:
+        return None
+    name = found[1].lower()
+    command = COMMANDS.get(_ALIASES.get(name, name))
+    if command is None:
+        return None
+    return Written(command=command, addressee=(found[2] or "").lower(), rest=trimmed(shown[found.end() :]))

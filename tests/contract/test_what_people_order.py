@@ -1,0 +1,252 @@
+"""What people order about subscribers and conversations: once, with an author, and with the words that tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.model import HOUR, Conversation, Deed, Order, Posted, PostKind, Sms, SmsState
+from bridge.ports import Find, Store
+from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
+
+EVER = 2**62
+ANNA = "Anna (1001)"
+
+
+async def talk(store: Store, smsid: str = "1", version: int = 0, *, chat: str = "support") -> Conversation:
+    inbound = await received(store, smsid)
+    await settled(store, settlement(inbound, version, forwards=(chat,)))
+    found = await store.conversation_with(chat, SUBSCRIBER)
+    assert found is not None
+    return found
+
+
+def order(deed: Deed, key: str = "k", about: Conversation | None = None, **more: object) -> Order:
+    made = Order(key=key, deed=deed, author=ANNA, subscriber=SUBSCRIBER, conversation_id=about.id if about else None)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+async def carried(store: Store, given: Order, now: int = NOW) -> bool:
+    done = replace(post(key=f"{given.key}:word"), conversation_id=given.conversation_id)
+    already = replace(done, kind=PostKind.ALERT)
+    return await store.carry_out(given, done=done, already=already, now=now)
+
+
+async def words(store: Store) -> list[PostKind]:
+    """What is to be said, by the kind that tells ``done`` from ``already``."""
+    posts = await store.claim_posts(["support"], now=NOW + HOUR, limit=99)
+    return [one.kind for one in posts if one.kind in (PostKind.NOTICE, PostKind.ALERT, PostKind.TOPIC)]
+
+
+async def shown_in_topic(store: Store, conversation: Conversation, thread_id: int = 77) -> None:
+    await store.set_topic(conversation.id, -100, thread_id)
+    for one in await store.claim_posts(["support"], now=NOW, limit=99):
+        await store.post_done(one, Posted(chat_id=-100, message_id=thread_id + one.id), NOW)
+
+
+@pytest.mark.parametrize(
+    ("deed", "back", "fact"),
+    [
+        (Deed.BLOCK, Deed.UNBLOCK, "blocked"),
+        (Deed.OPT_OUT, Deed.OPT_IN, "opted_out"),
+        (Deed.ROBOT_OFF, Deed.ROBOT_ON, "robot_off"),
+    ],
+)
+async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
+    store: Store, deed: Deed, back: Deed, fact: str
+) -> None:
+    inbound = await received(store, "1")
+    await settled(store, settlement(inbound, 0))
+    waiting = await received(store, "2", text="another")
+    assert await carried(store, order(deed, "1"))
+    assert not await carried(store, order(deed, "2"))
+    assert getattr(await store.contact(SUBSCRIBER), fact) is True
+    # Whoever decided by what was known before must look again.
+    assert await store.settle([settlement(waiting, 1)]) == [None]
+    assert await settled(store, settlement(waiting, 2))
+    assert await carried(store, order(back, "3"))
+    assert getattr(await store.contact(SUBSCRIBER), fact) is False
+    assert [story.state for story in await store.deeds(SUBSCRIBER, limit=9)] == [deed, back]
+
+
+async def test_a_switch_of_a_number_nothing_came_from_is_kept(store: Store) -> None:
+    assert await carried(store, order(Deed.OPT_OUT, subscriber="7999"))
+    contact = await store.contact("7999")
+    assert (contact.opted_out, contact.first_seen_at) == (True, None)
+    assert not await carried(store, order(Deed.OPT_IN, "2", subscriber="7888"))
+
+
+async def test_switching_the_robot_on_ends_a_colleagues_pause(store: Store) -> None:
+    await store.take_over(SUBSCRIBER, NOW + HOUR, NOW)
+    assert await carried(store, order(Deed.ROBOT_ON))
+    assert (await store.contact(SUBSCRIBER)).robot_paused_until == 0
+    assert not await carried(store, order(Deed.ROBOT_ON, "2"))
+
+
+async def test_tags_come_and_go_one_by_one(store: Store) -> None:
+    for key, (deed, tag) in enumerate([(Deed.TAG, "vip"), (Deed.TAG, "ж"), (Deed.TAG, "vip"), (Deed.UNTAG, "vip")]):
+        assert await carried(store, order(deed, str(key), detail=tag)) is (key != 2)
+    assert (await store.contact(SUBSCRIBER)).tags == ("ж",)
+    assert not await carried(store, order(Deed.UNTAG, "5", detail="vip"))
+
+
+async def test_an_order_that_comes_twice_is_carried_out_and_answered_once(store: Store) -> None:
+    given = order(Deed.TAG, "1", detail="vip")
+    assert await carried(store, given)
+    assert await carried(store, order(Deed.UNTAG, "2", detail="vip"))
+    assert not await carried(store, given)
+    assert (await store.contact(SUBSCRIBER)).tags == ()
+    assert await words(store) == [PostKind.NOTICE, PostKind.NOTICE]
+
+
+async def test_what_was_so_already_is_answered_and_not_recorded(store: Store) -> None:
+    assert not await carried(store, order(Deed.UNBLOCK))
+    assert await words(store) == [PostKind.ALERT]
+    assert await store.deeds(SUBSCRIBER, limit=9) == []
+
+
+async def test_without_words_nothing_is_posted(store: Store) -> None:
+    assert await store.carry_out(order(Deed.BLOCK), done=None, already=None, now=NOW)
+    assert await words(store) == []
+
+
+async def test_a_closed_conversation_is_opened_by_the_next_message_and_its_topic_too(store: Store) -> None:
+    conversation = await talk(store)
+    await shown_in_topic(store, conversation)
+    assert await carried(store, order(Deed.CLOSE, about=conversation))
+    # The words about it stand ahead: nothing can be said in a closed topic.
+    [told] = await store.claim_posts(["support"], now=NOW, limit=99)
+    assert told.kind is PostKind.NOTICE
+    await store.post_done(told, Posted(chat_id=-100, message_id=900), NOW)
+    [topic] = await store.claim_posts(["support"], now=NOW, limit=99)
+    assert topic.kind is PostKind.TOPIC
+    assert topic.conversation is not None
+    assert (topic.conversation.closed_at, topic.conversation.thread_id) == (NOW, 77)
+    await store.post_done(topic, Posted(chat_id=-100), NOW)
+    reopened = await talk(store, "2", 1)
+    assert reopened.closed_at is None
+    kinds = [one.kind for one in await store.claim_posts(["support"], now=NOW + HOUR, limit=99)]
+    assert sorted(kinds) == [PostKind.INBOUND, PostKind.TOPIC]
+
+
+async def test_a_name_is_shown_by_every_topic_of_the_number(store: Store) -> None:
+    first, second = await talk(store), await talk(store, "2", 1, chat="sales")
+    await shown_in_topic(store, first, 77)
+    await store.set_topic(second.id, -200, 88)
+    assert await carried(store, order(Deed.RENAME, detail="Ivan"))
+    posts = await store.claim_posts(["support"], now=NOW + HOUR, limit=99)
+    topics = [one.conversation for one in posts if one.kind is PostKind.TOPIC]
+    assert [one.id for one in topics if one is not None] == [first.id]
+    waiting = await store.queue_status()
+    # The other one stands behind its own first message.
+    assert waiting.posts_waiting == len(posts) + 2
+    assert (await store.contact(SUBSCRIBER)).name == "Ivan"
+
+
+async def test_a_claim_is_kept_with_its_end_and_given_up(store: Store) -> None:
+    conversation = await talk(store)
+    claim = order(Deed.CLAIM, about=conversation, detail="Anna", user_id=1001, until=NOW + HOUR)
+    assert await carried(store, claim)
+    found = await store.conversation(conversation.id)
+    assert found is not None
+    assert (found.claimed_by, found.claimed_name, found.claimed_until) == (1001, "Anna", NOW + HOUR)
+    assert await carried(store, order(Deed.RELEASE, "2", about=conversation))
+    assert not await carried(store, order(Deed.RELEASE, "3", about=conversation))
+    found = await store.conversation(conversation.id)
+    assert found is not None
+    assert found.claimed_until == 0
+
+
+async def test_a_person_begins_a_conversation_that_the_answer_finds(store: Store) -> None:
+    begun = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
+    assert (begun.account, begun.last_inbound_id, begun.closed_at) == ("main", None, None)
+    assert await store.begin_conversation("support", SUBSCRIBER, account="other", now=NOW) == begun
+    assert (await talk(store)).id == begun.id
+    assert await carried(store, order(Deed.CLOSE, about=begun))
+    again = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
+    found = await store.conversation(again.id)
+    assert found is not None
+    assert found.closed_at is None
+
+
+# ---------------------------------------------------------------- questions
+
+
+async def test_a_message_tells_what_it_is_about(store: Store) -> None:
+    conversation = await talk(store)
+    await shown_in_topic(store, conversation)
+    [shown] = [one for one in range(70, 90) if (await store.about(-100, one)).inbound_id is not None]
+    about = await store.about(-100, shown)
+    assert (about.conversation_id, about.inbound_id, about.sms_id) == (conversation.id, 1, None)
+    assert (await store.about(-200, shown)).inbound_id is None
+
+
+async def written(store: Store, key: str, text: str, now: int) -> Sms:
+    return await store.operator_reply(replace(person(key), text=text), now)
+
+
+async def heard(store: Store, smsid: str, text: str, at: int) -> None:
+    await store.accept_inbound(call(smsid, text=text, at=at))
+
+
+async def test_a_talk_is_read_page_by_page_without_a_gap(store: Store) -> None:
+    for number in range(5):
+        await heard(store, f"in{number}", f"in {number}", NOW + number * 10)
+        await written(store, f"out{number}", f"out {number}", NOW + number * 10 + 5)
+    assert await carried(store, order(Deed.BLOCK), NOW + 22)
+    told: list[str] = []
+    before, older, pages = EVER, True, 0
+    while older:
+        stories, older = await store.talk(SUBSCRIBER, before=before, limit=4)
+        told = [f"{story.what} {story.text or story.state}" for story in stories] + told
+        before, pages = stories[0].at, pages + 1
+    wanted = [f"{way} {way} {number}" for number in range(5) for way in ("in", "out")]
+    wanted.insert(5, "act block")
+    assert told == wanted
+    assert pages == 3
+
+
+async def test_lines_of_one_moment_are_not_torn_apart(store: Store) -> None:
+    await heard(store, "0", "first", NOW - 1)
+    for number in range(3):
+        await heard(store, f"a{number}", f"same {number}", NOW)
+    await heard(store, "z", "last", NOW + 1)
+    stories, older = await store.talk(SUBSCRIBER, before=EVER, limit=2)
+    assert ([story.text for story in stories], older) == (["last"], True)
+    stories, older = await store.talk(SUBSCRIBER, before=NOW + 1, limit=3)
+    assert (len(stories), older) == (3, True)
+
+
+async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
+    await talk(store)
+    await carried(store, order(Deed.RENAME, detail="Пётр"))
+    for text in ("петр", SUBSCRIBER[3:], "+7 (999) 000-11-22"):
+        [found] = await store.find(Find(text=text, chats=["support"], limit=9))
+        assert (found.conversation.subscriber, found.name, found.at) == (SUBSCRIBER, "Пётр", None)
+        assert await store.find(Find(text=text, chats=["sales"], limit=9)) == []
+    assert len(await store.find(Find(text="петр", chats=None, limit=9))) == 1
+    await heard(store, "9", "Где ДОСТАВКА", NOW + 9)
+    [found] = await store.find(Find(text="доставка", chats=None, limit=9))
+    assert (found.at, found.text) == (NOW + 9, "Где ДОСТАВКА")
+
+
+async def test_a_tally_counts_from_its_moment_on(store: Store) -> None:
+    for number in range(7):
+        await heard(store, str(number), str(number), NOW + number * 10)
+    for number in range(3):
+        await written(store, str(number), "x", NOW + number * 10)
+    everything = await store.tally(0)
+    assert (everything.received, everything.people, everything.by_people, everything.open) == (7, 1, 3, 3)
+    later = await store.tally(NOW + 20)
+    assert (later.received, later.by_people) == (5, 1)
+    nothing = await store.tally(NOW + 1000)
+    assert (nothing.received, nothing.by_people, nothing.parts) == (0, 0, 0)
+
+
+async def test_the_answers_to_a_message_are_found(store: Store) -> None:
+    inbound = await received(store, "1")
+    answer = replace(person("a"), recipient=inbound.subscriber, inbound_id=inbound.id)
+    await store.enqueue(answer)
+    [found] = await store.answers_to(inbound, limit=5)
+    assert (found.key, found.state) == ("a", SmsState.QUEUED)

@@ -1,0 +1,217 @@
+"""What commands send is held back, asked about and changed as a reply is; a note behind a command never leaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.model import Ask, Move, SmsState
+from bridge.sandbox.botapi import Message
+from bridge.sandbox.botapi.markup import buttons
+from bridge.sandbox.botapi.render import message_json
+from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
+from tests.flow.telegram.test_asked_first import DEAR, LONG, PLAIN, press
+
+NUMBER = "79001112233"
+
+
+@pytest.fixture(params=["forum", "group"])
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
+    """Both kinds of chat, with a long canned reply."""
+    async with team(tmp_path, forum=request.param == "forum", running=False) as made:
+        await replies(made)
+        yield made
+
+
+@pytest.fixture
+async def thrifty(tmp_path: Path) -> AsyncIterator[Team]:
+    """A chat that has plain characters put in place of dear ones."""
+    async with team(tmp_path, forum=True, running=False, replace=True) as made:
+        await replies(made)
+        yield made
+
+
+async def replies(made: Team) -> None:
+    made.settings = made.settings.model_copy(update={"replies": {"long": LONG, "dear": DEAR}})
+    await made.restart()
+
+
+async def orders(desk: Team, text: str) -> int:
+    """Write in the subscriber's conversation."""
+    if not desk.shown(containing="Hello"):
+        await desk.texted("Hello")
+    post = await desk.sees("Hello")
+    thread = post.thread_id if desk.api.chats[GROUP].forum else None
+    return desk.api.says(GROUP, text, thread_id=thread, reply_to=post.id)
+
+
+async def asked(desk: Team, words: str) -> Message:
+    told = await desk.sees(words)
+    await desk.settled()
+    return told
+
+
+async def texts(desk: Team) -> list[tuple[SmsState, str]]:
+    await desk.settled()
+    return [(sms.state, sms.text) for sms in await desk.sms()]
+
+
+# ------------------------------------------------ notes
+
+
+@pytest.mark.parametrize("text", ["// he is angry", ". he is angry", "\n.he is angry\nvery", "\u200b// he is angry"])
+async def test_a_note_behind_a_number_never_leaves(desk: Team, text: str) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} {text}")
+    await desk.sees("the text behind the number begins like a note")
+    assert await texts(desk) == []
+    assert await desk.store.conversation_with("support", NUMBER) is None
+
+
+@pytest.mark.parametrize("text", ["// /t long", ". /t long", f"./sms +{NUMBER} he is angry"])
+async def test_a_command_in_a_note_is_a_note(desk: Team, text: str) -> None:
+    await orders(desk, text)
+    assert await texts(desk) == []
+    assert len(desk.shown(GROUP)) == 1, "only the subscriber's words"
+
+
+@pytest.mark.parametrize("mark", ["//", "."])
+async def test_a_note_further_down_behind_a_number_is_asked_about(desk: Team, mark: str) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} Good day\n {mark} he is angry")
+    told = await asked(desk, "a line inside the text looks like a note")
+    assert [state for state, _ in await texts(desk)] == [SmsState.DRAFT]
+    await press(desk, told, "stop")
+    assert [state for state, _ in await texts(desk)] == [SmsState.CANCELLED]
+
+
+@pytest.mark.parametrize("name", ["// an angry man", ".angry", "Ivan\n// an angry man"])
+async def test_a_note_is_no_name_that_texts_for_the_subscriber_could_show(desk: Team, name: str) -> None:
+    await orders(desk, f"/name {name}")
+    await desk.sees("Example: /name")
+    assert (await desk.store.contact(SUBSCRIBER)).name == ""
+
+
+# ------------------------------------------------ questions
+
+
+async def test_a_long_text_behind_a_number_waits_for_a_word(desk: Team) -> None:
+    written = desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(desk, "4 SMS")
+    assert "Edit your message" not in told.text, "an edit of a command changes nothing"
+    await desk.reacts(written, "✍")
+    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
+    await press(desk, told, "release")
+    assert await texts(desk) == [(SmsState.QUEUED, LONG)]
+    await desk.reacts(written, "👀")
+
+
+async def test_a_command_that_is_processed_twice_is_asked_about_once(desk: Team) -> None:
+    written = await orders(desk, "/t long")
+    told = await asked(desk, "4 SMS")
+    chat = desk.api.chats[GROUP]
+    desk.api.raw_update({"message": message_json(chat, chat.history[written])})
+    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
+    await press(desk, told, "stop")
+    desk.api.raw_update({"message": message_json(chat, chat.history[written])})
+    assert await texts(desk) == [(SmsState.CANCELLED, LONG)]
+    assert len(desk.shown(GROUP, "4 SMS")) <= 1
+
+
+async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
+    await orders(desk, "/optout")
+    await desk.sees("gets no automatic SMS any more")
+    await orders(desk, "/t long")
+    await asked(desk, "the subscriber opted out")
+    [sms] = await desk.sms()
+    assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.OPTED_OUT, Ask.COMMAND_PARTS))
+
+
+async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(desk: Team) -> None:
+    written = await orders(desk, "/t")
+    listed = await desk.sees("long: слово")
+    assert await press(desk, listed, "canned") == "Chosen: “long”"
+    told = await asked(desk, "4 SMS")
+    await desk.reacts(written, "✍")
+    await press(desk, told, "release")
+    assert await texts(desk) == [(SmsState.QUEUED, LONG)]
+
+
+# ------------------------------------------------ characters that cost
+
+
+async def test_plain_characters_are_put_in_what_commands_send(thrifty: Team) -> None:
+    thrifty.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
+    await thrifty.until(thrifty.has_sms)
+    await orders(thrifty, "/t dear")
+    await thrifty.until(lambda: thrifty.has_sms(2))
+    assert await texts(thrifty) == [(SmsState.QUEUED, PLAIN)] * 2
+
+
+async def test_a_press_that_is_processed_twice_is_no_other_choice_where_characters_were_replaced(thrifty: Team) -> None:
+    await orders(thrifty, "/t")
+    listed = await thrifty.sees("dear: Your order")
+    data = next(data for label, data in buttons(listed.reply_markup) if label == "dear")
+    for _ in range(2):
+        query = thrifty.api.presses(GROUP, listed.id, data, stale=True)
+        await thrifty.answered(query)
+        assert thrifty.api.presses_by_id[query].answer == "Chosen: “dear”"
+    assert await texts(thrifty) == [(SmsState.QUEUED, PLAIN)]
+
+
+async def test_a_new_link_preview_is_no_edit_of_a_command_where_characters_were_replaced(thrifty: Team) -> None:
+    text = f"/sms +{NUMBER} {DEAR}"
+    written = thrifty.api.says(GROUP, text)
+    await thrifty.until(thrifty.has_sms)
+    thrifty.api.edits(GROUP, written, text)
+    await thrifty.settled()
+    assert not thrifty.shown(GROUP, "Editing a command")
+
+
+# ------------------------------------------------ undo and edits
+
+
+async def test_what_a_command_sends_is_held_back_for_a_moment(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=True, running=False) as held:
+        telegram = held.settings.telegram.model_copy(update={"undo": 60_000})
+        held.settings = held.settings.model_copy(update={"telegram": telegram})
+        await held.restart()
+        held.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+        told = await held.sees("Not sent yet")
+        await press(held, told, "stop")
+        assert await texts(held) == [(SmsState.CANCELLED, "Come on Monday")]
+
+
+@pytest.mark.parametrize("edit", ["never mind", "Come on Tuesday", "/close"])
+async def test_an_edit_of_a_command_changes_nothing_that_waits(desk: Team, edit: str) -> None:
+    written = desk.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+    await desk.until(desk.has_sms)
+    desk.api.edits(GROUP, written, edit)
+    await desk.sees("Editing a command changes nothing")
+    assert await texts(desk) == [(SmsState.QUEUED, "Come on Monday")]
+
+
+async def test_an_edit_of_the_command_of_a_list_changes_nothing_that_was_chosen(desk: Team) -> None:
+    written = await orders(desk, "/t")
+    await press(desk, await desk.sees("long: слово"), "canned")
+    await asked(desk, "4 SMS")
+    desk.api.edits(GROUP, written, "never mind")
+    await desk.sees("Editing a command changes nothing")
+    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
+
+
+async def test_an_edit_of_a_command_offers_no_other_text_after_it_left(desk: Team) -> None:
+    written = desk.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+    await desk.until(desk.has_sms)
+    await desk.platform(Move.ACCEPTED)
+    desk.api.edits(GROUP, written, "Come on Tuesday")
+    await desk.sees("Editing a command changes nothing")
+    assert await texts(desk) == [(SmsState.SENT, "Come on Monday")]
+
+
+@pytest.mark.parametrize("mark", ["//", "."])
+async def test_a_command_edited_into_a_note_takes_back_what_waits(desk: Team, mark: str) -> None:
+    written = await orders(desk, "/t long")
+    await asked(desk, "4 SMS")
+    desk.api.edits(GROUP, written, f"{mark} not to {SUBSCRIBER}")
+    assert await texts(desk) == [(SmsState.CANCELLED, LONG)]

@@ -1,0 +1,97 @@
+"""How commands are read and answers are laid out, without any chat."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.telegram.commands.pages import midnight, moment, paged, quoted
+from bridge.telegram.commands.reading import outcome
+from bridge.telegram.commands.spec import COMMANDS, parse
+from bridge.telegram.message import LIMIT, Button, units
+from bridge.telegram.texts import known
+
+HOUR = 3_600_000
+NOON = 1_800_014_400_000
+"""2027-01-15 12:00 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "addressee", "rest"),
+    [
+        ("/close", "close", "", ""),
+        ("/Close", "close", "", ""),
+        ("  /tag vip ", "tag", "", "vip"),
+        ("/sms@My_Bot +7900 hi\nthere", "sms", "my_bot", "+7900 hi\nthere"),
+        ("/test\ntwo\nlines", "test", "", "two\nlines"),
+        ("/start", "help", "", ""),
+        ("\u200b/info", "info", "", ""),
+    ],
+)
+def test_a_command_is_read(text: str, name: str, addressee: str, rest: str) -> None:
+    written = parse(text)
+    assert written is not None
+    assert (written.command.name, written.addressee, written.rest) == (name, addressee, rest)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "close", "/", "// close", "/nosuch", "/closed", "/close!", "/закрыть", "a /close"]
+)
+def test_what_is_no_command_of_ours_is_left_to_others(text: str) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_every_command_has_a_description_and_a_usage(language: str) -> None:
+    for name in COMMANDS:
+        assert known(language, f"command.{name}")
+        assert known(language, f"usage.{name}")
+
+
+def test_lines_are_cut_into_messages_that_telegram_takes_with_buttons_under_the_last() -> None:
+    lines = [f"{number} " + "😀" * 900 for number in range(9)]
+    messages = paged(lines, buttons=[Button(label="b", data="d")])
+    assert "\n".join(message.text for message in messages) == "\n".join(lines)
+    assert all(units(message.text) <= LIMIT for message in messages)
+    assert [bool(message.buttons) for message in messages] == [False] * (len(messages) - 1) + [True]
+
+
+def test_a_line_longer_than_a_message_is_cut_and_nothing_of_it_lost() -> None:
+    line = "я" * 9000
+    assert "".join(message.text for message in paged([line])) == line
+
+
+def test_further_lines_of_a_quotation_are_set_in() -> None:
+    assert quoted("look\n#b2c3\r\n\u202ethere\n") == "look\n  #b2c3\n  there"
+
+
+def test_a_day_begins_at_midnight_where_the_team_is() -> None:
+    moscow = ZoneInfo("Europe/Moscow")
+    assert midnight(NOON, UTC) == NOON - 12 * HOUR
+    assert midnight(NOON, moscow) == NOON - 15 * HOUR
+    assert midnight(NOON + 10 * HOUR, moscow, 6) == NOON + 9 * HOUR - 6 * 24 * HOUR
+
+
+def test_times_are_written_as_the_language_does() -> None:
+    assert moment(NOON, UTC, "ru") == "15.01.2027 12:00"
+    assert moment(NOON, UTC, "en", seconds=True) == "2027-01-15 12:00:00"
+    assert moment(2**62, UTC, "en") == str(2**62)
+
+
+@pytest.mark.parametrize(
+    ("noted", "shown"),
+    [
+        ("replied, forwarded", "answered, shown in a chat"),
+        ("forwarded, suppressed: opted_out", "shown in a chat, reply held back: the subscriber opted out"),
+        ("opted out, asked whether to opt in", "the subscriber opted out, the team was asked about opting in"),
+        ("suppressed: once", "reply held back: this subscriber has had this reply already"),
+        ("rule failed, kept", "the rule failed, kept, shown to nobody"),
+        ("quarantined: no sender, no text", "malformed call: no sender, no text"),
+        ("something new", "something new"),
+        ("", "—"),
+    ],
+)
+def test_an_outcome_is_told_in_words(noted: str, shown: str) -> None:
+    assert outcome(noted, "en") == shown
