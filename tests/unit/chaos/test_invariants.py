@@ -116,8 +116,8 @@ SPOILED = {
     "inbound in quarantine that nobody is told of": "DELETE FROM chat_post WHERE inbound_id = 6",
     "inbound answered twice by one rule": "UPDATE sms SET inbound_id = 1, text = 'Ответ 1' WHERE id = 2",
     "inbound posted twice to one chat": "UPDATE chat_post SET inbound_id = 4 WHERE inbound_id = 5",
-    "SMS written twice for one message of an operator": "UPDATE sms SET origin = 'operator', message_id = 20, text = 'Да',"
-    f" chat_id = {GROUP} WHERE id = 2",
+    "SMS written twice for one message of an operator": "UPDATE sms SET origin = 'operator', message_id = 20,"
+    f" text = 'Да', chat_id = {GROUP} WHERE id = 2",
     "SMS sent again twice": "UPDATE sms SET retry_of = 3 WHERE id IN (1, 2)",
     "SMS whose history has a gap": "DELETE FROM sms_event WHERE sms_id = 1 AND move = 'accepted';"
     "INSERT INTO sms_event (id, sms_id, at, move, from_state, to_state, reason, detail, author)"
