@@ -478,9 +478,10 @@ SELECT conversation_id FROM chat_message
 WHERE chat_id = :chat_id AND message_id = :message_id AND conversation_id IS NOT NULL
 """
 
+# The one that still waits for a word comes first: an edit changes it, also where something was sent again since.
 SMS_OF_MESSAGE = f"""
 SELECT {SMS} FROM sms WHERE chat_id = :chat_id AND message_id = :message_id
-ORDER BY id DESC LIMIT 1
+ORDER BY state = 'draft' DESC, id DESC LIMIT 1
 """
 
 # A correction that nobody let go says nothing of what became of its message.

@@ -56,6 +56,7 @@ SHOWN = {
     SmsState.DELIVERED: "👍",
     SmsState.UNDELIVERED: "💔",
     SmsState.FAILED: "💔",
+    SmsState.CANCELLED: "💔",
     SmsState.UNCERTAIN: "🤔",
     SmsState.PARKED: "🤔",
     SmsState.ABANDONED: "🤔",

@@ -114,6 +114,21 @@ async def test_an_offer_that_nobody_takes_changes_nothing(group: Team) -> None:
     await group.reacts(written, "👍")
 
 
+async def test_an_offer_is_not_doubled_where_the_first_text_was_sent_again_since(group: Team) -> None:
+    written = await replied(group)
+    await group.platform(Move.REFUSED)
+    failed = await group.sees("Not sent")
+    group.api.edits(GROUP, written, "Good evening")
+    await group.sees("The first text was not sent")
+    await press(group, failed, "again")
+    group.api.edits(GROUP, written, "Good night")
+    assert await texts(group) == [
+        (SmsState.FAILED, "Good day"),
+        (SmsState.DRAFT, "Good night"),
+        (SmsState.QUEUED, "Good day"),
+    ]
+
+
 async def test_an_edit_back_to_what_was_sent_takes_the_offer_back(group: Team) -> None:
     written = await replied(group)
     await group.platform(Move.ACCEPTED, SENT)
