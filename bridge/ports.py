@@ -342,7 +342,7 @@ class DeskStore(Protocol):
         """A person answers: hold automatic replies to this number back until then."""
 
     async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
-        """The SMS that came from this operator's message, by exactly this chat id: the one that waits for a word, else the
+        """The SMS that came from this operator's message, by exactly this chat id: one that waits for a word, else the
         latest."""
 
     async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
