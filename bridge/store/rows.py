@@ -20,6 +20,7 @@ from bridge.model import (
     Sms,
     SmsState,
 )
+from bridge.ports import Story
 from bridge.store import sql
 
 
@@ -219,4 +220,17 @@ def account_state(row: sqlite3.Row) -> AccountState:
         currency=row["currency"],
         balance_at=row["balance_at"],
         last_contact_at=row["last_contact_at"],
+    )
+
+
+def heard(row: sqlite3.Row) -> Story:
+    """An SMS that came in, as a history tells it."""
+    return Story(
+        at=row["received_at"],
+        what="in",
+        text=row["text"],
+        state=row["state"],
+        account=row["account"],
+        detail=row["outcome"] or row["fault"] or "",
+        inbound_id=row["id"],
     )

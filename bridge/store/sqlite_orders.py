@@ -152,7 +152,7 @@ def _tags(tx: Tx, order: Order) -> tuple[str, ...]:
 def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[Story], bool]:
     wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit + 1}
     told = [
-        *(_heard(row) for row in tx.all(sql.TALK_IN, wanted)),
+        *(rows.heard(row) for row in tx.all(sql.TALK_IN, wanted)),
         *(_said(rows.sms(row)) for row in tx.all(sql.TALK_OUT, wanted)),
         *(_done(row) for row in tx.all(sql.TALK_DEEDS, wanted)),
     ]
@@ -163,18 +163,6 @@ def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[Story],
         # A page ends between two moments, never within one: the next page is asked for by its time.
         shown = whole
     return shown, older
-
-
-def _heard(row: Row) -> Story:
-    return Story(
-        at=row["received_at"],
-        what="in",
-        text=row["text"],
-        state=row["state"],
-        account=row["account"],
-        detail=row["outcome"] or row["fault"] or "",
-        inbound_id=row["id"],
-    )
 
 
 def _said(sms: Sms) -> Story:

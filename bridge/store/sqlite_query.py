@@ -80,18 +80,7 @@ def _queue_status(tx: Tx) -> QueueStatus:
 
 def _history(subscriber: str, limit: int, tx: Tx) -> list[Story]:
     wanted: Params = {"subscriber": subscriber, "limit": limit}
-    told = [
-        Story(
-            at=row["received_at"],
-            what="in",
-            text=row["text"],
-            state=row["state"],
-            account=row["account"],
-            detail=row["outcome"] or row["fault"] or "",
-            inbound_id=row["id"],
-        )
-        for row in tx.all(sql.HISTORY_IN, wanted)
-    ]
+    told = [rows.heard(row) for row in tx.all(sql.HISTORY_IN, wanted)]
     told += [
         Story(
             at=sms.created_at,
