@@ -11,6 +11,8 @@ from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.commands.spec import Command
 from bridge.telegram.message import Message
+from bridge.telegram.outgoing import Words
+from bridge.telegram.replies import Reply
 
 
 @frozen
@@ -81,3 +83,16 @@ def talk_of(call: Call) -> Conversation:
     if call.conversation is None:
         raise Misused
     return call.conversation
+
+
+def written_by(call: Call, text: str, conversation: Conversation) -> Reply:
+    """What a command sends, as a reply of its author: one a call."""
+    return Reply(
+        key=f"{call.key}:sms",
+        words=Words(text=text, by_command=True),
+        conversation=conversation,
+        chat=call.chat,
+        chat_id=call.message_chat,
+        message_id=call.message_id,
+        author=call.author,
+    )

@@ -13,11 +13,10 @@ from bridge.ports import OrderStore, QueryStore
 from bridge.rules.canned import OPERATOR, Canned
 from bridge.rules.templates import ContactView, Variables
 from bridge.telegram.chats import Chat
-from bridge.telegram.commands.calls import Answer, Call, Word, talk_of
+from bridge.telegram.commands.calls import Answer, Call, Word, talk_of, written_by
 from bridge.telegram.commands.pages import paged
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import Button, one_line
-from bridge.telegram.outgoing import Words
 from bridge.telegram.replies import Replies, Reply
 from bridge.telegram.texts import say
 from bridge.text import folding
@@ -53,17 +52,7 @@ class CannedReplies:
         text = await self.text(reply, conversation, operator=call.name, now=call.now)
         if isinstance(text, Word):
             return text
-        sent = await self.send(
-            Reply(
-                key=f"{call.key}:sms",
-                words=Words(text=text, by_command=True),
-                conversation=conversation,
-                chat=call.chat,
-                chat_id=call.message_chat,
-                message_id=call.message_id,
-                author=call.author,
-            )
-        )
+        sent = await self.send(written_by(call, text, conversation))
         return sent if isinstance(sent, Word) else None
 
     def marked(self, mark: str) -> Canned | None:

@@ -8,16 +8,15 @@ from bridge.config import Settings
 from bridge.model import HOUR, Conversation, Deed, Ms, NewPost, PostKind, PostPriority
 from bridge.schema.values import parse_duration
 from bridge.telegram.chats import Chat
-from bridge.telegram.commands.calls import Call, Misused, Word, talk_of
+from bridge.telegram.commands.calls import Call, Misused, Word, talk_of, written_by
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.commands.pages import moment
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import one_line, trimmed
 from bridge.telegram.notes import Notes
-from bridge.telegram.outgoing import Words
 from bridge.telegram.render import number
-from bridge.telegram.replies import Replies, Reply
+from bridge.telegram.replies import Replies
 from bridge.text import phones
 
 CLAIM: Ms = 2 * HOUR
@@ -47,17 +46,7 @@ class TalkCommands:
         if account not in self._settings.accounts:
             return Word(text="notice.no_account", params={"account": account})
         conversation = await store.begin_conversation(chat, recipient, account=account, now=call.now)
-        sms = await self._replies.write(
-            Reply(
-                key=f"{call.key}:sms",
-                words=Words(text=text, by_command=True),
-                conversation=conversation,
-                chat=call.chat,
-                chat_id=call.message_chat,
-                message_id=call.message_id,
-                author=call.author,
-            )
-        )
+        sms = await self._replies.write(written_by(call, text, conversation))
         opening = NewPost(
             chat=chat,
             kind=PostKind.OPENING,
