@@ -797,6 +797,8 @@ class Order:
     """Who claims."""
     until: Ms = 0
     """When a claim ends by itself."""
+    by_hand: tuple[int, int] | None = None
+    """Chat and message id of Telegram's own line about it, where it was done there and the topic shows it already."""
 
 
 class UpdateState(StrEnum):

@@ -697,6 +697,11 @@ UPDATE contact SET robot_off = 0, robot_paused_until = 0, version = version + 1
 WHERE subscriber = :subscriber AND (robot_off = 1 OR robot_paused_until > :now)
 """
 
+# An SMS that the team has not seen, or was shown below Telegram's line about a topic that was closed by hand.
+SHOWN_SINCE = """
+SELECT 1 FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
+WHERE c.id = :id AND (p.state = 'waiting' OR (p.chat_id = :chat_id AND p.message_id > :message_id))
+"""
 CLOSE_CONVERSATION = "UPDATE conversation SET closed_at = :now WHERE id = :id AND closed_at IS NULL"
 OPEN_CONVERSATION = "UPDATE conversation SET closed_at = NULL WHERE id = :id AND closed_at IS NOT NULL"
 CLAIM_CONVERSATION = """

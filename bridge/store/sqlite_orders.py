@@ -73,6 +73,10 @@ class OrderVerbs(Writing):
 def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
     if tx.one(sql.DEED_KNOWN, {"key": order.key}) is not None:
         return False  # the update came twice: it was carried out and answered
+    if _overtaken(tx, order):
+        for row in _topics_shown(tx, order):
+            renew_topic(tx, rows.conversation(row), order.key, now)
+        return False
     changed = _changed(tx, order, now)
     if changed:
         tx.run(
@@ -91,9 +95,19 @@ def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now:
         add_post(tx, post, now)
     # Behind the words about it: nothing can be said in a closed topic. Also where nothing changed, since somebody may
     # have closed or renamed the topic by hand.
-    for row in _topics_shown(tx, order):
-        renew_topic(tx, rows.conversation(row), order.key, now)
+    if order.by_hand is None:
+        for row in _topics_shown(tx, order):
+            renew_topic(tx, rows.conversation(row), order.key, now, renamed=order.deed is Deed.RENAME)
     return changed
+
+
+def _overtaken(tx: Tx, order: Order) -> bool:
+    """A topic was closed by hand, and an SMS opened it again before anybody here learned of that."""
+    if order.deed is not Deed.CLOSE or order.by_hand is None:
+        return False
+    chat_id, message_id = order.by_hand
+    line: Params = {"id": order.conversation_id, "chat_id": chat_id, "message_id": message_id}
+    return tx.one(sql.SHOWN_SINCE, line) is not None
 
 
 def _topics_shown(tx: Tx, order: Order) -> Sequence[Row]:

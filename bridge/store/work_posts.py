@@ -135,14 +135,16 @@ def begun_conversation(tx: Tx, chat: str, subscriber: str, account: str, now: Ms
     return rows.conversation(found)
 
 
-def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms) -> None:
-    """Its topic, if it has one, is to look as the store says from now on."""
+def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms, *, renamed: bool = False) -> None:
+    """Its topic, if it has one, is to be open or closed as the store says, and to have the contact's name if that is
+    another one now: a name that somebody gave the topic by hand stays else."""
     if conversation.thread_id is not None:
         post = NewPost(
             chat=conversation.chat,
             kind=PostKind.TOPIC,
             priority=PostPriority.STATUS,
             key=f"{key}:topic:{conversation.id}",
+            payload={"renamed": renamed},
             conversation_id=conversation.id,
             due_at=now,
         )

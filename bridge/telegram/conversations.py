@@ -181,9 +181,15 @@ class Topics:
             return thread_id, True
 
     async def shown(
-        self, conversation: Conversation, chat: Chat, contact: Contact | None, turn: Callable[[], Awaitable[None]]
+        self,
+        conversation: Conversation,
+        chat: Chat,
+        contact: Contact | None,
+        turn: Callable[[], Awaitable[None]],
+        *,
+        renamed: bool,
     ) -> None:
-        """Give the topic the name that the contact has now, and open or close it as the store says.
+        """Open or close the topic as the store says; ``renamed``: give it the name that the contact has now.
 
         What holds there already is no call's failure, and a topic that is gone is made anew by what is said next.
         :raises ApiError: the chat takes nothing now.
@@ -191,8 +197,9 @@ class Topics:
         thread_id = conversation.thread_id
         if thread_id is None:
             return
-        await turn()
-        await _tolerated(self._api.rename_topic(chat.id, thread_id, topic_name(conversation, contact)))
+        if renamed:
+            await turn()
+            await _tolerated(self._api.rename_topic(chat.id, thread_id, topic_name(conversation, contact)))
         await turn()
         if conversation.closed_at is not None:
             await _tolerated(self._api.close_topic(chat.id, thread_id))

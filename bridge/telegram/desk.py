@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import structlog
-from telegram import Message, Update, User
+from telegram import Message, Update
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
@@ -25,6 +25,7 @@ from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Words, words
+from bridge.telegram.people import author, from_machine
 from bridge.telegram.replies import WAITING, Replies, Reply, WordStore
 from bridge.text.plainer import cheaper
 
@@ -290,14 +291,6 @@ class Desk:
         return f"tg:{self._bot_id}:{message.chat.id}:{which}:{purpose}"
 
 
-def from_machine(message: Message) -> bool:
-    """Another bot, or a post that Telegram copied here from a linked channel: nobody at this desk wrote it."""
-    if message.is_automatic_forward:
-        return True
-    user = message.from_user
-    return user is not None and user.is_bot and message.sender_chat is None
-
-
 def written(message: Message) -> str:
     """The words of its author, under a picture too."""
     return trimmed(message.text or message.caption or "")
@@ -305,12 +298,3 @@ def written(message: Message) -> str:
 
 def is_command(text: str) -> bool:
     return text.startswith("/")
-
-
-def author(user: User | None, title: str | None = None) -> str:
-    """For people, in histories and logs."""
-    if user is None:
-        return "?"
-    if user.id == ANONYMOUS_ADMIN:
-        return f"{title or user.full_name} (anonymous)"
-    return f"{user.full_name} ({user.id})"

@@ -84,7 +84,8 @@ class Showing:
                 return [post], await self._show_in_conversation(post, chat, render.opening(post, chat.language))
             case PostKind.TOPIC:
                 if chat.topics and post.conversation is not None:
-                    await self._topics.shown(post.conversation, chat, post.contact, self._turn_of(post, chat))
+                    turn, renamed = self._turn_of(post, chat), post.payload.get("renamed") is not False
+                    await self._topics.shown(post.conversation, chat, post.contact, turn, renamed=renamed)
                 return [post], Posted(chat_id=chat.id)
             case PostKind.NOTICE:
                 message = render.notice(post, chat.language)

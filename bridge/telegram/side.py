@@ -22,6 +22,7 @@ from bridge.ports import Clock, Store
 from bridge.rules.canned import Canned
 from bridge.telegram.api import Api, bot_id
 from bridge.telegram.buttons import Buttons, Family
+from bridge.telegram.byhand import ByHand
 from bridge.telegram.chats import Chats
 from bridge.telegram.commands.assembly import Commands
 from bridge.telegram.commands.changes import Changes
@@ -198,6 +199,8 @@ class TelegramSide:
             restored_at=restored_at,
         )
         desk.register(api.application)
+        by_hand = ByHand(chats=chats, changes=commands.changes, bot_id=api.bot_id, restored_at=restored_at)
+        by_hand.register(api.application)
         return buttons
 
     def _families(self, chats: Chats, changes: Changes) -> dict[str, Family]:

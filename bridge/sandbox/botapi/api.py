@@ -253,6 +253,10 @@ class SimulatedBotApi:
         chat = self.world.chat(chat_id)
         self._people.closes_topic(chat, thread_id, self._actor(chat, user_id), closed=False)
 
+    def rename_topic(self, chat_id: int, thread_id: int, name: str) -> None:
+        chat = self.world.chat(chat_id)
+        self._people.renames_topic(chat, thread_id, self._actor(chat, None), name)
+
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         chat = self.world.chat(chat_id)
         self._people.deletes_topic(chat, thread_id, self._actor(chat, None))

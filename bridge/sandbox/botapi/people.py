@@ -127,6 +127,10 @@ class People:
         what = "forum_topic_closed" if closed else "forum_topic_reopened"
         self._service(chat, user, {what: {}}, thread_id)
 
+    def renames_topic(self, chat: Chat, thread_id: int, user: User, name: str) -> None:
+        chat.topics[thread_id].name = name
+        self._service(chat, user, {"forum_topic_edited": {"name": name}}, thread_id)
+
     def deletes_topic(self, chat: Chat, thread_id: int, user: User) -> None:
         """Telegram tells the bot nothing of it."""
         topic = chat.topics[thread_id]

@@ -1,4 +1,7 @@
-"""Methods for the topics of a forum."""
+"""Methods for the topics of a forum.
+
+Of a bot's own messages Telegram tells it nothing, but of the service lines that its changes of topics leave it does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from bridge.model import Json
 from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import bad_request
+from bridge.sandbox.botapi.render import message_json
 from bridge.sandbox.botapi.world import Chat, EventKind, Topic
 
 MAX_NAME = 128
@@ -23,6 +27,7 @@ def create_forum_topic(desk: Desk, params: Params) -> Json:
     desk.spend(chat)
     color = params.integer("icon_color") or DEFAULT_COLOR
     topic = desk.world.add_topic(chat, name, desk.world.bot, color)
+    desk.updates.put("message", message_json(chat, chat.history[topic.thread_id]))
     return {"message_thread_id": topic.thread_id, "name": topic.name, "icon_color": color}
 
 
@@ -104,5 +109,6 @@ def _clean(name: str) -> str:
 
 def _tell(desk: Desk, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
     service = desk.world.add_service(chat, desk.world.bot, content, topic.thread_id)
+    desk.updates.put("message", message_json(chat, service))
     thread_id = topic.thread_id
     desk.world.tell(EventKind.TOPIC, chat, desk.world.bot, text, thread_id=thread_id, message_id=service.id)

@@ -61,6 +61,21 @@ class Changes:
         self._noted(order, changed)
         return changed
 
+    async def by_hand(
+        self, conversation: Conversation, deed: Deed, *, key: str, author: str, line: tuple[int, int]
+    ) -> None:
+        """The same for what somebody did in Telegram itself, which told of it in ``line`` (chat and message id)."""
+        order = Order(
+            key=f"{key}:{deed}",
+            deed=deed,
+            author=author,
+            subscriber=conversation.subscriber,
+            conversation_id=conversation.id,
+            by_hand=line,
+        )
+        changed = await self.store.carry_out(order, done=None, already=None, now=self._clock.now())
+        self._noted(order, changed)
+
     def _noted(self, order: Order, changed: bool) -> None:
         if changed:
             log.info("ordered", deed=order.deed, conversation_id=order.conversation_id)

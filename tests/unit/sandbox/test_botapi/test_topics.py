@@ -26,7 +26,7 @@ async def test_what_people_write_in_a_topic_answers_its_creation(api: SimulatedB
     first = api.says(FORUM, "Yes", thread_id=thread_id)
     api.says(FORUM, "And", reply_to=first)
     api.says(FORUM, "in General")
-    plain, reply, general = (u.message for u in await bot.get_updates())
+    _, plain, reply, general = (u.message for u in await bot.get_updates())
     assert plain is not None
     assert plain.is_topic_message
     assert plain.message_thread_id == thread_id
@@ -77,7 +77,7 @@ async def test_a_closed_topic_takes_nothing_until_it_is_opened(api: SimulatedBot
     await bot.reopen_forum_topic(FORUM, thread_id)
     assert await bot.send_message(FORUM, "x", message_thread_id=thread_id)
     assert await refused(bot.reopen_forum_topic(FORUM, thread_id)) == "Topic_not_modified"
-    closed = (await bot.get_updates())[0].message
+    closed = (await bot.get_updates())[1].message
     assert closed is not None
     assert closed.forum_topic_closed is not None
     assert closed.message_thread_id == thread_id
@@ -123,3 +123,14 @@ async def test_a_plain_group_becomes_a_supergroup(api: SimulatedBotApi, bot: Bot
     assert (new.chat.id, new.migrate_from_chat_id, new.message_id) == (new_id, OLD_GROUP, 1)
     api.chats[new_id].bot_is = "administrator"
     assert (await bot.create_forum_topic(new_id, "Ivan")).message_thread_id == 2
+
+
+async def test_the_bot_hears_of_what_it_did_to_a_topic_itself(api: SimulatedBotApi, bot: Bot) -> None:
+    thread_id = (await bot.create_forum_topic(FORUM, "Ivan")).message_thread_id
+    await bot.send_message(FORUM, "x", message_thread_id=thread_id)
+    await bot.edit_forum_topic(FORUM, thread_id, name="Ivan Petrov")
+    await bot.close_forum_topic(FORUM, thread_id)
+    heard = [update.message for update in await bot.get_updates()]
+    assert [message.from_user.id for message in heard if message and message.from_user] == [bot.id] * 3
+    kinds = ("forum_topic_created", "forum_topic_edited", "forum_topic_closed")
+    assert [next(kind for kind in kinds if getattr(message, kind)) for message in heard] == list(kinds)

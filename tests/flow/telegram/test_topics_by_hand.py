@@ -1,0 +1,140 @@
+"""Topics that people close, open and rename in Telegram itself: the store follows, and nothing goes in circles."""
+
+from __future__ import annotations
+
+from bridge.model import HOUR, MINUTE, Conversation, SmsState
+from bridge.sandbox.botapi import Message
+from bridge.sandbox.botapi.render import message_json
+from bridge.sandbox.botapi.world import Topic
+from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team
+
+BORIS = 1002
+
+
+async def hello(desk: Team) -> Message:
+    desk.api.add_user(BORIS, "Boris")
+    await desk.texted("Hello")
+    shown = await desk.sees("Hello")
+    await desk.settled()
+    return shown
+
+
+def topic(desk: Team, post: Message) -> Topic:
+    return desk.api.chats[GROUP].topics[post.thread_id or 0]
+
+
+async def talk(desk: Team) -> Conversation:
+    found = await desk.store.conversation_with("support", SUBSCRIBER)
+    assert found is not None
+    return found
+
+
+async def deeds(desk: Team) -> list[tuple[str, str]]:
+    await desk.settled()
+    return [(story.state, story.author) for story in await desk.store.deeds(SUBSCRIBER, limit=9)]
+
+
+async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_reminders(forum: Team) -> None:
+    post = await hello(forum)
+    lines = len(forum.shown())
+    forum.api.close_topic(GROUP, post.thread_id or 0, BORIS)
+    assert await deeds(forum) == [("close", "Boris (1002)")]
+    assert (await talk(forum)).closed_at is not None
+    now = forum.clock.now() + HOUR
+    assert await forum.store.remind(until=now, after=0, now=now, limit=9) == 0
+    assert len(forum.shown()) == lines, "nothing is said about it"
+    assert topic(forum, post).closed
+
+
+async def test_a_topic_opened_by_hand_opens_the_conversation(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.close_topic(GROUP, post.thread_id or 0, BORIS)
+    await forum.settled()
+    forum.api.reopen_topic(GROUP, post.thread_id or 0)
+    assert await deeds(forum) == [("close", "Boris (1002)"), ("open", "Anna (1001)")]
+    assert (await talk(forum)).closed_at is None
+    assert not topic(forum, post).closed
+
+
+async def test_the_next_sms_opens_what_was_closed_by_hand(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.close_topic(GROUP, post.thread_id or 0)
+    await forum.settled()
+    await forum.texted("Are you there?")
+    assert (await forum.sees("Are you there?")).thread_id == post.thread_id
+    await forum.settled()
+    assert (await talk(forum)).closed_at is None
+    assert not topic(forum, post).closed
+
+
+async def test_what_the_bot_closes_and_opens_itself_is_nobodys_deed(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.says(GROUP, "/close", thread_id=post.thread_id)
+    await forum.until(lambda: topic(forum, post).closed)
+    await forum.texted("Are you there?")
+    await forum.until(lambda: not topic(forum, post).closed)
+    assert await deeds(forum) == [("close", "Anna (1001)")]
+    # Opened in the store; had its own line about the closing counted, it would be closed.
+    assert (await talk(forum)).closed_at is None
+
+
+async def test_an_sms_that_was_shown_below_the_closing_keeps_it_open_though_the_news_came_later(forum: Team) -> None:
+    post = await hello(forum)
+    chat, anna = forum.api.chats[GROUP], forum.api.world.user(1001)
+    line = forum.api.world.add_service(chat, anna, {"forum_topic_closed": {}}, post.thread_id)
+    topic(forum, post).closed = True
+    await forum.texted("Are you there?")
+    await forum.sees("Are you there?")
+    forum.api.raw_update({"message": message_json(chat, line)})
+    assert await deeds(forum) == []
+    assert (await talk(forum)).closed_at is None
+    assert not topic(forum, post).closed
+
+
+async def test_an_sms_that_nobody_has_seen_keeps_it_open(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.flood(GROUP, 60)
+    await forum.texted("Are you there?")
+    forum.api.close_topic(GROUP, post.thread_id or 0)
+    await forum.sees("Are you there?")
+    assert await deeds(forum) == []
+    assert (await talk(forum)).closed_at is None
+    assert not topic(forum, post).closed
+
+
+async def test_news_that_come_twice_close_once(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.close_topic(GROUP, post.thread_id or 0)
+    await forum.settled()
+    chat = forum.api.chats[GROUP]
+    line = next(each for each in chat.history.values() if "forum_topic_closed" in each.content)
+    forum.api.reopen_topic(GROUP, post.thread_id or 0)
+    await forum.settled()
+    forum.api.raw_update({"message": message_json(chat, line)})
+    assert [deed for deed, _ in await deeds(forum)] == ["close", "open"]
+    assert (await talk(forum)).closed_at is None
+
+
+async def test_a_name_given_by_hand_stays_until_somebody_names_the_subscriber(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.rename_topic(GROUP, post.thread_id or 0, "Angry, call first")
+    forum.api.says(GROUP, "/close", thread_id=post.thread_id)
+    await forum.until(lambda: topic(forum, post).closed)
+    await forum.texted("Are you there?")
+    await forum.settled()
+    assert topic(forum, post).name == "Angry, call first"
+    assert (await forum.store.contact(SUBSCRIBER)).name == "", "texts for the subscriber could show it"
+    forum.api.says(GROUP, "/name Ivan", thread_id=post.thread_id)
+    await forum.sees("Name: Ivan")
+    await forum.settled()
+    assert topic(forum, post).name == f"Ivan +{SUBSCRIBER}"
+
+
+async def test_a_reply_in_a_topic_that_was_closed_by_hand_leaves_all_the_same(forum: Team) -> None:
+    post = await hello(forum)
+    forum.api.close_topic(GROUP, post.thread_id or 0)
+    await forum.passes(MINUTE)
+    forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
+    await forum.has_now(1)
+    [sms] = await forum.sms()
+    assert (sms.state, sms.text) == (SmsState.QUEUED, "Good day")
