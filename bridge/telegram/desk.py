@@ -31,6 +31,8 @@ from bridge.text.plainer import cheaper
 
 log = structlog.get_logger()
 
+_WHO = ("notice.not_operator", "notice.anonymous")
+"""Refusals of an author: the same words as a note were refused to nobody."""
 _NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
@@ -194,14 +196,19 @@ class Desk:
             await self._notice(message, chat, "notice.edit_note_late", "edited", conversation=conversation)
 
     async def _edited_inside(self, message: Message, chat: Chat) -> None:
-        """Nothing ever came of this message: a note, or words that were refused. They stay what they were."""
+        """No SMS ever came of this message: a note, a command, or words that were refused. They stay what they were."""
         if self._notes.is_note(written(message)) or millis(message.date) < self._restored_at:
             # Perhaps sent by the store that was lost.
             return
-        placed = await place(message, chat, self._chats, self._bot_id, self._store)
-        if placed.conversation is None or self._refusal(message, chat) is not None:
+        if await self._orders.edited(message):
+            await self._notice(message, chat, "notice.edit_command", "edited")
             return
-        await self._notice(message, chat, "notice.edit_stays", "edited", conversation=placed.conversation)
+        placed = await place(message, chat, self._chats, self._bot_id, self._store)
+        refusal = self._refusal(message, chat)
+        if placed.conversation is not None and refusal in (None, *_WHO):
+            await self._notice(
+                message, chat, refusal or "notice.edit_stays", "edited", conversation=placed.conversation
+            )
 
     def _said(self, message: Message, chat: Chat, conversation: Conversation, wanted: Words, key: str) -> Reply:
         return Reply(

@@ -79,6 +79,11 @@ class Orders:
         self._signals.posts.set()
         return True
 
+    async def edited(self, message: Message) -> bool:
+        """Does the message show a command of ours now? It is not carried out: what it said before may have been."""
+        written = parse(message.text or "")
+        return written is not None and (not written.addressee or await self._stranger(written) is False)
+
     async def _stranger(self, written: Written) -> bool | None:
         """Is it for another bot? None while this one does not know its own name: neither can be done safely."""
         name = await self._me.name()

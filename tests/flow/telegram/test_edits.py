@@ -195,6 +195,49 @@ async def test_a_note_edited_into_a_text_stays_and_its_author_is_told_once(group
     assert len(group.shown()) == 2
 
 
+async def test_in_a_topic_where_all_leaves_a_note_edited_into_a_text_is_told_of_too(forum: Team) -> None:
+    post = await opened(forum)
+    written = forum.api.says(GROUP, "// he is angry", thread_id=post.thread_id)
+    forum.api.edits(GROUP, written, "We call you back")
+    told = await forum.sees("Nothing was sent: the edit stays in the chat")
+    assert told.reply_to == written
+    assert await texts(forum) == []
+
+
+async def test_whoever_may_not_write_learns_that_of_an_edited_note_too(group: Team) -> None:
+    post = await opened(group)
+    written = group.api.says(GROUP, "// he is angry", reply_to=post.id)
+    await group.settled()
+    await only_boris(group)
+    group.api.edits(GROUP, written, "We call you back")
+    await group.sees("only this chat's operators")
+    assert await texts(group) == []
+
+
+@pytest.mark.parametrize(
+    "first", ["/sm +79001112233 Hello", "/sms 79001112233", "// /sms", "call them", "/sms@Other 1"]
+)
+async def test_a_message_edited_into_a_command_is_not_carried_out_and_its_author_is_told_once(
+    forum: Team, first: str
+) -> None:
+    written = forum.api.says(GROUP, first)
+    await forum.settled()
+    forum.api.edits(GROUP, written, "/sms +79001112233 Hello")
+    told = await forum.sees("To have it done as it stands now, send it as a new message")
+    assert told.reply_to == written
+    forum.api.edits(GROUP, written, "/sms +79001112233 Good day")
+    assert await texts(forum) == []
+    assert len(forum.shown(containing="Editing a command")) == 1
+
+
+@pytest.mark.parametrize("edit", ["/start@other_bot", "/sms@other_bot +79001112233 Hello", "/nonsense"])
+async def test_an_edit_into_another_bots_command_is_nobodys_business(forum: Team, edit: str) -> None:
+    written = forum.api.says(GROUP, "lunch?")
+    forum.api.edits(GROUP, written, edit)
+    await forum.settled()
+    assert forum.shown() == []
+
+
 async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None:
     await opened(group)
     talk = group.api.says(GROUP, "lunch?")
@@ -205,12 +248,7 @@ async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None
 
 async def test_who_may_not_write_any_more_changes_nothing(group: Team) -> None:
     written = await replied(group)
-    chats = {
-        name: chat.model_copy(update={"operators": (1002,)}) for name, chat in group.settings.telegram.chats.items()
-    }
-    without = group.settings.telegram.model_copy(update={"chats": chats})
-    group.settings = group.settings.model_copy(update={"telegram": without})
-    await group.restart()
+    await only_boris(group)
     group.api.edits(GROUP, written, "Good evening")
     await group.sees("only this chat's operators")
     assert await texts(group) == [(SmsState.QUEUED, "Good day")]
@@ -229,6 +267,16 @@ async def test_an_edit_that_adds_a_note_inside_is_asked_about(group: Team) -> No
     await group.sees("looks like a note")
     [sms] = await group.sms()
     assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.NOTE_INSIDE,))
+
+
+async def only_boris(group: Team) -> None:
+    """From now on nobody else is an operator."""
+    chats = {
+        name: chat.model_copy(update={"operators": (1002,)}) for name, chat in group.settings.telegram.chats.items()
+    }
+    without = group.settings.telegram.model_copy(update={"chats": chats})
+    group.settings = group.settings.model_copy(update={"telegram": without})
+    await group.restart()
 
 
 async def draft(group: Team) -> int:
