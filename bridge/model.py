@@ -690,7 +690,7 @@ class PostPriority(IntEnum):
     """New SMS before failures before status changes before reactions: a group has one small budget for all of them."""
 
     AHEAD = -1
-    """What tells of many new SMS, and is of no use behind them."""
+    """What is of no use behind new SMS: that there are many of them, and a button that lives for a moment."""
     INBOUND = 0
     FAILURE = 1
     STATUS = 2

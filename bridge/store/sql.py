@@ -21,7 +21,7 @@ SMS = (
     " attempts, sending_since, sent_at, final_at, platform_ids, platform_status, reason, detail, poll_at, polls,"
     " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks"
 )
-FATE = "id, state, chat_id, message_id, conversation_id, inbound_id"
+FATE = "id, state, chat_id, message_id, conversation_id, inbound_id, asks"
 """What showing an SMS's state to the operator who wrote it takes. Few columns on purpose: a wide row costs more to take
 apart than the statement that changed it."""
 CONTACT = (

@@ -13,6 +13,7 @@ from bridge.model import (
     BIRTH_STATES,
     FINAL_STATES,
     MOVES,
+    Ask,
     Change,
     ConversationId,
     InboundId,
@@ -252,23 +253,31 @@ class Fate(NamedTuple):
     message_id: int | None
     conversation_id: ConversationId | None
     inbound_id: InboundId | None
+    asks: str
 
     @classmethod
     def of(cls, sms: Sms) -> Fate:
-        return cls(sms.id, sms.state.value, sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id)
+        place = (sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id)
+        return cls(sms.id, sms.state.value, *place, rows.asks(sms.asks))
+
+    @property
+    def priority(self) -> PostPriority:
+        if self.state == SmsState.QUEUED and self.asks == Ask.UNDO:
+            # The button that stops it lives for a moment.
+            return PostPriority.AHEAD
+        return PostPriority.FAILURE if self.state in _URGENT else PostPriority.REACTION
 
 
 def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
     """Have the row's state shown on the operator's message it came from, if it came from one."""
     if fate.chat_id is None or fate.message_id is None:
         return
-    priority = PostPriority.FAILURE if fate.state in _URGENT else PostPriority.REACTION
     tx.run(
         sql.RENEW_FATE,
         {
             "key": f"fate:{fate.id}",
             "chat": f"id:{fate.chat_id}",
-            "priority": priority.value,
+            "priority": fate.priority.value,
             "conversation_id": fate.conversation_id,
             "inbound_id": fate.inbound_id,
             "sms_id": fate.id,

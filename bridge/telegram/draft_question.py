@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.frozen import frozen
-from bridge.model import Ask, Json, Sms, SmsState
+from bridge.model import Ask, Json, Ms, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.message import Button
 from bridge.telegram.texts import say
@@ -33,10 +33,10 @@ class Question:
     """Another one for another question about the same SMS."""
 
 
-def question(sms: Sms, language: Language) -> Question | None:
-    """None where nothing is open."""
+def question(sms: Sms, language: Language, now: Ms) -> Question | None:
+    """None where nothing is open, or the moment is over in which something could be stopped."""
     stop = Button(label=say(language, "button.stop"), data=f"stop:{sms.id}")
-    if sms.state is SmsState.QUEUED and Ask.UNDO in sms.asks and not sms.attempts:
+    if sms.state is SmsState.QUEUED and Ask.UNDO in sms.asks and not sms.attempts and now < sms.due_at:
         return Question(text=say(language, "ask.undo"), buttons=(stop,), mark=f"{ASKED} undo")
     if sms.state is not SmsState.DRAFT:
         return None

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 from bridge.frozen import frozen
 from bridge.model import CORRECTIONS, Post, Posted, Sms, SmsState
-from bridge.ports import DraftStore
+from bridge.ports import Clock, DraftStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat
 from bridge.telegram.draft_question import ASKED
@@ -55,10 +55,11 @@ class ShownFate:
 
 
 class FateShower:
-    def __init__(self, api: Api, store: DraftStore, turns: Turns) -> None:
+    def __init__(self, api: Api, store: DraftStore, turns: Turns, clock: Clock) -> None:
         self._api = api
         self._store = store
         self._turns = turns
+        self._clock = clock
         self._refusing: set[int] = set()
         """Chats that refused a reaction and have taken none since."""
 
@@ -68,7 +69,7 @@ class FateShower:
         was = ShownFate.parse(post.shown).within(chat.id)
         if was.line or was.answer is not None or chat.id in self._refusing or post.sms is None:
             return True
-        return fate(post.sms, post.conversation, chat.language).speak
+        return self._want(post, post.sms, chat).speak
 
     async def show(self, post: Post, chat: Chat, say: Say) -> Posted:
         """:raises ApiError: for what concerns the chat; a message that is gone or a refused reaction does not."""
@@ -79,12 +80,15 @@ class FateShower:
         if sms.state is SmsState.ABANDONED:
             # Whoever decided so saw it where the buttons were; the reaction stays what it was.
             return Posted(chat_id=chat.id, shown=post.shown)
-        want = fate(sms, post.conversation, chat.language)
         now = was
         if sms.chat_id == chat.id and not was.line and (was.emoji or not offered(sms)):
-            now = await self._react(sms.message_id, want, was, chat)
-        now = await self._speak(post, sms, want, now, chat, say)
+            now = await self._react(sms.message_id, self._want(post, sms, chat), was, chat)
+        # Looked at anew: the reaction may have had to wait, and a button that comes too late is none.
+        now = await self._speak(post, sms, self._want(post, sms, chat), now, chat, say)
         return Posted(chat_id=chat.id, message_id=now.answer, shown=str(now))
+
+    def _want(self, post: Post, sms: Sms, chat: Chat) -> Fate:
+        return fate(sms, post.conversation, chat.language, self._clock.now())
 
     async def _superseded(self, sms: Sms) -> bool:
         """Sent again, or corrected: the newer SMS of the same message is what its reaction tells of."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.frozen import frozen
-from bridge.model import Contact, Conversation, Inbound, Json, Post, Sms, SmsState
+from bridge.model import Contact, Conversation, Inbound, Json, Ms, Post, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
@@ -171,8 +171,8 @@ def recap(
     return Message(text=text + code(conversation))
 
 
-def fate(sms: Sms, conversation: Conversation | None, language: Language) -> Fate:
-    if (asked := question(sms, language)) is not None:
+def fate(sms: Sms, conversation: Conversation | None, language: Language, now: Ms) -> Fate:
+    if (asked := question(sms, language, now)) is not None:
         return Fate(
             emoji=_EMOJI[sms.state],
             line=asked.text + code(conversation),

@@ -60,7 +60,7 @@ class Showing:
         self._clock = clock
         self._manner = manner
         self._topics = Topics(api, store)
-        self.fates = FateShower(api, store, turns)
+        self.fates = FateShower(api, store, turns, clock)
         self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
         """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
 

@@ -58,6 +58,40 @@ async def test_the_button_disappears_when_it_leaves(desk: Team) -> None:
     assert sms.state is SmsState.SENT
 
 
+async def test_the_button_goes_ahead_of_new_sms_that_wait(desk: Team) -> None:
+    await desk.texted("Hello")
+    post = await desk.sees("Hello")
+    await desk.settled()
+    desk.api.flood(GROUP, 2)
+    for number in range(12):
+        await desk.texted(f"question {number}", subscriber=f"790011122{number:02}")
+    desk.api.says(GROUP, "Good day", reply_to=post.id)
+    await desk.until(desk.has_sms)
+    told = await desk.sees("Not sent yet.")
+    await desk.settled()
+    waited = desk.shown(containing="question")
+    assert len(waited) == 12
+    assert told.id < min(message.id for message in waited)
+
+
+async def test_a_button_that_would_come_too_late_does_not_come_and_the_reply_leaves_in_time(desk: Team) -> None:
+    await desk.texted("Hello")
+    post = await desk.sees("Hello")
+    await desk.settled()
+    desk.api.flood(GROUP, 60)
+    # So that the bot learns of it.
+    await desk.texted("And?")
+    written = desk.api.says(GROUP, "Good day", reply_to=post.id)
+    await desk.until(desk.has_sms)
+    [sms] = await desk.sms()
+    assert sms.due_at - sms.created_at == UNDO
+    await desk.passes(90 * SECOND)
+    await desk.reacts(written, "👀")
+    await desk.settled()
+    assert desk.shown(containing="Not sent yet.") == []
+    assert [each.id for each in await desk.store.claim_due("main", now=sms.created_at + UNDO, limit=5)] == [sms.id]
+
+
 async def test_an_edit_gives_the_moment_anew(desk: Team) -> None:
     written = await replied(desk)
     await desk.sees("Not sent yet.")

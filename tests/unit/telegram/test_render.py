@@ -27,6 +27,7 @@ from bridge.model import (
 )
 from bridge.telegram import render
 from bridge.telegram.message import LIMIT, clean, units
+from tests.contract.builders import NOW
 
 CONVERSATION = Conversation(
     id=ConversationId(1),
@@ -163,7 +164,7 @@ def test_any_sms_fits_and_is_complete(text: str) -> None:
 
 @pytest.mark.parametrize("state", list(SmsState))
 def test_every_state_has_a_reaction_that_telegram_allows(state: SmsState) -> None:
-    fate = render.fate(sms(state), CONVERSATION, "ru")
+    fate = render.fate(sms(state), CONVERSATION, "ru", NOW)
     assert fate.emoji in {emoji.value for emoji in ReactionEmoji}
     assert fate.line.endswith("#a7f3")
 
@@ -183,19 +184,19 @@ def test_every_state_has_a_reaction_that_telegram_allows(state: SmsState) -> Non
     ],
 )
 def test_buttons_where_a_person_can_decide(state: SmsState, buttons: list[str]) -> None:
-    fate = render.fate(sms(state), CONVERSATION, "en")
+    fate = render.fate(sms(state), CONVERSATION, "en", NOW)
     assert [button.data for button in fate.buttons] == buttons
     assert fate.speak is bool(buttons)
 
 
 def test_a_reason_is_in_words_and_the_platforms_own_stand_beside() -> None:
-    fate = render.fate(sms(SmsState.FAILED, reason="stop_list", detail="В стоп-листе"), CONVERSATION, "en")
+    fate = render.fate(sms(SmsState.FAILED, reason="stop_list", detail="В стоп-листе"), CONVERSATION, "en", NOW)
     assert fate.line == ("Not sent: the number is on the platform's stop list\nThe platform says: В стоп-листе\n#a7f3")
-    assert "brand_new_code" in render.fate(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru").line
+    assert "brand_new_code" in render.fate(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru", NOW).line
 
 
 def test_delivery_in_part_is_shown() -> None:
-    fate = render.fate(sms(SmsState.SENT, word="Partly_Deliver"), CONVERSATION, "en")
+    fate = render.fate(sms(SmsState.SENT, word="Partly_Deliver"), CONVERSATION, "en", NOW)
     assert fate.line.startswith("Delivered in part")
 
 
