@@ -681,7 +681,7 @@ class PostKind(StrEnum):
     FATE = "fate"
     """The state of an SMS shown on the operator's message: one row an SMS, always the latest state."""
     OPENING = "opening"
-    """An SMS by which a person began a conversation: its first message in the chat."""
+    """An SMS by which a person began a conversation: its first message in the chat, with the latest state."""
     TOPIC = "topic"
     """The conversation's topic is to look as the store says: its name, open or closed."""
 
@@ -719,6 +719,11 @@ class NewPost:
     due_at: Ms = 0
 
 
+def opening_key(chat_id: int, message_id: int) -> str:
+    """The key of the ``opening`` of what a command's message sends. Written again with each change of its SMS."""
+    return f"opening:{chat_id}:{message_id}"
+
+
 @frozen
 class Post:
     """A stored chat post, joined with what it is about."""
@@ -731,9 +736,9 @@ class Post:
     reply_to: int | None
     attempts: int
     revision: int
-    """Grows when a ``fate`` row is written again while it is being posted; ``post_done`` compares it."""
+    """Grows when a ``fate`` or ``opening`` is written again while it is being posted; ``post_done`` compares it."""
     shown: str
-    """For ``fate``: what was shown last (renderer's own words), so that nothing is said twice."""
+    """For these two: what was shown last (renderer's own words), so that nothing is said twice."""
     created_at: Ms
     due_at: Ms
     conversation: Conversation | None

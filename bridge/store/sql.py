@@ -551,6 +551,13 @@ ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority,
     revision = chat_post.revision + 1, attempts = 0, error = '', finished_at = NULL
 """
 
+# The first words of a conversation that a colleague began show the SMS of their command: as it is now.
+RENEW_OPENING = """
+UPDATE chat_post SET state = 'waiting', due_at = :now, revision = revision + 1, attempts = 0, error = '',
+                     finished_at = NULL
+WHERE key = :key
+"""
+
 CLAIM_POSTS = f"""
 SELECT {POST} FROM chat_post
 WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND priority >= :least AND due_at <= :now

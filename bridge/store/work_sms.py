@@ -24,6 +24,7 @@ from bridge.model import (
     Sms,
     SmsId,
     SmsState,
+    opening_key,
 )
 from bridge.store import rows, sql
 from bridge.store.many import waves
@@ -285,6 +286,7 @@ def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
             "now": now,
         },
     )
+    tx.run(sql.RENEW_OPENING, {"key": opening_key(fate.chat_id, fate.message_id), "now": now})
 
 
 def give_back_if_orphaned(tx: Tx, key: str, attempts: int, now: Ms) -> None:

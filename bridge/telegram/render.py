@@ -76,12 +76,12 @@ def inbound(
     # Room for head, code and the line that numbers the parts; the head's own lines are capped.
     room = LIMIT - units(head.text) - units(tail) - 64
     parts = list(pieces(body, room))
-    messages = [_piece(head, parts, number, tail, language, silent) for number in range(len(parts))]
+    messages = [piece(head, parts, number, tail, language, silent) for number in range(len(parts))]
     messages[-1] = replace(messages[-1], buttons=_opt_choices(post, language))
     return tuple(messages)
 
 
-def _piece(head: Message, parts: Sequence[str], number: int, tail: str, language: Language, silent: bool) -> Message:
+def piece(head: Message, parts: Sequence[str], number: int, tail: str, language: Language, silent: bool) -> Message:
     lines = [head.text]
     if len(parts) > 1:
         lines.append(say(language, "head.part", {"number": number + 1, "count": len(parts)}))
@@ -291,21 +291,6 @@ def _params(payload: Mapping[str, Json]) -> Mapping[str, Json]:
 
 REACTIONS = frozenset(_EMOJI.values())
 """All that a reply may come to show."""
-
-
-def opening(post: Post, language: Language) -> Sequence[Message]:
-    """An SMS by which a colleague began a conversation, as its first message there."""
-    if post.sms is None or post.conversation is None:
-        return ()
-    who = subscriber_line(post.conversation.subscriber, post.contact, language)
-    author = one_line(_text(post.payload, "author"), 64)
-    head = Message(
-        text=f"{who} · {say(language, 'head.begun', {'author': author})}",
-        entities=(Entity(kind="bold", offset=0, length=units(who)),),
-    )
-    tail = code(post.conversation)
-    parts = list(pieces(clean(post.sms.text).strip("\n"), LIMIT - units(head.text) - units(tail) - 64))
-    return tuple(_piece(head, parts, number, tail, language, False) for number in range(len(parts)))
 
 
 def _offers(post: Post, language: Language) -> tuple[Button, ...]:

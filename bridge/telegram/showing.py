@@ -19,6 +19,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.conversations import Topics
 from bridge.telegram.fate import FateShower
 from bridge.telegram.message import Message, one_line
+from bridge.telegram.opening import OpeningShower
 from bridge.telegram.texts import say
 from bridge.telegram.times import Zones
 from bridge.telegram.trouble import CHAT_WIDE, ApiError, Trouble
@@ -61,6 +62,7 @@ class Showing:
         self._manner = manner
         self._topics = Topics(api, store)
         self.fates = FateShower(api, store, turns, clock)
+        self._openings = OpeningShower(api, store, turns, clock)
         self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
         """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
 
@@ -81,7 +83,11 @@ class Showing:
             case PostKind.INBOUND:
                 return await self._show_inbound(post, chat, refusal)
             case PostKind.OPENING:
-                return [post], await self._show_in_conversation(post, chat, render.opening(post, chat.language))
+
+                async def begin(messages: Sequence[Message]) -> Posted:
+                    return await self._show_in_conversation(post, chat, messages)
+
+                return [post], await self._openings.show(post, chat, begin)
             case PostKind.TOPIC:
                 if chat.topics and post.conversation is not None:
                     turn, renamed = self._turn_of(post, chat), post.payload.get("renamed") is not False

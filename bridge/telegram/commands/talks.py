@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bridge.config import Settings
-from bridge.model import HOUR, Conversation, Deed, Ms, NewPost, PostKind, PostPriority
+from bridge.model import HOUR, Conversation, Deed, Ms, NewPost, PostKind, PostPriority, opening_key
 from bridge.schema.values import parse_duration
 from bridge.telegram.chats import Chat
 from bridge.telegram.commands.calls import Call, Misused, Word, talk_of, written_by
@@ -51,7 +51,7 @@ class TalkCommands:
             chat=chat,
             kind=PostKind.OPENING,
             priority=PostPriority.FAILURE,
-            key=f"{call.key}:opening",
+            key=opening_key(call.message_chat, call.message_id),
             payload={"author": call.name, "at": call.message_chat},
             conversation_id=conversation.id,
             sms_id=sms.id,

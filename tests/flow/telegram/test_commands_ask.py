@@ -215,3 +215,73 @@ async def test_a_command_edited_into_a_note_takes_back_what_waits(desk: Team, ma
     await asked(desk, "4 SMS")
     desk.api.edits(GROUP, written, f"{mark} not to {SUBSCRIBER}")
     assert await texts(desk) == [(SmsState.CANCELLED, LONG)]
+
+
+# ------------------------------------------------ the first words of a conversation
+
+
+async def opening(desk: Team) -> Message:
+    return await desk.sees("Anna writes")
+
+
+async def test_an_opening_says_that_the_sms_waits_and_then_that_it_was_withdrawn(desk: Team) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(desk, "4 SMS")
+    shown = await opening(desk)
+    await desk.settled()
+    assert "Waits for your word" in shown.text
+    await press(desk, told, "stop")
+    await desk.settled()
+    assert "Cancelled, not sent" in shown.text
+    assert LONG in shown.text
+    assert len(desk.shown(GROUP, "Anna writes")) == 1
+
+
+async def test_an_opening_says_nothing_of_waiting_once_the_sms_may_leave(desk: Team) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(desk, "4 SMS")
+    shown = await opening(desk)
+    await press(desk, told, "release")
+    await desk.settled()
+    assert "Waits" not in shown.text
+    await desk.platform(Move.ACCEPTED)
+    await desk.platform(Move.DELIVERED)
+    await desk.settled()
+    assert shown.text.splitlines()[0] == f"+{NUMBER} · Anna writes"
+    assert shown.text.splitlines()[1] == ""
+
+
+async def test_an_opening_shows_the_text_that_leaves(desk: Team) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
+    told = await asked(desk, "make this dearer")
+    shown = await opening(desk)
+    await press(desk, told, "plain")
+    await desk.settled()
+    assert PLAIN in shown.text
+
+
+async def test_an_opening_of_an_sms_that_failed_says_so_until_it_is_sent_again(desk: Team) -> None:
+    desk.api.says(GROUP, f"/sms +{NUMBER} Good day")
+    shown = await opening(desk)
+    await desk.platform(Move.REFUSED)
+    await desk.settled()
+    [failed] = [message for message in desk.shown() if list(buttons(message.reply_markup))]
+    assert "Not sent" in shown.text
+    await press(desk, failed, "again")
+    await desk.settled()
+    assert "Not sent" not in shown.text
+
+
+async def test_an_opening_of_a_held_back_sms_says_that_it_has_not_left(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=True, running=False) as held:
+        telegram = held.settings.telegram.model_copy(update={"undo": 60_000})
+        held.settings = held.settings.model_copy(update={"telegram": telegram})
+        await held.restart()
+        held.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+        shown = await opening(held)
+        await held.settled()
+        assert "Not sent yet" in shown.text
+        held.clock.set(held.clock.now() + 60_000)
+        await held.platform(Move.ACCEPTED)
+        await held.settled()
+        assert "Not sent yet" not in shown.text
