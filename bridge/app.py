@@ -27,6 +27,7 @@ from bridge.pipeline.clock import SteadyClock, SystemClock
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
+from bridge.pipeline.drafts import REMINDED_AFTER, Drafts
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds
 from bridge.pipeline.inbox import Inbox
@@ -301,8 +302,10 @@ def start_watches(bridge: Bridge) -> None:
     hours = office(settings.hours)
     arrivals = Arrivals(alive_until=parts.alive_until, store=store, signals=signals, clock=clock)
     bridge.loop("arrivals", arrivals.step)
-    if settings.telegram.remind_after is not None:
-        after = settings.telegram.remind_after
+    after = settings.telegram.remind_after
+    drafts = Drafts(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
+    bridge.loop("drafts", drafts.step)
+    if after is not None:
         reminders = Reminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
         bridge.loop("reminders", reminders.step)
     silences = {

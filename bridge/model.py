@@ -285,7 +285,7 @@ class SmsState(StrEnum):
     """The request may have arrived. A person decides."""
     CANCELLED = "cancelled"
     STALE = "stale"
-    """Not worth sending any more (ttl)."""
+    """Not worth sending any more: it waited too long, for its turn (ttl) or for a person's word."""
     ABANDONED = "abandoned"
 
 
@@ -316,6 +316,10 @@ class Ask(StrEnum):
     """Nobody is asked: the row is queued and due a moment later, and may be stopped until then."""
 
 
+UNDECIDED = "undecided"
+"""Why a draft became ``stale``: ``Sms.reason``."""
+DRAFT_LIFE: Ms = DAY
+"""How long a draft waits for a person's word. "We are there in an hour" must not leave three days later."""
 CORRECTIONS = frozenset({Ask.CORRECTS_SENT, Ask.CORRECTS_UNCLEAR, Ask.CORRECTS_UNSENT})
 
 
@@ -347,7 +351,7 @@ MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.RELEASE: (frozenset({S.DRAFT}), S.QUEUED),
     Move.HOLD_BACK: (frozenset({S.QUEUED}), S.DRAFT),
     Move.CANCEL: (frozenset({S.DRAFT, S.QUEUED}), S.CANCELLED),
-    Move.EXPIRE_WAITING: (frozenset({S.QUEUED}), S.STALE),
+    Move.EXPIRE_WAITING: (frozenset({S.DRAFT, S.QUEUED}), S.STALE),
     Move.REFUSE_QUEUED: (frozenset({S.QUEUED}), S.FAILED),
     Move.START: (frozenset({S.QUEUED}), S.SENDING),
     Move.ACCEPTED: (frozenset({S.SENDING}), S.SENT),

@@ -320,6 +320,13 @@ class WatchStore(Protocol):
         """Remind of talks that wait for a person since a moment in ``(after, until]``, each in its chat and once until
         somebody answers; not where the team has not seen the SMS yet. Returns how many."""
 
+    async def remind_of_drafts(self, *, until: Ms, now: Ms, limit: int) -> int:
+        """Remind of drafts that wait for a word since ``until`` or longer, each under its message and once; not where
+        the question was not shown yet, and not of corrections. Returns how many."""
+
+    async def expire_drafts(self, *, before: Ms, now: Ms, limit: int) -> int:
+        """Call stale what waits for a word since then or longer. Returns how many."""
+
     async def last_called(self, account: str) -> Ms | None:
         """When the account's latest inbound came; None where it is not among the newest of all accounts."""
 
@@ -484,6 +491,8 @@ class QueueStatus:
     sms_by_state: dict[str, int]
     """Without ``delivered``: that count would grow with every SMS ever sent."""
     sms_oldest_queued: Ms | None
+    sms_oldest_draft: Ms | None
+    """Since when the oldest waits for a person's word."""
     posts_waiting: int
     posts_oldest: Ms | None
     updates_pending: int

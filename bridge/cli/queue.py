@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 from rich.markup import escape
 from rich.table import Table
 
 from bridge.cli.common import (
+    ago,
     config_option,
     console,
     database_of,
@@ -19,10 +22,10 @@ from bridge.cli.common import (
     when,
 )
 from bridge.cli.service import order, order_all
-from bridge.model import Json, Sms, SmsId, SmsState
+from bridge.model import Json, Ms, Sms, SmsId, SmsState
 from bridge.web.admin import as_json as sms_json
 
-FOR_PEOPLE = (SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
+FOR_PEOPLE = (SmsState.DRAFT, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
 STATES = click.Choice([state.value for state in SmsState])
 
 
@@ -37,7 +40,7 @@ def queue() -> None:
 
 
 @queue.command("list")
-@click.option("--state", "states", multiple=True, type=STATES, help="Default: uncertain, parked, failed.")
+@click.option("--state", "states", multiple=True, type=STATES, help="Default: draft, uncertain, parked, failed.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @config_option
 @json_option
@@ -59,21 +62,29 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
         console().print("nothing waits for a person's word" if not states else "none")
         return
     table = Table()
-    for name in ("id", "state", "to", "account", "since", "by", "reason"):
-        # Folded and not cut: half a number is of no use to anybody.
-        table.add_column(name, overflow="fold")
+    for name in ("id", "state", "to", "account", "since", "age", "by", "reason"):
+        # Folded and not cut; a number stays in one piece, half of one is of no use to anybody.
+        table.add_column(name, overflow="fold", no_wrap=name in ("to", "age"))
+    now = time.time_ns() // 1_000_000
     for sms in rows:
+        since = _since(sms)
         cells = (
             str(sms.id),
             sms.state,
             sms.recipient,
             sms.account,
-            when(sms.final_at or sms.sending_since or sms.created_at),
+            when(since),
+            ago(since, now),
             sms.author,
             f"{sms.reason} {sms.detail}".strip(),
         )
         table.add_row(*(escape(plain(cell)) for cell in cells))
     console().print(table)
+
+
+def _since(sms: Sms) -> Ms:
+    """When it came to be as it is; a draft waits for a word since it was last edited."""
+    return sms.due_at if sms.state is SmsState.DRAFT else sms.final_at or sms.sending_since or sms.created_at
 
 
 @queue.command("show")

@@ -68,8 +68,8 @@ def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
     table.add_row("telegram updates", str(queues.updates_pending), "")
     table.add_row("telegram updates, unreadable", str(queues.updates_parked), "")
     for state, count in sorted(queues.sms_by_state.items()):
-        oldest = ago(queues.sms_oldest_queued, now) if state == "queued" else ""
-        table.add_row(f"sms {state}", str(count), oldest)
+        oldest = {"queued": queues.sms_oldest_queued, "draft": queues.sms_oldest_draft}.get(state)
+        table.add_row(f"sms {state}", str(count), ago(oldest, now) if oldest is not None else "")
     out.print(table)
     out.print(f"last inbound SMS: {when(queues.last_inbound_at)}")
     for account in queues.accounts:

@@ -227,6 +227,21 @@ SELECT id FROM sms WHERE state = 'queued' AND expires_at IS NOT NULL AND expires
 ORDER BY expires_at LIMIT :limit
 """
 
+# A draft's due_at is the time since which it waits for a word.
+UNDECIDED = """
+SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND due_at <= :before ORDER BY id LIMIT :limit
+"""
+
+# Once for each question that has been shown. Corrections may be left alone: the first text left.
+FORGOTTEN_DRAFTS = f"""
+SELECT {SMS} FROM sms AS s
+WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.due_at <= :until AND s.chat_id IS NOT NULL
+  AND s.asks NOT LIKE '%corrects_%'
+  AND NOT EXISTS (SELECT 1 FROM chat_post AS p WHERE p.key = 'draft:' || s.id || ':' || s.due_at)
+  AND NOT EXISTS (SELECT 1 FROM chat_post AS f WHERE f.key = 'fate:' || s.id AND f.state = 'waiting')
+ORDER BY s.id LIMIT :limit
+"""
+
 ALL_SENDING = "SELECT id FROM sms WHERE state = 'sending' ORDER BY account, recipient"
 
 # The one statement that changes a state; from_state is what the caller knows, so a row that moved meanwhile is left
@@ -413,7 +428,7 @@ WHERE robot_paused_until > :sooner
 
 # "sending" too: such a row may come back into the queue.
 SHIFT_EXPIRY = """
-UPDATE sms SET expires_at = expires_at + :by
+UPDATE sms SET expires_at = expires_at + :by, due_at = CASE WHEN state = 'draft' THEN due_at + :by ELSE due_at END
 WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > :since
 """
 
@@ -488,7 +503,7 @@ ORDER BY state = 'draft' DESC, id DESC LIMIT 1
 SHOWN_ON_MESSAGE = f"""
 SELECT {SMS} FROM sms
 WHERE chat_id = :chat_id AND message_id = :message_id
-  AND NOT (state IN ('draft', 'cancelled') AND asks LIKE '%corrects_%')
+  AND NOT (state IN ('draft', 'cancelled', 'stale') AND asks LIKE '%corrects_%')
 ORDER BY id DESC LIMIT 1
 """
 
@@ -780,6 +795,7 @@ LAST_INBOUND = "SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1"
 # Delivered ones are the only kind that grows without bound in a healthy service: they are not counted.
 SMS_BY_STATE = "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' GROUP BY state"
 OLDEST_QUEUED = "SELECT min(created_at) AS created_at FROM sms WHERE state = 'queued'"
+OLDEST_DRAFT = "SELECT min(due_at) AS due_at FROM sms WHERE state = 'draft' AND state <> 'delivered'"
 POSTS_WAITING = "SELECT count(*) AS number, min(created_at) AS oldest FROM chat_post WHERE state = 'waiting'"
 UPDATES_PENDING = "SELECT count(*) AS number FROM tg_update WHERE state = 'new'"
 UPDATES_PARKED = "SELECT count(*) AS number FROM tg_update WHERE state = 'parked'"

@@ -62,6 +62,7 @@ def _queue_status(tx: Tx) -> QueueStatus:
     oldest = tx.one(sql.RECEIVED_AT, {"id": new["oldest"]}) if new is not None else None
     last = tx.one(sql.LAST_INBOUND)
     queued = tx.one(sql.OLDEST_QUEUED)
+    draft = tx.one(sql.OLDEST_DRAFT)
     posts = tx.one(sql.POSTS_WAITING)
     return QueueStatus(
         inbound_new=new["number"] if new is not None else 0,
@@ -69,6 +70,7 @@ def _queue_status(tx: Tx) -> QueueStatus:
         inbound_quarantined=_number(tx, sql.INBOUND_QUARANTINED),
         sms_by_state={row["state"]: row["number"] for row in tx.all(sql.SMS_BY_STATE)},
         sms_oldest_queued=queued["created_at"] if queued is not None else None,
+        sms_oldest_draft=draft["due_at"] if draft is not None else None,
         posts_waiting=posts["number"] if posts is not None else 0,
         posts_oldest=posts["oldest"] if posts is not None else None,
         updates_pending=_number(tx, sql.UPDATES_PENDING),

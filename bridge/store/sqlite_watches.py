@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from sqlite3 import Row
 
-from bridge.model import Json, Ms, NewPost, PostKind, PostPriority
+from bridge.model import UNDECIDED, Change, Json, Move, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
 from bridge.store.work_posts import add_post
+from bridge.store.work_sms import Moving, apply_moves
 
 
 class WatchVerbs(Writing):
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         return await self._writer.run(lambda tx: _remind(tx, until, after, now, limit))
+
+    async def remind_of_drafts(self, *, until: Ms, now: Ms, limit: int) -> int:
+        return await self._writer.run(lambda tx: _remind_of_drafts(tx, until, now, limit))
+
+    async def expire_drafts(self, *, before: Ms, now: Ms, limit: int) -> int:
+        return await self._writer.run(lambda tx: _expire_drafts(tx, before, now, limit))
 
     async def last_called(self, account: str) -> Ms | None:
         row = await self._readers.run(lambda tx: tx.one(sql.LAST_CALLED, {"account": account}))
@@ -34,6 +41,35 @@ def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         tx.run(sql.NOTE_REMINDED, {"id": row["id"], "now": now})
         add_post(tx, _reminder(row, now), now)
     return len(found)
+
+
+def _remind_of_drafts(tx: Tx, until: Ms, now: Ms, limit: int) -> int:
+    found = [rows.sms(row) for row in tx.all(sql.FORGOTTEN_DRAFTS, {"until": until, "limit": limit})]
+    for sms in found:
+        add_post(tx, _draft_reminder(sms, now), now)
+    return len(found)
+
+
+def _draft_reminder(sms: Sms, now: Ms) -> NewPost:
+    """Under the message that waits; one for each question about it."""
+    params: dict[str, Json] = {"number": sms.recipient, "lasted": now - sms.due_at}
+    return NewPost(
+        chat=f"id:{sms.chat_id}",
+        kind=PostKind.NOTICE,
+        priority=PostPriority.FAILURE,
+        key=f"draft:{sms.id}:{sms.due_at}",
+        payload={"text": "notice.draft", "params": params, "while": SmsState.DRAFT.value},
+        conversation_id=sms.conversation_id,
+        sms_id=sms.id,
+        reply_to=sms.message_id,
+        due_at=now,
+    )
+
+
+def _expire_drafts(tx: Tx, before: Ms, now: Ms, limit: int) -> int:
+    found = tx.all(sql.UNDECIDED, {"before": before, "limit": limit})
+    change = Change(reason=UNDECIDED)
+    return sum(apply_moves(tx, [Moving(row["id"], Move.EXPIRE_WAITING, now, change) for row in found]))
 
 
 def _reminder(row: Row, now: Ms) -> NewPost:

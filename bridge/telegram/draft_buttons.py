@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model import Change, Move, Rewrite, Sms, SmsState
+from bridge.model import DRAFT_LIFE, UNDECIDED, Change, Move, Ms, Rewrite, Sms, SmsState
 from bridge.pipeline.signals import Signals
 from bridge.ports import Clock, DraftStore
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
@@ -23,6 +23,7 @@ from bridge.text.plainer import cheaper
 
 log = structlog.get_logger()
 
+_OUTLIVED = Verdict(answer="pressed.undecided")
 _CHANGED = Verdict(answer="pressed.changed", stays=True)
 
 
@@ -56,6 +57,8 @@ class Release(SmsButton):
             return UNKNOWN
         if sms.account not in self._accounts:
             return Verdict(answer="pressed.no_account", params={"account": sms.account}, stays=True)
+        if _outlived(sms, self._clock.now()):
+            return _OUTLIVED
         if sms.state is not SmsState.DRAFT:
             return DECIDED
         if count != str(sms.parts):
@@ -88,4 +91,11 @@ class Stop(SmsButton):
             log.info("sms_stopped", sms_id=sms.id)
             self._signals.posts.set()
             return Verdict(answer="pressed.stopped", stays=True)
+        if sms.reason == UNDECIDED:
+            return _OUTLIVED
         return DECIDED if sms.state is SmsState.CANCELLED else Verdict(answer="pressed.too_late")
+
+
+def _outlived(sms: Sms, now: Ms) -> bool:
+    """It waited for a word too long, whether that is on record yet or not."""
+    return sms.reason == UNDECIDED or (sms.state is SmsState.DRAFT and now - sms.due_at >= DRAFT_LIFE)

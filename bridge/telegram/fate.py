@@ -153,4 +153,4 @@ class FateShower:
 
 def offered(sms: Sms) -> bool:
     """A correction that nobody has let go: the reaction goes on telling what became of the first text."""
-    return sms.state in (SmsState.DRAFT, SmsState.CANCELLED) and not CORRECTIONS.isdisjoint(sms.asks)
+    return sms.state in (SmsState.DRAFT, SmsState.CANCELLED, SmsState.STALE) and not CORRECTIONS.isdisjoint(sms.asks)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.frozen import frozen
-from bridge.model import Contact, Conversation, Inbound, Json, Ms, Post, Sms, SmsState
+from bridge.model import CORRECTIONS, UNDECIDED, Contact, Conversation, Inbound, Json, Ms, Post, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
@@ -185,6 +185,8 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         state = "fate.queued"
     elif sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly"):
         state = "fate.partly"
+    if sms.reason == UNDECIDED:
+        return _undecided(sms, conversation, language)
     line = say(language, state)
     speak = sms.state in _FAILED or sms.state in _UNKNOWN or sms.state in (SmsState.CANCELLED, SmsState.STALE)
     if speak and sms.reason:
@@ -198,6 +200,12 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         mark=str(sms.state),
         buttons=_choices(sms, language),
     )
+
+
+def _undecided(sms: Sms, conversation: Conversation | None, language: Language) -> Fate:
+    """A question that nobody answered in time. Of a correction it says nothing about the first text."""
+    line = say(language, "fate.undecided" if CORRECTIONS.isdisjoint(sms.asks) else "fate.undecided_correction")
+    return Fate(emoji=_EMOJI[sms.state], line=line + code(conversation), speak=True, mark=UNDECIDED)
 
 
 def _choices(sms: Sms, language: Language) -> tuple[Button, ...]:

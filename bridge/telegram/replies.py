@@ -112,7 +112,8 @@ class Replies:
             parts=outgoing.parts,
             asks=outgoing.asks or held,
             draft=bool(outgoing.asks),
-            due_at=0 if outgoing.asks or not undo else now + undo,
+            # Of a draft it is the time since which it waits for a word.
+            due_at=now if outgoing.asks or not undo else now + undo,
             author=reply.author,
         )
         done = await self._store.rewrite(latest.id, latest.text, new, now)

@@ -94,6 +94,9 @@ class Showing:
                     await self._topics.shown(post.conversation, chat, post.contact, turn, renamed=renamed)
                 return [post], Posted(chat_id=chat.id)
             case PostKind.NOTICE:
+                if (only := post.payload.get("while")) and (post.sms is None or post.sms.state != only):
+                    # Decided before it could be said.
+                    return [post], Posted(chat_id=chat.id)
                 message = render.notice(post, chat.language)
                 sent = await self._say(post, chat, message, self._thread(post, chat))
                 return [post], Posted(chat_id=chat.id, message_id=sent)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import Ask, Change, Move, Rewrite, Sms, SmsId, SmsState
-from bridge.ports import Store
+from bridge.model import DAY, UNDECIDED, Ask, Change, Move, Posted, Rewrite, Sms, SmsId, SmsState
+from bridge.ports import LongestWaits, Store
 from tests.contract.builders import NOW, person
 
 TEXT = "Работаем с 9 до 18"
@@ -107,3 +107,35 @@ async def test_a_draft_that_corrects_nothing_is_what_its_message_shows(store: St
 async def shown(store: Store) -> SmsId | None:
     found = await store.shown_on_message(-100, 5)
     return found.id if found is not None else None
+
+
+async def test_a_draft_that_nobody_decided_about_is_stale_and_can_leave_no_more(store: Store) -> None:
+    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    written = await store.operator_reply(asked, NOW)
+    assert await store.expire_drafts(before=NOW - 1, now=NOW, limit=9) == 0
+    assert await store.expire_drafts(before=NOW, now=NOW + DAY, limit=9) == 1
+    found = await row(store, written.id)
+    assert (found.state, found.reason, found.final_at) == (SmsState.STALE, UNDECIDED, NOW + DAY)
+    assert not await store.move(written.id, Move.RELEASE, NOW + DAY)
+    assert not await store.rewrite(written.id, found.text, rewrite(), NOW + DAY)
+
+
+async def test_a_draft_is_reminded_of_once_a_question_and_only_where_it_was_shown(store: Store) -> None:
+    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    written = await store.operator_reply(asked, NOW)
+    assert await store.remind_of_drafts(until=NOW, now=NOW, limit=9) == 0
+    [fate] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
+    await store.post_done(fate, Posted(chat_id=-100, message_id=8), NOW)
+    assert await store.remind_of_drafts(until=NOW - 1, now=NOW, limit=9) == 0
+    assert [await store.remind_of_drafts(until=NOW, now=NOW, limit=9) for _ in range(2)] == [1, 0]
+    [told] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
+    assert (told.reply_to, told.sms and told.sms.id) == (asked.message_id, written.id)
+
+
+async def test_the_wait_of_a_draft_moves_with_a_clock_that_was_set(store: Store) -> None:
+    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    written = await store.operator_reply(asked, NOW)
+    longest = LongestWaits(sms=DAY, poll=DAY, post=DAY, takeover=DAY)
+    await store.shift_waits(3 * DAY, now=NOW + 3 * DAY, longest=longest, since=SmsId(0))
+    assert (await row(store, written.id)).due_at == NOW + 3 * DAY
+    assert (await store.queue_status()).sms_oldest_draft == NOW + 3 * DAY

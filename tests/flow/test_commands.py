@@ -9,14 +9,17 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from bridge.model import HOUR, SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
+from bridge.store import open_store
+from tests.contract.builders import SetClock, opened, person
 from tests.service import Service, free_port
 
 
@@ -120,6 +123,17 @@ async def test_the_queue_of_unknown_outcomes_is_worked_off_by_a_person(
     assert "abandoned" in shown.out
     assert (await sms_bridge("queue", "list", "--json", *config)).json() == []
     assert (await sms_bridge("queue", "show", "999", *config)).code == 1
+
+
+async def test_drafts_are_listed_with_their_age(service: Service) -> None:
+    config = ("-c", str(service.config))
+    clock = SetClock(SystemClock().now() - 5 * HOUR)
+    async with opened(open_store(service.database, clock=clock)) as store:
+        await store.operator_reply(replace(person("k"), state=SmsState.DRAFT, due_at=clock.now()), clock.now())
+    [listed] = (await sms_bridge("queue", "list", "--json", *config)).json()  # type: ignore[misc]
+    assert listed["state"] == "draft"
+    assert "5h ago" in (await sms_bridge("queue", "list", *config)).out
+    assert "5h ago" in (await sms_bridge("status", *config)).out
 
 
 async def test_status_and_history_read_beside_a_running_service(service: Service, platform: SimulatedPlatform) -> None:

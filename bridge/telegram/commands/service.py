@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import Problem
-from bridge.model import AccountState, Contact, Fired, Forward, Json, OptWish
+from bridge.model import AccountState, Contact, Fired, Forward, Json, Ms, OptWish
 from bridge.pipeline.facts import contact_facts
 from bridge.ports import OrderStore, QueryStore, QueueStatus, Tally
 from bridge.rules.context import RuleMessage
@@ -22,6 +22,7 @@ from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import one_line
 from bridge.telegram.render import reason
 from bridge.telegram.texts import say
+from bridge.telegram.times import length
 
 LISTED = 50
 """Rules, tried rules or mistakes that one answer names."""
@@ -62,7 +63,7 @@ class ServiceCommands:
     async def status(self, call: Call) -> Answer:
         language, zone = call.chat.language, zone_of(self._settings)
         status = await self._store.queue_status()
-        lines = list(_waiting(status, language))
+        lines = list(_waiting(status, language, call.now))
         if status.last_inbound_at is not None:
             lines.append(say(language, "answer.last_inbound", {"at": moment(status.last_inbound_at, zone, language)}))
         states = {state.account: state for state in status.accounts}
@@ -170,12 +171,16 @@ def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
     return say(language, "answer.account_held", held)
 
 
-def _waiting(status: QueueStatus, language: Language) -> Iterator[str]:
+def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
     yield say(language, "answer.inbound_new", {"count": status.inbound_new})
     for state in _OPEN_STATES:
         if count := status.sms_by_state.get(state, 0):
             words = say(language, "answer.sending" if state == "sending" else f"fate.{state}")
-            yield say(language, "answer.sms_in_state", {"state": words, "count": count})
+            shown = say(language, "answer.sms_in_state", {"state": words, "count": count})
+            if state == "draft" and status.sms_oldest_draft is not None:
+                waits = length(max(now - status.sms_oldest_draft, 0), language)
+                shown = say(language, "answer.oldest", {"what": shown, "lasted": waits})
+            yield shown
     yield say(language, "answer.posts_waiting", {"count": status.posts_waiting})
     if status.updates_parked:
         yield say(language, "answer.updates_parked", {"count": status.updates_parked})

@@ -1,0 +1,42 @@
+"""A draft that nobody decides about: its author is reminded once, and after a day it will not be sent any more.
+
+A text is written for its moment. What is pressed "send" days later says what is not so any more, so it is told of
+instead, and whoever still wants it writes it anew.
+"""
+
+from __future__ import annotations
+
+from bridge.model import DRAFT_LIFE, HOUR, MINUTE, Ms
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.working import worked_since
+from bridge.ports import Clock, WatchStore
+from bridge.rules.moments import Hours
+
+REMINDED_AFTER: Ms = HOUR
+"""Where the settings name no time: unlike a subscriber's question, an unsent reply is nobody's habit to leave."""
+AT_ONCE = 50
+LOOK: Ms = MINUTE
+
+
+class Drafts:
+    def __init__(self, *, after: Ms, hours: Hours | None, store: WatchStore, signals: Signals, clock: Clock) -> None:
+        """``after``: in the team's working time, how long a draft waits before its author is reminded."""
+        self._after = after
+        self._hours = hours
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._look_at: Ms = 0
+        """In monotonic time."""
+
+    async def step(self) -> Ms:
+        monotonic, now = self._clock.monotonic(), self._clock.now()
+        if monotonic < self._look_at:
+            return self._look_at - monotonic
+        told = await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=AT_ONCE)
+        if (until := worked_since(self._hours, now, self._after)) is not None:
+            told += await self._store.remind_of_drafts(until=until, now=now, limit=AT_ONCE)
+        if told:
+            self._signals.posts.set()
+        self._look_at = monotonic + LOOK
+        return LOOK
