@@ -10,6 +10,7 @@ A part of the program takes the narrow protocol it needs, never the whole :class
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from bridge.frozen import frozen
@@ -380,23 +381,50 @@ class About:
     sms_id: SmsId | None = None
 
 
+class Among(StrEnum):
+    """What a search looks through."""
+
+    TALKS = "talks"
+    """Conversations, by number, name and tags of their subscribers."""
+    INBOUND = "inbound"
+    SMS = "sms"
+
+
 @frozen
 class Find:
-    """What to look for. A subscriber is found by number, name, tag, or by what was written to or by them."""
+    """What to look for in one page of rows, the newest first."""
 
     text: str
     chats: Sequence[str] | None
     """Names of the chats whose conversations count; None: all."""
+    among: Among
+    before: int
+    """Rows with lower ids."""
+    rows: int
+    """Looks at no more: a reader is held no longer than they take."""
     limit: int
+    """Stops where it has found so many conversations."""
 
 
 @frozen
 class Found:
+    row: int
+    """Its id."""
     conversation: Conversation
     name: str
     at: Ms | None = None
     """When what was found was written; None where number, name or tag told."""
     text: str = ""
+
+
+@frozen
+class FoundPage:
+    found: Sequence[Found]
+    """The newest first, each conversation once."""
+    rest: int
+    """What has lower ids is not looked through yet; 0: nothing is left."""
+    at: Ms | None
+    """When the last row was written that was looked at; None for conversations."""
 
 
 @frozen
@@ -445,8 +473,8 @@ class OrderStore(Protocol):
     async def deeds(self, subscriber: str, *, limit: int) -> Sequence[Story]:
         """What people did about this number, the latest, oldest first."""
 
-    async def find(self, wanted: Find) -> Sequence[Found]:
-        """The newest first. Looks through the latest of everything, not through all that was ever stored."""
+    async def find(self, wanted: Find) -> FoundPage:
+        """One page of a search."""
 
     async def tally(self, since: Ms) -> Tally: ...
 

@@ -758,14 +758,18 @@ SELECT at, deed, detail, author FROM deed WHERE subscriber = :subscriber AND at 
 ORDER BY at DESC, id DESC LIMIT :limit
 """
 
-# Looked through by a person who waits for it, newest first and no further than so many rows.
-FIND_CONTACTS = f"""
+# Looked through by a person who waits for it, newest first and so many rows at a time.
+FIND_TALKS = f"""
 SELECT {_of("v", CONVERSATION)}, COALESCE(c.name, '') AS name, COALESCE(c.tags, '[]') AS tags
 FROM conversation AS v LEFT JOIN contact AS c ON c.subscriber = v.subscriber
-ORDER BY v.id DESC LIMIT :limit
+WHERE v.id < :before ORDER BY v.id DESC LIMIT :limit
 """
-FIND_IN = "SELECT subscriber, text, received_at AS at FROM inbound ORDER BY id DESC LIMIT :limit"
-FIND_OUT = "SELECT recipient AS subscriber, text, created_at AS at FROM sms ORDER BY id DESC LIMIT :limit"
+FIND_IN = """
+SELECT id, subscriber, text, received_at AS at FROM inbound WHERE id < :before ORDER BY id DESC LIMIT :limit
+"""
+FIND_OUT = """
+SELECT id, recipient AS subscriber, text, created_at AS at FROM sms WHERE id < :before ORDER BY id DESC LIMIT :limit
+"""
 
 # Ids grow with time, so the first row of a day is found by halving and no index by time is paid for at each message.
 INBOUND_NEAR = "SELECT id, received_at AS at FROM inbound WHERE id >= :id ORDER BY id LIMIT 1"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from sqlite3 import Row
 
 from bridge.model import Conversation, Deed, Inbound, Ms, NewPost, Order, Origin, Sms, SmsState
-from bridge.ports import About, Find, Found, Story, Tally
+from bridge.ports import About, Find, FoundPage, Story, Tally
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx
+from bridge.store.work_find import found_page
 from bridge.store.work_posts import add_post, begun_conversation, renew_topic
 
-_LOOKED_THROUGH = 20_000
-"""Rows of each kind that a search reads: the latest. More would keep everybody else's questions waiting."""
 _EVER: Ms = 2**62
 _FAILED = frozenset(
     {SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED, SmsState.STALE, SmsState.CANCELLED, SmsState.ABANDONED}
@@ -60,8 +58,8 @@ class OrderVerbs(Writing):
         found = await self._readers.run(lambda tx: tx.all(sql.TALK_DEEDS, wanted))
         return [_done(row) for row in reversed(found)]
 
-    async def find(self, wanted: Find) -> Sequence[Found]:
-        return await self._readers.run(partial(_find, wanted))
+    async def find(self, wanted: Find) -> FoundPage:
+        return await self._readers.run(partial(found_page, wanted))
 
     async def tally(self, since: Ms) -> Tally:
         return await self._readers.run(partial(_tally, since))
@@ -197,47 +195,6 @@ def _done(row: Row) -> Story:
     return Story(
         at=row["at"], what="act", text=row["detail"], state=row["deed"], account="", detail="", author=row["author"]
     )
-
-
-def _find(wanted: Find, tx: Tx) -> list[Found]:
-    holds = _matcher(wanted.text)
-    found: dict[int, Found] = {}
-    by_subscriber: dict[str, list[tuple[Conversation, str]]] = {}
-    for row in tx.each(sql.FIND_CONTACTS, {"limit": _LOOKED_THROUGH}):
-        conversation = rows.conversation(row)
-        if wanted.chats is not None and conversation.chat not in wanted.chats:
-            continue
-        by_subscriber.setdefault(conversation.subscriber, []).append((conversation, row["name"]))
-        if len(found) < wanted.limit and holds(conversation.subscriber, row["name"], *json.loads(row["tags"])):
-            found[conversation.id] = Found(conversation=conversation, name=row["name"])
-    written = [*_lines(tx, sql.FIND_IN, holds), *_lines(tx, sql.FIND_OUT, holds)]
-    for at, subscriber, text in sorted(written, reverse=True):
-        for conversation, name in by_subscriber.get(subscriber, ()):
-            if len(found) < wanted.limit and conversation.id not in found:
-                found[conversation.id] = Found(conversation=conversation, name=name, at=at, text=text)
-    return list(found.values())
-
-
-def _matcher(text: str) -> Callable[..., bool]:
-    """Letters of either case, е for ё; a number with or without its plus, brackets and dashes."""
-    words = _plain(text)
-    digits = "".join(char for char in text if char.isdigit())
-    number = digits if len(digits) >= 3 and not any(char.isalpha() for char in text) else None
-
-    def holds(*values: str) -> bool:
-        return any(words in _plain(value) or (number is not None and number in value) for value in values)
-
-    return holds
-
-
-def _plain(text: str) -> str:
-    return text.casefold().replace("ё", "е")
-
-
-def _lines(tx: Tx, statement: str, holds: Callable[..., bool]) -> Iterator[tuple[Ms, str, str]]:
-    for row in tx.each(statement, {"limit": _LOOKED_THROUGH}):
-        if holds(row["text"]):
-            yield row["at"], row["subscriber"], row["text"]
 
 
 def _tally(since: Ms, tx: Tx) -> Tally:

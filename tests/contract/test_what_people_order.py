@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.model import HOUR, Conversation, Deed, Order, Posted, PostKind, Sms, SmsState
-from bridge.ports import Find, Store
+from bridge.ports import Among, Find, FoundPage, Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
 
 EVER = 2**62
@@ -218,17 +218,40 @@ async def test_lines_of_one_moment_are_not_torn_apart(store: Store) -> None:
     assert (len(stories), older) == (3, True)
 
 
+async def found(store: Store, text: str, chats: list[str] | None, among: Among = Among.TALKS) -> FoundPage:
+    return await store.find(Find(text=text, chats=chats, among=among, before=EVER, rows=99, limit=9))
+
+
 async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
     await talk(store)
     await carried(store, order(Deed.RENAME, detail="Пётр"))
     for text in ("петр", SUBSCRIBER[3:], "+7 (999) 000-11-22"):
-        [found] = await store.find(Find(text=text, chats=["support"], limit=9))
-        assert (found.conversation.subscriber, found.name, found.at) == (SUBSCRIBER, "Пётр", None)
-        assert await store.find(Find(text=text, chats=["sales"], limit=9)) == []
-    assert len(await store.find(Find(text="петр", chats=None, limit=9))) == 1
+        [hit] = (await found(store, text, ["support"])).found
+        assert (hit.conversation.subscriber, hit.name, hit.at) == (SUBSCRIBER, "Пётр", None)
+        assert (await found(store, text, ["sales"])).found == ()
+    assert len((await found(store, "петр", None)).found) == 1
     await heard(store, "9", "Где ДОСТАВКА", NOW + 9)
-    [found] = await store.find(Find(text="доставка", chats=None, limit=9))
-    assert (found.at, found.text) == (NOW + 9, "Где ДОСТАВКА")
+    [hit] = (await found(store, "доставка", None, Among.INBOUND)).found
+    assert (hit.at, hit.text) == (NOW + 9, "Где ДОСТАВКА")
+    await written(store, "k", "Доставка завтра", NOW + 20)
+    [hit] = (await found(store, "доставка", ["support"], Among.SMS)).found
+    assert (hit.at, hit.text) == (NOW + 20, "Доставка завтра")
+
+
+async def test_a_search_goes_on_where_a_page_ended(store: Store) -> None:
+    await talk(store)
+    for number in range(5):
+        await heard(store, f"p{number}", f"word {number}", NOW + number)
+    wanted = Find(text="word", chats=None, among=Among.INBOUND, before=EVER, rows=2, limit=9)
+    texts = []
+    while wanted.before:
+        page = await store.find(wanted)
+        texts += [hit.text for hit in page.found]
+        wanted = replace(wanted, before=page.rest)
+    # One subscriber is one conversation, told once a page by the newest text.
+    assert texts == ["word 4", "word 2", "word 0"]
+    few = await store.find(replace(wanted, before=EVER, rows=99, limit=1))
+    assert (few.found[0].text, few.rest, few.at) == ("word 4", few.found[0].row, NOW + 4)
 
 
 async def test_a_tally_counts_from_its_moment_on(store: Store) -> None:

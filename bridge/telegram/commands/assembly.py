@@ -16,7 +16,7 @@ from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.contacts import ContactCommands
 from bridge.telegram.commands.me import Me
 from bridge.telegram.commands.orders import Handler, Orders
-from bridge.telegram.commands.presses import CannedPresses, PastPresses, TalkPresses
+from bridge.telegram.commands.presses import CannedPresses, OlderPresses, PastPresses, TalkPresses
 from bridge.telegram.commands.reading import ReadingCommands
 from bridge.telegram.commands.rulebook import Rulebook
 from bridge.telegram.commands.service import ServiceCommands
@@ -76,6 +76,7 @@ class Commands:
         return {
             "talk": TalkPresses(settings=self._settings, chats=chats, store=store, changes=self.changes, clock=clock),
             "past": PastPresses(chats=chats, store=store, reading=self._reading, speaker=self._speaker),
+            "older": OlderPresses(reading=self._reading, speaker=self._speaker),
             "canned": CannedPresses(chats=chats, store=store, canned=self._canned, bot_id=self._bot_id, clock=clock),
         }
 

@@ -17,9 +17,11 @@ from bridge.telegram.chats import Chats
 from bridge.telegram.commands.calls import Word
 from bridge.telegram.commands.canned import CannedReplies
 from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.finding import Position
 from bridge.telegram.commands.pages import moment
 from bridge.telegram.commands.reading import ReadingCommands
 from bridge.telegram.commands.speaker import Speaker
+from bridge.telegram.commands.spec import parse
 from bridge.telegram.commands.talks import CLAIM, taken
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import one_line
@@ -85,6 +87,27 @@ class PastPresses(TalkButtons):
         messages = await self._reading.page(press.chat, conversation, before=int(before))
         thread = press.message.message_thread_id if isinstance(press.message, Message) else None
         self._speaker.say(press.chat, messages, thread=thread, reply_to=press.message.message_id)
+        return Verdict(answer="pressed.past", stays=True)
+
+
+class OlderPresses:
+    """``older:<position>``: a search goes on where it stopped. What is looked for stands in the command it answers."""
+
+    def __init__(self, *, reading: ReadingCommands, speaker: Speaker) -> None:
+        self._reading = reading
+        self._speaker = speaker
+
+    async def pressed(self, press: Press) -> Verdict:
+        start = Position.parse(press.data)
+        if start is None or not isinstance(press.message, Message):
+            return UNKNOWN
+        asked = press.message.reply_to_message
+        written = parse(asked.text or "") if asked is not None else None
+        if asked is None or written is None or written.command.name != "find" or not written.rest:
+            return Verdict(answer="pressed.search_gone")
+        messages = await self._reading.found(press.chat, written.rest, start)
+        thread = press.message.message_thread_id if press.message.is_topic_message else None
+        self._speaker.say(press.chat, messages, thread=thread, reply_to=asked.message_id)
         return Verdict(answer="pressed.past", stays=True)
 
 

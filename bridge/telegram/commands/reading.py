@@ -8,10 +8,11 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.model import Conversation, Inbound, InboundId, Json, Ms, Sms, SmsId, SmsState
-from bridge.ports import ChatStore, DeskStore, Find, OrderStore, OutboxStore, QueryStore, Story
+from bridge.ports import ChatStore, DeskStore, OrderStore, OutboxStore, QueryStore, Story
 from bridge.rules import RuleSet
 from bridge.telegram.chats import Chat, Chats, Language
 from bridge.telegram.commands.calls import Answer, Call, Misused, Word, talk_of
+from bridge.telegram.commands.finding import BEGIN, Finder, Position
 from bridge.telegram.commands.pages import moment, paged, quoted
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import Button, Message, one_line
@@ -20,7 +21,8 @@ from bridge.telegram.texts import known, say
 
 PAGE = 15
 """Lines of a history at a time."""
-FOUND = 10
+_SHORTEST = 2
+"""Characters of what is looked for."""
 _DEEDS = 5
 _ANSWERS = 5
 EVER: Ms = 10**15
@@ -37,6 +39,7 @@ class ReadingCommands:
         self._chats = chats
         self._store = store
         self._rules = rules
+        self._finder = Finder(store)
 
     # ------------------------------------------------ history
 
@@ -209,25 +212,31 @@ class ReadingCommands:
     # ------------------------------------------------ find
 
     async def find(self, call: Call) -> Answer:
-        """Among the conversations of this chat; the admin chat sees those of all."""
-        if len(call.rest) < 2:
+        if len(call.rest) < _SHORTEST:
             raise Misused
-        language = call.chat.language
-        everywhere = call.chat.name == self._chats.admin_name
-        chats = None if everywhere else self._chats.names(call.chat)
-        found = await self._store.find(Find(text=call.rest, chats=chats, limit=FOUND))
-        if not found:
-            return Answer(messages=paged([say(language, "answer.nothing_found")]))
+        return Answer(messages=await self.found(call.chat, call.rest))
+
+    async def found(self, chat: Chat, text: str, start: Position = BEGIN) -> Sequence[Message]:
+        """Among the conversations of this chat; the admin chat sees those of all. A button where there may be more."""
+        language = chat.language
+        everywhere = chat.name == self._chats.admin_name
+        search = await self._finder.search(text, None if everywhere else self._chats.names(chat), start)
         lines = []
-        for each in found:
+        for each in search.found:
             talk = each.conversation
             # Not a line of its own: an answer to this list is for nobody.
             shown = f"{one_line(each.name, 64)}, {number(talk.subscriber)}" if each.name else number(talk.subscriber)
-            lines.append(f"• {shown} (#{talk.code}){_link(call.chat, talk)}")
+            lines.append(f"• {shown} (#{talk.code}){_link(chat, talk)}")
             if each.at is not None:
                 at = moment(each.at, zone_of(self._settings, talk), language)
                 lines.append(f"   {at} {one_line(each.text, 120)}")
-        return Answer(messages=paged(lines))
+        if not lines:
+            lines.append(say(language, "answer.nothing_found"))
+        if search.back_to is not None:
+            at = moment(search.back_to, zone_of(self._settings), language)
+            lines.append(say(language, "answer.searched_back", {"at": at}))
+        buttons = [Button(label=say(language, "button.older"), data=f"older:{search.rest}")] if search.rest else ()
+        return paged(lines, buttons=buttons)
 
 
 def outcome(words: str, language: Language) -> str:
