@@ -241,19 +241,24 @@ class Showing:
 
     async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
         """One message; around a closed topic and around formatting that Telegram dislikes."""
-        plain = False
+        plain = opened = False
         reply_to = post.reply_to if anchored(post, chat) else None
         for _ in range(3):
             await self._turns.message(chat.id, post.priority)
             try:
-                return await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
+                sent = await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
             except ApiError as error:
                 if error.trouble is Trouble.TOPIC_CLOSED and thread is not None:
-                    thread = await self._reopened(post, chat, thread)
+                    thread, opened = await self._reopened(post, chat, thread), True
                 elif error.trouble in (Trouble.ENTITIES, Trouble.REFUSED) and not plain:
                     plain = True
                 else:
                     raise
+            else:
+                if opened and post.conversation is not None and post.conversation.closed_at is not None:
+                    # Opened for these words alone: the conversation stays closed, and its topic must not tell else.
+                    await self._topics.shown(post.conversation, chat, None, self._turn_of(post, chat), renamed=False)
+                return sent
         raise ApiError(Trouble.REFUSED, "neither plain nor formatted")
 
     async def _reopened(self, post: Post, chat: Chat, thread: int) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import HOUR, MINUTE, Conversation, SmsState
+from bridge.model import HOUR, MINUTE, Conversation, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.render import message_json
 from bridge.sandbox.botapi.world import Topic
@@ -138,3 +138,18 @@ async def test_a_reply_in_a_topic_that_was_closed_by_hand_leaves_all_the_same(fo
     await forum.has_now(1)
     [sms] = await forum.sms()
     assert (sms.state, sms.text) == (SmsState.QUEUED, "Good day")
+
+
+async def test_words_in_a_closed_topic_leave_it_closed(forum: Team) -> None:
+    post = await hello(forum)
+    written = forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
+    await forum.has_now(1)
+    forum.api.close_topic(GROUP, post.thread_id or 0)
+    await forum.settled()
+    await forum.platform(Move.REFUSED)
+    told = await forum.sees("Not sent")
+    assert (told.reply_to, told.thread_id) == (written, post.thread_id)
+    await forum.settled()
+    assert topic(forum, post).closed
+    assert (await talk(forum)).closed_at is not None
+    assert await deeds(forum) == [("close", "Anna (1001)")]
