@@ -22,7 +22,7 @@ from bridge.frozen import frozen
 from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
-from bridge.pipeline.arrivals import Arrivals
+from bridge.pipeline.arrivals import Arrivals, Waited
 from bridge.pipeline.clock import SteadyClock, SystemClock
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.commands import Commands
@@ -300,7 +300,11 @@ def start_watches(bridge: Bridge) -> None:
     parts, settings = bridge.sending, bridge.settings
     store, signals, clock = parts.store, parts.signals, parts.clock
     hours = office(settings.hours)
-    arrivals = Arrivals(alive_until=parts.alive_until, store=store, signals=signals, clock=clock)
+
+    async def chats(began: Ms) -> Waited:
+        return await bridge.telegram.waited(began) if bridge.telegram is not None else Waited()
+
+    arrivals = Arrivals(alive_until=parts.alive_until, store=store, chats=chats, signals=signals, clock=clock)
     bridge.loop("arrivals", arrivals.step)
     after = settings.telegram.remind_after
     drafts = Drafts(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)

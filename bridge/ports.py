@@ -335,7 +335,8 @@ class WatchStore(Protocol):
         """The latest moment at which a bridge surely ran on this store."""
 
     async def arrived_late(self, *, after: Ms, before: Ms) -> int:
-        """Inbound messages received since ``before`` that the platform dates between the two."""
+        """Inbound messages that had waited for a start at ``before``: received since, and dated by the platform between
+        the two; or received earlier and routed since."""
 
 
 class DeskStore(Protocol):
@@ -485,6 +486,9 @@ class UpdateStore(Protocol):
 
     async def pending_updates(self, bot_id: int, *, limit: int) -> Sequence[StoredUpdate]:
         """Unprocessed ones in the order of arrival."""
+
+    async def updates_since(self, bot_id: int, since: Ms) -> Sequence[StoredUpdate]:
+        """What was received since then, processed or not, in the order of arrival; of very many the newest."""
 
     async def finish_update(self, bot_id: int, update_id: int, state: UpdateState, error: str, now: Ms) -> None: ...
 

@@ -649,7 +649,8 @@ SELECT max(at) AS at FROM (
 # As many as a platform may have kept.
 ARRIVED_LATE = """
 SELECT count(*) AS number FROM inbound
-WHERE id > (SELECT max(id) FROM inbound) - 100000 AND received_at >= :before AND date > :after AND date < :before
+WHERE id > (SELECT max(id) FROM inbound) - 100000
+  AND (received_at >= :before AND date > :after AND date < :before OR received_at < :before AND settled_at >= :before)
 """
 
 # ---------------------------------------------------------------- Telegram's updates
@@ -661,6 +662,12 @@ ON CONFLICT (bot_id, update_id) DO NOTHING
 
 PENDING_UPDATES = """
 SELECT update_id, raw, received_at FROM tg_update WHERE bot_id = :bot_id AND state = 'new' ORDER BY id LIMIT :limit
+"""
+
+UPDATES_SINCE = """
+SELECT update_id, raw, received_at FROM tg_update
+WHERE id > (SELECT max(id) FROM tg_update) - 2000 AND bot_id = :bot_id AND received_at >= :since
+ORDER BY id
 """
 
 FINISH_UPDATE = """

@@ -22,8 +22,13 @@ class UpdateVerbs(Writing):
         return await self._writer.run(unit)
 
     async def pending_updates(self, bot_id: int, *, limit: int) -> Sequence[StoredUpdate]:
-        wanted = {"bot_id": bot_id, "limit": limit}
-        found = await self._readers.run(lambda tx: tx.all(sql.PENDING_UPDATES, wanted))
+        return await self._updates(sql.PENDING_UPDATES, {"bot_id": bot_id, "limit": limit})
+
+    async def updates_since(self, bot_id: int, since: Ms) -> Sequence[StoredUpdate]:
+        return await self._updates(sql.UPDATES_SINCE, {"bot_id": bot_id, "since": since})
+
+    async def _updates(self, statement: str, wanted: Params) -> Sequence[StoredUpdate]:
+        found = await self._readers.run(lambda tx: tx.all(statement, wanted))
         return [
             StoredUpdate(update_id=row["update_id"], raw=row["raw"], received_at=row["received_at"]) for row in found
         ]

@@ -15,6 +15,7 @@ from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.frozen import frozen
 from bridge.model import SECOND, Ms
+from bridge.pipeline.arrivals import Waited
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, Never
@@ -34,6 +35,7 @@ from bridge.telegram.desk import Desk
 from bridge.telegram.draft_buttons import Release, Stop
 from bridge.telegram.intake import Intake
 from bridge.telegram.link import Link
+from bridge.telegram.notes import Notes
 from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
@@ -42,6 +44,7 @@ from bridge.telegram.showing import Manner
 from bridge.telegram.sms_buttons import Leave, SendAgain
 from bridge.telegram.times import Zones
 from bridge.telegram.trouble import Trouble
+from bridge.telegram.waited import waited
 from bridge.telegram.webhook import Webhook, WebhookWatch, address
 
 log = structlog.get_logger()
@@ -91,6 +94,13 @@ class TelegramSide:
             heard_at=self._link.heard_at,
             trouble=self._link.trouble,
         )
+
+    async def waited(self, began: Ms) -> Waited:
+        """What people had done in the chats before that start of ours."""
+        telegram = self._settings.telegram
+        updates = await self._store.updates_since(bot_id(telegram.token.get_secret_value()), began)
+        chats = Chats(telegram, await self._store.chat_aliases())
+        return waited(updates, began, chats, Notes(telegram.note_mark))
 
     def _webhook(self) -> Webhook | None:
         telegram = self._settings.telegram

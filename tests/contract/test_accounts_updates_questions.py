@@ -71,6 +71,8 @@ async def test_updates_are_kept_once_in_the_order_of_arrival(store: Store) -> No
     await store.finish_update(1, 900, UpdateState.DONE, "", NOW)
     await store.finish_update(1, 901, UpdateState.PARKED, "ValueError", NOW)
     assert await store.pending_updates(1, limit=9) == updates[2:]
+    assert await store.updates_since(1, NOW) == updates
+    assert await store.updates_since(1, NOW + 1) == []
     assert await store.purge_updates(NOW) == 0
     assert await store.purge_updates(NOW + 1) == 1
     status = await store.queue_status()

@@ -22,7 +22,7 @@ from bridge.model import (
     PostPriority,
 )
 from bridge.ports import Store
-from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
+from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
 
 SHOWN = Posted(chat_id=-100, message_id=31)
 
@@ -232,6 +232,9 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
         await store.accept_inbound(late)
     await store.accept_inbound(call("new", at=began + MINUTE))
     assert await store.arrived_late(after=NOW, before=began) == 3
+    [first] = await unrouted(store, 1)
+    await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))
+    assert await store.arrived_late(after=NOW, before=began) == 4, "taken before, routed only now"
 
 
 async def test_what_a_balance_fell_by_is_spent_and_a_top_up_is_not(store: Store) -> None:

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bridge.app import ROUTER
 from bridge.model import DAY, HOUR, MINUTE, SECOND, Ms
 from bridge.sandbox.botapi import Message
+from bridge.sandbox.botapi.markup import buttons
+from bridge.sandbox.faults import Fault
 from tests.clock import ManualClock
-from tests.flow.harness import World, world
+from tests.flow.harness import ADMINS, SUPPORT, World, world
 
 
 @asynccontextmanager
@@ -93,9 +96,68 @@ async def test_what_came_while_nothing_ran_is_told_once(tmp_path: Path) -> None:
         await around.text("сейчас")
         await around.until(lambda: around.admins.from_bot, step=MINUTE)
         [told] = around.admins.from_bot
-        assert "прислали SMS: 2." in told.text
+        assert "ждали SMS абонентов: 2." in told.text
         await around.later(HOUR)
         assert len(around.admins.from_bot) == 1
+
+
+async def test_what_waited_in_the_chats_meanwhile_is_told_with_it_and_only_that(tmp_path: Path) -> None:
+    """Telegram dates words, and a press stands between them; what colleagues say among themselves waits for nobody."""
+    clock = ManualClock()
+    async with world(tmp_path, clock=clock) as around:
+        around.platform.misbehave(Fault.STOP_LIST, times=1)
+        await around.text("раньше")
+        shown = await around.post("раньше")
+        around.answer("не ушло", shown)
+        refused = await around.post("стоп-листе")
+        [again] = [data for _, data in buttons(refused.reply_markup)]
+        await around.stop()
+        clock.set(clock.now() + HOUR)
+        around.answer("ответ", shown)
+        around.telegram.edits(SUPPORT, around.answer("ответ с ошибкой", shown), "ответ без ошибки")
+        around.answer("// заметка", shown)
+        around.telegram.says(SUPPORT, "обед?")
+        around.telegram.says(ADMINS, "/status")
+        around.telegram.presses(SUPPORT, refused.id, again)
+        clock.set(clock.now() + HOUR)
+        await around.restart()
+        await around.text("поздно", date="2026-01-06 15:30:00")
+        await around.until(lambda: len(around.platform.book) == 3)
+        around.answer("уже после", shown)
+        await around.until(lambda: any("Пока мост" in message.text for message in around.admins.from_bot), step=MINUTE)
+        [told] = [message for message in around.admins.from_bot if "Пока мост" in message.text]
+        assert "SMS абонентов: 1, а в чатах ответы и команды: 3, правки: 1, нажатия кнопок: 1." in told.text
+        await around.restart()
+        await around.later(HOUR)
+        assert len([message for message in around.admins.from_bot if "Пока мост" in message.text]) == 1
+
+
+async def test_replies_alone_that_waited_are_told_of(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with world(tmp_path, clock=clock, mode="replies") as around:
+        await around.text("раньше")
+        shown = await around.post("раньше")
+        await around.stop()
+        clock.set(clock.now() + HOUR)
+        around.answer("ответ", shown)
+        clock.set(clock.now() + HOUR)
+        await around.restart()
+        await around.until(lambda: around.admins.from_bot, step=MINUTE)
+        [told] = around.admins.from_bot
+        assert "в чатах его ждали ответы и команды: 1, правки: 0, нажатия кнопок: 0." in told.text
+
+
+async def test_an_sms_that_was_taken_and_not_yet_routed_had_waited_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with world(tmp_path, clock=clock) as around:
+        await around.bridge.stop(ROUTER)
+        await around.text("принято и не разобрано")
+        await around.stop()
+        clock.set(clock.now() + 2 * HOUR)
+        await around.restart()
+        await around.until(lambda: around.admins.from_bot, step=MINUTE)
+        [told] = around.admins.from_bot
+        assert "ждали SMS абонентов: 1." in told.text
 
 
 async def test_a_start_that_missed_nothing_says_nothing(tmp_path: Path) -> None:

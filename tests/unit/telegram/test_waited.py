@@ -1,0 +1,54 @@
+"""Which updates had waited for a start: Telegram dates words and no presses, but keeps the order."""
+
+from __future__ import annotations
+
+import json
+
+from bridge.config import TelegramSettings
+from bridge.model import MINUTE, SECOND, Json, Ms, StoredUpdate
+from bridge.pipeline.arrivals import Waited
+from bridge.telegram.chats import Chats
+from bridge.telegram.notes import Notes
+from bridge.telegram.waited import waited
+
+BEGAN: Ms = 1_800_000_000_000
+CHAT = -1001
+CHATS = Chats(TelegramSettings(chats={"support": {"id": CHAT}}), {})
+PERSON: Json = {"id": 1001, "is_bot": False, "first_name": "Anna"}
+
+
+def message(at: Ms, text: str = "/status", chat: int = CHAT) -> dict[str, Json]:
+    where: Json = {"id": chat, "type": "supergroup", "title": "Support"}
+    return {"message_id": 7, "date": at // SECOND, "chat": where, "from": PERSON, "text": text}
+
+
+def press(chat: int = CHAT) -> dict[str, Json]:
+    under = message(BEGAN - 60 * MINUTE, chat=chat)
+    return {"callback_query": {"id": "1", "from": PERSON, "chat_instance": "1", "data": "x", "message": under}}
+
+
+def count(*updates: tuple[Ms, dict[str, Json]]) -> Waited:
+    stored = [
+        StoredUpdate(update_id=number, raw=json.dumps({"update_id": number, **body}), received_at=BEGAN + after)
+        for number, (after, body) in enumerate(updates)
+    ]
+    return waited(stored, BEGAN, CHATS, Notes("//"))
+
+
+def test_a_press_waited_if_it_came_at_once_or_stands_before_words_that_waited() -> None:
+    late, fresh = {"message": message(BEGAN - MINUTE)}, {"message": message(BEGAN + MINUTE)}
+    assert count((SECOND, press())) == Waited(presses=1)
+    assert count((MINUTE, press()), (MINUTE, late), (MINUTE, press())) == Waited(messages=1, presses=1)
+    assert count((MINUTE, press()), (MINUTE, fresh)) == Waited()
+
+
+def test_what_is_not_for_the_bridge_waited_for_nobody() -> None:
+    at = BEGAN - MINUTE
+    assert count((0, {"message": message(at, "lunch?")}), (0, {"message": message(at, "// note")})) == Waited()
+    assert count((0, {"message": message(at, chat=-5)}), (0, press(chat=-5))) == Waited()
+    topic: dict[str, Json] = {"is_topic_message": True, "message_thread_id": 5, "forum_topic_closed": {}}
+    assert count((0, {"message": {**message(at, ""), **topic}})) == Waited(), "a topic that was closed"
+
+
+def test_what_nobody_can_read_hides_nothing_behind_it() -> None:
+    assert count((0, {"message": {"chat": 5}}), (0, {"edited_message": message(BEGAN - MINUTE)})) == Waited(edits=1)
