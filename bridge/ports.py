@@ -306,7 +306,8 @@ class PostStore(Protocol):
     async def open_backlog(self, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
         """Say in ``chat``, ahead of them, how many SMS wait in ``chats``; once until it is closed."""
 
-    async def close_backlog(self, key: str, now: Ms) -> None: ...
+    async def close_backlog(self, key: str, now: Ms) -> None:
+        """Where one is open, and what was said of it stands in the chat: a post that makes it say that it is over."""
 
     async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
         """What this number wrote before that message, counted up to ``limit``."""

@@ -394,7 +394,8 @@ OPEN_ALERTS_LIKE = """
 SELECT key FROM alert WHERE cleared_at IS NULL AND key > :beginning AND key < :end AND key <> :key LIMIT :limit
 """
 
-CLEAR_ALERT = "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING account"
+OPEN_ALERT_OF = "SELECT id FROM alert WHERE key = :key AND cleared_at IS NULL"
+CLEAR_ALERT = "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING id, account"
 
 # ---------------------------------------------------------------- the clock was set
 
@@ -630,6 +631,9 @@ SELECT count(*) AS sms, count(DISTINCT i.subscriber) AS numbers
 FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
 WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound'
 """
+
+# Only what stands in the chat can be made to say something else.
+DIGEST = "SELECT chat, payload, chat_id, message_id FROM chat_post WHERE key = :key AND message_id IS NOT NULL"
 
 # Among the newest only: what an account that is never called costs must not grow.
 LAST_CALLED = """

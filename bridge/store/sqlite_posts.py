@@ -46,7 +46,7 @@ class PostVerbs(Writing):
         return await self._writer.run(lambda tx: _open_backlog(tx, key, chats, chat, now))
 
     async def close_backlog(self, key: str, now: Ms) -> None:
-        await self._writer.run(lambda tx: tx.one(sql.CLEAR_ALERT, {"key": key, "now": now}))
+        await self._writer.run(lambda tx: _close_backlog(tx, key, now))
 
     async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
         wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit}
@@ -72,5 +72,41 @@ def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) ->
     # A subscriber whose SMS were forwarded to the same group under two names is counted twice.
     params: dict[str, Json] = {name: sum(row[name] for row in counted) for name in ("sms", "numbers")}
     payload: dict[str, Json] = {"text": "notice.digest", "params": params}
-    digest = NewPost(chat=chat, kind=PostKind.NOTICE, priority=PostPriority.AHEAD, payload=payload, due_at=now)
+    alert = tx.one(sql.OPEN_ALERT_OF, {"key": key})
+    assert alert is not None
+    digest = NewPost(
+        chat=chat,
+        kind=PostKind.NOTICE,
+        priority=PostPriority.AHEAD,
+        key=_digest_key(key, alert["id"]),
+        payload=payload,
+        due_at=now,
+    )
     return add_post(tx, digest, now)
+
+
+def _close_backlog(tx: Tx, key: str, now: Ms) -> None:
+    alert = tx.one(sql.CLEAR_ALERT, {"key": key, "now": now})
+    digest = None if alert is None else tx.one(sql.DIGEST, {"key": _digest_key(key, alert["id"])})
+    if alert is None or digest is None:
+        return
+    payload: dict[str, Json] = {
+        "text": "notice.digest_over",
+        "params": rows.payload(digest["payload"]).get("params"),
+        "edits": digest["message_id"],
+        "at": digest["chat_id"],
+    }
+    over = NewPost(
+        chat=digest["chat"],
+        kind=PostKind.NOTICE,
+        priority=PostPriority.STATUS,
+        key=_digest_key(key, alert["id"]) + ":over",
+        payload=payload,
+        due_at=now,
+    )
+    add_post(tx, over, now)
+
+
+def _digest_key(key: str, alert_id: int) -> str:
+    """One for each time that a backlog is opened."""
+    return f"digest:{key}:{alert_id}"

@@ -1,6 +1,7 @@
 """What a team is told where more SMS wait than its group takes in a minute: how many, of how many numbers; once.
 
-All of them are shown afterwards. Until then nobody wonders whether the bot is slow or the subscribers are silent.
+All of them are shown afterwards, and then the same message says so: an edit, which disturbs nobody. Until then nobody
+wonders whether the bot is slow or the subscribers are silent.
 """
 
 from __future__ import annotations

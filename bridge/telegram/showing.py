@@ -98,6 +98,9 @@ class Showing:
                     # Decided before it could be said.
                     return [post], Posted(chat_id=chat.id)
                 message = render.notice(post, chat.language)
+                if isinstance(standing := post.payload.get("edits"), int):
+                    await self._reworded(post, chat, standing, message)
+                    return [post], Posted(chat_id=chat.id)
                 sent = await self._say(post, chat, message, self._thread(post, chat))
                 return [post], Posted(chat_id=chat.id, message_id=sent)
             case PostKind.ALERT:
@@ -238,6 +241,17 @@ class Showing:
             if error.trouble is not Trouble.THREAD_GONE or thread is None:
                 raise
         return await self._send(post, chat, message, None)
+
+    async def _reworded(self, post: Post, chat: Chat, message_id: int, message: Message) -> None:
+        """What stands there says something else from now on. What is gone, or too old, is worth no words of its own."""
+        if not anchored(post, chat):
+            return
+        await self._turns.message(chat.id, post.priority)
+        try:
+            await self._api.edit(chat.id, message_id, message)
+        except ApiError as error:
+            if error.trouble not in (Trouble.MESSAGE_GONE, Trouble.NOT_MODIFIED, Trouble.REFUSED):
+                raise
 
     async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
         """One message; around a closed topic and around formatting that Telegram dislikes."""

@@ -144,6 +144,21 @@ async def test_a_backlog_is_told_once_until_it_is_over(store: Store) -> None:
     assert (digest.priority, digest.payload["params"]) == (PostPriority.AHEAD, {"sms": 5, "numbers": 2})
     await store.close_backlog("backlog:support", NOW)
     assert await store.open_backlog("backlog:support", ["support"], "support", NOW)
+    assert [one.payload["text"] for one in await due(store) if one.kind is PostKind.NOTICE] == ["notice.digest"] * 2, (
+        "what was never shown needs no all-clear"
+    )
+
+
+async def test_a_digest_that_stands_says_once_that_it_is_over(store: Store) -> None:
+    await forwarded(store, "1")
+    await store.open_backlog("backlog:support", ["support"], "support", NOW)
+    [digest, _] = await due(store)
+    await store.post_done(digest, SHOWN, NOW)
+    for _ in range(2):
+        await store.close_backlog("backlog:support", NOW)
+    [over] = [one for one in await due(store) if one.kind is PostKind.NOTICE]
+    assert (over.payload["text"], over.payload["params"]) == ("notice.digest_over", {"sms": 1, "numbers": 1})
+    assert (over.payload["edits"], over.payload["at"]) == (SHOWN.message_id, SHOWN.chat_id)
 
 
 # ------------------------------------------------ talks that wait for a person

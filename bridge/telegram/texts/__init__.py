@@ -24,6 +24,7 @@ COUNTED = {
     "head.answered": "count",
     "ask.parts": "chars",
     "notice.digest": "numbers",
+    "notice.digest_over": "sms",
     "alert.low_balance_days": "days",
     "ask.command_parts": "chars",
 }

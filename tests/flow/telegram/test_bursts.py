@@ -14,6 +14,7 @@ from bridge.telegram.message import LIMIT, units
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, locked, team
 
 OTHER = "79001112233"
+MOVED = -1002223334445
 
 
 async def burst(desk: Team, *texts: str) -> None:
@@ -167,18 +168,57 @@ async def test_above_the_budget_a_digest_says_how_many_wait_and_all_are_shown(gr
     digest = await group.sees("more SMS")
     assert "And 32 more SMS from 23 numbers" in digest.text, "the first subscriber's two stand above"
     assert group.shown()[1] is digest, "of no use behind what it tells of"
-    await group.settled()
+    await group.until(lambda: "more SMS" not in digest.text)
     text = "".join(message.text for message in group.shown())
     assert sorted(map(int, re.findall(r"<(\d+)>", text))) == list(range(34))
-    assert len(group.shown(containing="more SMS")) == 1
+    assert digest.text == "32 SMS had waited (numbers: 23); all are shown now."
+    edits = group.api.calls_of("editMessageText")
+    assert len(edits) == 1
+    assert edits[0].at > max(call.at for call in group.api.calls_of("sendMessage")), "not before all are shown"
     assert {call.status for call in group.api.calls if call.method != "getUpdates"} == {200}
+    await group.restart()
+    await group.passes(2 * MINUTE)
+    assert group.api.calls_of("editMessageText") == edits, "once"
+
+
+async def test_the_all_clear_of_a_digest_survives_a_restart(group: Team) -> None:
+    await many(group)
+    digest = await group.sees("more SMS")
+    await group.restart()
+    await group.until(lambda: "all are shown now" in digest.text)
+    assert len(group.shown(containing="<")) == 24
+
+
+async def test_a_digest_that_somebody_deleted_is_not_said_again(group: Team) -> None:
+    await many(group)
+    digest = await group.sees("more SMS")
+    group.api.delete_message(GROUP, digest.id)
+    await group.until(lambda: group.api.calls_of("editMessageText"))
+    await group.settled()
+    assert len(group.shown()) == 24, "nothing in its place"
+
+
+async def test_a_digest_of_the_group_that_moved_is_left_alone(tmp_path: Path) -> None:
+    """Its number may mean another message in the new one."""
+    async with team(tmp_path, forum=False, group={"kind": "group"}) as plain:
+        await many(plain)
+        await plain.sees("more SMS")
+        plain.api.migrate(GROUP, MOVED)
+        await plain.until(lambda: len(plain.shown(containing="<") + plain.shown(MOVED, "<")) >= 24)
+        await plain.settled()
+        await plain.passes(MINUTE)
+        assert plain.api.calls_of("editMessageText") == []
+
+
+async def many(desk: Team) -> None:
+    await desk.stop()
+    for number in range(24):
+        await desk.texted(f"<{number}>", subscriber=f"790011122{number:02}")
+    desk.start()
 
 
 async def test_a_reply_to_a_digest_is_said_not_to_be_sent(group: Team) -> None:
-    await group.stop()
-    for number in range(24):
-        await group.texted(f"<{number}>", subscriber=f"790011122{number:02}")
-    group.start()
+    await many(group)
     digest = await group.sees("more SMS")
     group.api.says(GROUP, "Good day", reply_to=digest.id)
     told = await group.sees("Not sent")
@@ -192,7 +232,9 @@ async def test_few_are_shown_without_a_word_about_it(group: Team) -> None:
         await group.texted(f"<{number}>", subscriber=f"790011122{number:02}")
     group.start()
     await group.settled()
+    await group.passes(2 * MINUTE)
     assert group.shown(containing="more SMS") == []
+    assert group.api.calls_of("editMessageText") == []
 
 
 # ------------------------------------------------ the fate of many replies
