@@ -19,21 +19,33 @@ from unittest.mock import patch
 from bridge.model import HOUR, MINUTE, SECOND, Ms, Post, PostPriority
 from bridge.sandbox.botapi.server import Call, Outage
 from bridge.telegram import poster
+from bridge.telegram.backlog import MANY_TALKS
 from bridge.telegram.chats import Chat
 from bridge.telegram.pace import Pace
 from bridge.telegram.trouble import ApiError
 from tests.chaos import invariants
-from tests.chaos.callback_cost import OUTAGES, RULES, intake
+from tests.chaos.callback_cost import OUTAGES, intake
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
-from tests.chaos.timeline import Timeline
+from tests.chaos.timeline import LOOK_AGAIN, Timeline
 from tests.clock import ManualClock
 from tests.flow.harness import SUPPORT, World, world
 
+RULES = """\
+rules:
+  - name: hours
+    when: {keyword: часы}
+    reply: "Работаем с 9 до 18."
+  - name: everything
+    forward: support
+"""
+ANSWERED_S = 10
+"""Real seconds that an answer may take on a slow machine."""
 AT_ONCE = 25
 """Callbacks under way at a time."""
 REFUSED_FOR = (3, 17, 35, 1, 60, 8, 41, 5, 29, 120)
 """Seconds that Telegram asks for, one after the other."""
 _TEXT = re.compile(r"\bSMS (\d+)\b")
+_DIGEST = re.compile(r"И ещё \d+ SMS от")
 _RETRY_AFTER = re.compile(r"retry after (\d+)")
 ON_ITS_WAY: Ms = 1_500
 """Time goes on by so much while a call is under way; the bridge reckons with two seconds."""
@@ -45,6 +57,10 @@ class Backlog:
 
     subscribers: int
     brought: int = 0
+    asked: int = 0
+    """Questions that a rule answers, while Telegram was away."""
+    unanswered: int = 0
+    """Of them those whose answer did not leave at once: time stands still until it does."""
     claimed: int = 0
 
     def sender(self, number: int) -> str:
@@ -57,6 +73,15 @@ class Backlog:
         for first in range(0, count, min(AT_ONCE, self.subscribers)):
             part = numbers[first : first + min(AT_ONCE, self.subscribers)]
             await asyncio.gather(*(around.text(f"SMS {n} text", sender=self.sender(n)) for n in part))
+
+    async def ask(self, around: World) -> None:
+        self.asked += 1
+        await around.text("часы", sender=f"7902{self.asked:07d}")
+        for _ in range(int(ANSWERED_S / LOOK_AGAIN)):
+            if around.platform.taken == self.asked - self.unanswered:
+                return
+            await asyncio.sleep(LOOK_AGAIN)
+        self.unanswered += 1
 
     def watch(self, around: World) -> None:
         claim = around.bridge.store.claim_posts
@@ -108,6 +133,7 @@ async def away(
     return Findings(
         figures={
             "SMS while Telegram was away": f"{sms} of {subscribers} subscribers in {hours} h",
+            "answered by a rule meanwhile": f"{backlog.asked}, {backlog.unanswered} of them late",
             "429 answered": f"{sum(call.status == 429 for call in to_chat)}",
             "calls to the chat": f"{len(to_chat)}, {len(around.support.topics)} topics",
             "until all was shown": f"{(clock.now() - began) / HOUR:.1f} h (20 a minute)",
@@ -140,6 +166,7 @@ async def _a_day(
             # Who calls while calls hang waits for his answer, not for the time: the poster and the poller.
             stuck = 2 if outage is Outage.HANG else 0
         await backlog.bring(around, sms * (number + 1) // strides - backlog.brought)
+        await backlog.ask(around)
         if stuck and hang_s:
             # Once in real time: the bridge's own limit ends the call.
             await line.later(2 * MINUTE, but=stuck)
@@ -185,6 +212,8 @@ async def _shown(around: World, line: Timeline, backlog: Backlog, progress: Prog
         await line.later(MINUTE, step=ON_ITS_WAY)
         waiting = (await around.bridge.store.queue_status()).posts_waiting
         if not waiting:
+            # The digest's all-clear is written when nothing waits, so it comes behind all the rest.
+            await line.later(MINUTE, step=ON_ITS_WAY)
             return True
         progress(f"{waiting} posts wait, {(around.clock.now() - began) / HOUR:.1f} h after Telegram came back")
     return False
@@ -194,6 +223,8 @@ async def _shown(around: World, line: Timeline, backlog: Backlog, progress: Prog
 
 
 def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms, drained: bool) -> Iterator[str]:
+    if backlog.unanswered:
+        yield f"{backlog.unanswered} questions that a rule answers were not answered at once"
     if not drained:
         yield "not everything was shown within twice the time that Telegram's budget needs"
     shown = defaultdict(list)
@@ -210,11 +241,23 @@ def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms,
             yield f"topic {thread}: not in the order they came: {numbers[:10]}"
         if len({number % backlog.subscribers for number in numbers}) > 1:
             yield f"topic {thread}: of several subscribers"
+    yield from _digests(around, backlog)
     yield from too_early(calls)
     if late := [call for call in calls if call.status == 429 and call.at > since]:
         yield f"{len(late)} calls above Telegram's budget after the outage"
     if backlog.claimed > poster.BATCH:
         yield f"{backlog.claimed} posts claimed at once"
+
+
+def _digests(around: World, backlog: Backlog) -> Iterator[str]:
+    """One where the backlog takes the group more than a minute, and it says in the end that it is over."""
+    wanted = backlog.subscribers > MANY_TALKS + 1
+    told = [call for call in around.telegram.calls_of("sendMessage") if _DIGEST.search(call.params.get("text", ""))]
+    taken = [call for call in told if call.status == 200]
+    if len(taken) != wanted:
+        yield f"{len(taken)} digests of a backlog of {backlog.subscribers} subscribers"
+    if standing := [message for message in around.support.from_bot if _DIGEST.search(message.text)]:
+        yield f"{len(standing)} digests that still say that SMS wait"
 
 
 def too_early(calls: Sequence[Call]) -> Iterator[str]:

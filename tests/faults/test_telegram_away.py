@@ -18,6 +18,13 @@ async def test_a_day_without_telegram_loses_nothing_and_asks_for_nothing_too_ear
     assert findings.violations == []
 
 
+async def test_more_subscribers_than_a_group_takes_in_a_minute_are_told_of_once_and_then_that_all_are_shown(
+    tmp_path: Path,
+) -> None:
+    findings = await away(tmp_path, **{**SMALL, "subscribers": 30})
+    assert findings.violations == []
+
+
 async def test_retry_after_not_waited_out_is_found(tmp_path: Path) -> None:
     findings = await away(tmp_path, **SMALL, without=hasty())
     assert "calls before retry_after was over" in "\n".join(findings.violations)
