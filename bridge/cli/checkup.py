@@ -23,6 +23,7 @@ MEGABYTE = 2**20
 LOW = 500
 """Megabytes; below it a person should know."""
 SELF_CALL_S = 5
+LINK = {"ok": "link.ok", "off (no token)": "link.off"}
 NOT_ACKNOWLEDGED = 400
 """What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
 
@@ -47,9 +48,9 @@ def of_store(settings: Settings) -> list[Finding]:
     """Rights and room, seen from the user who asks."""
     path = settings.storage.sqlite_path
     place = nearest(path)
-    detail = refusal(path, place)
-    if detail:
-        return [fault("store_refused", path=shown(path), detail=detail)]
+    why = refusal(path, place)
+    if why:
+        return [fault("store_refused", path=shown(path), why=why)]
     free = shutil.disk_usage(place).free // MEGABYTE
     found = fault if free < LOW // 10 else warning
     return [found("disk_low", path=shown(path), free=free) if free < LOW else ok("store", path=shown(path), free=free)]
@@ -61,13 +62,13 @@ def nearest(path: Path) -> Path:
 
 
 def refusal(path: Path, place: Path) -> str:
-    """Why it could not be written to; empty where it could."""
+    """Why it could not be written to, as a text id; empty where it could."""
     if not place.is_dir():
-        return "not a folder"
+        return "place.no_folder"
     if path.is_dir():
-        return "a folder"
+        return "place.folder"
     if not os.access(place, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        return "permission denied"
+        return "place.no_rights"
     return ""
 
 
@@ -76,10 +77,18 @@ async def of_service(settings: Settings) -> tuple[Finding, bool]:
     try:
         live = await call(settings, "GET", "/status")
     except ServiceRefused as error:
-        return warning("service", telegram=str(error)), True
+        return warning("service_silent", detail=str(error)), True
     if live is None:
         return ok("service_off"), False
-    return ok("service", telegram=str(live.get("telegram", ""))), True
+    word = str(live.get("telegram", ""))
+    return ok("service", why=link(word), telegram=word), True
+
+
+def link(word: str) -> str:
+    """The text id for what a running service says of its link to Telegram (``app.telegram_word``)."""
+    state = word.partition(",")[0]
+    kind, _, trouble = state.partition(": ")
+    return f"trouble.{trouble}" if kind == "trouble" else LINK.get(state, "link.away")
 
 
 async def of_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:
@@ -96,7 +105,7 @@ async def login(name: str, account: AccountSettings) -> Finding:
     try:
         balance = await platform.balance()
     except PlatformError as error:
-        return fault("account_refused", account=name, detail=str(error))
+        return fault("account_refused", account=name, why=f"reason.{error.reason}", detail=error.detail)
     finally:
         await platform.close()
     return ok("account", account=name, amount=f"{balance.amount:.2f}", currency=balance.currency)

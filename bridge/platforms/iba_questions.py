@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 
 from bridge.errors import PlatformError
-from bridge.model import Balance, Report, ReportClass
+from bridge.model import Balance, Reason, Report, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
-from bridge.platforms.iba_table import STATUS_WORDS
+from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_words import Words, known, read, shown
 
 _ERROR_WORD = ("error", "ошибк")
@@ -48,7 +48,7 @@ def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> R
     parts = [part for part in (token.strip(_PUNCTUATION) for token in words.tokens) if part]
     said = [part for part in parts if _is_word(part)]
     if len(said) != 1 or len(said[0]) > 40 or said[0].casefold().startswith(_ERROR_WORD):
-        raise _no_use("status", shown(words, secrets=secrets))
+        raise _unreadable("status", words, secrets)
     (word,) = said
     parts.remove(word)
     return Report(outcome=STATUS_WORDS.get(word.casefold(), ReportClass.OTHER), word=word, at_raw=" ".join(parts)[:100])
@@ -63,7 +63,7 @@ def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> 
     lines = [line for line in map(str.strip, words.text.splitlines()) if line]
     amount = _AMOUNT_LINE.fullmatch(lines[0]) if lines else None
     if amount is None:
-        raise _no_use("balance", shown(words, secrets=secrets))
+        raise _unreadable("balance", words, secrets)
     rest = lines[1:]
     currency = amount[2] or ""
     if not currency and rest and (second := _CURRENCY_LINE.fullmatch(rest[0])) is not None:
@@ -80,19 +80,42 @@ def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> 
 def _usable(answer: Answer | NoAnswer, question: str, secrets: Sequence[str]) -> Words:
     """HTTP 200, plain words, none of the known errors."""
     if isinstance(answer, NoAnswer):
-        raise _no_use(question, _NO_ANSWER[answer.fault])
+        raise _no_use(question, _NO_ANSWER[answer.fault], Reason(answer.fault))
     words = read(answer)
     if answer.status != 200:
-        raise _no_use(question, f"HTTP {answer.status}")
+        row = known(words)
+        reason = row.reason if row is not None and answer.status < 500 else _of_status(answer.status)
+        raise _no_use(question, f"HTTP {answer.status}", reason, f"HTTP {answer.status}")
     if not words.text:
-        raise _no_use(question, "an empty answer")
+        raise _no_use(question, "an empty answer", Reason.EMPTY)
     if words.markup or not words.whole or not words.readable or known(words) is not None:
-        raise _no_use(question, shown(words, secrets=secrets))
+        raise _unreadable(question, words, secrets)
     return words
 
 
-def _no_use(question: str, why: str) -> PlatformError:
-    return PlatformError(f"no usable answer to the {question} question: {why}")
+def _unreadable(question: str, words: Words, secrets: Sequence[str]) -> PlatformError:
+    """There are words, and they are no answer to it."""
+    row = known(words)
+    if row is not None:
+        reason = row.reason
+    elif words.markup:
+        reason = Reason.HTML
+    elif not words.whole:
+        reason = Reason.TOO_LONG
+    else:
+        reason = Reason.UNKNOWN_WORDS if words.readable else Reason.GARBLED
+    said = shown(words, secrets=secrets)
+    return _no_use(question, said, reason, said)
+
+
+def _of_status(status: int) -> Reason:
+    if status in STATUSES:
+        return STATUSES[status][1]
+    return {3: Reason.REDIRECTED, 5: Reason.SERVER_ERROR}.get(status // 100, Reason.ODD_STATUS)
+
+
+def _no_use(question: str, why: str, reason: Reason, detail: str = "") -> PlatformError:
+    return PlatformError(f"no usable answer to the {question} question: {why}", reason=reason, detail=detail)
 
 
 def _is_word(part: str) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from bridge.config import ChatSettings, Settings, TelegramSettings
-from bridge.model import MINUTE, SECOND, Ms
+from bridge.model import MINUTE, SECOND, Json, Ms
 from bridge.pipeline.worker import Never
 from bridge.ports import Clock
 from bridge.telegram.api import Api
@@ -60,7 +60,11 @@ def _unreached(telegram: TelegramSettings, error: ApiError) -> Finding:
     if error.trouble is Trouble.UNAUTHORISED:
         return fault("token_refused")
     host = urlsplit(telegram.api_url).hostname or ""
-    return fault("proxy_away" if telegram.proxy else "telegram_away", host=host, detail=error.detail)
+    return fault("proxy_away" if telegram.proxy else "telegram_away", host=host, **_why(error))
+
+
+def _why(error: ApiError) -> dict[str, Json]:
+    return {"why": f"trouble.{error.trouble}", "detail": error.detail}
 
 
 def _clock(api: Api, clock: Clock) -> list[Finding]:
@@ -76,7 +80,7 @@ async def _updates(api: Api, settings: Settings, *, may_poll: bool, listen: Ms) 
     try:
         state = await api.webhook()
     except ApiError as error:
-        return warning("unanswered", detail=error.detail)
+        return warning("unanswered", **_why(error))
     host = urlsplit(state.url).hostname or ""
     if settings.telegram.updates == "webhook":
         if not state.url:
@@ -100,7 +104,7 @@ async def _poll(api: Api, listen: Ms) -> Finding:
     except ApiError as error:
         if error.trouble in (Trouble.CONFLICT, Trouble.WEBHOOK):
             return fault("polling_conflict")
-        return warning("unanswered", detail=error.detail)
+        return warning("unanswered", **_why(error))
     return ok("polling_alone")
 
 
@@ -113,10 +117,10 @@ async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> li
             moved = settings.model_copy(update={"id": error.new_chat_id})
             return [warning("chat_moved", chat=name, id=error.new_chat_id), *await _chat(api, bot, name, moved)]
         if error.trouble is Trouble.CHAT_GONE:
-            return [fault("chat_gone", chat=name, id=settings.id, detail=error.detail)]
-        return [warning("chat_unanswered", chat=name, detail=error.detail)]
+            return [fault("chat_gone", chat=name, id=settings.id, **_why(error))]
+        return [warning("chat_unanswered", chat=name, **_why(error))]
     if not place.inside:
-        return [fault("chat_gone", chat=name, id=settings.id, detail=place.status)]
+        return [fault("chat_gone", chat=name, id=settings.id, why="trouble.chat_gone", detail=place.status)]
     found: list[Finding] = []
     topics = settings.mode == "topics"
     if topics and not chat.forum:

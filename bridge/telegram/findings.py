@@ -1,6 +1,7 @@
 """What a look at the surroundings found: a sentence for a person, and how bad it is. Text ids are ``doctor.<what>``.
 
-Holds no secret: parameters are names, ids, hosts and other programs' words.
+Holds no secret: parameters are names, ids, hosts, and why it is so. ``why`` is the id of a text, said in the reader's
+language like all else; ``detail`` are another program's words, in whatever language, and only quoted behind it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ class Finding:
     params: Mapping[str, Json] = field(default_factory=dict)
 
     def sentence(self, language: Literal["ru", "en"]) -> str:
-        return say(language, f"doctor.{self.what}", self.params)
+        why, detail = self.params.get("why"), self.params.get("detail")
+        words: dict[str, Json] = {
+            "why": say(language, why) if isinstance(why, str) else "",
+            "said": say(language, "doctor.said", {"detail": detail}) if detail else "",
+        }
+        return say(language, f"doctor.{self.what}", {**self.params, **words})
 
 
 def ok(what: str, **params: Json) -> Finding:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
@@ -92,6 +95,57 @@ async def test_what_is_wrong_is_a_sentence_in_the_language_of_the_bot(
     assert "имя отправителя — TESTSMS" in result.out
     assert "not-the-one" not in result.out
     assert "Исправьте отмеченное" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "sentence"),
+    [
+        (
+            "Error_Invalid_Login",
+            "ru",
+            "остаток: платформа не принимает логин или пароль («Error_Invalid_Login»). Проверьте",
+        ),
+        ("Аккаунт заблокирован", "en", "the balance: the account is blocked (“Аккаунт заблокирован”). Check"),
+        ("", "ru", "остаток: платформа ответила пустотой. Проверьте"),
+    ],
+)
+async def test_the_platforms_own_words_are_quoted_behind_what_they_mean(
+    service: Service, words: str, language: str, sentence: str
+) -> None:
+    """The document knows no words for an error here; hosts of the family have them."""
+
+    async def said(request: web.Request) -> web.Response:
+        return web.Response(text=words)
+
+    host = web.Application()
+    host.router.add_get("/sendsms.php", said)
+    async with TestServer(host) as server:
+        config = yaml.safe_load(service.config.read_text(encoding="utf-8"))
+        config["accounts"]["main"]["url"] = str(server.make_url(""))
+        service.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+        assert sentence in (await asked(service, "--language", language)).out
+
+
+async def test_no_answer_of_anybody_puts_foreign_words_into_a_sentence(
+    service: Service, platform: SimulatedPlatform, telegram: SimulatedBotApi
+) -> None:
+    telegram.down()
+    await platform.stop()
+    (service.folder / "data").write_text("a file where the folder should be", encoding="utf-8")
+    result = await asked(service)
+    assert "не показала остаток: не удалось соединиться с платформой. Проверьте" in result.out
+    assert "не достучаться: соединиться не удалось («ConnectError»). Проверьте сеть" in result.out
+    assert "нельзя писать: на пути к базе файл, а не папка. Дайте" in result.out
+    outside = re.sub(r"«[^»]*»", "", result.out)
+    assert re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", outside) == []
+
+
+async def test_a_running_service_tells_of_its_link_in_the_same_language(
+    service: Service, telegram: SimulatedBotApi
+) -> None:
+    await service.start()
+    await telegram.wait_for(lambda: telegram.updates.polled)
+    assert "Мост запущен. Связь с Telegram: есть." in (await asked(service)).out
 
 
 async def test_a_service_with_another_secret_is_found_out(service: Service) -> None:

@@ -153,7 +153,8 @@ async def test_an_unknown_chat_names_the_id_to_correct(api: SimulatedBotApi) -> 
     del api.chats[GROUP]
     seen = await found(configured(api))
     assert seen["chat_gone"].params["id"] == GROUP
-    assert str(GROUP) in seen["chat_gone"].sentence("ru")
+    sentence = seen["chat_gone"].sentence("ru")
+    assert f"({GROUP}) боту недоступен: чат неизвестен, или бота в нём нет («" in sentence
 
 
 async def test_a_group_without_topics(api: SimulatedBotApi) -> None:

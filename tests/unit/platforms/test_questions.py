@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
-from bridge.model import Balance, Report, ReportClass
+from bridge.model import Balance, Reason, Report, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded
@@ -120,6 +120,36 @@ def test_no_usable_balance_is_an_error(body: str) -> None:
     for raw in encoded(body):
         with pytest.raises(PlatformError):
             parse_balance(answer(raw))
+
+
+@pytest.mark.parametrize(("words", "reason"), [(words, reason) for words, _, reason in WORDS])
+def test_known_words_are_a_reason_and_a_quotation(words: str, reason: Reason) -> None:
+    for ask in (parse_report, parse_balance):
+        with pytest.raises(PlatformError) as raised:
+            ask(answer(words))
+        assert (raised.value.reason, raised.value.detail) == (reason, words)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "detail"),
+    [
+        (NoAnswer(fault=Fault.DNS, left=False), Reason.DNS, ""),
+        (answer(""), Reason.EMPTY, ""),
+        (answer("<h1>Sorry</h1>"), Reason.HTML, "Sorry"),
+        (answer("Приходите завтра"), Reason.UNKNOWN_WORDS, "Приходите завтра"),
+        (answer("", 404), Reason.NOT_ADMITTED, "HTTP 404"),
+        (answer("Неправильный логин или пароль", 403), Reason.BAD_LOGIN, "HTTP 403"),
+        (answer("", 302), Reason.REDIRECTED, "HTTP 302"),
+        (answer("", 503), Reason.SERVER_ERROR, "HTTP 503"),
+        (answer("", 429), Reason.BUSY, "HTTP 429"),
+        (answer("", 204), Reason.ODD_STATUS, "HTTP 204"),
+    ],
+)
+def test_every_other_error_has_its_reason_too(given: Answer | NoAnswer, reason: Reason, detail: str) -> None:
+    for ask in (parse_report, parse_balance):
+        with pytest.raises(PlatformError) as raised:
+            ask(given)
+        assert (raised.value.reason, raised.value.detail) == (reason, detail)
 
 
 def test_an_error_does_not_echo_the_password() -> None:

@@ -13,6 +13,7 @@ from bridge.model import Ask, Deed, Reason, SmsState
 from bridge.pipeline.guards import Hold
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
+from bridge.telegram.trouble import Trouble
 
 LANGUAGES = ("ru", "en")
 FORMS = {"ru": 3, "en": 2}
@@ -57,7 +58,7 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        ids = r'"((?:alert|notice|pressed|button|head|fate|ask|told|answer)\.[a-z_]+)"'
+        ids = r'"((?:alert|notice|pressed|button|head|fate|ask|told|answer|place|link)\.[a-z_]+)"'
         named |= set(re.findall(ids, path.read_text("utf-8")))
     assert named - set(entries("en")) == set()
 
@@ -70,6 +71,11 @@ def test_every_state_of_an_sms_has_words() -> None:
 @pytest.mark.parametrize("reason", [*Reason, "interrupted", "internal", "zeros", "ttl"])
 def test_every_reason_code_has_words(reason: str) -> None:
     assert f"reason.{reason}" in entries("en")
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_every_trouble_with_telegram_has_words(trouble: Trouble) -> None:
+    assert f"trouble.{trouble}" in entries("en")
 
 
 @pytest.mark.parametrize("ask", list(Ask))
