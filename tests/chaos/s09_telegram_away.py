@@ -114,6 +114,7 @@ async def away(
     backlog = Backlog(subscribers=subscribers)
     with without or nullcontext():
         async with world(folder, clock=clock, rules=RULES) as around:
+            around.platform.top_up(1e9)
             around.telegram.flood_control.group_budget = 20
             around.telegram.flood_control.per_second = 30
             line = Timeline(clock, around.bridge)
