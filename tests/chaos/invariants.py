@@ -66,10 +66,13 @@ ALWAYS: Mapping[str, str] = {
         SELECT inbound_id FROM sms WHERE origin = 'rule' GROUP BY inbound_id, author, text HAVING count(*) > 1""",
     "inbound posted twice to one chat": """
         SELECT inbound_id FROM chat_post WHERE kind = 'inbound' GROUP BY inbound_id, chat HAVING count(*) > 1""",
-    # What it says, and what it was corrected to once it had left.
+    # What it says is one. What it was corrected to once that had left is asked about, one question at a time; who sent
+    # the first words again after that is asked anew.
     "SMS written twice for one message of an operator": """
         SELECT min(id) FROM sms WHERE origin = 'operator' AND retry_of IS NULL AND message_id IS NOT NULL
-        GROUP BY chat_id, message_id HAVING count(*) > 2 OR count(DISTINCT text) < count(*)""",
+        GROUP BY chat_id, message_id
+        HAVING count(CASE WHEN asks NOT LIKE '%corrects_%' THEN 1 END) > 1
+            OR count(CASE WHEN state = 'draft' THEN 1 END) > 1""",
     "SMS sent again twice": """
         SELECT retry_of FROM sms WHERE retry_of IS NOT NULL GROUP BY retry_of HAVING count(*) > 1""",
     "SMS whose history has a gap": """
@@ -294,12 +297,18 @@ _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
 
 
 def _doubled_topics(codes: Collection[str], chats: Mapping[int, Chat]) -> Iterator[str]:
-    """A topic that a crash left empty is not in use; nor is one that was deleted."""
+    """A topic that a crash left empty is not in use, nor is one that was deleted; nor one where somebody wrote to
+    another number by a command, and was answered under that."""
     for chat in chats.values():
         used: dict[str, set[int]] = defaultdict(set)
         for post in chat.from_bot:
             found = _CODE.findall(post.text)
-            if found and post.thread_id is not None and chat.topic(post.thread_id) is not None:
+            if (
+                found
+                and post.reply_to is None
+                and post.thread_id is not None
+                and chat.topic(post.thread_id) is not None
+            ):
                 used[found[-1]].add(post.thread_id)
         yield from sorted(code for code in used.keys() & set(codes) if len(used[code]) > 1)
 
