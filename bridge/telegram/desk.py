@@ -237,6 +237,9 @@ class Desk:
         if message.forward_origin is not None:
             # Perhaps another subscriber's words, or a colleague's: not what this author wrote to this subscriber.
             return "notice.forwarded"
+        if message.via_bot is not None:
+            # Another bot made the text, and its author may not have read it.
+            return "notice.via_bot"
         wanted = words(message)
         if wanted is None:
             return "notice.text_only"

@@ -106,6 +106,8 @@ class Orders:
             return Word(text="told.anonymous" if user_id == ANONYMOUS_ADMIN else "told.not_operator")
         if message.forward_origin is not None:
             return Word(text="told.forwarded")
+        if message.via_bot is not None:
+            return Word(text="told.via_bot")
         if command.admin and (on_behalf_of is not None or user_id not in self._settings.telegram.admins):
             return Word(text="told.not_admin", params={"id": user_id if on_behalf_of is None else "—"})
         if millis(message.date) < self._restored_at:

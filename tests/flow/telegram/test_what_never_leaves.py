@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Alert, Change, Move, SmsState
+from bridge.model import Alert, Change, Json, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
+from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, team
 
 BORIS = 1002
@@ -170,3 +171,46 @@ async def test_another_bot_in_the_group_is_no_operator(group: Team) -> None:
     await group.settled()
     assert await group.sms() == []
     assert len(group.shown()) == 1
+
+
+# ------------------------------------------------ what looks like an operator's message and is none
+
+CHANNEL: Json = {"id": -1007776665554, "type": "channel", "title": "News"}
+BOT: Json = {"id": 778, "is_bot": True, "first_name": "Gif", "username": "gif_bot"}
+POSTED: dict[str, Json] = {"type": "channel", "date": 1767700800, "chat": CHANNEL, "message_id": 5}
+NOT_OPERATORS: dict[str, tuple[str, dict[str, Json], str]] = {
+    "forwarded by Telegram from the linked channel": (
+        "message",
+        {"is_automatic_forward": True, "sender_chat": CHANNEL, "forward_origin": POSTED},
+        "",
+    ),
+    "forwarded by Telegram, its origin hidden": ("message", {"is_automatic_forward": True, "sender_chat": CHANNEL}, ""),
+    "of a channel that writes in the group": ("message", {"sender_chat": CHANNEL}, "only this chat's operators"),
+    "sent via another bot": ("message", {"via_bot": BOT}, "another bot wrote the"),
+    "of a business account": ("business_message", {"business_connection_id": "b1"}, ""),
+    "edited in a business account": ("edited_business_message", {"business_connection_id": "b1", "edit_date": 5}, ""),
+    "a channel's post": ("channel_post", {"sender_chat": CHANNEL}, ""),
+    "a channel's edited post": ("edited_channel_post", {"sender_chat": CHANNEL, "edit_date": 5}, ""),
+    "an edit of what was never seen": ("edited_message", {"edit_date": 1767700900}, "edit"),
+}
+
+
+@pytest.mark.parametrize("text", ["Good day", "/sms +79001112233 Good day", "/t hello"])
+@pytest.mark.parametrize("what", NOT_OPERATORS)
+async def test_what_nobody_of_the_team_wrote_here_never_leaves(forum: Team, what: str, text: str) -> None:
+    """In a conversation's own topic, where all else goes out."""
+    kind, changes, told = NOT_OPERATORS[what]
+    post = await opened(forum)
+    written = forum.api.says(GROUP, "placeholder", thread_id=post.thread_id)
+    await forum.until(forum.has_sms)
+    await forum.settled()
+    before = len(forum.shown())
+    message = message_json(forum.api.chats[GROUP], forum.api.chats[GROUP].history[written])
+    forum.api.raw_update({kind: {**message, "message_id": 940, "text": text, **changes}})
+    await forum.settled()
+    assert [sms.text for sms in await forum.sms()] == ["placeholder"]
+    said = forum.shown()[before:]
+    assert len(said) <= bool(told), said
+    if told and not text.startswith("/"):
+        assert told in said[0].text
+    assert (await forum.store.queue_status()).updates_parked == 0
