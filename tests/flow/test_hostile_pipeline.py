@@ -10,9 +10,10 @@ from bridge.cli.send import deliver
 from bridge.model import NewSms, Origin, Priority, SmsState
 from bridge.pipeline.commands import Commands, Refused
 from bridge.ports import Store
+from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault
 from bridge.store import open_store
-from tests.flow.harness import World, world
+from tests.flow.harness import SUPPORT, World, world
 
 OTHER = "79990000009"
 
@@ -87,3 +88,46 @@ async def test_a_command_that_leaves_does_not_call_others_in_flight_unknown(tmp_
         assert await store.list_sms([SmsState.UNCERTAIN, SmsState.SENDING], limit=9) == []
         await store.close()
         assert len(around.platform.book) == 3
+
+
+READABLE = (
+    "<b>1 & 2</b> &amp; _*[x](tg://user?id=1)`_ ~|#{}",
+    "🙂👨‍👩‍👧🇷🇺 ё",
+    "می‌خواهم",
+    "один\n\nдва",
+)
+
+
+@pytest.mark.parametrize("text", READABLE)
+async def test_a_text_arrives_whole_and_readable_in_both_directions(tmp_path: Path, text: str) -> None:
+    async with world(tmp_path) as around:
+        await around.text(text)
+        post = await around.post(text)
+        around.answer(text, post)
+        await around.until(lambda: around.platform.book)
+        assert [sms.text for sms in around.platform.book] == [text]
+
+
+async def test_direction_marks_are_not_shown_to_the_team_and_kept_for_the_subscriber(tmp_path: Path) -> None:
+    """In a chat they could rewrite how the lines around them look; what an operator writes is the operator's."""
+    async with world(tmp_path) as around:
+        await around.text("abc \u202edef\u202c \u200fghi")
+        around.answer("цена \u200e100\u200e рублей", await around.post("abc def ghi"))
+        await around.until(lambda: around.platform.book)
+        assert around.platform.book[0].text == "цена \u200e100\u200e рублей"
+
+
+async def test_texts_longer_than_a_chat_message_arrive_whole_in_both_directions(tmp_path: Path) -> None:
+    """Surrogate pairs at every possible cut: 4,096 UTF-16 units are 2,048 of these."""
+    async with world(tmp_path) as around:
+        long = "🙂" * 2100
+        await around.text("<1>" + long)
+        await around.until(lambda: sum(message.text.count("🙂") for message in around.support.from_bot) == 2100)
+        first = await around.post("<1>")
+        question = around.answer("🙂" * 2048, first)
+        asked = await around.post("Сократить можно")
+        assert asked.reply_to == question
+        [release, _] = [data for _, data in buttons(asked.reply_markup)]
+        around.telegram.presses(SUPPORT, asked.id, release)
+        await around.until(lambda: around.platform.book)
+        assert around.platform.book[0].text == "🙂" * 2048
