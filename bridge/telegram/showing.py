@@ -11,11 +11,25 @@ from typing import Protocol
 import structlog
 
 from bridge.frozen import frozen
-from bridge.model import HOUR, MINUTE, Alert, Conversation, Earlier, Inbound, Ms, Post, Posted, PostId, PostKind
+from bridge.model import (
+    HOUR,
+    MINUTE,
+    Alert,
+    Conversation,
+    Earlier,
+    Inbound,
+    InboundId,
+    Ms,
+    Post,
+    Posted,
+    PostId,
+    PostKind,
+    SmsState,
+)
 from bridge.ports import AccountStore, ChatStore, Clock, DeskStore, DraftStore, PostStore, QueryStore, Story
 from bridge.telegram import bursts, render
 from bridge.telegram.api import Api
-from bridge.telegram.chats import Chat
+from bridge.telegram.chats import Chat, Language
 from bridge.telegram.conversations import Topics
 from bridge.telegram.fate import FateShower
 from bridge.telegram.message import Message, one_line
@@ -37,6 +51,10 @@ COUNTED = 100
 """Earlier SMS are counted no further."""
 RECAP = 5
 """Lines of the talk that a new topic in a deleted one's place begins with."""
+_NEVER_SAID = frozenset({SmsState.DRAFT, SmsState.CANCELLED})
+"""Words that somebody thought better of are no part of a talk."""
+_GONE_WELL = frozenset({SmsState.QUEUED, SmsState.SENDING, SmsState.SENT, SmsState.DELIVERED, SmsState.UNCONFIRMED})
+"""Nothing needs to be said of these beside their text."""
 
 
 class ShowingStore(ChatStore, PostStore, DeskStore, DraftStore, AccountStore, QueryStore, Protocol):
@@ -174,15 +192,19 @@ class Showing:
         told = [
             story
             for story in await self._store.history(conversation.subscriber, limit=bursts.MOST)
-            if story.what == "out" or before is None or story.inbound_id is None or story.inbound_id < before
+            if _told(story, before)
         ]
-        lines = [self._line(story) for story in told[-RECAP:]]
+        lines = [self._line(story, chat.language) for story in told[-RECAP:]]
         return render.recap(conversation, post.contact, chat.language, lines)
 
-    def _line(self, story: Story) -> str:
+    def _line(self, story: Story, language: Language) -> str:
         arrow = "→" if story.what == "out" else "←"
         at = self._manner.zones.shown(story.at, story.account, self._clock.now())
-        return f"{at} {arrow} {one_line(story.text, 200)}"
+        said = f"{at} {arrow} {one_line(story.text, 200)}"
+        if story.what != "out" or story.state in _GONE_WELL:
+            return said
+        # Whoever reads on from here must not take for said what did not arrive.
+        return f"{said} [{say(language, f'fate.{story.state}')}]"
 
     # ------------------------------------------------ where
 
@@ -286,6 +308,13 @@ class Showing:
                 log.warning("topic_stays_closed", chat=chat.name, thread_id=thread, detail=error.detail)
                 return None
         return thread
+
+
+def _told(story: Story, before: InboundId | None) -> bool:
+    """Was it said before this SMS of the subscriber's?"""
+    if story.what == "out":
+        return story.state not in _NEVER_SAID
+    return before is None or story.inbound_id is None or story.inbound_id < before
 
 
 def anchored(post: Post, chat: Chat) -> bool:

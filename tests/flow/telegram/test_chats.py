@@ -46,6 +46,23 @@ async def test_a_new_topic_begins_with_the_last_lines_of_the_talk(forum: Team) -
     assert lines == ["← <0>", "← <1>", "← <2>", "← <3>", "→ Good day #zzzz"]
 
 
+async def test_a_new_topic_tells_nothing_that_was_not_said(forum: Team) -> None:
+    await forum.texted("first")
+    shown = await forum.sees("first")
+    assert shown.thread_id is not None
+    refused = forum.api.says(GROUP, "Good day", thread_id=shown.thread_id)
+    await forum.has_now(1)
+    await forum.platform(Move.REFUSED, Change(reason="stop_list"))
+    await forum.reacts(refused, "💔")
+    forum.api.edits(GROUP, refused, "Good evening")
+    await forum.has_now(2)
+    forum.api.delete_topic(GROUP, shown.thread_id)
+    await forum.texted("second")
+    recap = await forum.sees("The former topic was deleted")
+    lines = [line.partition(" ")[2] for line in recap.text.splitlines()[1:-1]]
+    assert lines == ["← first", "→ Good day [Not sent]"], "the offered correction waits for a word"
+
+
 async def test_the_head_says_what_came_of_a_number_before(group: Team) -> None:
     await group.texted("first")
     assert "new number" in (await group.sees("first")).text
