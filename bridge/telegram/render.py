@@ -193,6 +193,8 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         line = say(language, "fate.reason", {"state": line, "reason": reason(sms.reason, language)})
     if speak and sms.detail:
         line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})
+    if sms.state in _UNKNOWN:
+        line += "\n" + say(language, "fate.twice")
     return Fate(
         emoji=_EMOJI[sms.state],
         line=line + code(conversation),

@@ -80,7 +80,7 @@ async def test_nothing_of_the_copy_is_sent_or_answered_and_people_are_told_once(
         assert told in around.admins.from_bot
         assert "могли уйти позже: 3." in told.text
         assert "не были обработаны: 2." in told.text
-        assert about(around, "Неизвестно, ушло ли SMS через") == [], "one word, and no question for each"
+        assert about(around, "Неизвестно, ушла ли SMS через") == [], "one word, and no question for each"
         # What was not routed is shown to people, also where a rule would have answered it.
         assert await around.outcome(5) == "forwarded, suppressed: restored"
         assert await around.outcome(6) == "forwarded"
@@ -99,8 +99,8 @@ async def test_nothing_of_the_copy_is_sent_or_answered_and_people_are_told_once(
 async def test_an_operator_sees_at_the_own_reply_that_nobody_knows(tmp_path: Path) -> None:
     async with before_and_after(tmp_path) as around:
         await around.start()
-        await around.until(lambda: about(around, "Неизвестно, ушло ли SMS."))
-        [post] = about(around, "Неизвестно, ушло ли SMS.")
+        await around.until(lambda: about(around, "Неизвестно, ушла ли SMS:"))
+        [post] = about(around, "Неизвестно, ушла ли SMS:")
         assert "резервной копии" in post.text
         [sms] = [sms for sms in await around.sms(SmsState.UNCERTAIN, 3) if sms.recipient == ASKER]
         # These buttons are younger than the restore: they are obeyed.

@@ -90,6 +90,9 @@ async def test_an_unknown_outcome_is_put_to_the_operator(group: Team) -> None:
     await group.platform(Move.LOSE_TRACK, Change(reason="disconnected"))
     await group.reacts(written, "🤔")
     told = await group.sees("may arrive twice")
+    state, warning, _ = told.text.splitlines()
+    assert state == "It is not known whether the SMS left: the connection broke during the request"
+    assert warning == "Sent again, it may arrive twice"
     [sms] = await group.sms()
     assert buttons(told) == [f"again:{sms.id}", f"leave:{sms.id}"]
     await group.settled()
