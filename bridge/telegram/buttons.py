@@ -95,7 +95,7 @@ class Buttons:
             return
         verdict = await self._verdict(query, chat, message)
         await self._tell(query, chat, verdict.answer, verdict.params)
-        if not verdict.stays:
+        if not verdict.stays and not bare(message):
             # Beside the updates that follow: the chat may have to be left alone for minutes first.
             task = asyncio.create_task(self._close(message, chat, verdict, query.from_user.full_name))
             self._closing.add(task)
@@ -159,6 +159,11 @@ class Buttons:
             await self._api.edit(chat.id, message.message_id, said)
         else:
             await self._api.drop_buttons(chat.id, message.message_id)
+
+
+def bare(message: MaybeInaccessibleMessage) -> bool:
+    """Its buttons are gone and it says who decided: only a screen that lags behind could still show one."""
+    return isinstance(message, Message) and message.reply_markup is None
 
 
 def shown_at(message: MaybeInaccessibleMessage) -> Ms:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Change, Move, NewPost, NewSms, Origin, PostKind, PostPriority, Priority, SmsState
+from bridge.model import MINUTE, Change, Move, NewPost, NewSms, Origin, PostKind, PostPriority, Priority, SmsState
 from bridge.sandbox.botapi import Message
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
@@ -122,6 +122,21 @@ async def test_two_people_press_and_it_is_sent_once(group: Team) -> None:
     assert [each.state for each in await group.sms()] == [SmsState.ABANDONED, SmsState.QUEUED]
     answers = [event.text for event in group.api.events if event.kind == "answer"]
     assert answers == ["Sending it again", "Already decided", "Already decided"]
+
+
+async def test_a_button_that_a_screen_still_shows_adds_nothing_to_what_was_decided(group: Team) -> None:
+    await replied(group)
+    await group.platform(Move.LOSE_TRACK, Change(reason="disconnected"))
+    told = await group.sees("may arrive twice")
+    [sms] = await group.sms()
+    group.api.presses(GROUP, told.id, f"again:{sms.id}")
+    await group.until(lambda: buttons(told) == [])
+    said = group.api.chats[GROUP].history[told.id].text
+    query = group.api.presses(GROUP, told.id, f"again:{sms.id}", stale=True)
+    await group.answered(query)
+    await group.passes(MINUTE)
+    assert group.api.chats[GROUP].history[told.id].text == said
+    assert said.count("Sent again: Anna") == 1
 
 
 async def test_proof_that_it_arrived_takes_the_buttons_away(group: Team) -> None:
