@@ -127,7 +127,7 @@ class Operators:
         chat = self._posts[-1].chat_id if self._posts else self._chats[0].id if self._chats else None
         if chat is None:
             raise BadCommand("the configuration has no chat")
-        self._telegram.says(chat, rest, user_id=self._actor)
+        self._telegram.says(chat, rest, user_id=self._who(chat))
 
     async def edit(self, rest: str) -> None:
         """Their latest message."""
@@ -144,7 +144,13 @@ class Operators:
     async def _write(self, text: str, kind: MessageKind) -> None:
         post = await self._place()
         thread_id, reply_to = (post.thread_id, None) if self._forum(post) else (None, post.message_id)
-        self._telegram.says(post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to, user_id=self._actor)
+        self._telegram.says(
+            post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to, user_id=self._who(post.chat_id)
+        )
+
+    def _who(self, chat_id: int) -> int | None:
+        """Whoever acts; in a private chat nobody but its own person can."""
+        return None if chat_id > 0 else self._actor
 
     def _last(self, command: str) -> ChatEvent:
         if self._own is None:
@@ -168,13 +174,13 @@ class Operators:
         assert post.message_id is not None
         self._say(Voice.OPERATOR, f"presses [{label}]")
         # A person's screen may still show a button that is gone.
-        self._telegram.presses(post.chat_id, post.message_id, data, self._actor, stale=True)
+        self._telegram.presses(post.chat_id, post.message_id, data, self._who(post.chat_id), stale=True)
 
     async def react(self, rest: str) -> None:
         if rest not in FREE_REACTIONS:
             raise WrongUse("react", f"EMOJI is one of Telegram's own, such as {' '.join(tuple(FREE_REACTIONS)[:5])}")
         post = await self._place()
-        self._telegram.reacts(post.chat_id, post.message_id or 0, rest, self._actor)
+        self._telegram.reacts(post.chat_id, post.message_id or 0, rest, self._who(post.chat_id))
 
     async def close_topic(self, rest: str) -> None:
         post = await self._topic()

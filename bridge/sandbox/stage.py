@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.frozen import frozen
 from bridge.sandbox.botapi.api import SimulatedBotApi
-from bridge.sandbox.botapi.world import ChatEvent
+from bridge.sandbox.botapi.world import ChatEvent, ChatKind
 from bridge.sandbox.botapi.world import EventKind as ChatEventKind
 from bridge.sandbox.clock import StageClock
 from bridge.sandbox.faults import Fault, RequestKind
@@ -53,7 +53,8 @@ class Stage:
         self.telegram = SimulatedBotApi(clock=clock, on_event=self._chat_event)
         self.chats = tuple(chats)
         for chat in chats:
-            self.telegram.add_chat(chat.id, title=chat.name, forum=chat.forum)
+            kind: ChatKind = "private" if chat.id > 0 else "supergroup"
+            self.telegram.add_chat(chat.id, title=chat.name, kind=kind, forum=chat.forum)
         self.callback_url = ""
         """Set when the bridge listens."""
         self._smsids = itertools.count(FIRST_SMSID)

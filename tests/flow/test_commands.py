@@ -294,6 +294,19 @@ later 1h
     assert "Всем привет  (id" not in result.out, "what is said to colleagues stays there"
 
 
+async def test_a_private_chat_can_be_played(tmp_path: Path) -> None:
+    example = Path("config.example.yaml").read_text(encoding="utf-8")
+    config, script = tmp_path / "config.yaml", tmp_path / "script"
+    private = example.replace(":--1001234567890}", ":-555001}").replace("mode: topics", "mode: replies")
+    config.write_text(private, encoding="utf-8")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "all.yaml").write_text("rules: [{name: all, forward: support}]", encoding="utf-8")
+    script.write_text("sms Где мой заказ?\nwait ⏎ #\nreply Едет\nwait 🕊\n", encoding="utf-8")
+    result = await sms_bridge("sandbox", "-c", str(config), "--port", "0", "--script", str(script))
+    assert result.code == 0, result.out[-1500:] + result.err
+    assert "MyShop → 79083730330: Едет" in result.out
+
+
 @pytest.mark.parametrize(
     ("command", "answer"),
     [

@@ -19,12 +19,15 @@ class MessageKind(StrEnum):
     TEXT = "text"
     PHOTO = "photo"
     VOICE = "voice"
+    AUDIO = "audio"
     VIDEO = "video"
+    VIDEO_NOTE = "video_note"
     STICKER = "sticker"
     DOCUMENT = "document"
     LOCATION = "location"
     CONTACT = "contact"
     POLL = "poll"
+    DICE = "dice"
 
 
 class People:
@@ -208,6 +211,9 @@ class People:
         contents: dict[MessageKind, Json] = {
             MessageKind.PHOTO: [file | size],
             MessageKind.VOICE: file | {"duration": 3, "mime_type": "audio/ogg"},
+            MessageKind.AUDIO: file | {"duration": 3, "mime_type": "audio/mpeg"},
+            MessageKind.VIDEO_NOTE: file | {"length": 240, "duration": 3},
+            MessageKind.DICE: {"emoji": "🎲", "value": 3},
             MessageKind.VIDEO: file | size | {"duration": 3},
             MessageKind.STICKER: file
             | size
