@@ -186,10 +186,14 @@ def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     done = [moving for moving in movings if moving.sms_id in moved]
     tx.many(sql.ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
     for moving in done:
-        *fate, key, attempts = moved[moving.sms_id]
+        *columns, key, attempts = moved[moving.sms_id]
+        fate = Fate(*columns)
         if MOVES[moving.move][1] is SmsState.SENDING:
             give_back_if_orphaned(tx, key, attempts, moving.now)
-        renew_fate(tx, Fate(*fate), moving.now)
+        if moving.move is Move.RELEASE and fate.conversation_id is not None:
+            # A draft answered nobody yet.
+            tx.run(sql.NOTE_ANSWERED, {"id": fate.conversation_id})
+        renew_fate(tx, fate, moving.now)
     add_posts(tx, [Posting(post, moving.now) for moving in done for post in moving.change.posts])
     return [moving.sms_id in moved for moving in movings]
 

@@ -11,15 +11,18 @@ from bridge.model import (
     DAY,
     HOUR,
     MINUTE,
+    Ask,
     Balance,
     ConversationId,
     Inbound,
+    Move,
     Ms,
     NewPost,
     Post,
     Posted,
     PostKind,
     PostPriority,
+    SmsState,
 )
 from bridge.ports import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
@@ -187,6 +190,21 @@ async def test_who_is_not_answered_is_told_of_once_and_again_after_an_answer(sto
     [shown] = await due(store)
     await store.post_done(shown, SHOWN, NOW + 62 * MINUTE)
     assert await remind(store, NOW + 80 * MINUTE) == 1
+
+
+async def test_a_draft_answers_nobody_until_it_is_let_go(store: Store) -> None:
+    await forwarded(store, "1")
+    [shown] = await due(store)
+    await store.post_done(shown, SHOWN, NOW)
+    assert shown.conversation is not None
+    draft = replace(person("k"), conversation_id=shown.conversation.id, state=SmsState.DRAFT, asks=(Ask.PARTS,))
+    asked = await store.operator_reply(draft, NOW + MINUTE)
+    assert await remind(store, NOW + 20 * MINUTE) == 1, "the subscriber has no answer yet"
+    await forwarded(store, "2", at=NOW + 21 * MINUTE)
+    for told in await due(store):
+        await store.post_done(told, SHOWN, NOW + 21 * MINUTE)
+    assert await store.move(asked.id, Move.RELEASE, NOW + 22 * MINUTE)
+    assert await remind(store, NOW + HOUR) == 0
 
 
 async def test_a_reminder_answers_the_sms_where_that_is_shown(store: Store) -> None:
