@@ -174,10 +174,15 @@ class Showing:
         """What came of this number before, where a talk begins."""
         earlier = await self._store.earlier(sms.subscriber, sms.id, limit=COUNTED)
         if earlier.last_at is None:
-            return [say(chat.language, "head.first")]
+            return () if await self._written_to(sms) else [say(chat.language, "head.first")]
         if sms.received_at - earlier.last_at < NEW_TALK:
             return ()
         return [say(chat.language, "head.earlier", self._counted(earlier, earlier.last_at, sms.account, now))]
+
+    async def _written_to(self, sms: Inbound) -> bool:
+        """Did anybody write to this number before it ever wrote?"""
+        told = await self._store.history(sms.subscriber, limit=bursts.MOST)
+        return any(story.what == "out" and story.at < sms.received_at and _told(story, None) for story in told)
 
     def _counted(self, earlier: Earlier, last_at: Ms, account: str, now: Ms) -> dict[str, str]:
         many = earlier.count >= COUNTED

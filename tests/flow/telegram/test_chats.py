@@ -63,6 +63,14 @@ async def test_a_new_topic_tells_nothing_that_was_not_said(forum: Team) -> None:
     assert lines == ["← first", "→ Good day [Not sent]"], "the offered correction waits for a word"
 
 
+async def test_who_answers_a_first_sms_of_ours_is_no_new_number(group: Team) -> None:
+    group.api.says(GROUP, f"/sms +{SUBSCRIBER} Your order is ready")
+    await group.sees("Anna writes")
+    group.clock.set(group.clock.now() + MINUTE)
+    await group.texted("Thank you")
+    assert "new number" not in (await group.sees("Thank you")).text
+
+
 async def test_the_head_says_what_came_of_a_number_before(group: Team) -> None:
     await group.texted("first")
     assert "new number" in (await group.sees("first")).text
