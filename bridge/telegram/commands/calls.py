@@ -85,6 +85,12 @@ def talk_of(call: Call) -> Conversation:
     return call.conversation
 
 
+def no_more_words(call: Call) -> None:
+    """``/block +7900…`` looks as if it were about that number and would be about another. :raises Misused:"""
+    if call.rest:
+        raise Misused
+
+
 def written_by(call: Call, text: str, conversation: Conversation) -> Reply:
     """What a command sends, as a reply of its author: one a call."""
     return Reply(

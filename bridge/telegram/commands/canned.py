@@ -21,7 +21,8 @@ from bridge.telegram.replies import Replies, Reply
 from bridge.telegram.texts import say
 from bridge.text import folding
 
-_PREVIEW = 40
+_PREVIEW = 80
+"""Characters of each text in the list."""
 _BUTTONS = 40
 """Telegram takes 100; whoever has more types the name."""
 
@@ -44,7 +45,7 @@ class CannedReplies:
         if not self._canned:
             return Word(text="told.no_replies")
         if not call.rest:
-            return self._list(call.chat, conversation)
+            return await self._list(call, conversation)
         reply = self._named(call.rest)
         if reply is None:
             names = one_line(", ".join(self._canned), 250)
@@ -77,11 +78,13 @@ class CannedReplies:
         wanted = name.casefold()
         return next((reply for key, reply in self._canned.items() if key.casefold() == wanted), None)
 
-    def _list(self, chat: Chat, conversation: Conversation) -> Answer:
-        lines = [say(chat.language, "answer.replies")]
+    async def _list(self, call: Call, conversation: Conversation) -> Answer:
+        """Each as this subscriber would get it: whoever presses a button sends the text unseen otherwise."""
+        lines = [say(call.chat.language, "answer.replies")]
         buttons: list[Button] = []
+        variables = await self._variables(conversation, call.name, call.now)
         for reply in self._canned.values():
-            lines.append(f"• {reply.name}: {one_line(reply.template.source, _PREVIEW)}")
+            lines.append(f"• {reply.name}: {_preview(reply, variables, call.chat)}")
             if len(buttons) < _BUTTONS:
                 buttons.append(Button(label=reply.name, data=f"canned:{conversation.code}:{reply.mark}"))
         return Answer(messages=paged(lines, conversation=conversation, buttons=buttons))
@@ -105,3 +108,10 @@ class CannedReplies:
             "contact": ContactView(name=contact.name, tags=contact.tags, own=contact.values),
             OPERATOR: operator,
         }
+
+
+def _preview(reply: Canned, variables: Variables, chat: Chat) -> str:
+    try:
+        return one_line(reply.render(variables), _PREVIEW)
+    except TemplateFailed:
+        return say(chat.language, "answer.reply_not_here")

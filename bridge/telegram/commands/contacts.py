@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.model import Deed
 from bridge.rules.schema import tag_name
-from bridge.telegram.commands.calls import Call, Misused, Word, talk_of
+from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.message import one_line
 from bridge.telegram.notes import Notes
@@ -21,13 +21,13 @@ class ContactCommands:
         self._notes = notes
 
     async def block(self, call: Call) -> None:
-        self._no_more_words(call)
+        no_more_words(call)
         await self._changes.made(
             call, Deed.BLOCK, done=_about(call, "told.blocked"), already=_about(call, "told.blocked_already")
         )
 
     async def unblock(self, call: Call) -> None:
-        self._no_more_words(call)
+        no_more_words(call)
         await self._changes.made(
             call, Deed.UNBLOCK, done=_about(call, "told.unblocked"), already=_about(call, "told.unblocked_already")
         )
@@ -76,11 +76,6 @@ class ContactCommands:
         else:
             done, already = Word(text="told.robot_off"), Word(text="told.robot_off_already")
             await self._changes.made(call, Deed.ROBOT_OFF, done=done, already=already)
-
-    def _no_more_words(self, call: Call) -> None:
-        """``/block +7900…`` looks as if it blocked that number and would block another."""
-        if call.rest:
-            raise Misused
 
 
 def _about(call: Call, text: str) -> Word:

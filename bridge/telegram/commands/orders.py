@@ -165,7 +165,7 @@ class Orders:
             key=f"claimed:{conversation.id}:{conversation.claimed_until}:{user_id}",
             payload={
                 "text": "told.claimed_by",
-                "params": dict(claim_params(self._settings, conversation, chat)),
+                "params": dict(claim_params(self._settings, conversation, chat, now)),
                 "at": message.chat.id,
                 **({"thread": message.message_thread_id} if message.is_topic_message else {}),
             },

@@ -54,6 +54,12 @@ def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -
     return when.strftime(_FORMS[language] + (":%S" if seconds else ""))
 
 
+def until_when(at: Ms, now: Ms, zone: tzinfo, language: Language) -> str:
+    """The time alone where it is today's."""
+    day, today = (midnight(each, zone) for each in (at, now))
+    return f"{datetime.fromtimestamp(at / 1000, zone):%H:%M}" if day == today else moment(at, zone, language)
+
+
 def midnight(now: Ms, zone: tzinfo, days_back: int = 0) -> Ms:
     """The beginning of the day, as the people of that zone count it."""
     today = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)

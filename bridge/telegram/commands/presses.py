@@ -18,7 +18,7 @@ from bridge.telegram.commands.calls import Word
 from bridge.telegram.commands.canned import CannedReplies
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.finding import Position
-from bridge.telegram.commands.pages import moment
+from bridge.telegram.commands.pages import until_when
 from bridge.telegram.commands.reading import ReadingCommands
 from bridge.telegram.commands.speaker import Speaker
 from bridge.telegram.commands.spec import parse
@@ -67,7 +67,8 @@ class TalkPresses(TalkButtons):
         name = one_line(press.name, 64) if deed is Deed.CLAIM else ""
         if not await self._changes.pressed(conversation, deed, press, detail=name, until=until):
             return DECIDED
-        shown = {"until": moment(until, zone_of(self._settings, conversation), press.chat.language)} if until else {}
+        zone = zone_of(self._settings, conversation)
+        shown = {"until": until_when(until, now, zone, press.chat.language)} if until else {}
         return Verdict(answer=f"pressed.{word}", params=shown, word=word)
 
 

@@ -11,9 +11,9 @@ from bridge.model import Conversation, Inbound, InboundId, Json, Ms, Sms, SmsId,
 from bridge.ports import ChatStore, DeskStore, OrderStore, OutboxStore, QueryStore, Story
 from bridge.rules import RuleSet
 from bridge.telegram.chats import Chat, Chats, Language
-from bridge.telegram.commands.calls import Answer, Call, Misused, Word, talk_of
+from bridge.telegram.commands.calls import Answer, Call, Misused, Word, no_more_words, talk_of
 from bridge.telegram.commands.finding import BEGIN, Finder, Position
-from bridge.telegram.commands.pages import moment, paged, quoted
+from bridge.telegram.commands.pages import moment, paged, quoted, until_when
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import Button, Message, one_line
 from bridge.telegram.render import number, reason, subscriber_line
@@ -44,6 +44,7 @@ class ReadingCommands:
     # ------------------------------------------------ history
 
     async def history(self, call: Call) -> Answer:
+        no_more_words(call)
         return Answer(messages=await self.page(call.chat, talk_of(call), before=EVER))
 
     async def page(self, chat: Chat, conversation: Conversation, *, before: Ms) -> Sequence[Message]:
@@ -63,6 +64,7 @@ class ReadingCommands:
 
     async def info(self, call: Call) -> Answer:
         """Of the message replied to, if it is on record; else of the conversation."""
+        no_more_words(call)
         sms, inbound = await self._meant(call)
         if sms is not None:
             return await self._of_sms(call, sms)
@@ -133,7 +135,7 @@ class ReadingCommands:
         contact = await self._store.contact(talk.subscriber)
         lines = [
             subscriber_line(talk.subscriber, contact, language),
-            say(language, "answer.talk_by", {"receiver": one_line(talk.receiver, 32) or "—", "account": talk.account}),
+            _way_of(talk, language),
         ]
         for text, at in (("answer.first_seen", contact.first_seen_at), ("answer.last_seen", talk.last_inbound_at)):
             if at is not None:
@@ -149,12 +151,12 @@ class ReadingCommands:
         }
         lines += [say(language, text) for text, holds in told.items() if holds]
         if not contact.robot_off and contact.robot_paused_until > call.now:
-            until = moment(contact.robot_paused_until, zone, language)
+            until = until_when(contact.robot_paused_until, call.now, zone, language)
             lines.append(say(language, "answer.robot_paused", {"until": until}))
         if talk.claimed_until > call.now:
             held: dict[str, Json] = {
                 "name": one_line(talk.claimed_name, 64),
-                "until": moment(talk.claimed_until, zone, language),
+                "until": until_when(talk.claimed_until, call.now, zone, language),
             }
             lines.append(say(language, "answer.claimed", held))
         if talk.closed_at is not None:
@@ -175,6 +177,7 @@ class ReadingCommands:
 
     async def why(self, call: Call) -> Answer | Word:
         """Of the message replied to: an SMS of the subscriber's, or what a rule answered it with; else the latest."""
+        no_more_words(call)
         sms, inbound = await self._meant(call)
         if sms is not None:
             inbound = await self._inbound(sms.inbound_id)
@@ -183,7 +186,7 @@ class ReadingCommands:
         if inbound is None and call.conversation is not None:
             inbound = await self._inbound(call.conversation.last_inbound_id)
             if inbound is None:
-                return Word(text="told.no_rule_behind")
+                return Word(text="told.no_sms_yet")
         if inbound is None:
             raise Misused
         said = say(call.chat.language, "answer.text", {"text": one_line(inbound.text, 200)})
@@ -237,6 +240,13 @@ class ReadingCommands:
             lines.append(say(language, "answer.searched_back", {"at": at}))
         buttons = [Button(label=say(language, "button.older"), data=f"older:{search.rest}")] if search.rest else ()
         return paged(lines, buttons=buttons)
+
+
+def _way_of(talk: Conversation, language: Language) -> str:
+    """A subscriber to whom a colleague wrote first has written to no number of ours yet."""
+    if not talk.receiver:
+        return say(language, "answer.talk_begun", {"account": talk.account})
+    return say(language, "answer.talk_by", {"receiver": one_line(talk.receiver, 32), "account": talk.account})
 
 
 def outcome(words: str, language: Language) -> str:

@@ -8,10 +8,10 @@ from bridge.config import Settings
 from bridge.model import HOUR, Conversation, Deed, Ms, NewPost, PostKind, PostPriority, opening_key
 from bridge.schema.values import parse_duration
 from bridge.telegram.chats import Chat
-from bridge.telegram.commands.calls import Call, Misused, Word, talk_of, written_by
+from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of, written_by
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.contacts import OFF
-from bridge.telegram.commands.pages import moment
+from bridge.telegram.commands.pages import until_when
 from bridge.telegram.commands.zones import zone_of
 from bridge.telegram.message import one_line, trimmed
 from bridge.telegram.notes import Notes
@@ -36,7 +36,10 @@ class TalkCommands:
 
     async def sms(self, call: Call) -> Word | None:
         """A person writes first. The conversation is the one that the number's answers will come to."""
-        recipient, text = self._addressed(call.rest)
+        addressed = self._addressed(call.rest)
+        if isinstance(addressed, Word):
+            return addressed
+        recipient, text = addressed
         if self._notes.is_note(text):
             # Behind the number, too: what a colleague wrote as a note never leaves.
             return Word(text="told.sms_note")
@@ -62,10 +65,9 @@ class TalkCommands:
         await store.add_post(opening, call.now)
         return None
 
-    def _addressed(self, rest: str) -> tuple[str, str]:
-        """Number and text. A number may be written in groups; the first that is whole counts.
-
-        :raises Misused: no number that an SMS can be sent to, or no text.
+    def _addressed(self, rest: str) -> tuple[str, str] | Word:
+        """Number and text, or which of them is missing. A number may be written in groups; the first that is whole
+        counts. :raises Misused: nothing there looks like a number.
         """
         end, written = 0, ""
         for word in _WORD.finditer(rest):
@@ -77,17 +79,19 @@ class TalkCommands:
             text = trimmed(rest[end:])
             if enough and text and phones.answerable(recipient, ()):
                 return recipient, text
-        raise Misused
+        if not written:
+            raise Misused
+        if phones.answerable(phones.normalise(written, self._settings.region), ()):
+            return Word(text="told.sms_no_text")
+        return Word(text="told.sms_no_number", params={"written": one_line(written, 32)})
 
     async def close(self, call: Call) -> None:
-        if call.rest:
-            raise Misused
+        no_more_words(call)
         done = Word(text="told.closed", offers=("open",))
         await self._changes.made(call, Deed.CLOSE, done=done, already=Word(text="told.closed_already"))
 
     async def open(self, call: Call) -> None:
-        if call.rest:
-            raise Misused
+        no_more_words(call)
         await self._changes.made(
             call, Deed.OPEN, done=Word(text="told.opened"), already=Word(text="told.opened_already")
         )
@@ -103,10 +107,15 @@ class TalkCommands:
         length = _length(call.rest)
         if taken(conversation, call.user_id, call.now):
             return Word(
-                text="told.claim_taken", params=claim_params(self._settings, conversation, call.chat), offers=("claim",)
+                text="told.claim_taken",
+                params=claim_params(self._settings, conversation, call.chat, call.now),
+                offers=("claim",),
             )
         until = call.now + length
-        params = {"name": call.name, "until": moment(until, zone_of(self._settings, conversation), call.chat.language)}
+        params = {
+            "name": call.name,
+            "until": until_when(until, call.now, zone_of(self._settings, conversation), call.chat.language),
+        }
         word = Word(text="told.claimed", params=params)
         await self._changes.made(call, Deed.CLAIM, done=word, already=word, detail=call.name, until=until)
         return None
@@ -128,6 +137,6 @@ def taken(conversation: Conversation, user_id: int | None, now: Ms) -> bool:
     return conversation.claimed_until > now and conversation.claimed_by != user_id
 
 
-def claim_params(settings: Settings, conversation: Conversation, chat: Chat) -> dict[str, str]:
-    until = moment(conversation.claimed_until, zone_of(settings, conversation), chat.language)
+def claim_params(settings: Settings, conversation: Conversation, chat: Chat, now: Ms) -> dict[str, str]:
+    until = until_when(conversation.claimed_until, now, zone_of(settings, conversation), chat.language)
     return {"name": one_line(conversation.claimed_name, 64), "until": until, "number": number(conversation.subscriber)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -213,6 +214,30 @@ async def test_a_wrong_call_is_answered_with_its_usage(desk: Team) -> None:
     assert await desk.sms() == []
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("/sms +79001112233", "there is no text behind the number"),
+        ("/sms 8 900 111-22-33", "there is no text behind the number"),
+        ("/sms 1234 hello", "no SMS can be sent to 1234"),
+        ("/sms", "/sms NUMBER TEXT writes first"),
+    ],
+)
+async def test_who_writes_first_reads_what_was_missing(group: Team, call: str, said: str) -> None:
+    group.api.says(GROUP, call)
+    await group.sees(said)
+    assert await group.sms() == []
+
+
+@pytest.mark.parametrize("name", ["info", "history", "why", "close", "block"])
+async def test_a_number_behind_a_command_about_this_conversation_is_no_right_call(desk: Team, name: str) -> None:
+    """It would be answered about another subscriber than the one that was asked about."""
+    post = await hello(desk)
+    orders(desk, post, f"/{name} +79001112233", CHIEF)
+    told = await desk.sees(f"/{name}")
+    assert SUBSCRIBER not in told.text
+
+
 async def test_a_command_that_needs_a_conversation_says_so(desk: Team) -> None:
     desk.api.says(GROUP, "/close")
     await desk.sees("/close closes the conversation")
@@ -312,7 +337,8 @@ async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(desk: T
 async def test_a_claim_ends_by_itself(desk: Team) -> None:
     post = await hello(desk)
     orders(desk, post, "/claim 30m")
-    await desk.sees("Anna has this conversation until")
+    told = await desk.sees("Anna has this conversation until")
+    assert re.search(r"until \d\d:\d\d\.", told.text), "the day of today goes without saying"
     desk.clock.set(desk.clock.now() + HOUR)
     orders(desk, post, "from a colleague", BORIS)
     await desk.until(desk.has_sms)
@@ -397,6 +423,17 @@ async def test_a_canned_reply_is_chosen_by_a_button_once(desk: Team) -> None:
         await desk.answered(query)
         assert desk.api.presses_by_id[query].answer == "Already decided"
     assert len(await desk.sms()) == 1
+
+
+async def test_canned_replies_are_listed_as_this_subscriber_would_get_them(desk: Team) -> None:
+    post = await hello(desk)
+    orders(desk, post, "/name Ivan")
+    await desk.sees("Name: Ivan")
+    orders(desk, post, "/t")
+    listed = (await desk.sees("Canned replies")).text
+    assert "• hello: Hello Ivan" in listed
+    assert "• signed: Anna answers: Hello" in listed
+    assert "• first: (cannot be made for this subscriber)" in listed
 
 
 async def test_a_canned_reply_that_cannot_be_made_is_not_sent(desk: Team) -> None:

@@ -132,6 +132,16 @@ async def test_why_names_rule_file_line_and_version(group: Team) -> None:
     await group.sees("a person wrote it")
 
 
+async def test_a_talk_that_a_colleague_began_has_no_rule_and_no_number_of_ours(forum: Team) -> None:
+    forum.api.says(GROUP, f"/sms +{OTHER} Your order is ready")
+    opening = await forum.sees("Anna writes")
+    forum.api.says(GROUP, "/info", thread_id=opening.thread_id)
+    told = await forum.sees("Account main")
+    assert "—" not in told.text
+    forum.api.says(GROUP, "/why", thread_id=opening.thread_id)
+    await forum.sees("This subscriber has not written yet.")
+
+
 # ---------------------------------------------------------------- find
 
 
