@@ -148,9 +148,16 @@ def notice(post: Post, language: Language) -> Message:
     return Message(text=text + code(post.conversation), buttons=_offers(post, language))
 
 
+_BY_THE_PLATFORM = frozenset({"alert.account_fault", "alert.sms_failed", "alert.sender_name"})
+"""Alerts whose detail is what the platform answered: in its own words, on a line that says so."""
+
+
 def alert(post: Post, language: Language) -> Message:
     """A line in the admin chat; with the message it is about, and with buttons where a person has to decide."""
-    lines = [say(language, _text(post.payload, "text"), spoken(_params(post.payload), language)).strip()]
+    text, params = _text(post.payload, "text"), _params(post.payload)
+    lines = [say(language, text, spoken(params, language)).strip()]
+    if text in _BY_THE_PLATFORM and (detail := one_line(str(params.get("detail") or ""), 300)):
+        lines.append(say(language, "fate.platform_says", {"detail": detail}))
     buttons: tuple[Button, ...] = ()
     if post.inbound is not None:
         sender = number(post.inbound.subscriber or post.inbound.sender)

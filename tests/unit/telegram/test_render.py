@@ -215,8 +215,16 @@ def test_an_alert_speaks_words_and_money() -> None:
     assert alert.text.splitlines()[0] == "The account main has 12.50 RUR left."
 
 
-def _alert(params: dict[str, Json]) -> Post:
-    value: dict[str, Json] = {"text": "alert.low_balance", "params": params}
+@pytest.mark.parametrize(("detail", "more"), [("No money", ["The platform says: No money"]), ("", [])])
+def test_an_alert_tells_our_words_from_the_platforms(detail: str, more: list[str]) -> None:
+    params: dict[str, Json] = {"account": "main", "reason": "no_credit", "detail": detail}
+    first, *rest = render.alert(_alert(params, "alert.account_fault"), "en").text.splitlines()
+    assert first.endswith("The queue is kept.")
+    assert rest == more
+
+
+def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> Post:
+    value: dict[str, Json] = {"text": text, "params": params}
     return Post(
         id=PostId(1),
         chat="@admin",
