@@ -196,7 +196,7 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         return _undecided(sms, conversation, language)
     line = say(language, state)
     speak = sms.state in _FAILED or sms.state in _UNKNOWN or sms.state in (SmsState.CANCELLED, SmsState.STALE)
-    if speak and sms.reason:
+    if speak and sms.reason and sms.state is not SmsState.STALE:  # its line is the reason
         line = say(language, "fate.reason", {"state": line, "reason": reason(sms.reason, language)})
     if speak and sms.detail:
         line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})

@@ -216,7 +216,7 @@ async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
 
 async def test_a_dash_that_makes_it_dearer_is_pointed_out(desk: Team) -> None:
     await says(desk, DEAR)
-    told = await asked(desk, "The characters — make this dearer. SMS with them: 2, with plain ones: 1.")
+    told = await asked(desk, "These characters make it cost more: —\n2 SMS with them, 1 with plain ones.")
     await press(desk, told, "plain")
     [sms] = await desk.sms()
     assert (sms.state, sms.text, sms.parts) == (SmsState.QUEUED, PLAIN, 1)
@@ -224,7 +224,7 @@ async def test_a_dash_that_makes_it_dearer_is_pointed_out(desk: Team) -> None:
 
 async def test_who_wants_the_dash_keeps_it(desk: Team) -> None:
     await says(desk, DEAR)
-    await press(desk, await asked(desk, "make this dearer"), "release")
+    await press(desk, await asked(desk, "make it cost more"), "release")
     assert await only_sms(desk) == (SmsState.QUEUED, DEAR)
 
 

@@ -195,6 +195,10 @@ def test_a_reason_is_in_words_and_the_platforms_own_stand_beside() -> None:
     assert "brand_new_code" in render.fate(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru", NOW).line
 
 
+def test_what_waited_too_long_says_so_once() -> None:
+    assert render.fate(sms(SmsState.STALE, reason="ttl"), None, "en").line == "Not sent: it waited too long"
+
+
 def test_delivery_in_part_is_shown() -> None:
     fate = render.fate(sms(SmsState.SENT, word="Partly_Deliver"), CONVERSATION, "en", NOW)
     assert fate.line.startswith("Delivered in part")
