@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 _WHO = ("notice.not_operator", "notice.anonymous")
 """Refusals of an author: the same words as a note were refused to nobody."""
+_WORDLESS = frozenset({"notice.text_only", "notice.empty"})
+"""Refusals of a message that shows nothing an SMS could carry."""
 _NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
@@ -174,6 +176,9 @@ class Desk:
                 await self._notice(message, chat, "notice.edit_command", "edited", conversation=conversation)
             return
         refusal, wanted = self._refusal(message, chat), words(message)
+        if refusal in _WORDLESS and await self._withdrawn(message, sms):
+            # Nobody sees any more what would leave.
+            return
         if refusal is not None or wanted is None:
             await self._notice(message, chat, refusal or "notice.text_only", "edited", conversation=conversation)
             return
@@ -189,11 +194,14 @@ class Desk:
         return all([await self._store.sms_of_key(key) is None for key in keys])
 
     async def _edited_into_note(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
-        by = author(message.from_user, message.author_signature)
-        if sms.state in WAITING and await self._replies.withdraw(sms, by):
+        if await self._withdrawn(message, sms):
             return
         if sms.state not in _NEVER_LEFT:
             await self._notice(message, chat, "notice.edit_note_late", "edited", conversation=conversation)
+
+    async def _withdrawn(self, message: Message, sms: Sms) -> bool:
+        by = author(message.from_user, message.author_signature)
+        return sms.state in WAITING and await self._replies.withdraw(sms, by)
 
     async def _edited_inside(self, message: Message, chat: Chat) -> None:
         """No SMS ever came of this message: a note, a command, or words that were refused. They stay what they were."""

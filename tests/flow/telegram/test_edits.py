@@ -171,6 +171,22 @@ async def test_a_reply_that_becomes_a_note_before_it_left_never_leaves(group: Te
     assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
 
 
+async def test_a_caption_that_is_taken_away_is_not_offered_any_more(group: Team) -> None:
+    await group.texted("Hello")
+    post = await group.sees("Hello")
+    written = group.api.says(GROUP, "the shop", kind="photo", reply_to=post.id)
+    told = await group.sees("the caption can be")
+    group.api.edits(GROUP, written, "")
+    assert await texts(group) == [(SmsState.CANCELLED, "the shop")]
+    assert "Cancelled, not sent" in told.text
+
+
+async def test_a_reply_whose_words_are_taken_away_before_it_left_never_leaves(group: Team) -> None:
+    written = await replied(group)
+    group.api.edits(GROUP, written, "\u200b")
+    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+
+
 async def test_a_note_made_of_what_left_stays_in_the_chat(group: Team) -> None:
     written = await replied(group)
     await group.platform(Move.ACCEPTED, SENT)
