@@ -53,6 +53,8 @@ _EMOJI: Mapping[SmsState, str] = {
 }
 _FAILED = frozenset({SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED})
 _UNKNOWN = frozenset({SmsState.UNCERTAIN, SmsState.PARKED})
+_SPOKEN_OF = _FAILED | _UNKNOWN | {SmsState.CANCELLED, SmsState.STALE}
+"""A reaction alone would not tell enough."""
 
 
 def inbound(
@@ -187,16 +189,13 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
             mark=asked.mark,
             buttons=asked.buttons,
         )
-    state = f"fate.{sms.state}"
-    if sms.state is SmsState.SENDING:
-        state = "fate.queued"
-    elif sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly"):
-        state = "fate.partly"
     if sms.reason == UNDECIDED:
         return _undecided(sms, conversation, language)
-    line = say(language, state)
-    speak = sms.state in _FAILED or sms.state in _UNKNOWN or sms.state in (SmsState.CANCELLED, SmsState.STALE)
-    if speak and sms.reason and sms.state is not SmsState.STALE:  # its line is the reason
+    partly = sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly")
+    word = "partly" if partly else "queued" if sms.state is SmsState.SENDING else str(sms.state)
+    line = say(language, f"fate.{word}")
+    speak = sms.state in _SPOKEN_OF or partly
+    if speak and sms.reason not in ("", sms.state) and sms.state is not SmsState.STALE:  # its line is the reason
         line = say(language, "fate.reason", {"state": line, "reason": reason(sms.reason, language)})
     if speak and sms.detail:
         line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})
@@ -206,7 +205,7 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         emoji=_EMOJI[sms.state],
         line=line + code(conversation),
         speak=speak,
-        mark=str(sms.state),
+        mark="partly" if partly else str(sms.state),
         buttons=_choices(sms, language),
     )
 

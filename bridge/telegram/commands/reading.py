@@ -283,10 +283,12 @@ def _state(sms: Sms, language: Language) -> str:
 
 
 def _move(story: Story, zone: tzinfo, language: Language) -> str:
-    """The detail begins with the reason's code where there is one."""
+    """The detail begins with the reason's code where there is one; it may say no more than the state."""
     words = [f"{moment(story.at, zone, language, seconds=True)} {say(language, _STATES[SmsState(story.state)])}"]
     code, _, rest = story.detail.partition(" ")
-    if known(language, f"reason.{code}"):
+    if code == story.state:
+        detail = rest
+    elif known(language, f"reason.{code}"):
         words.append(reason(code, language))
         detail = rest
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import MINUTE, Change, Move, NewPost, NewSms, Origin, PostKind, PostPriority, Priority, SmsState
+from bridge.model import HOUR, MINUTE, Change, Move, NewPost, NewSms, Origin, PostKind, PostPriority, Priority, SmsState
 from bridge.sandbox.botapi import Message
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
@@ -83,6 +83,41 @@ async def test_a_failure_is_explained_once_and_can_be_sent_again(group: Team) ->
     assert "Sent again: Anna" in group.api.chats[GROUP].history[told.id].text
     await group.platform(Move.ACCEPTED, Change(platform_ids=("1180",)))
     await group.reacts(written, "🕊")
+
+
+@pytest.mark.parametrize(
+    ("move", "reason", "line"),
+    [
+        (Move.UNDELIVERED, "undelivered", "Not delivered"),
+        (Move.EXPIRED, "expired", "Not delivered: the subscriber could not be reached for too long"),
+        (Move.PARK, "parked", "The platform took the SMS and will send it after a top-up"),
+    ],
+)
+async def test_a_reason_that_says_no_more_than_the_state_is_not_shown(
+    group: Team, move: Move, reason: str, line: str
+) -> None:
+    """As the delivery polls and the verdict write them."""
+    written = await replied(group)
+    if move is not Move.PARK:
+        await group.platform(Move.ACCEPTED, Change(platform_ids=("1180",)))
+    await group.platform(move, Change(reason=reason))
+    told = await group.sees(line)
+    assert told.text.splitlines()[0] == line
+    group.api.says(GROUP, "/info", reply_to=written)
+    story = await group.sees("Parts: 1")
+    assert not any(each.endswith(f"· {reason}") for each in story.text.splitlines())
+
+
+async def test_delivery_in_part_is_said_under_the_reply(group: Team) -> None:
+    written = await replied(group)
+    sms = await group.platform(Move.ACCEPTED, Change(platform_ids=("1180",)))
+    await group.store.note_status(sms.id, "partly_deliver", group.clock.now() + HOUR, 1)
+    group.signals.posts.set()
+    told = await group.sees("Delivered in part")
+    assert told.reply_to == written
+    await group.platform(Move.DELIVERED, Change(platform_status="deliver"))
+    await group.reacts(written, "👍")
+    await group.until(lambda: told.text.startswith("Delivered\n"))
 
 
 async def test_an_unknown_outcome_is_put_to_the_operator(group: Team) -> None:
