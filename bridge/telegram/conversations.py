@@ -14,7 +14,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
-from telegram import Message
+from telegram import Message, MessageOriginUser
 
 from bridge.frozen import frozen
 from bridge.model import Contact, Conversation, ConversationId
@@ -66,6 +66,8 @@ LOST = Placed(place=Place.LOST)
 
 
 async def place(message: Message, chat: Chat, chats: Chats, bot_id: int, store: PlaceStore) -> Placed:
+    if answers_elsewhere(message, bot_id):
+        return LOST
     replied = answered(message)
     names = chats.names(chat)
     if chat.topics and message.is_topic_message and message.message_thread_id is not None:
@@ -139,6 +141,13 @@ def answered(message: Message) -> Message | None:
     if message.is_topic_message and replied.message_id == message.message_thread_id:
         return None
     return replied
+
+
+def answers_elsewhere(message: Message, bot_id: int) -> bool:
+    """A reply to a post of the bot in another topic or chat: the post it shows and the place it stands in mean
+    different conversations."""
+    origin = message.external_reply.origin if message.external_reply is not None else None
+    return isinstance(origin, MessageOriginUser) and origin.sender_user.id == bot_id
 
 
 def made_by_bot(message: Message, bot_id: int) -> bool:

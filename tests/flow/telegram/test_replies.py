@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ async def test_a_forward_makes_a_topic_and_what_stands_in_it_goes_out(forum: Tea
     await forum.reacts(written, "👀")
 
 
+@pytest.fixture(params=["forum", "group"])
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
+    """Both kinds of chat."""
+    async with team(tmp_path, forum=request.param == "forum") as opened:
+        yield opened
+
+
 async def test_in_a_plain_group_only_replies_go_out(group: Team) -> None:
     await group.texted("Hello")
     post = await group.sees("Hello")
@@ -54,6 +62,33 @@ async def test_in_a_plain_group_only_replies_go_out(group: Team) -> None:
         (SUBSCRIBER, "Good day"),
         (SUBSCRIBER, "and another thing"),
     ]
+
+
+async def test_a_reply_to_a_post_in_another_place_is_for_nobody(desk: Team) -> None:
+    """Telegram's "reply in another chat": written in one conversation, shown as an answer to another."""
+    await desk.texted("mine")
+    await desk.texted("theirs", subscriber="79001112233")
+    mine, theirs = await desk.sees("mine"), await desk.sees("theirs")
+    chat = desk.api.chats[GROUP]
+    body = message_json(chat, theirs)
+    bot = body.pop("from")
+    for name in ("reply_to_message", "reply_markup", "entities", "edit_date"):
+        body.pop(name, None)
+    written = {
+        **body,
+        "from": {"id": 1001, "is_bot": False, "first_name": "Anna"},
+        "message_id": theirs.id + 100,
+        "text": "On its way",
+        "external_reply": {
+            "origin": {"type": "user", "date": body["date"], "sender_user": bot},
+            "chat": body["chat"],
+            "message_id": mine.id,
+        },
+    }
+    desk.api.raw_update({"message": written})
+    await desk.sees("not known whom this answers")
+    await desk.settled()
+    assert await desk.sms() == []
 
 
 async def test_two_fast_messages_share_one_topic(forum: Team) -> None:
