@@ -196,7 +196,7 @@ async def test_a_question_too_old_to_be_deleted_loses_its_buttons(desk: Team) ->
 async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
     await ordered(desk, Deed.OPT_OUT)
     await says(desk, "Good day")
-    told = await asked(desk, "the subscriber opted out")
+    told = await asked(desk, "The subscriber opted out")
     assert (await only_sms(desk))[0] is SmsState.DRAFT
     await press(desk, told, "release")
     assert await only_sms(desk) == (SmsState.QUEUED, "Good day")
@@ -205,7 +205,7 @@ async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None
 async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
     await ordered(desk, Deed.BLOCK)
     await says(desk, LONG)
-    told = await asked(desk, "the number is blocked")
+    told = await asked(desk, "The number is blocked")
     assert "4 SMS" in told.text, "every reason is named"
     [sms] = await desk.sms()
     assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.BLOCKED, Ask.PARTS))

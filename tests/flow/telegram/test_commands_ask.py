@@ -79,7 +79,7 @@ async def test_a_command_in_a_note_is_a_note(desk: Team, text: str) -> None:
 @pytest.mark.parametrize("mark", ["//", "."])
 async def test_a_note_further_down_behind_a_number_is_asked_about(desk: Team, mark: str) -> None:
     desk.api.says(GROUP, f"/sms +{NUMBER} Good day\n {mark} he is angry")
-    told = await asked(desk, "a line inside the text looks like a note")
+    told = await asked(desk, "line inside the text looks like a note")
     assert [state for state, _ in await texts(desk)] == [SmsState.DRAFT]
     await press(desk, told, "stop")
     assert [state for state, _ in await texts(desk)] == [SmsState.CANCELLED]
@@ -122,7 +122,7 @@ async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) 
     await orders(desk, "/optout")
     await desk.sees("gets no automatic SMS any more")
     await orders(desk, "/t long")
-    await asked(desk, "the subscriber opted out")
+    await asked(desk, "The subscriber opted out")
     [sms] = await desk.sms()
     assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.OPTED_OUT, Ask.COMMAND_PARTS))
 

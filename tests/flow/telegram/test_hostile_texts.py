@@ -35,7 +35,7 @@ async def test_a_note_stays_behind_invisible_characters(forum: Team, mark: str) 
 async def test_a_note_mark_further_down_is_seen_behind_invisible_characters(forum: Team, mark: str) -> None:
     post = await opened(forum)
     forum.api.says(GROUP, f"Good day\n{mark}// he is lying", thread_id=post.thread_id)
-    await forum.sees("a line inside the text looks like a note")
+    await forum.sees("line inside the text looks like a note")
     assert [sms.state for sms in await forum.sms()] == [SmsState.DRAFT]
 
 

@@ -35,7 +35,7 @@ async def test_a_note_stays_and_nobody_remarks_on_it(forum: Team, note: str) -> 
 async def test_a_note_mark_further_down_makes_the_bot_ask(forum: Team, text: str) -> None:
     post = await opened(forum)
     written = forum.api.says(GROUP, text, thread_id=post.thread_id)
-    told = await forum.sees("a line inside the text looks like a note")
+    told = await forum.sees("line inside the text looks like a note")
     assert (told.reply_to, told.thread_id) == (written, post.thread_id)
     assert [sms.state for sms in await forum.sms()] == [SmsState.DRAFT]
 
