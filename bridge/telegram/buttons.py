@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from bridge.pipeline.worker import Never
 from bridge.ports import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.message import LIMIT, Entity, units
 from bridge.telegram.pace import Pace
 from bridge.telegram.render import decided
 from bridge.telegram.texts import say
@@ -156,9 +157,16 @@ class Buttons:
         """:raises ApiError:"""
         if verdict.word and isinstance(message, Message) and message.text:
             said = decided(message.text, verdict.word, name, chat.language)
-            await self._api.edit(chat.id, message.message_id, said)
-        else:
-            await self._api.drop_buttons(chat.id, message.message_id)
+            if units(said.text) <= LIMIT:
+                await self._api.edit(chat.id, message.message_id, replace(said, entities=bold(message)))
+                return
+        await self._api.drop_buttons(chat.id, message.message_id)
+
+
+def bold(message: Message) -> tuple[Entity, ...]:
+    """The formatting that is ours; numbers and links Telegram marks by itself."""
+    ours = (each for each in message.entities if each.type == "bold")
+    return tuple(Entity(kind="bold", offset=each.offset, length=each.length) for each in ours)
 
 
 def bare(message: MaybeInaccessibleMessage) -> bool:

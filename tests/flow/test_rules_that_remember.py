@@ -80,6 +80,7 @@ async def test_a_polite_word_is_decided_by_a_person_with_a_button(tmp_path: Path
 
         await around.until(opted_out)
         await around.until(lambda: not buttons(around.support.history[post.id]))
+        assert "bold" in str(around.support.history[post.id].entities), "the head stays a head"
         await around.text("где")
         assert await around.outcome(2) == "forwarded, suppressed: opted_out"
         assert sent(around) == []

@@ -12,6 +12,7 @@ from bridge.model import HOUR, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json
+from bridge.telegram.message import LIMIT, units
 from tests.flow.telegram.team import CHIEF, GROUP, SUBSCRIBER, Team, team
 
 BORIS = 1002
@@ -443,6 +444,19 @@ async def test_a_canned_reply_that_cannot_be_made_is_not_sent(desk: Team) -> Non
     orders(desk, post, "/t nosuch")
     await desk.sees("There are: hello, signed, first")
     assert await desk.sms() == []
+
+
+async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(desk: Team) -> None:
+    texts = [*["x" * 80] * 43, "x" * 35]
+    replies = {f"r{number:07}": text for number, text in enumerate(texts)}
+    desk.settings = desk.settings.model_copy(update={"replies": replies})
+    await desk.restart()
+    post = await hello(desk)
+    orders(desk, post, "/t")
+    listed = await desk.sees("Canned replies")
+    assert LIMIT - 20 < units(listed.text) <= LIMIT
+    assert await press(desk, listed, "r0000001") == "Chosen: “r0000001”"
+    await desk.until(lambda: labels(listed) == [])
 
 
 async def test_a_button_of_another_text_by_now_sends_nothing(desk: Team) -> None:
