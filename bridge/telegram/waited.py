@@ -17,8 +17,9 @@ from bridge.pipeline.arrivals import ON_ITS_WAY, Waited
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import Chats
 from bridge.telegram.conversations import answered
-from bridge.telegram.desk import from_machine, is_command, written
+from bridge.telegram.desk import is_command, written
 from bridge.telegram.notes import Notes
+from bridge.telegram.people import from_machine
 
 
 def waited(updates: Iterable[StoredUpdate], began: Ms, chats: Chats, notes: Notes) -> Waited:
