@@ -73,12 +73,14 @@ async def place(message: Message, chat: Chat, chats: Chats, bot_id: int, store: 
     if chat.topics and message.is_topic_message and message.message_thread_id is not None:
         found = await store.conversation_of_topic(message.chat.id, message.message_thread_id)
         if found is not None:
+            about = None if replied is None else await _replied_to(replied, chat, names, bot_id, store)
+            if about is not None and about.id != found.id:
+                # A word about somebody else that stands here, such as what became of a `/sms`: who is meant?
+                return LOST
             if chat.settings.send == "all":
                 return Placed(place=Place.FOUND, conversation=found)
             # Where only replies leave, a reply to a colleague's word is talk like everything else.
-            if replied is None or (
-                not from_bot(replied, bot_id) and await _replied_to(replied, chat, names, bot_id, store) is None
-            ):
+            if replied is None or (not from_bot(replied, bot_id) and about is None):
                 return TALK
             return Placed(place=Place.FOUND, conversation=found)
         if replied is None and made_by_bot(message, bot_id):

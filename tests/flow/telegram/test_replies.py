@@ -91,6 +91,17 @@ async def test_a_reply_to_a_post_in_another_place_is_for_nobody(desk: Team) -> N
     assert await desk.sms() == []
 
 
+async def test_in_a_topic_a_reply_to_a_word_about_another_number_is_for_nobody(forum: Team) -> None:
+    await forum.texted("Hello")
+    post = await forum.sees("Hello")
+    command = forum.api.says(GROUP, "/sms +79001112233 Your order is ready", thread_id=post.thread_id)
+    await forum.until(forum.has_sms)
+    forum.api.says(GROUP, "And the price is 100", thread_id=post.thread_id, reply_to=command)
+    await forum.sees("not known whom this answers")
+    await forum.settled()
+    assert [sms.recipient for sms in await forum.sms()] == ["79001112233"]
+
+
 async def test_two_fast_messages_share_one_topic(forum: Team) -> None:
     await forum.stop()
     await forum.texted("first")
