@@ -147,7 +147,7 @@ class Team:
         self.signals = Signals()
         self.start()
 
-    async def until(self, holds: Callable[[], object | Awaitable[object]], within_s: float = 15) -> None:
+    async def until(self, holds: Callable[[], object | Awaitable[object]], within_s: float = 60) -> None:
         """Let time run until it holds."""
         async with asyncio.timeout(within_s):
             while not await _value(holds):
@@ -158,7 +158,7 @@ class Team:
                     left = self.stride if due is None else max(due - self.clock.now(), 0)
                     await self.clock.advance(min(left, self.stride))
 
-    async def settled(self, within_s: float = 15) -> None:
+    async def settled(self, within_s: float = 60) -> None:
         """Everything that was written in Telegram is handled, and everything that was to be shown is shown."""
 
         async def quiet() -> bool:
