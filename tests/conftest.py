@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 import bridge.telemetry as telemetry
+from tests import postgres
 
 # A busy machine is no defect: nothing here is judged by how long it took.
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,3 +40,9 @@ def logging_as_it_was() -> Iterator[None]:
         logger = getattr(module, "log", None) if name.startswith("bridge.") else None
         if isinstance(logger, structlog._config.BoundLoggerLazyProxy):
             vars(logger).pop("bind", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schemas_are_dropped() -> Iterator[None]:
+    yield
+    asyncio.run(postgres.drop_all())

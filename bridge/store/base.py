@@ -1,10 +1,38 @@
-"""What the verbs of every domain stand on: the writer, the readers and the clock. Holds no verb itself."""
+"""What the verbs of every domain stand on: a writer, readers and the clock. Holds no verb itself."""
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+
 from bridge.ports import Clock
-from bridge.store.readers import Readers
-from bridge.store.writer import Writer
+from bridge.store.tx import Together, Unit
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class Readers(Protocol):
+    async def run(self, query: Unit[T]) -> T:
+        """The query's result out of one snapshot. :raises StoreUnavailable: nothing can be read now."""
+
+
+class Writer(Protocol):
+    """Each piece of work is one transaction, alone or with others."""
+
+    async def run(self, unit: Unit[T]) -> T:
+        """The unit's result, after the commit that holds it.
+
+        A cancelled caller finds its unit done or not done, never half.
+        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: nobody knows); a later
+            call may succeed.
+        :raises StoreError: the unit cannot be done.
+        """
+
+    async def run_together(self, do: Together[Item, T], item: Item) -> T:
+        """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
+
+        What leaves a repair (:meth:`~bridge.store.tx.Tx.if_orphaned`) does not belong here.
+        """
 
 
 class Reading:

@@ -37,6 +37,15 @@ def shipped() -> tuple[Migration, ...]:
     return tuple(found)
 
 
+def not_newer(version: int, latest: int) -> None:
+    """:raises StoreError: the database is newer than the program."""
+    if version > latest:
+        raise StoreError(
+            f"the database has version {version}, this program knows {latest}: it was written by a newer version."
+            " Install that one, or restore a backup from before the update"
+        )
+
+
 def version_of(db: sqlite3.Connection) -> int:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     return int(version)
@@ -45,11 +54,7 @@ def version_of(db: sqlite3.Connection) -> int:
 def check_version(db: sqlite3.Connection, latest: int) -> int:
     """The database's version. :raises StoreError: newer than the program, or not a bridge's database."""
     version = version_of(db)
-    if version > latest:
-        raise StoreError(
-            f"the database has version {version}, this program knows {latest}: it was written by a newer version."
-            " Install that one, or restore a backup from before the update"
-        )
+    not_newer(version, latest)
     if version == 0 and db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise StoreError("the database belongs to another program: check storage.url")
     return version

@@ -15,7 +15,8 @@ from typing import TypeVar
 from bridge.errors import StoreError
 from bridge.store.faults import translate
 from bridge.store.link import Link
-from bridge.store.tx import Tx, Unit
+from bridge.store.sqlite_tx import SqliteTx
+from bridge.store.tx import Unit
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Readers:
 def _snapshot(db: sqlite3.Connection, query: Unit[T]) -> T:
     db.execute("BEGIN")
     try:
-        return query(Tx(db))
+        return query(SqliteTx(db))
     finally:
         with contextlib.suppress(sqlite3.Error):  # nothing was written; the query's own error is the one to report
             db.execute("ROLLBACK")

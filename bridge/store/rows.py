@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from bridge.model import (
     AccountState,
@@ -22,6 +21,7 @@ from bridge.model import (
 )
 from bridge.ports import Story
 from bridge.store import sql
+from bridge.store.tx import Row
 
 
 def to_json(value: Mapping[str, Json] | tuple[str, ...]) -> str:
@@ -44,7 +44,7 @@ _PRIORITIES = {int(priority): priority for priority in Priority}
 # name was a tenth of the whole path.
 
 
-def inbound(row: Sequence[Any]) -> Inbound:
+def inbound(row: Row) -> Inbound:
     """Of the columns ``sql.INBOUND``."""
     (
         id_,
@@ -96,7 +96,7 @@ def _asks(text: str) -> tuple[Ask, ...]:
     return tuple(Ask(word) for word in text.split())
 
 
-def sms(row: Sequence[Any]) -> Sms:
+def sms(row: Row) -> Sms:
     """Of the columns ``sql.SMS``."""
     (
         id_,
@@ -164,14 +164,14 @@ def sms(row: Sequence[Any]) -> Sms:
     )
 
 
-def unrouted(row: Sequence[Any]) -> tuple[Inbound, Contact]:
+def unrouted(row: Row) -> tuple[Inbound, Contact]:
     """Of the columns ``sql.INBOUND`` and ``sql.CONTACT``, these all NULL for a subscriber never seen."""
     message = inbound(row[:_INBOUND_COLUMNS])
     known = row[_INBOUND_COLUMNS:]
     return message, contact(known if known[0] is not None else None, message.subscriber)
 
 
-def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
+def contact(row: Row | None, subscriber: str) -> Contact:
     """Of the columns ``sql.CONTACT``. A subscriber never seen has a contact of version 0."""
     if row is None:
         return Contact(subscriber=subscriber, version=0)
@@ -190,7 +190,7 @@ def contact(row: Sequence[Any] | None, subscriber: str) -> Contact:
     )
 
 
-def conversation(row: sqlite3.Row) -> Conversation:
+def conversation(row: Row) -> Conversation:
     return Conversation(
         id=row["id"],
         chat=row["chat"],
@@ -208,7 +208,7 @@ def conversation(row: sqlite3.Row) -> Conversation:
     )
 
 
-def account_state(row: sqlite3.Row) -> AccountState:
+def account_state(row: Row) -> AccountState:
     return AccountState(
         account=row["account"],
         held_reason=row["held_reason"],
@@ -223,7 +223,7 @@ def account_state(row: sqlite3.Row) -> AccountState:
     )
 
 
-def heard(row: sqlite3.Row) -> Story:
+def heard(row: Row) -> Story:
     """An SMS that came in, as a history tells it."""
     return Story(
         at=row["received_at"],

@@ -271,17 +271,22 @@ RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 """,
 )
 
-# The same for rows that are about to leave, all at once. (PostgreSQL: id = ANY(:ids).)
-START_SMS = f"""
-UPDATE sms SET state = 'sending', attempts = attempts + 1, left_at = :now, probed_at = NULL, sending_since = :now
-WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
-RETURNING {SMS}
-"""
-
-ADD_START_EVENTS = """
-INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
-SELECT value, :now, 'start', 'queued', 'sending', '', '', '' FROM json_each(:ids) WHERE true
-"""
+# The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
+# was looked at before the lane was held.
+START_SMS = Many(
+    "id, now",
+    f"""
+UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL, sending_since = n.now
+FROM rows AS n
+WHERE sms.id = n.id AND sms.state = 'queued'
+  AND NOT EXISTS (
+    SELECT 1 FROM sms AS b WHERE b.account = sms.account AND b.recipient = sms.recipient AND b.state = 'sending')
+  AND NOT EXISTS (
+    SELECT 1 FROM sms AS e WHERE e.account = sms.account AND e.recipient = sms.recipient AND e.state = 'queued'
+                             AND e.priority = sms.priority AND e.id < sms.id)
+RETURNING {_of("sms", SMS)}
+""",
+)
 
 # A row whose starter never learnt that it may send: the key and the count of attempts prove it is that very start.
 GIVE_BACK = f"""
@@ -376,7 +381,7 @@ ON CONFLICT (account, day) DO UPDATE SET amount = balance_spent.amount + exclude
 
 SPENT = """
 SELECT sum(amount) AS amount, min(day) AS first FROM balance_spent
-WHERE account = :account AND day >= :since AND day < :before
+WHERE account = :account AND day >= :from_day AND day < :to_day
 """
 
 NOTE_CONTACT = """
@@ -788,16 +793,17 @@ SMS_NEAR = "SELECT id, created_at AS at FROM sms WHERE id >= :id ORDER BY id LIM
 NEWEST_INBOUND = "SELECT max(id) AS id FROM inbound"
 INBOUND_FROM = "SELECT count(*) AS number, count(DISTINCT subscriber) AS people FROM inbound WHERE id >= :id"
 SMS_FROM = """
-SELECT origin, state, count(*) AS number, sum(parts) AS parts FROM sms WHERE id >= :id GROUP BY origin, state
+SELECT origin, state, count(*) AS number, CAST(sum(parts) AS BIGINT) AS parts FROM sms WHERE id >= :id
+GROUP BY origin, state
 """
 
 # ---------------------------------------------------------------- questions of people and probes
 
 INBOUND_NEW = "SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new'"
-# What rules decided about: neither new nor quarantined. A limit of -1 is none.
+# What rules decided about: neither new nor quarantined.
 ROUTED_SPAN = """
 SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
-    SELECT id FROM inbound WHERE state = 'routed' AND received_at >= :since ORDER BY id DESC LIMIT :last)
+    SELECT id FROM inbound WHERE state = 'routed' AND received_at >= :since ORDER BY id DESC LIMIT :last) AS r
 """
 ROUTED = f"""
 SELECT {INBOUND} FROM inbound

@@ -14,28 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.model import SECOND, Ms, Sms, SmsId
+from bridge.model import SECOND, Ms
 from bridge.ports import Clock, QueryStore, Store
-from bridge.store import sql
 from bridge.store.faults import translate
 from bridge.store.link import FileGuard, Link
 from bridge.store.lock import FileLock
 from bridge.store.migrate import check_version, migrate, shipped
 from bridge.store.readers import Readers
-from bridge.store.sqlite_accounts import AccountVerbs
-from bridge.store.sqlite_chat import ChatVerbs
-from bridge.store.sqlite_clock import ClockVerbs
-from bridge.store.sqlite_desk import DeskVerbs
-from bridge.store.sqlite_drafts import DraftVerbs
-from bridge.store.sqlite_inbox import InboxVerbs
-from bridge.store.sqlite_orders import OrderVerbs
-from bridge.store.sqlite_outbox import OutboxVerbs
-from bridge.store.sqlite_posts import PostVerbs
-from bridge.store.sqlite_query import QueryVerbs
-from bridge.store.sqlite_restore import RestoreVerbs
-from bridge.store.sqlite_updates import UpdateVerbs
-from bridge.store.sqlite_watches import WatchVerbs
-from bridge.store.work_sms import get_sms
+from bridge.store.verbs import Questions, Verbs
 from bridge.store.writer import Writer
 
 BUSY_TIMEOUT: Ms = 5 * SECOND
@@ -43,49 +29,30 @@ BUSY_TIMEOUT: Ms = 5 * SECOND
 _READERS = 2
 
 
-class SqliteQueries(QueryVerbs):
-    """A :class:`~bridge.ports.QueryStore` that takes no lock and writes nothing."""
+class SqliteQueries(Questions):
+    """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
 
-    async def get_sms(self, sms_id: SmsId) -> Sms | None:
-        return await self._readers.run(lambda tx: get_sms(tx, sms_id))
+    def __init__(self, readers: Readers) -> None:
+        super().__init__(readers)
+        self._open = readers
 
     async def close(self) -> None:
-        await self._readers.close()
+        await self._open.close()
 
 
-class SqliteStore(
-    InboxVerbs,
-    OutboxVerbs,
-    AccountVerbs,
-    ClockVerbs,
-    ChatVerbs,
-    DeskVerbs,
-    DraftVerbs,
-    PostVerbs,
-    WatchVerbs,
-    OrderVerbs,
-    UpdateVerbs,
-    QueryVerbs,
-    RestoreVerbs,
-):
+class SqliteStore(Verbs):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:
         super().__init__(readers, writer, clock)
-        self._lock = lock
-
-    @property
-    def writer(self) -> Writer:
+        self._reading = readers
+        self.writer = writer
         """For metrics: how many units shared how many commits."""
-        return self._writer
-
-    async def ping(self) -> None:
-        now = self._clock.now()
-        await self._writer.run(lambda tx: tx.run(sql.BEAT, {"now": now}))
+        self._lock = lock
 
     async def close(self) -> None:
         # The last to close a file carries the log over, unless it may only read.
-        parts = (self._readers, self._writer) if self._writer.checkpoints.allowed else (self._writer, self._readers)
+        parts = (self._reading, self.writer) if self.writer.checkpoints.allowed else (self.writer, self._reading)
         try:
             for part in parts:
                 await part.close()

@@ -44,7 +44,7 @@ class AccountVerbs(Writing):
 
     async def spent_a_day(self, account: str, now: Ms) -> float | None:
         today = _date(now)
-        week: Params = {"account": account, "since": (today - timedelta(days=7)).isoformat(), "before": _day(now)}
+        week: Params = {"account": account, "from_day": (today - timedelta(days=7)).isoformat(), "to_day": _day(now)}
         row = await self._readers.run(lambda tx: tx.one(sql.SPENT, week))
         if row is None or not row["amount"]:
             return None

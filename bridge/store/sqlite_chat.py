@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from sqlite3 import Row
 
 from bridge.model import (
     Conversation,
@@ -18,7 +17,7 @@ from bridge.model import (
 )
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_posts import add_post, aliases, remember_topic, same_chat
 from bridge.store.work_shown import conversation_of_id, free_next, joined, posts_done
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from sqlite3 import Row
 
 from bridge.model import Conversation, Deed, Inbound, Ms, NewPost, Order, Origin, Sms, SmsState
 from bridge.ports import About, Find, FoundPage, Story, Tally
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_find import found_page
 from bridge.store.work_posts import add_post, begun_conversation, renew_topic
 

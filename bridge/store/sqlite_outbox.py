@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from bridge.model import Change, Move, Ms, NewPost, NewSms, Sms, SmsId, SmsState
@@ -24,6 +23,8 @@ from bridge.store.work_sms import (
     renew_fate,
     sms_of_key,
 )
+
+_QUEUED, _SENDING = SmsState.QUEUED.value, SmsState.SENDING.value
 
 
 class OutboxVerbs(Writing):
@@ -125,13 +126,16 @@ def _claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
             chosen.setdefault(row["recipient"], row["id"])
             if len(chosen) == limit:
                 break
-    return _start(tx, list(chosen.values()), now) if chosen else []
+    if not chosen:
+        return []
+    free = tx.hold_free(chosen)
+    return _start(tx, [sms_id for recipient, sms_id in chosen.items() if recipient in free], now)
 
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     """``queued`` → ``sending`` in three statements for all of them: what waits in a long queue is sent this way."""
-    started = [rows.sms(row) for row in tx.all(sql.START_SMS, {"ids": json.dumps(ids), "now": now})]
-    tx.run(sql.ADD_START_EVENTS, {"ids": json.dumps([sms.id for sms in started]), "now": now})
+    started = [rows.sms(row) for row in tx.many(sql.START_SMS, [(sms_id, now) for sms_id in ids])]
+    tx.many(sql.ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
     for sms in started:
         give_back_if_orphaned(tx, sms.key, sms.attempts, now)
         renew_fate(tx, Fate.of(sms), now)

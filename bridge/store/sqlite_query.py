@@ -12,6 +12,8 @@ from bridge.store.base import Reading
 from bridge.store.tx import Params, Tx
 from bridge.store.work_sms import get_sms
 
+_ALL = 2**62
+
 
 class QueryVerbs(Reading):
     async def queue_status(self) -> QueueStatus:
@@ -40,7 +42,7 @@ class QueryVerbs(Reading):
         return rows.contact(row, subscriber)
 
     async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
-        wanted: Params = {"last": -1 if last is None else last, "since": since}
+        wanted: Params = {"last": _ALL if last is None else last, "since": since}
         row = await self._readers.run(lambda tx: tx.one(sql.ROUTED_SPAN, wanted))
         if row is None or row["first"] is None:
             return None

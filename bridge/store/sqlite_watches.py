@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sqlite3 import Row
-
 from bridge.model import UNDECIDED, Change, Json, Move, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Tx
+from bridge.store.tx import Row, Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import Moving, apply_moves
 

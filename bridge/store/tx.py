@@ -1,19 +1,18 @@
-"""What a unit of work sees of a transaction. It must not begin, commit or roll back: that is its owner's business.
+"""What a unit of work sees of a transaction, whichever engine it runs on.
 
-Every text on its way into the database is made storable here, in the one place nobody can forget: NUL is dropped
+It must not begin, commit or roll back: that is its owner's business.
+
+Every text on its way into a database passes :func:`storable`, in the one place nobody can forget: NUL is dropped
 (PostgreSQL refuses it) and a lone surrogate becomes U+FFFD (SQLite raises). Lookups pass the same gate, so a cleaned
 key finds its row again.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
-from itertools import chain
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from bridge.store.many import Many, sizes
+from bridge.store.many import Many
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
@@ -23,11 +22,21 @@ Line = tuple[Value, ...]
 T = TypeVar("T")
 R = TypeVar("R")
 Unit = Callable[["Tx"], T]
-"""Work on one transaction: a plain function, run in the connection's thread, possibly more than once."""
+"""Work on one transaction: a plain function, possibly run more than once."""
 Together = Callable[["Tx", Sequence[T]], Sequence[R]]
 """The same for the items of many callers at once: a result for each of them, in their order."""
 
-_NOTHING: Params = {}
+NOTHING: Params = {}
+
+
+class Row(Protocol):
+    """A row of a result: by a column's name or place, or taken apart in the statement's order."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
 
 
 def storable(text: str) -> str:
@@ -43,59 +52,33 @@ def storable(text: str) -> str:
     return text
 
 
-def _cleaned(params: Params | Line) -> Params | Line:
-    if isinstance(params, tuple):
-        return tuple(storable(value) if type(value) is str else value for value in params)
-    return {name: storable(value) if type(value) is str else value for name, value in params.items()}
-
-
-class Tx:
+class Tx(Protocol):
     """Statements of one transaction, whole results only."""
 
-    __slots__ = ("_db", "_orphaned")
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._orphaned: list[Unit[object]] = []
-
-    def one(self, sql: str, params: Params = _NOTHING) -> sqlite3.Row | None:
+    def one(self, sql: str, params: Params = NOTHING) -> Row | None:
         """The only row of a statement that has one or none. Runs it to its end, as RETURNING needs."""
-        rows = self.all(sql, params)
-        return rows[0] if rows else None
 
-    def all(self, sql: str, params: Params = _NOTHING) -> list[sqlite3.Row]:
-        return self._execute(sql, params).fetchall()
+    def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]: ...
 
-    def each(self, sql: str, params: Params = _NOTHING) -> Iterator[sqlite3.Row]:
+    def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
         """Rows one by one, for a reader that stops early. Write nothing while it runs."""
-        with closing(self._execute(sql, params)) as cursor:
-            yield from cursor
 
-    def run(self, sql: str, params: Params = _NOTHING) -> int:
+    def run(self, sql: str, params: Params = NOTHING) -> int:
         """How many rows a statement without RETURNING changed."""
-        return self._execute(sql, params).rowcount
 
-    def many(self, statement: Many, lines: Sequence[Line]) -> list[sqlite3.Row]:
+    def many(self, statement: Many, lines: Sequence[Line]) -> Sequence[Row]:
         """One statement for all lines, or a few where there are very many; what it returns, in no order."""
-        found: list[sqlite3.Row] = []
-        at = 0
-        for size in sizes(len(lines)):
-            params = tuple(chain.from_iterable(lines[at : at + size]))
-            found += self._execute(statement.text(size), params).fetchall()
-            at += size
-        return found
 
-    def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:
-        for value in params if isinstance(params, tuple) else params.values():
-            if type(value) is str and "\0" in value:
-                params = _cleaned(params)
-                break
-        try:
-            return self._db.execute(sql, params)
-        except UnicodeEncodeError:
-            # A lone surrogate: found while parameters are bound, so nothing has run. Looking at every text for one
-            # beforehand would cost each message what hardly any needs.
-            return self._db.execute(sql, _cleaned(params))
+    def hold(self, names: Iterable[str]) -> None:
+        """Keep other transactions that hold one of these names waiting until this one ends; wait for those that do.
+
+        For what is looked at and then written, where the look must still be true when it is written. SQLite has one
+        writer, and nothing to wait for. Names of one call are taken in one order, so that calls cannot block each
+        other for good.
+        """
+
+    def hold_free(self, names: Iterable[str]) -> set[str]:
+        """Hold those of the names that nobody else holds now; waits for nothing."""
 
     def if_orphaned(self, repair: Unit[object]) -> None:
         """Have ``repair`` run, before any later work, if nobody learns of this unit's success.
@@ -103,8 +86,3 @@ class Tx:
         That is so where its caller was cancelled, and where COMMIT failed with an unknown outcome. ``repair`` must
         therefore do nothing where the unit was not kept.
         """
-        self._orphaned.append(repair)
-
-    @property
-    def orphaned(self) -> tuple[Unit[object], ...]:
-        return tuple(self._orphaned)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from sqlite3 import Row
 
 from bridge.model import Conversation
 from bridge.ports import Among, Find, Found, FoundPage
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Row, Tx
 
 Holds = Callable[..., bool]
 _STATEMENTS = {Among.TALKS: sql.FIND_TALKS, Among.INBOUND: sql.FIND_IN, Among.SMS: sql.FIND_OUT}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sqlite3 import Row
 
 from bridge.model import Conversation, ConversationId, Ms, Post, Posted, PostKind, PostPriority
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Tx
+from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_posts import remember_message, remember_topic
 from bridge.store.work_sms import get_sms
 

@@ -21,7 +21,8 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.store.checkpoint import Checkpoints
 from bridge.store.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
 from bridge.store.link import FileGuard, Link
-from bridge.store.tx import Together, Tx, Unit
+from bridge.store.sqlite_tx import SqliteTx
+from bridge.store.tx import Together, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -273,7 +274,7 @@ def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
         kinds.setdefault(each.do, []).append(at)
     outcomes: dict[int, _Outcome] = {}
     for do, places in kinds.items():
-        tx = Tx(db)
+        tx = SqliteTx(db)
         values = do(tx, [work[at].item for at in places])
         repairs = tx.orphaned
         if repairs and len(places) > 1:

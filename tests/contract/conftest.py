@@ -9,6 +9,8 @@ import pytest
 
 from bridge.ports import Store
 from bridge.store import open_store
+from bridge.store.postgres.store import open_store as open_postgres
+from tests import postgres
 from tests.contract.builders import SetClock
 
 Factory = Callable[[Path, SetClock], Awaitable[Store]]
@@ -18,10 +20,15 @@ async def _sqlite(directory: Path, clock: SetClock) -> Store:
     return await open_store(directory / "bridge.db", clock=clock)
 
 
-FACTORIES: dict[str, Factory] = {"sqlite": _sqlite}
+async def _postgres(directory: Path, clock: SetClock) -> Store:
+    return await open_postgres(await postgres.schema_of(directory), clock=clock)
 
 
-@pytest.fixture(params=list(FACTORIES))
+FACTORIES: dict[str, Factory] = {"sqlite": _sqlite, "postgres": _postgres}
+EVERY_STORE = ["sqlite", pytest.param("postgres", marks=postgres.needs_postgres)]
+
+
+@pytest.fixture(params=EVERY_STORE)
 def factory(request: pytest.FixtureRequest) -> Factory:
     return FACTORIES[request.param]
 

@@ -1,0 +1,71 @@
+"""Brings a schema to what this program knows, one bridge at a time: the same numbered files as on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from bridge.errors import StoreError
+from bridge.store.migrate import Migration, not_newer, shipped
+from bridge.store.postgres import dialect, faults
+from bridge.store.postgres.pool import PATIENCE
+from bridge.store.postgres.tx import key_of
+
+_OURS = "SELECT to_regclass('schema_version') IS NOT NULL"
+_OTHERS = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r')"
+_VERSION = "SELECT max(version) FROM schema_version"
+_MAKE = "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"
+
+
+async def space_of(connection: Any) -> str:
+    """The schema that the tables are in. :raises StoreError: there is none."""
+    space = await connection.fetchval("SELECT current_schema()")
+    if space is None:
+        raise StoreError("there is no such schema: create it, or check search_path in storage.url")
+    return str(space)
+
+
+async def version_of(connection: Any) -> int:
+    """0 in an empty schema. :raises StoreError: the schema belongs to another program."""
+    if await connection.fetchval(_OURS):
+        return int(await connection.fetchval(_VERSION) or 0)
+    if await connection.fetchval(_OTHERS):
+        raise StoreError("the schema belongs to another program: check storage.url, or name one by ?search_path=")
+    return 0
+
+
+async def migrate(connection: Any, migrations: Sequence[Migration] | None = None) -> int:
+    """Apply what is missing and return how many were applied. Other bridges that start wait for it.
+
+    :raises StoreError: a migration failed, or the schema is of a newer version.
+    """
+    wanted = shipped() if migrations is None else migrations
+    lock = key_of(await space_of(connection), "migrations")
+    await connection.execute(f"SET lock_timeout = {60 * PATIENCE}")
+    await connection.execute("SET statement_timeout = 0")
+    await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * PATIENCE / 1000)
+    try:
+        version = await version_of(connection)
+        not_newer(version, wanted[-1].version if wanted else 0)
+        missing = [migration for migration in wanted if migration.version > version]
+        if missing and not version:
+            await connection.execute(_MAKE)
+        for migration in missing:
+            await _apply(connection, migration)
+        return len(missing)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+
+
+async def _apply(connection: Any, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(dialect.schema(migration.sql), timeout=None)
+            await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", migration.version)
+    except asyncpg.PostgresError as error:
+        if faults.is_surroundings(error):
+            raise
+        message = f"migration {migration.name} failed ({type(error).__name__}: {error.args[0]})"
+        raise StoreError(f"{message}; the database is as it was before") from error

@@ -1,0 +1,124 @@
+"""The store on one PostgreSQL database: opening, closing."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from bridge.errors import StoreError
+from bridge.ports import Clock, QueryStore, Store
+from bridge.store.migrate import not_newer, shipped
+from bridge.store.postgres import faults
+from bridge.store.postgres.migrate import migrate, space_of, version_of
+from bridge.store.postgres.pool import Pool
+from bridge.store.postgres.transaction import Transactions
+from bridge.store.postgres.writer import PostgresWriter
+from bridge.store.tx import Unit
+from bridge.store.verbs import Questions, Verbs
+
+T = TypeVar("T")
+
+_WRITING, _READING = 8, 4
+"""Connections that one bridge uses at most."""
+
+
+class PostgresReaders:
+    def __init__(self, pool: Pool, space: str) -> None:
+        self._pool = pool
+        self._transactions = Transactions(pool, space)
+
+    async def run(self, query: Unit[T]) -> T:
+        return await self._transactions.read(query)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+class PostgresQueries(Questions):
+    """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
+
+    def __init__(self, readers: PostgresReaders) -> None:
+        super().__init__(readers)
+        self._open = readers
+
+    async def close(self) -> None:
+        await self._open.close()
+
+
+class PostgresStore(Verbs):
+    """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
+
+    def __init__(self, readers: PostgresReaders, writing: Pool, writer: PostgresWriter, clock: Clock) -> None:
+        super().__init__(readers, writer, clock)
+        self._reading = readers
+        self._writing = writing
+        self.writer = writer
+        """For metrics: how many units shared how many commits."""
+
+    async def close(self) -> None:
+        await self.writer.close()
+        await self._reading.close()
+        await self._writing.close()
+
+
+async def open_store(url: str, *, clock: Clock) -> PostgresStore:
+    """Connect, and bring the schema to the present version.
+
+    :raises StoreUnavailable: the server cannot be reached now.
+    :raises StoreError: the schema is of a newer version, or another program's.
+    """
+    writing, reading = Pool(url, _WRITING), Pool(url, _READING)
+    try:
+        await writing.open()
+        await reading.open()
+        async with writing.connection() as connection:
+            space = await _prepared(connection, writing.where)
+    except BaseException:
+        await writing.close()
+        await reading.close()
+        raise
+    writer = PostgresWriter(Transactions(writing, space))
+    return PostgresStore(PostgresReaders(reading, space), writing, writer, clock)
+
+
+async def _prepared(connection: Any, where: str) -> str:
+    try:
+        await migrate(connection)
+        return await space_of(connection)
+    except StoreError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except Exception as error:
+        raise faults.translate(error, where) from error
+
+
+async def open_readonly(url: str) -> PostgresQueries:
+    """Ask a database while services run on it, or without one.
+
+    :raises StoreUnavailable: it cannot be reached. :raises StoreError: its version is not this program's.
+    """
+    pool = Pool(url, 1)
+    try:
+        await pool.open()
+        async with pool.connection() as connection:
+            space = await _checked(connection, pool.where)
+    except BaseException:
+        await pool.close()
+        raise
+    return PostgresQueries(PostgresReaders(pool, space))
+
+
+async def _checked(connection: Any, where: str) -> str:
+    try:
+        version, latest = await version_of(connection), shipped()[-1].version
+        not_newer(version, latest)
+        if version < latest:
+            raise StoreError("the database is older than this program: start the bridge once to bring it up to date")
+        return await space_of(connection)
+    except StoreError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except Exception as error:
+        raise faults.translate(error, where) from error
+
+
+def _as_ports(store: PostgresStore, queries: PostgresQueries) -> tuple[Store, QueryStore]:
+    """For the type checker alone: both keep to their ports."""
+    return store, queries

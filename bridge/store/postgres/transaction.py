@@ -1,0 +1,106 @@
+"""One transaction: begin, work, commit, and what its end means."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import asyncpg
+
+from bridge.errors import CommitUnknown, StoreError
+from bridge.store.postgres import faults, greenlets
+from bridge.store.postgres.pool import Pool
+from bridge.store.postgres.tx import PostgresTx
+from bridge.store.tx import Unit
+
+T = TypeVar("T")
+
+WRITING = "BEGIN"
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+TRIES = 5
+"""Where the server gives up one of two transactions that were in each other's way."""
+
+Repairs = tuple[Unit[object], ...]
+
+
+class OutcomeUnknown(CommitUnknown):
+    """With the repairs that are due where the work was kept after all."""
+
+    def __init__(self, message: str, repairs: Repairs) -> None:
+        super().__init__(message)
+        self.repairs = repairs
+
+
+class Transactions:
+    """Runs work on the connections of a pool, each piece in a transaction of its own."""
+
+    def __init__(self, pool: Pool, space: str) -> None:
+        self._pool = pool
+        self.space = space
+        self.commits = 0
+        """Since the start."""
+
+    @property
+    def where(self) -> str:
+        return self._pool.where
+
+    async def write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
+        """The result after the commit, and the repairs due where nobody learns of it.
+
+        :raises StoreUnavailable: nothing was written. :raises OutcomeUnknown: nobody knows.
+        :raises StoreError: it cannot be done.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return await self._write(work)
+            except asyncpg.PostgresError as error:
+                if not faults.is_again(error):
+                    raise faults.translate(error, self.where) from error
+            except Exception as error:
+                raise faults.translate(error, self.where) from error
+        try:
+            return await self._write(work)
+        except Exception as error:
+            raise faults.translate(error, self.where) from error
+
+    async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
+        async with self._pool.connection() as connection:
+            await connection.execute(WRITING)
+            tx = PostgresTx(connection, self.space)
+            try:
+                value = await greenlets.run(lambda: work(tx))
+            except BaseException:
+                await _rolled_back(connection)
+                raise
+            await self._commit(connection, tx.orphaned)
+            self.commits += 1
+            return value, tx.orphaned
+
+    async def _commit(self, connection: Any, repairs: Repairs) -> None:
+        try:
+            done = await connection.execute("COMMIT")
+        except Exception as error:
+            if isinstance(error, asyncpg.PostgresError) and not faults.is_surroundings(error):
+                raise  # the server says that it did not
+            raise OutcomeUnknown(faults.commit_unknown(error, self.where), repairs) from error
+        if done != "COMMIT":
+            raise StoreError(f"{self.where}: a statement had failed unnoticed; nothing was written")
+
+    async def read(self, query: Unit[T]) -> T:
+        """The query's result out of one snapshot."""
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(READING)
+                try:
+                    return await greenlets.run(lambda: query(PostgresTx(connection, self.space)))
+                finally:
+                    await _rolled_back(connection)
+        except Exception as error:
+            raise faults.translate(error, self.where) from error
+
+
+async def _rolled_back(connection: Any) -> None:
+    """Leave no transaction open; where that cannot be had, the pool throws the connection away."""
+    with contextlib.suppress(Exception):  # the error that led here is the one to report
+        await connection.execute("ROLLBACK")

@@ -1,0 +1,97 @@
+"""A transaction on PostgreSQL: statements run within :func:`bridge.store.postgres.greenlets.run`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from bridge.store.many import Many
+from bridge.store.postgres import dialect
+from bridge.store.postgres.greenlets import wait_for
+from bridge.store.tx import NOTHING, Line, Params, Row, Unit, Value, storable
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+_HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
+_HOLD_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
+_AT_ONCE = 100
+"""Rows that a cursor fetches at once."""
+
+
+class PostgresTx:
+    """A :class:`~bridge.store.tx.Tx`."""
+
+    __slots__ = ("_connection", "_orphaned", "_space")
+
+    def __init__(self, connection: Connection, space: str) -> None:
+        self._connection = connection
+        self._space = space
+        self._orphaned: list[Unit[object]] = []
+
+    def one(self, sql: str, params: Params = NOTHING) -> Row | None:
+        rows = self.all(sql, params)
+        return rows[0] if rows else None
+
+    def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]:
+        statement = dialect.statement(sql)
+        rows: Sequence[Row] = wait_for(self._connection.fetch(statement.text, *_values(statement, params)))
+        return rows
+
+    def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
+        statement = dialect.statement(sql)
+        cursor = self._connection.cursor(statement.text, *_values(statement, params), prefetch=_AT_ONCE)
+        rows: AsyncIterator[Row] = aiter(cursor)
+        while True:
+            try:
+                yield wait_for(anext(rows))
+            except StopAsyncIteration:
+                return
+
+    def run(self, sql: str, params: Params = NOTHING) -> int:
+        statement = dialect.statement(sql)
+        done: str = wait_for(self._connection.execute(statement.text, *_values(statement, params)))
+        return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
+
+    def many(self, statement: Many, lines: Sequence[Line]) -> Sequence[Row]:
+        if not lines:
+            return ()
+        columns = [[_clean(value) for value in column] for column in zip(*lines, strict=True)]
+        rows: Sequence[Row] = wait_for(self._connection.fetch(dialect.crowd(statement), *columns))
+        return rows
+
+    def hold(self, names: Iterable[str]) -> None:
+        if keys := self._keys(names):
+            wait_for(self._connection.execute(_HOLD, sorted(keys)))
+
+    def hold_free(self, names: Iterable[str]) -> set[str]:
+        keys = self._keys(names)
+        if not keys:
+            return set()
+        return {keys[row["key"]] for row in wait_for(self._connection.fetch(_HOLD_FREE, sorted(keys)))}
+
+    def _keys(self, names: Iterable[str]) -> Mapping[int, str]:
+        """Locks belong to the whole database: other schemas have other keys for the same names."""
+        return {key_of(self._space, name): name for name in names}
+
+    def if_orphaned(self, repair: Unit[object]) -> None:
+        self._orphaned.append(repair)
+
+    @property
+    def orphaned(self) -> tuple[Unit[object], ...]:
+        return tuple(self._orphaned)
+
+
+def key_of(space: str, name: str) -> int:
+    """The number of an advisory lock: 64 bits with a sign."""
+    digest = blake2b(f"{space}\n{name}".encode(errors="replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _clean(value: Value) -> Value:
+    return storable(value) if type(value) is str else value
+
+
+def _values(statement: dialect.Statement, params: Params) -> list[Any]:
+    return [_clean(params[name]) for name in statement.names]

@@ -1,0 +1,75 @@
+"""A transaction on SQLite: statements run where the connection's thread is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+
+from bridge.store.many import Many, sizes
+from bridge.store.tx import NOTHING, Line, Params, Unit, storable
+
+
+def _cleaned(params: Params | Line) -> Params | Line:
+    if isinstance(params, tuple):
+        return tuple(storable(value) if type(value) is str else value for value in params)
+    return {name: storable(value) if type(value) is str else value for name, value in params.items()}
+
+
+class SqliteTx:
+    """A :class:`~bridge.store.tx.Tx`. One writer at a time: there is nobody to hold anything against."""
+
+    __slots__ = ("_db", "_orphaned")
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._orphaned: list[Unit[object]] = []
+
+    def one(self, sql: str, params: Params = NOTHING) -> sqlite3.Row | None:
+        rows = self.all(sql, params)
+        return rows[0] if rows else None
+
+    def all(self, sql: str, params: Params = NOTHING) -> list[sqlite3.Row]:
+        return self._execute(sql, params).fetchall()
+
+    def each(self, sql: str, params: Params = NOTHING) -> Iterator[sqlite3.Row]:
+        with closing(self._execute(sql, params)) as cursor:
+            yield from cursor
+
+    def run(self, sql: str, params: Params = NOTHING) -> int:
+        return self._execute(sql, params).rowcount
+
+    def many(self, statement: Many, lines: Sequence[Line]) -> list[sqlite3.Row]:
+        found: list[sqlite3.Row] = []
+        at = 0
+        for size in sizes(len(lines)):
+            params = tuple(chain.from_iterable(lines[at : at + size]))
+            found += self._execute(statement.text(size), params).fetchall()
+            at += size
+        return found
+
+    def hold(self, names: Iterable[str]) -> None:
+        pass
+
+    def hold_free(self, names: Iterable[str]) -> set[str]:
+        return set(names)
+
+    def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:
+        for value in params if isinstance(params, tuple) else params.values():
+            if type(value) is str and "\0" in value:
+                params = _cleaned(params)
+                break
+        try:
+            return self._db.execute(sql, params)
+        except UnicodeEncodeError:
+            # A lone surrogate: found while parameters are bound, so nothing has run. Looking at every text for one
+            # beforehand would cost each message what hardly any needs.
+            return self._db.execute(sql, _cleaned(params))
+
+    def if_orphaned(self, repair: Unit[object]) -> None:
+        self._orphaned.append(repair)
+
+    @property
+    def orphaned(self) -> tuple[Unit[object], ...]:
+        return tuple(self._orphaned)

@@ -1,0 +1,49 @@
+"""The verbs of all domains put together; an engine adds how its transactions are made."""
+
+from __future__ import annotations
+
+from bridge.model import Sms, SmsId
+from bridge.store import sql
+from bridge.store.sqlite_accounts import AccountVerbs
+from bridge.store.sqlite_chat import ChatVerbs
+from bridge.store.sqlite_clock import ClockVerbs
+from bridge.store.sqlite_desk import DeskVerbs
+from bridge.store.sqlite_drafts import DraftVerbs
+from bridge.store.sqlite_inbox import InboxVerbs
+from bridge.store.sqlite_orders import OrderVerbs
+from bridge.store.sqlite_outbox import OutboxVerbs
+from bridge.store.sqlite_posts import PostVerbs
+from bridge.store.sqlite_query import QueryVerbs
+from bridge.store.sqlite_restore import RestoreVerbs
+from bridge.store.sqlite_updates import UpdateVerbs
+from bridge.store.sqlite_watches import WatchVerbs
+from bridge.store.work_sms import get_sms
+
+
+class Questions(QueryVerbs):
+    """What can be asked beside a running bridge: it takes no lock and writes nothing."""
+
+    async def get_sms(self, sms_id: SmsId) -> Sms | None:
+        return await self._readers.run(lambda tx: get_sms(tx, sms_id))
+
+
+class Verbs(
+    InboxVerbs,
+    OutboxVerbs,
+    AccountVerbs,
+    ClockVerbs,
+    ChatVerbs,
+    DeskVerbs,
+    DraftVerbs,
+    PostVerbs,
+    WatchVerbs,
+    OrderVerbs,
+    UpdateVerbs,
+    QueryVerbs,
+    RestoreVerbs,
+):
+    """All of :class:`~bridge.ports.Store` but its end."""
+
+    async def ping(self) -> None:
+        now = self._clock.now()
+        await self._writer.run(lambda tx: tx.run(sql.BEAT, {"now": now}))
