@@ -50,7 +50,7 @@ from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
 from bridge.schema.reader import read_file
-from bridge.store import open_store
+from bridge.store import open_storage
 from bridge.web.admin import AdminSocket, socket_path
 from bridge.web.health import Readiness
 from bridge.web.server import Listeners
@@ -115,7 +115,7 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """
     clock = SteadyClock(clock or SystemClock())
     async with AsyncExitStack() as stack:
-        store = await open_store(settings.storage.sqlite_path, clock=clock)
+        store = await open_storage(settings.storage.url, clock=clock)
         stack.push_async_callback(store.close)
         alive_until = await store.last_sign()
         await settle_restored(store, clock.now())
@@ -363,7 +363,7 @@ async def look_around(settings: Settings, clock: Clock) -> None:
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
     parts = bridge.sending
     commands = Commands(settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-    path = socket_path(bridge.settings.storage.sqlite_path)
+    path = socket_path(bridge.settings)
     admin = AdminSocket(path, commands, status=bridge.live, reload=bridge.reloader.reload)
     await admin.start()
     stack.push_async_callback(admin.close)

@@ -51,6 +51,10 @@ class StoreLocked(StoreError):
     """Another running bridge owns this database file."""
 
 
+class StoreOutdated(StoreError):
+    """The store is older than this program, which may only look at it; a start of the bridge brings it up to date."""
+
+
 class CommitUnknown(StoreUnavailable):
     """COMMIT itself failed: the work may or may not be on disk. Read back before acting."""
 

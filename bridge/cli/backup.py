@@ -65,6 +65,8 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     settings = settings_of(config, quiet=True)
     from bridge.store.backup import put_back
 
+    if settings.storage.shared:
+        fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
     database = settings.storage.sqlite_path
     with progress("restoring") as step:
         done = attempt(lambda: put_back(file, database, now=now, progress=step))

@@ -14,7 +14,7 @@ import aiohttp
 from bridge.cli.service import ServiceRefused, call
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
-from bridge.errors import ConfigError, PlatformError
+from bridge.errors import ConfigError, PlatformError, StoreError, StoreOutdated
 from bridge.schema import shown
 from bridge.telegram.findings import Finding, fault, ok, warning
 from bridge.web.answers import BODIES
@@ -44,8 +44,10 @@ def problems(error: ConfigError) -> list[Finding]:
     return [fault("config_problem", problem=str(each)) for each in error.problems]
 
 
-def of_store(settings: Settings) -> list[Finding]:
+async def of_store(settings: Settings) -> list[Finding]:
     """Rights and room, seen from the user who asks."""
+    if settings.storage.shared:
+        return await of_server(settings)
     path = settings.storage.sqlite_path
     place = nearest(path)
     why = refusal(path, place)
@@ -54,6 +56,19 @@ def of_store(settings: Settings) -> list[Finding]:
     free = shutil.disk_usage(place).free // MEGABYTE
     found = fault if free < LOW // 10 else warning
     return [found("disk_low", path=shown(path), free=free) if free < LOW else ok("store", path=shown(path), free=free)]
+
+
+async def of_server(settings: Settings) -> list[Finding]:
+    """A database of PostgreSQL: whether it can be reached, and is ours. An empty one the start fills."""
+    from bridge.store import open_queries
+
+    try:
+        await (await open_queries(settings.storage.url)).close()
+    except StoreOutdated:
+        return [ok("server")]
+    except StoreError as error:
+        return [fault("server_refused", detail=str(error))]
+    return [ok("server")]
 
 
 def nearest(path: Path) -> Path:

@@ -22,7 +22,7 @@ from bridge.model import Json, Ms
 from bridge.schema import plural, shown
 
 if TYPE_CHECKING:
-    from bridge.store import SqliteQueries
+    from bridge.store.opening import Queries
 
 EXIT_FOUND = 1
 """``check`` found mistakes; an order could not be carried out."""
@@ -140,20 +140,32 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @asynccontextmanager
-async def looking_into(settings: Settings) -> AsyncIterator[SqliteQueries]:
+async def looking_into(settings: Settings) -> AsyncIterator[Queries]:
     """The store, opened for reading only: beside a running service or without one."""
-    from bridge.store import open_readonly
+    from bridge.store import open_queries
 
-    store = await open_readonly(settings.storage.sqlite_path)
+    store = await open_queries(settings.storage.url)
     try:
         yield store
     finally:
         await store.close()
 
 
+def has_store(settings: Settings) -> bool:
+    """False where no service has ever run. Of a server nothing is known before it is asked."""
+    return settings.storage.shared or settings.storage.sqlite_path.exists()
+
+
+def need_store(settings: Settings) -> None:
+    """Ends the command where there is no store yet."""
+    if not has_store(settings):
+        place = shown(settings.storage.sqlite_path)
+        fail(f"there is no store at {place} yet: start the service once with `sms-bridge run`")
+
+
 def database_of(settings: Settings) -> Path:
-    """The SQLite file; ends the command where there is none yet."""
-    path = settings.storage.sqlite_path
-    if not path.exists():
-        fail(f"there is no store at {shown(path)} yet: start the service once with `sms-bridge run`")
-    return path
+    """The SQLite file; ends the command where there is none, or none yet."""
+    if settings.storage.shared:
+        fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
+    need_store(settings)
+    return settings.storage.sqlite_path

@@ -50,7 +50,7 @@ async def examine(settings: Settings) -> list[Finding]:
     from bridge.pipeline.clock import SystemClock
     from bridge.telegram import checkup as of_telegram
 
-    found = [*checkup.of_config(settings), *checkup.of_store(settings)]
+    found = [*checkup.of_config(settings), *await checkup.of_store(settings)]
     service, runs = await checkup.of_service(settings)
     found.append(service)
     for name, account in settings.accounts.items():

@@ -17,6 +17,7 @@ from bridge.cli.common import (
     console,
     fail,
     fail_with_problems,
+    has_store,
     json_option,
     looking_into,
     moment,
@@ -95,7 +96,7 @@ def loaded(settings: Settings) -> RuleSet:
 
 async def known(settings: Settings, subscriber: str) -> Contact:
     """What the store knows of the number; a stranger where there is no store."""
-    if not settings.storage.sqlite_path.exists():
+    if not has_store(settings):
         return Contact(subscriber=subscriber, version=0)
     async with looking_into(settings) as store:
         return await store.contact(subscriber)

@@ -9,9 +9,9 @@ import click
 from bridge.cli.common import (
     config_option,
     console,
-    database_of,
     json_option,
     looking_into,
+    need_store,
     plain,
     print_json,
     run_async,
@@ -30,7 +30,7 @@ from bridge.text import phones
 def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
     """Both directions with NUMBER, oldest first."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
     subscriber = phones.normalise(number, settings.region)
 
     async def read() -> Sequence[Story]:

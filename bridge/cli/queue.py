@@ -12,9 +12,9 @@ from bridge.cli.common import (
     ago,
     config_option,
     console,
-    database_of,
     json_option,
     looking_into,
+    need_store,
     plain,
     print_json,
     run_async,
@@ -47,7 +47,7 @@ def queue() -> None:
 def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: bool) -> None:
     """The newest rows in these states."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
 
     async def read() -> list[Sms]:
         async with looking_into(settings) as store:
@@ -94,7 +94,7 @@ def _since(sms: Sms) -> Ms:
 def show(sms_id: int, config: str | None, as_json: bool) -> None:
     """Every step of one SMS, with its text."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
 
     async def read() -> tuple[Sms | None, list[dict[str, Json]]]:
         async with looking_into(settings) as store:
@@ -129,7 +129,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Send it again, as a new SMS. For an uncertain one: the subscriber may get it twice."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
     number = chosen(sms_id, restored)
     if number is None:
         answer, live = run_async(
@@ -151,7 +151,7 @@ def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool)
 def abandon(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Leave an uncertain or parked SMS as it is, or take a queued one off the queue."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
     number = chosen(sms_id, restored)
     if number is None:
         answer, live = run_async(

@@ -21,11 +21,11 @@ from bridge.cli.common import (
     EXIT_FOUND,
     config_option,
     console,
-    database_of,
     fail_with_problems,
     json_option,
     looking_into,
     moment,
+    need_store,
     plain,
     print_json,
     progress,
@@ -96,7 +96,7 @@ def replay(
     Exit code 0: done, whatever differs. 1: the rule files have mistakes, or there is no store.
     """
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
     rules = rules_in(settings, folder)
     start = 0 if since is None else since_when(since, settings)
     wanted = 1_000 if last is None and since is None else last

@@ -22,7 +22,7 @@ class ServiceRefused(BridgeError):
 
 async def call(settings: Settings, method: str, path: str, body: Json = None) -> dict[str, Json] | None:
     """Ask the running service. None where none runs. :raises ServiceRefused: it runs and refused."""
-    socket = socket_path(settings.storage.sqlite_path)
+    socket = socket_path(settings)
     if not socket.exists():
         return None
     connector = aiohttp.UnixConnector(str(socket))

@@ -12,9 +12,9 @@ from bridge.cli.common import (
     ago,
     config_option,
     console,
-    database_of,
     json_option,
     looking_into,
+    need_store,
     print_json,
     run_async,
     settings_of,
@@ -32,7 +32,7 @@ from bridge.ports import QueueStatus
 def status(config: str | None, as_json: bool) -> None:
     """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
     settings = settings_of(config, quiet=True)
-    database_of(settings)
+    need_store(settings)
     queues, live = run_async(lambda: read(settings))
     if as_json:
         print_json({"running": live is not None, "live": live, "queues": as_values(queues)})

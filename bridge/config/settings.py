@@ -170,11 +170,23 @@ class StorageSettings(Section):
     url: Annotated[str, AfterValidator(own.check_storage)] = "sqlite:///data/bridge.db"
 
     @property
+    def shared(self) -> bool:
+        """A PostgreSQL database, which several bridges may use at a time; else a file of one bridge."""
+        return self.url.startswith(own.POSTGRES)
+
+    @property
     def sqlite_path(self) -> Path:
+        """Of a store that is not ``shared``."""
         return Path(self.url.removeprefix(own.SQLITE))
+
+    @property
+    def password(self) -> str:
+        return unquote(urlsplit(self.url).password or "") if self.shared else ""
 
     def under(self, folder: Path) -> StorageSettings:
         """The same with a relative path counted from ``folder``."""
+        if self.shared:
+            return self
         return self.model_copy(update={"url": f"{own.SQLITE}{folder / self.sqlite_path}"})
 
 
@@ -244,5 +256,5 @@ class Settings(Section):
         found = {self.telegram.token.get_secret_value(), self.telegram.webhook_secret.get_secret_value()}
         for account in self.accounts.values():
             found |= {account.password.get_secret_value(), account.callback.secret.get_secret_value()}
-        found.add(unquote(urlsplit(self.telegram.proxy).password or ""))
+        found |= {unquote(urlsplit(self.telegram.proxy).password or ""), self.storage.password}
         return frozenset(found - {""})

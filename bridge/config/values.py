@@ -20,6 +20,7 @@ from bridge.model import MINUTE
 from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
 
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
 NEVER_ASKS = 1_000
 """``confirm_parts: off``: more parts than any SMS can have."""
 LONGEST_UNDO = 10 * MINUTE
@@ -206,13 +207,33 @@ def only(word: str) -> Callable[[object], object]:
 
 
 def check_storage(value: str) -> str:
-    if value.startswith(("postgresql:", "postgres:")):
-        raise ValueError(f"PostgreSQL is {NOT_AVAILABLE}; write {SQLITE}data/bridge.db")
+    if value.startswith(POSTGRES):
+        return check_postgres(value)
     path = value.removeprefix(SQLITE)
     if not value.startswith(SQLITE) or not path.strip("/ ") or re.search(r"[?#\x00-\x1f]", path):
-        raise ValueError(f"expected {SQLITE}data/bridge.db (relative to this file) or {SQLITE}/var/lib/… (absolute)")
+        raise ValueError(
+            f"expected {SQLITE}data/bridge.db (relative to this file), {SQLITE}/var/lib/… (absolute)"
+            " or postgresql://user:password@host:5432/database"
+        )
     if path == ":memory:" or path.endswith("/"):
         raise ValueError(f"the store needs a file that outlives the process, such as {SQLITE}data/bridge.db")
+    return value
+
+
+def check_postgres(value: str) -> str:
+    """Only what can be told without asking the server."""
+    expected = "expected postgresql://user:password@host:5432/database"
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{expected}; the port is not a number") from error
+    if not parts.path.strip("/"):
+        raise ValueError(f"{expected}; the database is missing")
+    if parts.fragment:
+        raise ValueError(f"{expected}; write # in the password as %23")
+    if find_spec("asyncpg") is None or find_spec("greenlet") is None:
+        raise ValueError("PostgreSQL needs more packages: pip install 'sms-bridge[postgres]'")
     return value
 
 

@@ -1,5 +1,6 @@
-"""The store: :class:`bridge.ports.Store` on SQLite. Imported by the composition root and the command line alone."""
+"""The store: :class:`bridge.ports.Store` on SQLite or PostgreSQL. For the composition root and commands alone."""
 
-from bridge.store.sqlite import SqliteQueries, SqliteStore, open_readonly, open_store
+from bridge.store.opening import open_queries, open_storage
+from bridge.store.sqlite import open_readonly, open_store
 
-__all__ = ["SqliteQueries", "SqliteStore", "open_readonly", "open_store"]
+__all__ = ["open_queries", "open_readonly", "open_storage", "open_store"]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bridge.errors import StoreError, StoreUnavailable
+from bridge.errors import StoreError, StoreOutdated, StoreUnavailable
 from bridge.model import SECOND, Ms
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store.faults import translate
@@ -155,7 +155,7 @@ def _exactly_ours(db: sqlite3.Connection) -> int:
     latest = shipped()[-1].version
     version = check_version(db, latest)
     if version < latest:
-        raise StoreError("the database is older than this program: start the bridge once to bring it up to date")
+        raise StoreOutdated("the database is older than this program: start the bridge once to bring it up to date")
     return version
 
 

@@ -27,6 +27,7 @@ class DeskVerbs(Writing):
         """Where the key exists already, that row, and nothing is written."""
 
         def unit(tx: Tx) -> Sms:
+            tx.hold([sms.recipient])
             known = sms_of_key(tx, sms.key)
             written = known or insert_sms(tx, [Birth(sms, now)])[0]
             assert written is not None  # the key was looked up in this very transaction
@@ -47,7 +48,11 @@ class DeskVerbs(Writing):
         return await self._writer.run(unit)
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
-        await self._writer.run(lambda tx: tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until}))
+        def unit(tx: Tx) -> None:
+            tx.hold([subscriber])
+            tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until})
+
+        await self._writer.run(unit)
 
     async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
         def query(tx: Tx) -> Sms | None:
@@ -61,12 +66,14 @@ class DeskVerbs(Writing):
 
 
 def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | None:
+    tx.hold([f"sms:{sms_id}"])
     known = sms_of_key(tx, key)
     if known is not None:
         return known
     old = get_sms(tx, sms_id)
     if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
+    tx.hold([old.recipient])
     apply_move(
         tx, sms_id, Move.ABANDON, now, Change(author=author)
     )  # only what was undecided; a final row keeps its state

@@ -56,6 +56,7 @@ class InboxVerbs(Writing):
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
+    tx.hold(f"call:{'/'.join(_name(each))}" for each in calls)
     for wave in waves(calls, _name):
         found = {(row[0], row[1]): row for row in tx.many(sql.ACCEPT_INBOUND, [_line(calls[at]) for at in wave])}
         for at in wave:
@@ -149,6 +150,7 @@ class _Spend:
 
 
 def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
+    tx.hold(number for each in settlements for number in (each.subscriber, *(sms.recipient for sms in each.replies)))
     spend = _Spend(tx)
     settled: dict[int, Settled | None] = {}
     for wave in waves(settlements, lambda settlement: settlement.subscriber):

@@ -31,6 +31,7 @@ class OrderVerbs(Writing):
 
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
         def unit(tx: Tx) -> Conversation:
+            tx.hold([subscriber])
             conversation = begun_conversation(tx, chat, subscriber, account, now)
             if tx.run(sql.OPEN_CONVERSATION, {"id": conversation.id}):
                 renew_topic(tx, conversation, f"begun:{now}", now)
@@ -68,6 +69,7 @@ class OrderVerbs(Writing):
 
 
 def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
+    tx.hold([order.subscriber])
     if tx.one(sql.DEED_KNOWN, {"key": order.key}) is not None:
         return False  # the update came twice: it was carried out and answered
     if _overtaken(tx, order):

@@ -32,6 +32,7 @@ class OutboxVerbs(Writing):
         now = self._clock.now()
 
         def unit(tx: Tx) -> Sms:
+            tx.hold([sms.recipient])
             written = insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
                 return _known(tx, sms.key)

@@ -41,6 +41,7 @@ def last_in_copy(tx: Tx) -> InboundId:
 
 
 def _settle(tx: Tx, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
+    tx.hold(["restoration"])
     copy = tx.one(sql.COPY_TAKEN)
     if copy is None or copy["taken_at"] is None:
         return None

@@ -15,21 +15,29 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.model import Json, Sms, SmsId
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.reload import Reloaded
 
 LONGEST_SOCKET_PATH = 100
-"""The kernel allows 108 bytes; a deeper database gets a socket named by its hash in the temporary directory."""
+"""The kernel allows 108 bytes. A deeper database, or a shared one, gets a socket in the temporary directory, named by a
+hash."""
 
 
-def socket_path(database: Path) -> Path:
-    """Where the service of this database file listens."""
-    beside = database.with_name(database.name + ".sock").absolute()
-    if len(os.fsencode(beside)) <= LONGEST_SOCKET_PATH:
-        return beside
-    name = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
+def socket_path(settings: Settings) -> Path:
+    """Where the service listens: beside its database file; on a shared store, one for each configuration file."""
+    return _in_temporary(settings.file) if settings.storage.shared else beside(settings.storage.sqlite_path)
+
+
+def beside(database: Path) -> Path:
+    place = database.with_name(database.name + ".sock").absolute()
+    return place if len(os.fsencode(place)) <= LONGEST_SOCKET_PATH else _in_temporary(place)
+
+
+def _in_temporary(owner: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(owner.absolute())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"sms-bridge-{os.getuid()}-{name}.sock"
 
 

@@ -14,8 +14,9 @@ import pytest
 import bridge.store.sqlite_inbox
 from bridge.model import InboundId, SmsState
 from bridge.sandbox.botapi.world import Message
-from bridge.store import SqliteStore, open_store
+from bridge.store import open_store
 from bridge.store.backup import put_back, take
+from bridge.store.sqlite import SqliteStore
 from tests.contract.builders import call
 from tests.flow.harness import SUPPORT, World, world
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreOutdated
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import faults
@@ -111,7 +111,7 @@ async def _checked(connection: Any, where: str) -> str:
         version, latest = await version_of(connection), shipped()[-1].version
         not_newer(version, latest)
         if version < latest:
-            raise StoreError("the database is older than this program: start the bridge once to bring it up to date")
+            raise StoreOutdated("the database is older than this program: start the bridge once to bring it up to date")
         return await space_of(connection)
     except StoreError as error:
         raise type(error)(f"{where}: {error}") from error

@@ -23,7 +23,8 @@ from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
-from bridge.store import SqliteStore, open_store
+from bridge.store import open_store
+from bridge.store.sqlite import SqliteStore
 from bridge.telegram.side import TelegramSide
 from tests.clock import ManualClock
 from tests.contract.builders import unrouted

@@ -25,7 +25,8 @@ from bridge.model import (
 )
 from bridge.sandbox.botapi.world import Chat, Message, Topic, User
 from bridge.sandbox.ledger import TakenSms
-from bridge.store import SqliteStore, open_store
+from bridge.store import open_store
+from bridge.store.sqlite import SqliteStore
 from tests.chaos import invariants
 from tests.contract.builders import NOW, SetClock, opened, person, received, reply, settled, settlement
 

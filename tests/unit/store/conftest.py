@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.store import SqliteStore, open_store
+from bridge.store import open_store
+from bridge.store.sqlite import SqliteStore
 from tests.contract.builders import SetClock
 
 

@@ -15,9 +15,10 @@ import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model import ADMIN_CHAT, Move, NewPost, PostKind, PostPriority, Reason, Restored, SmsState, StoredUpdate
-from bridge.store import SqliteStore, backup, open_readonly, open_store
+from bridge.store import backup, open_readonly, open_store
 from bridge.store.backup import Copy, PutBack, put_back, take
 from bridge.store.migrate import Migration, migrate, shipped, version_of
+from bridge.store.sqlite import SqliteStore
 from tests.contract.builders import NOW, SetClock, call, opened, reply, settled, settlement, unrouted
 
 LATER = NOW + 60_000

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.store import SqliteStore, open_store
+from bridge.store import open_store
+from bridge.store.sqlite import SqliteStore
 from tests.chaos.preload import Act, Disk, Kind, missing
 from tests.chaos.tools import in_ci
 from tests.contract.builders import SetClock, call, opened

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import StoreError
-from bridge.store import SqliteStore
 from bridge.store.many import MOST, Many, sizes, waves
+from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite_tx import SqliteTx
 from bridge.store.tx import Tx
 from tests.contract.builders import call
 
@@ -41,7 +42,7 @@ def test_a_statement_sees_all_rows_whatever_their_number(count: int) -> None:
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE t (a, b)")
     put = Many("a, b", "INSERT INTO t SELECT a, b FROM rows")
-    Tx(db).many(put, [(n, str(n)) for n in range(count)])
+    SqliteTx(db).many(put, [(n, str(n)) for n in range(count)])
     assert db.execute("SELECT a, b FROM t ORDER BY a").fetchall() == [(n, str(n)) for n in range(count)]
     db.close()
 
@@ -49,7 +50,9 @@ def test_a_statement_sees_all_rows_whatever_their_number(count: int) -> None:
 def test_texts_that_no_store_takes_are_cleaned_on_this_way_too() -> None:
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE t (a, b)")
-    Tx(db).many(Many("a, b", "INSERT INTO t SELECT a, b FROM rows"), [("a\0b", 1), ("\ud800", 2), ("\ud83d\ude00", 3)])
+    SqliteTx(db).many(
+        Many("a, b", "INSERT INTO t SELECT a, b FROM rows"), [("a\0b", 1), ("\ud800", 2), ("\ud83d\ude00", 3)]
+    )
     assert [row[0] for row in db.execute("SELECT a FROM t ORDER BY b")] == ["ab", "\ufffd", "😀"]
     db.close()
 

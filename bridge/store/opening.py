@@ -1,0 +1,52 @@
+"""Which engine a URL of ``storage.url`` means. Nothing else in the program asks.
+
+PostgreSQL's driver is an extra and costs time to import: it is looked for only where it is wanted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from bridge.model import Sms, SmsId
+from bridge.ports import Clock, QueryStore, Store
+from bridge.store import sqlite
+
+_SQLITE = "sqlite:///"
+
+
+class Queries(QueryStore, Protocol):
+    """What commands ask, opened for them alone."""
+
+    async def get_sms(self, sms_id: SmsId) -> Sms | None: ...
+
+    async def close(self) -> None: ...
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith(_SQLITE)
+
+
+async def open_storage(url: str, *, clock: Clock) -> Store:
+    """Everything, for a bridge.
+
+    :raises StoreLocked: another bridge runs on this SQLite file. :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is of a newer version, or another program's.
+    """
+    if is_sqlite(url):
+        return await sqlite.open_store(Path(url.removeprefix(_SQLITE)), clock=clock)
+    from bridge.store.postgres import store
+
+    return await store.open_store(url, clock=clock)
+
+
+async def open_queries(url: str) -> Queries:
+    """Questions only, beside a running bridge or without one.
+
+    :raises StoreUnavailable: it is not there, or cannot be read. :raises StoreError: its version is not ours.
+    """
+    if is_sqlite(url):
+        return await sqlite.open_readonly(Path(url.removeprefix(_SQLITE)))
+    from bridge.store.postgres import store
+
+    return await store.open_readonly(url)
