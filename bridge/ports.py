@@ -179,7 +179,9 @@ class OutboxStore(Protocol):
         """When another row with the same account, recipient, sender name and text last left since then, or None."""
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
-        """At start: every ``sending`` row becomes ``uncertain`` (reason ``interrupted``); returns them."""
+        """Every ``sending`` row whose bridge is gone becomes ``uncertain`` (reason ``interrupted``); returns them.
+
+        At start, and where several bridges share the store again and again."""
 
     async def get_sms(self, sms_id: SmsId) -> Sms | None: ...
 
@@ -543,10 +545,61 @@ class Span:
     count: int
 
 
+@frozen
+class Member:
+    """A bridge, as the others see it."""
+
+    id: str
+    name: str
+    """Host and process, for people."""
+    roles: frozenset[str]
+    version: str
+    rules_version: str
+    started_at: Ms
+    seen_at: Ms
+    duties: frozenset[str]
+    """What it does for all of them."""
+
+
+@frozen
+class Standing:
+    """What a bridge may count on, from the moment at which it asked."""
+
+    duties: frozenset[str]
+    """Those of the wanted ones that are this bridge's now."""
+    lasts: Ms | None
+    """How long they stay so without asking again; None: for ever, since nobody else is there."""
+    sends_last: Ms | None
+    """For so long nobody else calls this bridge's sends lost."""
+    members: tuple[Member, ...]
+    """All that are alive, this one included, the oldest first."""
+    now: Ms | None
+    """What time it is, by the clock that all of them share; None: by this machine's."""
+
+
+class FleetStore(Protocol):
+    """For several bridges on one store: who is alive, and who does what only one may do."""
+
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+        """I am here, and would do these duties. One that I do not name any more is free for others."""
+
+    async def leave(self) -> None:
+        """I do nothing any more: all that is mine is free at once."""
+
+    async def ring(self, words: Sequence[str]) -> None:
+        """Let the other bridges hear these words. May be lost: whoever waits looks now and then by himself."""
+
+    async def hear(self, heard: Callable[[str], None]) -> None:
+        """Call ``heard`` with each word that another bridge rings, until cancelled. Survives the server's absence."""
+
+
 class QueryStore(Protocol):
     """Reading for people and probes; never part of a message's way."""
 
     async def queue_status(self) -> QueueStatus: ...
+
+    async def members(self) -> Sequence[Member]:
+        """The bridges that share the store and are alive, the oldest first; none where it belongs to one alone."""
 
     async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]: ...
 
@@ -584,6 +637,7 @@ class Store(
     UpdateStore,
     QueryStore,
     RestoreStore,
+    FleetStore,
     Protocol,
 ):
     """One store; implementations live in ``bridge.store``."""

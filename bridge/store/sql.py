@@ -48,12 +48,12 @@ def _of(table: str, columns: str) -> str:
 # twice among the rows: the second would not see the first.
 ACCEPT_INBOUND = Many(
     "account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date, raw_query, received_at,"
-    " fault",
+    " fault, taken_by",
     """
 INSERT INTO inbound (account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date,
-                     raw_query, received_at, fault, conflict_of)
+                     raw_query, received_at, fault, taken_by, conflict_of)
 SELECT n.account, n.smsid, n.content_hash, n.sender, n.subscriber, n.receiver, n.prefix, n.text, n.date_raw, n.date,
-       n.raw_query, n.received_at, n.fault,
+       n.raw_query, n.received_at, n.fault, n.taken_by,
        (SELECT min(i.id) FROM inbound AS i
         WHERE i.account = n.account AND i.smsid = n.smsid AND i.content_hash <> n.content_hash)
 FROM rows AS n WHERE true
@@ -63,12 +63,12 @@ RETURNING account, smsid, id, repeats
 """,
 )
 
-# The oldest of each subscriber, with what is known of the subscriber; walks the index of what is new and stops at the
-# limit.
+# The oldest of each subscriber, of those this bridge took, with what is known of the subscriber; walks the index of
+# what is new and stops at the limit.
 CLAIM_UNROUTED = f"""
 SELECT {_of("i", INBOUND)}, {_of("c", CONTACT)}
 FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
-WHERE i.state = 'new' AND NOT EXISTS (
+WHERE i.state = 'new' AND i.taken_by = :taken_by AND NOT EXISTS (
     SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
 ORDER BY i.id LIMIT :limit
 """
@@ -175,7 +175,7 @@ ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
 # priority. No lane twice among the wishes, and no key twice among the rows.
 INSERT_SMS = Many(
     "key, account, recipient, sender_name, text, parts, origin, priority, wish, created_at, due_at, expires_at,"
-    " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks",
+    " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks, bridge",
     """, born AS MATERIALIZED (
     SELECT rows.*, CASE
         WHEN wish = 'sending' AND EXISTS (
@@ -188,13 +188,14 @@ INSERT_SMS = Many(
         ELSE wish END AS state
     FROM rows)
 INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
-                 due_at, expires_at, attempts, sending_since, left_at, inbound_id, conversation_id, chat_id,
+                 due_at, expires_at, attempts, sending_since, left_at, sent_by, inbound_id, conversation_id, chat_id,
                  message_id, author, retry_of, asks)
 SELECT n.key, n.account, n.recipient, n.sender_name, n.text, n.parts, n.origin, n.priority, n.state, n.created_at,
        n.due_at, n.expires_at,
        CASE WHEN n.state = 'sending' THEN 1 ELSE 0 END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
+       CASE WHEN n.state = 'sending' THEN n.bridge ELSE '' END,
        n.inbound_id, n.conversation_id, n.chat_id, n.message_id, n.author, n.retry_of,
        n.asks
 FROM born AS n WHERE true
@@ -242,13 +243,18 @@ WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.due_at <= :until AND s.
 ORDER BY s.id LIMIT :limit
 """
 
-ALL_SENDING = "SELECT id FROM sms WHERE state = 'sending' ORDER BY account, recipient"
+# Of bridges that have not been heard of for so long that no request of theirs can be under way.
+LOST_SENDING = """
+SELECT id FROM sms WHERE state = 'sending' AND NOT EXISTS (
+    SELECT 1 FROM bridge AS b WHERE b.id = sms.sent_by AND b.sends_until > :now)
+ORDER BY account, recipient
+"""
 
 # The one statement that changes a state; from_state is what the caller knows, so a row that moved meanwhile is left
 # alone. No id twice among the rows.
 MOVE_SMS = Many(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
-    " sent_at, final_at",
+    " sent_at, final_at, bridge",
     f"""
 UPDATE sms SET
     state = n.to_state,
@@ -263,6 +269,7 @@ UPDATE sms SET
     left_at = CASE WHEN n.started = 1 THEN n.now ELSE sms.left_at END,
     probed_at = CASE WHEN n.started = 1 THEN NULL ELSE sms.probed_at END,
     sending_since = CASE WHEN n.started = 1 THEN n.now WHEN n.to_state = 'queued' THEN NULL ELSE sms.sending_since END,
+    sent_by = CASE WHEN n.started = 1 THEN n.bridge ELSE sms.sent_by END,
     sent_at = COALESCE(n.sent_at, sms.sent_at),
     final_at = COALESCE(n.final_at, sms.final_at)
 FROM rows AS n
@@ -274,9 +281,10 @@ RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 # The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
 # was looked at before the lane was held.
 START_SMS = Many(
-    "id, now",
+    "id, now, bridge",
     f"""
-UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL, sending_since = n.now
+UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL,
+               sending_since = n.now, sent_by = n.bridge
 FROM rows AS n
 WHERE sms.id = n.id AND sms.state = 'queued'
   AND NOT EXISTS (

@@ -16,6 +16,7 @@ from pathlib import Path
 from bridge.errors import StoreError, StoreOutdated, StoreUnavailable
 from bridge.model import SECOND, Ms
 from bridge.ports import Clock, QueryStore, Store
+from bridge.store.alone import AloneQueries, AloneVerbs
 from bridge.store.faults import translate
 from bridge.store.link import FileGuard, Link
 from bridge.store.lock import FileLock
@@ -29,7 +30,7 @@ BUSY_TIMEOUT: Ms = 5 * SECOND
 _READERS = 2
 
 
-class SqliteQueries(Questions):
+class SqliteQueries(AloneQueries, Questions):
     """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: Readers) -> None:
@@ -40,7 +41,7 @@ class SqliteQueries(Questions):
         await self._open.close()
 
 
-class SqliteStore(Verbs):
+class SqliteStore(AloneVerbs, AloneQueries, Verbs):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:

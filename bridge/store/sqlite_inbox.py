@@ -10,8 +10,10 @@ from bridge.model import (
     Accepted,
     Claim,
     Claimed,
+    Contact,
     ConversationId,
     Counted,
+    Inbound,
     InboundCall,
     Ms,
     NewPost,
@@ -27,7 +29,7 @@ from bridge.model import (
     Use,
 )
 from bridge.store import rows, sql
-from bridge.store.base import Writing
+from bridge.store.base import Readers, Writer, Writing
 from bridge.store.many import waves
 from bridge.store.sqlite_restore import last_in_copy
 from bridge.store.tx import Line, Tx, storable
@@ -36,11 +38,15 @@ from bridge.store.work_sms import Birth, insert_sms
 
 
 class InboxVerbs(Writing):
+    def _take_unrouted(self, tx: Tx, limit: int) -> bool:
+        """Make messages that nobody routes this bridge's; False where there are none."""
+        return False  # where one bridge runs, all are its own
+
     async def accept_inbound(self, call: InboundCall) -> Accepted:
         return await self._writer.run_together(_accept, call)
 
     async def claim_unrouted(self, claim: Claim) -> Claimed:
-        return await self._readers.run(partial(_claimed, claim))
+        return await self._claiming.run(lambda tx: self._claimed(claim, tx))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
         return await self._writer.run(partial(_settle_all, settlements))
@@ -51,14 +57,28 @@ class InboxVerbs(Writing):
     async def settle_and_claim(
         self, settlements: Sequence[Settlement], claim: Claim
     ) -> tuple[Sequence[Settled | None], Claimed]:
-        return await self._writer.run(lambda tx: (_settle_all(settlements, tx), _claimed(claim, tx)))
+        return await self._writer.run(lambda tx: (_settle_all(settlements, tx), self._claimed(claim, tx)))
+
+    @property
+    def _claiming(self) -> Readers | Writer:
+        """A claim writes nothing where all messages are this bridge's own."""
+        return self._readers
+
+    def _claimed(self, claim: Claim, tx: Tx) -> Claimed:
+        found = _unrouted(tx, claim.limit)
+        if len(found) < claim.limit and self._take_unrouted(tx, claim.limit - len(found)):
+            found = _unrouted(tx, claim.limit)
+        return _with_facts(claim, found, tx)
 
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
     tx.hold(f"call:{'/'.join(_name(each))}" for each in calls)
     for wave in waves(calls, _name):
-        found = {(row[0], row[1]): row for row in tx.many(sql.ACCEPT_INBOUND, [_line(calls[at]) for at in wave])}
+        found = {
+            (row[0], row[1]): row
+            for row in tx.many(sql.ACCEPT_INBOUND, [(*_line(calls[at]), tx.router) for at in wave])
+        }
         for at in wave:
             _, _, id_, repeats = found[_name(calls[at])]
             accepted[at] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
@@ -88,8 +108,11 @@ def _line(call: InboundCall) -> Line:
     )
 
 
-def _claimed(claim: Claim, tx: Tx) -> Claimed:
-    found = [rows.unrouted(row) for row in tx.all(sql.CLAIM_UNROUTED, {"limit": claim.limit})]
+def _unrouted(tx: Tx, limit: int) -> list[tuple[Inbound, Contact]]:
+    return [rows.unrouted(row) for row in tx.all(sql.CLAIM_UNROUTED, {"limit": limit, "taken_by": tx.bridge})]
+
+
+def _with_facts(claim: Claim, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> Claimed:
     # A reply is written in one transaction with its contact: a stranger was never answered.
     known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)

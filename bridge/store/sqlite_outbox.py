@@ -84,7 +84,7 @@ class OutboxVerbs(Writing):
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
         def unit(tx: Tx) -> list[Sms]:
-            found = [row["id"] for row in tx.all(sql.ALL_SENDING)]
+            found = [row["id"] for row in tx.all(sql.LOST_SENDING, {"now": tx.now()})]
             return _move_all(tx, found, Move.LOSE_TRACK, now, Change(reason="interrupted"))
 
         return await self._writer.run(unit)
@@ -135,7 +135,7 @@ def _claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     """``queued`` → ``sending`` in three statements for all of them: what waits in a long queue is sent this way."""
-    started = [rows.sms(row) for row in tx.many(sql.START_SMS, [(sms_id, now) for sms_id in ids])]
+    started = [rows.sms(row) for row in tx.many(sql.START_SMS, [(sms_id, now, tx.bridge) for sms_id in ids])]
     tx.many(sql.ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
     for sms in started:
         give_back_if_orphaned(tx, sms.key, sms.attempts, now)

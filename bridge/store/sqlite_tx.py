@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 
+from bridge.model import Ms
 from bridge.store.many import Many, sizes
 from bridge.store.tx import NOTHING, Line, Params, Unit, storable
 
@@ -21,10 +23,15 @@ class SqliteTx:
     """A :class:`~bridge.store.tx.Tx`. One writer at a time: there is nobody to hold anything against."""
 
     __slots__ = ("_db", "_orphaned")
+    bridge = ""
+    router = ""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._orphaned: list[Unit[object]] = []
+
+    def now(self) -> Ms:
+        return time.time_ns() // 1_000_000
 
     def one(self, sql: str, params: Params = NOTHING) -> sqlite3.Row | None:
         rows = self.all(sql, params)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from bridge.model import Ms
 from bridge.store.many import Many
 
 Value = str | int | float | bytes | None
@@ -54,6 +55,15 @@ def storable(text: str) -> str:
 
 class Tx(Protocol):
     """Statements of one transaction, whole results only."""
+
+    bridge: str
+    """Whose transaction it is; empty where there is one bridge alone."""
+
+    router: str
+    """Whose it is to route what this transaction takes in; empty: anybody's, or there is one bridge alone."""
+
+    def now(self) -> Ms:
+        """By the database's own clock, which all bridges share. For leases, and for nothing else."""
 
     def one(self, sql: str, params: Params = NOTHING) -> Row | None:
         """The only row of a statement that has one or none. Runs it to its end, as RETURNING needs."""

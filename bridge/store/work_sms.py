@@ -72,7 +72,7 @@ def insert_sms(tx: Tx, births: Sequence[Birth]) -> list[Sms | None]:
     lines: list[Line] = []
     for birth in births:
         lane = (storable(birth.new.account), storable(birth.new.recipient))
-        lines.append(_birth(birth, lane_taken=lane in lanes))
+        lines.append((*_birth(birth, lane_taken=lane in lanes), tx.bridge))
         lanes.add(lane)
     written = {key: (SmsId(id_), SmsState(state)) for key, id_, state in tx.many(sql.INSERT_SMS, lines)}
     # A key that came twice was written once: the first has it.
@@ -181,7 +181,7 @@ def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
 
 def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
-    lines = [_moving(moving, sources[moving.sms_id]) for moving in movings if moving.sms_id in sources]
+    lines = [(*_moving(moving, sources[moving.sms_id]), tx.bridge) for moving in movings if moving.sms_id in sources]
     moved = {row[0]: row for row in tx.many(sql.MOVE_SMS, lines)}
     done = [moving for moving in movings if moving.sms_id in moved]
     tx.many(sql.ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])

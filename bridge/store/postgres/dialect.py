@@ -15,10 +15,11 @@ from bridge.store.many import Many
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _INTEGERS = frozenset(
     """
-    after at attempts before bot_id by chat_id conversation_id created_at date due_at expires_at final_at first id
-    inbound inbound_id last last_inbound latest least limit message_id new_id now old_id opted_out parts poll_at polls
-    priority probe_at received_at reply_to retry_of revision seen_at sent_at settled_at since sms sms_id sooner started
-    taken_at thread_id until update_id updates user_id value version
+    after alive_until at attempts before bot_id by chat_id conversation_id created_at date due_at expires_at
+    final_at first id inbound inbound_id last last_inbound late latest least limit message_id new_id now old_id
+    opted_out parts poll_at polls priority probe_at received_at reply_to retry_of revision seen_at sends_until
+    sent_at settled_at since sms sms_id sooner started taken_at thread_id until update_id updates user_id value
+    version
     """.split()  # noqa: SIM905
 )
 _OTHERS = {"amount": "double precision", "content_hash": "bytea", "raw_query": "bytea"}

@@ -32,6 +32,8 @@ _SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
 }
 
+_LISTENING = {"application_name": "sms-bridge (listening)"}
+
 
 def place(url: str) -> str:
     """The server and database of a URL as messages name them: never the password."""
@@ -65,6 +67,10 @@ class Pool:
             server_settings={**_SETTINGS, **settings},
             reset=_leave_as_it_is,
         )
+
+    async def separate(self) -> Any:
+        """A connection beside the pool, for whoever keeps one for good and ends it himself."""
+        return await asyncpg.connect(self._url, timeout=PATIENCE / 1000, server_settings=_LISTENING)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from bridge.errors import StoreError, StoreOutdated
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import faults
+from bridge.store.postgres.fleet import FleetQueries, FleetVerbs
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
@@ -22,9 +24,9 @@ _WRITING, _READING = 8, 4
 
 
 class PostgresReaders:
-    def __init__(self, pool: Pool, space: str) -> None:
+    def __init__(self, pool: Pool, transactions: Transactions) -> None:
         self._pool = pool
-        self._transactions = Transactions(pool, space)
+        self._transactions = transactions
 
     async def run(self, query: Unit[T]) -> T:
         return await self._transactions.read(query)
@@ -33,7 +35,7 @@ class PostgresReaders:
         await self._pool.close()
 
 
-class PostgresQueries(Questions):
+class PostgresQueries(FleetQueries, Questions):
     """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: PostgresReaders) -> None:
@@ -44,15 +46,27 @@ class PostgresQueries(Questions):
         await self._open.close()
 
 
-class PostgresStore(Verbs):
+class PostgresStore(FleetVerbs, Verbs):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 
-    def __init__(self, readers: PostgresReaders, writing: Pool, writer: PostgresWriter, clock: Clock) -> None:
-        super().__init__(readers, writer, clock)
+    def __init__(self, readers: PostgresReaders, writing: Pool, space: str, bridge: str, clock: Clock) -> None:
+        transactions = Transactions(writing, space, bridge)
+        self.writer = PostgresWriter(transactions)
+        """For metrics: how many units shared how many commits."""
+        super().__init__(readers, self.writer, clock)
         self._reading = readers
         self._writing = writing
-        self.writer = writer
-        """For metrics: how many units shared how many commits."""
+        self._transactions = transactions
+        self._space = space
+        self._bridge = bridge
+
+    @property
+    def _claiming(self) -> PostgresWriter:
+        """A claim may take messages of others."""
+        return self.writer
+
+    def _routes(self, routes: bool) -> None:
+        self._transactions.routes = routes
 
     async def close(self) -> None:
         await self.writer.close()
@@ -76,8 +90,9 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
         await writing.close()
         await reading.close()
         raise
-    writer = PostgresWriter(Transactions(writing, space))
-    return PostgresStore(PostgresReaders(reading, space), writing, writer, clock)
+    bridge = uuid4().hex
+    readers = PostgresReaders(reading, Transactions(reading, space, bridge))
+    return PostgresStore(readers, writing, space, bridge, clock)
 
 
 async def _prepared(connection: Any, where: str) -> str:
@@ -103,7 +118,7 @@ async def open_readonly(url: str) -> PostgresQueries:
     except BaseException:
         await pool.close()
         raise
-    return PostgresQueries(PostgresReaders(pool, space))
+    return PostgresQueries(PostgresReaders(pool, Transactions(pool, space, "")))
 
 
 async def _checked(connection: Any, where: str) -> str:

@@ -35,9 +35,12 @@ class OutcomeUnknown(CommitUnknown):
 class Transactions:
     """Runs work on the connections of a pool, each piece in a transaction of its own."""
 
-    def __init__(self, pool: Pool, space: str) -> None:
+    def __init__(self, pool: Pool, space: str, bridge: str) -> None:
         self._pool = pool
-        self.space = space
+        self._space = space
+        self._bridge = bridge
+        self.routes = False
+        """What comes in here is routed here."""
         self.commits = 0
         """Since the start."""
 
@@ -67,7 +70,7 @@ class Transactions:
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
             await connection.execute(WRITING)
-            tx = PostgresTx(connection, self.space)
+            tx = self._tx(connection)
             try:
                 value = await greenlets.run(lambda: work(tx))
             except BaseException:
@@ -76,6 +79,9 @@ class Transactions:
             await self._commit(connection, tx.orphaned)
             self.commits += 1
             return value, tx.orphaned
+
+    def _tx(self, connection: Any) -> PostgresTx:
+        return PostgresTx(connection, self._space, bridge=self._bridge, router=self._bridge if self.routes else "")
 
     async def _commit(self, connection: Any, repairs: Repairs) -> None:
         try:
@@ -93,7 +99,7 @@ class Transactions:
             async with self._pool.connection() as connection:
                 await connection.execute(READING)
                 try:
-                    return await greenlets.run(lambda: query(PostgresTx(connection, self.space)))
+                    return await greenlets.run(lambda: query(self._tx(connection)))
                 finally:
                     await _rolled_back(connection)
         except Exception as error:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from bridge.model import Ms
 from bridge.store.many import Many
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
 _HOLD_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
+_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 _AT_ONCE = 100
 """Rows that a cursor fetches at once."""
 
@@ -23,12 +25,18 @@ _AT_ONCE = 100
 class PostgresTx:
     """A :class:`~bridge.store.tx.Tx`."""
 
-    __slots__ = ("_connection", "_orphaned", "_space")
+    __slots__ = ("_connection", "_orphaned", "_space", "bridge", "router")
 
-    def __init__(self, connection: Connection, space: str) -> None:
+    def __init__(self, connection: Connection, space: str, *, bridge: str, router: str) -> None:
         self._connection = connection
         self._space = space
+        self.bridge = bridge
+        self.router = router
         self._orphaned: list[Unit[object]] = []
+
+    def now(self) -> Ms:
+        now: Ms = wait_for(self._connection.fetchval(_NOW))
+        return now
 
     def one(self, sql: str, params: Params = NOTHING) -> Row | None:
         rows = self.all(sql, params)

@@ -1,0 +1,29 @@
+"""A fleet of one: SQLite's file belongs to one bridge, so everything is its own, and for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from bridge.ports import Member, Standing
+
+
+class AloneVerbs:
+    """:class:`~bridge.ports.FleetStore` without a table."""
+
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+        return Standing(duties=frozenset(duties), lasts=None, sends_last=None, members=(), now=None)
+
+    async def leave(self) -> None:
+        """Whoever holds the file's lock is the one."""
+
+    async def ring(self, words: Sequence[str]) -> None:
+        """Nobody is there to hear it."""
+
+    async def hear(self, heard: Callable[[str], None]) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class AloneQueries:
+    async def members(self) -> Sequence[Member]:
+        return ()

@@ -1,0 +1,195 @@
+"""Several bridges on one database: who is alive, who does what only one may do, and which messages are whose.
+
+All of it is leases on the database's clock. A bridge that is not heard of in time has lost them, whether it is dead,
+cut off or merely asleep; it knows by its own clock when that is so, and acts accordingly. Nothing here runs within the
+transactions of a message's way but :data:`TAKE_UNROUTED`, and that only where a bridge has nothing of its own to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from bridge import __version__
+from bridge.model import SECOND, Ms
+from bridge.ports import Member, Standing
+from bridge.store.base import Readers, Writer
+from bridge.store.postgres.pool import Pool
+from bridge.store.postgres.tx import key_of
+from bridge.store.tx import Params, Row, Tx
+
+ALIVE: Ms = 10 * SECOND
+"""So long a bridge that is not heard of keeps its duties and its messages."""
+SENDS: Ms = 75 * SECOND
+"""So long after that was last reported a request of a bridge may be under way: more than the longest request (45 s)
+and what may pass between the report and the request."""
+LATE: Ms = 5 * SECOND
+"""A message that its bridge did not route for so long is anybody's who has nothing to do."""
+FORGOTTEN: Ms = 24 * 3600 * SECOND
+"""So long after its end a bridge's row is of use to nobody."""
+RECONNECT = 2.0
+"""Seconds between two attempts to hear again."""
+
+_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+# Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
+# that no more are read than are taken.
+TAKE_UNROUTED = f"""
+UPDATE inbound SET taken_by = :bridge WHERE id IN (
+    SELECT i.id FROM inbound AS i
+    WHERE i.state = 'new' AND i.taken_by <> :bridge
+      AND (i.received_at < :late OR NOT EXISTS (
+        SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
+      AND NOT EXISTS (
+        SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
+    LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
+"""
+
+REPORT = """
+INSERT INTO bridge (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
+VALUES (:bridge, :name, :roles, :version, :rules, :now, :now, :alive_until, :sends_until)
+ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.rules_version,
+    seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
+"""
+
+TAKE_DUTY = """
+INSERT INTO duty (name, bridge, since) VALUES (:name, :bridge, :now)
+ON CONFLICT (name) DO UPDATE SET bridge = excluded.bridge, since = excluded.since
+WHERE duty.bridge <> excluded.bridge
+  AND NOT EXISTS (SELECT 1 FROM bridge AS b WHERE b.id = duty.bridge AND b.alive_until > :now)
+"""
+
+DROP_DUTY = "DELETE FROM duty WHERE bridge = :bridge AND name = :name"
+DUTIES = "SELECT name, bridge FROM duty"
+MEMBERS = """
+SELECT id, name, roles, version, rules_version, started_at, seen_at FROM bridge
+WHERE alive_until > :now ORDER BY started_at, id
+"""
+LEAVE_DUTIES = "DELETE FROM duty WHERE bridge = :bridge"
+LEAVE = "DELETE FROM bridge WHERE id = :bridge"
+FORGET = "DELETE FROM bridge WHERE sends_until < :before"
+
+
+class FleetQueries:
+    """Questions about the fleet; mixed into what has readers."""
+
+    _readers: Readers
+
+    async def members(self) -> Sequence[Member]:
+        return await self._readers.run(lambda tx: _members(tx, tx.now()))
+
+
+class FleetVerbs(FleetQueries):
+    """:class:`~bridge.ports.FleetStore`; mixed into what has a writer."""
+
+    _writer: Writer
+    _writing: Pool
+    _space: str
+    _bridge: str
+
+    def _routes(self, routes: bool) -> None:
+        """Whether messages that come in here are routed here."""
+        raise NotImplementedError
+
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+        def unit(tx: Tx) -> Standing:
+            # One after the other: of two that start at once, one sees the other.
+            tx.hold(["fleet"])
+            now = tx.now()
+            tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
+            mine = _duties(tx, self._bridge, duties, now)
+            tx.run(FORGET, {"before": now - FORGOTTEN})
+            return Standing(duties=frozenset(mine), lasts=ALIVE, sends_last=SENDS, members=_members(tx, now), now=now)
+
+        standing = await self._writer.run(unit)
+        self._routes("router" in roles)
+        return standing
+
+    def _about(self, name: str, roles: frozenset[str], rules: str) -> Params:
+        return {
+            "bridge": self._bridge,
+            "name": name,
+            "roles": " ".join(sorted(roles)),
+            "version": __version__,
+            "rules": rules,
+        }
+
+    async def leave(self) -> None:
+        me: Params = {"bridge": self._bridge}
+        await self._writer.run(lambda tx: (tx.run(LEAVE_DUTIES, me), tx.run(LEAVE, me)))
+
+    async def ring(self, words: Sequence[str]) -> None:
+        channel, payload = _channel(self._space), json.dumps([self._bridge, *words])
+        async with self._writing.connection() as connection:
+            await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
+
+    async def hear(self, heard: Callable[[str], None]) -> None:
+        def told(connection: object, pid: int, channel: str, payload: str) -> None:
+            bridge, *words = json.loads(payload)
+            if bridge != self._bridge:
+                for word in words:
+                    heard(word)
+
+        while True:
+            try:
+                await self._listen(told)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                # Whoever has something to do looks now and then: nothing is lost, and the store's absence is told by
+                # those who need it.
+                await asyncio.sleep(RECONNECT)
+
+    async def _listen(self, told: Callable[[Any, int, str, str], None]) -> None:
+        connection = await self._writing.separate()
+        try:
+            ended = asyncio.Event()
+            connection.add_termination_listener(lambda _: ended.set())
+            await connection.add_listener(_channel(self._space), told)
+            await ended.wait()
+            raise ConnectionResetError
+        finally:
+            connection.terminate()
+
+    def _take_unrouted(self, tx: Tx, limit: int) -> bool:
+        late = tx.now() - LATE
+        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "late": late, "limit": limit}) > 0
+
+
+def _leases(now: Ms) -> Params:
+    return {"now": now, "alive_until": now + ALIVE, "sends_until": now + SENDS}
+
+
+def _channel(space: str) -> str:
+    return f"sms_bridge_{key_of(space, 'bell') & (2**64 - 1):x}"
+
+
+def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:
+    for name in wanted:
+        tx.run(TAKE_DUTY, {"name": name, "bridge": bridge, "now": now})
+    mine = {row["name"] for row in tx.all(DUTIES) if row["bridge"] == bridge}
+    for name in mine.difference(wanted):
+        tx.run(DROP_DUTY, {"name": name, "bridge": bridge})
+    return mine.intersection(wanted)
+
+
+def _members(tx: Tx, now: Ms) -> tuple[Member, ...]:
+    duties: dict[str, set[str]] = {}
+    for row in tx.all(DUTIES):
+        duties.setdefault(row["bridge"], set()).add(row["name"])
+    return tuple(_member(row, frozenset(duties.get(row["id"], ()))) for row in tx.all(MEMBERS, {"now": now}))
+
+
+def _member(row: Row, duties: frozenset[str]) -> Member:
+    return Member(
+        id=row["id"],
+        name=row["name"],
+        roles=frozenset(row["roles"].split()),
+        version=row["version"],
+        rules_version=row["rules_version"],
+        started_at=row["started_at"],
+        seen_at=row["seen_at"],
+        duties=duties,
+    )
