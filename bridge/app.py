@@ -9,6 +9,8 @@ on from there.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -23,11 +25,12 @@ from bridge.model import Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.arrivals import Arrivals, Waited
-from bridge.pipeline.clock import SteadyClock, SystemClock
+from bridge.pipeline.clock import SharedClock, SteadyClock, SystemClock
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.drafts import REMINDED_AFTER, Drafts
+from bridge.pipeline.fleet import INTAKE, ROLES, ROUTER, SENDER, STATUS, TELEGRAM, WATCH, Fleet, words_of
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds
 from bridge.pipeline.inbox import Inbox
@@ -35,11 +38,11 @@ from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.reload import Reloader, signature
 from bridge.pipeline.reminders import Reminders
-from bridge.pipeline.router import Router
+from bridge.pipeline.router import Nowhere, Router
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.silence import Silence
 from bridge.pipeline.verdict import Judge
-from bridge.pipeline.worker import Step, keep_alive, run_steps
+from bridge.pipeline.worker import IDLE, Step, keep_alive, run_steps
 from bridge.pipeline.working import office
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
@@ -61,7 +64,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ROUTER = "router"
 OUTBOX = "outbox"
 
 
@@ -103,23 +105,34 @@ class Sending:
     holds: Holds
     outbox: Outbox
     clock: SteadyClock
+    fleet: Fleet
     alive_until: Ms | None
     """The last sign of the run before; None: there was none."""
 
 
 @asynccontextmanager
-async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Sending]:
-    """Open the store under its lock and everything that sends. Nothing is sent until ``outbox.step`` is called.
+async def sending(
+    settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset()
+) -> AsyncIterator[Sending]:
+    """Open the store and everything that sends. Nothing is sent until ``outbox.step`` is called.
 
-    :raises StoreLocked: another bridge runs on this file.
+    ``roles``: what this process is for, where others share the store.
+    :raises StoreLocked: another bridge runs on this SQLite file.
     """
-    clock = SteadyClock(clock or SystemClock())
+    # A clock that was passed in is the tests', which set it.
+    shared_clock = SharedClock(SystemClock()) if settings.storage.shared and clock is None else None
+    clock = SteadyClock(shared_clock or clock or SystemClock())
     async with AsyncExitStack() as stack:
         store = await open_storage(settings.storage.url, clock=clock)
         stack.push_async_callback(store.close)
+        signals = Signals()
+        fleet = Fleet(
+            store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=roles
+        )
+        await fleet.step()
+        stack.push_async_callback(fleet.leave)
         alive_until = await store.last_sign()
         await settle_restored(store, clock.now())
-        signals = Signals()
         gates: dict[str, Gate] = {}
         for name, account in settings.accounts.items():
             platform = IbaPlatform(account)
@@ -130,12 +143,9 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         for gate in gates.values():
             await holds.load(gate)
         judge = Judge(store=store, holds=holds, clock=clock)
-        outbox = Outbox(gates=gates, store=store, judge=judge, signals=signals, clock=clock)
-        recovered = await outbox.recover()
-        await ask_about_unknown(settings, store, clock.now())
+        outbox = Outbox(gates=gates, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+        await find_lost(settings, outbox, store, clock)
         await refuse_homeless(settings, store, clock.now())
-        if recovered:
-            log.warning("interrupted_sends", count=recovered)
         yield Sending(
             store=store,
             signals=signals,
@@ -143,8 +153,23 @@ async def sending(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             holds=holds,
             outbox=outbox,
             clock=clock,
+            fleet=fleet,
             alive_until=alive_until,
         )
+
+
+def process_name() -> str:
+    """For people: where it runs."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def find_lost(settings: Settings, outbox: Outbox, store: Store, clock: Clock) -> int:
+    """What bridges that are gone were sending: unknown, and put to people."""
+    lost = await outbox.recover()
+    await ask_about_unknown(settings, store, clock.now())
+    if lost:
+        log.warning("interrupted_sends", count=lost)
+    return lost
 
 
 async def settle_restored(store: Store, now: Ms) -> None:
@@ -221,10 +246,24 @@ class Bridge:
             parts["store"] = "ok"
         except StoreError as error:
             parts["store"] = str(error)
+        for number, words in enumerate(words_of(self.sending.fleet.members), 1):
+            parts[f"bridge {number}"] = words
         for name, gate in self.sending.gates.items():
             parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
-        parts["telegram"] = telegram_word(self.telegram, self.sending.clock.now())
+        parts["telegram"] = self._telegram_word()
         return Readiness(ok=parts["store"] == "ok", parts=parts)
+
+    def _telegram_word(self) -> str:
+        if self.telegram is not None and not self.sending.fleet.has(TELEGRAM):
+            return "another bridge's duty"
+        return telegram_word(self.telegram, self.sending.clock.now())
+
+    async def look_for_lost(self) -> Ms:
+        """A step: what became of the sends of bridges that are gone."""
+        parts = self.sending
+        if parts.fleet.may_judge() and await find_lost(self.settings, parts.outbox, self.store, parts.clock):
+            self.signals.posts.set()
+        return IDLE
 
     async def live(self) -> dict[str, str]:
         """For ``sms-bridge status``: the same words."""
@@ -240,15 +279,17 @@ def telegram_word(side: TelegramSide | None, now: Ms) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bridge]:
-    """The whole service, from "every callback is taken" to "everything is closed".
+async def running(
+    settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset(ROLES)
+) -> AsyncIterator[Bridge]:
+    """The service, from "every callback is taken" to "everything is closed"; with fewer ``roles`` a part of it.
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
     seen = signature(settings.rules)
     rules, canned = rules_of(settings), canned_of(settings)
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(sending(settings, clock))
+        parts = await stack.enter_async_context(sending(settings, clock, roles))
         reloader = Reloader(
             rules=rules,
             seen=seen,
@@ -260,37 +301,71 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             clock=parts.clock,
         )
         bridge = Bridge(settings, parts, reloader, canned)
-        start_pipeline(bridge)
-        start_watches(bridge)
+        start_fleet(bridge)
+        start_pipeline(bridge, roles)
+        if STATUS in roles:
+            start_watches(bridge)
         stack.push_async_callback(stop_pipeline, bridge)
-        start_telegram(bridge)
+        if TELEGRAM in roles:
+            start_telegram(bridge)
         await start_admin(bridge, stack)
-        await start_listeners(bridge, stack)
+        await start_listeners(bridge, stack, intake=INTAKE in roles)
         log.info("started", version=__version__, rules=rules.version, accounts=list(settings.accounts))
         yield bridge
         log.info("stopping")
 
 
-def start_pipeline(bridge: Bridge) -> None:
+def start_fleet(bridge: Bridge) -> None:
+    """What this bridge has to do with others; nothing where the store is its own."""
+    fleet, reloader = bridge.sending.fleet, bridge.reloader
+    fleet.rules_version = lambda: reloader.rules.version
+    if not bridge.settings.storage.shared:
+        return
+    bridge.loop("fleet", fleet.step)
+    fleet.connect()
+    fleet.listen("rules", reloader.follow)
+    reloader.announce = lambda: fleet.ring("rules")
+    bridge.loop("bell", fleet.ringing, fleet.bell)
+    bridge.task("hearing", fleet.hearing())
+    bridge.loop("lost", bridge.look_for_lost)
+
+
+def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     parts, settings = bridge.sending, bridge.settings
     store, signals, clock = parts.store, parts.signals, parts.clock
+    fleet = parts.fleet
     router = Router(
         settings=settings,
         store=store,
         rules=lambda: bridge.rules,
-        launcher=parts.outbox,
+        launcher=parts.outbox if SENDER in roles else Nowhere(),
         signals=signals,
         clock=clock,
     )
     delivery = DeliveryPoller(gates=parts.gates, store=store, signals=signals, clock=clock)
-    watch = AccountWatch(gates=parts.gates, holds=parts.holds, store=store, signals=signals, clock=clock)
+    watch = AccountWatch(
+        gates=parts.gates,
+        holds=parts.holds,
+        store=store,
+        on_duty=lambda: fleet.has(WATCH),
+        signals=signals,
+        clock=clock,
+    )
     clockwatch = ClockWatch(
-        clock=clock, store=store, gates=parts.gates, signals=signals, longest=longest_waits(settings)
+        clock=clock,
+        store=store,
+        gates=parts.gates,
+        on_duty=lambda: fleet.has(WATCH),
+        signals=signals,
+        longest=longest_waits(settings),
     )
     bridge.loop("clock", clockwatch.step)
-    bridge.loop(ROUTER, clockwatch.undisturbed(router.step), signals.inbound)
-    bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
-    bridge.loop("delivery", delivery.step)
+    if ROUTER in roles:
+        bridge.loop(ROUTER, clockwatch.undisturbed(router.step), signals.inbound)
+    if SENDER in roles:
+        bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
+    if STATUS in roles:
+        bridge.loop("delivery", fleet.on_duty(STATUS, delivery.step))
     bridge.loop("accounts", watch.step)
     bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
 
@@ -300,18 +375,19 @@ def start_watches(bridge: Bridge) -> None:
     parts, settings = bridge.sending, bridge.settings
     store, signals, clock = parts.store, parts.signals, parts.clock
     hours = office(settings.hours)
+    fleet = parts.fleet
 
     async def chats(began: Ms) -> Waited:
         return await bridge.telegram.waited(began) if bridge.telegram is not None else Waited()
 
     arrivals = Arrivals(alive_until=parts.alive_until, store=store, chats=chats, signals=signals, clock=clock)
-    bridge.loop("arrivals", arrivals.step)
+    bridge.loop("arrivals", fleet.on_duty(WATCH, arrivals.step))
     after = settings.telegram.remind_after
     drafts = Drafts(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
-    bridge.loop("drafts", drafts.step)
+    bridge.loop("drafts", fleet.on_duty(WATCH, drafts.step))
     if after is not None:
         reminders = Reminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("reminders", reminders.step)
+        bridge.loop("reminders", fleet.on_duty(WATCH, reminders.step))
     silences = {
         name: account.callback.silent_after
         for name, account in settings.accounts.items()
@@ -319,7 +395,7 @@ def start_watches(bridge: Bridge) -> None:
     }
     if silences:
         silence = Silence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("silence", silence.step)
+        bridge.loop("silence", fleet.on_duty(WATCH, silence.step))
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
@@ -346,7 +422,8 @@ def start_telegram(bridge: Bridge) -> None:
         rulebook=bridge.reloader,
         canned=bridge.canned,
     )
-    bridge.task("telegram", keep_alive("telegram", bridge.telegram.run, parts.clock))
+    side, fleet = bridge.telegram, parts.fleet
+    bridge.task("telegram", keep_alive("telegram", lambda: fleet.while_on_duty(TELEGRAM, side.run), parts.clock))
     bridge.task("checkup", look_around(bridge.settings, parts.clock))
 
 
@@ -383,7 +460,7 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
     )
 
 
-async def start_listeners(bridge: Bridge, stack: AsyncExitStack) -> None:
+async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool) -> None:
     """Last to start and first to stop: an acknowledgement needs everything else."""
     settings, parts = bridge.settings, bridge.sending
     listeners = Listeners(
@@ -394,7 +471,7 @@ async def start_listeners(bridge: Bridge, stack: AsyncExitStack) -> None:
         clock=parts.clock,
         webhook=webhook_of(bridge),
     )
-    await listeners.start()
+    await listeners.start(intake=intake)
     stack.push_async_callback(listeners.close, settings.server.shutdown / 1000)
     bridge.callback_port = listeners.callback_port
     bridge.web_port = listeners.web_port

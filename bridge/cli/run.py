@@ -17,7 +17,13 @@ from bridge.errors import BridgeError, ConfigError
 
 @click.command()
 @config_option
-def run(config: str | None) -> None:
+@click.option(
+    "--roles",
+    metavar="ROLE,…",
+    default="",
+    help="What this process is for: intake, router, sender, telegram, status. Default: all. Needs PostgreSQL.",
+)
+def run(config: str | None, roles: str) -> None:
     """Take callbacks, route, send, talk to Telegram, until SIGTERM or Ctrl-C.
 
     Changed rule files are loaded by themselves, and on SIGHUP.
@@ -26,6 +32,7 @@ def run(config: str | None) -> None:
     port in use or another run on the same store. 130: Ctrl-C.
     """
     settings = settings_of(config, exit_code=EXIT_CONFIG)
+    wanted = roles_of(roles, settings)
     import bridge.telemetry as telemetry
 
     telemetry.configure(settings.logging, settings.secrets())
@@ -33,7 +40,7 @@ def run(config: str | None) -> None:
         click.echo(f"{warning} (warning)", err=True)
     try:
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
-            code = runner.run(serve(settings))
+            code = runner.run(serve(settings, wanted))
     except ConfigError as error:
         fail_with_problems(error, EXIT_CONFIG)
     except (BridgeError, OSError) as error:
@@ -41,9 +48,24 @@ def run(config: str | None) -> None:
     sys.exit(code)
 
 
-async def serve(settings: Settings) -> int:
+def roles_of(text: str, settings: Settings) -> frozenset[str]:
+    """:raises click.BadParameter: no such role, or one process alone may use the store."""
+    from bridge.pipeline.fleet import ROLES
+
+    wanted = frozenset(filter(None, (word.strip() for word in text.split(",")))) or frozenset(ROLES)
+    if unknown := sorted(wanted.difference(ROLES)):
+        raise click.BadParameter(f"no such role: {', '.join(unknown)}; there are {', '.join(ROLES)}")
+    if wanted != frozenset(ROLES) and not settings.storage.shared:
+        raise click.BadParameter(
+            "an SQLite store belongs to one process, which does everything; several need storage.url: postgresql://…"
+        )
+    return wanted
+
+
+async def serve(settings: Settings, roles: frozenset[str]) -> int:
     """Run until a signal asks to stop; returns the exit code."""
     from bridge.app import running
+    from bridge.pipeline.fleet import INTAKE
 
     stop = asyncio.Event()
     caught: list[signal.Signals] = []
@@ -55,12 +77,13 @@ async def serve(settings: Settings) -> int:
             stop.set()
 
         loop.add_signal_handler(number, ask_to_stop)
-    async with running(settings) as bridge:
+    async with running(settings, roles=roles) as bridge:
         loop.add_signal_handler(signal.SIGHUP, bridge.reloader.ask)
         # What a start makes stays for good; looking through all of it again held up the loop for 60 ms now and then.
         gc.collect()
         gc.freeze()
-        click.echo(f"callbacks: {bridge.callback_url}", err=True)
+        if INTAKE in roles:
+            click.echo(f"callbacks: {bridge.callback_url}", err=True)
         notify("READY=1")
         watchdog = asyncio.create_task(feed_watchdog())
         await stop.wait()

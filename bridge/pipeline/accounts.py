@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -21,11 +21,20 @@ CLEAR_ABOVE = 1.2
 
 class AccountWatch:
     def __init__(
-        self, *, gates: Mapping[str, Gate], holds: Holds, store: HoldStore, signals: Signals, clock: Clock
+        self,
+        *,
+        gates: Mapping[str, Gate],
+        holds: Holds,
+        store: HoldStore,
+        on_duty: Callable[[], bool],
+        signals: Signals,
+        clock: Clock,
     ) -> None:
+        """``on_duty``: of several bridges one asks; the others follow what it finds out."""
         self._gates = gates
         self._holds = holds
         self._store = store
+        self._on_duty = on_duty
         self._signals = signals
         self._clock = clock
         self._ask_at: dict[str, Ms] = {}
@@ -36,8 +45,13 @@ class AccountWatch:
         return max(min(waits, default=IDLE), 1)
 
     async def _watch(self, gate: Gate) -> int:
+        held = gate.held
+        state = await self._store.account_state(gate.name)
+        if gate.held is held:  # else it changed while the store was asked
+            self._holds.follow(gate, state)
+        if not self._on_duty():
+            return IDLE
         if gate.held:
-            state = await self._store.account_state(gate.name)
             return await self._holds.probe(gate, state) - self._clock.now()
         every = gate.settings.balance.every
         if every is None:

@@ -41,6 +41,30 @@ class SystemClock:
         return True
 
 
+class SharedClock:
+    """The wall time that several machines share, told now and then by what they share; between, this machine's steps.
+
+    Until it is told for the first time it is this machine's own.
+    """
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self._ahead = inner.now() - inner.monotonic()
+
+    def set(self, now: Ms, at: Ms) -> None:
+        """It was ``now`` when the monotonic time was ``at``."""
+        self._ahead = now - at
+
+    def now(self) -> Ms:
+        return self._inner.monotonic() + self._ahead
+
+    def monotonic(self) -> Ms:
+        return self._inner.monotonic()
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        return await self._inner.wait(event, timeout)
+
+
 class SteadyClock:
     """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none, until it is told.
 

@@ -7,7 +7,7 @@ nobody ever measures a wait with a clock that it was not written by. Why so: doc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -45,11 +45,14 @@ class ClockWatch:
         clock: SteadyClock,
         store: ClockStore,
         gates: Mapping[str, Gate],
+        on_duty: Callable[[], bool],
         signals: Signals,
         longest: LongestWaits,
     ) -> None:
+        """``on_duty``: of several bridges that share clock and store one moves what waits in it."""
         self._clock = clock
         self._store = store
+        self._on_duty = on_duty
         self._gates = gates
         self._signals = signals
         self._longest = longest
@@ -117,4 +120,5 @@ class ClockWatch:
             raise
 
     async def _shift(self, by: Ms, since: SmsId, now: Ms) -> None:
-        await self._store.shift_waits(by, now=now, longest=self._longest, since=since)
+        if self._on_duty():
+            await self._store.shift_waits(by, now=now, longest=self._longest, since=since)

@@ -38,6 +38,8 @@ class Holds:
         self._signals = signals
         self._clock = clock
         self._heard_at: dict[str, Ms] = {}
+        self._writing: set[str] = set()
+        """Accounts whose hold is not in the store yet."""
 
     # ------------------------------------------------ from the outbox
 
@@ -45,11 +47,14 @@ class Holds:
         """Stop the account's queue. The gate closes before anything is awaited: nothing else leaves meanwhile."""
         if not gate.held:  # else another SMS in flight met the same fault first
             gate.held = True
+            self._writing.add(gate.name)
             try:
                 await self._write_hold(gate, reason, detail)
             except StoreError:
                 gate.held = False
                 raise
+            finally:
+                self._writing.discard(gate.name)
         await self._tell_hold(gate.name, reason, detail)
 
     async def _write_hold(self, gate: Gate, reason: str, detail: str) -> None:
@@ -111,6 +116,15 @@ class Holds:
         if gate.held:
             # The run before may have ended between the hold and its alert; one that is open is not told again.
             await self._tell_hold(gate.name, state.held_reason, state.held_detail)
+
+    def follow(self, gate: Gate, state: AccountState) -> None:
+        """Another bridge may have met the account's fault, or its end."""
+        held = bool(state.held_reason)
+        if held != gate.held and gate.name not in self._writing:
+            gate.held = held
+            gate.cautious = True
+            if not held:
+                self._signals.sms.set()
 
     async def probe(self, gate: Gate, state: AccountState) -> Ms:
         """Ask whether the hold is over; returns when to ask next."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import Alert, Change, Move, Ms, NewPost, Reason, Receipt, SendClass, Sms
+from bridge.model import SECOND, Alert, Change, Move, Ms, NewPost, Reason, Receipt, SendClass, Sms
 from bridge.pipeline import questions
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.gate import Gate
@@ -33,6 +33,17 @@ EXPIRY_BATCH = 500
 EXPIRY_EVERY = 1_000
 
 
+class Lease(Protocol):
+    """How far this bridge may act by itself; see :class:`~bridge.pipeline.fleet.Fleet`."""
+
+    @property
+    def senders(self) -> int:
+        """How many bridges share the rate of an account."""
+
+    def may_send(self) -> bool:
+        """Whether a request that leaves now ends before anybody calls it lost."""
+
+
 class SendStore(OutboxStore, AccountStore, Protocol):
     """The rows, and what the team is told of them."""
 
@@ -41,11 +52,19 @@ class Outbox:
     """Sends what the store says is due, over all accounts; launches for the router what was born ``sending``."""
 
     def __init__(
-        self, *, gates: Mapping[str, Gate], store: SendStore, judge: Judge, signals: Signals, clock: Clock
+        self,
+        *,
+        gates: Mapping[str, Gate],
+        store: SendStore,
+        judge: Judge,
+        lease: Lease,
+        signals: Signals,
+        clock: Clock,
     ) -> None:
         self._gates = gates
         self._store = store
         self._judge = judge
+        self._lease = lease
         self._signals = signals
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,6 +82,10 @@ class Outbox:
         """Claim and launch what is due; returns milliseconds until there may be more."""
         if self._closing:
             return IDLE
+        if not self._lease.may_send():
+            return SECOND
+        for gate in self._gates.values():
+            gate.bucket.divide(self._lease.senders)
         await self._expire()
         waits = [await self._serve(gate) for gate in self._gates.values()]
         return min(waits, default=IDLE)
@@ -120,7 +143,7 @@ class Outbox:
 
     def reserve(self, account: str) -> bool:
         gate = self._gates.get(account)
-        if gate is None or self._closing or gate.queue_waits:
+        if gate is None or self._closing or gate.queue_waits or not self._lease.may_send():
             return False
         now = self._clock.now()
         if not gate.places(now) or not gate.bucket.take(now):
@@ -144,8 +167,12 @@ class Outbox:
         verdict: Verdict | None = None
         try:
             try:
-                receipt = await self._request(sms, gate)
-                verdict = await self._verdict(sms, receipt, gate)
+                if self._lease.may_send():
+                    receipt = await self._request(sms, gate)
+                    verdict = await self._verdict(sms, receipt, gate)
+                else:
+                    # Asleep, or cut off from the store, since it was claimed: the others may soon take it for lost.
+                    verdict = Move.RETRY, Change(reason=Reason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
             finally:
                 # The connection is free, and what the answer means for the account is known: another may go while
                 # this one's outcome is written.
@@ -198,6 +225,9 @@ class Outbox:
 
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
         moved = await self._insist(sms, lambda: self._store.move(sms.id, move, self._clock.now(), change))
+        if not moved and move is Move.ACCEPTED:
+            # Called lost by another bridge while this one could not be heard of; here is the proof that it was not.
+            moved = await self._insist(sms, lambda: self._store.move(sms.id, Move.PROVE, self._clock.now(), change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
         log.info(
@@ -213,7 +243,8 @@ class Outbox:
     # ------------------------------------------------ start and stop
 
     async def recover(self) -> int:
-        """At start, before anything is sent: what was ``sending`` when the last run ended may have arrived."""
+        """What was ``sending`` at a bridge that is gone may have arrived. At start, before anything is sent, and then
+        again and again where there are others."""
         lost_rows = await self._store.recover_sending(self._clock.now())
         for sms in lost_rows:
             log.warning("sms_uncertain", sms_id=sms.id, reason="interrupted", to=phones.mask(sms.recipient))

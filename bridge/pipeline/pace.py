@@ -16,8 +16,18 @@ class Bucket:
 
     def __init__(self, rate: Rate | None, now: Ms) -> None:
         self._rate = rate
-        self._tokens = float(rate.count) if rate is not None else math.inf
+        self._among = 1
+        self._tokens = self._most
         self._seen = now
+
+    def divide(self, among: int) -> None:
+        """This bucket is one of so many that share the rate."""
+        self._among = among
+        self._tokens = min(self._tokens, self._most)
+
+    @property
+    def _most(self) -> float:
+        return max(self._rate.count / self._among, 1.0) if self._rate is not None else math.inf
 
     def take(self, now: Ms) -> bool:
         self._refill(now)
@@ -28,7 +38,7 @@ class Bucket:
 
     def give_back(self) -> None:
         if self._rate is not None:
-            self._tokens = min(self._tokens + 1, float(self._rate.count))
+            self._tokens = min(self._tokens + 1, self._most)
 
     def free(self, now: Ms, most: int) -> int:
         """How many may be taken now, at most ``most``."""
@@ -40,10 +50,10 @@ class Bucket:
         self._refill(now)
         if self._rate is None or self._tokens >= 1:
             return 0
-        return math.ceil((1 - self._tokens) * self._rate.per / self._rate.count)
+        return math.ceil((1 - self._tokens) * self._rate.per * self._among / self._rate.count)
 
     def _refill(self, now: Ms) -> None:
         if self._rate is not None:
-            gained = max(now - self._seen, 0) * self._rate.count / self._rate.per
-            self._tokens = min(self._tokens + gained, float(self._rate.count))
+            gained = max(now - self._seen, 0) * self._rate.count / (self._rate.per * self._among)
+            self._tokens = min(self._tokens + gained, self._most)
         self._seen = now

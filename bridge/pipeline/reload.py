@@ -115,6 +115,8 @@ class Reloader:
         self.rules = rules
         self.asked = Signal()
         """Wakes the loop for :meth:`ask`."""
+        self.announce: Callable[[], None] = lambda: None
+        """Called at each order: other bridges are to load theirs as well."""
         self._load = load
         self._folder = folder
         self._config = config
@@ -132,6 +134,11 @@ class Reloader:
 
     def ask(self) -> None:
         """Load anew soon, changed or not: for SIGHUP. Also says so if ``config.yaml`` changed, which is not loaded."""
+        self.announce()
+        self.follow()
+
+    def follow(self) -> None:
+        """The same, ordered at another bridge."""
         self._order = True
         self.asked.set()
 
@@ -144,7 +151,7 @@ class Reloader:
         if self._order:
             self._order = False
             await self._look_at_configuration()
-            await self.reload()
+            await self._load_anew()
             return
         seen = await asyncio.to_thread(signature, self._folder)
         if seen == self._loaded:
@@ -152,10 +159,14 @@ class Reloader:
         elif seen != self._changing:
             self._changing = seen
         else:
-            await self.reload()
+            await self._load_anew()
 
     async def reload(self) -> Reloaded:
         """Load the files as they are now; a set with any mistake or failing test leaves the old one in force."""
+        self.announce()
+        return await self._load_anew()
+
+    async def _load_anew(self) -> Reloaded:
         async with self._busy:
             self._loaded = await asyncio.to_thread(signature, self._folder)
             self._changing = None

@@ -74,6 +74,19 @@ class Launcher(Protocol):
         """Send a row that is ``sending`` already, on a reserved place."""
 
 
+class Nowhere:
+    """For a process that does not send: all it writes is ``queued``."""
+
+    def reserve(self, account: str) -> bool:
+        return False
+
+    def give_back(self, account: str) -> None:
+        raise AssertionError("nothing was reserved")
+
+    def launch(self, sms: Sms) -> None:
+        raise AssertionError("nothing was reserved")
+
+
 class Router:
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.ports import Clock
@@ -10,6 +11,18 @@ from bridge.ports import Clock
 
 class Signal(asyncio.Event):
     """Set by whoever wrote work, taken by the one loop that does it."""
+
+    also: Callable[[], None] | None = None
+    """Whom else it is told: other bridges."""
+
+    def set(self) -> None:
+        super().set()
+        if self.also is not None:
+            self.also()
+
+    def hear(self) -> None:
+        """Another bridge has set its own."""
+        super().set()
 
     async def take(self, clock: Clock, timeout: int | None) -> bool:
         """Wait at most ``timeout`` milliseconds, then reset. True if it was set."""
@@ -35,6 +48,10 @@ class Signals:
 
     def __post_init__(self) -> None:
         self.room.set()
+
+    def named(self) -> Mapping[str, Signal]:
+        """What may be told to other bridges."""
+        return {"inbound": self.inbound, "sms": self.sms, "posts": self.posts, "updates": self.updates}
 
     def keeping_up(self, well: bool) -> None:
         """Routing says whether it has seen all there was."""

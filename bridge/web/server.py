@@ -130,15 +130,16 @@ class Listeners:
         """Requests to the callback listener so far that were not answered as ordinary calls."""
         return self._callback_server.requests_count if self._callback_server is not None else 0
 
-    async def start(self) -> None:
-        """Listen on both, and prove that long callbacks get in.
+    async def start(self, *, intake: bool = True) -> None:
+        """Listen on both, and prove that long callbacks get in; without ``intake`` for pages and probes alone.
 
         :raises BridgeError: an address is taken or not ours, or the proof failed; nothing is left listening.
         """
         self._hush_accept_errors()
         try:
             self.web_port = await self._start_web()
-            self.callback_port = await self._start_callback()
+            if intake:
+                self.callback_port = await self._start_callback()
         except BaseException:
             await self.close(0)
             raise

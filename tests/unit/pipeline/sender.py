@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.config import AccountSettings
 from bridge.model import Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
 from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.fleet import ROLES, Fleet
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds
 from bridge.pipeline.outbox import Outbox
@@ -116,7 +117,9 @@ async def sender(
     gate = Gate(name="main", settings=settings, platform=adapter, bucket=Bucket(settings.rate, clock.now()))
     holds = Holds(store=store, signals=signals, clock=clock)
     judge = Judge(store=store, holds=holds, clock=clock)
-    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, signals=signals, clock=clock)
+    fleet = Fleet(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
+    await fleet.step()
+    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
     try:
         yield Sender(
             path=path,

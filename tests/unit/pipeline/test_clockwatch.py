@@ -53,7 +53,12 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     status = {"poll": ["1m"], "give_up": "12h"}
     async with sender(tmp_path, clock=clock, on_unknown="probe", status=status) as around:
         watch = ClockWatch(
-            clock=clock, store=around.store, gates={"main": around.gate}, signals=around.signals, longest=LONGEST
+            clock=clock,
+            store=around.store,
+            gates={"main": around.gate},
+            on_duty=lambda: True,
+            signals=around.signals,
+            longest=LONGEST,
         )
         await watch.step()
         yield Watched(around=around, machine=machine, clock=clock, watch=watch)

@@ -189,6 +189,7 @@ async def test_a_hold_ends_in_time_although_the_clock_was_set_back(tmp_path: Pat
             gates={"main": around.gate},
             holds=around.holds,
             store=around.store,
+            on_duty=lambda: True,
             signals=around.signals,
             clock=clock,
         )
