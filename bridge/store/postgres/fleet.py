@@ -51,7 +51,7 @@ UPDATE inbound SET taken_by = :bridge WHERE id IN (
 
 REPORT = """
 INSERT INTO bridge (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
-VALUES (:bridge, :name, :roles, :version, :rules, :now, :now, :alive_until, :sends_until)
+VALUES (:bridge, :name, :roles, :program, :rules, :now, :now, :alive_until, :sends_until)
 ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.rules_version,
     seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
 """
@@ -114,7 +114,7 @@ class FleetVerbs(FleetQueries):
             "bridge": self._bridge,
             "name": name,
             "roles": " ".join(sorted(roles)),
-            "version": __version__,
+            "program": __version__,
             "rules": rules,
         }
 
