@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
+
+from bridge.pipeline.clock import SystemClock
+from bridge.store import open_store
 
 SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 
@@ -61,3 +67,32 @@ async def _do(statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    """Look into the store from outside, as a person with psql would; also within a running loop."""
+
+    async def ask() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, ask()).result()
+
+
+async def as_sqlite(url: str, path: Path) -> None:
+    """Everything that is in the store, in an SQLite file: for what judges stores by looking into such a file."""
+    store = await open_store(path, clock=SystemClock())
+    await store.close()
+    connection = await asyncpg.connect(url)
+    with closing(sqlite3.connect(path)) as database, database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            found = await connection.fetch(f"SELECT {', '.join(columns)} FROM {table}")
+            marks = ", ".join("?" * len(columns))
+            database.executemany(f"INSERT INTO {table} VALUES ({marks})", [tuple(row) for row in found])
+    await connection.close()

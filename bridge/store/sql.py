@@ -1,5 +1,9 @@
 """Every statement of the store, by the verb that needs it. No other module of the store holds SQL but pragmas.
 
+Some conditions that are always true (``id > 0``, ``due_at >= 0``) are there because a partial index asks for them: it
+is for those statements alone. PostgreSQL knows nothing yet of a new table and may take any index that it can for any
+statement, the wrong one as soon as the right one; so it is left no choice.
+
 Written so that PostgreSQL can share it: integer milliseconds, ON CONFLICT, RETURNING, named parameters (``:name``),
 no functions of one engine. States stand in the text as literals wherever a partial index must match; a parameter
 would hide the index from the planner. What comes in crowds is a :class:`~bridge.store.many.Many`, which reads ``rows``.
@@ -68,7 +72,7 @@ RETURNING account, smsid, id, repeats
 CLAIM_UNROUTED = f"""
 SELECT {_of("i", INBOUND)}, {_of("c", CONTACT)}
 FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
-WHERE i.state = 'new' AND i.taken_by = :taken_by AND NOT EXISTS (
+WHERE i.state = 'new' AND i.id > 0 AND i.taken_by = :taken_by AND NOT EXISTS (
     SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
 ORDER BY i.id LIMIT :limit
 """
@@ -208,11 +212,11 @@ GET_SMS = f"SELECT {SMS} FROM sms WHERE id = :id"
 GET_SMS_BY_KEY = f"SELECT {SMS} FROM sms WHERE key = :key"
 
 # In the order of sending, so that a reader who stops early has read no more than it takes. A lane may appear once a
-# priority: the reader keeps the first and skips the rest. "+ 0" keeps the planner from the index by due_at, with which
-# every claim would sort the whole queue.
+# priority: the reader keeps the first and skips the rest.
 DUE_CANDIDATES = """
 SELECT id, recipient FROM sms AS s
-WHERE account = :account AND state = 'queued' AND due_at + 0 <= :now AND (expires_at IS NULL OR expires_at > :now)
+WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :now
+  AND (expires_at IS NULL OR expires_at > :now)
   AND NOT EXISTS (
     SELECT 1 FROM sms AS b WHERE b.account = s.account AND b.recipient = s.recipient AND b.state = 'sending')
   AND NOT EXISTS (
@@ -221,7 +225,7 @@ WHERE account = :account AND state = 'queued' AND due_at + 0 <= :now AND (expire
 ORDER BY priority, id
 """
 
-NEXT_DUE = "SELECT min(due_at) AS due_at FROM sms WHERE account = :account AND state = 'queued'"
+NEXT_DUE = "SELECT min(due_at) AS due_at FROM sms WHERE account = :account AND state = 'queued' AND due_at >= 0"
 
 EXPIRED_QUEUED = """
 SELECT id FROM sms WHERE state = 'queued' AND expires_at IS NOT NULL AND expires_at <= :now
@@ -230,13 +234,13 @@ ORDER BY expires_at LIMIT :limit
 
 # A draft's due_at is the time since which it waits for a word.
 UNDECIDED = """
-SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND due_at <= :before ORDER BY id LIMIT :limit
+SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before ORDER BY id LIMIT :limit
 """
 
 # Once for each question that has been shown. Corrections may be left alone: the first text left.
 FORGOTTEN_DRAFTS = f"""
 SELECT {SMS} FROM sms AS s
-WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.due_at <= :until AND s.chat_id IS NOT NULL
+WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= :until AND s.chat_id IS NOT NULL
   AND s.asks NOT LIKE '%corrects_%'
   AND NOT EXISTS (SELECT 1 FROM chat_post AS p WHERE p.key = 'draft:' || s.id || ':' || s.due_at)
   AND NOT EXISTS (SELECT 1 FROM chat_post AS f WHERE f.key = 'fate:' || s.id AND f.state = 'waiting')
@@ -341,7 +345,7 @@ POSTPONE_POLL = "UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 's
 REWRITE_SMS = f"""
 UPDATE sms SET text = :text, parts = :parts, asks = :asks,
                due_at = CASE WHEN due_at > :due_at THEN due_at ELSE :due_at END
-WHERE id = :id AND state IN ('draft', 'queued') AND state <> 'delivered' AND text = :was
+WHERE id = :id AND state IN ('draft', 'queued') AND text = :was
 RETURNING {FATE}
 """
 
@@ -443,12 +447,14 @@ WHERE robot_paused_until > :sooner
 # "sending" too: such a row may come back into the queue.
 SHIFT_EXPIRY = """
 UPDATE sms SET expires_at = expires_at + :by, due_at = CASE WHEN state = 'draft' THEN due_at + :by ELSE due_at END
-WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > :since
+WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0
+  AND id > :since
 """
 
 SHIFT_SENT = """
 UPDATE sms SET sent_at = sent_at + :by
-WHERE state = 'sent' AND state <> 'delivered' AND poll_at IS NOT NULL AND id > :since
+WHERE state = 'sent' AND state <> 'delivered' AND id > 0 AND poll_at IS NOT NULL
+  AND id > :since
 """
 
 SHIFT_HOLDS = """
@@ -709,14 +715,17 @@ WHERE restored_at IS NOT NULL ORDER BY id DESC LIMIT 1
 """
 
 # "Not delivered" is said beside the states because the index of what is not delivered asks for these words.
-UNSENT = "SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' ORDER BY id"
+UNSENT = """
+SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0 ORDER BY id
+"""
 FOUND_IN_COPY = """
 SELECT (SELECT max(id) FROM inbound) AS last_inbound,
-       (SELECT count(*) FROM inbound WHERE state = 'new') AS inbound,
+       (SELECT count(*) FROM inbound WHERE state = 'new' AND id > 0) AS inbound,
        (SELECT count(*) FROM tg_update WHERE state = 'new') AS updates
 """
 RESTORED_SMS = f"""
-SELECT {SMS} FROM sms WHERE state = 'uncertain' AND state <> 'delivered' AND reason = 'restored' AND id > :after
+SELECT {SMS} FROM sms
+WHERE state = 'uncertain' AND state <> 'delivered' AND id > 0 AND reason = 'restored' AND id > :after
 ORDER BY id LIMIT :limit
 """
 
@@ -807,7 +816,7 @@ GROUP BY origin, state
 
 # ---------------------------------------------------------------- questions of people and probes
 
-INBOUND_NEW = "SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new'"
+INBOUND_NEW = "SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new' AND id > 0"
 # What rules decided about: neither new nor quarantined.
 ROUTED_SPAN = """
 SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
@@ -822,9 +831,9 @@ RECEIVED_AT = "SELECT received_at FROM inbound WHERE id = :id"
 INBOUND_QUARANTINED = "SELECT count(*) AS number FROM inbound WHERE state = 'quarantined'"
 LAST_INBOUND = "SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1"
 # Delivered ones are the only kind that grows without bound in a healthy service: they are not counted.
-SMS_BY_STATE = "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' GROUP BY state"
+SMS_BY_STATE = "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' AND id > 0 GROUP BY state"
 OLDEST_QUEUED = "SELECT min(created_at) AS created_at FROM sms WHERE state = 'queued'"
-OLDEST_DRAFT = "SELECT min(due_at) AS due_at FROM sms WHERE state = 'draft' AND state <> 'delivered'"
+OLDEST_DRAFT = "SELECT min(due_at) AS due_at FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0"
 POSTS_WAITING = "SELECT count(*) AS number, min(created_at) AS oldest FROM chat_post WHERE state = 'waiting'"
 UPDATES_PENDING = "SELECT count(*) AS number FROM tg_update WHERE state = 'new'"
 UPDATES_PARKED = "SELECT count(*) AS number FROM tg_update WHERE state = 'parked'"
@@ -844,5 +853,5 @@ BEAT = "INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE S
 def list_sms(states: Iterable[SmsState]) -> str:
     """The newest rows in these states. States are literals (an enum's values) for the sake of the partial index."""
     wanted = ", ".join(f"'{state.value}'" for state in sorted(set(states)))
-    guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered'"
+    guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered' AND id > 0"
     return f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} ORDER BY id DESC LIMIT :limit"

@@ -41,7 +41,7 @@ _NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 TAKE_UNROUTED = f"""
 UPDATE inbound SET taken_by = :bridge WHERE id IN (
     SELECT i.id FROM inbound AS i
-    WHERE i.state = 'new' AND i.taken_by <> :bridge
+    WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
       AND (i.received_at < :late OR NOT EXISTS (
         SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
       AND NOT EXISTS (

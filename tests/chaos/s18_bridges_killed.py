@@ -1,0 +1,117 @@
+"""Three bridges on one database, a random one killed again and again under load: the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from bridge.model import Ms
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.faults import Fault
+from bridge.sandbox.platform import SimulatedPlatform
+from tests import postgres
+from tests.chaos import invariants
+from tests.chaos.scenario import Findings, Progress, Scenario, scaled
+from tests.chaos.several import Balanced, Several, Talkers, in_order
+
+BRIDGES = 3
+SECONDS = 120
+FEWEST_S, MOST_S = 3.0, 6.0
+"""Between two kills."""
+AWAY_S = 1.5
+"""Until the killed one is started again."""
+CLIENTS = 12
+SUBSCRIBERS = 3_000
+CONNECTIONS = 8
+ANSWERED_AFTER: Ms = 40
+STANDS_STILL_S = 60
+UNKNOWN_AFTER_S = 150
+"""A dead bridge's sends are called unknown after 75 s, and what waited behind them goes out then."""
+
+RULES = """\
+rules:
+  - name: echo
+    when: {keyword: эхо}
+    reply: "Ответ {{ args }}"
+"""
+
+
+async def bridges_killed(
+    folder: Path, progress: Progress, *, seconds: float, sabotage: str | None = None, seed: int = 18
+) -> Findings:
+    chance = random.Random(seed)
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform.misbehave(Fault.SLOW, times=None, delay=ANSWERED_AFTER)
+    await platform.start()
+    url = await postgres.schema_of(folder)
+    several = Several(
+        folder,
+        BRIDGES,
+        url,
+        platform,
+        sabotage=sabotage,
+        rules=RULES,
+        settings={"logging": {"level": "warning"}},
+        connections=CONNECTIONS,
+        max_age="off",
+        status={"poll": ["6h"], "rate": "off"},
+    )
+    findings = Findings()
+    loop = asyncio.get_running_loop()
+    over = False
+    people = Talkers(SUBSCRIBERS, "эхо {}", chance, lambda: over)
+    in_flight: set[int] = set()
+    kills = 0
+    try:
+        await several.start()
+        callers = Balanced(list(several.bridges), CLIENTS, people.next, people.note)
+        callers.start()
+        end = loop.time() + seconds
+        while loop.time() < end:
+            await asyncio.sleep(chance.uniform(FEWEST_S, MOST_S))
+            victim = chance.choice(several.bridges)
+            name = several.id_of(victim)
+            await victim.kill()
+            kills += 1
+            left = several.rows(f"SELECT id FROM sms WHERE state = 'sending' AND sent_by = '{name}'")
+            in_flight |= {int(str(row[0])) for row in left}
+            before = callers.count
+            await asyncio.sleep(AWAY_S)
+            if callers.count == before:
+                findings.violations.append(f"nothing was acknowledged while one of {BRIDGES} bridges was away")
+            await victim.start()
+            progress(f"{kills} kills, {len(people.acknowledged):,} acknowledged, {platform.taken:,} SMS taken")
+        over = True
+        await callers.stop(STANDS_STILL_S)
+        moving = "SELECT (SELECT count(*) FROM inbound WHERE state = 'new') + (SELECT count(*) FROM sms WHERE state IN"
+        await several.until(f"{moving} ('queued', 'sending'))", 0, seconds=UNKNOWN_AFTER_S)
+        findings.violations += await several.judged(platform, people.acknowledged, chats=False)
+    except TimeoutError as error:
+        findings.violations.append(f"stood still: {error}")
+    finally:
+        callers.close()
+        await several.close()
+        await platform.stop()
+    unknown = {int(str(row[0])) for row in several.rows("SELECT id FROM sms WHERE state = 'uncertain'")}
+    findings.violations += [
+        *invariants.said("SMS called unknown that was not in flight at a kill", sorted(unknown - in_flight)),
+        *in_order(platform),
+    ]
+    findings.figures |= {
+        "kills": f"{kills:,}",
+        "acknowledged": f"{len(people.acknowledged):,}",
+        "SMS sent": f"{platform.taken:,}",
+        "in flight at a kill": f"{len(in_flight):,}",
+        "called unknown": f"{len(unknown):,}",
+    }
+    return findings
+
+
+SCENARIO = Scenario(
+    number=18,
+    title="kill -9 of one of three bridges on PostgreSQL",
+    run=lambda folder, progress: bridges_killed(folder, progress, seconds=scaled(SECONDS, 10)),
+    rule="what a bridge is sending is nobody else's while it is alive",
+    control=lambda folder, progress: bridges_killed(folder, progress, seconds=8, sabotage="all_sends_are_lost"),
+)
