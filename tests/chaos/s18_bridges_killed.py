@@ -23,8 +23,10 @@ AWAY_S = 1.5
 """Until the killed one is started again."""
 CLIENTS = 12
 SUBSCRIBERS = 3_000
-CONNECTIONS = 8
-ANSWERED_AFTER: Ms = 40
+CONNECTIONS = 16
+ANSWERED_AFTER: Ms = 200
+MOST_WAITING = 300
+"""Acknowledged and not answered yet; at more of them the subscribers wait."""
 STANDS_STILL_S = 60
 UNKNOWN_AFTER_S = 150
 """A dead bridge's sends are called unknown after 75 s, and what waited behind them goes out then."""
@@ -60,7 +62,11 @@ async def bridges_killed(
     findings = Findings()
     loop = asyncio.get_running_loop()
     over = False
-    people = Talkers(SUBSCRIBERS, "эхо {}", chance, lambda: over)
+
+    def enough() -> bool:
+        return over or len(people.acknowledged) - platform.taken > MOST_WAITING
+
+    people = Talkers(SUBSCRIBERS, "эхо {}", chance, enough)
     in_flight: set[int] = set()
     kills = 0
     try:

@@ -1,0 +1,119 @@
+"""The database server crashes under load and is away for a while: nothing is acknowledged meanwhile, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
+from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.platform import SimulatedPlatform
+from tests.chaos.scenario import Findings, Progress, Scenario, scaled
+from tests.chaos.several import Balanced, Several, Talkers, in_order
+from tests.postgres_server import PrivateServer
+
+BRIDGES = 2
+AWAY_S = 30
+BACK_S = 5
+"""Within which callbacks are acknowledged again, counted from the moment at which the server takes connections."""
+LOAD_S = 5
+"""Before it, and after it."""
+CLIENTS = 8
+SUBSCRIBERS = 2_000
+MOST_WAITING = 300
+STANDS_STILL_S = 60
+MOST_LINES = 12
+"""Of one bridge about one outage: one when it begins and one when it ends, for each of its loops that noticed."""
+
+RULES = """\
+rules:
+  - name: echo
+    when: {keyword: эхо}
+    reply: "Ответ {{ args }}"
+"""
+
+
+async def postgres_stopped(
+    folder: Path, progress: Progress, *, away: float, sabotage: str | None = None, seed: int = 19
+) -> Findings:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    await platform.start()
+    server = PrivateServer()
+    await server.make()
+    await server.start()
+    several = Several(
+        folder, BRIDGES, server.url, platform, sabotage=sabotage, rules=RULES, max_age="off", status={"poll": ["6h"]}
+    )
+    findings = Findings()
+    loop = asyncio.get_running_loop()
+    over = False
+
+    def enough() -> bool:
+        return over or len(people.acknowledged) - platform.taken > MOST_WAITING
+
+    people = Talkers(SUBSCRIBERS, "эхо {}", random.Random(seed), enough)
+    try:
+        await several.start()
+        callers = Balanced(list(several.bridges), CLIENTS, people.next, people.note)
+        callers.start()
+        await asyncio.sleep(LOAD_S)
+        await server.crash()
+        before = callers.count
+        progress(f"server away, {before:,} acknowledged")
+        await asyncio.sleep(away)
+        during = callers.count - before
+        await server.start()
+        back = loop.time()
+        await callers.until(callers.count + 1, STANDS_STILL_S)
+        took = loop.time() - back
+        progress(f"server back, acknowledged again after {took:.1f} s")
+        await asyncio.sleep(LOAD_S)
+        over = True
+        await callers.stop(STANDS_STILL_S)
+        moving = "SELECT (SELECT count(*) FROM inbound WHERE state = 'new') + (SELECT count(*) FROM sms WHERE state IN"
+        await several.until(f"{moving} ('queued', 'sending'))", 0, seconds=STANDS_STILL_S)
+        findings.violations += await several.judged(platform, people.acknowledged, chats=False)
+        unknown = several.count("SELECT count(*) FROM sms WHERE state = 'uncertain'")
+        # An answer that is on its way when the server goes still arrives.
+        if during > CLIENTS:
+            findings.violations.append(f"{during} callbacks acknowledged while the server was away")
+        if took > BACK_S:
+            findings.violations.append(f"acknowledged again {took:.1f} s after the server was back")
+        findings.figures |= {
+            "acknowledged": f"{len(people.acknowledged):,}",
+            "refused meanwhile": f"{callers.refused:,}",
+            "acknowledged again after": f"{took:.1f} s",
+            "SMS sent": f"{platform.taken:,}",
+            "called unknown": f"{unknown:,}",
+        }
+    except TimeoutError as error:
+        findings.violations.append(f"stood still: {error}")
+    finally:
+        callers.close()
+        await several.close()
+        await platform.stop()
+        await server.remove()
+    findings.violations += [*in_order(platform), *noise(several)]
+    return findings
+
+
+def noise(several: Several) -> list[str]:
+    """An outage is told when it begins and when it ends, not all the while."""
+    said = []
+    for bridge in several.bridges:
+        lines = Counter(
+            str(event["event"]) for event in bridge.events() if event.get("level") in ("warning", "error", "critical")
+        )
+        told = {event: count for event, count in lines.items() if count > MOST_LINES}
+        said += [f"{count} lines {event} in the log of one outage" for event, count in told.items()]
+    return said
+
+
+SCENARIO = Scenario(
+    number=19,
+    title="PostgreSQL crashes and is away",
+    run=lambda folder, progress: postgres_stopped(folder, progress, away=scaled(AWAY_S, 5)),
+    rule="commit before acknowledging",
+    control=lambda folder, progress: postgres_stopped(folder, progress, away=3, sabotage="acknowledge_first"),
+)
