@@ -35,7 +35,7 @@ rules:
 
 
 async def postgres_stopped(
-    folder: Path, progress: Progress, *, away: float, sabotage: str | None = None, seed: int = 19
+    folder: Path, progress: Progress, *, away: float, short: bool = False, sabotage: str | None = None, seed: int = 19
 ) -> Findings:
     platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
     await platform.start()
@@ -43,7 +43,15 @@ async def postgres_stopped(
     await server.make()
     await server.start()
     several = Several(
-        folder, BRIDGES, server.url, platform, sabotage=sabotage, rules=RULES, max_age="off", status={"poll": ["6h"]}
+        folder,
+        BRIDGES,
+        server.url,
+        platform,
+        sabotage=sabotage,
+        short=short,
+        rules=RULES,
+        max_age="off",
+        status={"poll": ["6h"]},
     )
     findings = Findings()
     loop = asyncio.get_running_loop()

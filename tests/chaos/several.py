@@ -35,9 +35,11 @@ class Several:
         *,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         sabotage: str | None = None,
+        short: bool = False,
         rules: str,
         **account: Any,
     ) -> None:
+        """``short``: with leases of seconds, else those of the program."""
         self.url = url
         self._folder = folder
         self.bridges: list[ForkedService] = []
@@ -47,7 +49,8 @@ class Several:
                 folder / str(at),
                 platform,
                 telegram,
-                sabotage=sabotage,
+                sabotage="short_leases" if short else sabotage,
+                environment={"SPOILED": sabotage or ""} if short else None,
                 rules=rules,
                 settings={**(settings or {}), "storage": {"url": url}},
                 **account,

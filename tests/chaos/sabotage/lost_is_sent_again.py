@@ -1,0 +1,23 @@
+"""What a bridge that is gone was sending goes back into the queue, as it does where sending comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.model import Change, Move, Ms, Sms
+from bridge.store import sql
+from bridge.store.postgres.store import PostgresStore
+from bridge.store.tx import Tx
+from bridge.store.work_sms import apply_move
+
+
+def apply() -> None:
+    async def recover_sending(self: PostgresStore, now: Ms) -> Sequence[Sms]:
+        def unit(tx: Tx) -> list[Sms]:
+            for row in tx.all(sql.LOST_SENDING, {"now": tx.now()}):
+                apply_move(tx, row["id"], Move.RETRY, now, Change(reason="interrupted"))
+            return []
+
+        return await self._writer.run(unit)
+
+    PostgresStore.recover_sending = recover_sending  # type: ignore[method-assign]

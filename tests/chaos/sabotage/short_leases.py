@@ -1,0 +1,24 @@
+"""The program unspoiled, with leases that a test can wait for. No rule is taken out.
+
+``SPOILED`` names another module to apply too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from bridge.model import SECOND
+from bridge.pipeline import fleet as pipeline
+from bridge.store.postgres import fleet as store
+
+
+def apply() -> None:
+    store.ALIVE = 2 * SECOND
+    store.SENDS = 8 * SECOND
+    store.LATE = SECOND
+    pipeline.REPORT = SECOND // 2
+    pipeline.MARGIN = SECOND // 2
+    pipeline.LONGEST_REQUEST = 4 * SECOND
+    if spoiled := os.environ.get("SPOILED"):
+        importlib.import_module(f"tests.chaos.sabotage.{spoiled}").apply()
