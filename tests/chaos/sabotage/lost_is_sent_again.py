@@ -20,4 +20,4 @@ def apply() -> None:
 
         return await self._writer.run(unit)
 
-    PostgresStore.recover_sending = recover_sending  # type: ignore[method-assign]
+    PostgresStore.recover_sending = recover_sending  # type: ignore[method-assign, assignment]
