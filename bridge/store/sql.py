@@ -234,7 +234,8 @@ ORDER BY expires_at LIMIT :limit
 
 # A draft's due_at is the time since which it waits for a word.
 UNDECIDED = """
-SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before ORDER BY id LIMIT :limit
+SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before
+ORDER BY id LIMIT :limit
 """
 
 # Once for each question that has been shown. Corrections may be left alone: the first text left.
