@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -23,7 +24,8 @@ from bridge.cli.common import (
 from bridge.cli.service import ServiceRefused, call
 from bridge.config import Settings
 from bridge.model import Json
-from bridge.ports import QueueStatus
+from bridge.pipeline.fleet import ROLES
+from bridge.ports import Member, QueueStatus
 
 
 @click.command()
@@ -33,26 +35,59 @@ def status(config: str | None, as_json: bool) -> None:
     """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
     settings = settings_of(config, quiet=True)
     need_store(settings)
-    queues, live = run_async(lambda: read(settings))
+    queues, members, live = run_async(lambda: read(settings))
     if as_json:
-        print_json({"running": live is not None, "live": live, "queues": as_values(queues)})
+        bridges = [as_json_member(member) for member in members]
+        print_json({"running": live is not None, "live": live, "queues": as_values(queues), "bridges": bridges})
         return
     show(queues, live)
+    if members:
+        show_bridges(members)
 
 
-async def read(settings: Settings) -> tuple[QueueStatus, dict[str, Json] | None]:
+async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Member], dict[str, Json] | None]:
     async with looking_into(settings) as store:
         queues = await store.queue_status()
+        members = await store.members()
     try:
         live = await call(settings, "GET", "/status")
     except ServiceRefused as error:
         live = {"service": str(error)}
-    return queues, live
+    return queues, members, live
 
 
 def as_values(queues: QueueStatus) -> Json:
     values: dict[str, Json] = asdict(queues)
     return values
+
+
+def as_json_member(member: Member) -> Json:
+    return {
+        "name": member.name,
+        "roles": [*sorted(member.roles)],
+        "duties": [*sorted(member.duties)],
+        "version": member.version,
+        "rules": member.rules_version,
+        "started_at": member.started_at,
+        "seen_at": member.seen_at,
+    }
+
+
+def show_bridges(members: Sequence[Member]) -> None:
+    """All that share the store; times are by the database's clock, as the latest report is."""
+    latest = max(member.seen_at for member in members)
+    table = Table("bridge", "roles", "duties", "rules", "version", "since")
+    for member in members:
+        roles = [role for role in ROLES if role in member.roles]
+        table.add_row(
+            member.name,
+            "all" if len(roles) == len(ROLES) else ", ".join(roles),
+            ", ".join(sorted(member.duties)),
+            member.rules_version,
+            member.version,
+            ago(member.started_at, latest),
+        )
+    console().print(table)
 
 
 def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
