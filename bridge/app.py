@@ -42,7 +42,7 @@ from bridge.pipeline.router import Nowhere, Router
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.silence import Silence
 from bridge.pipeline.verdict import Judge
-from bridge.pipeline.worker import IDLE, Step, keep_alive, run_steps
+from bridge.pipeline.worker import IDLE, Outage, Step, keep_alive, run_steps
 from bridge.pipeline.working import office
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
@@ -212,6 +212,7 @@ class Bridge:
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
+        self._outage = Outage()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -226,7 +227,7 @@ class Bridge:
         return f"http://{self.settings.server.host}:{self.callback_port}{callback.path}"
 
     def loop(self, name: str, step: Step, signal: Signal | None = None) -> None:
-        self.task(name, run_steps(name, step, signal or Signal(), self.sending.clock))
+        self.task(name, run_steps(name, step, signal or Signal(), self.sending.clock, self._outage))
 
     def task(self, name: str, work: Awaitable[None]) -> None:
         self._tasks[name] = asyncio.ensure_future(work)

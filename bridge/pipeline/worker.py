@@ -1,7 +1,8 @@
 """The one way a loop runs: find work in the tables, do it, wait for a signal or a due time; survive everything.
 
-A loop must not end while the service runs. What a step raises is told once when trouble begins and once when it
-ends; in between the step is tried again with growing waits, so neither the log nor the disk is flooded.
+A loop must not end while the service runs. What a step raises is told once when trouble begins and once when it ends,
+the store's absence once for all loops; in between the step is tried again with growing waits, so neither the log nor
+the disk is flooded.
 """
 
 from __future__ import annotations
@@ -29,20 +30,46 @@ Step = Callable[[], Awaitable[Ms]]
 """Does what is due and returns in how many milliseconds it wants to be called again at the latest; 0: at once."""
 
 
-async def run_steps(name: str, step: Step, signal: Signal, clock: Clock) -> None:
-    """Run ``step`` until cancelled."""
+class Outage:
+    """The store's absence as several loops meet it: told when the first does, and when the last is through it."""
+
+    def __init__(self) -> None:
+        self._met: set[str] = set()
+
+    def meet(self, loop: str, error: StoreUnavailable) -> None:
+        if not self._met:
+            log.error("store_unavailable", loop=loop, error=str(error))
+        self._met.add(loop)
+
+    def leave(self, loop: str) -> bool:
+        """False where this loop had not met it."""
+        if loop not in self._met:
+            return False
+        self._met.discard(loop)
+        if not self._met:
+            log.info("store_available")
+        return True
+
+
+async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage: Outage | None = None) -> None:
+    """Run ``step`` until cancelled. ``outage``: shared by loops that tell of the store's absence together."""
+    outage = outage or Outage()
     failures = 0
     while True:
         try:
             wait = await step()
         except Exception as error:  # the loop outlives any fault of one step; cancellation passes
             failures += 1
-            report_trouble(name, error, failures)
+            if isinstance(error, StoreUnavailable):
+                outage.meet(name, error)
+            elif failures == 1:
+                log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=frames(error))
             wait = backoff(failures, random.random(), first=200, longest=LONGEST_PAUSE)
             await clock.wait(Never(), wait)
             continue
         if failures:
-            log.info("loop_recovered", loop=name, failures=failures)
+            if not outage.leave(name):
+                log.info("loop_recovered", loop=name, failures=failures)
             failures = 0
         if wait > 0:
             await signal.take(clock, min(wait, IDLE))
@@ -59,16 +86,6 @@ async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock
         except Exception as error:  # a fault in one part must not take the others along
             log.error("part_failed", part=name, error_class=type(error).__name__, trace=frames(error))
         await clock.wait(Never(), backoff(failures, random.random()))
-
-
-def report_trouble(name: str, error: Exception, failures: int) -> None:
-    """One line when it begins. An unexpected error brings its traceback; the store being away explains itself."""
-    if failures > 1:
-        return
-    if isinstance(error, StoreUnavailable):
-        log.error("store_unavailable", loop=name, error=str(error))
-    else:
-        log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=frames(error))
 
 
 class Never:

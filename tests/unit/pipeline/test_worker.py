@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import StoreUnavailable
 from bridge.pipeline.signals import Signal
-from bridge.pipeline.worker import keep_alive, run_steps
+from bridge.pipeline.worker import Outage, keep_alive, run_steps
 from tests.clock import ManualClock
 
 
@@ -33,7 +33,34 @@ async def test_a_failing_step_is_tried_again_and_told_once(capsys: pytest.Captur
     await asyncio.gather(task, return_exceptions=True)
     printed = capsys.readouterr().out
     assert printed.count("store_unavailable") == 1
-    assert printed.count("loop_recovered") == 1
+    assert printed.count("store_available") == 1
+
+
+async def test_the_stores_absence_is_told_once_for_all_loops(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, outage, away = ManualClock(), Outage(), True
+
+    async def step() -> int:
+        if away:
+            raise StoreUnavailable("the server is away")
+        return 1_000
+
+    loops = [asyncio.create_task(run_steps(name, step, Signal(), clock, outage)) for name in ("router", "outbox")]
+    for _ in range(4):
+        await clock.until_sleepers(2)
+        await clock.advance(10_000)
+    printed = capsys.readouterr().out
+    assert printed.count("store_unavailable") == 1
+    assert "store_available" not in printed
+    away = False
+    await clock.until_sleepers(2)
+    await clock.advance(10_000)
+    await clock.until_sleepers(2)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    printed = capsys.readouterr().out
+    assert printed.count("store_available") == 1
+    assert "store_unavailable" not in printed
 
 
 async def test_waits_between_failures_grow_and_stay_short_enough_to_recover_within_five_seconds() -> None:
