@@ -25,7 +25,7 @@ SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0
 
 
 @cache
-def _trouble() -> str | None:
+def trouble() -> str | None:
     async def ask() -> None:
         connection = await asyncpg.connect(SERVER, timeout=5)
         await connection.close()
@@ -38,8 +38,8 @@ def _trouble() -> str | None:
 
 
 needs_postgres = pytest.mark.skipif(
-    "CI" not in os.environ and _trouble() is not None,
-    reason=f"no PostgreSQL for tests (set SMS_BRIDGE_TEST_POSTGRES): {_trouble()}",
+    "CI" not in os.environ and trouble() is not None,
+    reason=f"no PostgreSQL for tests (set SMS_BRIDGE_TEST_POSTGRES): {trouble()}",
 )
 
 

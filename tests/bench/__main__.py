@@ -13,20 +13,33 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
+from bridge.store.postgres.pool import place
 from tests.bench import decide, reload, starts, tables
 from tests.bench.cases import Case, Sizes, cases
 from tests.bench.disk import commits_per_second
 from tests.bench.prefill import Filling, Stores
 from tests.bench.profile import Profiler
 from tests.bench.series import Series, figures
+from tests.postgres import SERVER, trouble
 
-GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start", "decide", "reload")
-QUICK = Sizes(messages=2000, rates=(1000,), paced_s=2, many_rules=1000, stored=50_000, many_conversations=10_000)
+GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start", "decide", "reload", "postgres")
+MORE = ("postgres-store", "several")
+"""Only where they are asked for."""
+QUICK = Sizes(
+    messages=2000,
+    rates=(1000,),
+    paced_s=2,
+    many_rules=1000,
+    stored=50_000,
+    stored_on_server=50_000,
+    many_conversations=10_000,
+)
 QUICK_GROUPS = ("disk", "closed", "paced", "rules", "start")
 STARTS = 5
 IDLE_S = 5.0
@@ -40,12 +53,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     usual = Sizes()
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute: small sizes, one run, the main figures")
-    parser.add_argument("--only", nargs="+", metavar="WHAT", help=f"groups ({', '.join(GROUPS)}) or single series")
+    parser.add_argument(
+        "--only", nargs="+", metavar="WHAT", help=f"groups ({', '.join((*GROUPS, *MORE))}) or single series"
+    )
     parser.add_argument("--runs", type=int, help="runs of each series (default: 3; quick: 1)")
     parser.add_argument("--messages", type=int, help=f"in a closed-loop run (default: {usual.messages})")
     parser.add_argument("--rates", type=int, nargs="+", help="of the paced runs, messages a second")
     parser.add_argument("--seconds", type=float, help=f"of a paced run (default: {usual.paced_s:g})")
     parser.add_argument("--stored", type=int, help=f"messages in the large store (default: {usual.stored})")
+    parser.add_argument(
+        "--stored-on-server", type=int, metavar="STORED", help=f"on PostgreSQL (default: {usual.stored_on_server})"
+    )
     parser.add_argument("--limit", type=float, help=f"seconds for a run (default: {usual.limit_s:g})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures there")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="profile the whole path with py-spy into there")
@@ -64,6 +82,7 @@ def sizes_of(chosen: argparse.Namespace) -> Sizes:
         paced_s=chosen.seconds or base.paced_s,
         many_rules=base.many_rules,
         stored=chosen.stored or base.stored,
+        stored_on_server=chosen.stored_on_server or base.stored_on_server,
         many_conversations=base.many_conversations,
         limit_s=chosen.limit or base.limit_s,
     )
@@ -76,6 +95,9 @@ class Bench:
         self.sizes = sizes_of(chosen)
         only = set(chosen.only or (QUICK_GROUPS if chosen.quick else GROUPS))
         self.cases = [case for case in cases(self.sizes) if only & {case.group, case.key}]
+        if any(case.postgres for case in self.cases) and (said := trouble()):
+            console.print(f"PostgreSQL is left out: none answers at {place(SERVER)} ({said})")
+            self.cases = [case for case in self.cases if not case.postgres]
         self.disk = "disk" in only
         self.alone = [part.table for name, part in (("decide", decide), ("reload", reload)) if name in only]
         """What is measured of single parts, in this very process."""
@@ -117,7 +139,7 @@ class Bench:
     def _fill(self, filling: Filling) -> None:
         before = self._stores.filling_s
         with self._console.status(f"filling: {filling}"):
-            self._stores.path(filling)
+            self._stores.url(filling)
         if (seconds := self._stores.filling_s - before) > 0:
             self._console.print(f"filled a store in {seconds:.0f} s: {filling}", soft_wrap=True)
 
@@ -139,8 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console, start = Console(), time.monotonic()
     if not console.is_terminal:
         console.width = WIDTH
-    with tempfile.TemporaryDirectory(prefix="sms-bench-") as folder:
-        bench = Bench(chosen, Stores(Path(folder)), console)
+    with tempfile.TemporaryDirectory(prefix="sms-bench-") as folder, closing(Stores(Path(folder))) as stores:
+        bench = Bench(chosen, stores, console)
         bench.measure()
     for table in tables.tables(bench.measured, bench.cases, bench.sizes):
         console.print(table)

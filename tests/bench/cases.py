@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.bench import postgres
 from tests.bench.farside import FarSide, Outcome
 from tests.bench.load import Load
 from tests.bench.passthrough import PassThrough
@@ -24,6 +26,7 @@ class Sizes:
     few_rules: int = 10
     many_rules: int = 10_000
     stored: int = 1_000_000
+    stored_on_server: int = 5_000_000
     few_conversations: int = 10
     many_conversations: int = 100_000
     limit_s: float = 30
@@ -40,20 +43,25 @@ class Case:
     """None: the bare pass-through."""
     filling: Filling | None = None
     """What stands in the store before; None: nothing."""
+    postgres: bool = False
 
     def measure(self, stores: Stores, profiler: Profiler) -> Outcome:
         """One run: a far side (platform and callers) in its own process, the subject in another."""
-        with tempfile.TemporaryDirectory(prefix="sms-bench-", dir=stores.folder) as place, FarSide() as far_side:
+        with ExitStack() as stack:
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="sms-bench-", dir=stores.folder))
+            far_side = stack.enter_context(FarSide())
             if self.setup is None:
                 with PassThrough(far_side.platform_url) as bare:
-                    return far_side.run(bare.callback_url, bare.pid, self.load)
+                    return far_side.run(bare.subject, self.load)
             setup, load = self.setup, self.load
             if self.filling is not None:
-                database, first = stores.lend(self.filling, load.warm_up + load.messages, Path(place))
-                setup, load = replace(setup, database=database), replace(load, first=first)
+                storage, first = stores.lend(self.filling, load.warm_up + load.messages, Path(place))
+                setup, load = replace(setup, storage=storage), replace(load, first=first)
+            elif self.postgres:
+                setup = replace(setup, storage=stack.enter_context(postgres.schema()))
             with WholePath(far_side.platform_url, Path(place), setup) as whole:
                 with profiler.over(whole.pid, self.key):
-                    outcome = far_side.run(whole.callback_url, whole.pid, load)
+                    outcome = far_side.run(whole.subject, load)
                 whole.stop()
                 return replace(outcome, unsettled=whole.unsettled())
 
@@ -98,4 +106,23 @@ def cases(sizes: Sizes) -> Sequence[Case]:
             filling=many,
         ),
     ]
-    return found
+    return [*found, *_on_both_engines(sizes, closed)]
+
+
+def _on_both_engines(sizes: Sizes, closed: Load) -> Iterator[Case]:
+    rate = sizes.rates[0]
+    paced = replace(closed, messages=int(rate * sizes.paced_s), rate=float(rate), limit_s=2 * sizes.paced_s + 2)
+    for engine, on_server in (("sqlite", False), ("postgres", True)):
+        name = "PostgreSQL" if on_server else "SQLite"
+        common = {"group": "postgres", "setup": Setup(), "postgres": on_server}
+        yield Case(key=engine, name=name, load=closed, **common)
+        yield Case(key=f"{engine}-{rate}", name=f"{name}, {rate:,}/s", load=paced, **common)
+    several = Setup(processes=2)
+    yield Case(
+        key="postgres-2", group="several", name="PostgreSQL, two bridges", load=closed, setup=several, postgres=True
+    )
+    stored = Filling(messages=sizes.stored_on_server, postgres=True)
+    name = f"{sizes.stored_on_server:,} stored"
+    common = {"group": "postgres-store", "load": closed, "setup": Setup(), "postgres": True}
+    yield Case(key="postgres-empty", name="empty schema", **common)
+    yield Case(key="postgres-stored", name=name, filling=stored, **common)

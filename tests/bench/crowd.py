@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import cycle
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -25,11 +26,11 @@ BEAT = 0.001
 class Crowd:
     """Brings the messages of one wave."""
 
-    def __init__(self, callback_url: str, requests: Sequence[bytes], tally: Tally, rate: float | None) -> None:
-        parts = urlsplit(callback_url)
-        assert parts.hostname
-        assert parts.port
-        self._address = (parts.hostname, parts.port)
+    def __init__(
+        self, callback_urls: Sequence[str], requests: Sequence[bytes], tally: Tally, rate: float | None
+    ) -> None:
+        self._addresses = [_address(url) for url in callback_urls]
+        """Connections go to each in turn."""
         self._requests = requests
         self._tally = tally
         self._rate = rate
@@ -41,8 +42,8 @@ class Crowd:
 
     async def connect(self, connections: int) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(min(connections, len(self._requests))):
-            _, caller = await loop.create_connection(lambda: _Caller(self), *self._address)
+        for _, address in zip(range(min(connections, len(self._requests))), cycle(self._addresses), strict=False):
+            _, caller = await loop.create_connection(lambda: _Caller(self), *address)
             self._callers.append(caller)
 
     async def bring(self) -> None:
@@ -153,6 +154,13 @@ class _Caller(asyncio.Protocol):
 
     def close(self) -> None:
         self._transport.close()
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
 
 
 def _length(head: bytes) -> int:

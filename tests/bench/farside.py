@@ -13,7 +13,7 @@ from typing import Self
 from tests.bench.crowd import Crowd
 from tests.bench.gateway import Gateway
 from tests.bench.load import Load, requests
-from tests.bench.processes import Child, Usage, busy_s, run_loop, usage
+from tests.bench.processes import Child, Subject, Usage, busy_s, run_loop
 from tests.bench.tally import Tally, milliseconds, quantile
 
 AFTERWARDS = 0.2
@@ -61,6 +61,8 @@ class Outcome:
     """Of the subject, all threads, user and system, a message that was replied to."""
     loop_us: float
     """Of that, in the thread of the event loop."""
+    server_us: float
+    """Of the backends of a PostgreSQL server that work for the subject, a message; not in ``cpu_us``."""
     far_cpu_us: float
     """Of the far side itself, a message."""
     others: float
@@ -93,31 +95,34 @@ class Outcome:
                 f"{self.doubled} doubled, {self.strange} strange, {self.unsettled} unsettled"
             )
         late = f"; generator {self.late} late" if self.late.max else ""
+        server = f", the server's {self.server_us:.0f}" if self.server_us else ""
         return (
             f"{self.per_second:,.0f}/s (acknowledged {self.wanted / self.intake_s:,.0f}/s); ms p50/p99/max: "
             f"ack {self.ack}, reply {self.reply}{late}; CPU {self.cpu_us:.0f} µs a message "
-            f"({self.loop_us:.0f} in the loop), far side {self.far_cpu_us:.0f}; others {self.others:.2f} cores; "
-            f"RSS {self.rss / 1e6:.0f} MB, peak {self.peak / 1e6:.0f}; {self.polls} polls"
+            f"({self.loop_us:.0f} in the loop){server}, far side {self.far_cpu_us:.0f}; "
+            f"others {self.others:.2f} cores; RSS {self.rss / 1e6:.0f} MB, peak {self.peak / 1e6:.0f}; "
+            f"{self.polls} polls"
         )
 
 
-async def wave(gateway: Gateway, callback_url: str, pid: int, load: Load, messages: range) -> Outcome:
-    """Bring ``messages`` and look what comes of them; ``pid`` is the process that pays."""
+async def wave(gateway: Gateway, subject: Subject, load: Load, messages: range) -> Outcome:
+    """Bring ``messages`` and look what comes of them."""
     tally = Tally(messages, load.keywords)
-    crowd = Crowd(callback_url, requests(callback_url, messages, load.keywords), tally, load.rate)
+    written = requests(subject.callback_urls[0], messages, load.keywords)
+    crowd = Crowd(subject.callback_urls, written, tally, load.rate)
     gateway.tally = tally
     await crowd.connect(load.connections)
     # A collection over all that was prepared would stand in the latencies of others.
     gc.collect()
     gc.disable()
     try:
-        before = _Meters.read(pid, gateway)
+        before = _Meters.read(subject, gateway)
         with contextlib.suppress(TimeoutError):  # the outcome says what is missing
             async with asyncio.timeout(load.limit_s):
                 await crowd.bring()
         ended = time.perf_counter()
         await asyncio.sleep(AFTERWARDS)
-        return _outcome(tally, before, ended, _Meters.read(pid, gateway))
+        return _outcome(tally, before, ended, _Meters.read(subject, gateway))
     finally:
         gc.enable()
         crowd.close()
@@ -132,10 +137,10 @@ class _Meters:
     polls: int
 
     @classmethod
-    def read(cls, pid: int, gateway: Gateway) -> Self:
+    def read(cls, subject: Subject, gateway: Gateway) -> Self:
         return cls(
             at=time.perf_counter(),
-            subject=usage(pid),
+            subject=subject.usage(),
             own_s=time.process_time(),
             machine_s=busy_s(),
             polls=gateway.polls,
@@ -146,7 +151,8 @@ def _outcome(tally: Tally, before: _Meters, ended: float, after: _Meters) -> Out
     acks, replies = milliseconds(tally.due, tally.acked), milliseconds(tally.due, tally.replied)
     cpu_s = after.subject.cpu_s - before.subject.cpu_s
     own_s = after.own_s - before.own_s
-    others_s = after.machine_s - before.machine_s - cpu_s - own_s
+    server_s = after.subject.server_s - before.subject.server_s
+    others_s = after.machine_s - before.machine_s - cpu_s - server_s - own_s
     a_message = 1e6 / max(len(replies), 1)
     return Outcome(
         wanted=tally.count,
@@ -163,6 +169,7 @@ def _outcome(tally: Tally, before: _Meters, ended: float, after: _Meters) -> Out
         late=Latency.of(sorted(late * 1000 for late in tally.late)),
         cpu_us=cpu_s * a_message,
         loop_us=(after.subject.loop_s - before.subject.loop_s) * a_message,
+        server_us=server_s * a_message,
         far_cpu_us=own_s * a_message,
         others=max(others_s, 0) / (after.at - before.at),
         rss=after.subject.rss,
@@ -175,10 +182,10 @@ async def _live(pipe: Connection) -> None:
     pipe.send(await gateway.start())
     try:
         while (asked := await asyncio.to_thread(pipe.recv)) is not None:
-            callback_url, pid, load = asked
+            subject, load = asked
             middle = load.first + load.warm_up
-            await wave(gateway, callback_url, pid, replace(load, rate=None), range(load.first, middle))
-            pipe.send(await wave(gateway, callback_url, pid, load, range(middle, middle + load.messages)))
+            await wave(gateway, subject, replace(load, rate=None), range(load.first, middle))
+            pipe.send(await wave(gateway, subject, load, range(middle, middle + load.messages)))
     finally:
         gateway.stop()
 
@@ -198,8 +205,8 @@ class FarSide:
     def __exit__(self, *_: object) -> None:
         self._child.stop()
 
-    def run(self, callback_url: str, pid: int, load: Load) -> Outcome:
-        """Warm up, then bring all messages to the process ``pid``; at most two time limits and a bit."""
-        self._child.pipe.send((callback_url, pid, load))
+    def run(self, subject: Subject, load: Load) -> Outcome:
+        """Warm up, then bring all messages to the subject; at most two time limits and a bit."""
+        self._child.pipe.send((subject, load))
         outcome: Outcome = self._child.receive(2 * load.limit_s + 30)
         return outcome

@@ -18,8 +18,8 @@ SCRIPT = "/sendsms.php"
 FIRST_SMSID = 5_000_000
 SUBSCRIBERS = 1_000_003
 """A prime, so that the step below meets every subscriber once before it meets one twice."""
-_STEP = 387_961
-_FIRST_NUMBER = 79_000_000_000
+STEP = 387_961
+FIRST_NUMBER = 79_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class Load:
 
 def subscriber(message: int) -> int:
     """The number that message ``message`` comes from, international, without the plus."""
-    return _FIRST_NUMBER + message * _STEP % SUBSCRIBERS
+    return FIRST_NUMBER + message * STEP % SUBSCRIBERS
 
 
 def keyword(number: int) -> str:

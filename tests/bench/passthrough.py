@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.bench.load import LOGIN, PASSWORD, SCRIPT, SENDER_NAME
-from tests.bench.processes import Child, run_loop
+from tests.bench.processes import Child, Subject, run_loop
 
 
 async def _serve(pipe: Connection, platform_url: str) -> None:
@@ -52,8 +52,7 @@ class PassThrough:
 
     def __enter__(self) -> Self:
         self._child = Child(_process, self._platform_url)
-        self.callback_url = self._child.address
-        self.pid = self._child.pid
+        self.subject = Subject(callback_urls=(self._child.address,), pids=(self._child.pid,))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from bridge.store.migrate import migrate, shipped
 from bridge.store.work_posts import codes
+from tests.bench import postgres
 from tests.bench.load import subscriber
 from tests.bench.whole import CHAT
 
@@ -32,10 +33,15 @@ class Filling:
     """By half as many subscribers; of those who write in a benchmark every second one is among them."""
     conversations: int = 0
     """Each of one message, answered and posted; with subscribers who do not write in the benchmark."""
+    postgres: bool = False
+    """Messages only."""
 
 
 class Stores:
-    """Makes each filling once. The large one is used in place, by waves of other messages; others are copied."""
+    """Makes each filling once. The large ones are used in place, by waves of other messages; others are copied.
+
+    ``close`` drops what was made on a server; the folder is its maker's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,17 +49,36 @@ class Stores:
         """Size of each, before anything else was written to it."""
         self._used: dict[Filling, int] = {}
         self.filling_s = 0.0
+        self._schemas: dict[Filling, str] = {}
 
-    def lend(self, filling: Filling, messages: int, place: Path) -> tuple[Path, int]:
-        """A database for one run of ``messages``, and the number of the first of them."""
-        path = self.path(filling)
+    def lend(self, filling: Filling, messages: int, place: Path) -> tuple[str, int]:
+        """The URL of a store for one run of ``messages``, and the number of the first of them."""
+        url = self.url(filling)
         if filling.conversations:
+            path = self.path(filling)
             copy = Path(shutil.copyfile(path, place / path.name))
             flush(copy)
-            return copy, 0
+            return f"sqlite:///{copy}", 0
         first = self._used.get(filling, 0)
         self._used[filling] = first + messages
-        return path, first
+        return url, first
+
+    def url(self, filling: Filling) -> str:
+        return self._schema(filling) if filling.postgres else f"sqlite:///{self.path(filling)}"
+
+    def _schema(self, filling: Filling) -> str:
+        url = self._schemas.get(filling)
+        if url is None:
+            start = time.monotonic()
+            url = self._schemas[filling] = postgres.make_schema()
+            postgres.fill(url, filling.messages)
+            self.bytes[filling] = postgres.size(url)
+            self.filling_s += time.monotonic() - start
+        return url
+
+    def close(self) -> None:
+        while self._schemas:
+            postgres.drop_schema(self._schemas.popitem()[1])
 
     def path(self, filling: Filling) -> Path:
         path = self.folder / f"messages-{filling.messages}-conversations-{filling.conversations}.db"

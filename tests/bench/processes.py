@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 _TICK = os.sysconf("SC_CLK_TCK")
+_BACKEND = re.compile(rb"postgres: .*\((\d+)\) ")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +28,23 @@ class Usage:
     """Bytes, now."""
     peak: int
     """Bytes, at most so far."""
+    server_s: float = 0
+    """CPU seconds of the PostgreSQL backends that work for it, where they run on this machine."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What is measured: one process or several that share the work."""
+
+    callback_urls: tuple[str, ...]
+    pids: tuple[int, ...]
+
+    def usage(self) -> Usage:
+        first, *others = [replace(usage(pid), server_s=sum(map(_cpu_s, backends(pid)))) for pid in self.pids]
+        return sum(others, first)
 
 
 def usage(pid: int) -> Usage:
@@ -33,14 +53,45 @@ def usage(pid: int) -> Usage:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()
         if line.startswith(("VmRSS", "VmHWM"))
     }
-    cpu, loop = _seconds(f"/proc/{pid}/stat"), _seconds(f"/proc/{pid}/task/{pid}/stat")
-    return Usage(cpu_s=cpu, loop_s=loop, rss=memory["VmRSS"], peak=memory["VmHWM"])
+    loop = _seconds(f"/proc/{pid}/task/{pid}/stat")
+    return Usage(cpu_s=_cpu_s(pid), loop_s=loop, rss=memory["VmRSS"], peak=memory["VmHWM"])
 
 
 def busy_s() -> float:
     """Seconds that all cores of the machine have worked since it started, for anybody."""
     user, nice, system, _idle, _wait, irq, soft, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + soft) / _TICK
+
+
+def backends(pid: int) -> list[int]:
+    """The processes of a PostgreSQL server on this machine that serve ``pid``.
+
+    Their titles say who is connected, "postgres: USER DATABASE 127.0.0.1(PORT) idle"; the kernel says whose ports
+    those are.
+    """
+    # the local address is the second field, in hexadecimal; the inode is the tenth
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    ports = {f"socket:[{fields[9]}]": int(fields[1].rpartition(":")[2], 16) for fields in lines}
+    own = {ports[name] for name in _open_files(pid) if name in ports}
+    return [backend for backend, port in _servers() if port in own]
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            yield os.readlink(file)
+
+
+def _servers() -> Iterator[tuple[int, int]]:
+    """Backends that serve somebody over TCP, with that one's port."""
+    for title in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            if match := _BACKEND.match(title.read_bytes()):
+                yield int(title.parent.name), int(match[1])
+
+
+def _cpu_s(pid: int) -> float:
+    return _seconds(f"/proc/{pid}/stat")
 
 
 def _seconds(path: str) -> float:

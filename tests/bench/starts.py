@@ -20,7 +20,7 @@ def start(stores: Stores, filling: Filling | None, idle_s: float) -> dict[str, f
     with tempfile.TemporaryDirectory(prefix="sms-bench-", dir=stores.folder) as place, FarSide() as far_side:
         setup = Setup()
         if filling is not None:
-            setup = Setup(database=stores.path(filling))
+            setup = Setup(storage=stores.url(filling))
             put_off_polls(stores.path(filling))
         with WholePath(far_side.platform_url, Path(place), setup) as bridge:
             found = {"ready_s": bridge.ready_s}

@@ -19,11 +19,14 @@ def tables(measured: Measured, chosen: list[Case], sizes: Sizes) -> Iterator[Tab
         yield throughput(measured, sizes)
     if "paced" in groups:
         yield paced(measured, [case for case in chosen if case.group == "paced"])
+    if "sqlite" in measured or "postgres" in measured:
+        yield engines(measured, sizes)
     ratios = [
         ("rules", f"rules-{sizes.few_rules}", f"rules-{sizes.many_rules}"),
         ("store", "empty", "stored"),
         ("conversations", "few-conversations", "many-conversations"),
     ]
+    ratios += [("postgres-store", "postgres-empty", "postgres-stored"), ("several", "postgres", "postgres-2")]
     if wanted := [(few, many) for group, few, many in ratios if group in groups]:
         yield growth(measured, wanted)
     if "start-empty" in measured:
@@ -73,6 +76,30 @@ def paced(measured: Measured, chosen: list[Case]) -> Table:
             series.shown("cpu_us"),
             series.shown("late_p99", ".1f"),
         )
+    return table
+
+
+def engines(measured: Measured, sizes: Sizes) -> Table:
+    table = _table(
+        "PostgreSQL beside SQLite, whole path, one bridge. CPU a message: of the bridge; of the server's backends",
+        ("a second", "of SQLite", "CPU µs", "of SQLite", "server µs", "ack p99", "reply p99"),
+    )
+    for key in ("", f"-{sizes.rates[0]}"):
+        sqlite = measured.get(f"sqlite{key}")
+        for series in (sqlite, measured.get(f"postgres{key}")):
+            if series is None:
+                continue
+            beside = sqlite if series is not sqlite else None
+            table.add_row(
+                _name(series),
+                series.shown("per_second"),
+                _ratio(beside, series, "per_second") if beside else "",
+                series.shown("cpu_us"),
+                _ratio(beside, series, "cpu_us") if beside else "",
+                series.shown("server_us"),
+                series.shown("ack_p99", ".1f"),
+                series.shown("reply_p99", ".1f"),
+            )
     return table
 
 

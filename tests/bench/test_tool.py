@@ -81,7 +81,7 @@ async def test_the_crowd_counts_what_was_not_acknowledged_and_takes_the_time_fro
     tally = Tally(range(10), keywords=2)
     for _ in range(10):
         tally.ended()  # replies are nobody's business here
-    crowd = Crowd(url, requests(url, range(10), 2), tally, rate)
+    crowd = Crowd([url], requests(url, range(10), 2), tally, rate)
     await crowd.connect(2)
     try:
         async with asyncio.timeout(10):

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.bench import postgres
 from tests.bench.load import LOGIN, PASSWORD, SCRIPT, SENDER_NAME, keyword
+from tests.bench.processes import Subject
 
 READY_S = 120.0
 """Ten thousand rules take a while to check."""
@@ -40,8 +42,10 @@ class Setup:
     rules: int = 100
     forward: bool = False
     """Every answered message is put into a chat too. Telegram is off: the posts wait in the store."""
-    database: Path | None = None
-    """None: a new one."""
+    storage: str | None = None
+    """Its URL. None: a new SQLite file."""
+    processes: int = 1
+    """Bridges that share the store and the work."""
 
 
 def rules(setup: Setup) -> list[dict[str, object]]:
@@ -59,9 +63,8 @@ def rules(setup: Setup) -> list[dict[str, object]]:
     return [*found, {"name": "everything-else", "forward": CHAT}]
 
 
-def write_config(place: Path, platform_url: str, port: int, web_port: int, setup: Setup) -> Path:
+def write_config(place: Path, platform_url: str, port: int, web_port: int, setup: Setup, storage: str) -> Path:
     """Everything as delivered and on: guards, delivery polling, the log at info. Only limits are out of the way."""
-    database = setup.database or place / "bench.db"
     config = {
         "server": {"host": "127.0.0.1", "port": port},
         "web": {"host": "127.0.0.1", "port": web_port},
@@ -80,7 +83,7 @@ def write_config(place: Path, platform_url: str, port: int, web_port: int, setup
             }
         },
         "telegram": {"token": "", "chats": {CHAT: {"id": "-1001234567890"}}, "default_chat": CHAT},
-        "storage": {"url": f"sqlite:///{database}"},
+        "storage": {"url": storage},
         "rules": "rules/",
         "guards": {"daily_parts": 10_000_000},
         "logging": {"format": "json", "level": "info"},
@@ -97,20 +100,75 @@ def write_config(place: Path, platform_url: str, port: int, web_port: int, setup
 
 
 class WholePath:
-    """Context manager: a running bridge."""
+    """Context manager: a running bridge, or several on one store."""
 
     def __init__(self, platform_url: str, place: Path, setup: Setup | None = None) -> None:
         setup = setup or Setup()
+        self._storage = setup.storage or f"sqlite:///{place / 'bench.db'}"
+        self._bridges = []
+        for number in range(setup.processes):
+            folder = place / f"bridge-{number}"
+            folder.mkdir()
+            self._bridges.append(_Bridge(platform_url, folder, setup, self._storage))
+        self._last_sms: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            for bridge in self._bridges:
+                bridge.start()
+        except BaseException:
+            self.stop()
+            raise
+        # by now there is a table to ask
+        self._last_sms = self._ask("SELECT coalesce(max(id), 0) FROM sms")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(
+            callback_urls=tuple(bridge.callback_url for bridge in self._bridges),
+            pids=tuple(bridge.pid for bridge in self._bridges),
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._bridges[0].pid
+
+    @property
+    def ready_s(self) -> float:
+        return max(bridge.ready_s for bridge in self._bridges)
+
+    def stop(self) -> None:
+        for bridge in self._bridges:
+            bridge.stop()
+
+    def unsettled(self) -> int:
+        """SMS of this run that the store does not know as sent: their outcome is unknown, or they never left."""
+        late = f"SELECT count(*) FROM sms WHERE id > {self._last_sms} AND state NOT IN ('sent', 'delivered')"
+        return self._ask(late)
+
+    def _ask(self, question: str) -> int:
+        if not self._storage.startswith("sqlite"):
+            return postgres.ask(self._storage, question)
+        with closing(sqlite3.connect(self._storage.removeprefix("sqlite:///"))) as database:
+            number: int = database.execute(question).fetchone()[0]
+        return number
+
+
+class _Bridge:
+    def __init__(self, platform_url: str, place: Path, setup: Setup, storage: str) -> None:
         self._port, self._web_port = _free_port(), _free_port()
-        self._config = write_config(place, platform_url, self._port, self._web_port, setup)
-        self._database = setup.database or place / "bench.db"
+        self._config = write_config(place, platform_url, self._port, self._web_port, setup, storage)
         self._log = place / "bridge.log"
-        self._last_sms = self._ask("SELECT coalesce(max(id), 0) FROM sms") if setup.database else 0
+        self._process: subprocess.Popen[bytes] | None = None
         self.callback_url = f"http://127.0.0.1:{self._port}/sms.php"
         self.ready_s = 0.0
         """From the command to the first good answer of its readiness probe."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         command = Path(sys.executable).with_name("sms-bridge")
         start = time.monotonic()
         with self._log.open("wb") as log:
@@ -118,22 +176,21 @@ class WholePath:
                 [command, "run", "-c", self._config], stdout=log, stderr=subprocess.STDOUT, cwd=self._log.parent
             )
         try:
-            self._until_ready(start + READY_S)
+            self._until_ready(self._process, start + READY_S)
         except BaseException:
             self._process.kill()
             self._process.wait()
             raise
         self.ready_s = time.monotonic() - start
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:
+        assert self._process is not None
         return self._process.pid
 
     def stop(self) -> None:
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(STOP_S)
@@ -141,18 +198,9 @@ class WholePath:
             self._process.kill()
             self._process.wait()
 
-    def unsettled(self) -> int:
-        """SMS of this run that the store does not know as sent: their outcome is unknown, or they never left."""
-        return self._ask("SELECT count(*) FROM sms WHERE id > ? AND state NOT IN ('sent', 'delivered')", self._last_sms)
-
-    def _ask(self, question: str, *values: object) -> int:
-        with closing(sqlite3.connect(self._database)) as database:
-            number: int = database.execute(question, values).fetchone()[0]
-        return number
-
-    def _until_ready(self, end: float) -> None:
+    def _until_ready(self, process: subprocess.Popen[bytes], end: float) -> None:
         while time.monotonic() < end:
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 break
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._web_port}/readyz", timeout=1):
@@ -160,4 +208,4 @@ class WholePath:
             except (urllib.error.URLError, OSError):
                 time.sleep(LOOK_AGAIN)  # not up yet, or up and not ready
         said = self._log.read_text(errors="replace")[-3000:]
-        raise RuntimeError(f"sms-bridge did not get ready (exit code {self._process.poll()}):\n{said}")
+        raise RuntimeError(f"sms-bridge did not get ready (exit code {process.poll()}):\n{said}")

@@ -100,7 +100,7 @@ class _Crowd(Crowd):
     """Knows when the last callback got its answer."""
 
     def __init__(self, wave: Wave, callbacks: Sequence[bytes], tally: Tally) -> None:
-        super().__init__(wave.callback_url, callbacks, tally, wave.rate)
+        super().__init__([wave.callback_url], callbacks, tally, wave.rate)
         self.all_answered = asyncio.Event()
         self._left = len(callbacks)
 
