@@ -11,6 +11,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, cast
+from urllib.parse import urlsplit
+
+from tests.postgres import SERVER
 
 T = TypeVar("T")
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -69,9 +72,14 @@ def backends(pid: int) -> list[int]:
     Their titles say who is connected, "postgres: USER DATABASE 127.0.0.1(PORT) idle"; the kernel says whose ports
     those are.
     """
-    # the local address is the second field, in hexadecimal; the inode is the tenth
+    # the local address is the second field, in hexadecimal, the other's is the third; the inode is the tenth
     lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    ports = {f"socket:[{fields[9]}]": int(fields[1].rpartition(":")[2], 16) for fields in lines}
+    to_server = f":{urlsplit(SERVER).port or 5432:04X}"
+    ports = {
+        f"socket:[{fields[9]}]": int(fields[1].rpartition(":")[2], 16)
+        for fields in lines
+        if fields[2].endswith(to_server)
+    }
     own = {ports[name] for name in _open_files(pid) if name in ports}
     return [backend for backend, port in _servers() if port in own]
 

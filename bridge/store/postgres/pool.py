@@ -7,6 +7,7 @@ told the same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from bridge.errors import StoreUnavailable
+from bridge.errors import StoreError, StoreUnavailable
 from bridge.model import SECOND, Ms
 from bridge.store.postgres.faults import translate
 
@@ -29,8 +30,16 @@ _SETTINGS = {
     "statement_timeout": str(2 * PATIENCE),
     # A bridge that is stopped in the middle (a suspended machine) must not keep its locks.
     "idle_in_transaction_session_timeout": str(3 * PATIENCE),
+    # A statement is planned once a session, often while its tables are empty: the plan must be one for full tables.
+    # Left to its estimates the server reads whole tables then, and goes on doing so while they grow.
     "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
 }
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+"""A message that was acknowledged must be on the disk, whatever the server's or the user's default is."""
 
 _LISTENING = {"application_name": "sms-bridge (listening)"}
 
@@ -43,30 +52,22 @@ def place(url: str) -> str:
 
 
 class Pool:
-    """``open`` first, ``close`` last; both in one event loop."""
+    """Connects when somebody asks, so many times at most; ``close`` last. One event loop.
+
+    asyncpg's own pool takes as long for one loan as the server does for a statement, in two tasks.
+    """
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self.where = place(url)
         self._size = size
-        self._pool: Any = None
         self._free = asyncio.Semaphore(size)
+        self._idle: list[Any] = []
+        """The one used last is used next: its session is warm, and so is its process."""
+        self._open: set[Any] = set()
+        self._closed = False
         self._refused: Exception | None = None
         self._try_at = 0.0
-
-    async def open(self, **settings: str) -> None:
-        """Connects to nothing yet. ``settings`` are the session's."""
-        self._pool = await asyncpg.create_pool(
-            self._url,
-            min_size=0,
-            max_size=self._size,
-            timeout=PATIENCE / 1000,
-            command_timeout=2 * PATIENCE / 1000,
-            statement_cache_size=512,
-            max_cacheable_statement_size=64 * 1024,
-            server_settings={**_SETTINGS, **settings},
-            reset=_leave_as_it_is,
-        )
 
     async def separate(self) -> Any:
         """A connection beside the pool, for whoever keeps one for good and ends it himself."""
@@ -87,31 +88,60 @@ class Pool:
             finally:
                 # A connection in the middle of a transaction is no use to anybody.
                 if connection.is_closed() or connection.is_in_transaction():
-                    connection.terminate()
-                await self._pool.release(connection)
+                    self._forget(connection)
+                else:
+                    self._idle.append(connection)
         finally:
             self._free.release()
 
     async def _connected(self) -> Any:
+        if self._closed:
+            raise StoreError("the store is closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._forget(connection)
         now = asyncio.get_running_loop().time()
         if self._refused is not None and now < self._try_at:
             raise translate(self._refused, self.where) from self._refused
         try:
-            connection = await self._pool.acquire(timeout=PATIENCE / 1000)
+            connection = await self._connect()
         except Exception as error:
             self._refused, self._try_at = error, asyncio.get_running_loop().time() + REST / 1000
             raise translate(error, self.where) from error
         self._refused = None
         return connection
 
+    async def _connect(self) -> Any:
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=PATIENCE / 1000,
+            command_timeout=2 * PATIENCE / 1000,
+            statement_cache_size=512,
+            max_cacheable_statement_size=64 * 1024,
+            server_settings=_SETTINGS,
+        )
+        self._open.add(connection)
+        try:
+            await connection.execute(_DURABLE)
+        except BaseException:
+            self._forget(connection)
+            raise
+        return connection
+
+    def _forget(self, connection: Any) -> None:
+        connection.terminate()
+        self._open.discard(connection)
+
     async def close(self) -> None:
-        if self._pool is not None:
-            try:
-                async with asyncio.timeout(PATIENCE / 1000):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
-
-
-async def _leave_as_it_is(connection: object) -> None:
-    """What asyncpg would reset between two users costs a round trip; nothing here changes a session."""
+        """Let those end who still ask something, for a moment."""
+        self._closed = True
+        with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(PATIENCE / 1000):
+                for _ in range(self._size):
+                    await self._free.acquire()
+                for connection in self._idle:
+                    await connection.close()
+        for connection in tuple(self._open):
+            self._forget(connection)

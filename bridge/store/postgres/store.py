@@ -82,8 +82,6 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
     """
     writing, reading = Pool(url, _WRITING), Pool(url, _READING)
     try:
-        await writing.open()
-        await reading.open()
         async with writing.connection() as connection:
             space = await _prepared(connection, writing.where)
     except BaseException:
@@ -112,7 +110,6 @@ async def open_readonly(url: str) -> PostgresQueries:
     """
     pool = Pool(url, 1)
     try:
-        await pool.open()
         async with pool.connection() as connection:
             space = await _checked(connection, pool.where)
     except BaseException:

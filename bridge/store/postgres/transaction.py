@@ -16,8 +16,8 @@ from bridge.store.tx import Unit
 
 T = TypeVar("T")
 
-WRITING = "BEGIN"
-READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+WRITING = "BEGIN;"
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 TRIES = 5
 """Where the server gives up one of two transactions that were in each other's way."""
 
@@ -69,19 +69,20 @@ class Transactions:
 
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
-            await connection.execute(WRITING)
-            tx = self._tx(connection)
+            tx = self._tx(connection, WRITING)
             try:
                 value = await greenlets.run(lambda: work(tx))
             except BaseException:
                 await _rolled_back(connection)
                 raise
-            await self._commit(connection, tx.orphaned)
+            if tx.begun:
+                await self._commit(connection, tx.orphaned)
             self.commits += 1
             return value, tx.orphaned
 
-    def _tx(self, connection: Any) -> PostgresTx:
-        return PostgresTx(connection, self._space, bridge=self._bridge, router=self._bridge if self.routes else "")
+    def _tx(self, connection: Any, begin: str) -> PostgresTx:
+        router = self._bridge if self.routes else ""
+        return PostgresTx(connection, self._space, begin=begin, bridge=self._bridge, router=router)
 
     async def _commit(self, connection: Any, repairs: Repairs) -> None:
         try:
@@ -97,9 +98,9 @@ class Transactions:
         """The query's result out of one snapshot."""
         try:
             async with self._pool.connection() as connection:
-                await connection.execute(READING)
+                tx = self._tx(connection, READING)
                 try:
-                    return await greenlets.run(lambda: query(self._tx(connection)))
+                    return await greenlets.run(lambda: query(tx))
                 finally:
                     await _rolled_back(connection)
         except Exception as error:

@@ -15,7 +15,7 @@ from bridge.store.tx import NOTHING, Line, Params, Row, Unit, Value, storable
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
+_HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
 _HOLD_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
 _NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 _AT_ONCE = 100
@@ -23,18 +23,21 @@ _AT_ONCE = 100
 
 
 class PostgresTx:
-    """A :class:`~bridge.store.tx.Tx`."""
+    """A :class:`~bridge.store.tx.Tx`. Begins with its first statement, on one way to the server with what it holds."""
 
-    __slots__ = ("_connection", "_orphaned", "_space", "bridge", "router")
+    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "bridge", "router")
 
-    def __init__(self, connection: Connection, space: str, *, bridge: str, router: str) -> None:
+    def __init__(self, connection: Connection, space: str, *, begin: str, bridge: str, router: str) -> None:
         self._connection = connection
         self._space = space
+        self._begin = begin
+        """What is still to be said before anything else."""
         self.bridge = bridge
         self.router = router
         self._orphaned: list[Unit[object]] = []
 
     def now(self) -> Ms:
+        self._start()
         now: Ms = wait_for(self._connection.fetchval(_NOW))
         return now
 
@@ -44,11 +47,11 @@ class PostgresTx:
 
     def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]:
         statement = dialect.statement(sql)
-        rows: Sequence[Row] = wait_for(self._connection.fetch(statement.text, *_values(statement, params)))
-        return rows
+        return self._fetch(statement.text, _values(statement, params))
 
     def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
         statement = dialect.statement(sql)
+        self._start()
         cursor = self._connection.cursor(statement.text, *_values(statement, params), prefetch=_AT_ONCE)
         rows: AsyncIterator[Row] = aiter(cursor)
         while True:
@@ -59,6 +62,7 @@ class PostgresTx:
 
     def run(self, sql: str, params: Params = NOTHING) -> int:
         statement = dialect.statement(sql)
+        self._start()
         done: str = wait_for(self._connection.execute(statement.text, *_values(statement, params)))
         return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
 
@@ -66,18 +70,32 @@ class PostgresTx:
         if not lines:
             return ()
         columns = [[_clean(value) for value in column] for column in zip(*lines, strict=True)]
-        rows: Sequence[Row] = wait_for(self._connection.fetch(dialect.crowd(statement), *columns))
+        return self._fetch(dialect.crowd(statement), columns)
+
+    def _fetch(self, text: str, values: Sequence[Any]) -> Sequence[Row]:
+        self._start()
+        rows: Sequence[Row] = wait_for(self._connection.fetch(text, *values))
         return rows
+
+    def _start(self) -> None:
+        if self._begin:
+            begin, self._begin = self._begin, ""
+            wait_for(self._connection.execute(begin))
+
+    @property
+    def begun(self) -> bool:
+        return not self._begin
 
     def hold(self, names: Iterable[str]) -> None:
         if keys := self._keys(names):
-            wait_for(self._connection.execute(_HOLD, sorted(keys)))
+            begin, self._begin = self._begin, ""
+            wait_for(self._connection.execute(begin + _HOLD % ",".join(map(str, sorted(keys)))))
 
     def hold_free(self, names: Iterable[str]) -> set[str]:
         keys = self._keys(names)
         if not keys:
             return set()
-        return {keys[row["key"]] for row in wait_for(self._connection.fetch(_HOLD_FREE, sorted(keys)))}
+        return {keys[row["key"]] for row in self._fetch(_HOLD_FREE, [sorted(keys)])}
 
     def _keys(self, names: Iterable[str]) -> Mapping[int, str]:
         """Locks belong to the whole database: other schemas have other keys for the same names."""
