@@ -66,10 +66,16 @@ def size(url: str) -> int:
 
 def fill(url: str, messages: int) -> None:
     """A year of answered messages by half as many subscribers; see :mod:`tests.bench.prefill`."""
-    _run(_with(url, lambda connection: _fill(connection, messages)))
+
+    async def work(connection: Any) -> None:
+        await fill_on(connection, messages)
+        # Or what is measured next would write it out.
+        await connection.execute("CHECKPOINT")
+
+    _run(_with(url, work))
 
 
-async def _fill(connection: Any, messages: int) -> None:
+async def fill_on(connection: Any, messages: int) -> None:
     await migrate(connection)
     await connection.execute("SET synchronous_commit = off")
     await connection.execute("SET maintenance_work_mem = '256MB'")
@@ -89,8 +95,6 @@ async def _fill(connection: Any, messages: int) -> None:
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
         )
     await connection.execute("VACUUM ANALYZE inbound, contact, sms, sms_event, spend")
-    # Or what is measured next would write it out.
-    await connection.execute("CHECKPOINT")
 
 
 _NUMBERED = ("inbound", "sms", "sms_event")

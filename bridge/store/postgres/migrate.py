@@ -57,6 +57,8 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
         return len(missing)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+        # The connection is used on: whoever comes next must not wait so long.
+        await connection.execute("RESET lock_timeout; RESET statement_timeout")
 
 
 async def _apply(connection: Any, migration: Migration) -> None:

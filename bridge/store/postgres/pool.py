@@ -76,6 +76,8 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection for one transaction. :raises StoreUnavailable: none is to be had now."""
+        if self._closed:
+            raise StoreError("the store is closed")
         try:
             async with asyncio.timeout(PATIENCE / 1000):
                 await self._free.acquire()
@@ -95,8 +97,6 @@ class Pool:
             self._free.release()
 
     async def _connected(self) -> Any:
-        if self._closed:
-            raise StoreError("the store is closed")
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():

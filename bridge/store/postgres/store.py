@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import structlog
+
 from bridge.errors import StoreError, StoreOutdated
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store.migrate import not_newer, shipped
@@ -21,6 +23,9 @@ T = TypeVar("T")
 
 _WRITING, _READING = 8, 4
 """Connections that one bridge uses at most."""
+_SYNCS = "SELECT current_setting('fsync')"
+
+log = structlog.get_logger()
 
 
 class PostgresReaders:
@@ -96,6 +101,12 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
 async def _prepared(connection: Any, where: str) -> str:
     try:
         await migrate(connection)
+        if await connection.fetchval(_SYNCS) == "off":
+            log.warning(
+                "server_does_not_sync",
+                error=f"{where}: fsync is off on this server: a power cut may take acknowledged messages along, and the"
+                " database with them. Turn it on in postgresql.conf",
+            )
         return await space_of(connection)
     except StoreError as error:
         raise type(error)(f"{where}: {error}") from error

@@ -1,0 +1,98 @@
+"""How the server goes about the statements on a message's way: along indexes, however much is stored.
+
+A session plans a statement once, so a plan that was made on empty tables must be as good as one made on full ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.store import sql
+from bridge.store.many import Many
+from bridge.store.postgres import dialect
+from bridge.store.postgres.migrate import migrate
+from bridge.store.postgres.pool import Pool
+from tests import postgres
+from tests.bench.postgres import fill_on
+
+pytestmark = postgres.needs_postgres
+
+STORED = 20_000
+FEW = {"spend", "account_state", "restoration", "pulse", "alert", "chat_alias"}
+"""Tables that do not grow with the messages."""
+HOT = """
+ACCEPT_INBOUND CLAIM_UNROUTED SETTLE_INBOUND BUMP_CONTACT CHANGE_CONTACT USES USES_IN_ALL RECENT_REPLIES GET_SPEND
+ADD_SPEND INSERT_SMS DUE_CANDIDATES START_SMS MOVE_SMS ADD_EVENT NEXT_DUE EXPIRED_QUEUED DUE_POLLS IDENTICAL_SINCE
+GET_SMS GET_SMS_BY_KEY INSERT_POST RENEW_FATE CLAIM_POSTS FREE_NEXT_POST POST_DONE FIND_CONVERSATION TOUCH_CONVERSATION
+PENDING_UPDATES STORE_UPDATE
+""".split()  # noqa: SIM905
+
+
+@pytest.fixture(scope="module", params=["empty", "full"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Path:
+    return tmp_path_factory.mktemp(kind)
+
+
+@pytest.fixture
+async def connection(folder: Path, kind: str) -> AsyncIterator[Any]:
+    """As the bridge's own are."""
+    pool = Pool(await postgres.schema_of(folder), 1)
+    async with pool.connection() as connection:
+        await migrate(connection)
+        if kind == "full" and not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM sms)"):
+            await fill_on(connection, STORED)
+            await connection.execute("ANALYZE rule_use, chat_post, tg_update, conversation")
+        yield connection
+    await pool.close()
+
+
+async def plan(connection: Any, name: str) -> dict[str, Any]:
+    """What the server does for any values."""
+    wanted = getattr(sql, name)
+    if isinstance(wanted, Many):
+        text, count = dialect.crowd(wanted), len(wanted.columns)
+    else:
+        text, names = dialect.statement(wanted)
+        count = len(names)
+    await connection.execute(f"PREPARE {name} AS {text}")
+    values = f"({', '.join(['NULL'] * count)})" if count else ""
+    # without values in it, or it would not be the plan that is kept
+    found = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {name}{values}"))
+    return dict(found[0]["Plan"])
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for each in node.get("Plans", ()):
+        yield from nodes(each)
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_no_statement_on_a_messages_way_reads_a_table_that_grows(connection: Any, name: str) -> None:
+    found = list(nodes(await plan(connection, name)))
+    read = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
+    assert read <= FEW
+    # One side of such a join is read whole.
+    assert not [node["Node Type"] for node in found if node["Node Type"] in ("Hash Join", "Merge Join")]
+
+
+async def test_claims_walk_the_indexes_of_what_still_moves(connection: Any) -> None:
+    for name, index in {
+        "CLAIM_UNROUTED": "inbound_new",
+        "DUE_CANDIDATES": "sms_queued_order",
+        "DUE_POLLS": "sms_poll",
+        "CLAIM_POSTS": "chat_post_waiting",
+        "PENDING_UPDATES": "tg_update_new",
+    }.items():
+        used = {node.get("Index Name") for node in nodes(await plan(connection, name))}
+        assert index in used, f"{name} goes along {used}"
