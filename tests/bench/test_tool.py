@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from bridge.store.migrate import shipped
+from bridge.store.postgres.migrate import migrate
+from tests.bench import postgres
 from tests.bench.__main__ import main
 from tests.bench.crowd import Crowd
+from tests.bench.farside import FarSide
 from tests.bench.gateway import Gateway
 from tests.bench.load import SCRIPT, requests, subscriber
 from tests.bench.prefill import Filling, fill
+from tests.bench.processes import backends
 from tests.bench.profile import shares
 from tests.bench.tally import Tally
+from tests.bench.whole import Setup, WholePath
+from tests.postgres import SERVER, needs_postgres
 
 WORD = "%C2%AB%D1%81%D0%BB%D0%BE%D0%B2%D0%BE0%C2%BB"
 
@@ -113,6 +123,63 @@ def test_a_filled_store_is_one_that_the_bridge_could_have_written(tmp_path: Path
         assert database.execute("SELECT count(*) FROM conversation").fetchone() == (filling.conversations,)
         indexes = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = 'sms_poll'"
         assert database.execute(indexes).fetchone() == (1,)
+
+
+@needs_postgres
+def test_a_filled_schema_is_one_that_the_bridge_could_have_written():
+    constraints = (
+        "SELECT count(*) FROM pg_constraint WHERE connamespace = current_schema()::regnamespace AND convalidated"
+    )
+    indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema()"
+    with postgres.schema() as empty, postgres.schema() as filled:
+        asyncio.run(brought_up(empty))
+        postgres.fill(filled, 1000)
+        for made_again in (constraints, indexes):
+            assert postgres.ask(filled, made_again) == postgres.ask(empty, made_again) > 0
+        answered = "SELECT count(*) FROM sms JOIN inbound ON inbound.id = inbound_id AND subscriber = recipient"
+        assert postgres.ask(filled, answered) == 1000
+        assert postgres.ask(filled, "SELECT nextval(pg_get_serial_sequence('sms', 'id'))") == 1001
+        assert postgres.ask(filled, "SELECT count(*) FROM sms WHERE state = 'sent' AND poll_at IS NOT NULL") == 2
+
+
+@needs_postgres
+def test_two_bridges_on_one_schema_are_both_called(tmp_path: Path):
+    with (
+        FarSide() as far_side,
+        postgres.schema() as url,
+        WholePath(far_side.platform_url, tmp_path, Setup(processes=2, storage=url)) as whole,
+    ):
+        assert len(set(whole.subject.callback_urls)) == len(set(whole.subject.pids)) == 2
+
+
+@needs_postgres
+async def test_the_backends_that_work_for_a_process_are_found_by_its_connections():
+    connection = await asyncpg.connect(SERVER)
+    try:
+        backend = connection.get_server_pid()
+        title = Path(f"/proc/{backend}/cmdline")
+        if not title.exists() or not title.read_bytes().startswith(b"postgres"):
+            pytest.skip("the server runs on another machine")
+        assert backends(os.getpid()) == [backend]
+    finally:
+        await connection.close()
+    assert backend not in backends(os.getpid())
+
+
+def test_without_a_server_its_figures_are_left_out_and_that_is_said(unused_tcp_port: int):
+    nobody = {**os.environ, "SMS_BRIDGE_TEST_POSTGRES": f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/test"}
+    command = [sys.executable, "-m", "tests.bench", "--only", "postgres", "--runs", "1", "--messages", "20"]
+    sizes = ["--rates", "100", "--seconds", "0.2"]
+    done = subprocess.run([*command, *sizes], env=nobody, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"PostgreSQL is left out: none answers at postgresql://127.0.0.1:{unused_tcp_port}/test" in done.stdout
+    assert "run 1: SQLite:" in done.stdout
+
+
+async def brought_up(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await migrate(connection)
+    await connection.close()
 
 
 def test_all_of_it_runs_and_every_message_is_answered_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
