@@ -68,12 +68,13 @@ RETURNING account, smsid, id, repeats
 )
 
 # The oldest of each subscriber, of those this bridge took, with what is known of the subscriber; walks the index of
-# what is new and stops at the limit.
+# what is new and stops at the limit. "(SELECT …) IS NULL" is NOT EXISTS that PostgreSQL asks row by row, along the
+# index of the lane: of NOT EXISTS it makes a join, for which it may read all that is new again for every row.
 CLAIM_UNROUTED = f"""
 SELECT {_of("i", INBOUND)}, {_of("c", CONTACT)}
 FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
-WHERE i.state = 'new' AND i.id > 0 AND i.taken_by = :taken_by AND NOT EXISTS (
-    SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
+WHERE i.state = 'new' AND i.id > 0 AND i.taken_by = :taken_by AND (
+    SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
 ORDER BY i.id LIMIT :limit
 """
 
@@ -182,13 +183,14 @@ INSERT_SMS = Many(
     " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks, bridge",
     """, born AS MATERIALIZED (
     SELECT rows.*, CASE
-        WHEN wish = 'sending' AND EXISTS (
+        WHEN wish = 'sending' AND (
             SELECT 1 FROM sms AS s
-            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'sending') THEN 'queued'
-        WHEN wish = 'sending' AND EXISTS (
+            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'sending'
+            LIMIT 1) IS NOT NULL THEN 'queued'
+        WHEN wish = 'sending' AND (
             SELECT 1 FROM sms AS s
             WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'queued'
-              AND s.priority <= rows.priority) THEN 'queued'
+              AND s.priority <= rows.priority LIMIT 1) IS NOT NULL THEN 'queued'
         ELSE wish END AS state
     FROM rows)
 INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at,
@@ -217,11 +219,12 @@ DUE_CANDIDATES = """
 SELECT id, recipient FROM sms AS s
 WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :now
   AND (expires_at IS NULL OR expires_at > :now)
-  AND NOT EXISTS (
-    SELECT 1 FROM sms AS b WHERE b.account = s.account AND b.recipient = s.recipient AND b.state = 'sending')
-  AND NOT EXISTS (
+  AND (
+    SELECT 1 FROM sms AS b
+    WHERE b.account = s.account AND b.recipient = s.recipient AND b.state = 'sending' LIMIT 1) IS NULL
+  AND (
     SELECT 1 FROM sms AS e WHERE e.account = s.account AND e.recipient = s.recipient AND e.state = 'queued'
-                             AND e.priority = s.priority AND e.id < s.id)
+                             AND e.priority = s.priority AND e.id < s.id LIMIT 1) IS NULL
 ORDER BY priority, id
 """
 
@@ -284,19 +287,20 @@ RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 )
 
 # The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
-# was looked at before the lane was held.
+# was looked at before the lane was held. "|| ''" keeps the planner from looking for the id among all that waits.
 START_SMS = Many(
     "id, now, bridge",
     f"""
 UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL,
                sending_since = n.now, sent_by = n.bridge
 FROM rows AS n
-WHERE sms.id = n.id AND sms.state = 'queued'
-  AND NOT EXISTS (
-    SELECT 1 FROM sms AS b WHERE b.account = sms.account AND b.recipient = sms.recipient AND b.state = 'sending')
-  AND NOT EXISTS (
+WHERE sms.id = n.id AND sms.state || '' = 'queued'
+  AND (
+    SELECT 1 FROM sms AS b
+    WHERE b.account = sms.account AND b.recipient = sms.recipient AND b.state = 'sending' LIMIT 1) IS NULL
+  AND (
     SELECT 1 FROM sms AS e WHERE e.account = sms.account AND e.recipient = sms.recipient AND e.state = 'queued'
-                             AND e.priority = sms.priority AND e.id < sms.id)
+                             AND e.priority = sms.priority AND e.id < sms.id LIMIT 1) IS NULL
 RETURNING {_of("sms", SMS)}
 """,
 )

@@ -44,8 +44,8 @@ UPDATE inbound SET taken_by = :bridge WHERE id IN (
     WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
       AND (i.received_at < :late OR NOT EXISTS (
         SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
-      AND NOT EXISTS (
-        SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id)
+      AND (
+        SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
     LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
 """
 
