@@ -45,7 +45,8 @@ UPDATE inbound SET taken_by = :bridge WHERE id IN (
       AND (i.received_at < :late OR NOT EXISTS (
         SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
       AND (
-        SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
+        SELECT 1 FROM inbound AS e
+        WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
     LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
 """
 
