@@ -26,6 +26,7 @@ COMMANDS = {
     "history": "bridge.cli.history:history",
     "backup": "bridge.cli.backup:backup",
     "restore": "bridge.cli.backup:restore",
+    "store": "bridge.cli.store:store",
 }
 
 

@@ -27,6 +27,10 @@ def is_sqlite(url: str) -> bool:
     return url.startswith(_SQLITE)
 
 
+def sqlite_path(url: str) -> Path:
+    return Path(url.removeprefix(_SQLITE))
+
+
 async def open_storage(url: str, *, clock: Clock) -> Store:
     """Everything, for a bridge.
 
@@ -34,7 +38,7 @@ async def open_storage(url: str, *, clock: Clock) -> Store:
     :raises StoreError: it is of a newer version, or another program's.
     """
     if is_sqlite(url):
-        return await sqlite.open_store(Path(url.removeprefix(_SQLITE)), clock=clock)
+        return await sqlite.open_store(sqlite_path(url), clock=clock)
     from bridge.store.postgres import store
 
     return await store.open_store(url, clock=clock)
@@ -46,7 +50,7 @@ async def open_queries(url: str) -> Queries:
     :raises StoreUnavailable: it is not there, or cannot be read. :raises StoreError: its version is not ours.
     """
     if is_sqlite(url):
-        return await sqlite.open_readonly(Path(url.removeprefix(_SQLITE)))
+        return await sqlite.open_readonly(sqlite_path(url))
     from bridge.store.postgres import store
 
     return await store.open_readonly(url)

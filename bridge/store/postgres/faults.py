@@ -41,7 +41,8 @@ def is_surroundings(error: BaseException) -> bool:
     """True where the database could not be used at all: the work itself may be perfectly good."""
     if isinstance(error, asyncpg.PostgresError):
         return _state(error).startswith(_PASSING)
-    return isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError, EOFError))
+    # InternalClientError: the server has just said that it ends the connection, and that was not read to its end.
+    return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError))
 
 
 def is_again(error: BaseException) -> bool:

@@ -1,0 +1,28 @@
+"""Which engine each end of a move is, and which moves there are."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from bridge.store.copying.tables import Source, Target
+from bridge.store.opening import is_sqlite, sqlite_path
+
+
+def open_source(url: str) -> AbstractAsyncContextManager[Source]:
+    if is_sqlite(url):
+        from bridge.store.copying import of_sqlite
+
+        return of_sqlite.source(sqlite_path(url))
+    from bridge.store.copying import of_postgres
+
+    return of_postgres.source(url)
+
+
+def open_target(url: str) -> AbstractAsyncContextManager[Target]:
+    if is_sqlite(url):
+        from bridge.store.copying import of_sqlite
+
+        return of_sqlite.target(sqlite_path(url))
+    from bridge.store.copying import of_postgres
+
+    return of_postgres.target(url)

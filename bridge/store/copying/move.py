@@ -1,0 +1,104 @@
+"""The move itself: copied table by table, read back and compared, kept, and only then the source is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from bridge.errors import StoreError
+from bridge.frozen import frozen
+from bridge.model import Ms
+from bridge.store.copying.tables import Content, Digest, Progress, Source, Table, Target
+
+
+@frozen
+class Moved:
+    """What is in the target now, table by table in the order of the copy."""
+
+    tables: dict[str, Content]
+
+    @property
+    def rows(self) -> int:
+        return sum(content.rows for content in self.tables.values())
+
+
+async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progress: Progress) -> Moved:
+    """Copy everything from one store into an empty other one; the source is marked as a copy afterwards.
+
+    :raises StoreLocked: a bridge runs on the source.
+    :raises StoreUnavailable: one of the two cannot be used now.
+    :raises StoreError: the source is of another version, the target is not empty, or what arrived is not what was
+        sent. The target is as it was before, unless the message says otherwise.
+    """
+    from bridge.store.copying.engines import open_source, open_target
+
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(open_source(source_url))
+        target = await stack.enter_async_context(open_target(target_url))
+        async with target.transaction():
+            moved = await _copied(source, target, progress)
+        await _mark(source, target, now())
+        return moved
+
+
+async def _copied(source: Source, target: Target, progress: Progress) -> Moved:
+    tables = await source.tables()
+    _same(source, tables, target, await target.tables())
+    # Every row is written once and read back once.
+    total = 2 * sum([await source.count(table) for table in tables])
+    done = 0
+
+    def step(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(done, total)
+
+    sent = {table.name: await _sent(source, target, table, step) for table in tables}
+    await target.finish(tables)
+    for table in tables:
+        arrived = await _content(target, table, step)
+        if arrived != sent[table.name]:
+            raise StoreError(
+                f"{target.where}: {table.name} does not hold what was copied ({sent[table.name].rows} rows sent,"
+                f" {arrived.rows} arrived); the copy was thrown away"
+            )
+    return Moved(tables=sent)
+
+
+async def _sent(source: Source, target: Target, table: Table, step: Callable[[int], None]) -> Content:
+    digest = Digest()
+    async for lines in source.lines(table):
+        digest.add(lines)
+        await target.put(table, lines)
+        step(len(lines))
+    return digest.content()
+
+
+async def _content(side: Target, table: Table, step: Callable[[int], None]) -> Content:
+    digest = Digest()
+    async for lines in side.lines(table):
+        digest.add(lines)
+        step(len(lines))
+    return digest.content()
+
+
+def _same(source: Source, ours: Sequence[Table], target: Target, theirs: Sequence[Table]) -> None:
+    """Of one version they have the same columns, whatever their order; the source's order is the one that is used."""
+
+    def shape(tables: Sequence[Table]) -> dict[str, tuple[object, ...]]:
+        return {table.name: (frozenset(zip(table.columns, table.kinds, strict=True)), table.key) for table in tables}
+
+    left, right = shape(ours), shape(theirs)
+    if left != right:
+        different = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
+        raise StoreError(f"{source.where} and {target.where} have different tables: {', '.join(different)}")
+
+
+async def _mark(source: Source, target: Target, now: Ms) -> None:
+    try:
+        await source.mark(now)
+    except StoreError as error:
+        raise StoreError(
+            f"everything is in {target.where} now, but the source could not be marked ({error}):"
+            " move it away, so that nobody starts a bridge on it: that would send again what waits in it"
+        ) from error

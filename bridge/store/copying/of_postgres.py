@@ -1,0 +1,211 @@
+"""A schema on a PostgreSQL server as one end of a move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from bridge.errors import StoreError, StoreUnavailable
+from bridge.model import Ms
+from bridge.store import sql
+from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
+from bridge.store.migrate import not_newer, shipped
+from bridge.store.postgres import dialect, faults
+from bridge.store.postgres.migrate import migrate, space_of, version_of
+from bridge.store.postgres.pool import PATIENCE, place
+from bridge.store.postgres.tx import key_of
+
+_SETTINGS = {
+    "application_name": "sms-bridge store copy",
+    "lock_timeout": str(PATIENCE),
+    # A million rows take a minute, whatever the server's own limits for its usual visitors are.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+_KINDS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "double precision": "REAL"}
+_COLUMNS = """
+SELECT c.relname AS name, a.attname AS column, format_type(a.atttypid, NULL) AS type, a.attidentity <> '' AS numbered,
+       array_position(i.indkey::int2[], a.attnum) AS key
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
+"""
+_REFERS = """
+SELECT c.relname AS name, f.relname AS other
+FROM pg_constraint AS r JOIN pg_class AS c ON c.oid = r.conrelid JOIN pg_class AS f ON f.oid = r.confrelid
+WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace
+"""
+
+
+class PostgresEnd:
+    def __init__(self, connection: Any, where: str, space: str) -> None:
+        self._connection = connection
+        self.where = where
+        self._space = space
+        self._numbered: dict[str, str] = {}
+        """The column that the server counts by itself, of those tables that have one."""
+
+    async def tables(self) -> Sequence[Table]:
+        with named(self.where):
+            columns = [row for row in await self._connection.fetch(_COLUMNS) if row["name"] not in OWN]
+            refers: dict[str, set[str]] = {}
+            for row in await self._connection.fetch(_REFERS):
+                refers.setdefault(row["name"], set()).add(row["other"])
+            self._numbered = {row["name"]: row["column"] for row in columns if row["numbered"]}
+            names = dict.fromkeys(row["name"] for row in columns)
+            return in_order([_table(name, [row for row in columns if row["name"] == name]) for name in names], refers)
+
+    async def count(self, table: Table) -> int:
+        with named(self.where):
+            return int(await self._connection.fetchval(f"SELECT count(*) FROM {table.name}"))
+
+    async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+        with named(self.where):
+            rows = f"SELECT {table.listed} FROM {table.name} ORDER BY {table.ordered}"
+            cursor = await self._connection.cursor(rows)
+            while lines := await cursor.fetch(BATCH):
+                yield [tuple(line) for line in lines]
+
+
+class PostgresSource(PostgresEnd):
+    async def mark(self, now: Ms) -> None:
+        """Ends the transaction in which everything was read."""
+        with named(self.where):
+            if await self._connection.fetchval(sql.COPY_TAKEN) is None:
+                mark = dialect.statement(sql.MARK_COPY)
+                await self._connection.execute(mark.text, now)
+            await self._connection.execute("COMMIT")
+
+
+class PostgresTarget(PostgresEnd):
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Migrations are a part of it: a copy that fails leaves an empty schema as empty as it was.
+
+        Bridges that start meanwhile wait as they do for another's migrations, and then find it whole.
+        """
+        whole = self._connection.transaction()
+        with named(self.where):
+            await whole.start()
+            await self._connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(self._space, "migrations"))
+            await migrate(self._connection)
+            await self._alone()
+        yield
+        try:
+            await whole.commit()
+        except Exception as error:
+            raise StoreUnavailable(
+                f"{faults.commit_unknown(error, self.where)}: copy again. Where the target is not empty then,"
+                " everything was kept, and no bridge may be started on the source"
+            ) from error
+
+    async def _alone(self) -> None:
+        """Nobody else writes from here on; what was written before is in the way."""
+        names = [table.name for table in await self.tables()]
+        await self._connection.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+        counts = {name: await self._connection.fetchval(f"SELECT count(*) FROM {name}") for name in names}
+        if any(counts.values()):
+            held = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+            raise StoreError(f"it is not empty ({held}): name an empty schema, or drop this one and make it anew")
+
+    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+        try:
+            await self._connection.copy_records_to_table(
+                table.name, schema_name=self._space, columns=table.columns, records=lines
+            )
+        except Exception as error:
+            if (words := misfit(table, lines)) is not None:
+                # From None: the driver's own words quote the value.
+                raise StoreError(f"{self.where}: {words}; nothing was copied") from None
+            translated = faults.translate(error, f"{self.where}: {table.name}")
+            raise translated from error
+
+    async def finish(self, tables: Sequence[Table]) -> None:
+        """Numbers that the server gives go on behind those that are taken, and it knows what it will search."""
+        with named(self.where):
+            for table in tables:
+                if (column := self._numbered.get(table.name)) is not None:
+                    highest = f"(SELECT max({column}) FROM {table.name})"
+                    # What is counted by itself begins at 1; chats' ids, which nobody counts, may be negative.
+                    await self._connection.execute(
+                        f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column}'), {highest})"
+                        f" WHERE {highest} > 0"
+                    )
+                await self._connection.execute(f"ANALYZE {table.name}")
+
+
+@asynccontextmanager
+async def source(url: str) -> AsyncIterator[PostgresSource]:
+    """Locked against writers, in one transaction, to the end of the move."""
+    async with _connected(url) as (connection, where):
+        with named(where):
+            await connection.execute("BEGIN")
+            version, latest = await version_of(connection), shipped()[-1].version
+            not_newer(version, latest)
+            if version < latest:
+                raise StoreError(
+                    "it is empty: there is no store in it"
+                    if not version
+                    else f"it has version {version}, this program {latest}: start the bridge on it once, stop it again,"
+                    " and copy then"
+                )
+            end = PostgresSource(connection, where, await space_of(connection))
+            await nobody_runs(connection)
+            names = ", ".join(table.name for table in await end.tables())
+            await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+        yield end
+
+
+@asynccontextmanager
+async def target(url: str) -> AsyncIterator[PostgresTarget]:
+    async with _connected(url) as (connection, where):
+        with named(where):
+            space = await space_of(connection)
+        yield PostgresTarget(connection, where, space)
+
+
+async def nobody_runs(connection: Any) -> None:
+    """:raises StoreLocked: a bridge runs on this schema."""
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[Any, str]]:
+    where = place(url)
+    with named(where):
+        connection = await asyncpg.connect(url, timeout=PATIENCE / 1000, server_settings=_SETTINGS)
+    try:
+        yield connection, where
+    finally:
+        # Whatever was not committed is gone with the connection.
+        connection.terminate()
+
+
+def _table(name: str, columns: Sequence[Any]) -> Table:
+    key = sorted((row["key"], row["column"]) for row in columns if row["key"] is not None)
+    unknown = next((row["type"] for row in columns if row["type"] not in _KINDS), None)
+    if unknown is not None or not key:
+        raise StoreError(f"its table {name} is not one of ours")
+    return Table(
+        name=name,
+        columns=tuple(row["column"] for row in columns),
+        kinds=tuple(_KINDS[row["type"]] for row in columns),
+        key=tuple(column for _, column in key),
+    )
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        if where in str(error):
+            raise
+        raise type(error)(f"{where}: {error}") from error
+    except Exception as error:
+        translated = faults.translate(error, where)
+        if translated is error:
+            raise
+        raise translated from error

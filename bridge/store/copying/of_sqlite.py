@@ -1,0 +1,203 @@
+"""A SQLite file as one end of a move."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+from bridge.errors import StoreError, StoreUnavailable
+from bridge.model import Ms
+from bridge.store import sql
+from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
+from bridge.store.faults import translate
+from bridge.store.lock import FileLock
+from bridge.store.migrate import check_version, migrate, shipped
+
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+_NAME = re.compile(r"[a-z_]+")
+
+
+class SqliteEnd:
+    """Errors name the file, and never a value."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path = path
+        self._db = db
+        self.where = str(path)
+
+    async def tables(self) -> Sequence[Table]:
+        with named(self._path):
+            names = [str(row[0]) for row in self._db.execute(_TABLES)]
+            found = [_table(self._db, name) for name in names if name not in OWN]
+            refers = {
+                table.name: {str(row[2]) for row in self._db.execute(f"PRAGMA foreign_key_list({table.name})")}
+                for table in found
+            }
+            return in_order(found, refers)
+
+    async def count(self, table: Table) -> int:
+        with named(self._path):
+            return int(self._db.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+
+    async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+        with named(self._path):
+            cursor = self._db.execute(f"SELECT {table.listed} FROM {table.name} ORDER BY {table.ordered}")
+            while lines := cursor.fetchmany(BATCH):
+                yield lines
+
+
+class SqliteSource(SqliteEnd):
+    async def mark(self, now: Ms) -> None:
+        """In one transaction of a connection of its own: the one that reads may not write."""
+        with named(self._path), closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            self._db.execute("ROLLBACK")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute(sql.COPY_TAKEN).fetchone()[0] is None:
+                db.execute(sql.MARK_COPY, {"taken_at": now})
+            db.execute("COMMIT")
+
+
+class SqliteTarget(SqliteEnd):
+    """A new file that gets its name when it is whole."""
+
+    def __init__(self, path: Path, part: Path, db: sqlite3.Connection) -> None:
+        super().__init__(path, db)
+        self._part = part
+
+    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+        marks = ", ".join("?" * len(table.columns))
+        with named(self._path):
+            self._db.executemany(f"INSERT INTO {table.name} ({table.listed}) VALUES ({marks})", lines)
+
+    async def finish(self, tables: Sequence[Table]) -> None:
+        with named(self._path):
+            self._db.execute("ANALYZE")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        with named(self._path):
+            self._db.execute("BEGIN")
+        yield
+        with named(self._path):
+            self._db.execute("COMMIT")
+            self._db.close()
+            _sync(self._part)
+            # Not os.replace: a file that somebody made meanwhile stays.
+            os.link(self._part, self._path)
+            _sync(self._path.parent)
+
+
+@asynccontextmanager
+async def source(path: Path) -> AsyncIterator[SqliteSource]:
+    """Under its lock, in one read transaction."""
+    path = _there(path)
+    lock = FileLock(path)
+    lock.take()
+    try:
+        with closing(_opened(f"{path.as_uri()}?mode=ro", path)) as db:
+            with named(path):
+                db.execute("BEGIN")
+                _exactly_ours(db)
+            yield SqliteSource(path, db)
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def target(path: Path) -> AsyncIterator[SqliteTarget]:
+    path = _free(path)
+    lock = FileLock(path)
+    part = path.with_name(path.name + ".part")
+    lock.take()
+    try:
+        with named(path):
+            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+        with closing(_opened(part.as_uri(), path)) as db:
+            with named(path):
+                # Nobody waits for this file, and it is put on disk as a whole.
+                db.execute("PRAGMA synchronous = OFF")
+                db.execute("PRAGMA foreign_keys = ON")
+                migrate(db, shipped())
+            yield SqliteTarget(path, part, db)
+    finally:
+        for end in ("", "-journal"):
+            part.with_name(part.name + end).unlink(missing_ok=True)
+        lock.release()
+
+
+def _there(path: Path) -> Path:
+    path = path.resolve()
+    if not path.is_file():
+        raise StoreUnavailable(f"there is no file {path}")
+    return path
+
+
+def _free(path: Path) -> Path:
+    path = path.resolve()
+    if path.exists():
+        raise StoreError(f"{path} exists already: name another file")
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _opened(uri: str, path: Path) -> sqlite3.Connection:
+    with named(path):
+        return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+def _exactly_ours(db: sqlite3.Connection) -> None:
+    latest = shipped()[-1].version
+    version = check_version(db, latest)
+    if not version:
+        raise StoreError("it is empty: there is no store in it")
+    if version < latest:
+        raise StoreError(
+            f"it has version {version}, this program {latest}: start the bridge on it once to bring it up to date, stop"
+            " it again, and copy then"
+        )
+
+
+def _table(db: sqlite3.Connection, name: str) -> Table:
+    columns = db.execute(f"PRAGMA table_info({name})").fetchall()
+    if not _NAME.fullmatch(name) or not all(row[2] in KINDS for row in columns):
+        raise StoreError(f"its table {name} is not one of ours")
+    key = sorted((row[5], row[1]) for row in columns if row[5])
+    return Table(
+        name=name,
+        columns=tuple(row[1] for row in columns),
+        kinds=tuple(row[2] for row in columns),
+        key=tuple(column for _, column in key),
+    )
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors name the file; SQLite's own words about a text that is no UTF-8 would quote it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) is not None:
+            raise translate(error, path) from error
+        raise StoreError(f"{path}: a text in it is not UTF-8") from None
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: cannot be written ({error.strerror})") from error
+    except StoreError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
