@@ -75,5 +75,6 @@ async def _apply(connection: Any, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         if faults.is_surroundings(error):
             raise
-        message = f"migration {migration.name} failed ({type(error).__name__}: {error.args[0]})"
+        # The server's own words may quote a value.
+        message = f"migration {migration.name} failed ({type(error).__name__}, {error.sqlstate})"
         raise StoreError(f"{message}; the database is as it was before") from error
