@@ -1,92 +1,115 @@
-"""A PostgreSQL server of a test's own, which it may stop, crash and start again."""
+"""A PostgreSQL server of a test's own: for passwords, standbys, restarts and copies below the tables.
+
+Needs the server's programs (Debian: ``postgresql``), which are looked for in the usual places. Where they are missing
+the tests that need them are skipped and say so; in CI (``CI`` is set) they fail instead.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import glob
 import os
+import pwd
 import shutil
+import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.service import free_port
 
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "shared_buffers": "64MB",
-    "logging_collector": "off",
-    "max_connections": "100",
-}
+_PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
-def programs() -> Path | None:
-    """Where ``initdb`` and ``pg_ctl`` are; Debian keeps them out of the path."""
-    found = shutil.which("pg_ctl") or next(
-        iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"), reverse=True)), None
+def program(name: str) -> str | None:
+    """The newest, or the one on the path."""
+    return next((str(place / name) for place in _PLACES if (place / name).exists()), shutil.which(name))
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    missing = [name for name in names if program(name) is None]
+    return pytest.mark.skipif(
+        "CI" not in os.environ and bool(missing), reason=f"PostgreSQL's programs are missing: {', '.join(missing)}"
     )
-    return Path(found).parent if found is not None else None
 
 
-needs_server = pytest.mark.skipif(
-    "CI" not in os.environ and programs() is None, reason="PostgreSQL's server programs are not installed"
-)
+needs_cluster = needs("initdb", "pg_ctl")
 
 
-class PrivateServer:
-    """:meth:`make` once, then :meth:`start`, :meth:`stop` and :meth:`crash` in any order, :meth:`remove` last."""
+class Cluster:
+    """Trusts the user postgres, asks everybody else for a password."""
 
-    def __init__(self) -> None:
-        bin_ = programs()
-        assert bin_ is not None, "PostgreSQL's server programs are not installed"
-        self._bin = bin_
-        self._folder = Path(tempfile.mkdtemp(prefix="sms-postgres-"))
-        self._data = self._folder / "data"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
         self.port = free_port()
 
+    def url(self, user: str = "postgres", database: str = "postgres") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def make(self) -> None:
+        self.call("initdb", "--no-sync", "-D", self.data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale")
+        rules = [
+            "local all all trust",
+            "host all postgres 127.0.0.1/32 trust",
+            "host all all 127.0.0.1/32 scram-sha-256",
+        ]
+        (self.data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off -c shared_buffers=16MB"
+        log = self.folder / "log"
+        self.call("pg_ctl", "start", "-w", "-s", "-D", self.data, "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        self.call("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self.data)
+
+    def stand_by(self) -> None:
+        """From the next start on, as a standby whose primary is away: it can be read."""
+        (self.data / "standby.signal").touch()
+
     @property
-    def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+    def runs(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
 
-    async def make(self) -> None:
-        if os.getuid() == 0:
-            shutil.chown(self._folder, "postgres")  # the server refuses to run as root
-        await self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
-        lines = [f"{name} = '{value}'" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
-        with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+    def call(self, name: str, *words: str | Path) -> None:
+        """As a user that the server's programs accept: they refuse root."""
+        found = program(name)
+        assert found is not None, f"{name} is missing"
+        done = subprocess.run([found, *map(str, words)], capture_output=True, timeout=60, text=True, **_as_user())
+        assert done.returncode == 0, f"{name}: {done.stderr}"
 
-    async def start(self) -> None:
-        """Returns when it takes connections."""
-        await self._control("start", "-l", str(self._folder / "log"))
 
-    async def stop(self) -> None:
-        """As an administrator does: sessions are ended, what was committed is written."""
-        await self._control("stop", "-m", "fast")
+def _as_user() -> dict[str, object]:
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": (), "cwd": "/"}
 
-    async def crash(self) -> None:
-        """Without any of that: the next start goes through its log."""
-        await self._control("stop", "-m", "immediate")
 
-    async def remove(self) -> None:
-        if (self._data / "postmaster.pid").exists():
-            await self.crash()
-        shutil.rmtree(self._folder, ignore_errors=True)
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Started; stopped and gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="pg") as name:  # not pytest's: another user must be able to get there
+        folder = Path(name)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        made = Cluster(folder)
+        made.make()
+        made.start()
+        try:
+            yield made
+        finally:
+            if made.runs:
+                made.stop()
 
-    async def _control(self, *words: str) -> None:
-        await self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", *words)
 
-    async def _run(self, program: str, *words: str) -> None:
-        command = [str(self._bin / program), *words]
-        if os.getuid() == 0:
-            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-        # Not a pipe: the server would inherit it, and its end would never come.
-        with (self._folder.with_suffix(".said")).open("w+b") as said:
-            process = await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said, cwd="/")
-            code = await process.wait()
-            said.seek(0)
-            words_said = said.read()
-        self._folder.with_suffix(".said").unlink()
-        assert code == 0, f"{program}: {words_said.decode(errors='replace')[-500:]}"
+def run_tool(name: str, *words: str | Path, stdin: Sequence[bytes] = ()) -> bytes:
+    """``pg_dump`` and its like, as an operator calls them."""
+    found = program(name)
+    assert found is not None, f"{name} is missing"
+    done = subprocess.run([found, *map(str, words)], input=b"".join(stdin), capture_output=True, timeout=120)
+    assert done.returncode == 0, f"{name}: {done.stderr.decode()}"
+    return done.stdout

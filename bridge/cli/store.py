@@ -1,21 +1,34 @@
-"""``sms-bridge store``: the store itself, moved from one engine to the other."""
+"""``sms-bridge store``: the store itself, moved from one engine to the other, or put back by others' tools."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 from rich.table import Table
 
 from bridge.cli.backup import now
-from bridge.cli.common import console, fail, json_option, print_json, progress, run_async
+from bridge.cli.common import (
+    config_option,
+    console,
+    fail,
+    json_option,
+    moment,
+    need_store,
+    print_json,
+    progress,
+    run_async,
+    settings_of,
+    when,
+)
 from bridge.config.values import check_storage
 from bridge.schema import plural
 
 
 @click.group()
 def store() -> None:
-    """The store itself: move it to another engine."""
+    """The store itself: move it to another engine, say that it was put back."""
 
 
 def storage_url(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -23,6 +36,49 @@ def storage_url(context: click.Context, option: click.Parameter, value: str) -> 
         return check_storage(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+@store.command()
+@click.option(
+    "--at", required=True, metavar="TIME", help="What it was put back to: 2026-03-01 22:15, this machine's time."
+)
+@config_option
+def restored(at: str, config: str | None) -> None:
+    """Say that the store was put back to an earlier time: the first start asks people about what waits in it.
+
+    For PostgreSQL after what copies a server as a whole: a base backup, a snapshot, recovery to a point in time, a
+    standby that was behind. A dump says it by itself. No bridge may run on it.
+    """
+    settings = settings_of(config, quiet=True)
+    need_store(settings)
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    taken_at = moment(at, zone)
+    if taken_at > now():
+        fail("--at is in the future")
+    from bridge.store import mark_restored
+
+    run_async(lambda: mark_restored(settings.storage.url, taken_at=taken_at))
+    click.echo(
+        f"Marked as it was at {when(taken_at)}. Start the bridge: SMS that waited are not sent by themselves, the admin"
+        " chat gets their number, `sms-bridge queue list` shows them."
+    )
+
+
+@store.command()
+@config_option
+def adopt(config: str | None) -> None:
+    """Say that the store was moved as a whole and is no copy: what waits goes on. Before the first start.
+
+    For PostgreSQL after pg_upgrade, or a dump that was made with all bridges stopped and replaces what was dumped.
+    """
+    settings = settings_of(config, quiet=True)
+    if not settings.storage.shared:
+        fail("this is for PostgreSQL alone")
+    from bridge.store import adopt
+
+    run_async(lambda: adopt(settings.storage.url, now=now()))
+    click.echo("Taken as the store itself. Start the bridge: what waits goes on.")
 
 
 @store.command()

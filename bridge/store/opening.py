@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from bridge.model import Sms, SmsId
+from bridge.model import Ms, Sms, SmsId
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store import sqlite
 
@@ -54,3 +54,36 @@ async def open_queries(url: str) -> Queries:
     from bridge.store.postgres import store
 
     return await store.open_readonly(url)
+
+
+async def try_shared(url: str, *, now: Ms) -> None:
+    """Whether a bridge could work on this database of a server; changes nothing.
+
+    :raises StoreUnavailable: not now. :raises StoreError: it is newer than this program, or another program's.
+    """
+    from bridge.store.postgres import trial
+
+    await trial.attempt(url, now)
+
+
+async def mark_restored(url: str, *, taken_at: Ms) -> None:
+    """What is in it is a copy of that moment: the first start asks people about what waits.
+
+    :raises StoreLocked: a bridge runs on it. :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is not of this version.
+    """
+    from bridge.store.copying.engines import open_source
+
+    async with open_source(url) as source:
+        await source.mark(taken_at)
+
+
+async def adopt(url: str, *, now: Ms) -> None:
+    """The opposite, for a database of a server that was moved as a whole: it is no copy, what waits goes on.
+
+    :raises StoreUnavailable: it cannot be used now. :raises StoreError: it is not of this version.
+    """
+    from bridge.store.copying.of_postgres import source
+
+    async with source(url) as end:
+        await end.adopt(now)

@@ -734,6 +734,12 @@ WHERE state = 'uncertain' AND state <> 'delivered' AND id > 0 AND reason = 'rest
 ORDER BY id LIMIT :limit
 """
 
+KNOWN_PLACE = "SELECT place FROM identity"
+KEEP_PLACE = """
+INSERT INTO identity (id, place, at) VALUES (1, :place, :now)
+ON CONFLICT (id) DO UPDATE SET place = excluded.place, at = excluded.at
+"""
+
 # ---------------------------------------------------------------- what people order in the chats
 
 DEED_KNOWN = "SELECT 1 FROM deed WHERE key = :key"

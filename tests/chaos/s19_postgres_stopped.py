@@ -11,7 +11,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Balanced, Several, Talkers, in_order
-from tests.postgres_server import PrivateServer
+from tests.private_server import PrivateServer
 
 BRIDGES = 2
 AWAY_S = 30

@@ -11,7 +11,7 @@ from tests.chaos.s19_postgres_stopped import postgres_stopped
 from tests.chaos.s20_one_poller import one_poller
 from tests.chaos.scenario import nothing
 from tests.postgres import needs_postgres
-from tests.postgres_server import needs_server
+from tests.private_server import needs_server
 
 pytestmark = [pytest.mark.faults, needs_postgres]
 

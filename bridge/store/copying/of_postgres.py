@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -13,7 +13,7 @@ from bridge.model import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
 from bridge.store.migrate import not_newer, shipped
-from bridge.store.postgres import dialect, faults
+from bridge.store.postgres import dialect, faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import PATIENCE, place
 from bridge.store.postgres.tx import key_of
@@ -49,7 +49,7 @@ class PostgresEnd:
         """The column that the server counts by itself, of those tables that have one."""
 
     async def tables(self) -> Sequence[Table]:
-        with named(self.where):
+        with faults.named(self.where):
             columns = [row for row in await self._connection.fetch(_COLUMNS) if row["name"] not in OWN]
             refers: dict[str, set[str]] = {}
             for row in await self._connection.fetch(_REFERS):
@@ -59,11 +59,11 @@ class PostgresEnd:
             return in_order([_table(name, [row for row in columns if row["name"] == name]) for name in names], refers)
 
     async def count(self, table: Table) -> int:
-        with named(self.where):
+        with faults.named(self.where):
             return int(await self._connection.fetchval(f"SELECT count(*) FROM {table.name}"))
 
     async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
-        with named(self.where):
+        with faults.named(self.where):
             rows = f"SELECT {table.listed} FROM {table.name} ORDER BY {table.ordered}"
             cursor = await self._connection.cursor(rows)
             while lines := await cursor.fetch(BATCH):
@@ -73,10 +73,15 @@ class PostgresEnd:
 class PostgresSource(PostgresEnd):
     async def mark(self, now: Ms) -> None:
         """Ends the transaction in which everything was read."""
-        with named(self.where):
+        with faults.named(self.where):
             if await self._connection.fetchval(sql.COPY_TAKEN) is None:
                 mark = dialect.statement(sql.MARK_COPY)
                 await self._connection.execute(mark.text, now)
+            await self._connection.execute("COMMIT")
+
+    async def adopt(self, now: Ms) -> None:
+        with faults.named(self.where):
+            await identity.adopt(self._connection, now)
             await self._connection.execute("COMMIT")
 
 
@@ -88,7 +93,7 @@ class PostgresTarget(PostgresEnd):
         Bridges that start meanwhile wait as they do for another's migrations, and then find it whole.
         """
         whole = self._connection.transaction()
-        with named(self.where):
+        with faults.named(self.where):
             await whole.start()
             await self._connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(self._space, "migrations"))
             await migrate(self._connection)
@@ -125,7 +130,7 @@ class PostgresTarget(PostgresEnd):
 
     async def finish(self, tables: Sequence[Table]) -> None:
         """Numbers that the server gives go on behind those that are taken, and it knows what it will search."""
-        with named(self.where):
+        with faults.named(self.where):
             for table in tables:
                 if (column := self._numbered.get(table.name)) is not None:
                     highest = f"(SELECT max({column}) FROM {table.name})"
@@ -141,7 +146,7 @@ class PostgresTarget(PostgresEnd):
 async def source(url: str) -> AsyncIterator[PostgresSource]:
     """Locked against writers, in one transaction, to the end of the move."""
     async with _connected(url) as (connection, where):
-        with named(where):
+        with faults.named(where):
             await connection.execute("BEGIN")
             version, latest = await version_of(connection), shipped()[-1].version
             not_newer(version, latest)
@@ -162,7 +167,7 @@ async def source(url: str) -> AsyncIterator[PostgresSource]:
 @asynccontextmanager
 async def target(url: str) -> AsyncIterator[PostgresTarget]:
     async with _connected(url) as (connection, where):
-        with named(where):
+        with faults.named(where):
             space = await space_of(connection)
         yield PostgresTarget(connection, where, space)
 
@@ -174,7 +179,7 @@ async def nobody_runs(connection: Any) -> None:
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[tuple[Any, str]]:
     where = place(url)
-    with named(where):
+    with faults.named(where):
         connection = await asyncpg.connect(url, timeout=PATIENCE / 1000, server_settings=_SETTINGS)
     try:
         yield connection, where
@@ -194,18 +199,3 @@ def _table(name: str, columns: Sequence[Any]) -> Table:
         kinds=tuple(_KINDS[row["type"]] for row in columns),
         key=tuple(column for _, column in key),
     )
-
-
-@contextmanager
-def named(where: str) -> Iterator[None]:
-    try:
-        yield
-    except StoreError as error:
-        if where in str(error):
-            raise
-        raise type(error)(f"{where}: {error}") from error
-    except Exception as error:
-        translated = faults.translate(error, where)
-        if translated is error:
-            raise
-        raise translated from error

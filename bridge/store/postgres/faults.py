@@ -5,16 +5,21 @@ The server's own words are left out: they may quote values, and values are peopl
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 
 from bridge.errors import StoreError, StoreUnavailable
 
+NO_SCHEMA = "there is no such schema, or this user may not use it: create it, or check search_path in storage.url"
 _ADVICE = {
     "3D000": "there is no such database: create it, or check storage.url",
-    "3F000": "there is no such schema: create it, or check search_path in storage.url",
+    "3F000": NO_SCHEMA,
     "25006": "it takes no writes (a standby?): point storage.url at the primary",
     "28000": "the server does not let this user in: check storage.url and pg_hba.conf",
-    "28P01": "the password is wrong: check storage.url",
+    "28P01": "the password is wrong or missing: check storage.url",
     "42501": "this user may not do that: grant it the schema and its tables",
     "53100": "the server's disk is full: free some space",
     "53200": "the server ran out of memory, or of locks (max_locks_per_transaction)",
@@ -26,6 +31,11 @@ _ADVICE = {
     "57P03": "the server is starting or shutting down",
     "57P05": "the server closed a connection that was idle",
 }
+_ASKED_FOR = {
+    "22023": "storage.url gives a setting a value that the server does not take",
+    "42704": "storage.url names a setting that the server does not know",
+}
+"""What comes of the words behind the question mark; nothing else here asks for a setting."""
 _PASSING = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
 """What is wrong with the surroundings, not with the work. All of it may pass by itself."""
 _AGAIN = frozenset({"40001", "40P01"})
@@ -53,6 +63,8 @@ def translate(error: Exception, where: str) -> Exception:
     """The error to raise for ``error``; what is not a driver's error (a mistake in our own code) stays as it is."""
     if is_surroundings(error):
         return StoreUnavailable(f"{where}: {_words(error)}")
+    if _state(error) in _ASKED_FOR:
+        return StoreError(f"{where}: {_ASKED_FOR[_state(error)]} ({_state(error)})")
     if isinstance(error, (asyncpg.DataError, OverflowError, UnicodeError)):
         return StoreError(f"{where}: a value cannot be stored ({type(error).__name__})")
     if isinstance(error, asyncpg.PostgresError):
@@ -64,15 +76,37 @@ def _words(error: BaseException) -> str:
     state = _state(error)
     if state in _ADVICE:
         return f"{_ADVICE[state]} ({state})"
+    if state.startswith("08") or isinstance(error, asyncpg.InternalClientError):
+        return "the connection broke off"
     if state:
         return f"the server reports a fault ({type(error).__name__}, {state})"
     if isinstance(error, TimeoutError):
         return "the server does not answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there: is PostgreSQL running, and is storage.url right?"
+    if isinstance(error, socket.gaierror):
+        return "there is no such host: check storage.url"
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return "storage.url cannot be understood: check what follows the question mark"
     return f"the connection failed ({type(error).__name__})"
 
 
 def commit_unknown(error: Exception, where: str) -> str:
     """The words for work whose COMMIT was tried: it may be found after all."""
     return f"{where}: {_words(error)}; whether the last changes are kept is not known"
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Errors of the driver become ours, and ours name the database."""
+    try:
+        yield
+    except StoreError as error:
+        if where in str(error):
+            raise
+        raise type(error)(f"{where}: {error}") from error
+    except Exception as error:
+        translated = translate(error, where)
+        if translated is error:
+            raise
+        raise translated from error

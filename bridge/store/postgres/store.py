@@ -7,10 +7,11 @@ from uuid import uuid4
 
 import structlog
 
-from bridge.errors import StoreError, StoreOutdated
+from bridge.errors import StoreOutdated
+from bridge.model import Ms
 from bridge.ports import Clock, QueryStore, Store
 from bridge.store.migrate import not_newer, shipped
-from bridge.store.postgres import faults
+from bridge.store.postgres import faults, identity
 from bridge.store.postgres.fleet import FleetQueries, FleetVerbs
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import Pool
@@ -88,7 +89,7 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
     writing, reading = Pool(url, _WRITING), Pool(url, _READING)
     try:
         async with writing.connection() as connection:
-            space = await _prepared(connection, writing.where)
+            space = await _prepared(connection, writing.where, clock.now())
     except BaseException:
         await writing.close()
         await reading.close()
@@ -98,8 +99,8 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
     return PostgresStore(readers, writing, space, bridge, clock)
 
 
-async def _prepared(connection: Any, where: str) -> str:
-    try:
+async def _prepared(connection: Any, where: str, now: Ms) -> str:
+    with faults.named(where):
         await migrate(connection)
         if await connection.fetchval(_SYNCS) == "off":
             log.warning(
@@ -107,11 +108,9 @@ async def _prepared(connection: Any, where: str) -> str:
                 error=f"{where}: fsync is off on this server: a power cut may take acknowledged messages along, and the"
                 " database with them. Turn it on in postgresql.conf",
             )
-        return await space_of(connection)
-    except StoreError as error:
-        raise type(error)(f"{where}: {error}") from error
-    except Exception as error:
-        raise faults.translate(error, where) from error
+        space = await space_of(connection)
+        await identity.compare(connection, space, now)
+        return space
 
 
 async def open_readonly(url: str) -> PostgresQueries:
@@ -130,16 +129,15 @@ async def open_readonly(url: str) -> PostgresQueries:
 
 
 async def _checked(connection: Any, where: str) -> str:
-    try:
+    with faults.named(where):
+        space = await space_of(connection)
         version, latest = await version_of(connection), shipped()[-1].version
         not_newer(version, latest)
+        if not version:
+            raise StoreOutdated("there is no store in it yet: start the service once with `sms-bridge run`")
         if version < latest:
             raise StoreOutdated("the database is older than this program: start the bridge once to bring it up to date")
-        return await space_of(connection)
-    except StoreError as error:
-        raise type(error)(f"{where}: {error}") from error
-    except Exception as error:
-        raise faults.translate(error, where) from error
+        return space
 
 
 def _as_ports(store: PostgresStore, queries: PostgresQueries) -> tuple[Store, QueryStore]:

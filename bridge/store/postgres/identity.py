@@ -1,0 +1,74 @@
+"""Whether this database is the one that bridges ran on before, or was restored from a dump of it.
+
+What is compared is what a restored dump cannot keep: the numbers of cluster, database and table. What is copied below
+the tables (a base backup, a snapshot of the disk, recovery to a point in time, a standby that was promoted) keeps them:
+for these there is ``sms-bridge store restored``. See docs/decisions/0012-dumps-know-themselves.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.model import Ms
+from bridge.store import sql
+from bridge.store.postgres import dialect
+from bridge.store.postgres.tx import key_of
+
+_NUMBERS = """
+SELECT d.oid::text AS database, 'identity'::regclass::oid::text AS identity
+FROM pg_database AS d WHERE d.datname = current_database()
+"""
+_MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
+_CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
+
+
+async def compare(connection: Any, space: str, now: Ms) -> None:
+    """Mark the store as a copy where it has moved, and remember where it is.
+
+    Always writes: a start on a database that takes no writes ends here.
+    """
+    place = await _place(connection)
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, "restoration"))
+        known = _parsed(await connection.fetchval(sql.KNOWN_PLACE) or "")
+        if _the_same(known, place):
+            place = {**known, **place}
+        else:
+            await _mark(connection, now)
+        await _keep(connection, place, now)
+
+
+async def adopt(connection: Any, now: Ms) -> None:
+    """This is the store itself, wherever it is now."""
+    await _keep(connection, await _place(connection), now)
+
+
+async def _mark(connection: Any, now: Ms) -> None:
+    if await connection.fetchval(sql.COPY_TAKEN) is None:
+        # A dump does not say when it was made: the last that happened in it is as near as can be.
+        taken_at = await connection.fetchval(sql.LAST_SIGN)
+        await connection.execute(dialect.statement(sql.MARK_COPY).text, now if taken_at is None else taken_at)
+
+
+async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:
+    words = " ".join(f"{name}={number}" for name, number in place.items())
+    statement = dialect.statement(sql.KEEP_PLACE)
+    values = {"place": words, "now": now}
+    await connection.execute(statement.text, *(values[name] for name in statement.names))
+
+
+async def _place(connection: Any) -> dict[str, str]:
+    place = dict(await connection.fetchrow(_NUMBERS))
+    if await connection.fetchval(_MAY_ASK):
+        place["cluster"] = await connection.fetchval(_CLUSTER)
+    return place
+
+
+def _parsed(words: str) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in words.split())
+
+
+def _the_same(known: Mapping[str, str], place: Mapping[str, str]) -> bool:
+    """By what is known of both: the right to ask for the cluster's number may come and go."""
+    return all(known[name] == place[name] for name in known.keys() & place.keys())

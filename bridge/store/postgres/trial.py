@@ -1,0 +1,40 @@
+"""Whether a bridge could work on a database, tried and taken back: nothing is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.model import Ms
+from bridge.store import sql
+from bridge.store.migrate import not_newer, shipped
+from bridge.store.postgres import dialect, faults
+from bridge.store.postgres.migrate import space_of, version_of
+from bridge.store.postgres.pool import Pool
+
+_MAKE = "CREATE TABLE trial (id BIGINT)"
+"""What a start on an empty schema would do."""
+
+
+async def attempt(url: str, now: Ms) -> None:
+    """:raises StoreUnavailable: a bridge could not use it now. :raises StoreError: newer, or another program's."""
+    pool = Pool(url, 1)
+    try:
+        await pool.open()
+        async with pool.connection() as connection:
+            with faults.named(pool.where):
+                await _attempt(connection, now)
+    finally:
+        await pool.close()
+
+
+async def _attempt(connection: Any, now: Ms) -> None:
+    await space_of(connection)
+    version, latest = await version_of(connection), shipped()[-1].version
+    not_newer(version, latest)
+    trial = connection.transaction()
+    await trial.start()
+    if version:
+        await connection.execute(dialect.statement(sql.BEAT).text, now)
+    if version < latest:
+        await connection.execute(_MAKE)
+    await trial.rollback()
