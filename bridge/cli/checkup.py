@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +15,7 @@ import aiohttp
 from bridge.cli.service import ServiceRefused, call
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
-from bridge.errors import ConfigError, PlatformError, StoreError, StoreOutdated
+from bridge.errors import ConfigError, PlatformError, StoreError
 from bridge.schema import shown
 from bridge.telegram.findings import Finding, fault, ok, warning
 from bridge.web.answers import BODIES
@@ -59,13 +60,11 @@ async def of_store(settings: Settings) -> list[Finding]:
 
 
 async def of_server(settings: Settings) -> list[Finding]:
-    """A database of PostgreSQL: whether it can be reached, and is ours. An empty one the start fills."""
-    from bridge.store import open_queries
+    """A database of PostgreSQL: whether it can be reached, is ours and can be written to; nothing is."""
+    from bridge.store import try_shared
 
     try:
-        await (await open_queries(settings.storage.url)).close()
-    except StoreOutdated:
-        return [ok("server")]
+        await try_shared(settings.storage.url, now=time.time_ns() // 1_000_000)
     except StoreError as error:
         return [fault("server_refused", detail=str(error))]
     return [ok("server")]

@@ -27,7 +27,7 @@ async def space_of(connection: Any) -> str:
     """The schema that the tables are in. :raises StoreError: there is none."""
     space = await connection.fetchval("SELECT current_schema()")
     if space is None:
-        raise StoreError("there is no such schema: create it, or check search_path in storage.url")
+        raise StoreError(faults.NO_SCHEMA)
     return str(space)
 
 
@@ -62,9 +62,10 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
             await connection.execute(_NO_STATISTICS)
         return len(missing)
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", lock)
-        # The connection is used on: whoever comes next must not wait so long.
-        await connection.execute("RESET lock_timeout; RESET statement_timeout")
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+            # The connection is used for other work next: back to what it was opened with.
+            await connection.execute("RESET lock_timeout; RESET statement_timeout")
 
 
 async def _apply(connection: Any, migration: Migration) -> None:
