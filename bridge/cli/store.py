@@ -50,12 +50,12 @@ def restored(at: str, config: str | None) -> None:
     standby that was behind. A dump says it by itself. No bridge may run on it.
     """
     settings = settings_of(config, quiet=True)
-    need_store(settings)
     zone = datetime.now().astimezone().tzinfo
     assert zone is not None
     taken_at = moment(at, zone)
     if taken_at > now():
         fail("--at is in the future")
+    need_store(settings)
     from bridge.store import mark_restored
 
     run_async(lambda: mark_restored(settings.storage.url, taken_at=taken_at))
