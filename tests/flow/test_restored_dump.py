@@ -17,7 +17,7 @@ from bridge.store.postgres import identity
 from tests import postgres
 from tests.flow.harness import World, world
 from tests.flow.test_restored import ASKER, FAST, OFF, QUEUED, SLOW, about, at_rest
-from tests.postgres_server import needs, run_tool
+from tests.postgres_cluster import needs, run_tool
 from tests.unit.postgres.test_identity import do
 
 pytestmark = [postgres.needs_postgres, needs("pg_dump", "pg_restore")]

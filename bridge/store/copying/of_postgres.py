@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from bridge.errors import StoreError, StoreUnavailable
+from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
@@ -38,6 +38,8 @@ SELECT c.relname AS name, f.relname AS other
 FROM pg_constraint AS r JOIN pg_class AS c ON c.oid = r.conrelid JOIN pg_class AS f ON f.oid = r.confrelid
 WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace
 """
+_KNOWS_BRIDGES = "SELECT to_regclass('bridge') IS NOT NULL"
+_ALIVE = "SELECT name FROM bridge WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY name"
 
 
 class PostgresEnd:
@@ -64,7 +66,7 @@ class PostgresEnd:
 
     async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
         with faults.named(self.where):
-            rows = f"SELECT {table.listed} FROM {table.name} ORDER BY {table.ordered}"
+            rows = f"SELECT {table.read} FROM {table.name} ORDER BY {table.ordered}"
             cursor = await self._connection.cursor(rows)
             while lines := await cursor.fetch(BATCH):
                 yield [tuple(line) for line in lines]
@@ -109,6 +111,7 @@ class PostgresTarget(PostgresEnd):
 
     async def _alone(self) -> None:
         """Nobody else writes from here on; what was written before is in the way."""
+        await nobody_runs(self._connection)
         names = [table.name for table in await self.tables()]
         await self._connection.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
         counts = {name: await self._connection.fetchval(f"SELECT count(*) FROM {name}") for name in names}
@@ -145,7 +148,7 @@ class PostgresTarget(PostgresEnd):
 @asynccontextmanager
 async def source(url: str) -> AsyncIterator[PostgresSource]:
     """Locked against writers, in one transaction, to the end of the move."""
-    async with _connected(url) as (connection, where):
+    async with connected(url) as (connection, where):
         with faults.named(where):
             await connection.execute("BEGIN")
             version, latest = await version_of(connection), shipped()[-1].version
@@ -166,18 +169,21 @@ async def source(url: str) -> AsyncIterator[PostgresSource]:
 
 @asynccontextmanager
 async def target(url: str) -> AsyncIterator[PostgresTarget]:
-    async with _connected(url) as (connection, where):
+    async with connected(url) as (connection, where):
         with faults.named(where):
             space = await space_of(connection)
         yield PostgresTarget(connection, where, space)
 
 
 async def nobody_runs(connection: Any) -> None:
-    """:raises StoreLocked: a bridge runs on this schema."""
+    """:raises StoreLocked: bridges are alive on this schema, by its own clock."""
+    if await connection.fetchval(_KNOWS_BRIDGES) and (names := await connection.fetch(_ALIVE)):
+        listed = ", ".join(row["name"] for row in names)
+        raise StoreLocked(f"it is in use by running bridges ({listed}): stop them first")
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[tuple[Any, str]]:
+async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
     where = place(url)
     with faults.named(where):
         connection = await asyncpg.connect(url, timeout=PATIENCE / 1000, server_settings=_SETTINGS)

@@ -45,7 +45,7 @@ class SqliteEnd:
 
     async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
         with named(self._path):
-            cursor = self._db.execute(f"SELECT {table.listed} FROM {table.name} ORDER BY {table.ordered}")
+            cursor = self._db.execute(f"SELECT {table.read} FROM {table.name} ORDER BY {table.ordered}")
             while lines := cursor.fetchmany(BATCH):
                 yield lines
 

@@ -15,8 +15,10 @@ from bridge.store.tx import Value, storable
 
 BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
-OWN = frozenset({"schema_version", "identity"})
-"""What a database says of itself; it does not go along."""
+OWN = frozenset({"schema_version", "identity", "bridge", "duty"})
+"""What a database says of itself and of the bridges on it; it does not go along."""
+_BRIDGES = frozenset({"taken_by", "sent_by"})
+"""Columns that name a bridge whose work a row is. None runs while a store is moved: it is nobody's."""
 
 Line = tuple[Value, ...]
 Progress = Callable[[int, int], None]
@@ -38,6 +40,10 @@ class Table:
     @property
     def listed(self) -> str:
         return ", ".join(self.columns)
+
+    @property
+    def read(self) -> str:
+        return ", ".join(f"'' AS {column}" if column in _BRIDGES else column for column in self.columns)
 
     @property
     def ordered(self) -> str:

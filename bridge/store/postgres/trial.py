@@ -6,10 +6,10 @@ from typing import Any
 
 from bridge.model import Ms
 from bridge.store import sql
+from bridge.store.copying.of_postgres import connected
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.migrate import space_of, version_of
-from bridge.store.postgres.pool import Pool
 
 _MAKE = "CREATE TABLE trial (id BIGINT)"
 """What a start on an empty schema would do."""
@@ -17,14 +17,9 @@ _MAKE = "CREATE TABLE trial (id BIGINT)"
 
 async def attempt(url: str, now: Ms) -> None:
     """:raises StoreUnavailable: a bridge could not use it now. :raises StoreError: newer, or another program's."""
-    pool = Pool(url, 1)
-    try:
-        await pool.open()
-        async with pool.connection() as connection:
-            with faults.named(pool.where):
-                await _attempt(connection, now)
-    finally:
-        await pool.close()
+    async with connected(url) as (connection, where):
+        with faults.named(where):
+            await _attempt(connection, now)
 
 
 async def _attempt(connection: Any, now: Ms) -> None:

@@ -18,7 +18,7 @@ from bridge.store import open_storage, open_store
 from bridge.store.copying import Moved, move
 from bridge.store.copying.of_postgres import PostgresTarget
 from bridge.store.copying.of_sqlite import SqliteSource
-from bridge.store.copying.tables import Content, Digest
+from bridge.store.copying.tables import OWN, Content, Digest
 from bridge.store.migrate import migrate, shipped
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, claimed, opened, person, post, reply, sent, settled, settlement
@@ -75,7 +75,7 @@ def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {
             name: sorted(db.execute(f"SELECT * FROM {name}"), key=repr)
             for name in names
-            if name != "identity" and not name.startswith("sqlite_")
+            if name not in OWN and not name.startswith("sqlite_")
         }
 
 
@@ -172,6 +172,41 @@ async def test_a_store_that_a_bridge_runs_on_is_not_moved(path: Path, source: st
         with pytest.raises(StoreLocked, match="running bridge"):
             await moved(source, target)
     assert await tables_in(target) == []
+
+
+BRIDGE = """
+CREATE TABLE IF NOT EXISTS bridge (id TEXT PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, version TEXT NOT NULL,
+    rules_version TEXT NOT NULL, started_at BIGINT NOT NULL, seen_at BIGINT NOT NULL, alive_until BIGINT NOT NULL,
+    sends_until BIGINT NOT NULL);
+INSERT INTO bridge VALUES ('a', 'host-1:77', '', '', '', 0, 0, extract(epoch FROM now()) * 1000 + 60000, 0),
+                          ('b', 'host-2:78', '', '', '', 0, 0, extract(epoch FROM now()) * 1000 - 60000, 0);
+"""
+
+
+async def test_a_database_that_bridges_run_on_is_no_end_of_a_move(path: Path, source: str, target: str) -> None:
+    await lived(path)
+    await (await open_storage(target, clock=SetClock())).close()
+    async with session(target) as connection:
+        await connection.execute(BRIDGE)
+    for ends in ((source, target), (target, f"sqlite:///{path.with_name('back.db')}")):
+        with pytest.raises(StoreLocked, match=r"running bridges \(host-1:77\)"):
+            await moved(*ends)
+    unmarked(path)
+
+
+async def test_what_a_bridge_had_in_hand_is_nobodys_afterwards(path: Path, source: str, target: str) -> None:
+    await lived(path)
+    await (await open_storage(target, clock=SetClock())).close()
+    column = "ALTER TABLE inbound ADD COLUMN taken_by TEXT NOT NULL DEFAULT ''"
+    with closing(sqlite3.connect(path)) as db, db:
+        if "taken_by" not in [row[1] for row in db.execute("PRAGMA table_info(inbound)")]:
+            db.execute(column)
+            async with session(target) as connection:
+                await connection.execute(column)
+        db.execute("UPDATE inbound SET taken_by = 'a'")
+    await moved(source, target)
+    async with session(target) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM inbound WHERE taken_by = ''") == 2
 
 
 async def test_a_target_that_holds_something_is_left_alone_and_it_is_said_what_it_holds(
@@ -332,11 +367,12 @@ async def test_a_bridge_that_starts_in_the_middle_finds_it_whole_or_untouched(
         async with session(target) as other:
             waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> pg_backend_pid()"
             while not await other.fetchval(waits):
+                assert not starting[0].done(), starting[0]
                 await asyncio.sleep(0.005)
         await finish(self, tables)
 
     monkeypatch.setattr(PostgresTarget, "finish", meanwhile)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await moved(source, target)
         async with opened(starting[0]) as store:
             assert not (await store.accept_inbound(call("2"))).new

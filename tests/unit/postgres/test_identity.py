@@ -22,7 +22,7 @@ from bridge.store.postgres import identity
 from bridge.store.postgres.migrate import migrate
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, claimed, opened, reply
-from tests.postgres_server import Cluster, cluster, needs, needs_cluster, run_tool
+from tests.postgres_cluster import Cluster, cluster, needs, needs_cluster, run_tool
 from tests.unit.store.test_backup import numbers
 
 pytestmark = [postgres.needs_postgres, needs("pg_dump", "pg_restore", "psql")]
