@@ -20,6 +20,7 @@ $(READY): requirements.lock pyproject.toml
 # What some tests need of the system; they say so and are skipped where it is missing. Needs root where it installs.
 system:
 	@command -v openssl >/dev/null || { apt-get update -q && apt-get install -y -q openssl; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update -q && apt-get install -y -q postgresql; }
 	@command -v cc >/dev/null || { apt-get update -q && apt-get install -y -q gcc libc6-dev; }
 	@test -d $(YAML_SERVER)/node_modules || ! command -v npm >/dev/null \
 	  || npm install --silent --no-audit --no-fund --prefix $(YAML_SERVER) yaml-language-server@1.25.0

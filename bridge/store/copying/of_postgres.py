@@ -73,18 +73,27 @@ class PostgresEnd:
 
 
 class PostgresSource(PostgresEnd):
+    """``whole``: the transaction in which everything is read; a mark ends it."""
+
+    def __init__(self, connection: Any, where: str, space: str, whole: Any) -> None:
+        super().__init__(connection, where, space)
+        self._whole = whole
+
+    async def know_itself(self, now: Ms) -> None:
+        with faults.named(self.where):
+            await identity.compare(self._connection, self._space, now)
+
     async def mark(self, now: Ms) -> None:
-        """Ends the transaction in which everything was read."""
         with faults.named(self.where):
             if await self._connection.fetchval(sql.COPY_TAKEN) is None:
                 mark = dialect.statement(sql.MARK_COPY)
                 await self._connection.execute(mark.text, now)
-            await self._connection.execute("COMMIT")
+            await self._whole.commit()
 
     async def adopt(self, now: Ms) -> None:
         with faults.named(self.where):
             await identity.adopt(self._connection, now)
-            await self._connection.execute("COMMIT")
+            await self._whole.commit()
 
 
 class PostgresTarget(PostgresEnd):
@@ -150,7 +159,8 @@ async def source(url: str) -> AsyncIterator[PostgresSource]:
     """Locked against writers, in one transaction, to the end of the move."""
     async with connected(url) as (connection, where):
         with faults.named(where):
-            await connection.execute("BEGIN")
+            whole = connection.transaction()
+            await whole.start()
             version, latest = await version_of(connection), shipped()[-1].version
             not_newer(version, latest)
             if version < latest:
@@ -160,7 +170,7 @@ async def source(url: str) -> AsyncIterator[PostgresSource]:
                     else f"it has version {version}, this program {latest}: start the bridge on it once, stop it again,"
                     " and copy then"
                 )
-            end = PostgresSource(connection, where, await space_of(connection))
+            end = PostgresSource(connection, where, await space_of(connection), whole)
             await nobody_runs(connection)
             names = ", ".join(table.name for table in await end.tables())
             await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")

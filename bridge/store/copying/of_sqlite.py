@@ -51,6 +51,9 @@ class SqliteEnd:
 
 
 class SqliteSource(SqliteEnd):
+    async def know_itself(self, now: Ms) -> None:
+        """A file that is a copy was marked when it was made."""
+
     async def mark(self, now: Ms) -> None:
         """In one transaction of a connection of its own: the one that reads may not write."""
         with named(self._path), closing(sqlite3.connect(self._path, isolation_level=None)) as db:

@@ -80,6 +80,9 @@ class Source(Protocol):
 
     where: str
 
+    async def know_itself(self, now: Ms) -> None:
+        """A copy that has not noticed yet that it is one is marked before it is read."""
+
     async def tables(self) -> Sequence[Table]:
         """All but ``OWN``, those that others refer to first."""
 

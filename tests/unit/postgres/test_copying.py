@@ -22,9 +22,10 @@ from bridge.store.copying.tables import OWN, Content, Digest
 from bridge.store.migrate import migrate, shipped
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, claimed, opened, person, post, reply, sent, settled, settlement
+from tests.postgres_cluster import needs, run_tool
 from tests.unit.store.test_backup import numbers
 
-pytestmark = postgres.needs_postgres
+pytestmark = [postgres.needs_postgres, needs("psql")]
 
 BIG = 2**62
 ODD = "Ё😀 \u2028 \x7f \\N \\. \t\r\n ' \" {a,b} " + "ю" * 5_000
@@ -321,6 +322,29 @@ async def test_a_server_that_goes_away_in_the_middle_leaves_nothing(
         await moved(source, target)
     assert await tables_in(target) == []
     unmarked(path)
+
+
+async def test_where_nobody_knows_whether_it_was_kept_that_is_what_is_said(
+    path: Path, source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server goes when all is there and COMMIT is next."""
+    await lived(path)
+    finish = PostgresTarget.finish
+    pids: list[int] = []
+
+    async def noted(self: PostgresTarget, tables: Any) -> None:
+        pids.append(self._connection.get_server_pid())
+        await finish(self, tables)
+
+    def cut(done: int, total: int) -> None:
+        if done == total:
+            run_tool("psql", f"--dbname={postgres.SERVER}", f"--command=SELECT pg_terminate_backend({pids[0]})")
+
+    monkeypatch.setattr(PostgresTarget, "finish", noted)
+    with pytest.raises(StoreUnavailable, match=r"not known: copy again"):
+        await move(source, target, now=lambda: NOW, progress=cut)
+    unmarked(path)
+    assert (await moved(source, target)).rows > 0
 
 
 async def test_what_arrived_otherwise_is_not_kept(

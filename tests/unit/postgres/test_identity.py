@@ -17,6 +17,7 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model import Restored, SmsState
 from bridge.store import adopt, mark_restored, open_storage, open_store
+from bridge.store.copying import move
 from bridge.store.migrate import shipped
 from bridge.store.postgres import identity
 from bridge.store.postgres.migrate import migrate
@@ -140,6 +141,19 @@ async def test_a_database_made_of_another_is_a_copy(live: Database, tmp_path: Pa
     told, queued = await started(f"{at}/{name}")
     assert (told is not None, queued) == (True, 0)
     await do(postgres.SERVER, f"DROP DATABASE {name}", f"DROP DATABASE {template}")
+
+
+async def test_a_restored_dump_that_is_moved_before_any_start_is_a_copy_where_it_goes(
+    live: Database, other: Database, tmp_path: Path
+) -> None:
+    await lived(live.url)
+    dumped(live, tmp_path / "dump")
+    restored(tmp_path / "dump", other)
+    file = f"sqlite:///{tmp_path / 'bridge.db'}"
+    await move(other.url, file, now=lambda: LATER, progress=lambda done, total: None)
+    told, queued = await started(file)
+    assert told is not None
+    assert (told.taken_at, told.sms, queued) == (NOW, 1, 0)
 
 
 async def test_several_bridges_that_start_on_a_restored_dump_ask_once(
