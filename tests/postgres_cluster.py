@@ -65,6 +65,10 @@ class Cluster:
     def stop(self) -> None:
         self.call("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", self.data)
 
+    def crash(self) -> None:
+        """Sessions are cut off, nothing is written any more: the next start goes through the log."""
+        self.call("pg_ctl", "stop", "-w", "-s", "-m", "immediate", "-D", self.data)
+
     def stand_by(self) -> None:
         """From the next start on, as a standby whose primary is away: it can be read."""
         (self.data / "standby.signal").touch()

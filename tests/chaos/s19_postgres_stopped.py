@@ -11,7 +11,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Balanced, Several, Talkers, in_order
-from tests.private_server import PrivateServer
+from tests.postgres_cluster import Cluster, cluster
 
 BRIDGES = 2
 AWAY_S = 30
@@ -39,15 +39,19 @@ rules:
 async def postgres_stopped(
     folder: Path, progress: Progress, *, away: float, short: bool = False, sabotage: str | None = None, seed: int = 19
 ) -> Findings:
+    with cluster() as server:
+        return await _stopped(server, folder, progress, away=away, short=short, sabotage=sabotage, seed=seed)
+
+
+async def _stopped(
+    server: Cluster, folder: Path, progress: Progress, *, away: float, short: bool, sabotage: str | None, seed: int
+) -> Findings:
     platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
     await platform.start()
-    server = PrivateServer()
-    await server.make()
-    await server.start()
     several = Several(
         folder,
         BRIDGES,
-        server.url,
+        server.url(),
         platform,
         sabotage=sabotage,
         short=short,
@@ -68,12 +72,12 @@ async def postgres_stopped(
         callers = Balanced(list(several.bridges), CLIENTS, people.next, people.note)
         callers.start()
         await asyncio.sleep(LOAD_S)
-        await server.crash()
+        await asyncio.to_thread(server.crash)
         before = callers.count
         progress(f"server away, {before:,} acknowledged")
         await asyncio.sleep(away)
         during = callers.count - before
-        await server.start()
+        await asyncio.to_thread(server.start)
         back = loop.time()
         await callers.until(callers.count + 1, STANDS_STILL_S)
         took = loop.time() - back
@@ -103,7 +107,6 @@ async def postgres_stopped(
         callers.close()
         await several.close()
         await platform.stop()
-        await server.remove()
     findings.violations += [*in_order(platform), *noise(several)]
     return findings
 

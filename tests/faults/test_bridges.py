@@ -11,7 +11,7 @@ from tests.chaos.s19_postgres_stopped import postgres_stopped
 from tests.chaos.s20_one_poller import one_poller
 from tests.chaos.scenario import nothing
 from tests.postgres import needs_postgres
-from tests.private_server import needs_server
+from tests.postgres_cluster import needs_cluster
 
 pytestmark = [pytest.mark.faults, needs_postgres]
 
@@ -26,13 +26,13 @@ async def test_sms_go_out_twice_where_what_the_dead_were_sending_is_queued_again
     assert any("SMS sent twice" in found for found in findings.violations)
 
 
-@needs_server
+@needs_cluster
 async def test_nothing_is_acknowledged_while_the_database_is_away(tmp_path: Path) -> None:
     findings = await postgres_stopped(tmp_path, nothing, away=3, short=True)
     assert findings.violations == []
 
 
-@needs_server
+@needs_cluster
 async def test_messages_are_lost_with_the_database_where_the_acknowledgement_comes_first(tmp_path: Path) -> None:
     findings = await postgres_stopped(tmp_path, nothing, away=2, short=True, sabotage="acknowledge_first")
     assert any("acknowledged" in found for found in findings.violations)
