@@ -165,8 +165,11 @@ class OutboxStore(Protocol):
     async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
         """Move ``queued`` rows whose ``expires_at`` has come to ``stale`` and return them."""
 
-    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ...) -> bool:
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ..., *, began: Ms | None = None) -> bool:
         """Compare-and-set: make the move if the row is in one of its source states, else return False.
+
+        ``began``: only if it is still the attempt with this ``sending_since``. What one attempt came to must not move
+        the next, which may be another bridge's.
 
         Writes ``change`` and its posts with it, stamps ``sent_at``/``final_at``/``sending_since``, logs it in the
         row's history, and renews the ``fate`` post of a row that has an operator's message. All in one transaction.

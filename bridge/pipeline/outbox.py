@@ -182,7 +182,7 @@ class Outbox:
             # Stopping in the middle of it: as long as no answer is known, it may have arrived. If even this write
             # fails, the next start calls it unknown.
             move, change = verdict or (Move.LOSE_TRACK, lost(sms, gate, Reason.INTERRUPTED))
-            await self._store.move(sms.id, move, self._clock.now(), change)
+            await self._move(sms, move, change)
             raise
         finally:
             # Only where rows wait, or this one waits anew: each look costs a question to the store.
@@ -224,10 +224,10 @@ class Outbox:
             await self._clock.wait(Never(), backoff(failures, 0.5, first=100, longest=5_000))
 
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
-        moved = await self._insist(sms, lambda: self._store.move(sms.id, move, self._clock.now(), change))
+        moved = await self._insist(sms, lambda: self._move(sms, move, change))
         if not moved and move is Move.ACCEPTED:
             # Called lost by another bridge while this one could not be heard of; here is the proof that it was not.
-            moved = await self._insist(sms, lambda: self._store.move(sms.id, Move.PROVE, self._clock.now(), change))
+            moved = await self._insist(sms, lambda: self._move(sms, Move.PROVE, change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
         log.info(
@@ -261,6 +261,10 @@ class Outbox:
 
 
 def stale_alert(account: str, now: Ms) -> Alert:
+    async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
+        """Of this very attempt: where the store did not say whether it took the word, another may have begun since."""
+        return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
+
     """Once a day an account: somebody waits for an answer that no longer comes by itself."""
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 

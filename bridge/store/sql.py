@@ -253,16 +253,16 @@ ORDER BY s.id LIMIT :limit
 
 # Of bridges that have not been heard of for so long that no request of theirs can be under way.
 LOST_SENDING = """
-SELECT id FROM sms WHERE state = 'sending' AND NOT EXISTS (
+SELECT id, sending_since AS began FROM sms WHERE state = 'sending' AND NOT EXISTS (
     SELECT 1 FROM bridge AS b WHERE b.id = sms.sent_by AND b.sends_until > :now)
 ORDER BY account, recipient
 """
 
 # The one statement that changes a state; from_state is what the caller knows, so a row that moved meanwhile is left
-# alone. No id twice among the rows.
+# alone, and so is one that came back to the same state by another attempt. No id twice among the rows.
 MOVE_SMS = Many(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
-    " sent_at, final_at, bridge",
+    " sent_at, final_at, began, bridge",
     f"""
 UPDATE sms SET
     state = n.to_state,
@@ -281,13 +281,14 @@ UPDATE sms SET
     sent_at = COALESCE(n.sent_at, sms.sent_at),
     final_at = COALESCE(n.final_at, sms.final_at)
 FROM rows AS n
-WHERE sms.id = n.id AND sms.state = n.from_state
+WHERE sms.id = n.id AND sms.state = n.from_state AND (n.began IS NULL OR sms.sending_since = n.began)
 RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 """,
 )
 
 # The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
-# was looked at before the lane was held. "|| ''" keeps the planner from looking for the id among all that waits.
+# was looked at before the lane was held. So is whether the row is due: an edit may have postponed it since. "|| ''" keeps
+# the planner from looking for the id among all that waits.
 START_SMS = Many(
     "id, now, bridge",
     f"""
@@ -295,6 +296,7 @@ UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, 
                sending_since = n.now, sent_by = n.bridge
 FROM rows AS n
 WHERE sms.id = n.id AND sms.state || '' = 'queued'
+  AND sms.due_at <= n.now AND (sms.expires_at IS NULL OR sms.expires_at > n.now)
   AND (
     SELECT 1 FROM sms AS b
     WHERE b.account = sms.account AND b.recipient = sms.recipient AND b.state = 'sending' LIMIT 1) IS NULL
@@ -305,10 +307,11 @@ RETURNING {_of("sms", SMS)}
 """,
 )
 
-# A row whose starter never learnt that it may send: the key and the count of attempts prove it is that very start.
+# A row whose starter never learnt that it may send. The rest proves that it is that very start: this may be done twice,
+# and somebody may have started it anew in between, with the same count of attempts.
 GIVE_BACK = f"""
 UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
-WHERE key = :key AND state = 'sending' AND attempts = :attempts
+WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_since = :began AND sent_by = :bridge
 RETURNING {FATE}
 """
 

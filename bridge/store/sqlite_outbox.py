@@ -52,14 +52,17 @@ class OutboxVerbs(Writing):
     async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
         def unit(tx: Tx) -> list[Sms]:
             expired = tx.all(sql.EXPIRED_QUEUED, {"now": now, "limit": limit})
-            return _move_all(tx, [row["id"] for row in expired], Move.EXPIRE_WAITING, now, Change(reason="ttl"))
+            over = Change(reason="ttl")
+            return _move_all(tx, [Moving(row["id"], Move.EXPIRE_WAITING, now, over) for row in expired])
 
         return await self._writer.run(unit)
 
-    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
+    async def move(
+        self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE, *, began: Ms | None = None
+    ) -> bool:
         if move is Move.START:  # leaves a repair, which is this caller's alone
             return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
-        return await self._writer.run_together(apply_moves, Moving(sms_id, move, now, change))
+        return await self._writer.run_together(apply_moves, Moving(sms_id, move, now, change, began))
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:
@@ -84,8 +87,9 @@ class OutboxVerbs(Writing):
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
         def unit(tx: Tx) -> list[Sms]:
-            found = [row["id"] for row in tx.all(sql.LOST_SENDING, {"now": tx.now()})]
-            return _move_all(tx, found, Move.LOSE_TRACK, now, Change(reason="interrupted"))
+            interrupted = Change(reason="interrupted")
+            found = tx.all(sql.LOST_SENDING, {"now": tx.now()})
+            return _move_all(tx, [Moving(row["id"], Move.LOSE_TRACK, now, interrupted, row["began"]) for row in found])
 
         return await self._writer.run(unit)
 
@@ -143,7 +147,7 @@ def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     return sorted(started, key=lambda sms: (sms.priority, sms.id))
 
 
-def _move_all(tx: Tx, ids: Sequence[SmsId], move: Move, now: Ms, change: Change) -> list[Sms]:
-    made = apply_moves(tx, [Moving(sms_id, move, now, change) for sms_id in ids])
-    moved = [get_sms(tx, sms_id) for sms_id, done in zip(ids, made, strict=True) if done]
+def _move_all(tx: Tx, movings: Sequence[Moving]) -> list[Sms]:
+    made = apply_moves(tx, movings)
+    moved = [get_sms(tx, moving.sms_id) for moving, done in zip(movings, made, strict=True) if done]
     return [sms for sms in moved if sms is not None]

@@ -164,6 +164,8 @@ class Moving(NamedTuple):
     move: Move
     now: Ms
     change: Change = NO_CHANGE
+    began: Ms | None = None
+    """``sending_since`` of the only attempt that it is about."""
 
 
 def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
@@ -224,6 +226,7 @@ def _moving(moving: Moving, source: SmsState) -> Line:
         1 if target is SmsState.SENDING else 0,
         now if target is SmsState.SENT else None,
         now if target in FINAL_STATES else None,
+        moving.began,
     )
 
 
@@ -294,10 +297,13 @@ def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
 
 
 def give_back_if_orphaned(tx: Tx, key: str, attempts: int, now: Ms) -> None:
-    """A row that is ``sending`` while nobody was told to send it would block its lane until the next start."""
+    """A row that is ``sending`` while nobody was told to send it would block its lane until the next start.
+
+    ``now``: when it was started.
+    """
 
     def give_back(later: Tx) -> None:
-        row = later.one(sql.GIVE_BACK, {"key": key, "attempts": attempts})
+        row = later.one(sql.GIVE_BACK, {"key": key, "attempts": attempts, "began": now, "bridge": later.bridge})
         if row is not None:
             fate = Fate(*row)
             add_event(

@@ -15,7 +15,7 @@ from bridge.store.many import Many
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _INTEGERS = frozenset(
     """
-    after alive_until at attempts before bot_id by chat_id conversation_id created_at date due_at expires_at
+    after alive_until at attempts before began bot_id by chat_id conversation_id created_at date due_at expires_at
     final_at first id inbound inbound_id last last_inbound late latest least limit message_id new_id now old_id
     opted_out parts poll_at polls priority probe_at received_at reply_to retry_of revision seen_at sends_until
     sent_at settled_at since sms sms_id sooner started taken_at thread_id until update_id updates user_id value

@@ -1,0 +1,99 @@
+"""Two bridges on one schema, and somebody beside them who looks, gets in the way, and sees who waits for him."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from bridge.model import Ms
+from bridge.ports import Standing
+from bridge.store.postgres.store import PostgresStore, open_store
+from bridge.store.postgres.tx import key_of
+from tests import postgres
+from tests.contract.builders import SetClock
+from tests.unit.pipeline.sender import until
+
+ALL = ("intake", "router", "sender", "telegram", "status")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bridges:
+    url: str
+    one: PostgresStore
+    two: PostgresStore
+    beside: Any
+    """A connection of neither."""
+    clock: SetClock
+
+    async def alive(self, store: PostgresStore, *duties: str, roles: Sequence[str] = ALL) -> Standing:
+        return await store.report_alive(name="host:1", roles=frozenset(roles), rules="v1", duties=duties)
+
+    async def is_not_heard_of(self, store: PostgresStore) -> None:
+        """Its lease is over; a request that it began may be under way."""
+        await self.run("UPDATE bridge SET alive_until = 0 WHERE id = $1", store._bridge)
+
+    async def is_gone(self, store: PostgresStore) -> None:
+        """So long ago that no request of its can be under way."""
+        await self.run("UPDATE bridge SET alive_until = 0, sends_until = 0 WHERE id = $1", store._bridge)
+
+    async def run(self, statement: str, *values: object) -> None:
+        await self.beside.execute(statement, *values)
+
+    async def value(self, statement: str, *values: object) -> Any:
+        return await self.beside.fetchval(statement, *values)
+
+    async def values(self, statement: str, *values: object) -> list[Any]:
+        return [row[0] for row in await self.beside.fetch(statement, *values)]
+
+    async def now(self) -> Ms:
+        return int(await self.value("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"))
+
+    @asynccontextmanager
+    async def held(self, *names: str) -> AsyncIterator[None]:
+        """What :meth:`~bridge.store.tx.Tx.hold` would wait for."""
+        space = str(await self.value("SELECT current_schema()"))
+        async with self.beside.transaction():
+            for name in names:
+                await self.run("SELECT pg_advisory_xact_lock($1)", key_of(space, name))
+            yield
+
+    @asynccontextmanager
+    async def locked(self, select: str, *values: object) -> AsyncIterator[None]:
+        """Rows that another transaction has changed and not committed."""
+        async with self.beside.transaction():
+            await self.run(f"{select} FOR UPDATE", *values)
+            yield
+
+    async def waiting(self, count: int = 1) -> list[int]:
+        """Until so many wait for what is held here; the processes of the server that serve them."""
+
+        async def so_many() -> bool:
+            return len(await self._blocked()) >= count
+
+        await until(so_many, seconds=20)
+        return await self._blocked()
+
+    async def _blocked(self) -> list[int]:
+        return await self.values(
+            "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)) ORDER BY pid"
+        )
+
+
+@asynccontextmanager
+async def bridges(folder: Path) -> AsyncIterator[Bridges]:
+    clock = SetClock()
+    url = await postgres.schema_of(folder)
+    one = await open_store(url, clock=clock)
+    two = await open_store(url, clock=clock)
+    beside = await asyncpg.connect(url)
+    try:
+        yield Bridges(url=url, one=one, two=two, beside=beside, clock=clock)
+    finally:
+        beside.terminate()
+        await asyncio.gather(one.close(), two.close())
