@@ -55,9 +55,9 @@ ACCEPT_INBOUND = Many(
     " fault, taken_by",
     """
 INSERT INTO inbound (account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date,
-                     raw_query, received_at, fault, taken_by, conflict_of)
+                     raw_query, received_at, fault, taken_by, taken_at, conflict_of)
 SELECT n.account, n.smsid, n.content_hash, n.sender, n.subscriber, n.receiver, n.prefix, n.text, n.date_raw, n.date,
-       n.raw_query, n.received_at, n.fault, n.taken_by,
+       n.raw_query, n.received_at, n.fault, n.taken_by, n.received_at,
        (SELECT min(i.id) FROM inbound AS i
         WHERE i.account = n.account AND i.smsid = n.smsid AND i.content_hash <> n.content_hash)
 FROM rows AS n WHERE true

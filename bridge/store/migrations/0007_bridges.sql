@@ -22,6 +22,7 @@ CREATE TABLE duty (
 );
 
 ALTER TABLE inbound ADD COLUMN taken_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE inbound ADD COLUMN taken_at INTEGER NOT NULL DEFAULT 0;  -- when it came in, or was taken from another
 ALTER TABLE sms ADD COLUMN sent_by TEXT NOT NULL DEFAULT '';
 
 -- Each of these serves its own statements and no others, which say so by a condition that is always true: a planner

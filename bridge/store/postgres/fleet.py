@@ -28,7 +28,7 @@ SENDS: Ms = 75 * SECOND
 """So long after that was last reported a request of a bridge may be under way: more than the longest request (45 s)
 and what may pass between the report and the request."""
 LATE: Ms = 5 * SECOND
-"""A message that its bridge did not route for so long is anybody's who has nothing to do."""
+"""A message that its bridge did not route for so long is anybody's who has nothing to do; then it has as long again."""
 FORGOTTEN: Ms = 24 * 3600 * SECOND
 """So long after its end a bridge's row is of use to nobody."""
 RECONNECT = 2.0
@@ -39,10 +39,10 @@ _NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 # Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
 # that no more are read than are taken.
 TAKE_UNROUTED = f"""
-UPDATE inbound SET taken_by = :bridge WHERE id IN (
+UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
     SELECT i.id FROM inbound AS i
     WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
-      AND (i.received_at < :late OR NOT EXISTS (
+      AND (i.taken_at < :late OR NOT EXISTS (
         SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
       AND (
         SELECT 1 FROM inbound AS e
@@ -155,8 +155,8 @@ class FleetVerbs(FleetQueries):
             connection.terminate()
 
     def _take_unrouted(self, tx: Tx, limit: int) -> bool:
-        late = tx.now() - LATE
-        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "late": late, "limit": limit}) > 0
+        now = tx.now()
+        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "now": now, "late": now - LATE, "limit": limit}) > 0
 
 
 def _leases(now: Ms) -> Params:
