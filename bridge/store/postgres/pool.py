@@ -28,8 +28,9 @@ _SETTINGS = {
     "default_transaction_isolation": "read committed",
     "lock_timeout": str(PATIENCE),
     "statement_timeout": str(2 * PATIENCE),
-    # A bridge that is stopped in the middle (a suspended machine) must not keep its locks.
-    "idle_in_transaction_session_timeout": str(3 * PATIENCE),
+    # A bridge that is stopped in the middle (a suspended machine) must not keep its locks, above all not the one under
+    # which all report: they have another try before their leases end.
+    "idle_in_transaction_session_timeout": str(PATIENCE),
     # A statement is planned once a session, often while its tables are empty: the plan must be one for full tables.
     # Left to its estimates the server reads whole tables then, and goes on doing so while they grow.
     "plan_cache_mode": "force_generic_plan",

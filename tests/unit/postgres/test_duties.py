@@ -1,0 +1,88 @@
+"""Who is alive, and who does what only one may do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.store.postgres.fleet import ALIVE, FORGOTTEN, SENDS
+from tests.postgres import needs_postgres
+from tests.unit.postgres.bridges import Bridges
+
+pytestmark = needs_postgres
+
+
+async def test_a_duty_has_one_holder_and_nobody_takes_it_while_that_one_is_heard_of(both: Bridges) -> None:
+    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
+    assert (await both.alive(both.two, "telegram")).duties == frozenset()
+    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
+    assert (await both.alive(both.two, "telegram", "watch")).duties == {"watch"}
+
+
+async def test_a_duty_is_taken_over_when_the_lease_has_run_out(both: Bridges) -> None:
+    await both.alive(both.one, "telegram")
+    await both.is_not_heard_of(both.one)
+    assert (await both.alive(both.two, "telegram")).duties == {"telegram"}
+    back = await both.alive(both.one, "telegram")
+    assert back.duties == frozenset(), "it was another's meanwhile"
+    assert [member.duties for member in back.members if member.id == both.two._bridge] == [{"telegram"}]
+
+
+async def test_a_bridge_that_was_away_has_its_duty_again_where_nobody_took_it(both: Bridges) -> None:
+    await both.alive(both.one, "telegram")
+    await both.is_not_heard_of(both.one)
+    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
+
+
+async def test_whoever_leaves_gives_up_all_at_once(both: Bridges) -> None:
+    await both.alive(both.one, "telegram", "watch")
+    await both.one.leave()
+    there = await both.alive(both.two, "telegram", "watch")
+    assert there.duties == {"telegram", "watch"}
+    assert [member.id for member in there.members] == [both.two._bridge]
+
+
+async def test_a_duty_that_is_not_wanted_any_more_is_free(both: Bridges) -> None:
+    await both.alive(both.one, "telegram", "watch")
+    assert (await both.alive(both.one, "watch")).duties == {"watch"}
+    assert (await both.alive(both.two, "telegram", "watch")).duties == {"telegram"}
+
+
+async def test_of_two_that_report_at_the_same_moment_one_sees_the_other(both: Bridges) -> None:
+    async with both.held("fleet"):
+        reports = [asyncio.create_task(both.alive(store, "telegram")) for store in (both.one, both.two)]
+        await both.waiting(2)
+    first, second = await asyncio.gather(*reports)
+    assert sorted(len(standing.members) for standing in (first, second)) == [1, 2]
+    assert sorted(len(standing.duties) for standing in (first, second)) == [0, 1]
+
+
+async def test_leases_are_counted_on_the_databases_clock(both: Bridges) -> None:
+    before = await both.now()
+    standing = await both.alive(both.one)
+    after = await both.now()
+    assert standing.now is not None
+    assert before <= standing.now <= after, "whatever the clock of this bridge shows"
+    ends = await both.beside.fetchrow("SELECT alive_until, sends_until FROM bridge")
+    assert tuple(ends) == (standing.now + ALIVE, standing.now + SENDS)
+    assert (standing.lasts, standing.sends_last, standing.id) == (ALIVE, SENDS, both.one._bridge)
+
+
+async def test_who_is_gone_for_long_is_forgotten_and_others_are_not(both: Bridges) -> None:
+    await both.alive(both.one)
+    await both.run("UPDATE bridge SET sends_until = $1", await both.now() - FORGOTTEN + 60_000)
+    await both.alive(both.two)
+    assert await both.value("SELECT count(*) FROM bridge") == 2
+    await both.run("UPDATE bridge SET sends_until = $1 WHERE id = $2", 0, both.one._bridge)
+    await both.alive(both.two)
+    assert await both.values("SELECT id FROM bridge") == [both.two._bridge]
+
+
+async def test_a_bridge_stopped_in_the_middle_of_its_report_does_not_cost_the_others_their_leases(
+    both: Bridges,
+) -> None:
+    """It holds what all report under; the server lets go of it in time for another try."""
+    limit = await both.one.writer.run(lambda tx: tx.one("SHOW idle_in_transaction_session_timeout"))
+    wait = await both.one.writer.run(lambda tx: tx.one("SHOW lock_timeout"))
+    assert limit is not None
+    assert wait is not None
+    assert (limit[0], wait[0]) == ("5s", "5s")
