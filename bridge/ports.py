@@ -576,6 +576,8 @@ class Standing:
     """For so long nobody else calls this bridge's sends lost."""
     members: tuple[Member, ...]
     """All that are alive, this one included, the oldest first."""
+    id: str
+    """This one's own."""
     now: Ms | None
     """What time it is, by the clock that all of them share; None: by this machine's."""
 

@@ -105,15 +105,17 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
     """No service runs: this process is the sender for as long as this SMS needs it."""
     from bridge.app import sending
     from bridge.pipeline.commands import Commands
+    from bridge.pipeline.fleet import SENDER
     from bridge.web.admin import as_json
 
-    async with sending(settings) as parts:
+    async with sending(settings, roles=frozenset({SENDER})) as parts:
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
         sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
         assert sms is not None
         deadline = time.monotonic() + WAIT
         try:
             while sms is not None and sms.state in UNDER_WAY and time.monotonic() < deadline:
+                await parts.fleet.step()
                 wait = await parts.outbox.step()
                 await parts.signals.sms.take(parts.clock, min(wait, 500))
                 sms = await parts.store.get_sms(sms.id)

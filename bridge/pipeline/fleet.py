@@ -8,7 +8,7 @@ everything is its own for ever, and nothing of this costs anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -31,6 +31,8 @@ DUTIES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
 
 REPORT: Ms = 3 * SECOND
 """Between two reports."""
+EXACT: Ms = SECOND
+"""A report that took longer does not tell the time: the store may have looked at its clock anywhere in between."""
 MARGIN: Ms = SECOND
 """Left of a lease when it is given up: for what is under way to end."""
 LONGEST_REQUEST: Ms = 50 * SECOND
@@ -65,9 +67,12 @@ class Fleet:
         self._wanted = [duty for role in sorted(roles) for duty in DUTIES.get(role, ())]
         self._standing: Standing | None = None
         self._asked_at: Ms = 0
-        self._joined_at: Ms | None = None
+        self.joined = 0
+        """How often this bridge came to others that shared the rate without it."""
+        self._unaware: Mapping[str, Ms] = {}
+        """Others that send and have not reported since we came, so do not know of us yet; when each last reported."""
         self._steady_since: Ms = 0
-        """Since when no report was missed."""
+        """Since when no report was missed, and no lease ended by the store's clock alone."""
         self._changed = asyncio.Event()
         self._rung: set[str] = set()
         self._bell = Signal()
@@ -88,13 +93,12 @@ class Fleet:
         return standing is not None and duty in standing.duties and self._left(standing.lasts) > MARGIN
 
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before anybody calls it lost; not before the others know of us."""
+        """Whether a request that leaves now ends before anybody calls it lost, and while the others divide the rate of
+        an account with us: that is from when each has reported after us until we are not heard of any more."""
         standing = self._standing
-        if standing is None or self._left(standing.sends_last) <= LONGEST_REQUEST:
+        if standing is None or self._unaware:
             return False
-        if standing.sends_last is None or self._joined_at is None:
-            return True
-        return self._clock.monotonic() - self._joined_at > 2 * REPORT
+        return self._left(standing.lasts) > 0 and self._left(standing.sends_last) > LONGEST_REQUEST
 
     def may_judge(self) -> bool:
         """Whether what this bridge knows of the others is worth something. One that was away itself, or saw the store
@@ -116,18 +120,38 @@ class Fleet:
         standing = await self._store.report_alive(
             name=self._name, roles=self.roles, rules=self.rules_version(), duties=self._wanted
         )
+        answered = self._clock.monotonic()
         before, self._standing = self._standing, standing
-        if before is None or asked - self._asked_at > (standing.lasts or 0):
-            self._steady_since = asked
+        self._look_around(before, standing, asked, answered)
         self._asked_at = asked
-        if before is None and any(SENDER in member.roles for member in standing.members[:-1]):
-            # The others divide the rate without us until they have reported again.
-            self._joined_at = asked
-        if standing.now is not None and self._shared_clock is not None:
-            self._shared_clock.set(standing.now, (asked + self._clock.monotonic()) // 2)
+        if (
+            standing.now is not None
+            and self._shared_clock is not None
+            and (before is None or answered - asked <= EXACT)
+        ):
+            self._shared_clock.set(standing.now, (asked + answered) // 2)
         self._tell(before, standing)
         self._changed.set()
         return REPORT if standing.lasts is not None else IDLE
+
+    def _look_around(self, before: Standing | None, now: Standing, asked: Ms, answered: Ms) -> None:
+        """Who knows of whom. ``self._asked_at`` is when ``before`` was asked for."""
+        seen = {member.id: member.seen_at for member in now.members if SENDER in member.roles and member.id != now.id}
+        if before is None or answered - self._asked_at >= (before.lasts or 0):
+            # New, or so long unheard of that the others have divided everything among themselves.
+            self._steady_since = asked
+            self._unaware = seen
+            self.joined += bool(seen)
+            return
+        self._unaware = {bridge: at for bridge, at in self._unaware.items() if seen.get(bridge) == at}
+        if self._set_forth(before, now, asked):
+            self._steady_since = asked
+
+    def _set_forth(self, before: Standing, now: Standing, asked: Ms) -> bool:
+        """The store's clock ended leases before their time: whoever seems dead need not be."""
+        if before.now is None or now.now is None or now.lasts is None:
+            return False
+        return (now.now - before.now) - (asked - self._asked_at) > now.lasts // 2
 
     def _tell(self, before: Standing | None, now: Standing) -> None:
         if now.lasts is None:
@@ -172,10 +196,11 @@ class Fleet:
                 return
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        """A lease ends without anybody's word, so the time is looked at, too."""
+        """A lease ends without anybody's word, so the time is looked at, too, and at its end to the moment."""
         while not true():
             self._changed.clear()
-            await self._clock.wait(self._changed, SECOND)
+            left = self._left(self._standing.lasts) - MARGIN if self._standing is not None else 0
+            await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
 
     # ------------------------------------------------ the bell
 

@@ -40,8 +40,12 @@ class Lease(Protocol):
     def senders(self) -> int:
         """How many bridges share the rate of an account."""
 
+    @property
+    def joined(self) -> int:
+        """How often this bridge came to others that shared the rate without it."""
+
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before anybody calls it lost."""
+        """Whether a request that leaves now ends before anybody calls it lost, and is within this bridge's share."""
 
 
 class SendStore(OutboxStore, AccountStore, Protocol):
@@ -70,6 +74,8 @@ class Outbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._expired_at = 0
+        self._shared = (1, 0)
+        """``senders`` and ``joined`` of the lease when the rates were last divided."""
 
     @property
     def under_way(self) -> int:
@@ -84,11 +90,21 @@ class Outbox:
             return IDLE
         if not self._lease.may_send():
             return SECOND
-        for gate in self._gates.values():
-            gate.bucket.divide(self._lease.senders)
+        self._share(self._clock.now())
         await self._expire()
         waits = [await self._serve(gate) for gate in self._gates.values()]
         return min(waits, default=IDLE)
+
+    def _share(self, now: Ms) -> None:
+        """Divide the rates as the lease says. Before each taking, not now and then: the others count on it."""
+        senders, joined = shared = self._lease.senders, self._lease.joined
+        if shared == self._shared:
+            return
+        for gate in self._gates.values():
+            gate.bucket.divide(senders, now)
+            if joined != self._shared[1]:
+                gate.bucket.drain(now)
+        self._shared = shared
 
     async def _expire(self) -> None:
         """Call stale what waited too long. ``claim_due`` passes such rows over anyway, so this need not be prompt."""
@@ -112,6 +128,9 @@ class Outbox:
                 return wait
         # No await from here to the taking, and the taking before the claim: the router hands out places of the same
         # gate while we wait for the store.
+        if not self._lease.may_send():
+            return SECOND
+        self._share(now)
         gate.queue_waits = True
         places = gate.places(now)
         if not places:
@@ -146,6 +165,7 @@ class Outbox:
         if gate is None or self._closing or gate.queue_waits or not self._lease.may_send():
             return False
         now = self._clock.now()
+        self._share(now)
         if not gate.places(now) or not gate.bucket.take(now):
             return False
         gate.in_flight += 1
@@ -191,7 +211,8 @@ class Outbox:
 
     async def _request(self, sms: Sms, gate: Gate) -> Receipt:
         receipt = await ask(gate, sms)
-        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, gate):
+        # The probe is one more request: by its end the lease must last, too.
+        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, gate) and self._lease.may_send():
             log.info("sms_probe", sms_id=sms.id, reason=receipt.reason)
             again = await ask(gate, sms)
             return self._judge.probed(receipt, again)
@@ -240,6 +261,10 @@ class Outbox:
         if change.posts or sms.chat_id is not None:
             self._signals.posts.set()
 
+    async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
+        """Of this very attempt: where the store did not say whether it took the word, another may have begun since."""
+        return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
+
     # ------------------------------------------------ start and stop
 
     async def recover(self) -> int:
@@ -261,10 +286,6 @@ class Outbox:
 
 
 def stale_alert(account: str, now: Ms) -> Alert:
-    async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
-        """Of this very attempt: where the store did not say whether it took the word, another may have begun since."""
-        return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
-
     """Once a day an account: somebody waits for an answer that no longer comes by itself."""
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 

@@ -20,10 +20,21 @@ class Bucket:
         self._tokens = self._most
         self._seen = now
 
-    def divide(self, among: int) -> None:
-        """This bucket is one of so many that share the rate."""
-        self._among = among
-        self._tokens = min(self._tokens, self._most)
+    def divide(self, among: int, now: Ms) -> None:
+        """From now on this bucket is one of so many that share the rate.
+
+        All together hold no more than one alone would, but for one token each: a share of less sends nothing at all.
+        """
+        if among != self._among:
+            self._refill(now)  # what was gained so far was gained by the old share
+            self._among = among
+            self._tokens = min(self._tokens, self._most)
+
+    def drain(self, now: Ms) -> None:
+        """What gathered here was the others' to spend."""
+        if self._rate is not None:
+            self._refill(now)
+            self._tokens = 0.0
 
     @property
     def _most(self) -> float:

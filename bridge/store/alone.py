@@ -12,7 +12,7 @@ class AloneVerbs:
     """:class:`~bridge.ports.FleetStore` without a table."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
-        return Standing(duties=frozenset(duties), lasts=None, sends_last=None, members=(), now=None)
+        return Standing(duties=frozenset(duties), lasts=None, sends_last=None, members=(), id="", now=None)
 
     async def leave(self) -> None:
         """Whoever holds the file's lock is the one."""

@@ -104,7 +104,14 @@ class FleetVerbs(FleetQueries):
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             mine = _duties(tx, self._bridge, duties, now)
             tx.run(FORGET, {"before": now - FORGOTTEN})
-            return Standing(duties=frozenset(mine), lasts=ALIVE, sends_last=SENDS, members=_members(tx, now), now=now)
+            return Standing(
+                duties=frozenset(mine),
+                lasts=ALIVE,
+                sends_last=SENDS,
+                members=_members(tx, now),
+                id=self._bridge,
+                now=now,
+            )
 
         standing = await self._writer.run(unit)
         self._routes("router" in roles)

@@ -90,3 +90,62 @@ def test_requests_that_were_lost_together_are_one_doubt() -> None:
     assert first.doubts == 2
     first.in_doubt(later + SECOND, 0.0, began=None)
     assert first.doubts == 3, "of an unknown beginning: counted"
+
+
+def test_a_share_gains_what_it_was_when_it_was_gained() -> None:
+    bucket = Bucket(Rate(10, SECOND), NOON)
+    bucket.divide(2, NOON)
+    assert sum(bucket.take(NOON) for _ in range(20)) == 5
+    bucket.divide(1, NOON + SECOND // 2)
+    assert sum(bucket.take(NOON + SECOND // 2) for _ in range(20)) == 2, "half a second at half the rate"
+
+
+def test_what_gathered_in_a_share_that_was_the_others_is_not_spent() -> None:
+    bucket, free = Bucket(Rate(10, SECOND), NOON), Bucket(None, NOON)
+    for each in (bucket, free):
+        each.divide(2, NOON)
+        each.drain(NOON)
+    assert not bucket.take(NOON)
+    assert bucket.wait(NOON) == 200
+    assert free.take(NOON)
+
+
+BRIDGES = 4
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("wait"), st.integers(1, 3 * SECOND)),
+        st.tuples(st.just("take"), st.integers(0, BRIDGES)),
+        st.tuples(st.just("join"), st.just(0)),
+        st.tuples(st.just("leave"), st.integers(0, BRIDGES)),
+    ),
+    max_size=80,
+)
+
+
+@given(EVENTS, st.integers(BRIDGES, 20))
+def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
+    events: list[tuple[str, int]], count: int
+) -> None:
+    """The others divide before a newcomer takes, and after one that leaves has ended: see Fleet.may_send."""
+    now, rate = NOON, Rate(count, SECOND)
+    shares, taken = [Bucket(rate, now)], []
+    for what, number in events:
+        if what == "wait":
+            now += number
+        elif what == "take" and shares:
+            share = shares[number % len(shares)]
+            while share.take(now):
+                taken.append(now)
+        elif (what == "join" and len(shares) < BRIDGES) or (what == "leave" and len(shares) > 1):
+            if what == "join":
+                shares.append(Bucket(rate, now))
+            else:
+                shares.pop(number % len(shares))
+            for share in shares:
+                share.divide(len(shares), now)
+            if what == "join":
+                shares[-1].drain(now)
+    for first, since in enumerate(taken):
+        for last in range(first, len(taken)):
+            most = count + (taken[last] - since) * count / SECOND
+            assert last - first + 1 <= most + 1e-6

@@ -1,0 +1,309 @@
+"""What a bridge counts on between two reports: its own clock says so, and not even the store is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bridge.errors import StoreError
+from bridge.model import SECOND, Ms
+from bridge.pipeline.clock import SharedClock, SteadyClock
+from bridge.pipeline.fleet import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Fleet
+from bridge.pipeline.signals import Signals
+from bridge.ports import FleetStore, Standing
+from bridge.store.postgres.fleet import ALIVE
+from bridge.store.postgres.store import PostgresStore
+from tests.clock import ManualClock
+from tests.postgres import needs_postgres
+from tests.unit.postgres.bridges import Bridges
+
+pytestmark = needs_postgres
+
+
+@dataclass(frozen=True, slots=True)
+class SetForth:
+    """The database's clock, after somebody set it: the server moved to another machine."""
+
+    store: PostgresStore
+    ahead: Callable[[], Ms]
+
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+        standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
+        assert standing.now is not None
+        return replace(standing, now=standing.now + self.ahead())
+
+    async def leave(self) -> None:
+        await self.store.leave()
+
+    async def ring(self, words: Sequence[str]) -> None:
+        await self.store.ring(words)
+
+    async def hear(self, heard: Callable[[str], None]) -> None:
+        await self.store.hear(heard)
+
+
+def fleet(
+    store: FleetStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
+) -> Fleet:
+    return Fleet(
+        store=store,
+        signals=Signals(),
+        clock=clock,
+        shared_clock=shared_clock,
+        name="host:1",
+        roles=frozenset(roles),
+    )
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+async def steps(one: Fleet, clock: ManualClock, count: int) -> None:
+    for _ in range(count):
+        await clock.advance(REPORT)
+        await one.step()
+
+
+async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, clock: ManualClock) -> None:
+    one = fleet(both.one, clock)
+    assert not one.has(TELEGRAM)
+    assert not one.may_send()
+    assert not one.may_judge()
+
+
+async def test_a_duty_lasts_by_the_bridges_own_clock_and_is_given_up_before_others_take_it(
+    both: Bridges, clock: ManualClock
+) -> None:
+    one = fleet(both.one, clock)
+    await one.step()
+    await clock.advance(ALIVE - MARGIN - 1)
+    assert one.has(TELEGRAM)
+    await clock.advance(1)
+    assert not one.has(TELEGRAM)
+    assert one.may_send(), "the others still count on it"
+    await clock.advance(MARGIN)
+    assert not one.may_send(), "the others divide the rate without it from now on"
+
+
+async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: ManualClock) -> None:
+    one = fleet(both.one, clock)
+    await one.step()
+    await clock.advance(REPORT)
+    async with both.held("fleet"):
+        hangs = asyncio.create_task(one.step())
+        await both.waiting()
+        assert one.has(TELEGRAM), "what was said before holds as long as it was said to"
+        await clock.advance(ALIVE - REPORT - MARGIN)
+        assert not one.has(TELEGRAM)
+    await hangs
+    assert one.has(TELEGRAM)
+    await clock.advance(REPORT)
+    assert not one.has(TELEGRAM), "the answer came late; the lease did not begin with it"
+
+
+async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridges, clock: ManualClock) -> None:
+    one = fleet(both.one, clock)
+    await one.step()
+    await both.run("ALTER TABLE bridge RENAME TO elsewhere")
+    with pytest.raises(StoreError):
+        await one.step()
+    assert one.has(TELEGRAM)
+    await clock.advance(ALIVE)
+    assert not one.has(TELEGRAM)
+    await both.run("ALTER TABLE elsewhere RENAME TO bridge")
+    await one.step()
+    assert one.has(TELEGRAM)
+
+
+async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_a_gap(
+    both: Bridges, clock: ManualClock
+) -> None:
+    one = fleet(both.one, clock)
+    await one.step()
+    await steps(one, clock, 3)
+    assert not one.may_judge()
+    await steps(one, clock, 1)
+    assert one.may_judge()
+    await clock.advance(ALIVE + SECOND)  # it slept, or the store was away
+    assert not one.may_judge()
+    await one.step()
+    assert not one.may_judge(), "the others may have been away, too"
+    await steps(one, clock, 3)
+    assert not one.may_judge()
+    await steps(one, clock, 1)
+    assert one.may_judge()
+
+
+async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: Bridges, clock: ManualClock) -> None:
+    began, set_by = clock.monotonic(), [0]
+    one = fleet(SetForth(both.one, lambda: clock.monotonic() - began + set_by[0]), clock)
+    await one.step()
+    await steps(one, clock, 4)
+    assert one.may_judge()
+    set_by[0] = 60 * SECOND
+    await steps(one, clock, 1)
+    assert not one.may_judge()
+    await steps(one, clock, 4)
+    assert one.may_judge()
+
+
+async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, clock: ManualClock) -> None:
+    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    await one.step()
+    assert (one.may_send(), one.senders, one.joined) == (True, 1, 0)
+    await two.step()
+    assert (two.may_send(), two.senders, two.joined) == (False, 2, 1)
+    assert (one.may_send(), one.senders) == (True, 1)
+    await steps(two, clock, 2)
+    assert not two.may_send(), "time alone tells nothing: the other has not reported"
+    await one.step()
+    await two.step()
+    assert (two.may_send(), two.senders, one.senders) == (True, 2, 2)
+    assert (one.joined, two.joined) == (0, 1)
+
+
+async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: ManualClock) -> None:
+    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    await one.step()
+    await two.step()
+    await both.is_not_heard_of(both.one)
+    await two.step()
+    assert (two.may_send(), two.senders) == (True, 1)
+
+
+async def test_a_newcomer_waits_for_no_one_who_does_not_send(both: Bridges, clock: ManualClock) -> None:
+    one, two = fleet(both.one, clock, ("intake", "router")), fleet(both.two, clock)
+    await one.step()
+    await two.step()
+    assert (two.may_send(), two.senders, two.joined) == (True, 1, 0)
+
+
+async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges, clock: ManualClock) -> None:
+    asleep = ManualClock()
+    one, two = fleet(both.one, clock), fleet(both.two, asleep)
+    await one.step()
+    await two.step()
+    await one.step()
+    await two.step()
+    assert two.may_send()
+    await asleep.advance(ALIVE)
+    assert not two.may_send()
+    await two.step()
+    assert (two.may_send(), two.joined) == (False, 2), "the other divided nothing meanwhile, and does not know yet"
+    await one.step()
+    await two.step()
+    assert two.may_send()
+
+
+async def test_when_one_leaves_the_rate_is_the_others(both: Bridges, clock: ManualClock) -> None:
+    one, two = fleet(both.one, clock), fleet(both.two, clock, [SENDER])
+    await one.step()
+    await two.step()
+    await one.step()
+    assert one.senders == 2
+    await two.leave()
+    await one.step()
+    assert one.senders == 1
+
+
+class Part:
+    """Something with loops of its own."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.running = False
+
+    async def run(self) -> None:
+        self.begun += 1
+        self.running = True
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.running = False
+
+
+async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both: Bridges, clock: ManualClock) -> None:
+    one, part = fleet(both.one, clock), Part()
+    task = asyncio.create_task(one.while_on_duty(TELEGRAM, part.run))
+    try:
+        await clock.advance(0)
+        assert part.begun == 0
+        await one.step()
+        await clock.advance(0)
+        assert part.running
+        # Not at a moment at which it would have looked anyway.
+        await clock.advance(ALIVE - MARGIN - 1)
+        assert part.running
+        await clock.advance(1)
+        assert not part.running, "not a look later: the margin is for what is under way to end"
+        await one.step()
+        await clock.advance(0)
+        assert (part.running, part.begun) == (True, 2)
+        await both.is_not_heard_of(both.one)
+        await fleet(both.two, clock).step()
+        await one.step()
+        await clock.advance(0)
+        assert not part.running, "it is another's"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert not part.running
+
+
+async def test_a_part_that_fails_says_so(both: Bridges, clock: ManualClock) -> None:
+    one = fleet(both.one, clock)
+    await one.step()
+
+    async def fails() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        await one.while_on_duty(TELEGRAM, fails)
+
+
+async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, clock: ManualClock) -> None:
+    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    await one.step()
+    await two.step()
+    done: list[Fleet] = []
+
+    async def step(who: Fleet) -> Ms:
+        done.append(who)
+        return 7
+
+    waits = [await each.on_duty(TELEGRAM, lambda each=each: step(each))() for each in (one, two)]  # type: ignore[misc]
+    assert done == [one]
+    assert waits == [7, REPORT]
+
+
+async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: Bridges, clock: ManualClock) -> None:
+    shared = SharedClock(clock)
+    one = fleet(both.one, clock, shared_clock=shared)
+    wrong_by = abs(shared.now() - await both.now())
+    assert wrong_by > 3600 * SECOND, "this machine's clock is wrong"
+    await one.step()
+    assert abs(shared.now() - await both.now()) < 60 * SECOND
+    told = shared.now() - clock.monotonic()
+    async with both.held("fleet"):
+        slow = asyncio.create_task(one.step())
+        await both.waiting()
+        await clock.advance(4 * SECOND)
+    await slow
+    assert shared.now() - clock.monotonic() == told
+
+
+async def test_a_machines_wrong_clock_is_no_jump(both: Bridges, clock: ManualClock) -> None:
+    shared = SharedClock(clock)
+    steady = SteadyClock(shared)
+    one = Fleet(
+        store=both.one, signals=Signals(), clock=steady, shared_clock=shared, name="host:1", roles=frozenset(ROLES)
+    )
+    await one.step()
+    assert abs(steady.jumped_by()) > 3600 * SECOND
+    steady.take_over(steady.jumped_by())
+    assert abs(steady.now() - await both.now()) < 60 * SECOND
