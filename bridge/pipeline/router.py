@@ -200,6 +200,8 @@ class Router:
             return None
         for item, settlement, settled in zip(batch, settlements, results, strict=True):
             self._follow_up(item, settlement, settled)
+        # What the same subscribers wrote next may be another bridge's, and waited for these.
+        self._signals.inbound.pass_on()
         return claimed
 
     async def _settle_singly(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:

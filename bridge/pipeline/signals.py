@@ -17,6 +17,10 @@ class Signal(asyncio.Event):
 
     def set(self) -> None:
         super().set()
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Tell the others alone."""
         if self.also is not None:
             self.also()
 

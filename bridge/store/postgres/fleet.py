@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,7 @@ from bridge import __version__
 from bridge.model import SECOND, Ms
 from bridge.ports import Member, Standing
 from bridge.store.base import Readers, Writer
-from bridge.store.postgres.pool import Pool
+from bridge.store.postgres.pool import PATIENCE, Pool
 from bridge.store.postgres.tx import key_of
 from bridge.store.tx import Params, Row, Tx
 
@@ -31,6 +32,8 @@ LATE: Ms = 5 * SECOND
 """A message that its bridge did not route for so long is anybody's who has nothing to do; then it has as long again."""
 FORGOTTEN: Ms = 24 * 3600 * SECOND
 """So long after its end a bridge's row is of use to nobody."""
+LISTENING = 20.0
+"""Seconds after which whoever hears nothing asks whether the server is still there."""
 RECONNECT = 2.0
 """Seconds between two attempts to hear again."""
 
@@ -156,7 +159,13 @@ class FleetVerbs(FleetQueries):
             ended = asyncio.Event()
             connection.add_termination_listener(lambda _: ended.set())
             await connection.add_listener(_channel(self._space), told)
-            await ended.wait()
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LISTENING):
+                        await ended.wait()
+                        break
+                # A link that is cut without a word is noticed by a question alone.
+                await connection.execute("SELECT 1", timeout=PATIENCE / 1000)
             raise ConnectionResetError
         finally:
             connection.terminate()
