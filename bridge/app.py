@@ -21,7 +21,7 @@ from bridge import __version__
 from bridge.config import Settings
 from bridge.errors import ConfigError, StoreError
 from bridge.frozen import frozen
-from bridge.model import Change, Move, Ms, Reason, SmsState
+from bridge.model import MINUTE, Change, Move, Ms, Reason, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.arrivals import Arrivals, Waited
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 OUTBOX = "outbox"
+ASK_EVERY: Ms = MINUTE
 
 
 def rules_of(settings: Settings) -> RuleSet:
@@ -131,6 +132,8 @@ async def sending(
         )
         await fleet.step()
         stack.push_async_callback(fleet.leave)
+        # Nothing has been measured yet: what this machine believed until now is no jump, and nothing waits by it.
+        clock.take_over(clock.jumped_by())
         alive_until = await store.last_sign()
         await settle_restored(store, clock.now())
         gates: dict[str, Gate] = {}
@@ -144,7 +147,9 @@ async def sending(
             await holds.load(gate)
         judge = Judge(store=store, holds=holds, clock=clock)
         outbox = Outbox(gates=gates, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
-        await find_lost(settings, outbox, store, clock)
+        if not settings.storage.shared:  # else too little is known of the others so far; Bridge.look_for_lost does it
+            await find_lost(outbox)
+        await ask_about_unknown(settings, store, clock.now())
         await refuse_homeless(settings, store, clock.now())
         yield Sending(
             store=store,
@@ -163,10 +168,9 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-async def find_lost(settings: Settings, outbox: Outbox, store: Store, clock: Clock) -> int:
-    """What bridges that are gone were sending: unknown, and put to people."""
+async def find_lost(outbox: Outbox) -> int:
+    """What bridges that are gone were sending is unknown from now on, and to be put to people."""
     lost = await outbox.recover()
-    await ask_about_unknown(settings, store, clock.now())
     if lost:
         log.warning("interrupted_sends", count=lost)
     return lost
@@ -214,6 +218,8 @@ class Bridge:
         self.web_port = settings.web.port
         self._outage = Outage()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked_at: Ms = sending.clock.monotonic()
+        """When every unknown outcome was last seen to have its question."""
 
     @property
     def rules(self) -> RuleSet:
@@ -262,7 +268,13 @@ class Bridge:
     async def look_for_lost(self) -> Ms:
         """A step: what became of the sends of bridges that are gone."""
         parts = self.sending
-        if parts.fleet.may_judge() and await find_lost(self.settings, parts.outbox, self.store, parts.clock):
+        if not parts.fleet.may_judge():
+            return IDLE
+        lost, now = await find_lost(parts.outbox), parts.clock.monotonic()
+        # Now and then without a reason, too: another bridge may have ended between finding and asking.
+        if lost or now - self._asked_at >= ASK_EVERY:
+            await ask_about_unknown(self.settings, self.store, parts.clock.now())
+            self._asked_at = now
             self.signals.posts.set()
         return IDLE
 
