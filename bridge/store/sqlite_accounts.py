@@ -33,6 +33,7 @@ class AccountVerbs(Writing):
         noted: Params = {"account": account, "amount": balance.amount, "currency": balance.currency, "now": now}
 
         def unit(tx: Tx) -> None:
+            tx.hold([f"balance:{account}"])  # else what two bridges see at once was spent twice
             known = tx.one(sql.GET_ACCOUNT, {"account": account})
             before = known["balance"] if known is not None else None
             if before is not None and before > balance.amount:

@@ -19,6 +19,14 @@ from tests import postgres
 from tests.contract.builders import SetClock
 from tests.unit.pipeline.sender import until
 
+_BLOCKED = """
+WITH RECURSIVE blocked AS (
+    SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))
+    UNION SELECT a.pid FROM pg_stat_activity AS a JOIN blocked AS b ON b.pid = ANY(pg_blocking_pids(a.pid)))
+SELECT pid FROM blocked
+"""
+"""Also who stands behind those that wait."""
+
 ALL = ("intake", "router", "sender", "telegram", "status")
 
 
@@ -80,9 +88,7 @@ class Bridges:
         return await self._blocked()
 
     async def _blocked(self) -> list[int]:
-        return await self.values(
-            "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)) ORDER BY pid"
-        )
+        return await self.values(_BLOCKED)
 
 
 @asynccontextmanager

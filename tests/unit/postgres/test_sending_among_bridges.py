@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from bridge.model import Change, Move, Priority, Rewrite, SmsState
+from bridge.store.postgres.tx import key_of
+from bridge.store.sqlite_outbox import _claim
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
@@ -55,27 +57,11 @@ async def test_what_was_postponed_between_look_and_start_does_not_leave(both: Br
         editing = asyncio.create_task(both.one.rewrite(first.id, first.text, later, NOW))
         await both.waiting(1)
         claim = asyncio.create_task(claimed(both.two))
-        await until_behind(both, editing)
+        await both.waiting(2)
     assert await editing
     assert await claim == []
     (row,) = await both.two.claim_due("main", now=NOW + 5_000, limit=9)
     assert row.text == "другой"
-
-
-async def until_behind(both: Bridges, first: asyncio.Task[bool]) -> None:
-    """A second one stands behind the one that waits."""
-    from tests.unit.pipeline.sender import until
-
-    async def both_wait() -> bool:
-        here = "pid <> pg_backend_pid() AND query LIKE '%sms SET%'"
-        other = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {here} AND pid = ANY($1)"
-        behind = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
-        (blocked,) = await both._blocked() or [0]
-        return (
-            not first.done() and bool(await both.value(other, [blocked])) and bool(await both.values(behind, blocked))
-        )
-
-    await until(both_wait, seconds=20)
 
 
 @pytest.mark.parametrize("priority", [Priority.AUTOMATIC, Priority.PERSON])
@@ -86,25 +72,15 @@ async def test_a_reply_is_not_born_sending_while_another_bridge_claims_in_its_la
     await both.one.enqueue(reply("waits", priority=Priority.BROADCAST))
     async with both.locked("SELECT 1 FROM sms WHERE key = $1", "waits"):
         claim = asyncio.create_task(claimed(both.two))
-        (claiming,) = await both.waiting()
+        await both.waiting()
         born = reply("born", state=SmsState.SENDING, priority=priority)
         settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, born)]))
-        await waits_for(both, claiming)
+        await both.waiting(2)
     assert await claim == ["waits"]
     (settled,) = await settling
     assert settled is not None
     assert settled.born_sending == ()
     assert await sending(both) == ["waits"]
-
-
-async def waits_for(both: Bridges, process: int) -> None:
-    from tests.unit.pipeline.sender import until
-
-    async def somebody() -> bool:
-        found = await both.values("SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", process)
-        return bool(found)
-
-    await until(somebody, seconds=20)
 
 
 async def test_a_claim_leaves_alone_what_another_bridge_bears_sending(both: Bridges) -> None:
@@ -167,7 +143,7 @@ async def test_a_word_about_one_attempt_does_not_move_the_next_of_another_bridge
 
 async def test_a_repair_that_is_made_twice_does_not_take_a_row_from_the_bridge_that_sends_it(both: Bridges) -> None:
     await both.one.enqueue(reply("k"))
-    _, repairs = await both.one._transactions.write(lambda tx: _claim_one(tx))
+    _, repairs = await both.one._transactions.write(lambda tx: _claim(tx, "main", NOW, 1))
     (repair,) = repairs
     await both.one.writer.run(repair)
     assert await claimed(both.two) == ["k"]
@@ -175,16 +151,8 @@ async def test_a_repair_that_is_made_twice_does_not_take_a_row_from_the_bridge_t
     assert await sending(both) == ["k"]
 
 
-def _claim_one(tx: object) -> object:
-    from bridge.store.sqlite_outbox import _claim
-
-    return _claim(tx, "main", NOW, 1)  # type: ignore[arg-type]
-
-
 async def test_a_subscriber_held_in_one_schema_is_free_in_another(both: Bridges) -> None:
     await both.one.enqueue(reply("k"))
     async with both.beside.transaction():
-        from bridge.store.postgres.tx import key_of
-
         await both.run("SELECT pg_advisory_xact_lock($1)", key_of("elsewhere", SUBSCRIBER))
         assert await claimed(both.two) == ["k"]
