@@ -172,6 +172,7 @@ GET_SPEND = "SELECT parts FROM spend WHERE day = :day"
 ADD_SPEND = """
 INSERT INTO spend (day, parts) VALUES (:day, :parts)
 ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
+RETURNING parts
 """
 
 # ---------------------------------------------------------------- outbound SMS

@@ -32,7 +32,7 @@ from bridge.store import rows, sql
 from bridge.store.base import Readers, Writer, Writing
 from bridge.store.many import waves
 from bridge.store.sqlite_restore import last_in_copy
-from bridge.store.tx import Line, Tx, storable
+from bridge.store.tx import Again, Line, Tx, storable
 from bridge.store.work_posts import Heard, Posting, add_posts, conversation_for, open_alert
 from bridge.store.work_sms import Birth, insert_sms
 
@@ -144,13 +144,18 @@ def _spent(tx: Tx, day: str) -> int:
 
 
 class _Spend:
-    """The parts of each day, read once a transaction and written once at its end."""
+    """The parts of each day, read once a transaction and written once at its end.
+
+    So nobody waits for the day's row longer than another's last statements take. Whoever finds that others have spent
+    meanwhile what he counted on does it all again.
+    """
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
         self._before: dict[str, int] = {}
         self._asked: Counter[str] = Counter()
         self._added: Counter[str] = Counter()
+        self._limits: dict[str, int] = {}
 
     def allows(self, settlement: Settlement) -> bool:
         """Whether the day bears it beside all that were allowed before, settled or not."""
@@ -161,6 +166,7 @@ class _Spend:
                 self._before[day] = _spent(self._tx, day)
             if self._before[day] + self._asked[day] + cost > limit:
                 return False
+            self._limits[day] = min(limit, self._limits.get(day, limit))
         self._asked[day] += cost
         return True
 
@@ -168,8 +174,15 @@ class _Spend:
         self._added[day] += parts
 
     def write(self) -> None:
-        for day, parts in self._added.items():
-            self._tx.run(sql.ADD_SPEND, {"day": day, "parts": parts})
+        """After all settlements. :raises Again: others were quicker, and together it is too much."""
+        for day, parts in sorted(self._added.items()):
+            if not parts:
+                continue
+            row = self._tx.one(sql.ADD_SPEND, {"day": day, "parts": parts})
+            assert row is not None  # an upsert always has a row
+            others = row["parts"] - parts > self._before.get(day, 0)
+            if others and day in self._limits and row["parts"] > self._limits[day]:
+                raise Again
 
 
 def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:

@@ -30,6 +30,10 @@ Together = Callable[["Tx", Sequence[T]], Sequence[R]]
 NOTHING: Params = {}
 
 
+class Again(Exception):
+    """What the unit looked at has changed since, by another transaction: undo it all and run it again."""
+
+
 class Row(Protocol):
     """A row of a result: by a column's name or place, or taken apart in the statement's order."""
 

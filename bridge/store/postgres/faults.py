@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from bridge.errors import StoreError, StoreUnavailable
+from bridge.store.tx import Again
 
 NO_SCHEMA = "there is no such schema, or this user may not use it: create it, or check search_path in storage.url"
 _ADVICE = {
@@ -38,8 +39,10 @@ _ASKED_FOR = {
 """What comes of the words behind the question mark; nothing else here asks for a setting."""
 _PASSING = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
 """What is wrong with the surroundings, not with the work. All of it may pass by itself."""
-_AGAIN = frozenset({"40001", "40P01"})
+_GIVEN_UP = frozenset({"40001", "40P01"})
 """The server gave up one of two transactions that were in each other's way: it is simply done again."""
+_TAKEN = "23505"
+"""A name (the code of a conversation) that was free when it was looked for: done again, another is found."""
 
 
 def _state(error: BaseException) -> str:
@@ -56,7 +59,11 @@ def is_surroundings(error: BaseException) -> bool:
 
 
 def is_again(error: BaseException) -> bool:
-    return _state(error) in _AGAIN
+    return _is_overtaken(error) or _state(error) == _TAKEN
+
+
+def _is_overtaken(error: BaseException) -> bool:
+    return isinstance(error, Again) or _state(error) in _GIVEN_UP
 
 
 def translate(error: Exception, where: str) -> Exception:
@@ -65,6 +72,8 @@ def translate(error: Exception, where: str) -> Exception:
         return StoreUnavailable(f"{where}: {_words(error)}")
     if _state(error) in _ASKED_FOR:
         return StoreError(f"{where}: {_ASKED_FOR[_state(error)]} ({_state(error)})")
+    if _is_overtaken(error):
+        return StoreUnavailable(f"{where}: others were quicker each time")
     if isinstance(error, (asyncpg.DataError, OverflowError, UnicodeError)):
         return StoreError(f"{where}: a value cannot be stored ({type(error).__name__})")
     if isinstance(error, asyncpg.PostgresError):

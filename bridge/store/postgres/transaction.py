@@ -19,7 +19,7 @@ T = TypeVar("T")
 WRITING = "BEGIN;"
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 TRIES = 5
-"""Where the server gives up one of two transactions that were in each other's way."""
+"""Where transactions are in each other's way."""
 
 Repairs = tuple[Unit[object], ...]
 
@@ -57,11 +57,9 @@ class Transactions:
         for _ in range(TRIES - 1):
             try:
                 return await self._write(work)
-            except asyncpg.PostgresError as error:
+            except Exception as error:
                 if not faults.is_again(error):
                     raise faults.translate(error, self.where) from error
-            except Exception as error:
-                raise faults.translate(error, self.where) from error
         try:
             return await self._write(work)
         except Exception as error:
