@@ -1,0 +1,159 @@
+"""The sending half on a shared store, against the simulated platform: what leaves, and what does not leave any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bridge import app
+from bridge.config import AccountSettings, Settings
+from bridge.model import SECOND, Ms, SmsState
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.fleet import ROLES, Fleet
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.holds import Holds
+from bridge.pipeline.outbox import Outbox
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.verdict import Judge
+from bridge.platforms.iba import IbaPlatform
+from bridge.sandbox.faults import Fault
+from bridge.sandbox.platform import SimulatedPlatform
+from bridge.store.postgres.fleet import ALIVE
+from bridge.store.postgres.store import PostgresStore
+from tests.clock import ManualClock
+from tests.contract.builders import NOW, reply, sent
+from tests.postgres import needs_postgres
+from tests.unit.pipeline.sender import until
+from tests.unit.postgres.bridges import Bridges
+
+pytestmark = needs_postgres
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Half:
+    outbox: Outbox
+    fleet: Fleet
+    gate: Gate
+    clock: ManualClock
+
+
+@asynccontextmanager
+async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterator[Half]:
+    clock, signals = ManualClock(NOW), Signals()
+    defaults = {"url": url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
+    settings = AccountSettings(**{**defaults, **account})
+    platform = IbaPlatform(settings)
+    gate = Gate(name="main", settings=settings, platform=platform, bucket=Bucket(settings.rate, clock.now()))
+    fleet = Fleet(store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES))
+    await fleet.step()
+    judge = Judge(store=store, holds=Holds(store=store, signals=signals, clock=clock), clock=clock)
+    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+    try:
+        yield Half(outbox=outbox, fleet=fleet, gate=gate, clock=clock)
+    finally:
+        await outbox.drain(100)
+        await platform.close()
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[SimulatedPlatform]:
+    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await simulated.start()
+    yield simulated
+    await simulated.stop()
+
+
+async def becomes(both: Bridges, state: SmsState) -> None:
+    async def is_it() -> bool:
+        return bool(await both.value("SELECT state FROM sms") == state)
+
+    await until(is_it)
+
+
+async def test_what_was_claimed_by_a_bridge_whose_lease_is_over_goes_back_without_a_request(
+    both: Bridges, platform: SimulatedPlatform
+) -> None:
+    """It slept in the middle of its claim, say."""
+    await both.one.enqueue(reply("k"))
+    async with half(both.one, platform.url) as one:
+        async with both.locked("SELECT 1 FROM sms"):
+            claiming = asyncio.create_task(one.outbox.step())
+            await both.waiting()
+            await one.clock.advance(ALIVE)
+        await claiming
+        await becomes(both, SmsState.QUEUED)
+        assert platform.requests == []
+        assert await one.outbox.step() == SECOND
+        assert await both.value("SELECT state FROM sms") == SmsState.QUEUED, "nothing is claimed without a lease"
+        await one.fleet.step()
+        await one.outbox.step()
+        await becomes(both, SmsState.SENT)
+        assert platform.taken == 1
+
+
+async def test_what_another_bridge_called_lost_is_sent_when_its_answer_comes(
+    both: Bridges, platform: SimulatedPlatform
+) -> None:
+    platform.misbehave(Fault.SLOW, delay=1_000)
+    await both.one.enqueue(reply("k"))
+    async with half(both.one, platform.url) as one:
+        await one.outbox.step()
+        await platform.wait_for(lambda simulated: len(simulated.requests) == 1)
+        await both.is_gone(both.one)
+        assert len(await both.two.recover_sending(NOW)) == 1
+        await becomes(both, SmsState.SENT)
+    assert platform.taken == 1
+    moves = await both.values("SELECT move FROM sms_event ORDER BY id")
+    assert moves == ["start", "lose_track", "prove"]
+
+
+async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, platform: SimulatedPlatform) -> None:
+    fast = {"rate": "10/s", "connections": 50}
+    async with half(both.one, platform.url, **fast) as one, half(both.two, platform.url, **fast) as two:
+        assert not two.outbox.reserve("main"), "the other has all of it"
+        await one.fleet.step()
+        assert sum(one.outbox.reserve("main") for _ in range(20)) == 5
+        await two.clock.advance(SECOND)
+        await two.fleet.step()
+        assert not two.outbox.reserve("main"), "nothing had gathered for it while it was not one of them"
+        await two.clock.advance(SECOND // 2)
+        assert sum(two.outbox.reserve("main") for _ in range(20)) == 2
+
+
+# ------------------------------------------------ a start among others
+
+
+class Ahead(SystemClock):
+    """A machine whose clock somebody set wrong."""
+
+    def now(self) -> Ms:
+        return super().now() + 3600 * SECOND
+
+
+def settings(both: Bridges, platform: SimulatedPlatform) -> Settings:
+    account = AccountSettings(url=platform.url, login="demo", password="demo", sender="MyShop", rate="off")
+    return Settings(storage={"url": both.url}, accounts={"main": account}, file=Path("config.yaml"))
+
+
+async def test_a_machine_whose_clock_is_wrong_goes_by_the_stores_from_the_start(
+    both: Bridges, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SystemClock", Ahead)
+    async with app.sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+        assert abs(parts.clock.now() - await both.now()) < 60 * SECOND
+        assert abs(parts.clock.jumped_by()) < 60 * SECOND, "nor is there a jump that would move what waits"
+
+
+async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridges, platform: SimulatedPlatform) -> None:
+    """Also where the others could not report, because the database was away."""
+    await both.alive(both.one)
+    await sent(both.one, "k")
+    await both.is_gone(both.one)
+    async with app.sending(settings(both, platform), roles=frozenset(ROLES)):
+        assert await both.value("SELECT state FROM sms") == SmsState.SENDING
