@@ -127,8 +127,10 @@ async def sending(
         store = await open_storage(settings.storage.url, clock=clock)
         stack.push_async_callback(store.close)
         signals = Signals()
+        # Whoever has no token must not keep the duty from those who have one.
+        able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
         fleet = Fleet(
-            store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=roles
+            store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=able
         )
         await fleet.step()
         stack.push_async_callback(fleet.leave)
