@@ -149,8 +149,12 @@ class Outbox:
         for sms in rows:
             self.launch(sms)
         gate.queue_waits = claimed == places
-        # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal.
-        return 0 if claimed == places else await self._until_due(gate, now)
+        if claimed == places:
+            return 0
+        wait = await self._until_due(gate, now)
+        # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal. Of what
+        # another bridge does in a lane nothing may be heard.
+        return min(wait, SECOND) if gate.backlog and self._lease.senders > 1 else wait
 
     async def _until_due(self, gate: Gate, now: Ms) -> int:
         """See whether rows are due; how long until the next one is, where none is."""

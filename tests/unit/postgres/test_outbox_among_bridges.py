@@ -14,20 +14,21 @@ from bridge import app
 from bridge.config import AccountSettings, Settings
 from bridge.model import SECOND, Ms, SmsState
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.fleet import ROLES, Fleet
+from bridge.pipeline.fleet import ROLES, TELEGRAM, Fleet
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import Judge
+from bridge.pipeline.worker import IDLE
 from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
-from tests.contract.builders import NOW, reply, sent
+from tests.contract.builders import NOW, SUBSCRIBER, reply, sent
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
 from tests.unit.postgres.bridges import Bridges
@@ -126,6 +127,21 @@ async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, p
         assert sum(two.outbox.reserve("main") for _ in range(20)) == 2
 
 
+async def test_a_lane_that_another_bridge_holds_is_looked_at_again_soon(
+    both: Bridges, platform: SimulatedPlatform
+) -> None:
+    """Nobody says when it is free: the other may have written nothing in it."""
+    await both.one.enqueue(reply("k"))
+    async with half(both.one, platform.url) as one, half(both.two, platform.url):
+        async with both.held(SUBSCRIBER):
+            assert await one.outbox.step() == IDLE
+            await one.fleet.step()
+            assert await one.outbox.step() == SECOND
+        assert platform.requests == []
+        await one.outbox.step()
+        await becomes(both, SmsState.SENT)
+
+
 # ------------------------------------------------ a start among others
 
 
@@ -157,3 +173,11 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridge
     await both.is_gone(both.one)
     async with app.sending(settings(both, platform), roles=frozenset(ROLES)):
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
+
+
+async def test_without_a_token_the_duty_is_left_to_those_who_have_one(
+    both: Bridges, platform: SimulatedPlatform
+) -> None:
+    async with app.sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+        assert not parts.fleet.has(TELEGRAM)
+        assert (await both.alive(both.one, TELEGRAM)).duties == {TELEGRAM}
