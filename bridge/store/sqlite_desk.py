@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.model import Change, Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.model import MOVES, Change, Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Tx
+from bridge.store.tx import Again, Tx
 from bridge.store.work_posts import remember_message
 from bridge.store.work_sms import Birth, apply_move, get_sms, insert_sms, sms_of_key
 
@@ -20,6 +20,9 @@ _SENDABLE_AGAIN = frozenset(
         SmsState.STALE,
     }
 )
+
+
+_UNDECIDED = MOVES[Move.ABANDON][0]
 
 
 class DeskVerbs(Writing):
@@ -74,9 +77,10 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
     if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
     tx.hold([old.recipient])
-    apply_move(
-        tx, sms_id, Move.ABANDON, now, Change(author=author)
-    )  # only what was undecided; a final row keeps its state
+    # Only what was undecided; a final row keeps its state. Where a late answer has decided it since the look, there is
+    # nothing to send again.
+    if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state in _UNDECIDED:
+        raise Again
     again = NewSms(
         key=key,
         account=old.account,

@@ -43,6 +43,16 @@ async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: Bridges) 
     assert first == second
 
 
+async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_again(both: Bridges) -> None:
+    old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
+    async with both.locked("SELECT 1 FROM sms"):
+        pressed = asyncio.create_task(both.two.send_again(old.id, key="press", author="Anna (7)", now=NOW))
+        await both.waiting()  # has seen that it is unknown
+        await both.run("UPDATE sms SET state = 'sent'")
+    assert await pressed is None
+    assert await both.value("SELECT count(*) FROM sms") == 1
+
+
 async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
     async with both.held(SUBSCRIBER):
         replies = [asyncio.create_task(store.operator_reply(person("k"), NOW)) for store in (both.one, both.two)]
