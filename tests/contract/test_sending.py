@@ -150,6 +150,16 @@ async def test_a_start_finds_what_was_left_sending_and_judges_it_uncertain(store
     assert await store.recover_sending(NOW + 5) == []
 
 
+async def test_a_word_about_one_attempt_does_not_move_the_next(store: Store) -> None:
+    sms = await sent(store, "k")
+    assert await store.move(sms.id, Move.RETRY, NOW, began=NOW)
+    (again,) = await store.claim_due("main", now=NOW + 1, limit=1)
+    for move in (Move.RETRY, Move.ACCEPTED, Move.LOSE_TRACK):
+        assert not await store.move(sms.id, move, NOW + 2, began=NOW)
+    assert await store.get_sms(sms.id) == again
+    assert await store.move(sms.id, Move.ACCEPTED, NOW + 2, began=NOW + 1)
+
+
 async def test_a_probe_is_noted_once_an_attempt_and_only_while_sending(store: Store) -> None:
     sms = await sent(store, "k")
     assert await store.note_probe(sms.id, NOW + 40_000)

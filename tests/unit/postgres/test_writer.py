@@ -81,6 +81,18 @@ async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_els
     assert (again.key, again.attempts) == ("k", 1)
 
 
+async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: Bridges) -> None:
+    await both.alive(both.one)
+    await both.one.enqueue(reply("k"))
+    async with both.locked("SELECT 1 FROM sms"):
+        claim = asyncio.create_task(both.one.claim_due("main", now=NOW, limit=9))
+        await both.waiting()
+        claim.cancel()
+        await asyncio.gather(claim, return_exceptions=True)
+    await both.one.leave()
+    assert await claimed(both.two) == ["k"]
+
+
 async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: Bridges) -> None:
     inbound = await received(both.one)
     born = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
