@@ -288,8 +288,8 @@ RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 )
 
 # The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
-# was looked at before the lane was held. So is whether the row is due: an edit may have postponed it since. "|| ''" keeps
-# the planner from looking for the id among all that waits.
+# was looked at before the lane was held. So is whether the row is due: an edit may have postponed it since.
+# "|| ''" keeps the planner from looking for the id among all that waits.
 START_SMS = Many(
     "id, now, bridge",
     f"""
