@@ -39,7 +39,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
     """
     settings = settings_of(config, quiet=True)
     database = database_of(settings)
-    from bridge.store.backup import take
+    from bridge.store.sqlite.backup import take
 
     with progress("copying") as step:
         copy = attempt(lambda: take(database, file, now=now, overwrite=force, progress=step))
@@ -63,7 +63,7 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     not sent by itself: the first start asks in the admin chat.
     """
     settings = settings_of(config, quiet=True)
-    from bridge.store.backup import put_back
+    from bridge.store.sqlite.backup import put_back
 
     if settings.storage.shared:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")

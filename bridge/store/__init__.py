@@ -1,6 +1,6 @@
 """The store: :class:`bridge.ports.Store` on SQLite or PostgreSQL. For the composition root and commands alone."""
 
 from bridge.store.opening import adopt, mark_restored, open_queries, open_storage, try_shared
-from bridge.store.sqlite import open_readonly, open_store
+from bridge.store.sqlite.store import open_readonly, open_store
 
 __all__ = ["adopt", "mark_restored", "open_queries", "open_readonly", "open_storage", "open_store", "try_shared"]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bridge.model import Ms, Sms, SmsId
 from bridge.ports import Clock, QueryStore, Store
-from bridge.store import sqlite
+from bridge.store.sqlite import store as sqlite
 
 _SQLITE = "sqlite:///"
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from bridge.model import Sms, SmsId
 from bridge.store import sql
-from bridge.store.sqlite_accounts import AccountVerbs
-from bridge.store.sqlite_chat import ChatVerbs
-from bridge.store.sqlite_clock import ClockVerbs
-from bridge.store.sqlite_desk import DeskVerbs
-from bridge.store.sqlite_drafts import DraftVerbs
-from bridge.store.sqlite_inbox import InboxVerbs
-from bridge.store.sqlite_orders import OrderVerbs
-from bridge.store.sqlite_outbox import OutboxVerbs
-from bridge.store.sqlite_posts import PostVerbs
-from bridge.store.sqlite_query import QueryVerbs
-from bridge.store.sqlite_restore import RestoreVerbs
-from bridge.store.sqlite_updates import UpdateVerbs
-from bridge.store.sqlite_watches import WatchVerbs
+from bridge.store.accounts import AccountVerbs
+from bridge.store.chat import ChatVerbs
+from bridge.store.clock import ClockVerbs
+from bridge.store.desk import DeskVerbs
+from bridge.store.drafts import DraftVerbs
+from bridge.store.inbox import InboxVerbs
+from bridge.store.orders import OrderVerbs
+from bridge.store.outbox import OutboxVerbs
+from bridge.store.posts import PostVerbs
+from bridge.store.query import QueryVerbs
+from bridge.store.restore import RestoreVerbs
+from bridge.store.updates import UpdateVerbs
+from bridge.store.watches import WatchVerbs
 from bridge.store.work_sms import get_sms
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from bridge.store.checkpoint import PAGES
+from bridge.store.sqlite.checkpoint import PAGES
 from tests.chaos.plant import CALLERS, Plant, plant
 from tests.chaos.preload import Act, Kind
 from tests.chaos.scenario import Findings, Progress, nothing

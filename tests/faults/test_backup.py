@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.model import SmsState
 from bridge.store import open_store
-from bridge.store.lock import FileLock
+from bridge.store.sqlite.lock import FileLock
 from tests.chaos.s17_backup import restored_later
 from tests.contract.builders import SetClock, opened, reply
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.model import Claim, Claimed
-from bridge.store import sqlite_inbox
+from bridge.model import Claim, Claimed, Contact, Inbound
+from bridge.store import inbox
 from bridge.store.tx import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
 from tests.flow.harness import world
@@ -35,16 +36,16 @@ async def test_the_days_spend_is_looked_at_again_with_the_write(
     """Whoever decides by an old figure decides anew. The second line is the control: without that, it is overspent."""
     asked = 0
 
-    def old(claim: Claim, tx: Tx) -> Claimed:
+    def old(claim: Claim, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> Claimed:
         nonlocal asked
         asked += 1
-        found = claimed(claim, tx)
-        return replace(found, spent=0) if asked < 20 else found
+        claimed = with_facts(claim, found, tx)
+        return replace(claimed, spent=0) if asked < 20 else claimed
 
-    claimed = sqlite_inbox._claimed
-    monkeypatch.setattr(sqlite_inbox, "_claimed", old)
+    with_facts = inbox._with_facts
+    monkeypatch.setattr(inbox, "_with_facts", old)
     if not rechecked:
-        monkeypatch.setattr(sqlite_inbox._Spend, "allows", lambda *_: True)
+        monkeypatch.setattr(inbox._Spend, "allows", lambda *_: True)
     async with world(tmp_path, rules=THANKS, guards={"daily_parts": LIMIT}, telegram=False) as around:
         for number in range(LIMIT + 3):
             await around.text("привет", sender=f"7900111{number:04}")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-import bridge.store.sqlite_inbox
+import bridge.store.inbox
 from bridge.model import InboundId, SmsState
 from bridge.sandbox.botapi.world import Message
 from bridge.store import open_store
-from bridge.store.backup import put_back, take
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.backup import put_back, take
+from bridge.store.sqlite.store import SqliteStore
 from tests.contract.builders import call
 from tests.flow.harness import SUPPORT, World, world
 
@@ -126,7 +126,7 @@ async def test_without_the_mark_everything_goes_again(tmp_path: Path, monkeypatc
 async def test_without_the_guard_what_was_not_routed_is_answered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge.store.sqlite_inbox, "last_in_copy", lambda tx: InboundId(0))
+    monkeypatch.setattr(bridge.store.inbox, "last_in_copy", lambda tx: InboundId(0))
     async with before_and_after(tmp_path) as around:
         await around.start()
         await around.until(lambda: len(around.platform.book) == 6)

@@ -13,9 +13,10 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.model import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
-from bridge.store.faults import translate
-from bridge.store.lock import FileLock
-from bridge.store.migrate import check_version, migrate, shipped
+from bridge.store.migrate import shipped
+from bridge.store.sqlite.faults import translate
+from bridge.store.sqlite.lock import FileLock
+from bridge.store.sqlite.migrate import check_version, migrate
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 _NAME = re.compile(r"[a-z_]+")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.store.link import FileGuard
+from bridge.store.sqlite.link import FileGuard
 
 
 def apply() -> None:

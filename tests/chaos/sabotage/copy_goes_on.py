@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.model import Ms, NewPost, Restored
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 
 
 async def as_it_is(self: SqliteStore, now: Ms, tell: Callable[[Restored], NewPost]) -> None:

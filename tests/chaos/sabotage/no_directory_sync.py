@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.store import sqlite
+from bridge.store.sqlite import store as sqlite
 
 
 def apply() -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bridge.store import link
+from bridge.store.sqlite import link
 
 
 def apply() -> None:

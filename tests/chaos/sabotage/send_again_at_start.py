@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model import Change, Move, Ms, Sms, SmsState
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 
 
 def apply() -> None:

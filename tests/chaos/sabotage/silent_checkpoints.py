@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bridge.store import link
-from bridge.store.checkpoint import PAGES, Checkpoints
+from bridge.store.sqlite import link
+from bridge.store.sqlite.checkpoint import PAGES, Checkpoints
 
 
 async def _none(*_: object) -> None:

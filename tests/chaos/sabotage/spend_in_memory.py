@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bridge.store import sqlite_inbox
+from bridge.store import inbox
 from bridge.store.tx import Tx
 
 _parts: Counter[str] = Counter()
@@ -14,11 +14,11 @@ def spent(tx: Tx, day: str) -> int:
     return _parts[day]
 
 
-class InMemory(sqlite_inbox._Spend):
+class InMemory(inbox._Spend):
     def write(self) -> None:
         _parts.update(self._added)
 
 
 def apply() -> None:
-    sqlite_inbox._spent = spent
-    sqlite_inbox._Spend = InMemory  # type: ignore[misc]
+    inbox._spent = spent
+    inbox._Spend = InMemory  # type: ignore[misc]

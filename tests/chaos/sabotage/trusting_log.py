@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.store import link
+from bridge.store.sqlite import link
 
 
 def apply() -> None:

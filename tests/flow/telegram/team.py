@@ -24,7 +24,7 @@ from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
 from bridge.store import open_store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from bridge.telegram.side import TelegramSide
 from tests.clock import ManualClock
 from tests.contract.builders import unrouted

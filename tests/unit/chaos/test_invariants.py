@@ -26,7 +26,7 @@ from bridge.model import (
 from bridge.sandbox.botapi.world import Chat, Message, Topic, User
 from bridge.sandbox.ledger import TakenSms
 from bridge.store import open_store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from tests.chaos import invariants
 from tests.contract.builders import NOW, SetClock, opened, person, received, reply, settled, settlement
 

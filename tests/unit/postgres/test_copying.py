@@ -19,7 +19,8 @@ from bridge.store.copying import Moved, move
 from bridge.store.copying.of_postgres import PostgresTarget
 from bridge.store.copying.of_sqlite import SqliteSource
 from bridge.store.copying.tables import OWN, Content, Digest
-from bridge.store.migrate import migrate, shipped
+from bridge.store.migrate import shipped
+from bridge.store.sqlite.migrate import migrate
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, claimed, opened, person, post, reply, sent, settled, settlement
 from tests.postgres_cluster import needs, run_tool

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bridge.model import Change, Move, Priority, Rewrite, SmsState
+from bridge.store.outbox import _claim
 from bridge.store.postgres.tx import key_of
-from bridge.store.sqlite_outbox import _claim
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.store import open_store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from tests.contract.builders import SetClock
 
 

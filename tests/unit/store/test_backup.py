@@ -15,10 +15,12 @@ import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model import ADMIN_CHAT, Move, NewPost, PostKind, PostPriority, Reason, Restored, SmsState, StoredUpdate
-from bridge.store import backup, open_readonly, open_store
-from bridge.store.backup import Copy, PutBack, put_back, take
-from bridge.store.migrate import Migration, migrate, shipped, version_of
-from bridge.store.sqlite import SqliteStore
+from bridge.store import open_readonly, open_store
+from bridge.store.migrate import Migration, shipped
+from bridge.store.sqlite import backup
+from bridge.store.sqlite.backup import Copy, PutBack, put_back, take
+from bridge.store.sqlite.migrate import migrate, version_of
+from bridge.store.sqlite.store import SqliteStore
 from tests.contract.builders import NOW, SetClock, call, opened, reply, settled, settlement, unrouted
 
 LATER = NOW + 60_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.store import open_store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from tests.chaos.preload import Act, Disk, Kind, missing
 from tests.chaos.tools import in_ci
 from tests.contract.builders import SetClock, call, opened

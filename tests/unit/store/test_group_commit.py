@@ -13,7 +13,7 @@ import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model import Claim, Move, SmsState
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from bridge.store.tx import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bridge.errors import StoreError
 from bridge.store.many import MOST, Many, sizes, waves
-from bridge.store.sqlite import SqliteStore
-from bridge.store.sqlite_tx import SqliteTx
+from bridge.store.sqlite.store import SqliteStore
+from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.tx import Tx
 from tests.contract.builders import call
 

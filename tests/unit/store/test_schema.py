@@ -12,7 +12,8 @@ from bridge.errors import StoreError
 from bridge.model import SmsState
 from bridge.store import open_readonly, open_store, sql
 from bridge.store.many import MOST, Many
-from bridge.store.migrate import Migration, migrate, shipped, statements, version_of
+from bridge.store.migrate import Migration, shipped
+from bridge.store.sqlite.migrate import migrate, statements, version_of
 from tests.contract.builders import SetClock, call, opened
 
 GROWING = ("inbound", "sms", "sms_event", "chat_post", "chat_message", "tg_update", "conversation", "contact", "alert")

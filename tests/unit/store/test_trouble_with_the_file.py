@@ -18,7 +18,7 @@ import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreLocked, StoreUnavailable
 from bridge.store import open_readonly, open_store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.store import SqliteStore
 from bridge.store.tx import Tx
 from tests.contract.builders import NOW, SetClock, call, opened, received, reply, unrouted
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.errors import StoreError
-from bridge.store.faults import translate
-from bridge.store.link import Link
-from bridge.store.sqlite_tx import SqliteTx
+from bridge.store.sqlite.faults import translate
+from bridge.store.sqlite.link import Link
+from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.tx import Unit
 
 T = TypeVar("T")

@@ -22,9 +22,10 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.frozen import frozen
 from bridge.model import Ms
 from bridge.store import sql
-from bridge.store.faults import is_disk_full, translate
-from bridge.store.lock import FileLock
-from bridge.store.migrate import check_version, migrate, shipped, version_of
+from bridge.store.migrate import shipped
+from bridge.store.sqlite.faults import is_disk_full, translate
+from bridge.store.sqlite.lock import FileLock
+from bridge.store.sqlite.migrate import check_version, migrate, version_of
 
 PAGES = 1_000
 """Pages between two words about the progress."""

@@ -16,14 +16,15 @@ from pathlib import Path
 from bridge.errors import StoreError, StoreOutdated, StoreUnavailable
 from bridge.model import SECOND, Ms
 from bridge.ports import Clock, QueryStore, Store
-from bridge.store.alone import AloneQueries, AloneVerbs
-from bridge.store.faults import translate
-from bridge.store.link import FileGuard, Link
-from bridge.store.lock import FileLock
-from bridge.store.migrate import check_version, migrate, shipped
-from bridge.store.readers import Readers
+from bridge.store.migrate import shipped
+from bridge.store.sqlite.alone import AloneQueries, AloneVerbs
+from bridge.store.sqlite.faults import translate
+from bridge.store.sqlite.link import FileGuard, Link
+from bridge.store.sqlite.lock import FileLock
+from bridge.store.sqlite.migrate import check_version, migrate
+from bridge.store.sqlite.readers import Readers
+from bridge.store.sqlite.writer import Writer
 from bridge.store.verbs import Questions, Verbs
-from bridge.store.writer import Writer
 
 BUSY_TIMEOUT: Ms = 5 * SECOND
 """How long a commit waits for another program that holds the file; callbacks are refused after it."""

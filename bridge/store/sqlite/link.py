@@ -15,7 +15,7 @@ import aiosqlite
 
 from bridge.errors import StoreUnavailable
 from bridge.model import Ms
-from bridge.store.faults import needs_reconnect, translate
+from bridge.store.sqlite.faults import needs_reconnect, translate
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import StoreUnavailable
-from bridge.store.faults import is_failed_sync
-from bridge.store.link import Link, log_of
+from bridge.store.sqlite.faults import is_failed_sync
+from bridge.store.sqlite.link import Link, log_of
 
 PAGES = 4_000
 """16 MB of log between checkpoints: one syncs twice and would else come every few hundred messages."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.store.checkpoint import Checkpoints
-from bridge.store.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
-from bridge.store.link import FileGuard, Link
-from bridge.store.sqlite_tx import SqliteTx
+from bridge.store.sqlite.checkpoint import Checkpoints
+from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
+from bridge.store.sqlite.link import FileGuard, Link
+from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.tx import Together, Unit
 
 T = TypeVar("T")

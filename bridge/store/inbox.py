@@ -31,7 +31,7 @@ from bridge.model import (
 from bridge.store import rows, sql
 from bridge.store.base import Readers, Writer, Writing
 from bridge.store.many import waves
-from bridge.store.sqlite_restore import last_in_copy
+from bridge.store.restore import last_in_copy
 from bridge.store.tx import Again, Line, Tx, storable
 from bridge.store.work_posts import Heard, Posting, add_posts, conversation_for, open_alert
 from bridge.store.work_sms import Birth, insert_sms
