@@ -30,7 +30,7 @@ class FrameworkListeners:
         self.web_port = settings.web.port
         self.in_work = 0
 
-    async def start(self) -> None:
+    async def start(self, *, intake: bool = True) -> None:
         app = web.Application()
         app.router.add_get("/livez", self._live)
         app.router.add_route("*", "/sms.php", self._take)

@@ -253,7 +253,7 @@ async def test_an_opening_says_nothing_of_waiting_once_the_sms_may_leave(desk: T
 
 async def test_an_opening_shows_the_text_that_leaves(desk: Team) -> None:
     desk.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
-    told = await asked(desk, "make this dearer")
+    told = await asked(desk, "make it cost more")
     shown = await opening(desk)
     await press(desk, told, "plain")
     await desk.settled()
