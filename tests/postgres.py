@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
@@ -44,21 +45,62 @@ needs_postgres = pytest.mark.skipif(
 
 
 _made: dict[Path, str] = {}
+_clean: list[str] = []
+"""Made, at the present version, and empty again."""
+_STALE_S = 2 * 3600
+"""Nothing that a run which was killed has left is younger than any test takes."""
+_CHANGED = "SELECT EXISTS (SELECT 1 FROM pg_proc WHERE pronamespace = current_schema()::regnamespace)"
+"""By a test that made a trigger to get in the way."""
+_TRUNCATE = """
+SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables
+WHERE schemaname = current_schema() AND tablename <> 'schema_version'
+"""
 
 
-async def schema_of(folder: Path) -> str:
-    """The URL of the schema that stands for this folder, made empty when it is first asked for."""
+async def schema_of(folder: Path, *, ready: bool = False) -> str:
+    """The URL of the schema that stands for this folder: without a table when it is first asked for, or with the
+    program's own, all empty, if one that is ``ready`` will do."""
     name = _made.get(folder)
     if name is None:
-        name = _made[folder] = f"t_{uuid4().hex}"
-        await _do(f"CREATE SCHEMA {name}")
+        if ready and _clean:
+            name = _clean.pop()
+        else:
+            name = f"t_{int(time.time())}_{uuid4().hex}"
+            await _do(f"CREATE SCHEMA {name}")
+        _made[folder] = name
     return f"{SERVER}?search_path={name}"
 
 
+async def recycle(folder: Path) -> None:
+    """Its test is over: another may have the tables, for making them is what takes most of a test's time."""
+    name = _made.pop(folder, None)
+    if name is None:
+        return
+    connection = await asyncpg.connect(f"{SERVER}?search_path={name}")
+    try:
+        if await connection.fetchval(_CHANGED):
+            await connection.execute(f"DROP SCHEMA {name} CASCADE")
+        elif tables := await connection.fetchval(_TRUNCATE):
+            await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+            _clean.append(name)
+    finally:
+        await connection.close()
+
+
 async def drop_all() -> None:
-    """What this process made."""
-    while _made:
-        await _do(f"DROP SCHEMA {_made.popitem()[1]} CASCADE")
+    """What this process made, and what others left that were killed."""
+    names = [*_made.values(), *_clean]
+    _made.clear()
+    _clean.clear()
+    connection = await asyncpg.connect(SERVER)
+    try:
+        for (name,) in await connection.fetch("SELECT nspname FROM pg_namespace WHERE nspname ~ '^t_[0-9]{10}_'"):
+            if int(name.split("_")[1]) < time.time() - _STALE_S:
+                names.append(name)
+        for name in names:
+            await connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    finally:
+        await connection.close()
 
 
 async def _do(statement: str) -> None:

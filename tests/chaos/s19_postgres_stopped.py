@@ -25,8 +25,8 @@ MOST_WAITING = 300
 STANDS_STILL_S = 60
 MOST_LINES = 1
 """Of one bridge about one outage, of each kind: its loops tell of it together."""
-MANY_LINES = frozenset({"sms_outcome_not_stored"})
-"""Each about another SMS."""
+MANY_LINES = frozenset({"sms_outcome_not_stored", "duty_lost"})
+"""Each about another SMS, or another duty."""
 
 RULES = """\
 rules:

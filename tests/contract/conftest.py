@@ -21,7 +21,7 @@ async def _sqlite(directory: Path, clock: SetClock) -> Store:
 
 
 async def _postgres(directory: Path, clock: SetClock) -> Store:
-    return await open_postgres(await postgres.schema_of(directory), clock=clock)
+    return await open_postgres(await postgres.schema_of(directory, ready=True), clock=clock)
 
 
 FACTORIES: dict[str, Factory] = {"sqlite": _sqlite, "postgres": _postgres}
@@ -31,6 +31,12 @@ EVERY_STORE = ["sqlite", pytest.param("postgres", marks=postgres.needs_postgres)
 @pytest.fixture(params=EVERY_STORE)
 def factory(request: pytest.FixtureRequest) -> Factory:
     return FACTORIES[request.param]
+
+
+@pytest.fixture(autouse=True)
+async def schema_is_recycled(tmp_path: Path) -> AsyncIterator[None]:
+    yield
+    await postgres.recycle(tmp_path)
 
 
 @pytest.fixture

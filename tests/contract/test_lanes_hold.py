@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from bridge.model import Change, Move, Ms, Priority, Sms, SmsState
 from bridge.ports import Store
+from tests import postgres
 from tests.contract.builders import NOW, SetClock, moved, reply
 from tests.contract.conftest import Factory
 
@@ -36,6 +37,7 @@ class Lanes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.runner.run(self.store.close())
+        self.runner.run(postgres.recycle(Path(self.directory.name)))
         self.runner.close()
         self.directory.cleanup()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.model import Accepted, Change, InboundCall, InboundId, Move, NewSms, Settled, Sms, SmsId, SmsState
 from bridge.ports import Store
+from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, opened, person, post, received, reply, settlement, spent
 from tests.contract.conftest import FACTORIES, Factory
 
@@ -48,7 +49,9 @@ def on_a_store(factory: Factory, act: Callable[[Store, How], Awaitable[object]],
     async def on_its_own() -> object:
         with TemporaryDirectory() as folder:
             async with opened(factory(Path(folder), SetClock())) as store:
-                return await act(store, how)
+                found = await act(store, how)
+            await postgres.recycle(Path(folder))
+            return found
 
     return asyncio.run(on_its_own())
 

@@ -94,7 +94,7 @@ class Bridges:
 @asynccontextmanager
 async def bridges(folder: Path) -> AsyncIterator[Bridges]:
     clock = SetClock()
-    url = await postgres.schema_of(folder)
+    url = await postgres.schema_of(folder, ready=True)
     one = await open_store(url, clock=clock)
     two = await open_store(url, clock=clock)
     beside = await asyncpg.connect(url)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.unit.postgres.bridges import Bridges, bridges
 
 
@@ -14,3 +15,4 @@ from tests.unit.postgres.bridges import Bridges, bridges
 async def both(tmp_path: Path) -> AsyncIterator[Bridges]:
     async with bridges(tmp_path) as opened:
         yield opened
+    await postgres.recycle(tmp_path)

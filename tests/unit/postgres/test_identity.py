@@ -95,7 +95,7 @@ async def test_starts_on_the_same_database_ask_nothing(live: Database) -> None:
     await lived(live.url)
     for _ in range(2):
         assert await started(live.url) == (None, 1)
-    await do(live.url, "VACUUM FULL", "REINDEX TABLE sms", "CLUSTER sms USING sms_pkey")
+    await do(live.url, "VACUUM FULL sms", "REINDEX TABLE sms", "CLUSTER sms USING sms_pkey")
     await do(live.server, f"ALTER SCHEMA {live.schema} RENAME TO {live.schema}_x")
     assert await started(live.url + "_x") == (None, 1), "another name is no other place"
     await do(live.server, f"ALTER SCHEMA {live.schema}_x RENAME TO {live.schema}")

@@ -196,7 +196,7 @@ def test_a_reason_is_in_words_and_the_platforms_own_stand_beside() -> None:
 
 
 def test_what_waited_too_long_says_so_once() -> None:
-    assert render.fate(sms(SmsState.STALE, reason="ttl"), None, "en").line == "Not sent: it waited too long"
+    assert render.fate(sms(SmsState.STALE, reason="ttl"), None, "en", NOW).line == "Not sent: it waited too long"
 
 
 def test_delivery_in_part_is_shown() -> None:
