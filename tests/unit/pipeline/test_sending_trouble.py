@@ -51,7 +51,7 @@ async def test_an_answer_that_comes_while_the_store_is_away_is_kept(tmp_path: Pa
 
 async def test_an_unknown_outcome_is_not_forgotten_where_the_probe_cannot_be_noted(tmp_path: Path) -> None:
     async with sender(tmp_path, on_unknown="probe") as around:
-        around.platform.misbehave(Fault.CUT_AFTER_TAKING, delay=500)  # the store is away by then
+        around.platform.misbehave(Fault.CUT_AFTER_TAKING, delay=100)  # the store is away by then
         sms = await around.order("a")
         await around.outbox.step()
         with around.away():
