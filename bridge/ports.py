@@ -128,8 +128,8 @@ class RouterStore(Protocol):
     ) -> tuple[Sequence[Settled | None], Claimed]:
         """:meth:`settle`, and what :meth:`claim_unrouted` finds then, in one transaction."""
 
-    async def forget_uses(self, before: Ms) -> None:
-        """Uses of rules from before that time count no more."""
+    async def forget_uses(self, before: Ms, *, limit: int) -> int:
+        """Uses of rules from before that time count no more: delete so many of them, and return how many there were."""
 
 
 class RestoreStore(Protocol):
@@ -201,6 +201,9 @@ class DeliveryStore(Protocol):
 
 
 class AccountStore(Protocol):
+    async def queued(self, account: str, *, limit: int) -> int:
+        """How many SMS of the account wait to leave, counted no further than ``limit``."""
+
     async def account_state(self, account: str) -> AccountState: ...
 
     async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
@@ -267,6 +270,9 @@ class ChatStore(Protocol):
 
     async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
         """Give up on a post for good (only for what is not a subscriber's message); kept with its error."""
+
+    async def posts_to_come(self, *, limit: int) -> int:
+        """How many posts wait to be shown, in all chats, counted no further than ``limit``."""
 
     async def add_post(self, post: NewPost, now: Ms) -> bool:
         """False if a post with this key exists."""
@@ -498,8 +504,8 @@ class UpdateStore(Protocol):
 
     async def finish_update(self, bot_id: int, update_id: int, state: UpdateState, error: str, now: Ms) -> None: ...
 
-    async def purge_updates(self, before: Ms) -> int:
-        """Forget processed updates received before then; parked ones stay."""
+    async def purge_updates(self, before: Ms, *, limit: int) -> int:
+        """Forget so many of the processed updates received before then; parked ones stay. Returns how many."""
 
 
 @frozen

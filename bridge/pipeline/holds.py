@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import PlatformError, StoreError
-from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Json, Ms, Reason, SmsState
+from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Json, Ms, Reason
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.signals import Signals
 from bridge.ports import AccountStore, Clock, QueryStore
@@ -22,6 +22,8 @@ PROBE_FIRST: Ms = MINUTE
 PROBE_LONGEST: Ms = HOUR // 2
 TRY_ANYWAY: Ms = HOUR // 2
 """After so long a held account may try one SMS although the balance did not say that the trouble is over."""
+MANY = 10_000
+"""What waits is counted no further: one place of the account is taken meanwhile."""
 HEARD_EVERY: Ms = 10 * SECOND
 """How often "the platform answered" is worth a commit."""
 MONEY = frozenset({Reason.NO_CREDIT, Reason.PARKED, Reason.ZERO})
@@ -77,7 +79,7 @@ class Holds:
         What is told comes first: should the store refuse it, the trouble is still known when this is tried again.
         """
         if gate.cautious and not gate.held:
-            waiting = (await self._store.queue_status()).sms_by_state.get(SmsState.QUEUED, 0)
+            waiting = await self._store.queued(gate.name, limit=MANY)
             params: dict[str, str | int | float] = {"account": gate.name, "waiting": waiting}
             await self._all_clear(f"account:{gate.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{gate.name}:unreachable", "alert.platform_back", params)

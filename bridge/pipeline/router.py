@@ -57,6 +57,8 @@ LONGEST_WAIT: Ms = DAY
 """Messages that waited longer than this for their rules may be counted as if nothing had come before them."""
 USES_KEPT: Ms = 31 * DAY
 """At least: a limit that is edited to look back further finds what there was."""
+FORGOTTEN_AT_ONCE = 2_000
+"""Uses that are deleted in one go; the next when there is nothing to route again."""
 BEHIND: Ms = 100
 """Routing does not keep up with intake where the oldest message waits for so long."""
 
@@ -152,8 +154,8 @@ class Router:
             return
         counting = rules.counting
         longest = max((counting.sender, *counting.totals.values(), USES_KEPT))
-        await self._store.forget_uses(now - longest - LONGEST_WAIT)
-        self._forgot_at = now
+        if await self._store.forget_uses(now - longest - LONGEST_WAIT, limit=FORGOTTEN_AT_ONCE) < FORGOTTEN_AT_ONCE:
+            self._forgot_at = now
 
     def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, totals: Counter[str], now: int) -> Settlement:
         """``totals``: matches of rules that are limited over all senders; those of this one are added."""

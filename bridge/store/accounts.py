@@ -25,6 +25,10 @@ class AccountVerbs(Writing):
 
         return await self._writer.run(unit)
 
+    async def queued(self, account: str, *, limit: int) -> int:
+        row = await self._readers.run(lambda tx: tx.one(sql.QUEUED_OF, {"account": account, "limit": limit}))
+        return 0 if row is None else int(row["number"])
+
     async def release_account(self, account: str, now: Ms) -> bool:
         released: Params = {"account": account, "now": now}
         return await self._writer.run(lambda tx: tx.run(sql.RELEASE_ACCOUNT, released) > 0)

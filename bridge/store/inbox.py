@@ -38,8 +38,8 @@ from bridge.store.work_sms import Birth, insert_sms
 
 
 class InboxVerbs(Writing):
-    def _take_unrouted(self, tx: Tx, limit: int) -> bool:
-        """Make messages that nobody routes this bridge's; False where there are none."""
+    def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
+        """Make messages that nobody routes this bridge's; False where there are none. ``idle``: it has none itself."""
         return False  # where one bridge runs, all are its own
 
     async def accept_inbound(self, call: InboundCall) -> Accepted:
@@ -51,8 +51,8 @@ class InboxVerbs(Writing):
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
         return await self._writer.run(partial(_settle_all, settlements))
 
-    async def forget_uses(self, before: Ms) -> None:
-        await self._writer.run(lambda tx: tx.run(sql.FORGET_USES, {"before": before}))
+    async def forget_uses(self, before: Ms, *, limit: int) -> int:
+        return await self._writer.run(lambda tx: tx.run(sql.FORGET_USES, {"before": before, "limit": limit}))
 
     async def settle_and_claim(
         self, settlements: Sequence[Settlement], claim: Claim
@@ -66,7 +66,7 @@ class InboxVerbs(Writing):
 
     def _claimed(self, claim: Claim, tx: Tx) -> Claimed:
         found = _unrouted(tx, claim.limit)
-        if len(found) < claim.limit and self._take_unrouted(tx, claim.limit - len(found)):
+        if len(found) < claim.limit and self._take_unrouted(tx, claim.limit - len(found), idle=not found):
             found = _unrouted(tx, claim.limit)
         return _with_facts(claim, found, tx)
 

@@ -125,16 +125,43 @@ def _known(tx: Tx, key: str) -> Sms:
 
 
 def _claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
-    chosen: dict[str, SmsId] = {}
-    if limit > 0:
-        for row in tx.each(sql.DUE_CANDIDATES, {"account": account, "now": now}):
-            chosen.setdefault(row["recipient"], row["id"])
-            if len(chosen) == limit:
-                break
-    if not chosen:
+    if limit <= 0:
         return []
-    free = tx.hold_free(chosen)
-    return _start(tx, [sms_id for recipient, sms_id in chosen.items() if recipient in free], now)
+    lanes = _Lanes(tx)
+    for row in tx.each(sql.DUE_CANDIDATES, {"account": account, "now": now}):
+        lanes.see(row["recipient"], row["id"])
+        if lanes.number == limit and lanes.hold() == limit:
+            break
+    lanes.hold()
+    return _start(tx, list(lanes.held.values()), now) if lanes.held else []
+
+
+class _Lanes:
+    """The first SMS of each lane; lanes that another bridge claims at this moment are passed over."""
+
+    def __init__(self, tx: Tx) -> None:
+        self.held: dict[str, SmsId] = {}
+        self._tx = tx
+        self._seen: dict[str, SmsId] = {}
+        self._passed: set[str] = set()
+
+    @property
+    def number(self) -> int:
+        """Of lanes that are held or may be."""
+        return len(self.held) + len(self._seen)
+
+    def see(self, recipient: str, sms_id: SmsId) -> None:
+        if recipient not in self.held and recipient not in self._passed:
+            self._seen.setdefault(recipient, sms_id)
+
+    def hold(self) -> int:
+        """Try those that were seen; how many are held now."""
+        if self._seen:
+            free = self._tx.hold_free(self._seen)
+            self.held |= {lane: sms_id for lane, sms_id in self._seen.items() if lane in free}
+            self._passed |= self._seen.keys() - free
+            self._seen.clear()
+        return len(self.held)
 
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:

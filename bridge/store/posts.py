@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model import (
-    Conversation,
     Earlier,
     InboundId,
     Json,
@@ -21,6 +20,9 @@ from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_shown import joined, posts_done
+
+_COUNTED = 100_000
+"""SMS of a backlog that are counted."""
 
 
 class PostVerbs(Writing):
@@ -53,11 +55,6 @@ class PostVerbs(Writing):
         found = await self._readers.run(lambda tx: tx.all(sql.EARLIER_INBOUND, wanted))
         return Earlier(count=len(found), last_at=found[0]["received_at"] if found else None)
 
-    async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
-        wanted: Params = {"chat": chat, "subscriber": subscriber}
-        row = await self._readers.run(lambda tx: tx.one(sql.FIND_CONVERSATION, wanted))
-        return None if row is None else rows.conversation(row)
-
 
 def _count(tx: Tx, statement: str, chats: Sequence[str], limit: int) -> int:
     found = (tx.one(statement, {"chat": chat, "limit": limit}) for chat in dict.fromkeys(chats))
@@ -68,7 +65,8 @@ def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) ->
     opened: Params = {"key": key, "text": "notice.digest", "params": "{}", "account": "", "now": now}
     if not tx.run(sql.OPEN_ALERT, opened):
         return False
-    counted = [row for each in dict.fromkeys(chats) if (row := tx.one(sql.BACKLOG, {"chat": each})) is not None]
+    asked = (tx.one(sql.BACKLOG, {"chat": each, "limit": _COUNTED}) for each in dict.fromkeys(chats))
+    counted = [row for row in asked if row is not None]
     # A subscriber whose SMS were forwarded to the same group under two names is counted twice.
     params: dict[str, Json] = {name: sum(row[name] for row in counted) for name in ("sms", "numbers")}
     payload: dict[str, Json] = {"text": "notice.digest", "params": params}

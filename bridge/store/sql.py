@@ -155,7 +155,10 @@ FROM rows AS n
 """,
 )
 
-FORGET_USES = "DELETE FROM rule_use WHERE at < :before"
+# A part at a time: all of an hour at once would take longer than anybody may wait.
+FORGET_USES = """
+DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)
+"""
 
 RECENT_REPLIES = Many(
     "subscriber, since",
@@ -450,7 +453,7 @@ UPDATE contact SET robot_paused_until = CASE
     WHEN robot_paused_until <= :latest THEN robot_paused_until
     WHEN robot_paused_until > :before THEN :latest
     ELSE :now END
-WHERE robot_paused_until > :sooner
+WHERE robot_paused_until > :sooner AND robot_paused_until > 0
 """
 
 # "sending" too: such a row may come back into the queue.
@@ -653,11 +656,11 @@ SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post WHERE chat = :chat AND state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
 """
 
-# Counted once a backlog.
+# Counted once a backlog, and no further than a number that says all there is to say.
 BACKLOG = """
-SELECT count(*) AS sms, count(DISTINCT i.subscriber) AS numbers
-FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
-WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound'
+SELECT count(*) AS sms, count(DISTINCT w.subscriber) AS numbers FROM (
+    SELECT i.subscriber FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
+    WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound' LIMIT :limit) AS w
 """
 
 # Only what stands in the chat can be made to say something else.
@@ -707,7 +710,10 @@ UPDATE tg_update SET state = :state, error = :error, finished_at = :now
 WHERE bot_id = :bot_id AND update_id = :update_id AND state = 'new'
 """
 
-PURGE_UPDATES = "DELETE FROM tg_update WHERE state = 'done' AND received_at < :before"
+PURGE_UPDATES = """
+DELETE FROM tg_update WHERE state = 'done' AND id IN (
+    SELECT id FROM tg_update WHERE state = 'done' AND received_at < :before ORDER BY received_at LIMIT :limit)
+"""
 
 # ---------------------------------------------------------------- a store that was put back from a copy
 
@@ -847,6 +853,14 @@ INBOUND_QUARANTINED = "SELECT count(*) AS number FROM inbound WHERE state = 'qua
 LAST_INBOUND = "SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1"
 # Delivered ones are the only kind that grows without bound in a healthy service: they are not counted.
 SMS_BY_STATE = "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' AND id > 0 GROUP BY state"
+# How much waits, no further than a number that nobody asks beyond.
+QUEUED_OF = """
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
+"""
+POSTS_TO_COME = """
+SELECT count(*) AS number FROM (SELECT 1 FROM chat_post WHERE state = 'waiting' LIMIT :limit) AS p
+"""
 OLDEST_QUEUED = "SELECT min(created_at) AS created_at FROM sms WHERE state = 'queued'"
 OLDEST_DRAFT = "SELECT min(due_at) AS due_at FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0"
 POSTS_WAITING = "SELECT count(*) AS number, min(created_at) AS oldest FROM chat_post WHERE state = 'waiting'"

@@ -37,5 +37,5 @@ class UpdateVerbs(Writing):
         done = {"bot_id": bot_id, "update_id": update_id, "state": state.value, "error": error, "now": now}
         await self._writer.run(lambda tx: tx.run(sql.FINISH_UPDATE, done))
 
-    async def purge_updates(self, before: Ms) -> int:
-        return await self._writer.run(lambda tx: tx.run(sql.PURGE_UPDATES, {"before": before}))
+    async def purge_updates(self, before: Ms, *, limit: int) -> int:
+        return await self._writer.run(lambda tx: tx.run(sql.PURGE_UPDATES, {"before": before, "limit": limit}))

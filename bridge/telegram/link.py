@@ -23,6 +23,8 @@ from bridge.telegram.trouble import ApiError, Trouble
 log = structlog.get_logger()
 
 LONGEST_WAIT: Ms = 30 * SECOND
+MANY = 10_000
+"""What waits is counted no further."""
 WORTH_TELLING: Ms = 1 * MINUTE
 """An outage shorter than that is the network's daily life and no news for the team."""
 
@@ -105,7 +107,7 @@ class Link:
         await self._clock.wait(Never(), backoff(self._failures, random.random(), longest=LONGEST_WAIT))
 
     async def _tell_back(self, since: Ms, now: Ms) -> None:
-        waiting = (await self._store.queue_status()).posts_waiting
+        waiting = await self._store.posts_to_come(limit=MANY)
         post = NewPost(
             chat=ADMIN_CHAT,
             kind=PostKind.ALERT,

@@ -24,6 +24,7 @@ from bridge.telegram.api import Api
 log = structlog.get_logger()
 
 BATCH = 50
+PURGED_AT_ONCE = 1_000
 KEPT: Ms = 7 * DAY
 """Telegram itself keeps what was not confirmed for a day; a week of done ones answers most questions of a person."""
 
@@ -93,8 +94,9 @@ class Processing:
 
     async def _purge(self) -> None:
         now = self._clock.now()
-        if abs(now - self._purged_at) >= HOUR:
-            await self._store.purge_updates(now - KEPT)
+        if abs(now - self._purged_at) < HOUR:
+            return
+        if await self._store.purge_updates(now - KEPT, limit=PURGED_AT_ONCE) < PURGED_AT_ONCE:
             self._purged_at = now
 
 

@@ -73,8 +73,8 @@ async def test_updates_are_kept_once_in_the_order_of_arrival(store: Store) -> No
     assert await store.pending_updates(1, limit=9) == updates[2:]
     assert await store.updates_since(1, NOW) == updates
     assert await store.updates_since(1, NOW + 1) == []
-    assert await store.purge_updates(NOW) == 0
-    assert await store.purge_updates(NOW + 1) == 1
+    assert await store.purge_updates(NOW, limit=9) == 0
+    assert await store.purge_updates(NOW + 1, limit=9) == 1
     status = await store.queue_status()
     assert (status.updates_pending, status.updates_parked) == (2, 1)
 

@@ -70,7 +70,8 @@ async def test_uses_are_told_of_the_sender_and_counted_over_all(store: Store) ->
 async def test_what_no_limit_looks_back_to_is_forgotten(store: Store) -> None:
     uses = tuple(use("r", NOW - days) for days in range(5))
     await settled(store, replace(settlement(await received(store, "1"), 0), uses=uses))
-    await store.forget_uses(NOW - 2)
+    assert await store.forget_uses(NOW - 2, limit=9) > 0
+    assert await store.forget_uses(NOW - 2, limit=9) == 0
     assert (await claimed(store, totals={"r": 0})).totals == {"r": 3}
 
 

@@ -34,4 +34,5 @@ CREATE INDEX sms_queued_order ON sms (account, priority, id) WHERE state = 'queu
 DROP INDEX sms_queued_due;
 CREATE INDEX sms_queued_due ON sms (account, due_at) WHERE state = 'queued' AND due_at >= 0;
 DROP INDEX sms_unsettled;
+CREATE INDEX contact_paused ON contact (robot_paused_until) WHERE robot_paused_until > 0;
 CREATE INDEX sms_unsettled ON sms (state, id) WHERE state <> 'delivered' AND id > 0;

@@ -2,13 +2,15 @@
 
 All of it is leases on the database's clock. A bridge that is not heard of in time has lost them, whether it is dead,
 cut off or merely asleep; it knows by its own clock when that is so, and acts accordingly. Nothing here runs within the
-transactions of a message's way but :data:`TAKE_UNROUTED`, and that only where a bridge has nothing of its own to do.
+transactions of a message's way but :data:`TAKE_UNROUTED`, and that where a bridge has nothing of its own, or
+once a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +22,7 @@ from bridge.model import SECOND, Ms
 from bridge.ports import Member, Standing
 from bridge.store.base import Readers, Writer
 from bridge.store.postgres.pool import PATIENCE, Pool
+from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.tx import key_of
 from bridge.store.tx import Params, Row, Tx
 
@@ -34,6 +37,8 @@ FORGOTTEN: Ms = 24 * 3600 * SECOND
 """So long after its end a bridge's row is of use to nobody."""
 LISTENING = 20.0
 """Seconds after which whoever hears nothing asks whether the server is still there."""
+LOOK_AROUND = 1.0
+"""Seconds between two looks for messages that nobody routes, of a bridge that has some of its own."""
 RECONNECT = 2.0
 """Seconds between two attempts to hear again."""
 
@@ -94,6 +99,11 @@ class FleetVerbs(FleetQueries):
     _writing: Pool
     _space: str
     _bridge: str
+    _reports: Transactions
+    look_around_s = LOOK_AROUND
+    _took_at = 0.0
+    _all_route = False
+    """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
 
     def _routes(self, routes: bool) -> None:
         """Whether messages that come in here are routed here."""
@@ -116,8 +126,9 @@ class FleetVerbs(FleetQueries):
                 now=now,
             )
 
-        standing = await self._writer.run(unit)
+        standing, _ = await self._reports.write(unit)
         self._routes("router" in roles)
+        self._all_route = all("router" in member.roles for member in standing.members)
         return standing
 
     def _about(self, name: str, roles: frozenset[str], rules: str) -> Params:
@@ -170,7 +181,11 @@ class FleetVerbs(FleetQueries):
         finally:
             connection.terminate()
 
-    def _take_unrouted(self, tx: Tx, limit: int) -> bool:
+    def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
+        """A bridge that has enough to do looks now and then all the same: else the dead one's might wait for ever."""
+        if not idle and self._all_route and time.monotonic() - self._took_at < self.look_around_s:
+            return False
+        self._took_at = time.monotonic()
         now = tx.now()
         return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "now": now, "late": now - LATE, "limit": limit}) > 0
 

@@ -19,8 +19,11 @@ _VERSION = "SELECT max(version) FROM schema_version"
 # What waits is hardly ever there when statistics are taken, and many thousands of rows when it matters: a plan that was
 # told "one row" reads all that waits for every row of it. Told nothing, the planner assumes half a per cent.
 _WAITING = ("inbound", "sms", "chat_post", "tg_update")
-_NO_STATISTICS = "".join(f"ALTER TABLE {table} ALTER COLUMN state SET STATISTICS 0;" for table in _WAITING)
-_MAKE = "CREATE TABLE schema_version (version BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"
+_KEPT = """
+SELECT attrelid::regclass::text FROM pg_attribute
+WHERE attrelid = ANY ($1::text[]::regclass[]) AND attname = 'state' AND attstattarget IS DISTINCT FROM 0
+"""
+_MAKE = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"
 
 
 async def space_of(connection: Any) -> str:
@@ -58,14 +61,20 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
             await connection.execute(_MAKE)
         for migration in missing:
             await _apply(connection, migration)
-        if missing and wanted == shipped():
-            await connection.execute(_NO_STATISTICS)
+        if wanted == shipped():
+            await _keep_no_statistics(connection)
         return len(missing)
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", lock)
             # The connection is used for other work next: back to what it was opened with.
             await connection.execute("RESET lock_timeout; RESET statement_timeout")
+
+
+async def _keep_no_statistics(connection: Any) -> None:
+    """At each start, since a kill may have come between this and the tables."""
+    for (table,) in await connection.fetch(_KEPT, list(_WAITING)):
+        await connection.execute(f"ALTER TABLE {table} ALTER COLUMN state SET STATISTICS 0")
 
 
 async def _apply(connection: Any, migration: Migration) -> None:

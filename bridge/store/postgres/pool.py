@@ -131,6 +131,12 @@ class Pool:
             raise
         return connection
 
+    def distrust(self, connection: Any) -> None:
+        """It did not answer in time. The idle ones lead to the same place, and would each be waited for as long."""
+        for other in (connection, *self._idle):
+            self._forget(other)
+        self._idle.clear()
+
     def _forget(self, connection: Any) -> None:
         connection.terminate()
         self._open.discard(connection)

@@ -55,13 +55,18 @@ class PostgresQueries(FleetQueries, Questions):
 class PostgresStore(FleetVerbs, Verbs):
     """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
 
-    def __init__(self, readers: PostgresReaders, writing: Pool, space: str, bridge: str, clock: Clock) -> None:
+    def __init__(
+        self, readers: PostgresReaders, writing: Pool, reporting: Pool, space: str, bridge: str, clock: Clock
+    ) -> None:
         transactions = Transactions(writing, space, bridge)
         self.writer = PostgresWriter(transactions)
         """For metrics: how many units shared how many commits."""
         super().__init__(readers, self.writer, clock)
         self._reading = readers
         self._writing = writing
+        self._reporting = reporting
+        self._reports = Transactions(reporting, space, bridge)
+        """On a connection of their own: whoever waits for the others' connections must not lose his leases by it."""
         self._transactions = transactions
         self._space = space
         self._bridge = bridge
@@ -77,6 +82,7 @@ class PostgresStore(FleetVerbs, Verbs):
     async def close(self) -> None:
         await self.writer.close()
         await self._reading.close()
+        await self._reporting.close()
         await self._writing.close()
 
 
@@ -96,7 +102,7 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
         raise
     bridge = uuid4().hex
     readers = PostgresReaders(reading, Transactions(reading, space, bridge))
-    return PostgresStore(readers, writing, space, bridge, clock)
+    return PostgresStore(readers, writing, Pool(url, 1), space, bridge, clock)
 
 
 async def _prepared(connection: Any, where: str, now: Ms) -> str:

@@ -70,6 +70,10 @@ class Transactions:
             tx = self._tx(connection, WRITING)
             try:
                 value = await greenlets.run(lambda: work(tx))
+            except TimeoutError:
+                # The server has not even said that it took too long: perhaps there is none any more.
+                self._pool.distrust(connection)
+                raise
             except BaseException:
                 await _rolled_back(connection)
                 raise
@@ -86,6 +90,8 @@ class Transactions:
         try:
             done = await connection.execute("COMMIT")
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                self._pool.distrust(connection)
             if isinstance(error, asyncpg.PostgresError) and not faults.is_surroundings(error):
                 raise  # the server says that it did not
             raise OutcomeUnknown(faults.commit_unknown(error, self.where), repairs) from error
@@ -98,9 +104,15 @@ class Transactions:
             async with self._pool.connection() as connection:
                 tx = self._tx(connection, READING)
                 try:
-                    return await greenlets.run(lambda: query(tx))
-                finally:
+                    value = await greenlets.run(lambda: query(tx))
+                except TimeoutError:
+                    self._pool.distrust(connection)
+                    raise
+                except BaseException:
                     await _rolled_back(connection)
+                    raise
+                await _rolled_back(connection)
+                return value
         except Exception as error:
             raise faults.translate(error, self.where) from error
 

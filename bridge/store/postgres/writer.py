@@ -13,9 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import structlog
+
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store.postgres.transaction import OutcomeUnknown, Repairs, Transactions
 from bridge.store.tx import Together, Unit
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -122,10 +126,16 @@ class PostgresWriter:
             await asyncio.wait(self._orphans)
         while self._debts:
             async with self._paying:
-                debts = tuple(self._debts)
-                await self._transactions.write(lambda tx, debts=debts: [debt(tx) for debt in debts])  # type: ignore[misc]
-                for _ in debts:
-                    self._debts.popleft()
+                if not self._debts:
+                    return
+                try:
+                    await self._transactions.write(self._debts[0])
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    # A row that stays `sending` is called unknown in the end; nothing else must wait for it for ever.
+                    log.error("repair_failed", error_class=type(error).__name__)
+                self._debts.popleft()
 
 
 class _Crowd:

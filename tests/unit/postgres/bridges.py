@@ -88,6 +88,8 @@ class Bridges:
         return await self._blocked()
 
     async def _blocked(self) -> list[int]:
+        # Within a transaction the server shows who was connected when it was first asked.
+        await self.run("SELECT pg_stat_clear_snapshot()")
         return await self.values(_BLOCKED)
 
 
@@ -97,6 +99,7 @@ async def bridges(folder: Path) -> AsyncIterator[Bridges]:
     url = await postgres.schema_of(folder, ready=True)
     one = await open_store(url, clock=clock)
     two = await open_store(url, clock=clock)
+    one.look_around_s = two.look_around_s = 0
     beside = await asyncpg.connect(url)
     try:
         yield Bridges(url=url, one=one, two=two, beside=beside, clock=clock)

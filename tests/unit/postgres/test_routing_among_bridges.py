@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from bridge.model import Claim, SmsState
 from bridge.store.postgres.fleet import LATE
@@ -168,3 +169,15 @@ async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: Bri
     conflicts = await both.values("SELECT conflict_of FROM inbound ORDER BY id")
     assert conflicts == [None, first]
     assert second > first
+
+
+async def test_a_bridge_with_work_of_its_own_looks_for_others_now_and_then(both: Bridges) -> None:
+    await both.alive(both.two)
+    await heard(both, both.one, "left", subscriber="790")
+    await both.is_not_heard_of(both.one)
+    await heard(both, both.two, "own", subscriber="791")
+    both.two.look_around_s = 3_600
+    both.two._took_at = time.monotonic()
+    assert await found(both.two) == ["own"]
+    both.two.look_around_s = 0
+    assert await found(both.two) == ["left", "own"]
