@@ -60,11 +60,14 @@ class Service:
         environment: Mapping[str, str] | None = None,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         rules: str = RULES,
+        roles: str = "",
         **account: object,
     ) -> None:
         """``sabotage`` names a module of ``tests.chaos.sabotage``; ``environment`` is added to ours; ``settings`` are
-        merged into the sections of the configuration; ``account`` into the account's."""
+        merged into the sections of the configuration; ``account`` into the account's. ``roles``: of this process."""
         self.folder = folder
+        self._roles = ("--roles", roles) if roles else ()
+        self._says = b"callbacks:" if not roles or "intake" in roles else b"running:"
         self._module = ("bridge",) if sabotage is None else ("tests.chaos.sabotage", sabotage)
         self._environment = dict(environment or {})
         self.port = free_port()
@@ -132,7 +135,7 @@ class Service:
 
     async def spawn(self) -> int:
         """Start it and wait for nothing; how long its log was before. Its stderr goes there, past this process."""
-        command = (sys.executable, "-m", *self._module, "run", "-c", str(self.config))
+        command = (sys.executable, "-m", *self._module, "run", "-c", str(self.config), *self._roles)
         with self.log.open("ab") as log:
             before = log.tell()
             self._process = await asyncio.create_subprocess_exec(
@@ -148,7 +151,7 @@ class Service:
         """Did it say so in what it wrote after the first ``since`` bytes of its log?"""
         with self.log.open("rb") as log:
             log.seek(since)
-            return any(line.startswith(b"callbacks:") and line.endswith(b"\n") for line in log)
+            return any(line.startswith(self._says) and line.endswith(b"\n") for line in log)
 
     @property
     def pid(self) -> int:

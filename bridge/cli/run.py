@@ -84,6 +84,8 @@ async def serve(settings: Settings, roles: frozenset[str]) -> int:
         gc.freeze()
         if INTAKE in roles:
             click.echo(f"callbacks: {bridge.callback_url}", err=True)
+        else:
+            click.echo(f"running: {', '.join(sorted(roles))}", err=True)
         notify("READY=1")
         watchdog = asyncio.create_task(feed_watchdog())
         await stop.wait()
