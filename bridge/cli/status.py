@@ -23,7 +23,7 @@ from bridge.cli.common import (
 )
 from bridge.cli.service import ServiceRefused, call
 from bridge.config import Settings
-from bridge.model import Json
+from bridge.model import Json, Ms
 from bridge.pipeline.fleet import ROLES
 from bridge.ports import Member, QueueStatus
 
@@ -40,9 +40,11 @@ def status(config: str | None, as_json: bool) -> None:
         bridges = [as_json_member(member) for member in members]
         print_json({"running": live is not None, "live": live, "queues": as_values(queues), "bridges": bridges})
         return
-    show(queues, live)
+    # Rows are by the clock that bridges share, where several do; the latest report tells what it shows.
+    now = max((member.seen_at for member in members), default=time.time_ns() // 1_000_000)
+    show(queues, live, now)
     if members:
-        show_bridges(members)
+        show_bridges(members, now)
 
 
 async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Member], dict[str, Json] | None]:
@@ -73,9 +75,8 @@ def as_json_member(member: Member) -> Json:
     }
 
 
-def show_bridges(members: Sequence[Member]) -> None:
-    """All that share the store; times are by the database's clock, as the latest report is."""
-    latest = max(member.seen_at for member in members)
+def show_bridges(members: Sequence[Member], now: Ms) -> None:
+    """All that share the store."""
     table = Table("bridge", "roles", "duties", "rules", "version", "since")
     for member in members:
         roles = [role for role in ROLES if role in member.roles]
@@ -85,13 +86,12 @@ def show_bridges(members: Sequence[Member]) -> None:
             ", ".join(sorted(member.duties)),
             member.rules_version,
             member.version,
-            ago(member.started_at, latest),
+            ago(member.started_at, now),
         )
     console().print(table)
 
 
-def show(queues: QueueStatus, live: dict[str, Json] | None) -> None:
-    now = time.time_ns() // 1_000_000
+def show(queues: QueueStatus, live: dict[str, Json] | None, now: Ms) -> None:
     out = console()
     out.print("[green]service is running[/green]" if live is not None else "[yellow]no service is running[/yellow]")
     for name, word in (live or {}).items():
