@@ -1,7 +1,8 @@
-"""Processes by kind on one database: one takes callbacks, another does the rest; and what cannot be split."""
+"""Processes on one database: by kind, and told of each other's orders; and what cannot be split."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
-from tests.service import SUPPORT, Service
+from tests.service import LOOK_AGAIN, SUPPORT, Service
 
 
 @postgres.needs_postgres
@@ -46,6 +47,32 @@ async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tm
         for service in services:
             await service.close()
         await telegram.stop()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+async def test_an_order_to_load_the_rules_is_followed_by_all(tmp_path: Path) -> None:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
+    services = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        services.append(Service(tmp_path / name, platform, None, settings=store))
+    one, two = services
+    try:
+        await one.start()
+        await two.start()
+        async with asyncio.timeout(30):
+            while not any(event.get("alive") == 2 for event in one.events()):  # else there is nobody to tell
+                await asyncio.sleep(LOOK_AGAIN)
+        done = await asyncio.to_thread(CliRunner().invoke, main, ["reload", "-c", str(one.config)])
+        assert done.exit_code == 0, done.output
+        await one.until_logged("rules_loaded")
+        await two.until_logged("rules_loaded")
+    finally:
+        for service in services:
+            await service.close()
         await platform.stop()
 
 
