@@ -45,8 +45,16 @@ async def test_telegram_side_killed_several_times_loses_no_reply_and_doubles_non
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_replies_are_lost_where_updates_are_confirmed_before_the_commit(tmp_path: Path, mode: Mode) -> None:
-    findings = await telegram_killed(tmp_path, nothing, kills=3, mode=mode, sabotage="confirm_updates_first")
-    assert any("answer of an operator that was lost" in found for found in findings.violations)
+    # Whether one of so few kills comes between the two is chance.
+    for seed in range(5, 9):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        findings = await telegram_killed(
+            folder, nothing, kills=4, mode=mode, sabotage="confirm_updates_first", seed=seed
+        )
+        if any("answer of an operator that was lost" in found for found in findings.violations):
+            return
+    raise AssertionError(f"nothing was lost without the rule: {findings.violations}")
 
 
 async def test_messages_brought_many_times_across_restarts_have_one_effect_each(tmp_path: Path) -> None:
