@@ -41,48 +41,39 @@ class SystemClock:
         return True
 
 
-class SharedClock:
+class _Counting:
+    """Wall time that begins as another clock's and goes on by monotonic steps."""
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self._ahead = inner.now() - inner.monotonic()
+
+    def now(self) -> Ms:
+        return self._inner.monotonic() + self._ahead
+
+    def monotonic(self) -> Ms:
+        return self._inner.monotonic()
+
+    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
+        return await self._inner.wait(event, timeout)
+
+
+class SharedClock(_Counting):
     """The wall time that several machines share, told now and then by what they share; between, this machine's steps.
 
     Until it is told for the first time it is this machine's own.
     """
 
-    def __init__(self, inner: Clock) -> None:
-        self._inner = inner
-        self._ahead = inner.now() - inner.monotonic()
-
     def set(self, now: Ms, at: Ms) -> None:
         """It was ``now`` when the monotonic time was ``at``."""
         self._ahead = now - at
 
-    def now(self) -> Ms:
-        return self._inner.monotonic() + self._ahead
 
-    def monotonic(self) -> Ms:
-        return self._inner.monotonic()
-
-    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
-        return await self._inner.wait(event, timeout)
-
-
-class SteadyClock:
+class SteadyClock(_Counting):
     """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none, until it is told.
 
     A jump is told by :meth:`take_over`, which whoever calls it does once all that waits is ready for it.
     """
-
-    def __init__(self, inner: Clock) -> None:
-        self._inner = inner
-        self._ahead = inner.now() - inner.monotonic()
-
-    def now(self) -> Ms:
-        return self._inner.monotonic() + self._ahead
-
-    def monotonic(self) -> Ms:
-        return self._inner.monotonic()
-
-    async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
-        return await self._inner.wait(event, timeout)
 
     def jumped_by(self) -> Ms:
         """How far the wall clock is ahead of ``now``."""

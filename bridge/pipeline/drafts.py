@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bridge.model import DRAFT_LIFE, HOUR, MINUTE, Ms
 from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
 from bridge.ports import Clock, WatchStore
 from bridge.rules.moments import Hours
@@ -26,17 +27,15 @@ class Drafts:
         self._store = store
         self._signals = signals
         self._clock = clock
-        self._look_at: Ms = 0
-        """In monotonic time."""
+        self._minute = NowAndThen(LOOK, clock)
 
     async def step(self) -> Ms:
-        monotonic, now = self._clock.monotonic(), self._clock.now()
-        if monotonic < self._look_at:
-            return self._look_at - monotonic
+        return await self._minute.step(self._look)
+
+    async def _look(self) -> None:
+        now = self._clock.now()
         told = await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=AT_ONCE)
         if (until := worked_since(self._hours, now, self._after)) is not None:
             told += await self._store.remind_of_drafts(until=until, now=now, limit=AT_ONCE)
         if told:
             self._signals.posts.set()
-        self._look_at = monotonic + LOOK
-        return LOOK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.model import DAY, MINUTE, Ms
 from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
 from bridge.ports import Clock, WatchStore
 from bridge.rules.moments import Hours
@@ -21,15 +22,13 @@ class Reminders:
         self._store = store
         self._signals = signals
         self._clock = clock
-        self._look_at: Ms = 0
-        """In monotonic time."""
+        self._minute = NowAndThen(LOOK, clock)
 
     async def step(self) -> Ms:
-        monotonic, now = self._clock.monotonic(), self._clock.now()
-        if monotonic < self._look_at:
-            return self._look_at - monotonic
+        return await self._minute.step(self._look)
+
+    async def _look(self) -> None:
+        now = self._clock.now()
         until = worked_since(self._hours, now, self._after)
         if until is not None and await self._store.remind(until=until, after=now - OLDEST, now=now, limit=AT_ONCE):
             self._signals.posts.set()
-        self._look_at = monotonic + LOOK
-        return LOOK

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bridge.model import MINUTE, Alert, Json, Ms
 from bridge.pipeline.signals import Signals
+from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
 from bridge.ports import AccountStore, Clock, WatchStore
 from bridge.rules.moments import Hours
@@ -36,21 +37,18 @@ class Silence:
         self._clock = clock
         self._began = clock.now()
         """While nothing ran, nobody could call: that silence is ours."""
-        self._look_at: Ms = 0
-        """In monotonic time."""
+        self._minute = NowAndThen(LOOK, clock)
         self._closed: set[str] = set()
         """Accounts that surely have no alert open."""
 
     async def step(self) -> Ms:
-        monotonic = self._clock.monotonic()
-        if monotonic < self._look_at:
-            return self._look_at - monotonic
-        for account, after in self._after.items():
-            await self._look(account, after)
-        self._look_at = monotonic + LOOK
-        return LOOK
+        return await self._minute.step(self._look)
 
-    async def _look(self, account: str, after: Ms) -> None:
+    async def _look(self) -> None:
+        for account, after in self._after.items():
+            await self._look_at_account(account, after)
+
+    async def _look_at_account(self, account: str, after: Ms) -> None:
         now, key = self._clock.now(), f"account:{account}:silent"
         called = await self._store.last_called(account)
         since = max(called or 0, self._began)

@@ -75,6 +75,25 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
             await signal.take(clock, min(wait, IDLE))
 
 
+class NowAndThen:
+    """A look that is worth taking after ``every`` milliseconds only, however often the loop comes round."""
+
+    def __init__(self, every: Ms, clock: Clock) -> None:
+        self._every = every
+        self._clock = clock
+        self._look_at: Ms = 0
+        """In monotonic time."""
+
+    async def step(self, look: Callable[[], Awaitable[None]]) -> Ms:
+        """:raises Exception: what ``look`` raises; it is tried again with the next step."""
+        began = self._clock.monotonic()
+        if began < self._look_at:
+            return self._look_at - began
+        await look()
+        self._look_at = began + self._every
+        return self._every
+
+
 async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
     """Run a part that has loops of its own, and start it again should it ever end or fail; until cancelled."""
     failures = 0

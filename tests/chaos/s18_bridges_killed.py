@@ -13,6 +13,7 @@ from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
+from tests.chaos.rest import MOVING
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Balanced, Several, Talkers, in_order
 from tests.service import LOOK_AGAIN
@@ -27,8 +28,6 @@ CLIENTS = 12
 SUBSCRIBERS = 3_000
 CONNECTIONS = 16
 ANSWERED_AFTER: Ms = 200
-MOST_WAITING = 300
-"""Acknowledged and not answered yet; at more of them the subscribers wait."""
 STANDS_STILL_S = 60
 UNKNOWN_AFTER_S = 150
 """A dead bridge's sends are called unknown after 75 s, and what waited behind them goes out then."""
@@ -70,12 +69,7 @@ async def bridges_killed(
     )
     findings = Findings()
     loop = asyncio.get_running_loop()
-    over = False
-
-    def enough() -> bool:
-        return over or len(people.acknowledged) - platform.taken > MOST_WAITING
-
-    people = Talkers(SUBSCRIBERS, "эхо {}", chance, enough)
+    people = Talkers(SUBSCRIBERS, "эхо {}", chance, platform)
     in_flight: set[int] = set()
     kills = 0
     try:
@@ -98,10 +92,9 @@ async def bridges_killed(
                 findings.violations.append(f"nothing was acknowledged while one of {BRIDGES} bridges was away")
             await victim.start()
             progress(f"{kills} kills, {len(people.acknowledged):,} acknowledged, {platform.taken:,} SMS taken")
-        over = True
+        people.over = True
         await callers.stop(STANDS_STILL_S)
-        moving = "SELECT (SELECT count(*) FROM inbound WHERE state = 'new') + (SELECT count(*) FROM sms WHERE state IN"
-        await several.until(f"{moving} ('queued', 'sending'))", 0, seconds=UNKNOWN_AFTER_S)
+        await several.until(MOVING, 0, seconds=UNKNOWN_AFTER_S)
         findings.violations += await several.judged(platform, people.acknowledged, chats=False)
     except TimeoutError as error:
         findings.violations.append(f"stood still: {error}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import SimulatedPlatform
+from tests.chaos.rest import MOVING
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Balanced, Several, Talkers, in_order
 from tests.postgres_cluster import Cluster, cluster
@@ -21,7 +22,6 @@ LOAD_S = 5
 """Before it, and after it."""
 CLIENTS = 8
 SUBSCRIBERS = 2_000
-MOST_WAITING = 300
 STANDS_STILL_S = 60
 MOST_LINES = 1
 """Of one bridge about one outage, of each kind: its loops tell of it together."""
@@ -61,12 +61,7 @@ async def _stopped(
     )
     findings = Findings()
     loop = asyncio.get_running_loop()
-    over = False
-
-    def enough() -> bool:
-        return over or len(people.acknowledged) - platform.taken > MOST_WAITING
-
-    people = Talkers(SUBSCRIBERS, "эхо {}", random.Random(seed), enough)
+    people = Talkers(SUBSCRIBERS, "эхо {}", random.Random(seed), platform)
     try:
         await several.start()
         callers = Balanced(list(several.bridges), CLIENTS, people.next, people.note)
@@ -83,10 +78,9 @@ async def _stopped(
         took = loop.time() - back
         progress(f"server back, acknowledged again after {took:.1f} s")
         await asyncio.sleep(LOAD_S)
-        over = True
+        people.over = True
         await callers.stop(STANDS_STILL_S)
-        moving = "SELECT (SELECT count(*) FROM inbound WHERE state = 'new') + (SELECT count(*) FROM sms WHERE state IN"
-        await several.until(f"{moving} ('queued', 'sending'))", 0, seconds=STANDS_STILL_S)
+        await several.until(MOVING, 0, seconds=STANDS_STILL_S)
         findings.violations += await several.judged(platform, people.acknowledged, chats=False)
         unknown = several.count("SELECT count(*) FROM sms WHERE state = 'uncertain'")
         # An answer that is on its way when the server goes still arrives.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
@@ -12,11 +11,13 @@ from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
+from tests.chaos.busy_team import Team
 from tests.chaos.forked import ForkedService
-from tests.chaos.s05_telegram_killed import RULES, Team
+from tests.chaos.rest import MOVING
+from tests.chaos.s05_telegram_killed import RULES
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Several
-from tests.service import LOOK_AGAIN, SUPPORT
+from tests.service import SUPPORT
 
 BRIDGES = 2
 KILLS = 12
@@ -65,17 +66,16 @@ async def one_poller(
             for _ in range(ANSWERS):
                 team.answer()
                 await asyncio.sleep(chance.uniform(0, 0.05))
-            await until(lambda before=before: platform.taken > before, STANDS_STILL_S)
+            await platform.wait_for(lambda each, before=before: each.taken > before, STANDS_STILL_S)
             victim = await poller(several)
             await victim.kill()
             killed += 1
             for _ in range(ANSWERS):
                 team.answer()
-            await until(lambda: not telegram.updates.unconfirmed, TAKEN_OVER_S)
+            await telegram.wait_for(lambda: not telegram.updates.unconfirmed, TAKEN_OVER_S)
             await victim.start()
             progress(f"{killed} of {kills} kills, {len(team.answers):,} answers, {platform.taken:,} SMS taken")
-        await several.until("SELECT count(*) FROM tg_update WHERE state = 'new'", 0, seconds=STANDS_STILL_S)
-        await several.until("SELECT count(*) FROM sms WHERE state IN ('queued', 'sending')", 0, seconds=150)
+        await several.until(MOVING, 0, seconds=150)
         findings.violations += await several.judged(platform, set(), chats=False)
         findings.violations += answered_once(several, team)
     except TimeoutError as error:
@@ -100,12 +100,6 @@ async def poller(several: Several) -> ForkedService:
     """The bridge whose duty Telegram is."""
     holder = several.rows("SELECT bridge FROM duty WHERE name = 'telegram'")[0][0]
     return next(bridge for bridge in several.bridges if several.id_of(bridge) == holder)
-
-
-async def until(true: Callable[[], bool], seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(LOOK_AGAIN)
 
 
 def answered_once(several: Several, team: Team) -> list[str]:

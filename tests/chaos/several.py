@@ -18,6 +18,8 @@ from tests.chaos.callers import Callers, Delivery, Source, delivery
 from tests.chaos.forked import ForkedService
 from tests.service import LOOK_AGAIN
 
+MOST_WAITING = 300
+"""Acknowledged and not answered yet; at more of them the subscribers wait."""
 PATH = "http://127.0.0.1/sms.php"
 """What callbacks ask for, at whichever bridge."""
 
@@ -118,19 +120,24 @@ class Balanced(Callers):
 
 
 class Talkers:
-    """Subscribers who write again only when their last SMS was acknowledged: what they write has an order."""
+    """Subscribers who write again only when their last SMS was acknowledged: what they write has an order.
 
-    def __init__(self, number: int, text: str, chance: random.Random, most: Callable[[], bool]) -> None:
-        """``most``: whether enough was written."""
+    They wait while more than ``MOST_WAITING`` were not answered yet.
+    """
+
+    def __init__(self, number: int, text: str, chance: random.Random, platform: SimulatedPlatform) -> None:
         self.acknowledged: set[str] = set()
+        self.over = False
+        """Nobody writes any more."""
         self._free = [f"79{at:09d}" for at in range(number)]
         self._text = text
         self._chance = chance
-        self._most = most
+        self._platform = platform
         self._numbers = itertools.count(1)
 
     def next(self) -> Delivery | None:
-        if self._most() or not self._free:
+        waiting = len(self.acknowledged) - self._platform.taken
+        if self.over or waiting > MOST_WAITING or not self._free:
             return None
         sender = self._free.pop(self._chance.randrange(len(self._free)))
         smsid = f"{next(self._numbers):07d}"

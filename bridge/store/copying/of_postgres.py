@@ -10,13 +10,12 @@ import asyncpg
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model import Ms
-from bridge.store import sql
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
 from bridge.store.migrate import not_newer, shipped
-from bridge.store.postgres import dialect, faults, identity
+from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import PATIENCE, place
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import NOW, key_of
 
 _SETTINGS = {
     "application_name": "sms-bridge store copy",
@@ -39,7 +38,7 @@ FROM pg_constraint AS r JOIN pg_class AS c ON c.oid = r.conrelid JOIN pg_class A
 WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace
 """
 _KNOWS_BRIDGES = "SELECT to_regclass('bridge') IS NOT NULL"
-_ALIVE = "SELECT name FROM bridge WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY name"
+_ALIVE = f"SELECT name FROM bridge WHERE alive_until > {NOW} ORDER BY name"
 
 
 class PostgresEnd:
@@ -85,9 +84,7 @@ class PostgresSource(PostgresEnd):
 
     async def mark(self, now: Ms) -> None:
         with faults.named(self.where):
-            if await self._connection.fetchval(sql.COPY_TAKEN) is None:
-                mark = dialect.statement(sql.MARK_COPY)
-                await self._connection.execute(mark.text, now)
+            await identity.mark(self._connection, now)
             await self._whole.commit()
 
     async def adopt(self, now: Ms) -> None:

@@ -14,6 +14,7 @@ from bridge.model import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
 from bridge.store.migrate import shipped
+from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate
@@ -90,10 +91,10 @@ class SqliteTarget(SqliteEnd):
         with named(self._path):
             self._db.execute("COMMIT")
             self._db.close()
-            _sync(self._part)
+            sync(self._part)
             # Not os.replace: a file that somebody made meanwhile stays.
             os.link(self._part, self._path)
-            _sync(self._path.parent)
+            sync(self._path.parent)
 
 
 @asynccontextmanager
@@ -197,11 +198,3 @@ def named(path: Path) -> Iterator[None]:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -23,7 +23,7 @@ from bridge.ports import Member, Standing
 from bridge.store.base import Readers, Writer
 from bridge.store.postgres.pool import PATIENCE, Pool
 from bridge.store.postgres.transaction import Transactions
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import NOW, key_of
 from bridge.store.tx import Params, Row, Tx
 
 ALIVE: Ms = 10 * SECOND
@@ -42,8 +42,6 @@ LOOK_AROUND = 1.0
 RECONNECT = 2.0
 """Seconds between two attempts to hear again."""
 
-_NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
-
 # Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
 # that no more are read than are taken.
 TAKE_UNROUTED = f"""
@@ -51,7 +49,7 @@ UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
     SELECT i.id FROM inbound AS i
     WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
       AND (i.taken_at < :late OR NOT EXISTS (
-        SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {_NOW}))
+        SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {NOW}))
       AND (
         SELECT 1 FROM inbound AS e
         WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
@@ -99,15 +97,12 @@ class FleetVerbs(FleetQueries):
     _writing: Pool
     _space: str
     _bridge: str
+    _transactions: Transactions
     _reports: Transactions
     look_around_s = LOOK_AROUND
     _took_at = 0.0
     _all_route = False
     """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
-
-    def _routes(self, routes: bool) -> None:
-        """Whether messages that come in here are routed here."""
-        raise NotImplementedError
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
         def unit(tx: Tx) -> Standing:
@@ -127,7 +122,7 @@ class FleetVerbs(FleetQueries):
             )
 
         standing, _ = await self._reports.write(unit)
-        self._routes("router" in roles)
+        self._transactions.routes = "router" in roles
         self._all_route = all("router" in member.roles for member in standing.members)
         return standing
 

@@ -35,7 +35,9 @@ async def compare(connection: Any, space: str, now: Ms) -> None:
         if _the_same(known, place):
             place = {**known, **place}
         else:
-            await _mark(connection, now)
+            # A dump does not say when it was made: the last that happened in it is as near as can be.
+            last_sign = await connection.fetchval(sql.LAST_SIGN)
+            await mark(connection, now if last_sign is None else last_sign)
         await _keep(connection, place, now)
 
 
@@ -44,11 +46,10 @@ async def adopt(connection: Any, now: Ms) -> None:
     await _keep(connection, await _place(connection), now)
 
 
-async def _mark(connection: Any, now: Ms) -> None:
+async def mark(connection: Any, taken_at: Ms) -> None:
+    """From now on it is a copy of that moment, if it is not one already."""
     if await connection.fetchval(sql.COPY_TAKEN) is None:
-        # A dump does not say when it was made: the last that happened in it is as near as can be.
-        taken_at = await connection.fetchval(sql.LAST_SIGN)
-        await connection.execute(dialect.statement(sql.MARK_COPY).text, now if taken_at is None else taken_at)
+        await connection.execute(dialect.statement(sql.MARK_COPY).text, taken_at)
 
 
 async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:

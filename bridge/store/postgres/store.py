@@ -76,9 +76,6 @@ class PostgresStore(FleetVerbs, Verbs):
         """A claim may take messages of others."""
         return self.writer
 
-    def _routes(self, routes: bool) -> None:
-        self._transactions.routes = routes
-
     async def close(self) -> None:
         await self.writer.close()
         await self._reading.close()

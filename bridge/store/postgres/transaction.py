@@ -54,37 +54,36 @@ class Transactions:
         :raises StoreUnavailable: nothing was written. :raises OutcomeUnknown: nobody knows.
         :raises StoreError: it cannot be done.
         """
-        for _ in range(TRIES - 1):
+        tries = 1
+        while True:
             try:
                 return await self._write(work)
             except Exception as error:
-                if not faults.is_again(error):
+                if tries == TRIES or not faults.is_again(error):
                     raise faults.translate(error, self.where) from error
-        try:
-            return await self._write(work)
-        except Exception as error:
-            raise faults.translate(error, self.where) from error
+                tries += 1
 
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
-            tx = self._tx(connection, WRITING)
-            try:
-                value = await greenlets.run(lambda: work(tx))
-            except TimeoutError:
-                # The server has not even said that it took too long: perhaps there is none any more.
-                self._pool.distrust(connection)
-                raise
-            except BaseException:
-                await _rolled_back(connection)
-                raise
+            value, tx = await self._done(work, connection, WRITING)
             if tx.begun:
                 await self._commit(connection, tx.orphaned)
             self.commits += 1
             return value, tx.orphaned
 
-    def _tx(self, connection: Any, begin: str) -> PostgresTx:
+    async def _done(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
+        """The result, and the transaction, still open; where the work fails it is not."""
         router = self._bridge if self.routes else ""
-        return PostgresTx(connection, self._space, begin=begin, bridge=self._bridge, router=router)
+        tx = PostgresTx(connection, self._space, begin=begin, bridge=self._bridge, router=router)
+        try:
+            return await greenlets.run(lambda: work(tx)), tx
+        except TimeoutError:
+            # The server has not even said that it took too long: perhaps there is none any more.
+            self._pool.distrust(connection)
+            raise
+        except BaseException:
+            await _rolled_back(connection)
+            raise
 
     async def _commit(self, connection: Any, repairs: Repairs) -> None:
         try:
@@ -102,15 +101,7 @@ class Transactions:
         """The query's result out of one snapshot."""
         try:
             async with self._pool.connection() as connection:
-                tx = self._tx(connection, READING)
-                try:
-                    value = await greenlets.run(lambda: query(tx))
-                except TimeoutError:
-                    self._pool.distrust(connection)
-                    raise
-                except BaseException:
-                    await _rolled_back(connection)
-                    raise
+                value, _ = await self._done(query, connection, READING)
                 await _rolled_back(connection)
                 return value
         except Exception as error:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
 _HOLD_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
-_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+"""The time by the server's clock, in a statement; not that of the transaction's beginning."""
 _AT_ONCE = 100
 """Rows that a cursor fetches at once."""
 
@@ -38,7 +39,7 @@ class PostgresTx:
 
     def now(self) -> Ms:
         self._start()
-        now: Ms = wait_for(self._connection.fetchval(_NOW))
+        now: Ms = wait_for(self._connection.fetchval(f"SELECT {NOW}"))
         return now
 
     def one(self, sql: str, params: Params = NOTHING) -> Row | None:

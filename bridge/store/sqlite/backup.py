@@ -69,7 +69,7 @@ def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool
         copy = _copy(database, part, now, progress, still=False)
         _check_target(database, target, overwrite)
         os.replace(part, target)
-        _sync(target.parent)
+        sync(target.parent)
     return copy
 
 
@@ -90,7 +90,7 @@ def put_back(source: Path, database: Path, *, now: Callable[[], Ms], progress: P
             copy = _copy(source, part, lambda: min(_written(source), now()), progress, still=True)
             kept = _keep(database, now())
             os.replace(part, database)
-            _sync(database.parent)
+            sync(database.parent)
     finally:
         lock.release()
     return PutBack(copy=copy, kept=kept)
@@ -146,7 +146,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
             with _as_written(part.parent):
                 db.backup(copy, pages=PAGES, progress=lambda _, left, pages: progress(pages - left, pages))
             made = _finish(copy, taken, part)
-    _sync(part)
+    sync(part)
     return made
 
 
@@ -239,7 +239,8 @@ def _number(db: sqlite3.Connection, statement: str) -> int:
     return int(db.execute(statement).fetchone()[0])
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Of a file its content, of a directory its names."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
