@@ -89,6 +89,14 @@ class Robots:
         for number in self.thanked:
             self.answers.put_nowait((number, "приз 0"))
 
+    def ask_again(self) -> None:
+        """After a kill: the answer that was in flight then may be unknown to the bridge, which rightly sends it no more.
+
+        A robot that waits for it would be silent for ever.
+        """
+        for number in sorted(self.echoing | self.thanked):
+            self.answers.put_nowait((number, "приз ещё раз" if number in self.thanked else "Вы здесь?"))
+
     def over_the_limit(self) -> list[str]:
         limits = {**dict.fromkeys(self.echoing, PER_NUMBER), **dict.fromkeys(self.thanked, SAME_TEXT)}
         return [f"…{number[-4:]}: {got} SMS" for number, got in sorted(self.got.items()) if got > limits[number]]
@@ -130,6 +138,7 @@ class Day:
         self.kills += 1
         self.progress(f"{self.kills} kills, {self.platform.taken:,} SMS sent")
         await self.start()
+        self.robots.ask_again()
 
     async def start(self) -> None:
         began = time.monotonic()
