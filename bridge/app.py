@@ -21,7 +21,9 @@ from bridge import __version__
 from bridge.config import Settings
 from bridge.errors import ConfigError, StoreError
 from bridge.frozen import frozen
-from bridge.model import MINUTE, Change, Move, Ms, Reason, SmsState
+from bridge.model.answers import Reason
+from bridge.model.base import MINUTE, Ms
+from bridge.model.sms import Change, Move, SmsState
 from bridge.pipeline import questions
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.arrivals import Arrivals, Waited
@@ -46,7 +48,8 @@ from bridge.pipeline.worker import IDLE, Outage, Step, keep_alive, run_steps
 from bridge.pipeline.working import office
 from bridge.platforms import iba_callback
 from bridge.platforms.iba import IbaPlatform
-from bridge.ports import Clock, Store
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
 from bridge.rules.calendar import windows
 from bridge.rules.canned import Canned, all_canned
 from bridge.rules.context import RuleContext

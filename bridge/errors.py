@@ -63,8 +63,8 @@ class PlatformError(BridgeError):
     """A question to the platform (status, balance) got no usable answer. No message changes because of it."""
 
     def __init__(self, message: str, *, reason: str = "", detail: str = "") -> None:
-        """``reason``: a :class:`bridge.model.Reason`, for words in a person's language; ``detail``: the platform's own
-        words, shortened and safe to show."""
+        """``reason``: a :class:`bridge.model.answers.Reason`, for words in a person's language; ``detail``: the
+        platform's own words, shortened and safe to show."""
         super().__init__(message)
         self.reason = reason
         self.detail = detail

@@ -9,8 +9,8 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 
-from bridge.model import Ms
-from bridge.ports import Waiter
+from bridge.model.base import Ms
+from bridge.ports.clock import Waiter
 
 TUESDAY_NOON: Ms = 1_767_700_800_000
 """2026-01-06 12:00:00 UTC: a plain moment, no weekend, no change of summer time near it."""
@@ -28,7 +28,7 @@ class _Sleeper:
 
 
 class ManualClock:
-    """Implements :class:`bridge.ports.Clock`."""
+    """Implements :class:`bridge.ports.clock.Clock`."""
 
     def __init__(self, start: Ms = TUESDAY_NOON) -> None:
         self._passed = start

@@ -21,7 +21,7 @@ from bridge.cli.common import (
     when,
 )
 from bridge.errors import BridgeError
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.schema import plural, shown
 
 T = TypeVar("T")

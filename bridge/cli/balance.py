@@ -8,7 +8,8 @@ from rich.markup import escape
 from bridge.cli.common import config_option, console, fail, json_option, plain, print_json, run_async, settings_of
 from bridge.config import AccountSettings
 from bridge.errors import PlatformError
-from bridge.model import Balance, Json
+from bridge.model.answers import Balance
+from bridge.model.base import Json
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 from bridge.cli.common import EXIT_FOUND, config_option, print_json
 from bridge.config import find, load
 from bridge.errors import ConfigError, Problem
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.schema import plural, shown
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from bridge import telemetry
 from bridge.config import Settings, find, load
 from bridge.errors import BridgeError, ConfigError
-from bridge.model import Json, Ms
+from bridge.model.base import Json, Ms
 from bridge.schema import plural, shown
 
 if TYPE_CHECKING:

@@ -28,7 +28,9 @@ from bridge.cli.common import (
 )
 from bridge.config import Settings
 from bridge.errors import ConfigError
-from bridge.model import Contact, Fired, Json
+from bridge.model.base import Json
+from bridge.model.contact import Contact
+from bridge.model.decision import Fired
 from bridge.pipeline.rehearse import Rehearsal, Written, rehearse, subscriber_of
 from bridge.rules import RuleSet
 from bridge.schema import plural

@@ -18,7 +18,7 @@ from bridge.cli.common import (
     settings_of,
     when,
 )
-from bridge.ports import Story
+from bridge.model.record import Story
 from bridge.text import phones
 
 

@@ -22,7 +22,8 @@ from bridge.cli.common import (
     when,
 )
 from bridge.cli.service import order, order_all
-from bridge.model import Json, Ms, Sms, SmsId, SmsState
+from bridge.model.base import Json, Ms, SmsId
+from bridge.model.sms import Sms, SmsState
 from bridge.web.admin import as_json as sms_json
 
 FOR_PEOPLE = (SmsState.DRAFT, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)

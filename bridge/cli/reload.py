@@ -10,7 +10,7 @@ import click
 from bridge.cli.common import EXIT_FOUND, config_option, fail, json_option, print_json, run_async, settings_of
 from bridge.cli.service import call
 from bridge.errors import Problem
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.schema import plural
 
 

@@ -35,9 +35,12 @@ from bridge.cli.common import (
 )
 from bridge.config import Settings
 from bridge.errors import ConfigError
-from bridge.model import Contact, Inbound, InboundId, Json, Ms, Unrouted
+from bridge.model.base import InboundId, Json, Ms
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound
+from bridge.model.routing import Unrouted
 from bridge.pipeline.facts import as_rules_see
-from bridge.ports import QueryStore
+from bridge.ports.record import QueryStore
 from bridge.rules import RuleSet
 from bridge.schema import parse_duration, plural
 from bridge.text import phones

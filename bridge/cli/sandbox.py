@@ -19,7 +19,7 @@ from rich.text import Text
 from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, fail, fail_with_problems, plain, settings_of
 from bridge.config import Settings
 from bridge.errors import BridgeError, ConfigError
-from bridge.model import Ms
+from bridge.model.base import Ms
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -156,7 +156,8 @@ def show(out: Console, line: Line) -> None:
 
 async def tell_rules(bridge: Bridge, stage: Stage) -> None:
     """Say which rule took each message, as the store has it."""
-    from bridge.model import InboundId, InboundState
+    from bridge.model.base import InboundId
+    from bridge.model.inbound import InboundState
     from bridge.sandbox.transcript import Voice
 
     next_id = 1

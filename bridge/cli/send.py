@@ -21,7 +21,8 @@ from bridge.cli.common import (
 )
 from bridge.cli.service import call
 from bridge.config import Settings
-from bridge.model import Json, Sms, SmsId, SmsState
+from bridge.model.base import Json, SmsId
+from bridge.model.sms import Sms, SmsState
 
 WAIT = 60.0
 """Seconds after which the command stops looking; the SMS stays in the queue."""

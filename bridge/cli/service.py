@@ -9,7 +9,8 @@ import aiohttp
 
 from bridge.config import Settings
 from bridge.errors import BridgeError
-from bridge.model import Json, Sms
+from bridge.model.base import Json
+from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
 from bridge.web.admin import as_json, socket_path
 

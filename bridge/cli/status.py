@@ -23,9 +23,10 @@ from bridge.cli.common import (
 )
 from bridge.cli.service import ServiceRefused, call
 from bridge.config import Settings
-from bridge.model import Json, Ms
+from bridge.model.base import Json, Ms
+from bridge.model.fleet import Member
+from bridge.model.record import QueueStatus
 from bridge.pipeline.fleet import ROLES
-from bridge.ports import Member, QueueStatus
 
 
 @click.command()

@@ -24,7 +24,7 @@ from bridge.cli.common import (
 )
 from bridge.errors import ConfigError, Problem
 from bridge.frozen import frozen
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.rules.examples import Example, Outcome, run_example
 from bridge.rules.loader import read_rules
 from bridge.schema import plural

@@ -26,7 +26,7 @@ from pydantic import (
 
 from bridge.config import values as own
 from bridge.errors import Problem
-from bridge.model import HOUR, MINUTE, SECOND
+from bridge.model.base import HOUR, MINUTE, SECOND
 from bridge.schema.values import (
     Between,
     Duration,

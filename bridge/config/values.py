@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import phonenumbers
 from pydantic import Field, SecretStr, ValidationInfo
 
-from bridge.model import MINUTE
+from bridge.model.base import MINUTE
 from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
 
 SQLITE = "sqlite:///"

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from bridge.model import Alert, Balance, Ms
+from bridge.model.alert import Alert
+from bridge.model.answers import Balance
+from bridge.model.base import Ms
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds, HoldStore
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 log = structlog.get_logger()
 

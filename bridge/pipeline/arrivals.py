@@ -11,9 +11,11 @@ from dataclasses import asdict
 from typing import Protocol
 
 from bridge.frozen import frozen
-from bridge.model import ADMIN_CHAT, MINUTE, SECOND, Json, Ms, NewPost, PostKind, PostPriority
+from bridge.model.base import ADMIN_CHAT, MINUTE, SECOND, Json, Ms
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, WatchStore
+from bridge.ports.chats import ChatStore, WatchStore
+from bridge.ports.clock import Clock
 
 WAIT: Ms = 10 * MINUTE
 """How long the platform is given to bring them."""

@@ -1,4 +1,4 @@
-"""Real time. Everything that waits or stamps takes a :class:`~bridge.ports.Clock`, so tests can set it.
+"""Real time. Everything that waits or stamps takes a :class:`~bridge.ports.clock.Clock`, so tests can set it.
 
 The service runs on a :class:`SteadyClock`: a wall clock that was set wrong, or right, must not change what waits
 (docs/decisions/0005-clock-jumps.md).
@@ -10,8 +10,8 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-from bridge.model import Ms
-from bridge.ports import Clock, Waiter
+from bridge.model.base import Ms
+from bridge.ports.clock import Clock, Waiter
 
 
 def day_of(now: Ms) -> str:

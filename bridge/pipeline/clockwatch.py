@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from bridge.config import Settings
-from bridge.model import MINUTE, SECOND, Ms, SmsId
+from bridge.model.base import MINUTE, SECOND, Ms, SmsId
+from bridge.model.record import LongestWaits
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.retry import LONGEST, LONGEST_POST
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import PROBE_CLEAR, SAME_REQUEST_WINDOW
 from bridge.pipeline.worker import IDLE, Step
-from bridge.ports import ClockStore, LongestWaits
+from bridge.ports.sending import ClockStore
 
 log = structlog.get_logger()
 

@@ -9,10 +9,14 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import BridgeError
-from bridge.model import Change, Move, Sms, SmsId, SmsState
+from bridge.model.base import SmsId
+from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, DeskStore, OutboxStore, RestoreStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DeskStore
+from bridge.ports.record import RestoreStore
+from bridge.ports.sending import OutboxStore
 from bridge.text import phones
 
 BULK = 500

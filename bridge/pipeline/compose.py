@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from bridge.config import AccountSettings, Settings
-from bridge.model import Ask, Conversation, Inbound, NewSms, Origin, Priority, Reply, SmsState
+from bridge.model.chat import Conversation
+from bridge.model.decision import Reply
+from bridge.model.inbound import Inbound
+from bridge.model.sms import Ask, NewSms, Origin, Priority, SmsState
 from bridge.text import parts
 
 

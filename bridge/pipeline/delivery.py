@@ -9,12 +9,15 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model import Change, Move, Ms, Report, ReportClass, Sms
+from bridge.model.answers import Report, ReportClass
+from bridge.model.base import Ms
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
-from bridge.ports import Clock, DeliveryStore, OutboxStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import DeliveryStore, OutboxStore
 
 log = structlog.get_logger()
 

@@ -6,11 +6,13 @@ instead, and whoever still wants it writes it anew.
 
 from __future__ import annotations
 
-from bridge.model import DRAFT_LIFE, HOUR, MINUTE, Ms
+from bridge.model.base import HOUR, MINUTE, Ms
+from bridge.model.sms import DRAFT_LIFE
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
-from bridge.ports import Clock, WatchStore
+from bridge.ports.chats import WatchStore
+from bridge.ports.clock import Clock
 from bridge.rules.moments import Hours
 
 REMINDED_AFTER: Ms = HOUR

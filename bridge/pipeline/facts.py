@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from bridge.model import Contact, Counted, Ms, Unrouted
+from bridge.model.base import Ms
+from bridge.model.contact import Contact, Counted
+from bridge.model.routing import Unrouted
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 
 _NO_USES = Uses()

@@ -13,11 +13,13 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
+from bridge.model.fleet import Member, Standing
 from bridge.pipeline.clock import SharedClock
 from bridge.pipeline.signals import Signal, Signals
 from bridge.pipeline.worker import IDLE, Never, Step
-from bridge.ports import Clock, FleetStore, Member, Standing
+from bridge.ports.clock import Clock
+from bridge.ports.record import FleetStore
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridge.config import AccountSettings
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.retry import backoff
-from bridge.ports import Platform
+from bridge.ports.platform import Platform
 
 UNREACHABLE_AFTER = 3
 """Failures in a row after which the team is told that the platform cannot be reached."""

@@ -10,7 +10,9 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from bridge.config import GuardSettings, Rate
-from bridge.model import Ms, RecentReply, Unrouted
+from bridge.model.base import Ms
+from bridge.model.contact import RecentReply
+from bridge.model.routing import Unrouted
 from bridge.text import phones
 
 

@@ -11,10 +11,14 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import PlatformError, StoreError
-from bridge.model import HOUR, MINUTE, SECOND, AccountState, Alert, Balance, Json, Ms, Reason
+from bridge.model.alert import Alert
+from bridge.model.answers import AccountState, Balance, Reason
+from bridge.model.base import HOUR, MINUTE, SECOND, Json, Ms
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.signals import Signals
-from bridge.ports import AccountStore, Clock, QueryStore
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.ports.sending import AccountStore
 
 log = structlog.get_logger()
 

@@ -13,10 +13,13 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import Accepted, Alert, InboundCall, Ms
+from bridge.model.alert import Alert
+from bridge.model.base import Ms
+from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, InboxStore
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import InboxStore
 
 REPEATS_BEFORE_ALERT = 3
 """A platform may bring a message again for reasons of its own (a lost answer); three times means it never

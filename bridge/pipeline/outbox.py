@@ -13,7 +13,11 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import SECOND, Alert, Change, Move, Ms, NewPost, Reason, Receipt, SendClass, Sms
+from bridge.model.alert import Alert
+from bridge.model.answers import Reason, Receipt, SendClass
+from bridge.model.base import SECOND, Ms
+from bridge.model.post import NewPost
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import questions
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.gate import Gate
@@ -21,7 +25,8 @@ from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
-from bridge.ports import AccountStore, Clock, OutboxStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import AccountStore, OutboxStore
 from bridge.telemetry import frames
 from bridge.text import phones
 

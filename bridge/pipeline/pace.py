@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bridge.config import Rate
-from bridge.model import Ms
+from bridge.model.base import Ms
 
 
 class Bucket:

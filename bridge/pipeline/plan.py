@@ -11,26 +11,14 @@ from dataclasses import dataclass
 
 from bridge.config import AccountSettings, Settings
 from bridge.frozen import frozen
-from bridge.model import (
-    ADMIN_CHAT,
-    DEFAULT_CHAT,
-    HOUR,
-    Alert,
-    Decision,
-    Fired,
-    InboundState,
-    Json,
-    Ms,
-    NewPost,
-    NewSms,
-    PostKind,
-    PostPriority,
-    RecentReply,
-    Settlement,
-    Shown,
-    SmsState,
-    Unrouted,
-)
+from bridge.model.alert import Alert
+from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, HOUR, Json, Ms
+from bridge.model.contact import RecentReply
+from bridge.model.decision import Decision, Fired
+from bridge.model.inbound import InboundState
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.routing import Settlement, Shown, Unrouted
+from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
 from bridge.pipeline.guards import Hold
 from bridge.text import phones

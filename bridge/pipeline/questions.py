@@ -8,7 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bridge.config import AccountSettings
-from bridge.model import ADMIN_CHAT, Json, NewPost, Origin, PostKind, PostPriority, Reason, Restored, Sms
+from bridge.model.answers import Reason
+from bridge.model.base import ADMIN_CHAT, Json
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.record import Restored
+from bridge.model.sms import Origin, Sms
 
 
 def about_unknown(sms: Sms, account: AccountSettings | None, reason: str) -> tuple[NewPost, ...]:

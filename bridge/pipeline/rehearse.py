@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bridge.config import Settings
 from bridge.frozen import frozen
-from bridge.model import Contact, Inbound, InboundId, InboundState, Ms, Settlement, Unrouted
+from bridge.model.base import InboundId, Ms
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound, InboundState
+from bridge.model.routing import Settlement, Unrouted
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.facts import as_rules_see
 from bridge.pipeline.plan import Budget, plan

@@ -24,9 +24,10 @@ import structlog
 
 from bridge.errors import ConfigError, Problem, StoreUnavailable
 from bridge.frozen import frozen
-from bridge.model import SECOND, Alert, Json, Ms
+from bridge.model.alert import Alert
+from bridge.model.base import SECOND, Json, Ms
 from bridge.pipeline.signals import Signal, Signals
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.rules import RuleSet
 from bridge.schema import shown
 from bridge.telemetry import frames

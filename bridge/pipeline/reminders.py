@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bridge.model import DAY, MINUTE, Ms
+from bridge.model.base import DAY, MINUTE, Ms
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
-from bridge.ports import Clock, WatchStore
+from bridge.ports.chats import WatchStore
+from bridge.ports.clock import Clock
 from bridge.rules.moments import Hours
 
 OLDEST: Ms = 14 * DAY

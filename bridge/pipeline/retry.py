@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import HOUR, MINUTE, SECOND, Ms
+from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 
 FIRST: Ms = 1 * SECOND
 LONGEST: Ms = 1 * MINUTE

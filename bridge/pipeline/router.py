@@ -15,33 +15,21 @@ import structlog
 
 from bridge.config import Settings
 from bridge.errors import StoreUnavailable
-from bridge.model import (
-    ADMIN_CHAT,
-    DAY,
-    HOUR,
-    Claim,
-    Claimed,
-    Counted,
-    Decision,
-    Fired,
-    InboundState,
-    Ms,
-    NewPost,
-    PostKind,
-    PostPriority,
-    Settled,
-    Settlement,
-    Sms,
-    SmsState,
-    Unrouted,
-)
+from bridge.model.base import ADMIN_CHAT, DAY, HOUR, Ms
+from bridge.model.contact import Counted
+from bridge.model.decision import Decision, Fired
+from bridge.model.inbound import InboundState
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.routing import Claim, Claimed, Settled, Settlement, Unrouted
+from bridge.model.sms import Sms, SmsState
 from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.facts import as_rules_see
 from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
-from bridge.ports import Clock, RouterStore
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import RouterStore
 from bridge.rules.engine import RuleSet
 from bridge.telemetry import frames
 from bridge.text import phones

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 
 class Signal(asyncio.Event):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from bridge.model import MINUTE, Alert, Json, Ms
+from bridge.model.alert import Alert
+from bridge.model.base import MINUTE, Json, Ms
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import NowAndThen
 from bridge.pipeline.working import worked_since
-from bridge.ports import AccountStore, Clock, WatchStore
+from bridge.ports.chats import WatchStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import AccountStore
 from bridge.rules.moments import Hours
 
 LOOK: Ms = MINUTE

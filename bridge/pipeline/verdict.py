@@ -11,12 +11,16 @@ import random
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model import MINUTE, SECOND, Alert, Change, Move, Ms, Reason, Receipt, SendClass, Sms
+from bridge.model.alert import Alert
+from bridge.model.answers import Reason, Receipt, SendClass
+from bridge.model.base import MINUTE, SECOND, Ms
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import questions
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.gate import UNREACHABLE_AFTER, ZEROS_HOLD, Gate
 from bridge.pipeline.holds import Holds
-from bridge.ports import Clock, OutboxStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import OutboxStore
 
 log = structlog.get_logger()
 

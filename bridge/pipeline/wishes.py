@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from bridge.model import Contact, ContactChange, Counted, Decision, Fired, Json, Ms, OptWish, Use
+from bridge.model.base import Json, Ms
+from bridge.model.contact import Contact, ContactChange, Counted, Use
+from bridge.model.decision import Decision, Fired, OptWish
 
 _SPOKEN = {
     OptWish.OUT: "opted out",

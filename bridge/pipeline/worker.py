@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bridge.errors import StoreUnavailable
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signal
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telemetry import frames
 
 log = structlog.get_logger()

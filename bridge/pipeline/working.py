@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.config.settings import HoursSettings
-from bridge.model import DAY, HOUR, MINUTE, Ms
+from bridge.model.base import DAY, HOUR, MINUTE, Ms
 from bridge.rules.calendar import windows
 from bridge.rules.moments import Hours
 

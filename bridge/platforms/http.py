@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bridge.frozen import frozen
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 
 # Apache closes an idle connection after 5 s by default, nginx after 75. Nobody knows the fate of a request that meets a
 # connection which is just being closed, so ours are given up first.

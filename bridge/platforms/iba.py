@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.model import Balance, Reason, Receipt, Report, SendClass
+from bridge.model.answers import Balance, Reason, Receipt, Report, SendClass
 from bridge.platforms.http import ClientMaker, HttpLimits
 from bridge.platforms.http_direct import DirectClient
 from bridge.platforms.http_query import Quoter
@@ -35,7 +35,7 @@ _NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=Reason.BAD_NUMBER)
 
 
 class IbaPlatform:
-    """One account at one host of the family. Implements :class:`bridge.ports.Platform`."""
+    """One account at one host of the family. Implements :class:`bridge.ports.platform.Platform`."""
 
     def __init__(
         self,

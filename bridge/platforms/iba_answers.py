@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.frozen import frozen
-from bridge.model import Reason, Receipt, SendClass
+from bridge.model.answers import Reason, Receipt, SendClass
 from bridge.platforms.http import Answer, NoAnswer
 from bridge.platforms.iba_table import STATUSES, Row
 from bridge.platforms.iba_words import Words, cut, known, read, shown

@@ -16,7 +16,8 @@ from hashlib import sha256
 
 from bridge.config import CallbackSettings
 from bridge.frozen import frozen
-from bridge.model import InboundCall, Ms
+from bridge.model.base import Ms
+from bridge.model.inbound import InboundCall
 from bridge.text import charsets, phones
 
 SECRET_PARAMETER = b"key"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.errors import PlatformError
-from bridge.model import Balance, Reason, Report, ReportClass
+from bridge.model.answers import Balance, Reason, Report, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_words import Words, known, read, shown

@@ -6,7 +6,7 @@ Facts only, no code that reads an answer: that is in the modules beside this one
 from __future__ import annotations
 
 from bridge.frozen import frozen
-from bridge.model import Reason, ReportClass, SendClass
+from bridge.model.answers import Reason, ReportClass, SendClass
 
 
 @frozen

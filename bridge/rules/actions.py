@@ -7,7 +7,9 @@ from dataclasses import field
 from enum import StrEnum
 
 from bridge.frozen import frozen
-from bridge.model import ContactWish, Counted, Forward, Ms, OptWish, Reply
+from bridge.model.base import Ms
+from bridge.model.contact import Counted
+from bridge.model.decision import ContactWish, Forward, OptWish, Reply
 from bridge.rules.templates import Template, Variables
 
 

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Protocol
 
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.rules.context import RuleMessage
 from bridge.rules.keywords import Hit, Spelling
 from bridge.rules.numbers import Numbers

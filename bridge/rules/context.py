@@ -7,7 +7,8 @@ from dataclasses import field
 from datetime import UTC, tzinfo
 
 from bridge.frozen import frozen
-from bridge.model import Counted, Ms
+from bridge.model.base import Ms
+from bridge.model.contact import Counted
 from bridge.rules.moments import Hours
 
 

@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from bridge.errors import Problem, TemplateFailed
 from bridge.frozen import frozen
-from bridge.model import MINUTE, ContactWish, Counted, Decision, Fired, Ms, OptWish, Reply
+from bridge.model.base import MINUTE, Ms
+from bridge.model.contact import Counted
+from bridge.model.decision import ContactWish, Decision, Fired, OptWish, Reply
 from bridge.rules.actions import Actions, Opt
 from bridge.rules.conditions import Found, View, met_by
 from bridge.rules.context import Counting, RuleContext, RuleMessage

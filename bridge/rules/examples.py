@@ -9,7 +9,9 @@ from typing import Final
 
 from bridge.errors import Problem
 from bridge.frozen import frozen
-from bridge.model import Counted, Decision, Ms
+from bridge.model.base import Ms
+from bridge.model.contact import Counted
+from bridge.model.decision import Decision
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
 from bridge.rules.schema import ExampleEntry, ExpectEntry, SenderEntry, SmsEntry

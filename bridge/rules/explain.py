@@ -7,7 +7,8 @@ tried here, too, since their reasons are what a person asks for.
 from __future__ import annotations
 
 from bridge.frozen import frozen
-from bridge.model import Decision, Ms
+from bridge.model.base import Ms
+from bridge.model.decision import Decision
 from bridge.rules.conditions import NOTHING, why_not
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet, Views

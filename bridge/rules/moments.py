@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60

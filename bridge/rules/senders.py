@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.frozen import frozen
-from bridge.model import Counted, Ms
+from bridge.model.base import Ms
+from bridge.model.contact import Counted
 from bridge.rules.conditions import Found, Needs, View
 from bridge.rules.moments import Hours, Phase, Season
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.frozen import frozen
-from bridge.model import Ms
-from bridge.ports import Clock
+from bridge.model.base import Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.caller import CallEncoding, call, encode_query, is_acknowledged
 from bridge.sandbox.records import Brought
 from bridge.sandbox.sendpage import PLATFORM_TIME

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bridge.model import Ms
-from bridge.ports import Waiter
+from bridge.model.base import Ms
+from bridge.ports.clock import Waiter
 
 
 class StageClock:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 
 
 class RequestKind(StrEnum):

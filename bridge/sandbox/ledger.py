@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.frozen import frozen
-from bridge.model import Ms
-from bridge.ports import Clock
+from bridge.model.base import Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.faults import Fault
 
 MAX_RECIPIENTS = 10

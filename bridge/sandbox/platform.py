@@ -11,8 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bridge.model import Ms
-from bridge.ports import Clock
+from bridge.model.base import Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.callbacks import Callbacks
 from bridge.sandbox.caller import CallEncoding
 from bridge.sandbox.faults import Armed, Fault, RequestKind, Trouble

@@ -10,7 +10,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.ledger import TakenSms
 

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Protocol, cast
 
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 
 MAX_HEAD = 256 * 1024
 """Bytes of a request line with its headers; more is answered 431 and cut."""

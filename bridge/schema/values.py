@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from bridge.model import DAY, HOUR, MINUTE, SECOND, Ms
+from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
 
 FROM_FILE = {"from": "file"}
 """Validation context of values that a person wrote. Code may go where a file may not: None for "off", port 0."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from bridge.model import AccountState, Alert, Balance, Ms
+from bridge.model.alert import Alert
+from bridge.model.answers import AccountState, Balance
+from bridge.model.base import Ms
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx

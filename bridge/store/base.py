@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.store.tx import Together, Unit
 
 T = TypeVar("T")

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import (
-    Conversation,
-    ConversationId,
-    Ms,
-    NewPost,
-    Post,
-    Posted,
-    PostId,
-    PostPriority,
-)
+from bridge.model.base import ConversationId, Ms, PostId
+from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.post import NewPost, PostPriority
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Row, Tx

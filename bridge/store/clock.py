@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import Ms, SmsId
-from bridge.ports import LongestWaits
+from bridge.model.base import Ms, SmsId
+from bridge.model.record import LongestWaits
 from bridge.store import sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx

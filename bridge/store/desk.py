@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import MOVES, Change, Move, Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.model.base import Ms, SmsId
+from bridge.model.sms import MOVES, Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Again, Tx

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import Change, Move, Ms, Rewrite, Sms, SmsId, SmsState
+from bridge.model.base import Ms, SmsId
+from bridge.model.sms import Change, Move, Rewrite, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx

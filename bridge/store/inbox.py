@@ -6,28 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import (
-    Accepted,
-    Claim,
-    Claimed,
-    Contact,
-    ConversationId,
-    Counted,
-    Inbound,
-    InboundCall,
-    Ms,
-    NewPost,
-    PostKind,
-    PostPriority,
-    RecentReply,
-    Settled,
-    Settlement,
-    Shown,
-    Sms,
-    SmsState,
-    Unrouted,
-    Use,
-)
+from bridge.model.base import ConversationId, Ms
+from bridge.model.contact import Contact, Counted, RecentReply, Use
+from bridge.model.inbound import Accepted, Inbound, InboundCall
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.routing import Claim, Claimed, Settled, Settlement, Shown, Unrouted
+from bridge.model.sms import Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Readers, Writer, Writing
 from bridge.store.many import waves

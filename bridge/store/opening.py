@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from bridge.model import Ms, Sms, SmsId
-from bridge.ports import Clock, QueryStore, Store
+from bridge.model.base import Ms, SmsId
+from bridge.model.sms import Sms
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.ports.store import Store
 from bridge.store.sqlite import store as sqlite
 
 _SQLITE = "sqlite:///"

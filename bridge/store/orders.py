@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import Conversation, Deed, Inbound, Ms, NewPost, Order, Origin, Sms, SmsState
-from bridge.ports import About, Find, FoundPage, Story, Tally
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.desk import About, Deed, Find, FoundPage, Order, Tally
+from bridge.model.inbound import Inbound
+from bridge.model.post import NewPost
+from bridge.model.record import Story
+from bridge.model.sms import Origin, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Row, Tx

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import Change, Move, Ms, NewPost, NewSms, Sms, SmsId, SmsState
+from bridge.model.base import Ms, SmsId
+from bridge.model.post import NewPost
+from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx, storable

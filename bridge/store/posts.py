@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import (
-    Earlier,
-    InboundId,
-    Json,
-    Ms,
-    NewPost,
-    Post,
-    Posted,
-    PostKind,
-    PostPriority,
-)
+from bridge.model.base import InboundId, Json, Ms
+from bridge.model.chat import Earlier, Post, Posted
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx

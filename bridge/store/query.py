@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import Contact, Inbound, InboundId, Ms, Sms, SmsId, SmsState
-from bridge.ports import QueueStatus, Span, Story
+from bridge.model.base import InboundId, Ms, SmsId
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound
+from bridge.model.record import QueueStatus, Span, Story
+from bridge.model.sms import Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Reading
 from bridge.store.tx import Params, Tx

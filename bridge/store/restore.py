@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bridge.model import Change, InboundId, Move, Ms, NewPost, Reason, Restored, Sms, SmsId
+from bridge.model.answers import Reason
+from bridge.model.base import InboundId, Ms, SmsId
+from bridge.model.post import NewPost
+from bridge.model.record import Restored
+from bridge.model.sms import Change, Move, Sms
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx

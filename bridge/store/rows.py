@@ -6,20 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from bridge.model import (
-    AccountState,
-    Ask,
-    Contact,
-    Conversation,
-    Inbound,
-    InboundState,
-    Json,
-    Origin,
-    Priority,
-    Sms,
-    SmsState,
-)
-from bridge.ports import Story
+from bridge.model.answers import AccountState
+from bridge.model.base import Json
+from bridge.model.chat import Conversation
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound, InboundState
+from bridge.model.record import Story
+from bridge.model.sms import Ask, Origin, Priority, Sms, SmsState
 from bridge.store import sql
 from bridge.store.tx import Row
 

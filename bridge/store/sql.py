@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store.many import Many
 
 INBOUND = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.many import Many
 
 Value = str | int | float | bytes | None

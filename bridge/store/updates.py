@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import Ms, StoredUpdate, UpdateState
+from bridge.model.base import Ms
+from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.store import sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx

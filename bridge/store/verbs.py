@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import Sms, SmsId
+from bridge.model.base import SmsId
+from bridge.model.sms import Sms
 from bridge.store import sql
 from bridge.store.accounts import AccountVerbs
 from bridge.store.chat import ChatVerbs
@@ -42,7 +43,7 @@ class Verbs(
     QueryVerbs,
     RestoreVerbs,
 ):
-    """All of :class:`~bridge.ports.Store` but its end."""
+    """All of :class:`~bridge.ports.store.Store` but its end."""
 
     async def ping(self) -> None:
         now = self._clock.now()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.model import UNDECIDED, Change, Json, Move, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
+from bridge.model.base import Json, Ms
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import UNDECIDED, Change, Move, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Row, Tx

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from bridge.model import Conversation
-from bridge.ports import Among, Find, Found, FoundPage
+from bridge.model.chat import Conversation
+from bridge.model.desk import Among, Find, Found, FoundPage
 from bridge.store import rows, sql
 from bridge.store.tx import Params, Row, Tx
 

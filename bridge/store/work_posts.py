@@ -7,20 +7,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bridge.model import (
-    ADMIN_CHAT,
-    CROWD,
-    Alert,
-    Conversation,
-    ConversationId,
-    InboundId,
-    Json,
-    Ms,
-    NewPost,
-    PostKind,
-    PostPriority,
-    SmsId,
-)
+from bridge.model.alert import CROWD, Alert
+from bridge.model.base import ADMIN_CHAT, ConversationId, InboundId, Json, Ms, SmsId
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.store import rows, sql
 from bridge.store.many import waves
 from bridge.store.tx import Line, Params, Tx, storable

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import Conversation, ConversationId, Ms, Post, Posted, PostKind, PostPriority
+from bridge.model.base import ConversationId, Ms
+from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.post import PostKind, PostPriority
 from bridge.store import rows, sql
 from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_posts import remember_message, remember_topic, talk

@@ -9,23 +9,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bridge.errors import StoreError
-from bridge.model import (
-    BIRTH_STATES,
-    FINAL_STATES,
-    MOVES,
-    Ask,
-    Change,
-    ConversationId,
-    InboundId,
-    Move,
-    Ms,
-    NewSms,
-    PostPriority,
-    Sms,
-    SmsId,
-    SmsState,
-    opening_key,
-)
+from bridge.model.base import ConversationId, InboundId, Ms, SmsId
+from bridge.model.post import PostPriority, opening_key
+from bridge.model.sms import BIRTH_STATES, FINAL_STATES, MOVES, Ask, Change, Move, NewSms, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.many import waves
 from bridge.store.tx import Line, Tx, storable

@@ -29,7 +29,7 @@ from telegram.ext import Application, ApplicationBuilder, CallbackContext, ExtBo
 from telegram.request import HTTPXRequest
 
 from bridge.frozen import frozen
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 from bridge.telegram.message import Button, Entity, Message
 from bridge.telegram.trouble import ApiError, Trouble, described, translated
 

@@ -6,7 +6,8 @@ wonders whether the bot is slow or the subscribers are silent.
 
 from __future__ import annotations
 
-from bridge.ports import Clock, PostStore
+from bridge.ports.chats import PostStore
+from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.pace import GROUP
 

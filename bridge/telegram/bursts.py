@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from bridge.frozen import frozen
-from bridge.model import Inbound, Ms, Post, PostKind
+from bridge.model.base import Ms
+from bridge.model.chat import Post
+from bridge.model.inbound import Inbound
+from bridge.model.post import PostKind
 from bridge.telegram.chats import Language
 from bridge.telegram.message import LIMIT, Entity, Message, units
 from bridge.telegram.render import code, remarks, shown_text, subscriber_line, way

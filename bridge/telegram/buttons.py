@@ -18,9 +18,10 @@ import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
 from bridge.frozen import frozen
-from bridge.model import Json, Ms, PostPriority
+from bridge.model.base import Json, Ms
+from bridge.model.post import PostPriority
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.message import LIMIT, Entity, units

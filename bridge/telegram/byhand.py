@@ -10,7 +10,8 @@ from __future__ import annotations
 from telegram import Update
 from telegram.ext import MessageHandler, filters
 
-from bridge.model import Deed, Ms
+from bridge.model.base import Ms
+from bridge.model.desk import Deed
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import Chats

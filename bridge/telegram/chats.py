@@ -11,7 +11,7 @@ from typing import Literal
 
 from bridge.config import ChatSettings, TelegramSettings
 from bridge.frozen import frozen
-from bridge.model import ADMIN_CHAT, DEFAULT_CHAT
+from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT
 
 Language = Literal["ru", "en"]
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from bridge.config import ChatSettings, Settings, TelegramSettings
-from bridge.model import MINUTE, SECOND, Json, Ms
+from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.asking import BotInfo, bot_info, chat_info, place_in
 from bridge.telegram.findings import Finding, Level, fault, ok, warning

@@ -17,8 +17,11 @@ import structlog
 from telegram import Message, MessageOriginUser
 
 from bridge.frozen import frozen
-from bridge.model import Contact, Conversation, ConversationId
-from bridge.ports import ChatStore, DeskStore, PostStore
+from bridge.model.base import ConversationId
+from bridge.model.chat import Conversation
+from bridge.model.contact import Contact
+from bridge.ports.chats import ChatStore, PostStore
+from bridge.ports.desk import DeskStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.render import topic_name

@@ -14,9 +14,14 @@ from telegram import Message, Update
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
-from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority, Sms, SmsState
+from bridge.model.base import Json, Ms
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Sms, SmsState
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DraftStore, PostStore
+from bridge.ports.chats import ChatStore, PostStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DraftStore
 from bridge.telegram.api import App, Context
 from bridge.telegram.buttons import Buttons, millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats

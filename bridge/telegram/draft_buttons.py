@@ -12,9 +12,11 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model import DRAFT_LIFE, UNDECIDED, Change, Move, Ms, Rewrite, Sms, SmsState
+from bridge.model.base import Ms
+from bridge.model.sms import DRAFT_LIFE, UNDECIDED, Change, Move, Rewrite, Sms, SmsState
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, DraftStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DraftStore
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chats
 from bridge.telegram.sms_buttons import SmsButton, SmsButtonStore

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.frozen import frozen
-from bridge.model import Ask, Json, Ms, Sms, SmsState
+from bridge.model.base import Json, Ms
+from bridge.model.sms import Ask, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.message import Button
 from bridge.telegram.texts import say

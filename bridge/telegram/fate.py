@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 
 from bridge.frozen import frozen
-from bridge.model import CORRECTIONS, Post, Posted, Sms, SmsState
-from bridge.ports import Clock, DraftStore
+from bridge.model.chat import Post, Posted
+from bridge.model.sms import CORRECTIONS, Sms, SmsState
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DraftStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat
 from bridge.telegram.draft_question import ASKED

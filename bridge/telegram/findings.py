@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from bridge.frozen import frozen
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.telegram.texts import say
 
 

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import SECOND, Ms, StoredUpdate
+from bridge.model.base import SECOND, Ms
+from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import LONG_POLL, Api
 from bridge.telegram.link import IntakeStore, Link
 from bridge.telegram.trouble import ApiError, Trouble

@@ -13,11 +13,16 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model import ADMIN_CHAT, MINUTE, SECOND, Alert, Json, Ms, NewPost, PostKind, PostPriority
+from bridge.model.alert import Alert
+from bridge.model.base import ADMIN_CHAT, MINUTE, SECOND, Json, Ms
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
-from bridge.ports import AccountStore, ChatStore, Clock, QueryStore, UpdateStore
+from bridge.ports.chats import ChatStore, UpdateStore
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.ports.sending import AccountStore
 from bridge.telegram.trouble import ApiError, Trouble
 
 log = structlog.get_logger()

@@ -10,8 +10,11 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from bridge.model import Ms, Post, Posted, Sms, SmsState
-from bridge.ports import Clock, DraftStore
+from bridge.model.base import Ms
+from bridge.model.chat import Post, Posted
+from bridge.model.sms import Sms, SmsState
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DraftStore
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Language
 from bridge.telegram.draft_question import question

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import Deed
-from bridge.ports import ChatStore
+from bridge.model.desk import Deed
+from bridge.ports.chats import ChatStore
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chats
 from bridge.telegram.commands.changes import Changes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from telegram import Message
 
 from bridge.frozen import frozen
-from bridge.model import Ask, Contact
+from bridge.model.contact import Contact
+from bridge.model.sms import Ask
 from bridge.telegram.message import trimmed
 from bridge.telegram.notes import Notes
 from bridge.text import parts

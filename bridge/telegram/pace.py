@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from bridge.model import MINUTE, SECOND, Ms, PostPriority
+from bridge.model.base import MINUTE, SECOND, Ms
+from bridge.model.post import PostPriority
 
 _WAY: Ms = 2 * SECOND
 """Telegram counts a call when it arrives, we when it leaves."""

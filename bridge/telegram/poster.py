@@ -11,11 +11,14 @@ from collections.abc import Coroutine
 
 import structlog
 
-from bridge.model import MINUTE, SECOND, Alert, Ms, Post, PostId, PostKind, PostPriority
+from bridge.model.alert import Alert
+from bridge.model.base import MINUTE, SECOND, Ms, PostId
+from bridge.model.chat import Post
+from bridge.model.post import PostKind, PostPriority
 from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, run_steps
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.backlog import Backlog
 from bridge.telegram.chats import Chat, Chats

@@ -15,10 +15,14 @@ from telegram import Update
 from telegram.ext import ContextTypes
 
 from bridge.errors import StoreUnavailable
-from bridge.model import DAY, HOUR, Alert, Ms, StoredUpdate, UpdateState
+from bridge.model.alert import Alert
+from bridge.model.base import DAY, HOUR, Ms
+from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, run_steps
-from bridge.ports import AccountStore, Clock, UpdateStore
+from bridge.ports.chats import UpdateStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import AccountStore
 from bridge.telegram.api import Api
 
 log = structlog.get_logger()

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.frozen import frozen
-from bridge.model import CORRECTIONS, UNDECIDED, Contact, Conversation, Inbound, Json, Ms, Post, Sms, SmsState
+from bridge.model.base import Json, Ms
+from bridge.model.chat import Conversation, Post
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound
+from bridge.model.sms import CORRECTIONS, UNDECIDED, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.draft_question import question
 from bridge.telegram.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units

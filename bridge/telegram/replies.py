@@ -1,7 +1,7 @@
 """An operator's words as an SMS: written at once or as a draft, and rewritten for as long as they have not left.
 
-A draft is an SMS that waits for a person's word. Why is kept with it (:class:`~bridge.model.Ask`); the question and its
-buttons are how its state shows under the message (``draft_question``). Nothing is told from here.
+A draft is an SMS that waits for a person's word. Why is kept with it (:class:`~bridge.model.sms.Ask`); the question
+and its buttons are how its state shows under the message (``draft_question``). Nothing is told from here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ import structlog
 
 from bridge.config import Settings
 from bridge.frozen import frozen
-from bridge.model import CORRECTIONS, Ask, Change, Conversation, Move, Ms, NewSms, Rewrite, Sms, SmsState
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.sms import CORRECTIONS, Ask, Change, Move, NewSms, Rewrite, Sms, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, DeskStore, DraftStore, OutboxStore, QueryStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DeskStore, DraftStore
+from bridge.ports.record import QueryStore
+from bridge.ports.sending import OutboxStore
 from bridge.telegram.chats import Chat
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Outgoing, Words, judged

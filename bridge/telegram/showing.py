@@ -11,22 +11,18 @@ from typing import Protocol
 import structlog
 
 from bridge.frozen import frozen
-from bridge.model import (
-    HOUR,
-    MINUTE,
-    Alert,
-    Conversation,
-    Earlier,
-    Inbound,
-    InboundId,
-    Ms,
-    Post,
-    Posted,
-    PostId,
-    PostKind,
-    SmsState,
-)
-from bridge.ports import AccountStore, ChatStore, Clock, DeskStore, DraftStore, PostStore, QueryStore, Story
+from bridge.model.alert import Alert
+from bridge.model.base import HOUR, MINUTE, InboundId, Ms, PostId
+from bridge.model.chat import Conversation, Earlier, Post, Posted
+from bridge.model.inbound import Inbound
+from bridge.model.post import PostKind
+from bridge.model.record import Story
+from bridge.model.sms import SmsState
+from bridge.ports.chats import ChatStore, PostStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DeskStore, DraftStore
+from bridge.ports.record import QueryStore
+from bridge.ports.sending import AccountStore
 from bridge.telegram import bursts, render
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Language

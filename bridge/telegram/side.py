@@ -14,12 +14,13 @@ import structlog
 from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.frozen import frozen
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 from bridge.pipeline.arrivals import Waited
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, Never
-from bridge.ports import Clock, Store
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
 from bridge.rules.canned import Canned
 from bridge.telegram.api import Api, bot_id
 from bridge.telegram.buttons import Buttons, Family

@@ -8,9 +8,13 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model import Change, Move, Sms, SmsId
+from bridge.model.base import SmsId
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DeskStore, OutboxStore
+from bridge.ports.chats import ChatStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DeskStore
+from bridge.ports.sending import OutboxStore
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chat, Chats
 

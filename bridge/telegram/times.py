@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
 from bridge.frozen import frozen
-from bridge.model import DAY, HOUR, MINUTE, Ms
+from bridge.model.base import DAY, HOUR, MINUTE, Ms
 from bridge.telegram.chats import Language
 from bridge.telegram.texts import say
 

@@ -26,7 +26,7 @@ from telegram.error import (
 )
 
 from bridge.errors import BridgeError
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 
 
 class Trouble(StrEnum):

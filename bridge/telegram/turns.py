@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.model import PostPriority
+from bridge.model.post import PostPriority
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.pace import Pace
 
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from telegram import Message, Update
 from telegram.ext import filters
 
-from bridge.model import Ms, StoredUpdate
+from bridge.model.base import Ms
+from bridge.model.chat import StoredUpdate
 from bridge.pipeline.arrivals import ON_ITS_WAY, Waited
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import Chats

@@ -14,10 +14,12 @@ import structlog
 from pydantic import SecretStr
 
 from bridge.errors import BridgeError, StoreError
-from bridge.model import MINUTE, Ms, StoredUpdate
+from bridge.model.base import MINUTE, Ms
+from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock, UpdateStore
+from bridge.ports.chats import UpdateStore
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api, WebhookState, update_id_of
 from bridge.telegram.link import Link
 from bridge.telegram.trouble import ApiError, Trouble

@@ -17,7 +17,8 @@ from aiohttp import web
 
 from bridge.config import Settings
 from bridge.errors import BridgeError
-from bridge.model import Json, Sms, SmsId
+from bridge.model.base import Json, SmsId
+from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.reload import Reloaded
 

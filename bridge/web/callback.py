@@ -24,9 +24,10 @@ from aiohttp import web
 from bridge.config import CallbackSettings
 from bridge.errors import StoreError
 from bridge.frozen import frozen
-from bridge.model import InboundCall, Ms
+from bridge.model.base import Ms
+from bridge.model.inbound import InboundCall
 from bridge.pipeline.inbox import Inbox
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.text import phones
 from bridge.web.access import Network, client_address, contains, same_secret
 from bridge.web.answers import BODIES, plain, text

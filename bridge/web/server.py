@@ -23,7 +23,7 @@ from aiohttp import web
 from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.pipeline.inbox import Inbox
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.web.access import ConnectionGate, Limits
 from bridge.web.callback import CallbackEndpoint, CallbackProtocol
 from bridge.web.connection import CallbackConnection, PlainErrors

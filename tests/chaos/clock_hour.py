@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bridge.app import Bridge, running
 from bridge.config import Settings
-from bridge.model import HOUR, MINUTE, SECOND, Json, Ms
+from bridge.model.base import HOUR, MINUTE, SECOND, Json, Ms
 from bridge.pipeline import compose
 from bridge.pipeline.clockwatch import STANDS
 from bridge.pipeline.worker import IDLE

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from bridge.model import BIRTH_STATES, MOVES, SmsState
+from bridge.model.sms import BIRTH_STATES, MOVES, SmsState
 from bridge.sandbox.botapi.world import Chat, Message
 from bridge.sandbox.ledger import TakenSms
 

@@ -8,7 +8,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import Any
 
-from bridge.model import Json, Ms
+from bridge.model.base import Json, Ms
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import OTHER_POLL, Refusal, conflict, too_many_requests

@@ -6,7 +6,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform

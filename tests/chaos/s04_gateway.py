@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from bridge.config import AccountSettings
-from bridge.model import Receipt, SendClass
+from bridge.model.answers import Receipt, SendClass
 from bridge.platforms.http import Answer, ClientMaker, Fault, HttpLimits, NoAnswer
 from bridge.platforms.http_aiohttp import AiohttpClient
 from bridge.platforms.http_direct import DirectClient

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from bridge.model import HOUR, MINUTE, SECOND, Ms, Post, PostPriority
+from bridge.model.base import HOUR, MINUTE, SECOND, Ms
+from bridge.model.chat import Post
+from bridge.model.post import PostPriority
 from bridge.sandbox.botapi.server import Call, Outage
 from bridge.telegram import poster
 from bridge.telegram.backlog import MANY_TALKS

@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import bridge.app
-from bridge.model import DAY, SECOND, Ms
+from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import STANDS, ClockWatch
 from bridge.pipeline.holds import PROBE_LONGEST

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import smsutil
 
-from bridge.model import DAY, HOUR, SECOND, Ms
+from bridge.model.base import DAY, HOUR, SECOND, Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import EventKind, PlatformEvent, SimulatedPlatform
 from tests.chaos import invariants
@@ -90,7 +90,7 @@ class Robots:
             self.answers.put_nowait((number, "приз 0"))
 
     def ask_again(self) -> None:
-        """After a kill: the answer that was in flight then may be unknown to the bridge, which rightly sends it no more.
+        """After a kill: an answer that was in flight then is unknown to the bridge, which rightly sends it no more.
 
         A robot that waits for it would be silent for ever.
         """

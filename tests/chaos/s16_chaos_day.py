@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from bridge.model import Ms, SmsState
+from bridge.model.base import Ms
+from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.server import Outage

@@ -7,7 +7,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from bridge.app import Bridge
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 from tests.clock import ManualClock
 
 LOOK_AGAIN = 0.002

@@ -9,28 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from bridge.model import (
-    Change,
-    Claim,
-    Inbound,
-    InboundCall,
-    InboundState,
-    Move,
-    Ms,
-    NewPost,
-    NewSms,
-    Origin,
-    PostKind,
-    PostPriority,
-    Priority,
-    Settled,
-    Settlement,
-    Shown,
-    Sms,
-    SmsState,
-    Unrouted,
-)
-from bridge.ports import Store, Waiter
+from bridge.model.base import Ms
+from bridge.model.inbound import Inbound, InboundCall, InboundState
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.routing import Claim, Settled, Settlement, Shown, Unrouted
+from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
+from bridge.ports.clock import Waiter
+from bridge.ports.store import Store
 
 NOW: Ms = 1_800_000_000_000
 SUBSCRIBER = "79990001122"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.ports import Store
+from bridge.ports.store import Store
 from bridge.store import open_store
 from bridge.store.postgres.store import open_store as open_postgres
 from tests import postgres

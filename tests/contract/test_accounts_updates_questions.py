@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import AccountState, Alert, Balance, Move, SmsId, SmsState, StoredUpdate, UpdateState
-from bridge.ports import Store
+from bridge.model.alert import Alert
+from bridge.model.answers import AccountState, Balance
+from bridge.model.base import SmsId
+from bridge.model.chat import StoredUpdate, UpdateState
+from bridge.model.sms import Move, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import (
     NOW,
     SUBSCRIBER,

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bridge.errors import StoreError
-from bridge.model import Change, Claim, Move, Priority, SmsState
-from bridge.ports import Store
+from bridge.model.routing import Claim
+from bridge.model.sms import Change, Move, Priority, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import (
     NOW,
     SUBSCRIBER,

@@ -6,19 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import (
-    Change,
-    Conversation,
-    Json,
-    Move,
-    NewPost,
-    Post,
-    Posted,
-    PostKind,
-    PostPriority,
-    SmsState,
-)
-from bridge.ports import Store
+from bridge.model.base import Json
+from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Change, Move, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, person, post, received, sent, settled, settlement
 
 

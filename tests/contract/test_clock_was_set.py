@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import DAY, HOUR, MINUTE, SECOND, Change, Move, Ms, Sms, SmsId
-from bridge.ports import LongestWaits, Store
+from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms, SmsId
+from bridge.model.record import LongestWaits
+from bridge.model.sms import Change, Move, Sms
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, moved, post, reply, sent
 
 LONGEST = LongestWaits(sms=MINUTE, poll=10 * MINUTE, post=HOUR, takeover=2 * HOUR)

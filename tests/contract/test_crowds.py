@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.model import ADMIN_CHAT, CROWD, Alert
-from bridge.ports import Store
+from bridge.model.alert import CROWD, Alert
+from bridge.model.base import ADMIN_CHAT
+from bridge.ports.store import Store
 from tests.contract.builders import NOW
 
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import DAY, UNDECIDED, Ask, Change, Move, Posted, Rewrite, Sms, SmsId, SmsState
-from bridge.ports import LongestWaits, Store
+from bridge.model.base import DAY, SmsId
+from bridge.model.chat import Posted
+from bridge.model.record import LongestWaits
+from bridge.model.sms import UNDECIDED, Ask, Change, Move, Rewrite, Sms, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, person
 
 TEXT = "Работаем с 9 до 18"

@@ -8,8 +8,13 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import Alert, ConversationId, InboundId, InboundState, PostKind, Priority, SmsId, SmsState
-from bridge.ports import Span, Store
+from bridge.model.alert import Alert
+from bridge.model.base import ConversationId, InboundId, SmsId
+from bridge.model.inbound import InboundState
+from bridge.model.post import PostKind
+from bridge.model.record import Span
+from bridge.model.sms import Priority, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement, spent, unrouted
 
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from bridge.model import Change, Move, Ms, Priority, Sms, SmsState
-from bridge.ports import Store
+from bridge.model.base import Ms
+from bridge.model.sms import Change, Move, Priority, Sms, SmsState
+from bridge.ports.store import Store
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, moved, reply
 from tests.contract.conftest import Factory

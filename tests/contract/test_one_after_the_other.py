@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model import Accepted, Change, InboundCall, InboundId, Move, NewSms, Settled, Sms, SmsId, SmsState
-from bridge.ports import Store
+from bridge.model.base import InboundId, SmsId
+from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.routing import Settled
+from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
+from bridge.ports.store import Store
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, opened, person, post, received, reply, settlement, spent
 from tests.contract.conftest import FACTORIES, Factory

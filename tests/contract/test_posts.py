@@ -7,24 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Ask,
-    Balance,
-    ConversationId,
-    Inbound,
-    Move,
-    Ms,
-    NewPost,
-    Post,
-    Posted,
-    PostKind,
-    PostPriority,
-    SmsState,
-)
-from bridge.ports import Store
+from bridge.model.answers import Balance
+from bridge.model.base import DAY, HOUR, MINUTE, ConversationId, Ms
+from bridge.model.chat import Post, Posted
+from bridge.model.inbound import Inbound
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Ask, Move, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
 
 SHOWN = Posted(chat_id=-100, message_id=31)

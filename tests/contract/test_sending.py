@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import FINAL_STATES, MOVES, Change, Move, Priority, SmsState
-from bridge.ports import Store
+from bridge.model.sms import FINAL_STATES, MOVES, Change, Move, Priority, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SetClock, claimed, moved, person, post, reply, sent
 
 PATHS: dict[SmsState, tuple[Move, ...]] = {

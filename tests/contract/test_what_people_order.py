@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model import HOUR, Conversation, Deed, Order, Posted, PostKind, Sms, SmsState
-from bridge.ports import Among, Find, FoundPage, Store
+from bridge.model.base import HOUR
+from bridge.model.chat import Conversation, Posted
+from bridge.model.desk import Among, Deed, Find, FoundPage, Order
+from bridge.model.post import PostKind
+from bridge.model.sms import Sms, SmsState
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
 
 EVER = 2**62

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bridge.model import Claim, Claimed, ContactChange, Counted, InboundId, Ms, Use
-from bridge.ports import Store
+from bridge.model.base import InboundId, Ms
+from bridge.model.contact import ContactChange, Counted, Use
+from bridge.model.routing import Claim, Claimed
+from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, post, received, settled, settlement
 
 CHANGE = ContactChange(opted_out=True, tags=("vip", "ж\ud800"), values={"city": "Казань", "ключ": '"{}'})

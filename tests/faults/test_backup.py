@@ -18,7 +18,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store import open_store
 from bridge.store.sqlite.lock import FileLock
 from tests.chaos.s17_backup import restored_later

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Claim, Claimed, Contact, Inbound
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound
+from bridge.model.routing import Claim, Claimed
 from bridge.store import inbox
 from bridge.store.tx import Tx
 from tests.chaos.s15_budgets import SMALL, budgets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import DAY, MINUTE, SECOND
+from bridge.model.base import DAY, MINUTE, SECOND
 from tests.chaos.clock_hour import Jump, Plan, Stay
 from tests.chaos.s10_clock_jumps import jumps, unguarded
 

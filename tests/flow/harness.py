@@ -13,9 +13,10 @@ from typing import Literal
 
 from bridge.app import Bridge, running
 from bridge.config import AccountSettings, Settings
-from bridge.model import InboundId, Ms, Sms, SmsState
+from bridge.model.base import InboundId, Ms
+from bridge.model.sms import Sms, SmsState
 from bridge.pipeline.clock import SystemClock
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.world import Chat, Message
 from bridge.sandbox.platform import SimulatedPlatform

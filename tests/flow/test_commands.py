@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import HOUR, SmsState
+from bridge.model.base import HOUR
+from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform

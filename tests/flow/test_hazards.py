@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge import telemetry
 from bridge.config import LoggingSettings
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.flow.harness import ADMINS, SUBSCRIBER, World, world

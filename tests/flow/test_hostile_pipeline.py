@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.send import deliver
-from bridge.model import NewSms, Origin, Priority, SmsState
+from bridge.model.sms import NewSms, Origin, Priority, SmsState
 from bridge.pipeline.commands import Commands, Refused
-from bridge.ports import Store
+from bridge.ports.store import Store
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault
 from bridge.store import open_store

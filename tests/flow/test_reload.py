@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import InboundId
+from bridge.model.base import InboundId
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.clock import ManualClock

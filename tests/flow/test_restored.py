@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import bridge.store.inbox
-from bridge.model import InboundId, SmsState
+from bridge.model.base import InboundId
+from bridge.model.sms import SmsState
 from bridge.sandbox.botapi.world import Message
 from bridge.store import open_store
 from bridge.store.sqlite.backup import put_back, take

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.settings import StorageSettings
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store.postgres import identity
 from tests import postgres
 from tests.flow.harness import World, world

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.model import DAY, HOUR, MINUTE
+from bridge.model.base import DAY, HOUR, MINUTE
 from bridge.sandbox.botapi.world import Message
 from tests.clock import ManualClock
 from tests.flow.harness import SUBSCRIBER, SUPPORT, World, world

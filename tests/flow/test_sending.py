@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import DAY, HOUR, MINUTE, SECOND, Origin, Priority, SmsState
+from bridge.model.base import DAY, HOUR, MINUTE, SECOND
+from bridge.model.sms import Origin, Priority, SmsState
 from bridge.pipeline.commands import Commands
 from bridge.sandbox.faults import Fault
 from tests.clock import ManualClock

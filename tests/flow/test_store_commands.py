@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.settings import StorageSettings
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from tests import postgres
 from tests.flow.harness import SUBSCRIBER, World, world
 from tests.flow.test_commands import sms_bridge

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from tests.flow.harness import world
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bridge.model import SECOND, Json
+from bridge.model.base import SECOND, Json
 from bridge.sandbox.botapi import messages, topics
 from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from bridge.model import SECOND, Json, Ms
-from bridge.ports import Clock
+from bridge.model.base import SECOND, Json, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.account import METHODS, WAITING_METHODS
 from bridge.sandbox.botapi.desk import Desk, Press
 from bridge.sandbox.botapi.flood import FloodControl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bridge.model import Json, Ms
+from bridge.model.base import Json, Ms
 from bridge.sandbox.botapi.flood import FloodControl
 from bridge.sandbox.botapi.updates import UpdateQueue
 from bridge.sandbox.botapi.webhooks import WebhookCaller

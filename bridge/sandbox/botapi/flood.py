@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from bridge.model import MINUTE, SECOND, Ms
-from bridge.ports import Clock
+from bridge.model.base import MINUTE, SECOND, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.refusal import too_many_requests
 
 

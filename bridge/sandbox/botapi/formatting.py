@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from bridge.frozen import frozen
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.sandbox.botapi.params import Params, integer_in
 from bridge.sandbox.botapi.refusal import bad_request
 

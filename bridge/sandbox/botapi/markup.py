@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import bad_request
 

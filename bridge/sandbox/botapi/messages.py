@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import DAY, SECOND, Json, Ms
+from bridge.model.base import DAY, SECOND, Json, Ms
 from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.formatting import Formatted, formatted_text, utf16_len
 from bridge.sandbox.botapi.markup import buttons, reply_markup

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.sandbox.botapi.refusal import bad_request
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from bridge.model import SECOND, Json
+from bridge.model.base import SECOND, Json
 from bridge.sandbox.botapi.desk import Desk, Press
 from bridge.sandbox.botapi.formatting import find_commands
 from bridge.sandbox.botapi.markup import buttons

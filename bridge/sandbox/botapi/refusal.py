@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.model import Json
+from bridge.model.base import Json
 
 
 class Refusal(Exception):

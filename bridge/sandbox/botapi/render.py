@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import SECOND, Json
+from bridge.model.base import SECOND, Json
 from bridge.sandbox.botapi.world import ANONYMOUS_ADMIN, Chat, Message, User
 
 _ADMIN_RIGHTS = (

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from bridge.model import Json, Ms
-from bridge.ports import Clock
+from bridge.model.base import Json, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import Refusal, unauthorized
 

@@ -5,7 +5,7 @@ Of a bot's own messages Telegram tells it nothing, but of the service lines that
 
 from __future__ import annotations
 
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import bad_request

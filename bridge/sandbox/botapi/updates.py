@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.model import DAY, SECOND, Json, Ms
-from bridge.ports import Clock
+from bridge.model.base import DAY, SECOND, Json, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.refusal import OTHER_POLL, WEBHOOK_ACTIVE, WEBHOOK_SET, conflict
 
 FIRST_UPDATE_ID = 700_000_001

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from bridge.model import MINUTE, Json, Ms
-from bridge.ports import Clock
+from bridge.model.base import MINUTE, Json, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.refusal import bad_request
 from bridge.sandbox.botapi.updates import UpdateQueue
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Literal
 
 from bridge.frozen import frozen
-from bridge.model import Json, Ms
-from bridge.ports import Clock
+from bridge.model.base import Json, Ms
+from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.params import to_integer
 from bridge.sandbox.botapi.refusal import bad_request, forbidden, upgraded
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from bridge.errors import StoreError
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.copying.tables import Content, Digest, Progress, Source, Table, Target
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import faults, identity

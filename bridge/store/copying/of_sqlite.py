@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
 from bridge.store.migrate import shipped

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bridge.errors import StoreError
 from bridge.frozen import frozen
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.tx import Value, storable
 
 BATCH = 5_000

@@ -18,8 +18,8 @@ from typing import Any
 import asyncpg
 
 from bridge import __version__
-from bridge.model import SECOND, Ms
-from bridge.ports import Member, Standing
+from bridge.model.base import SECOND, Ms
+from bridge.model.fleet import Member, Standing
 from bridge.store.base import Readers, Writer
 from bridge.store.postgres.pool import PATIENCE, Pool
 from bridge.store.postgres.transaction import Transactions
@@ -91,7 +91,7 @@ class FleetQueries:
 
 
 class FleetVerbs(FleetQueries):
-    """:class:`~bridge.ports.FleetStore`; mixed into what has a writer."""
+    """:class:`~bridge.ports.record.FleetStore`; mixed into what has a writer."""
 
     _writer: Writer
     _writing: Pool

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store import sql
 from bridge.store.postgres import dialect
 from bridge.store.postgres.tx import key_of

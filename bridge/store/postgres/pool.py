@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
 from bridge.store.postgres.faults import translate
 
 PATIENCE: Ms = 5 * SECOND

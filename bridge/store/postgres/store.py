@@ -8,8 +8,10 @@ from uuid import uuid4
 import structlog
 
 from bridge.errors import StoreOutdated
-from bridge.model import Ms
-from bridge.ports import Clock, QueryStore, Store
+from bridge.model.base import Ms
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.ports.store import Store
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.fleet import FleetQueries, FleetVerbs
@@ -42,7 +44,7 @@ class PostgresReaders:
 
 
 class PostgresQueries(FleetQueries, Questions):
-    """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
+    """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: PostgresReaders) -> None:
         super().__init__(readers)
@@ -53,7 +55,7 @@ class PostgresQueries(FleetQueries, Questions):
 
 
 class PostgresStore(FleetVerbs, Verbs):
-    """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
+    """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(
         self, readers: PostgresReaders, writing: Pool, reporting: Pool, space: str, bridge: str, clock: Clock

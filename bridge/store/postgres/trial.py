@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store import sql
 from bridge.store.copying.of_postgres import connected
 from bridge.store.migrate import not_newer, shipped

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.many import Many
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for

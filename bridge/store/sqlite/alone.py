@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bridge.ports import Member, Standing
+from bridge.model.fleet import Member, Standing
 
 
 class AloneVerbs:
-    """:class:`~bridge.ports.FleetStore` without a table."""
+    """:class:`~bridge.ports.record.FleetStore` without a table."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
         return Standing(duties=frozenset(duties), lasts=None, sends_last=None, members=(), id="", now=None)

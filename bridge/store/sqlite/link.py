@@ -14,7 +14,7 @@ from typing import TypeVar
 import aiosqlite
 
 from bridge.errors import StoreUnavailable
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.sqlite.faults import needs_reconnect, translate
 
 T = TypeVar("T")

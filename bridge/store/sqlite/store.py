@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from bridge.errors import StoreError, StoreOutdated, StoreUnavailable
-from bridge.model import SECOND, Ms
-from bridge.ports import Clock, QueryStore, Store
+from bridge.model.base import SECOND, Ms
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.ports.store import Store
 from bridge.store.migrate import shipped
 from bridge.store.sqlite.alone import AloneQueries, AloneVerbs
 from bridge.store.sqlite.faults import translate
@@ -32,7 +34,7 @@ _READERS = 2
 
 
 class SqliteQueries(AloneQueries, Questions):
-    """A :class:`~bridge.ports.QueryStore`; made by :func:`open_readonly`."""
+    """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: Readers) -> None:
         super().__init__(readers)
@@ -43,7 +45,7 @@ class SqliteQueries(AloneQueries, Questions):
 
 
 class SqliteStore(AloneVerbs, AloneQueries, Verbs):
-    """A :class:`~bridge.ports.Store`; made by :func:`open_store`."""
+    """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:
         super().__init__(readers, writer, clock)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.store.many import Many, sizes
 from bridge.store.tx import NOTHING, Line, Params, Unit, storable
 

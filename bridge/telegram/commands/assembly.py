@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.config import Settings
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.pipeline.signals import Signals
-from bridge.ports import Clock, Store
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
 from bridge.rules.canned import Canned
 from bridge.telegram.buttons import Family
 from bridge.telegram.chats import Chats

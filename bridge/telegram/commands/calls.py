@@ -7,7 +7,9 @@ from dataclasses import field
 
 from bridge.errors import BridgeError
 from bridge.frozen import frozen
-from bridge.model import Conversation, Json, Ms, NewPost, PostKind, PostPriority
+from bridge.model.base import Json, Ms
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.commands.spec import Command
 from bridge.telegram.message import Message

@@ -8,8 +8,11 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import TemplateFailed
-from bridge.model import Conversation, Ms, Sms
-from bridge.ports import OrderStore, QueryStore
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.sms import Sms
+from bridge.ports.desk import OrderStore
+from bridge.ports.record import QueryStore
 from bridge.rules.canned import OPERATOR, Canned
 from bridge.rules.templates import ContactView, Variables
 from bridge.telegram.chats import Chat

@@ -6,9 +6,14 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model import Conversation, Deed, Ms, Order
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.desk import Deed, Order
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, OrderStore, QueryStore
+from bridge.ports.chats import ChatStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import OrderStore
+from bridge.ports.record import QueryStore
 from bridge.telegram.buttons import Press
 from bridge.telegram.commands.calls import Call, Word, talk_of, word_post
 

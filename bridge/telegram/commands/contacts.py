@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import Deed
+from bridge.model.desk import Deed
 from bridge.rules.schema import tag_name
 from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of
 from bridge.telegram.commands.changes import Changes

@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from bridge.frozen import frozen
-from bridge.model import ConversationId, Ms
-from bridge.ports import Among, Find, Found, OrderStore
+from bridge.model.base import ConversationId, Ms
+from bridge.model.desk import Among, Find, Found
+from bridge.ports.desk import OrderStore
 
 FOUND = 10
 PAGE = 5_000

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import structlog
 
-from bridge.model import MINUTE, SECOND, Ms
+from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.commands.spec import COMMANDS

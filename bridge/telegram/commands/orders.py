@@ -9,9 +9,13 @@ import structlog
 from telegram import Message
 
 from bridge.config import Settings
-from bridge.model import Conversation, Ms, NewPost, PostKind, PostPriority
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.pipeline.signals import Signals
-from bridge.ports import ChatStore, Clock, DeskStore, PostStore
+from bridge.ports.chats import ChatStore, PostStore
+from bridge.ports.clock import Clock
+from bridge.ports.desk import DeskStore
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.commands.calls import Answer, Call, Misused, Word, word_post

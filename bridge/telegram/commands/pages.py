@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from bridge.model import Conversation, Ms
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
 from bridge.telegram.chats import Language
 from bridge.telegram.message import LIMIT, Button, Message, clean, pieces, units
 

@@ -10,8 +10,10 @@ from typing import Protocol
 from telegram import Message
 
 from bridge.config import Settings
-from bridge.model import Conversation, Deed
-from bridge.ports import ChatStore, Clock
+from bridge.model.chat import Conversation
+from bridge.model.desk import Deed
+from bridge.ports.chats import ChatStore
+from bridge.ports.clock import Clock
 from bridge.telegram.buttons import DECIDED, UNKNOWN, Press, Verdict
 from bridge.telegram.chats import Chats
 from bridge.telegram.commands.calls import Word

@@ -7,8 +7,15 @@ from datetime import tzinfo
 from typing import Protocol
 
 from bridge.config import Settings
-from bridge.model import Conversation, Inbound, InboundId, Json, Ms, Sms, SmsId, SmsState
-from bridge.ports import ChatStore, DeskStore, OrderStore, OutboxStore, QueryStore, Story
+from bridge.model.base import InboundId, Json, Ms, SmsId
+from bridge.model.chat import Conversation
+from bridge.model.inbound import Inbound
+from bridge.model.record import Story
+from bridge.model.sms import Sms, SmsState
+from bridge.ports.chats import ChatStore
+from bridge.ports.desk import DeskStore, OrderStore
+from bridge.ports.record import QueryStore
+from bridge.ports.sending import OutboxStore
 from bridge.rules import RuleSet
 from bridge.telegram.chats import Chat, Chats, Language
 from bridge.telegram.commands.calls import Answer, Call, Misused, Word, no_more_words, talk_of

@@ -8,9 +8,15 @@ from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import Problem
-from bridge.model import AccountState, Contact, Fired, Forward, Json, Ms, OptWish
+from bridge.model.answers import AccountState
+from bridge.model.base import Json, Ms
+from bridge.model.contact import Contact
+from bridge.model.decision import Fired, Forward, OptWish
+from bridge.model.desk import Tally
+from bridge.model.record import QueueStatus
 from bridge.pipeline.facts import contact_facts
-from bridge.ports import OrderStore, QueryStore, QueueStatus, Tally
+from bridge.ports.desk import OrderStore
+from bridge.ports.record import QueryStore
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
 from bridge.telegram.chats import Language

@@ -12,9 +12,10 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bridge.model import MINUTE, SECOND, Ms, PostPriority
+from bridge.model.base import MINUTE, SECOND, Ms
+from bridge.model.post import PostPriority
 from bridge.pipeline.worker import Never
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat
 from bridge.telegram.message import Message

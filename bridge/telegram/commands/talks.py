@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 from bridge.config import Settings
-from bridge.model import HOUR, Conversation, Deed, Ms, NewPost, PostKind, PostPriority, opening_key
+from bridge.model.base import HOUR, Ms
+from bridge.model.chat import Conversation
+from bridge.model.desk import Deed
+from bridge.model.post import NewPost, PostKind, PostPriority, opening_key
 from bridge.schema.values import parse_duration
 from bridge.telegram.chats import Chat
 from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of, written_by

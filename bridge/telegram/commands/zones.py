@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from bridge.config import Settings
-from bridge.model import Conversation
+from bridge.model.chat import Conversation
 
 
 def zone_of(settings: Settings, conversation: Conversation | None = None) -> tzinfo:

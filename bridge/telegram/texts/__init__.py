@@ -12,7 +12,7 @@ from gettext import GNUTranslations
 from importlib.resources import files
 from io import BytesIO
 
-from bridge.model import Json
+from bridge.model.base import Json
 from bridge.telegram.texts.po import compiled, parsed
 
 COUNTED = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.model import Accepted, InboundCall, InboundId
+from bridge.model.base import InboundId
+from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.inbox import Inbox
 
 

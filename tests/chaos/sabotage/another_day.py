@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.pipeline.clock import SystemClock
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.errors import StoreError
-from bridge.model import Accepted, InboundCall
+from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.inbox import Inbox
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 
-from bridge.model import MINUTE, SECOND
+from bridge.model.base import MINUTE, SECOND
 from bridge.pipeline import holds
 from bridge.telegram import pace
 

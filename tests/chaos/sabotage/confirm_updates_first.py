@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.model import StoredUpdate
+from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
 from bridge.telegram.intake import Intake
 from bridge.telegram.link import IntakeStore

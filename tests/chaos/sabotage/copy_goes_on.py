@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridge.model import Ms, NewPost, Restored
+from bridge.model.base import Ms
+from bridge.model.post import NewPost
+from bridge.model.record import Restored
 from bridge.store.sqlite.store import SqliteStore
 
 

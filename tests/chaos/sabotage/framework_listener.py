@@ -13,9 +13,9 @@ from aiohttp import web
 
 import bridge.app
 from bridge.config import Settings
-from bridge.model import InboundCall
+from bridge.model.inbound import InboundCall
 from bridge.pipeline.inbox import Inbox
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 
 class FrameworkListeners:

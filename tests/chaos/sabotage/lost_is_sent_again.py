@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import Change, Move, Ms, Sms
+from bridge.model.base import Ms
+from bridge.model.sms import Change, Move, Sms
 from bridge.store import sql
 from bridge.store.postgres.store import PostgresStore
 from bridge.store.tx import Tx

@@ -16,7 +16,7 @@ import socket
 import sys
 from dataclasses import replace
 
-from bridge.model import MINUTE
+from bridge.model.base import MINUTE
 from bridge.telegram import pace
 from bridge.web.access import ConnectionGate
 from bridge.web.connection import CallbackConnection

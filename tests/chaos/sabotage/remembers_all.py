@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model import Claim, Claimed, Settlement
+from bridge.model.routing import Claim, Claimed, Settlement
 from bridge.pipeline.router import Router
 
 

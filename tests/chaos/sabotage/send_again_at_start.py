@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model import Change, Move, Ms, Sms, SmsState
+from bridge.model.base import Ms
+from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.store.sqlite.store import SqliteStore
 
 

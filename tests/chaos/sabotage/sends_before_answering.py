@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
-from bridge.model import Accepted, InboundCall, InboundId, Sms
+from bridge.model.base import InboundId
+from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.sms import Sms
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outbox import Outbox

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 
-from bridge.model import SECOND
+from bridge.model.base import SECOND
 from bridge.pipeline import fleet as pipeline
 from bridge.store.postgres import fleet as store
 

@@ -6,7 +6,7 @@ import itertools
 import os
 from dataclasses import replace
 
-from bridge.model import Accepted, InboundCall
+from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.inbox import Inbox
 
 

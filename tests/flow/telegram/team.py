@@ -18,7 +18,10 @@ from typing import Any
 from bridge.app import canned_of
 from bridge.config import Settings
 from bridge.errors import ConfigError
-from bridge.model import SECOND, Change, InboundCall, InboundState, Json, Move, Ms, Settlement, Shown, Sms, SmsState
+from bridge.model.base import SECOND, Json, Ms
+from bridge.model.inbound import InboundCall, InboundState
+from bridge.model.routing import Settlement, Shown
+from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules

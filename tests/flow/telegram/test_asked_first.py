@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Ask, Deed, Json, Move, Order, SmsState
+from bridge.model.base import Json
+from bridge.model.desk import Deed, Order
+from bridge.model.sms import Ask, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team

@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.model import HOUR, MINUTE, SECOND, Change, Move, Ms, Sms
+from bridge.model.base import HOUR, MINUTE, SECOND, Ms
+from bridge.model.sms import Change, Move, Sms
 from bridge.sandbox.botapi import Message
 from bridge.telegram.message import LIMIT, units
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, locked, team

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import HOUR, MINUTE, SECOND, Change, Move, NewPost, PostKind, PostPriority
+from bridge.model.base import HOUR, MINUTE, SECOND
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Change, Move
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
 OLD, NEW = GROUP, -1002222222222

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 import bridge
 from bridge.config import Settings
-from bridge.model import HOUR, Ms
+from bridge.model.base import HOUR, Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi import FREE_REACTIONS, SimulatedBotApi
 from bridge.sandbox.botapi.webhooks import Webhook

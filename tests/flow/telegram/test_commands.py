@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import HOUR, Move, SmsState
+from bridge.model.base import HOUR
+from bridge.model.sms import Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json

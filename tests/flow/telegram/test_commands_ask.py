@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Ask, Move, SmsState
+from bridge.model.sms import Ask, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import SECOND, Balance, Change, Json, Move
+from bridge.model.answers import Balance
+from bridge.model.base import SECOND, Json
+from bridge.model.sms import Change, Move
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.telegram.commands.spec import COMMANDS

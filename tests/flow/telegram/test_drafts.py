@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.model import HOUR, MINUTE, SECOND, Change, Move, SmsState
+from bridge.model.base import HOUR, MINUTE, SECOND
+from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import Message
 from tests.clock import ManualClock
 from tests.flow.harness import SUPPORT, World, world

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.model import Ask, Change, Json, Move, SmsState
+from bridge.model.base import Json
+from bridge.model.sms import Ask, Change, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, Team

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import HOUR, MINUTE, Change, Move, NewPost, NewSms, Origin, PostKind, PostPriority, Priority, SmsState
+from bridge.model.base import HOUR, MINUTE
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Change, Move, NewSms, Origin, Priority, SmsState
 from bridge.sandbox.botapi import Message
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 

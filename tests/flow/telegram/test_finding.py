@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from bridge.model import DAY, MINUTE, Ms
+from bridge.model.base import DAY, MINUTE, Ms
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.telegram.commands.finding import BEGIN, FOUND, Finder, Position

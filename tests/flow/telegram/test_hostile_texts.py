@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Alert, Change, Json, Move, NewPost, PostKind, PostPriority, SmsState
+from bridge.model.alert import Alert
+from bridge.model.base import Json
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from bridge.text.parts import split

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bridge.model import MINUTE, SECOND, Change, Move, SmsState
+from bridge.model.base import MINUTE, SECOND
+from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import MessageKind
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 from tests.flow.telegram.test_fate import buttons

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import DAY, MINUTE, SECOND, Json, StoredUpdate
+from bridge.model.base import DAY, MINUTE, SECOND, Json
+from bridge.model.chat import StoredUpdate
 from bridge.sandbox.botapi import Call, Outage
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team

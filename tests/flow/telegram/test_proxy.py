@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from bridge.model import SECOND
+from bridge.model.base import SECOND
 from bridge.telegram.api import Api
 from bridge.telegram.trouble import ApiError, Trouble
 from tests.certificate import self_signed, server_side

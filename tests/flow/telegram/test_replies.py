@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Json, Origin, Priority, SmsState, StoredUpdate
+from bridge.model.base import Json
+from bridge.model.chat import StoredUpdate
+from bridge.model.sms import Origin, Priority, SmsState
 from bridge.sandbox.botapi import Outage
 from bridge.sandbox.botapi.render import message_json
 from bridge.telegram.api import Api

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import SECOND, Move, SmsState, StoredUpdate
+from bridge.model.base import SECOND
+from bridge.model.chat import StoredUpdate
+from bridge.model.sms import Move, SmsState
 from bridge.pipeline import questions
 from bridge.sandbox.botapi import Message
 from bridge.telegram.api import Api

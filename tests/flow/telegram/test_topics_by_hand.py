@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.model import HOUR, MINUTE, Conversation, Move, SmsState
+from bridge.model.base import HOUR, MINUTE
+from bridge.model.chat import Conversation
+from bridge.model.sms import Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.render import message_json
 from bridge.sandbox.botapi.world import Topic

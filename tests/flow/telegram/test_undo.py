@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import SECOND, Change, Move, SmsState
+from bridge.model.base import SECOND
+from bridge.model.sms import Change, Move, SmsState
 from tests.clock import ManualClock
 from tests.flow.harness import world
 from tests.flow.telegram.team import GROUP, Team, team

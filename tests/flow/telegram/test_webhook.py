@@ -14,7 +14,8 @@ import pytest
 
 from bridge.app import Bridge, running
 from bridge.config import Settings
-from bridge.model import MINUTE, SECOND, Json, SmsState
+from bridge.model.base import MINUTE, SECOND, Json
+from bridge.model.sms import SmsState
 from bridge.sandbox.botapi import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telegram.api import ALLOWED_UPDATES

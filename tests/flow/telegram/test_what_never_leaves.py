@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import Alert, Change, Json, Move, SmsState
+from bridge.model.alert import Alert
+from bridge.model.base import Json
+from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, team

@@ -10,19 +10,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from bridge.model import (
-    ADMIN_CHAT,
-    Change,
-    InboundState,
-    Move,
-    NewPost,
-    Posted,
-    PostKind,
-    PostPriority,
-    SmsState,
-    StoredUpdate,
-    UpdateState,
-)
+from bridge.model.base import ADMIN_CHAT
+from bridge.model.chat import Posted, StoredUpdate, UpdateState
+from bridge.model.inbound import InboundState
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi.world import Chat, Message, Topic, User
 from bridge.sandbox.ledger import TakenSms
 from bridge.store import open_store

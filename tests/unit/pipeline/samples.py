@@ -6,19 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.config import AccountSettings, GuardSettings, Settings
-from bridge.model import (
-    Contact,
-    Decision,
-    Fired,
-    Forward,
-    Inbound,
-    InboundId,
-    InboundState,
-    Ms,
-    RecentReply,
-    Reply,
-    Unrouted,
-)
+from bridge.model.base import InboundId, Ms
+from bridge.model.contact import Contact, RecentReply
+from bridge.model.decision import Decision, Fired, Forward, Reply
+from bridge.model.inbound import Inbound, InboundState
+from bridge.model.routing import Unrouted
 
 NOON: Ms = 1_767_700_800_000
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.config import AccountSettings
-from bridge.model import Ms, NewSms, Origin, Priority, Sms, SmsId, SmsState
+from bridge.model.base import Ms, SmsId
+from bridge.model.sms import NewSms, Origin, Priority, Sms, SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.fleet import ROLES, Fleet
 from bridge.pipeline.gate import Gate
@@ -20,7 +21,8 @@ from bridge.pipeline.pace import Bucket
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.verdict import Judge
 from bridge.platforms.iba import IbaPlatform
-from bridge.ports import Clock, Store
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.clock import ManualClock

@@ -11,12 +11,13 @@ import pytest
 
 from bridge.config import AccountSettings, Settings
 from bridge.errors import StoreUnavailable
-from bridge.model import DAY, HOUR, MINUTE, SECOND, Move, Ms, SmsId, SmsState
+from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms, SmsId
+from bridge.model.record import LongestWaits
+from bridge.model.sms import Move, SmsState
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch, longest_waits
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.verdict import PROBE_CLEAR
-from bridge.ports import LongestWaits
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import TUESDAY_NOON, ManualClock
 from tests.contract.builders import reply

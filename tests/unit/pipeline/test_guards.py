@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.config import Rate
-from bridge.model import DAY, MINUTE
+from bridge.model.base import DAY, MINUTE
 from bridge.pipeline.guards import over
 from tests.unit.pipeline.samples import NOON
 

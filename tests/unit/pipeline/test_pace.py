@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import AccountSettings, Rate
-from bridge.model import DAY, SECOND
+from bridge.model.base import DAY, SECOND
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.pace import Bucket
 from bridge.pipeline.retry import LONGEST, backoff

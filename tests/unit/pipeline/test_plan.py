@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.model import (
-    ADMIN_CHAT,
-    DAY,
-    DEFAULT_CHAT,
-    MINUTE,
-    Contact,
-    Decision,
-    Priority,
-    RecentReply,
-    Settlement,
-    SmsState,
-)
+from bridge.model.base import ADMIN_CHAT, DAY, DEFAULT_CHAT, MINUTE
+from bridge.model.contact import Contact, RecentReply
+from bridge.model.decision import Decision
+from bridge.model.routing import Settlement
+from bridge.model.sms import Priority, SmsState
 from bridge.pipeline.plan import Budget, plan
 from tests.unit.pipeline.samples import NOON, NOTHING, item, replied, settings
 

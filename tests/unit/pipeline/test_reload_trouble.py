@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.model import ADMIN_CHAT
+from bridge.model.base import ADMIN_CHAT
 from bridge.pipeline.reload import Reloader, signature
 from bridge.rules import RuleContext, RuleSet, load_rules
 from tests.unit.pipeline.sender import Sender, sender

@@ -9,23 +9,15 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.model import (
-    ADMIN_CHAT,
-    DEFAULT_CHAT,
-    Decision,
-    Fired,
-    InboundCall,
-    InboundId,
-    InboundState,
-    Ms,
-    Reply,
-    SmsState,
-)
+from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, InboundId, Ms
+from bridge.model.decision import Decision, Fired, Reply
+from bridge.model.inbound import InboundCall, InboundState
+from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.router import Router
 from bridge.pipeline.worker import run_steps
-from bridge.ports import Waiter
+from bridge.ports.clock import Waiter
 from bridge.rules.context import Counting, RuleMessage
 from tests.unit.pipeline.samples import settings
 from tests.unit.pipeline.sender import Sender, sender, until

@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.model import (
-    DAY,
-    MINUTE,
-    SECOND,
-    Alert,
-    Balance,
-    Move,
-    Reason,
-    Receipt,
-    SendClass,
-    SmsState,
-)
+from bridge.model.alert import Alert
+from bridge.model.answers import Balance, Reason, Receipt, SendClass
+from bridge.model.base import DAY, MINUTE, SECOND
+from bridge.model.sms import Move, SmsState
 from bridge.pipeline.accounts import AccountWatch
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import ManualClock

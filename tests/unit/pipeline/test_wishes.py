@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.model import (
-    DEFAULT_CHAT,
-    Contact,
-    ContactChange,
-    ContactWish,
-    Counted,
-    Decision,
-    Fired,
-    Forward,
-    OptWish,
-    Reply,
-    Settlement,
-    Use,
-)
+from bridge.model.base import DEFAULT_CHAT
+from bridge.model.contact import Contact, ContactChange, Counted, Use
+from bridge.model.decision import ContactWish, Decision, Fired, Forward, OptWish, Reply
+from bridge.model.routing import Settlement
 from bridge.pipeline.plan import Budget, plan
 from tests.unit.pipeline.samples import NOON, item, settings
 

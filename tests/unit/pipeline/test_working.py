@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.config.settings import HoursSettings
-from bridge.model import DAY, HOUR, MINUTE, Ms
+from bridge.model.base import DAY, HOUR, MINUTE, Ms
 from bridge.pipeline.working import office, worked_since
 from tests.clock import TUESDAY_NOON
 

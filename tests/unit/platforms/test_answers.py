@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.model import Reason, SendClass
+from bridge.model.answers import Reason, SendClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_answers import classify
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import CallbackSettings
-from bridge.model import InboundCall
+from bridge.model.inbound import InboundCall
 from bridge.platforms.iba import CallFault, CallRefused, acknowledgement, parse_callback
 from bridge.platforms.iba_callback import parse_date
 from tests.unit.platforms.test_requests import ONLY_UTF8, TEXTS

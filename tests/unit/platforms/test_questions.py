@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
-from bridge.model import Balance, Reason, Report, ReportClass
+from bridge.model.answers import Balance, Reason, Report, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from bridge.errors import PlatformError
-from bridge.model import Balance, Receipt, Report, ReportClass, SendClass
+from bridge.model.answers import Balance, Receipt, Report, ReportClass, SendClass
 from bridge.platforms.iba import IbaPlatform
 from tests.unit.platforms.conftest import LOGIN, NUMBER, PASSWORD, TEXT, Connect, Watch
 from tests.unit.platforms.rawserver import Behaviour, Conn, RawServer

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bridge.model import Receipt, SendClass
+from bridge.model.answers import Receipt, SendClass
 from bridge.platforms.http import ClientMaker, HttpLimits, NoAnswer
 from bridge.platforms.http_aiohttp import AiohttpClient
 from bridge.platforms.iba import IbaPlatform

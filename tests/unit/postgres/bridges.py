@@ -11,8 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from bridge.model import Ms
-from bridge.ports import Standing
+from bridge.model.base import Ms
+from bridge.model.fleet import Standing
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.tx import key_of
 from tests import postgres

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store import open_storage, open_store
 from bridge.store.copying import Moved, move
 from bridge.store.copying.of_postgres import PostgresTarget

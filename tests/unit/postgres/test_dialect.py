@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store import sql
 from bridge.store.many import Many
 from bridge.store.postgres import dialect

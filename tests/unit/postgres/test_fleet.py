@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import SECOND, Ms
+from bridge.model.base import SECOND, Ms
+from bridge.model.fleet import Standing
 from bridge.pipeline.clock import SharedClock, SteadyClock
 from bridge.pipeline.fleet import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Fleet
 from bridge.pipeline.signals import Signals
-from bridge.ports import FleetStore, Standing
+from bridge.ports.record import FleetStore
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock

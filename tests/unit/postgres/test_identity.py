@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import Restored, SmsState
+from bridge.model.record import Restored
+from bridge.model.sms import SmsState
 from bridge.store import adopt, mark_restored, open_storage, open_store
 from bridge.store.copying import move
 from bridge.store.migrate import shipped

@@ -12,7 +12,8 @@ import pytest
 
 from bridge import app
 from bridge.config import AccountSettings, Settings
-from bridge.model import SECOND, Ms, SmsState
+from bridge.model.base import SECOND, Ms
+from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.fleet import ROLES, TELEGRAM, Fleet
 from bridge.pipeline.gate import Gate

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from bridge.model import Balance, ContactChange, Deed, Move, NewPost, Order, Posted, PostKind, PostPriority, SmsState
-from bridge.ports import Store
+from bridge.model.answers import Balance
+from bridge.model.chat import Posted
+from bridge.model.contact import ContactChange
+from bridge.model.desk import Deed, Order
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.sms import Move, SmsState
+from bridge.ports.store import Store
 from bridge.store.postgres.store import PostgresStore
 from bridge.store.work_posts import codes
 from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settlement, unrouted

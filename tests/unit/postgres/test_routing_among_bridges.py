@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bridge.model import Claim, SmsState
+from bridge.model.routing import Claim
+from bridge.model.sms import SmsState
 from bridge.store.postgres.fleet import LATE
 from bridge.store.postgres.store import PostgresStore
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, settlement, unrouted

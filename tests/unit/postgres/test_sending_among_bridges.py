@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bridge.model import Change, Move, Priority, Rewrite, SmsState
+from bridge.model.sms import Change, Move, Priority, Rewrite, SmsState
 from bridge.store.outbox import _claim
 from bridge.store.postgres.tx import key_of
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement

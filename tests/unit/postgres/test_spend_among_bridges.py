@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from tests.contract.builders import NOW, call, received, reply, settlement, spent
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges

@@ -11,7 +11,9 @@ import pytest
 
 import bridge.store.postgres.pool as pool
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.model import Claim, Move, Ms, SmsState
+from bridge.model.base import Ms
+from bridge.model.routing import Claim
+from bridge.model.sms import Move, SmsState
 from bridge.store import sql
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.transaction import TRIES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigError, Problem
-from bridge.model import Fired
+from bridge.model.decision import Fired
 from bridge.rules import RuleContext, RuleMessage, RuleSet, load_rules
 
 CONTEXT = RuleContext(

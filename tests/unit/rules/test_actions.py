@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import DAY, ContactWish, Counted, Fired, OptWish
+from bridge.model.base import DAY
+from bridge.model.contact import Counted
+from bridge.model.decision import ContactWish, Fired, OptWish
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from tests.unit.rules.support import CONTEXT, NOW, load, message, refuse, reply

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import HOUR, Counted
+from bridge.model.base import HOUR
+from bridge.model.contact import Counted
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, Uses
 from tests.unit.rules.support import NOW, load, message, refuse, reply, winner

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.config.settings import HoursSettings
-from bridge.model import Ms
+from bridge.model.base import Ms
 from bridge.rules import RuleContext, RuleSet
 from bridge.rules.calendar import windows
 from tests.unit.rules.support import load, message, refuse

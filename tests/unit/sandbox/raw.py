@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from bridge.model import Ms
-from bridge.ports import Waiter
+from bridge.model.base import Ms
+from bridge.ports.clock import Waiter
 from bridge.sandbox.platform import SimulatedPlatform
 
 NOON: Ms = 1_795_251_600_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.model import HOUR
+from bridge.model.base import HOUR
 from bridge.sandbox.clock import StageClock
 
 LONG_S = 30

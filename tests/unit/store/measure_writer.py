@@ -16,7 +16,7 @@ from statistics import median
 
 import aiosqlite
 
-from bridge.model import InboundCall
+from bridge.model.inbound import InboundCall
 from bridge.store import open_store, sql
 from tests.contract.builders import SetClock, call
 

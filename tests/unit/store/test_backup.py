@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
-from bridge.model import ADMIN_CHAT, Move, NewPost, PostKind, PostPriority, Reason, Restored, SmsState, StoredUpdate
+from bridge.model.answers import Reason
+from bridge.model.base import ADMIN_CHAT
+from bridge.model.chat import StoredUpdate
+from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.record import Restored
+from bridge.model.sms import Move, SmsState
 from bridge.store import open_readonly, open_store
 from bridge.store.migrate import Migration, shipped
 from bridge.store.sqlite import backup

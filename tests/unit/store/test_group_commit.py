@@ -12,7 +12,8 @@ import aiosqlite
 import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.model import Claim, Move, SmsState
+from bridge.model.routing import Claim
+from bridge.model.sms import Move, SmsState
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.tx import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted

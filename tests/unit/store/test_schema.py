@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model import SmsState
+from bridge.model.sms import SmsState
 from bridge.store import open_readonly, open_store, sql
 from bridge.store.many import MOST, Many
 from bridge.store.migrate import Migration, shipped

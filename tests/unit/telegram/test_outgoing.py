@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from telegram import Message
 
-from bridge.model import Ask, Contact, Json
+from bridge.model.base import Json
+from bridge.model.contact import Contact
+from bridge.model.sms import Ask
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Words, judged, words
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.model import SECOND, PostPriority
+from bridge.model.base import SECOND
+from bridge.model.post import PostPriority
 from bridge.telegram.pace import Pace
 
 GROUP, OTHER, PERSON = -100, -200, 300

@@ -7,24 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram.constants import ReactionEmoji
 
-from bridge.model import (
-    Contact,
-    Conversation,
-    ConversationId,
-    Inbound,
-    InboundId,
-    InboundState,
-    Json,
-    Origin,
-    Post,
-    PostId,
-    PostKind,
-    PostPriority,
-    Priority,
-    Sms,
-    SmsId,
-    SmsState,
-)
+from bridge.model.base import ConversationId, InboundId, Json, PostId, SmsId
+from bridge.model.chat import Conversation, Post
+from bridge.model.contact import Contact
+from bridge.model.inbound import Inbound, InboundState
+from bridge.model.post import PostKind, PostPriority
+from bridge.model.sms import Origin, Priority, Sms, SmsState
 from bridge.telegram import render
 from bridge.telegram.message import LIMIT, clean, units
 from tests.contract.builders import NOW

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import bridge
-from bridge.model import Ask, Deed, Reason, SmsState
+from bridge.model.answers import Reason
+from bridge.model.desk import Deed
+from bridge.model.sms import Ask, SmsState
 from bridge.pipeline.guards import Hold
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from bridge.config import TelegramSettings
-from bridge.model import MINUTE, SECOND, Json, Ms, StoredUpdate
+from bridge.model.base import MINUTE, SECOND, Json, Ms
+from bridge.model.chat import StoredUpdate
 from bridge.pipeline.arrivals import Waited
 from bridge.telegram.chats import Chats
 from bridge.telegram.notes import Notes

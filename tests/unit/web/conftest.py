@@ -12,11 +12,11 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
-from bridge.model import Accepted, Inbound, InboundCall
+from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.signals import Signals
 from bridge.platforms import iba
-from bridge.ports import Store
+from bridge.ports.store import Store
 from bridge.store import open_store
 from bridge.web.access import Limits
 from bridge.web.health import Readiness

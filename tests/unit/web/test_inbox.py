@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.model import Accepted, Alert, InboundCall, InboundId, Ms
+from bridge.model.alert import Alert
+from bridge.model.base import InboundId, Ms
+from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT, Inbox
 from bridge.pipeline.signals import Signals
-from bridge.ports import Store
+from bridge.ports.store import Store
 from bridge.store import open_store
 from tests.clock import TUESDAY_NOON, ManualClock
 

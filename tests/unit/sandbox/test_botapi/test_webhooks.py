@@ -12,7 +12,7 @@ from aiohttp import web
 from telegram import Bot
 from telegram.error import Conflict
 
-from bridge.model import MINUTE
+from bridge.model.base import MINUTE
 from bridge.sandbox.botapi import SimulatedBotApi
 from bridge.sandbox.botapi.webhooks import SECRET_HEADER
 from tests.clock import ManualClock

@@ -1,0 +1,233 @@
+"""An SMS that goes out: its states, and the one table of what may become of which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+
+from bridge.frozen import frozen
+from bridge.model.base import DAY, ConversationId, InboundId, Ms, SmsId
+from bridge.model.post import NewPost
+
+
+class SmsState(StrEnum):
+    DRAFT = "draft"
+    """Waits for a person's word."""
+    QUEUED = "queued"
+    SENDING = "sending"
+    """Committed before the request leaves; found at a start it becomes ``uncertain``."""
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    UNCONFIRMED = "unconfirmed"
+    """Polling gave up."""
+    FAILED = "failed"
+    PARKED = "parked"
+    """The platform took it and holds it until somebody tops up; never send it again."""
+    UNCERTAIN = "uncertain"
+    """The request may have arrived. A person decides."""
+    CANCELLED = "cancelled"
+    STALE = "stale"
+    """Not worth sending any more: it waited too long, for its turn (ttl) or for a person's word."""
+    ABANDONED = "abandoned"
+
+
+class Ask(StrEnum):
+    """Why a person is asked before an SMS leaves, or may still stop it: ``Sms.asks``. Texts are made of these."""
+
+    PARTS = "parts"
+    """More parts than ``confirm_parts``."""
+    COMMAND_PARTS = "command_parts"
+    """The same of what a command sends, which no edit of a message makes shorter."""
+    DEAR = "dear"
+    """Characters that Latin texts can do without cost a part or more."""
+    NOTE_INSIDE = "note_inside"
+    """A line that is not the first begins with a note mark."""
+    OPTED_OUT = "opted_out"
+    BLOCKED = "blocked"
+    CAPTION = "caption"
+    """Only the words under a picture or a file can go out."""
+    PLACE = "place"
+    """A place can go out as a link to a map."""
+    CORRECTS_SENT = "corrects_sent"
+    """The text of a message that was edited after it left."""
+    CORRECTS_UNCLEAR = "corrects_unclear"
+    """The same, where nobody knows whether the first text left."""
+    CORRECTS_UNSENT = "corrects_unsent"
+    """The same, where the first text surely did not leave."""
+    UNDO = "undo"
+    """Nobody is asked: the row is queued and due a moment later, and may be stopped until then."""
+
+
+UNDECIDED = "undecided"
+"""Why a draft became ``stale``: ``Sms.reason``."""
+
+DRAFT_LIFE: Ms = DAY
+"""How long a draft waits for a person's word. "We are there in an hour" must not leave three days later."""
+CORRECTIONS = frozenset({Ask.CORRECTS_SENT, Ask.CORRECTS_UNCLEAR, Ask.CORRECTS_UNSENT})
+
+
+class Move(StrEnum):
+    """Every change of an outbound SMS's state, by name. :data:`MOVES` says from where to where."""
+
+    RELEASE = "release"
+    HOLD_BACK = "hold_back"
+    CANCEL = "cancel"
+    EXPIRE_WAITING = "expire_waiting"
+    REFUSE_QUEUED = "refuse_queued"
+    START = "start"
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    REFUSED = "refused"
+    PARK = "park"
+    LOSE_TRACK = "lose_track"
+    PROVE = "prove"
+    ABANDON = "abandon"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    GIVE_UP = "give_up"
+    RESTORE = "restore"
+
+
+S = SmsState
+MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
+    Move.RELEASE: (frozenset({S.DRAFT}), S.QUEUED),
+    Move.HOLD_BACK: (frozenset({S.QUEUED}), S.DRAFT),
+    Move.CANCEL: (frozenset({S.DRAFT, S.QUEUED}), S.CANCELLED),
+    Move.EXPIRE_WAITING: (frozenset({S.DRAFT, S.QUEUED}), S.STALE),
+    Move.REFUSE_QUEUED: (frozenset({S.QUEUED}), S.FAILED),
+    Move.START: (frozenset({S.QUEUED}), S.SENDING),
+    Move.ACCEPTED: (frozenset({S.SENDING}), S.SENT),
+    Move.RETRY: (frozenset({S.SENDING}), S.QUEUED),
+    Move.REFUSED: (frozenset({S.SENDING}), S.FAILED),
+    Move.PARK: (frozenset({S.SENDING}), S.PARKED),
+    Move.LOSE_TRACK: (frozenset({S.SENDING}), S.UNCERTAIN),
+    Move.PROVE: (frozenset({S.UNCERTAIN, S.PARKED}), S.SENT),
+    Move.ABANDON: (frozenset({S.UNCERTAIN, S.PARKED}), S.ABANDONED),
+    Move.DELIVERED: (frozenset({S.SENT}), S.DELIVERED),
+    Move.UNDELIVERED: (frozenset({S.SENT}), S.UNDELIVERED),
+    Move.EXPIRED: (frozenset({S.SENT}), S.EXPIRED),
+    Move.GIVE_UP: (frozenset({S.SENT}), S.UNCONFIRMED),
+    Move.RESTORE: (frozenset({S.DRAFT, S.QUEUED, S.SENDING}), S.UNCERTAIN),
+}
+"""The only table of allowed changes; the store refuses everything else. docs/architecture.md shows it to people."""
+
+BIRTH_STATES = frozenset({S.DRAFT, S.QUEUED, S.SENDING})
+FINAL_STATES = frozenset(
+    {S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.UNCONFIRMED, S.FAILED, S.CANCELLED, S.STALE, S.ABANDONED}
+)
+
+
+class Priority(IntEnum):
+    """Lower goes first within a lane and within an account."""
+
+    PERSON = 0
+    AUTOMATIC = 1
+    BROADCAST = 2
+
+
+class Origin(StrEnum):
+    RULE = "rule"
+    OPERATOR = "operator"
+    COMMAND = "command"
+
+
+@frozen
+class NewSms:
+    """An SMS somebody wants sent. ``key`` makes writing it idempotent: a second row with the same key is not made."""
+
+    key: str
+    account: str
+    recipient: str
+    sender_name: str
+    text: str
+    parts: int
+    origin: Origin
+    priority: Priority
+    state: SmsState = SmsState.QUEUED
+    """``draft``, ``queued`` or ``sending``. ``sending`` is a wish: the store queues the row where its lane is busy."""
+    due_at: Ms = 0
+    expires_at: Ms | None = None
+    inbound_id: InboundId | None = None
+    conversation_id: ConversationId | None = None
+    chat_id: int | None = None
+    """Telegram chat of the operator's message that this SMS came from; its fate is shown there."""
+    message_id: int | None = None
+    author: str = ""
+    """Who wanted it, for people: an operator's name and id, a rule's name, ``cli``."""
+    retry_of: SmsId | None = None
+    asks: tuple[Ask, ...] = ()
+
+
+@frozen
+class Sms:
+    """A stored outbound SMS."""
+
+    id: SmsId
+    key: str
+    account: str
+    recipient: str
+    sender_name: str
+    text: str
+    parts: int
+    origin: Origin
+    priority: Priority
+    state: SmsState
+    created_at: Ms
+    due_at: Ms
+    expires_at: Ms | None
+    attempts: int
+    """Requests that left or may have left, and connections that failed."""
+    sending_since: Ms | None
+    sent_at: Ms | None
+    final_at: Ms | None
+    platform_ids: tuple[str, ...]
+    platform_status: str
+    """The platform's last word about delivery, as it came."""
+    reason: str
+    """A :class:`Reason`; empty while all is well."""
+    detail: str
+    """The platform's words for people; never the SMS's text, never a secret."""
+    poll_at: Ms | None
+    polls: int
+    inbound_id: InboundId | None
+    conversation_id: ConversationId | None
+    chat_id: int | None
+    message_id: int | None
+    author: str
+    retry_of: SmsId | None
+    asks: tuple[Ask, ...] = ()
+    """Why a person was or is asked about it; what was decided says ``state``."""
+
+
+@frozen
+class Rewrite:
+    """Another text for an SMS that has not left, and what is to become of it with that text."""
+
+    text: str
+    parts: int
+    asks: tuple[Ask, ...]
+    draft: bool
+    """It waits for a person's word from now on; else it is queued."""
+    due_at: Ms
+    """Not sent before then; a wait that is longer already is kept."""
+    author: str
+
+
+@frozen
+class Change:
+    """What a :class:`Move` writes beside the state. ``None`` leaves a column as it is."""
+
+    reason: str | None = None
+    detail: str | None = None
+    due_at: Ms | None = None
+    platform_ids: tuple[str, ...] | None = None
+    platform_status: str | None = None
+    poll_at: Ms | None = None
+    polls: int | None = None
+    author: str = ""
+    """Who decided it, where a person did; kept in the row's history."""
+    posts: tuple[NewPost, ...] = ()
+    """Chat posts that belong to the change and are written with it, or not at all."""
