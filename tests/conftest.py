@@ -11,7 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-import bridge.telemetry as telemetry
+from bridge.telemetry import output
 from tests import postgres
 
 # A busy machine is no defect: nothing here is judged by how long it took.
@@ -28,11 +28,11 @@ def logging_as_it_was() -> Iterator[None]:
     names = (None, "bridge", "httpx", "httpcore", "aiohttp.access")
     levels = {name: logging.getLogger(name).level for name in names}
     yield
-    if telemetry._handler is None:
+    if output._handler is None:
         return
     root = logging.getLogger()
-    root.handlers[:] = [each for each in root.handlers if not isinstance(each, telemetry.RedactingHandler)]
-    telemetry._handler = None
+    root.handlers[:] = [each for each in root.handlers if not isinstance(each, output.RedactingHandler)]
+    output._handler = None
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 from rich.console import Console
 
-from bridge import telemetry
 from bridge.config import Settings, find, load
 from bridge.errors import BridgeError, ConfigError
 from bridge.model.base import Json, Ms
 from bridge.schema import plural, shown
+from bridge.telemetry import output
 
 if TYPE_CHECKING:
     from bridge.store.opening import Queries
@@ -67,8 +67,8 @@ def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool 
     except ConfigError as error:
         fail_with_problems(error, exit_code)
     # Commands share the service's code and with it its log; stdout is for the answer alone.
-    telemetry.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
-    sys.excepthook = telemetry.uncaught
+    output.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
+    sys.excepthook = output.uncaught
     return settings
 
 

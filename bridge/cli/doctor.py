@@ -10,12 +10,12 @@ from typing import Literal, NoReturn
 import click
 from rich.text import Text
 
-from bridge import telemetry
 from bridge.cli.common import EXIT_FOUND, config_option, console, json_option, plain, print_json, run_async
 from bridge.config import Settings, find, load
 from bridge.errors import ConfigError
 from bridge.telegram.findings import Finding, Level
 from bridge.telegram.texts import say
+from bridge.telemetry import output
 
 Language = Literal["ru", "en"]
 
@@ -40,7 +40,7 @@ def doctor(config: str | None, as_json: bool, language: Language | None) -> None
         from bridge.cli.checkup import problems
 
         show(problems(error), as_json, language or "ru")
-    telemetry.configure(settings.logging.model_copy(update={"level": "error"}), settings.secrets())
+    output.configure(settings.logging.model_copy(update={"level": "error"}), settings.secrets())
     show(run_async(lambda: examine(settings)), as_json, language or settings.telegram.language)
 
 

@@ -33,9 +33,9 @@ def run(config: str | None, roles: str) -> None:
     """
     settings = settings_of(config, exit_code=EXIT_CONFIG)
     wanted = roles_of(roles, settings)
-    import bridge.telemetry as telemetry
+    from bridge.telemetry import output
 
-    telemetry.configure(settings.logging, settings.secrets())
+    output.configure(settings.logging, settings.secrets())
     for warning in settings.warnings:
         click.echo(f"{warning} (warning)", err=True)
     try:

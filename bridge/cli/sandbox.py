@@ -66,14 +66,14 @@ def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None
 
 async def play(settings: Settings, script: TextIO | None, port: int | None) -> int:
     """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
-    import bridge.telemetry as telemetry
     from bridge.app import running
     from bridge.sandbox.clock import StageClock
     from bridge.sandbox.operators import StageChat
     from bridge.sandbox.stage import Stage
+    from bridge.telemetry import output
 
     out = Console(highlight=False)
-    telemetry.configure(settings.logging.model_copy(update={"level": "error"}), [])
+    output.configure(settings.logging.model_copy(update={"level": "error"}), [])
     chats = [
         StageChat(name=name, id=chat.id, forum=chat.mode == "topics") for name, chat in settings.telegram.chats.items()
     ]

@@ -27,7 +27,7 @@ from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports.clock import Clock
 from bridge.ports.sending import AccountStore, OutboxStore
-from bridge.telemetry import frames
+from bridge.telemetry.lines import frames
 from bridge.text import phones
 
 log = structlog.get_logger()

@@ -30,7 +30,7 @@ from bridge.pipeline.signals import Signal, Signals
 from bridge.ports.clock import Clock
 from bridge.rules import RuleSet
 from bridge.schema import shown
-from bridge.telemetry import frames
+from bridge.telemetry.lines import frames
 
 log = structlog.get_logger()
 

@@ -31,7 +31,7 @@ from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import RouterStore
 from bridge.rules.engine import RuleSet
-from bridge.telemetry import frames
+from bridge.telemetry.lines import frames
 from bridge.text import phones
 
 log = structlog.get_logger()

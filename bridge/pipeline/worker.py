@@ -18,7 +18,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signal
 from bridge.ports.clock import Clock
-from bridge.telemetry import frames
+from bridge.telemetry.lines import frames
 
 log = structlog.get_logger()
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge import telemetry
 from bridge.config import LoggingSettings
 from bridge.model.sms import SmsState
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
+from bridge.telemetry import output
 from tests.flow.harness import ADMINS, SUBSCRIBER, World, world
 
 CALLBACK_SECRET = "k3y-of-the-callback"
@@ -79,7 +79,7 @@ def everything_logged(around: World) -> Iterator[io.StringIO]:
     """The service's own log at its most talkative, libraries included."""
     stream = io.StringIO()
     settings = LoggingSettings.model_validate({"format": "json", "level": "debug"})
-    telemetry.configure(settings, around.settings.secrets(), stream=stream)
+    output.configure(settings, around.settings.secrets(), stream=stream)
     yield stream
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from bridge.telemetry import Sampler
+from bridge.telemetry.sampling import Sampler
 from bridge.web.server import Listeners
 from tests.chaos.sabotage import narrow
 

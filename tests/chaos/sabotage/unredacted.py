@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from bridge import telemetry
+from bridge.telemetry import output, redaction
 from tests.chaos.sabotage import narrow
 
 
 def apply() -> None:
     narrow.apply()
-    telemetry.Redactor.text = lambda self, value, *, numbers=False: value  # type: ignore[method-assign]
-    telemetry.Redactor.finds_nothing = lambda self, line, event: True  # type: ignore[method-assign]
-    telemetry._QUIET = {}
+    redaction.Redactor.text = lambda self, value, *, numbers=False: value  # type: ignore[method-assign]
+    redaction.Redactor.finds_nothing = lambda self, line, event: True  # type: ignore[method-assign]
+    output._QUIET = {}
     logging.Logger.setLevel = _but_not_these(logging.Logger.setLevel)  # type: ignore[method-assign]
 
 

@@ -17,8 +17,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import telemetry
 from bridge.config import LoggingSettings
+from bridge.telemetry import lines, output, redaction, sampling
 
 PASSWORD = "pa55 word/Ж'"
 TOKEN = "123456789:AAF-abcdefghijklmnopqrstuvwxyz012345"
@@ -37,13 +37,13 @@ class Log:
         return [json.loads(line) for line in self.text.splitlines()]
 
 
-def configured(form: str = "json", level: str = "info", stream: TextIO | None = None, **more: telemetry.Sampler) -> Log:
+def configured(form: str = "json", level: str = "info", stream: TextIO | None = None, **more: sampling.Sampler) -> Log:
     log = Log(io.StringIO())
     settings = LoggingSettings.model_validate({"format": form, "level": level})
-    telemetry.configure(settings, {PASSWORD, TOKEN, "abc"}, stream=stream or log.stream, **more)
+    output.configure(settings, {PASSWORD, TOKEN, "abc"}, stream=stream or log.stream, **more)
     root = logging.getLogger()
     # pytest's own handlers raise for a record that cannot be formatted; a service has none of them.
-    root.handlers[:] = [handler for handler in root.handlers if isinstance(handler, telemetry.RedactingHandler)]
+    root.handlers[:] = [handler for handler in root.handlers if isinstance(handler, output.RedactingHandler)]
     return log
 
 
@@ -83,7 +83,7 @@ def test_no_secret_in_any_part_of_a_line(form: str, url: str) -> None:
         own.exception("broken")
         foreign.exception("broken %r", url)
     assert log.text.count("Traceback") == 2
-    assert telemetry.REDACTED in log.text
+    assert redaction.REDACTED in log.text
     for leak in LEAKS:
         assert leak not in log.text
 
@@ -196,7 +196,7 @@ def test_configuring_again_replaces_and_does_not_double() -> None:
     assert [line["event"] for line in first.lines] == ["one"]
     assert second.text.count("\n") == 1
     assert "two" in second.text
-    assert sum(isinstance(handler, telemetry.RedactingHandler) for handler in logging.getLogger().handlers) == 1
+    assert sum(isinstance(handler, output.RedactingHandler) for handler in logging.getLogger().handlers) == 1
 
 
 def test_a_line_cannot_be_forged_and_no_character_breaks_the_stream() -> None:
@@ -246,7 +246,7 @@ class Clock:
 
 def test_one_failing_accept_does_not_fill_the_log() -> None:
     clock = Clock()
-    log = configured(sampler=telemetry.Sampler(limit=3, window=60, clock=clock))
+    log = configured(sampler=sampling.Sampler(limit=3, window=60, clock=clock))
     loop = asyncio.new_event_loop()
     try:
         for number in range(82_670 // 100):
@@ -271,7 +271,7 @@ def test_one_failing_accept_does_not_fill_the_log() -> None:
 
 def test_each_template_has_a_budget_of_its_own_and_our_lines_have_none() -> None:
     clock = Clock()
-    log = configured(sampler=telemetry.Sampler(limit=2, window=60, clock=clock))
+    log = configured(sampler=sampling.Sampler(limit=2, window=60, clock=clock))
     for number in range(5):
         logging.getLogger("library").warning("first %s", number)
         logging.getLogger("library").warning("second %s", number)
@@ -289,14 +289,14 @@ def test_each_template_has_a_budget_of_its_own_and_our_lines_have_none() -> None
 
 
 def test_templates_without_end_do_not_eat_the_memory() -> None:
-    sampler = telemetry.Sampler(limit=1)
+    sampler = sampling.Sampler(limit=1)
     names = ["".join(chr(97 + int(digit)) for digit in str(number)) for number in range(5_000)]
     passed = 0
     for name in names:
         passed += sampler.admits(logging.LogRecord("library", logging.WARNING, __file__, 0, name, (), None))
-    assert passed == telemetry.SAMPLE_TEMPLATES + 1
+    assert passed == sampling.SAMPLE_TEMPLATES + 1
 
 
 @given(st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.one_of(st.text(), st.integers(), st.none())))
 def test_a_plain_line_is_the_json_that_the_library_makes(line: dict[str, str | int | None]) -> None:
-    assert telemetry.plain_json(line) == json.dumps(line, ensure_ascii=False)
+    assert lines.plain_json(line) == json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,121 @@
+"""From an event to a line: exceptions to text, redaction, rendering, in this order, which alone is safe."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from json.encoder import encode_basestring
+from typing import Protocol, cast
+
+import structlog
+from structlog.typing import EventDict, ExcInfo, Processor
+
+from bridge.telemetry.redaction import Redactor
+from bridge.telemetry.sampling import is_own
+
+_PLAIN = frozenset({str, int, type(None)})
+
+
+class LogChoice(Protocol):
+    """What is asked of the settings."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+
+
+def plain_traceback(exc_info: ExcInfo) -> str:
+    """Class, text and frames; never the values of local variables, which a rich traceback shows."""
+    return "".join(traceback.format_exception(*exc_info)).rstrip("\n")
+
+
+def frames(error: BaseException | None) -> str:
+    """A traceback of classes and places alone: an exception that nobody foresaw may quote what was in work."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if error.__traceback__ is not None:
+            lines += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+        lines.append(f"{type(error).__module__}.{type(error).__name__}\n")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines).rstrip("\n")
+
+
+def redacted(redactor: Redactor, event: EventDict, *, foreign: bool) -> EventDict:
+    """Every field of a line, after exceptions became text."""
+    cleaned: EventDict = {}
+    for name, value in event.items():
+        # A traceback quotes whatever a library wrote, whoever logs it.
+        numbers = foreign or name in {"exception", "stack"}
+        cleaned[name if name.isidentifier() else redactor.text(name)] = redactor.value(value, numbers=numbers)
+    return cleaned
+
+
+def plain_json(line: Mapping[str, str | int | None]) -> str:
+    """What ``json.dumps`` makes of strings, numbers and None, without the encoder that it builds for each call."""
+    members = [
+        f'"{name}": {"null" if value is None else encode_basestring(value) if type(value) is str else value}'
+        for name, value in line.items()
+    ]
+    return f"{{{', '.join(members)}}}"
+
+
+class Render:
+    """From an event to a line, in the one order that is safe: exceptions to text, redaction, rendering."""
+
+    def __init__(self, choice: LogChoice, redactor: Redactor, *, colors: bool) -> None:
+        self._redactor = redactor
+        self._json = choice.format == "json"
+        self._console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        self._second = 0
+        self._to_the_second = ""
+
+    def __call__(self, logger: logging.Logger, method: str, event: EventDict, *, foreign: bool = False) -> str:
+        if "exc_info" in event or "stack_info" in event:
+            for processor in _TRACEBACKS:
+                event = cast("EventDict", processor(logger, method, event))
+        head = {"timestamp": self._timestamp(), "level": method, "logger": logger.name}
+        if self._json and not foreign and _PLAIN.issuperset(map(type, event.values())):
+            whole = plain_json({**head, **event})
+            if self._redactor.finds_nothing(whole, event):
+                return whole
+        line = {**head, **redacted(self._redactor, event, foreign=foreign)}
+        return json.dumps(line, ensure_ascii=False) if self._json else str(self._console(logger, method, line))
+
+    def _timestamp(self) -> str:
+        """ISO 8601 in UTC, to the microsecond; what the lines of a second share is made once."""
+        second, fraction = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second, self._to_the_second = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        return f"{self._to_the_second}.{fraction // 1_000:06}Z"
+
+
+class RecordFormatter(logging.Formatter):
+    """Lines of libraries, through the same door."""
+
+    def __init__(self, render: Render) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: EventDict = {"event": record.getMessage()}
+        if record.exc_info and not is_own(record):
+            event["exception"] = frames(record.exc_info[1])
+        elif record.exc_info:
+            event["exc_info"] = record.exc_info
+        if record.stack_info:
+            event["stack"] = record.stack_info
+        logger = logging.getLogger(record.name)
+        return self._render(logger, record.levelname.lower(), event, foreign=not is_own(record))
+
+
+_TRACEBACKS: tuple[Processor, ...] = (
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.ExceptionRenderer(plain_traceback),
+)
