@@ -29,7 +29,8 @@ SECRETS: Mapping[str, str] = {
     "secret of the callback": SECRET,
     "wrong secret": WRONG_SECRET,
 }
-TEXTS: Mapping[str, str] = {"text of an SMS": WORD, "name of a person": PERSON}
+TEXTS: Mapping[str, str] = {"text of an SMS": WORD}
+NAMES: Mapping[str, str] = {"name of a person": PERSON}
 
 RULES = f"""\
 rules:

@@ -2,8 +2,9 @@
 
 First a service of our own, whose every secret is a planted word, is made to complain in every way it has. Then the logs
 of all other runs of the suite are searched for what their configurations and databases hold. ``history`` and ``queue
-show`` are commands for people and may show texts and numbers, ``queue list``, ``send`` and the admin socket numbers;
-all of them must keep the secrets. Controls of other scenarios are left out: they are not the program.
+show`` are commands for people and may show texts and numbers, ``queue list``, ``send`` and the admin socket numbers,
+``queue list`` also who of the team wrote; all of them must keep the secrets. Controls of other scenarios are left out:
+they are not the program.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tests.chaos import canaries, invariants
-from tests.chaos.planted_words import NUMBER, NUMBERS, REFUSALS, SECRETS, TEXT, TEXTS
+from tests.chaos.planted_words import NAMES, NUMBER, NUMBERS, REFUSALS, SECRETS, TEXT, TEXTS
 from tests.chaos.provocations import provoked
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing
 from tests.chaos.tools import together
 
 FOR_PEOPLE = ("command-history", "command-queue-show")
+WITH_NAMES = (*FOR_PEOPLE, "command-queue-list")
 WITH_NUMBERS = (*FOR_PEOPLE, "command-queue", "command-send", "admin")
 COMMANDS = (
     ("status",),
@@ -104,6 +106,8 @@ def searched(folder: Path) -> Findings:
     for log in sorted(path for pattern in canaries.LOGS for path in folder.rglob(pattern)):
         if not log.stem.startswith(FOR_PEOPLE):
             found += canaries.planted(log.parent, TEXTS, (log.name,))
+        if not log.stem.startswith(WITH_NAMES):
+            found += canaries.planted(log.parent, NAMES, (log.name,))
         if not log.stem.startswith(WITH_NUMBERS):
             shown = canaries.whole_numbers(log.read_text(encoding="utf-8", errors="replace"), numbers)
             found += invariants.said(f"whole number in {log.name}", [one[:4] + "…" for one in shown])
@@ -135,7 +139,8 @@ async def run(folder: Path, progress: Progress) -> Findings:
     await asyncio.gather(does_not_start(own / "no start"), a_little(own / "console", log_format="console"))
     progress("searching")
     parts = [await asyncio.to_thread(searched, place) for place in sorted(own.iterdir())]
-    planted = f"{len(SECRETS) + len(TEXTS)} words and {NUMBERS} numbers, searched for in {size(own) / 1e6:.1f} MB"
+    words = len(SECRETS) + len(TEXTS) + len(NAMES)
+    planted = f"{words} words and {NUMBERS} numbers, searched for in {size(own) / 1e6:.1f} MB"
     return together(Findings(figures={"planted:": planted}), *parts, await asyncio.to_thread(others, folder, [own]))
 
 
