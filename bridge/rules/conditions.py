@@ -1,4 +1,4 @@
-"""The conditions of a rule. Each is a value with one question, and says why the answer was no.
+"""The conditions of a rule. Each is a value with one question, and says why the answer was yes or no.
 
 ``prefix`` alone is answered by :mod:`bridge.rules.index`: it decides which text a rule sees at all. What a condition
 needs to be worth asking (a keyword, a word, an expression that fits) it tells the index by :attr:`Condition.needs`.
@@ -69,6 +69,11 @@ class Found:
 
 
 NOTHING = Found()
+_SPELT = {
+    Spelling.GLUED: "with a number beside it",
+    Spelling.LAYOUT: "typed in the other keyboard layout",
+    Spelling.TYPO: "with one wrong letter",
+}
 
 
 class Condition(Protocol):
@@ -77,6 +82,10 @@ class Condition(Protocol):
 
     def met(self, view: View, found: Found) -> Found | None:
         """What is found now, if the condition holds; else None."""
+        ...
+
+    def why(self, view: View, found: Found) -> str:
+        """Why it holds, for people: a key of the rule and what was there. Asked only where it does."""
         ...
 
     def why_not(self, view: View, found: Found) -> str:
@@ -101,6 +110,14 @@ class Keywords:
                 return Found(hit=hit, groups=found.groups)
         return None
 
+    def why(self, view: View, found: Found) -> str:
+        met = self.met(view, found)
+        if met is None or met.hit is None:
+            return ""
+        if met.hit.spelling is Spelling.EXACT:
+            return f"keyword: the first word is {met.hit.keyword}"
+        return f"keyword: the text begins with {met.hit.keyword}, {_SPELT[met.hit.spelling]}"
+
     def why_not(self, view: View, found: Found) -> str:
         first = f"the first word is {view.words[0]}" if view.words else "there is no word"
         return f"keyword: {first}, not {_listed(self.written)}"
@@ -122,6 +139,10 @@ class Only:
             alone = all(word.folded in self.besides for word in hit.rest(view.seen))
         return found if alone else None
 
+    def why(self, view: View, found: Found) -> str:
+        rest = found.words(view)
+        return f"only: but for {' '.join(rest)} the keyword stands alone" if rest else "only: the keyword stands alone"
+
     def why_not(self, view: View, found: Found) -> str:
         return "only: the keyword does not stand alone"
 
@@ -140,6 +161,10 @@ class Contains:
     def met(self, view: View, found: Found) -> Found | None:
         return found if any(_stands_in(phrase, view.words) for phrase in self.phrases) else None
 
+    def why(self, view: View, found: Found) -> str:
+        stands = next(phrase for phrase in self.phrases if _stands_in(phrase, view.words))
+        return f"contains: {' '.join(stands)} is in the text"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"contains: none of {_listed(self.written)} in the text"
 
@@ -157,6 +182,9 @@ class Text:
     def met(self, view: View, found: Found) -> Found | None:
         return _with_groups(found, self.pattern.search(view.text))
 
+    def why(self, view: View, found: Found) -> str:
+        return f"text: `{self.pattern.source}` fits"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"text: `{self.pattern.source}` does not fit"
 
@@ -171,6 +199,9 @@ class Args:
     def met(self, view: View, found: Found) -> Found | None:
         return _with_groups(found, self.pattern.search(found.args(view)))
 
+    def why(self, view: View, found: Found) -> str:
+        return f"args: `{self.pattern.source}` fits `{found.args(view)}`"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"args: `{self.pattern.source}` does not fit `{found.args(view)}`"
 
@@ -182,6 +213,9 @@ class From:
 
     def met(self, view: View, found: Found) -> Found | None:
         return found if view.message.subscriber in self.numbers else None
+
+    def why(self, view: View, found: Found) -> str:
+        return f"from: {view.message.subscriber or 'the sender'} is one of these"
 
     def why_not(self, view: View, found: Found) -> str:
         return f"from: {view.message.subscriber or 'the sender'} is none of these"
@@ -195,6 +229,9 @@ class To:
     def met(self, view: View, found: Found) -> Found | None:
         return found if view.receiver in self.numbers else None
 
+    def why(self, view: View, found: Found) -> str:
+        return f"to: {view.receiver or 'the number written to'} is one of these"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"to: {view.receiver or 'the number written to'} is none of these"
 
@@ -206,6 +243,9 @@ class Account:
 
     def met(self, view: View, found: Found) -> Found | None:
         return found if view.message.account in self.names else None
+
+    def why(self, view: View, found: Found) -> str:
+        return f"account: it came by {view.message.account}"
 
     def why_not(self, view: View, found: Found) -> str:
         return f"account: it came by {view.message.account or 'none'}, not {_listed(sorted(self.names))}"
@@ -223,6 +263,9 @@ class AllOf:
 
     def met(self, view: View, found: Found) -> Found | None:
         return met_by(self.parts, view, found)
+
+    def why(self, view: View, found: Found) -> str:
+        return why(self.parts, view, found)
 
     def why_not(self, view: View, found: Found) -> str:
         return why_not(self.parts, view, found)
@@ -246,6 +289,9 @@ class AnyOf:
     def met(self, view: View, found: Found) -> Found | None:
         return next((met for part in self.parts if (met := part.met(view, found)) is not None), None)
 
+    def why(self, view: View, found: Found) -> str:
+        return next(part.why(view, found) for part in self.parts if part.met(view, found) is not None)
+
     def why_not(self, view: View, found: Found) -> str:
         return f"any: {'; '.join(part.why_not(view, found) for part in self.parts)}"
 
@@ -258,8 +304,11 @@ class NoneOf:
     def met(self, view: View, found: Found) -> Found | None:
         return found if self.part.met(view, found) is None else None
 
+    def why(self, view: View, found: Found) -> str:
+        return f"not: {self.part.why_not(view, found)}"
+
     def why_not(self, view: View, found: Found) -> str:
-        return "not: what must not hold does"
+        return f"not: {self.part.why(view, found)}"
 
 
 def met_by(parts: Sequence[Condition], view: View, found: Found = NOTHING) -> Found | None:
@@ -272,7 +321,16 @@ def met_by(parts: Sequence[Condition], view: View, found: Found = NOTHING) -> Fo
     return found
 
 
-def why_not(parts: Sequence[Condition], view: View, found: Found) -> str:
+def why(parts: Sequence[Condition], view: View, found: Found = NOTHING) -> str:
+    """The reason of each, where all of them hold."""
+    reasons: list[str] = []
+    for part in parts:
+        reasons.append(part.why(view, found))
+        found = part.met(view, found) or found
+    return "; ".join(reasons)
+
+
+def why_not(parts: Sequence[Condition], view: View, found: Found = NOTHING) -> str:
     """The reason of the first that does not hold."""
     for part in parts:
         met = part.met(view, found)

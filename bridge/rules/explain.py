@@ -1,4 +1,4 @@
-"""Why a message got what it got: the words as they are compared, each rule tried, the reason it did not match.
+"""Why a message got what it got: the words as they are compared, each rule tried, why it matched or did not.
 
 The same views and the same conditions as in a decision, without the index: rules that the index passes over are
 tried here, too, since their reasons are what a person asks for.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.model.decision import Decision
-from bridge.rules.conditions import NOTHING, why_not
+from bridge.rules.conditions import met_by, why, why_not
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet, Views
 from bridge.rules.index import Rule
@@ -22,12 +22,9 @@ class Tried:
     rule: str
     file: str
     line: int
+    matched: bool
     reason: str
-    """Why it did not match: the key that did not hold and what was there instead. Empty: it matched."""
-
-    @property
-    def matched(self) -> bool:
-        return not self.reason
+    """The key that did not hold and what was there instead; where it matched, each key and what made it hold."""
 
 
 @frozen
@@ -56,7 +53,8 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
     last = decision.fired[-1].rule if decision.fired else None
     tried: list[Tried] = []
     for rule in rules.rules:
-        tried.append(Tried(rule=rule.name, file=rule.file, line=rule.line, reason=_reason(rule, views)))
+        matched, reason = _tried(rule, views)
+        tried.append(Tried(rule=rule.name, file=rule.file, line=rule.line, matched=matched, reason=reason))
         if rule.name == last and not (rule.goes_on and decision.fired[-1].error is None):
             break
     return Explanation(
@@ -68,10 +66,17 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
     )
 
 
-def _reason(rule: Rule, views: Views) -> str:
+def _tried(rule: Rule, views: Views) -> tuple[bool, str]:
+    """Whether it matches, and why."""
     if not rule.enabled:
-        return "enabled: it is switched off"
+        return False, "enabled: it is switched off"
     if rule.prefix and rule.prefix != views.prefix:
         holds = f"{' '.join(views.prefix)} holds" if views.prefix else "none holds"
-        return f"prefix: {holds}, not {' '.join(rule.prefix)}"
-    return why_not(rule.conditions, views.of(rule), NOTHING)
+        return False, f"prefix: {holds}, not {' '.join(rule.prefix)}"
+    view = views.of(rule)
+    if met_by(rule.conditions, view) is None:
+        return False, why_not(rule.conditions, view)
+    reasons = [f"prefix: {' '.join(rule.prefix)} holds"] if rule.prefix else []
+    if rule.conditions:
+        reasons.append(why(rule.conditions, view))
+    return True, "; ".join(reasons) or "no conditions: takes whatever comes"

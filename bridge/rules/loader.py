@@ -50,8 +50,8 @@ def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Exa
     for document in documents:
         compiler = Compiler(document=document, context=context, own_values=own_values)
         loaded.append(_load(compiler, problems, warnings))
-    rules = tuple(rule for part, _ in loaded for rule, _ in part)
-    problems.extend(_same_names(named for part, _ in loaded for named in part))
+    rules = tuple(rule for part, _ in loaded for rule in part)
+    problems.extend(_same_names(named for document in documents for named in _named(document)))
     if problems:
         raise ConfigError(_each_once(problems))
     ruleset = RuleSet(
@@ -122,11 +122,7 @@ def _read(directory: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
     return texts
 
 
-Named = tuple[Rule, Problem]
-"""A rule, and the problem to report if its name is taken already."""
-
-
-def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) -> tuple[list[Named], list[Example]]:
+def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) -> tuple[list[Rule], list[Example]]:
     document = compiler.document
     if document.root is not None and isinstance(document.root.value, list):
         problems.append(document.problem((), "write `rules:` in a line above this list"))
@@ -140,14 +136,12 @@ def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) 
         return [], []
     if "defaults" in document.data:
         compiler.defaults()
-    compiled = [(at, compiler.rule(at)) for at in range(len(shape.rules))]
+    compiled = [compiler.rule(at) for at in range(len(shape.rules))]
     examples, found = read_examples(document, len(shape.tests), compiler.context.timezone)
     problems.extend(compiler.problems)
     problems.extend(found)
     warnings.extend(_cut_texts(document, len(shape.rules), len(shape.tests)))
-    return [
-        (rule, document.problem(("rules", at, "name"), rule.name)) for at, rule in compiled if rule is not None
-    ], examples
+    return [rule for rule in compiled if rule is not None], examples
 
 
 def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
@@ -164,21 +158,34 @@ def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
             yield replace(problem, line=place[0], column=place[1])
 
 
+Named = tuple[str, Problem]
+"""A rule's name, and where it stands."""
+
+
+def _named(document: Document) -> Iterable[Named]:
+    """Of all rules of a file, also of those with mistakes: a name that is taken is one more."""
+    rules = document.data.get("rules")
+    for at in range(len(rules) if isinstance(rules, list) else 0):
+        path = ("rules", at, "name")
+        if isinstance(name := document.get(path), str) and name:
+            yield name, document.problem(path, name)
+
+
 def _same_names(named: Iterable[Named]) -> list[Problem]:
     first: dict[str, Problem] = {}
     problems = []
-    for rule, place in named:
-        if rule.name not in first:
-            first[rule.name] = place
+    for name, place in named:
+        if name not in first:
+            first[name] = place
             continue
-        other = first[rule.name]
+        other = first[name]
         problems.append(
             Problem(
                 file=place.file,
                 line=place.line,
                 column=place.column,
                 path=place.path,
-                message=f"there is a rule `{rule.name}` already: {other.file}:{other.line}",
+                message=f"there is a rule `{name}` already: {other.file}:{other.line}",
             )
         )
     return problems

@@ -23,8 +23,14 @@ class WithinHours:
         is_open = any(hours.hold(view.now) for hours in self.windows.values())
         return found if is_open is not self.outside else None
 
+    def why(self, view: View, found: Found) -> str:
+        return self._says(within=not self.outside)
+
     def why_not(self, view: View, found: Found) -> str:
-        return f"hours: it is {'within' if self.outside else 'outside'} {', '.join(self.windows)}"
+        return self._says(within=self.outside)
+
+    def _says(self, *, within: bool) -> str:
+        return f"hours: it is {'within' if within else 'outside'} {', '.join(self.windows)}"
 
 
 @frozen
@@ -37,6 +43,14 @@ class InSeason:
 
     def met(self, view: View, found: Found) -> Found | None:
         return found if self.season.phase(view.now) in self.phases else None
+
+    def why(self, view: View, found: Found) -> str:
+        phase = self.season.phase(view.now)
+        return {
+            Phase.BEFORE: "before: it is not yet from_date",
+            Phase.DURING: "from_date, until_date: it is between them",
+            Phase.AFTER: "after: until_date is over",
+        }[phase]
 
     def why_not(self, view: View, found: Found) -> str:
         early = self.season.phase(view.now) is Phase.BEFORE
@@ -57,19 +71,29 @@ class ContactIs:
     def met(self, view: View, found: Found) -> Found | None:
         return found if self._differs(view) is None else None
 
+    def why(self, view: View, found: Found) -> str:
+        says = [f"{word} is {_yes(actual)}" for word, wanted, actual in self._asked(view) if wanted is not None]
+        if self.tags:
+            says.append(f"has the tag {', '.join(sorted(self.tags.intersection(view.message.contact.tags)))}")
+        return f"contact: {', '.join(says)}"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"contact: {self._differs(view) or ''}"
 
-    def _differs(self, view: View) -> str | None:
+    def _asked(self, view: View) -> tuple[tuple[str, bool | None, bool], ...]:
+        """Key, what is wanted, what is."""
         contact = view.message.contact
-        for wanted, actual, word in (
-            (self.first_time, contact.first_time, "first_time"),
-            (self.opted_out, contact.opted_out, "opted_out"),
-            (self.blocked, contact.blocked, "blocked"),
-        ):
+        return (
+            ("first_time", self.first_time, contact.first_time),
+            ("opted_out", self.opted_out, contact.opted_out),
+            ("blocked", self.blocked, contact.blocked),
+        )
+
+    def _differs(self, view: View) -> str | None:
+        for word, wanted, actual in self._asked(view):
             if wanted is not None and wanted is not actual:
-                return f"{word} is {'true' if actual else 'false'}"
-        if self.tags and self.tags.isdisjoint(contact.tags):
+                return f"{word} is {_yes(actual)}"
+        if self.tags and self.tags.isdisjoint(view.message.contact.tags):
             return f"has not the tag {', '.join(sorted(self.tags))}"
         return None
 
@@ -83,6 +107,9 @@ class ConversationIs:
 
     def met(self, view: View, found: Found) -> Found | None:
         return found if view.message.conversation_open is self.is_open else None
+
+    def why(self, view: View, found: Found) -> str:
+        return f"conversation: it is {'open' if self.is_open else 'none'}"
 
     def why_not(self, view: View, found: Found) -> str:
         return f"conversation: it is {'none' if self.is_open else 'open'}"
@@ -100,6 +127,9 @@ class WithinLimit:
     def met(self, view: View, found: Found) -> Found | None:
         return found if self._spent(view) is None else None
 
+    def why(self, view: View, found: Found) -> str:
+        return "limit: not reached"
+
     def why_not(self, view: View, found: Found) -> str:
         return f"limit: {self._spent(view) or ''}"
 
@@ -112,3 +142,7 @@ class WithinLimit:
         if self.total is not None and uses.totals.get(self.rule, 0) >= self.total[0]:
             return f"matched {self.total[0]} times already"
         return None
+
+
+def _yes(value: bool) -> str:
+    return "true" if value else "false"

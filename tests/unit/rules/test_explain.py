@@ -58,13 +58,74 @@ def test_each_rule_says_why_it_did_not_match_up_to_the_one_that_ended_the_search
         ("known", "contact: has not the tag vip"),
         ("talk", "conversation: it is none"),
         ("either", "any: keyword: the first word is CTOП, not да; contains: none of нет in the text"),
-        ("neither", "not: what must not hold does"),
-        ("watch", ""),
-        ("rest", ""),
+        ("neither", "not: keyword: the first word is CTOП"),
+        ("watch", "no conditions: takes whatever comes"),
+        ("rest", "no conditions: takes whatever comes"),
     ]
     assert [one.rule for one in found.tried if one.matched] == [one.rule for one in found.decision.fired]
     assert found.winner is not None
     assert (found.winner.rule, found.winner.line) == ("rest", 19)
+
+
+MATCHES = """
+rules:
+  - {name: vote, when: {prefix: "7722", keyword: голос, only: true}, reply: x, continue: true}
+  - {name: phrase, when: {contains: [не греет, не работает]}, reply: x, continue: true}
+  - {name: code, when: {text: '\\d{4}'}, reply: x, continue: true}
+  - {name: order, when: {keyword: заказ, args: '^(?P<id>\\d+)$', limit: {total: 9 per day}}, reply: x, continue: true}
+  - {name: slip, when: {keyword: заказать, typo: 1}, reply: x, continue: true}
+  - {name: layout, when: {keyword: погода, layout: true}, reply: x, continue: true}
+  - {name: glued, when: {keyword: инфо, glued: true}, reply: x, continue: true}
+  - {name: vip, when: {from: vip, to: "1234", account: main}, reply: x, continue: true}
+  - {name: day, when: {hours: always, conversation: none}, reply: x, continue: true}
+  - {name: sale, from_date: 2020-01-01, until_date: 2099-01-01, before: b, after: a, reply: x, continue: true}
+  - {name: new, when: {contact: {first_time: false, blocked: false}}, reply: x, continue: true}
+  - {name: either, when: {any: [{keyword: да}, {all: [{contains: нет}, {not: {from: vip}}]}]}, reply: x, continue: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "reasons"),
+    [
+        (
+            "7722 голос",
+            {},
+            {"vote": "prefix: 7722 holds; keyword: the first word is ГOЛOC; only: the keyword stands alone"},
+        ),
+        ("Свет не работает!", {}, {"phrase": "contains: HE PAБOTAET is in the text"}),
+        ("код 1234", {}, {"code": r"text: `\d{4}` fits"}),
+        (
+            "Заказ 7",
+            {},
+            {"order": r"keyword: the first word is ЗAKAЗ; args: `^(?P<id>\d+)$` fits `7`; limit: not reached"},
+        ),
+        ("закзать 7", {}, {"slip": "keyword: the text begins with ЗAKAЗATЬ, with one wrong letter"}),
+        ("gjujlf", {}, {"layout": "keyword: the text begins with ПOГOДA, typed in the other keyboard layout"}),
+        ("инфо12", {}, {"glued": "keyword: the text begins with ИHФO, with a number beside it"}),
+        (
+            "привет",
+            {"sender": "79001112233", "receiver": "1234"},
+            {"vip": "account: it came by main; from: 79001112233 is one of these; to: 1234 is one of these"},
+        ),
+        (
+            "привет",
+            {},
+            {
+                "day": "hours: it is within always; conversation: it is none",
+                "sale": "from_date, until_date: it is between them",
+                "new": "contact: first_time is false, blocked is false",
+            },
+        ),
+        ("да", {}, {"either": "keyword: the first word is ДA"}),
+        ("нет", {}, {"either": "contains: HET is in the text; not: from: 79083730330 is none of these"}),
+    ],
+)
+def test_each_rule_that_matched_says_what_made_it_match(
+    tmp_path: Path, text: str, by: dict[str, str], reasons: dict[str, str]
+) -> None:
+    found = explain(load(tmp_path, MATCHES, ALWAYS), message(text, account="main", **by), NOW)
+    matched = {one.rule: one.reason for one in found.tried if one.matched}
+    assert {rule: matched.get(rule) for rule in reasons} == reasons
 
 
 def test_the_words_behind_the_prefix_that_holds(tmp_path: Path) -> None:
@@ -137,4 +198,5 @@ def test_the_index_passes_over_no_rule_that_matches(
     rules: RuleSet = load(tmp_path_factory.mktemp("rules"), "\n".join(["rules:", *lines]))
     for text in texts:
         found = explain(rules, message(text, account="main"), NOW)
+        assert all(one.reason for one in found.tried)
         assert [one.rule for one in found.tried if one.matched] == [one.rule for one in found.decision.fired]

@@ -284,3 +284,12 @@ def test_dear_replies_are_warned_about(tmp_path: Path) -> None:
     assert len(found) == 2
     assert "5 parts" in found[0]
     assert "–" in found[1]
+
+
+def test_a_name_twice_is_told_also_where_the_rule_has_another_mistake(tmp_path: Path) -> None:
+    problems = refuse(tmp_path, "rules:\n  - {name: a, forward: nowhere}\n  - {name: a, when: {keywrd: x}, reply: x}\n")
+    assert [(one.line, one.message.partition(":")[0]) for one in problems] == [
+        (2, "there is no chat `nowhere`; known"),
+        (3, "there is a rule `a` already"),
+        (3, "unknown key `keywrd`; did you mean `keyword`?"),
+    ]
