@@ -16,6 +16,7 @@ from bridge.text import folding, parts, slips
 
 _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
+_CURLY: Final = frozenset("“”„‟‘’‚")
 _COMPARED: Final = 50
 """With how many earlier rules of one keyword a rule is compared: thousands of them are a table, not a slip."""
 
@@ -28,7 +29,7 @@ def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
     enabled = [rule for rule in rules if rule.enabled]
     found = [*_never_reached(enabled), *_overlapping(enabled), *_near_misses(enabled)]
     for rule in enabled:
-        found += [*_always_fitting(rule), *_dear(rule), *_single_braces(rule)]
+        found += [*_always_fitting(rule), *_dear(rule), *_single_braces(rule), *_curly_quotes(rule)]
     if not any(_takes_everything(rule) for rule in enabled):
         message = "no rule matches every message; what no rule wants goes to the default chat"
         found.append(Problem(file=directory, line=1, column=1, path="", message=message))
@@ -176,6 +177,17 @@ def _single_braces(rule: Rule) -> Iterator[Problem]:
     for text in (*rule.actions.templates(), *before_and_after):
         if (found := SINGLE_BRACES.search(text.fixed)) is not None:
             yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
+
+
+def _curly_quotes(rule: Rule) -> Iterator[Problem]:
+    """A text that an editor has put in quotes that are none in YAML."""
+    for text in _replies(rule):
+        written = text.source.strip()
+        first, inside, last = written[:1], written[1:-1], written[-1:]
+        if inside and first in _CURLY and last in _CURLY and _CURLY.isdisjoint(inside):
+            yield _warning(
+                rule, f"the quotes {first} {last} around the reply are sent with it; those of YAML are \" or '"
+            )
 
 
 def _dear(rule: Rule) -> Iterator[Problem]:

@@ -105,3 +105,21 @@ def test_dear_signs_are_found_in_every_text_that_may_be_sent(tmp_path: Path, rul
     ((line, message),) = warnings(tmp_path, rule)
     assert line == 2
     assert message.startswith("without – the reply would be GSM-7")
+
+
+@pytest.mark.parametrize(
+    ("reply", "warned"),
+    [
+        ("“Привет”", True),
+        ("„Привет, {{ args }}“", True),
+        ("‘Привет’", True),
+        ("«Привет»", False),
+        ("“Да” или “нет”", False),
+        ("Ответьте “да”", False),
+        ("{{ args }} “да”", False),
+        ("”", False),
+    ],
+)
+def test_quotes_that_are_none_in_yaml_are_part_of_the_text(tmp_path: Path, reply: str, warned: bool) -> None:
+    found = warnings(tmp_path, f"name: a, when: {{keyword: a}}, reply: '{reply}'")
+    assert [line for line, message in found if "are sent with it" in message] == ([2] if warned else [])
