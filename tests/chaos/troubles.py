@@ -205,11 +205,26 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
     broken += _wrong(during, trouble.takes_nothing)
     if at.service.pid != pid:
         broken.append("the service is not the same process any more")
+    # The next trouble is one of its own only where all loops are through this one: an outage is told once.
+    if not await _told_of_its_end(at):
+        broken.append("the log does not say that it is over")
     with at.service.log.open("rb") as log:
         log.seek(told)
         if trouble.advice.encode() not in log.read():
             broken.append(f"the log does not say: {trouble.advice}")
     return broken, recovery
+
+
+async def _told_of_its_end(at: Plant, *, seconds: float = 20) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                log = at.service.log.read_bytes()
+                if log.count(b"store_unavailable") == log.count(b"store_available"):
+                    return True
+                await asyncio.sleep(LOOK_AGAIN)
+    except TimeoutError:
+        return False
 
 
 def given(answers: Sequence[Answer], since: float, whichever: bool) -> int:
