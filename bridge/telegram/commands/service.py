@@ -206,9 +206,11 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
         yield say(language, "answer.test_prefix", {"prefix": one_line(" ".join(explained.prefix), 64)})
     if not explained.decision.fired:
         yield say(language, "answer.no_rule")
-    for fired in explained.decision.fired:
+    matched = [tried for tried in explained.tried if tried.matched]
+    for fired, tried in zip(explained.decision.fired, matched, strict=True):
         place: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
         yield say(language, "answer.rule", place)
+        yield f"  {one_line(tried.reason, 200)}"
         yield from _wanted(fired, language)
     passed = [tried for tried in explained.tried if not tried.matched]
     if passed:

@@ -216,6 +216,7 @@ async def test_a_text_is_tried_against_the_rules_and_nothing_is_sent(group: Team
     group.api.says(GROUP, "/test hours please")
     told = await group.sees("Rule “hours”")
     assert "Reply: 9 to 18." in told.text
+    assert "keyword: the first word is HOURS" in told.text
     group.api.says(GROUP, "/test anything")
     told = await group.sees("Rule “everything-else”")
     assert "Show in the chat support" in told.text
