@@ -78,7 +78,8 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
         StageChat(name=name, id=chat.id, forum=chat.mode == "topics") for name, chat in settings.telegram.chats.items()
     ]
     clock = StageClock()
-    stage = Stage(clock=clock, chats=chats, tell=lambda line: show(out, line))
+    zone = next(iter(settings.accounts.values())).callback.timezone
+    stage = Stage(clock=clock, zone=zone, chats=chats, tell=lambda line: show(out, line))
     await stage.start()
     try:
         with tempfile.TemporaryDirectory(prefix="sms-bridge-") as folder:

@@ -12,8 +12,10 @@ import itertools
 import shlex
 import textwrap
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, time, timedelta, tzinfo
 
 from bridge.frozen import frozen
+from bridge.model.base import SECOND
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.world import ChatEvent, ChatKind
 from bridge.sandbox.botapi.world import EventKind as ChatEventKind
@@ -45,8 +47,12 @@ class Command:
 
 
 class Stage:
-    def __init__(self, *, clock: StageClock, chats: Sequence[StageChat], tell: Callable[[Line], None]) -> None:
+    def __init__(
+        self, *, clock: StageClock, zone: tzinfo, chats: Sequence[StageChat], tell: Callable[[Line], None]
+    ) -> None:
+        """``zone``: whose clock the person at the prompt means."""
         self._tell = tell
+        self._zone = zone
         self.transcript = Transcript()
         self.platform = SimulatedPlatform(clock=clock, on_event=self._platform_event, sender_names=None)
         self._clock = clock
@@ -167,6 +173,20 @@ class Stage:
         self._clock.later(by)
         self.say(Voice.STAGE, f"{rest} later")
 
+    async def until(self, rest: str) -> None:
+        """``HH:MM``: as if it were that time; the next day's where today's is over."""
+        try:
+            at = time.fromisoformat(rest)
+        except ValueError:
+            raise WrongUse("until", "HH:MM is a time of day such as 09:00") from None
+        now = self._clock.now()
+        local = datetime.fromtimestamp(now / SECOND, self._zone)
+        then = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+        if then <= local:
+            then += timedelta(days=1)
+        self._clock.later(round(then.timestamp() * SECOND) - now)
+        self.say(Voice.STAGE, f"it is {then:%H:%M}")
+
     # ------------------------------------------------ scripts
 
     async def wait(self, rest: str) -> None:
@@ -275,6 +295,7 @@ COMMANDS: dict[str, Command] = {
         usage="delete-topic", help="somebody deletes the topic", run=operator(Operators.delete_topic)
     ),
     "later": Command(usage="later DURATION", help="as if so much time had passed", run=Stage.later),
+    "until": Command(usage="until HH:MM", help="as if it were that time of the day", run=Stage.until),
     "wait": Command(usage="wait TEXT", help="(scripts) until a line with TEXT appears", run=Stage.wait),
     "help": Command(usage="help", help="this list", run=Stage.help),
     "quit": Command(usage="quit", help="leave", run=Stage.quit),

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,17 @@ async def test_a_private_chat_can_be_played(tmp_path: Path) -> None:
     assert "MyShop → 79083730330: Едет" in result.out
 
 
+async def test_a_script_says_what_time_it_is(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    day = ("until 09:00", "sms часы", "wait deliver", "until 08:50", "sms часы", "wait deliver")
+    script.write_text("\n".join(day), encoding="utf-8")
+    result = await sms_bridge("sandbox", "--port", "0", "--script", str(script))
+    assert result.code == 0, result.out[-1500:] + result.err
+    [(first, nine), (second, before)] = re.findall(r"deliver ([0-9-]+) ([0-9]+:[0-9])", result.out)
+    assert (nine, before) == ("09:0", "08:5")
+    assert date.fromisoformat(second) - date.fromisoformat(first) == timedelta(days=1)
+
+
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
@@ -315,6 +327,7 @@ async def test_a_private_chat_can_be_played(tmp_path: Path) -> None:
         ("react ✅", "usage: react EMOJI; EMOJI is one of Telegram's own"),
         ("edit Да", "nobody wrote anything to edit yet"),
         ("later soon", "usage: later DURATION; DURATION is written as in the configuration"),
+        ("until noon", "usage: until HH:MM; HH:MM is a time of day such as 09:00"),
         ("press 1", "there is no button in the chat yet"),
         ("with 79990000000", "no conversation with `79990000000` in the chat yet"),
         ("as", "usage: as NAME"),
