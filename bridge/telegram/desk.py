@@ -107,6 +107,8 @@ class Desk:
         chat = self._chats.by_id(message.chat.id)
         if chat is None or from_machine(message) or self._notes.is_note(written(message)):
             return
+        if await self._orders.for_another(written(message)):
+            return
         if await self._orders.taken(message, chat, author(message.from_user, message.author_signature)):
             return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)

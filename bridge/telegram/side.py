@@ -85,6 +85,7 @@ class TelegramSide:
         self._signals = signals
         self._clock = clock
         self._link = Link(store=store, signals=signals, clock=clock)
+        self._me: Me | None = None
         self.webhook = self._webhook()
         """Where what Telegram brings is put; None where it is asked for."""
 
@@ -101,7 +102,8 @@ class TelegramSide:
         telegram = self._settings.telegram
         updates = await self._store.updates_since(bot_id(telegram.token.get_secret_value()), began)
         chats = Chats(telegram, await self._store.chat_aliases())
-        return waited(updates, began, chats, Notes(telegram.note_mark))
+        me = await self._me.name() if self._me is not None else ""
+        return waited(updates, began, chats, Notes(telegram.note_mark), me)
 
     def _webhook(self) -> Webhook | None:
         telegram = self._settings.telegram
@@ -133,7 +135,8 @@ class TelegramSide:
         pace = Pace()
         posters = self._posters(api, chats, pace)
         speaker = Speaker(api=api, pace=pace, clock=self._clock)
-        buttons = self._register(api, chats, pace, speaker, restored_at)
+        self._me = me = Me(api)
+        buttons = self._register(api, chats, pace, speaker, me, restored_at)
         menu = Menu(api=api, chats=chats, clock=self._clock)
         processing = Processing(api=api, store=self._store, signals=self._signals, clock=self._clock)
         taking = self._taking(api)
@@ -178,7 +181,7 @@ class TelegramSide:
             for chat in chats
         ]
 
-    def _register(self, api: Api, chats: Chats, pace: Pace, speaker: Speaker, restored_at: Ms) -> Buttons:
+    def _register(self, api: Api, chats: Chats, pace: Pace, speaker: Speaker, me: Me, restored_at: Ms) -> Buttons:
         commands = Commands(
             settings=self._settings,
             chats=chats,
@@ -203,7 +206,7 @@ class TelegramSide:
             chats=chats,
             store=self._store,
             buttons=buttons,
-            orders=commands.orders(Me(api), restored_at),
+            orders=commands.orders(me, restored_at),
             signals=self._signals,
             clock=self._clock,
             bot_id=api.bot_id,

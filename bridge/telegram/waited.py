@@ -17,14 +17,18 @@ from bridge.model.chat import StoredUpdate
 from bridge.pipeline.arrivals import ON_ITS_WAY, Waited
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import Chats
+from bridge.telegram.commands.spec import addressee
 from bridge.telegram.conversations import answered
 from bridge.telegram.desk import is_command, written
 from bridge.telegram.notes import Notes
 from bridge.telegram.people import from_machine
 
 
-def waited(updates: Iterable[StoredUpdate], began: Ms, chats: Chats, notes: Notes) -> Waited:
-    """``updates`` came since ``began``, in their order; what cannot be read is on record as parked."""
+def waited(updates: Iterable[StoredUpdate], began: Ms, chats: Chats, notes: Notes, me: str = "") -> Waited:
+    """``updates`` came since ``began``, in their order; what cannot be read is on record as parked.
+
+    ``me``: the bot's name in lower case; empty: not known.
+    """
     messages = edits = presses = undated = 0
     for stored in updates:
         update = _read(stored)
@@ -38,8 +42,8 @@ def waited(updates: Iterable[StoredUpdate], began: Ms, chats: Chats, notes: Note
         elif _before(update.message, began) or _before(update.edited_message, began):
             # Whatever stands ahead of it happened earlier.
             presses, undated = presses + undated, 0
-            messages += _for_us(update, update.message, chats, notes)
-            edits += _for_us(update, update.edited_message, chats, notes)
+            messages += _for_us(update, update.message, chats, notes, me)
+            edits += _for_us(update, update.edited_message, chats, notes, me)
     return Waited(messages=messages, edits=edits, presses=presses)
 
 
@@ -55,12 +59,14 @@ def _before(message: Message | None, began: Ms) -> bool:
     return at is not None and millis(at) < began - ON_ITS_WAY
 
 
-def _for_us(update: Update, message: Message | None, chats: Chats, notes: Notes) -> bool:
+def _for_us(update: Update, message: Message | None, chats: Chats, notes: Notes, me: str) -> bool:
     """A person's words in a conversation, or a command; not what colleagues say among themselves."""
     if message is None or chats.by_id(message.chat.id) is None or from_machine(message):
         return False
     text = written(message)
     if notes.is_note(text) or filters.StatusUpdate.ALL.check_update(update):
+        return False
+    if me and addressee(text) not in ("", me):
         return False
     replied = answered(message)
     to_bot = replied is not None and replied.from_user is not None and replied.from_user.is_bot

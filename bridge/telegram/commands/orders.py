@@ -21,7 +21,7 @@ from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.commands.calls import Answer, Call, Misused, Word, word_post
 from bridge.telegram.commands.me import Me
 from bridge.telegram.commands.speaker import Speaker
-from bridge.telegram.commands.spec import Command, Written, parse
+from bridge.telegram.commands.spec import Command, addressee, parse
 from bridge.telegram.commands.talks import claim_params, taken
 from bridge.telegram.conversations import answered, place
 
@@ -62,16 +62,18 @@ class Orders:
         self._bot_id = bot_id
         self._restored_at = restored_at
 
+    async def for_another(self, text: str) -> bool:
+        """Is it a command for another bot of the group? Then it is none of our business, whatever it says."""
+        return await self._stranger(addressee(text)) is True
+
     async def taken(self, message: Message, chat: Chat, author: str) -> bool:
         """Deal with it if it is a command of ours; False where it is something else, which is not judged here."""
         written = parse(message.text or "")
         if written is None:
             return False
-        stranger = bool(written.addressee) and await self._stranger(written)
-        if stranger is True:
-            return False
         call = await self._call(written.command, written.rest, message, chat, author)
-        refusal = Word(text="told.not_sure") if stranger is None else self._refusal(call.command, message, chat)
+        unsure = await self._stranger(written.addressee) is None
+        refusal = Word(text="told.not_sure") if unsure else self._refusal(call.command, message, chat)
         answer = refusal or await self._carried_out(call)
         if isinstance(answer, Answer):
             self._speaker.say(chat, answer.messages, thread=call.thread, reply_to=call.message_id)
@@ -86,12 +88,14 @@ class Orders:
     async def edited(self, message: Message) -> bool:
         """Does the message show a command of ours now? It is not carried out: what it said before may have been."""
         written = parse(message.text or "")
-        return written is not None and (not written.addressee or await self._stranger(written) is False)
+        return written is not None and await self._stranger(written.addressee) is False
 
-    async def _stranger(self, written: Written) -> bool | None:
+    async def _stranger(self, addressee: str) -> bool | None:
         """Is it for another bot? None while this one does not know its own name: neither can be done safely."""
+        if not addressee:
+            return False
         name = await self._me.name()
-        return written.addressee != name if name else None
+        return addressee != name if name else None
 
     async def _carried_out(self, call: Call) -> Word | Answer | None:
         usage = Word(text=f"usage.{call.command.name}")

@@ -54,6 +54,8 @@ _ALIASES = {"start": "help"}
 """What Telegram's own "Start" button writes in a private chat."""
 
 _WRITTEN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?=\s|$)")
+_ADDRESSED = re.compile(r"/[A-Za-z0-9_]{1,64}@([A-Za-z0-9_]{1,64})(?=[\s,;:!?]|\.?(?:\s|$))")
+"""Any bot's command, as Telegram offers it in a group of several bots."""
 
 
 @frozen
@@ -64,6 +66,12 @@ class Written:
     addressee: str
     """The bot it is for, in lower case; empty: whoever knows it."""
     rest: str
+
+
+def addressee(text: str) -> str:
+    """The bot that a command names, in lower case, also where it is no command of ours; empty: none."""
+    found = _ADDRESSED.match(trimmed(text))
+    return found[1].lower() if found is not None else ""
 
 
 def parse(text: str) -> Written | None:

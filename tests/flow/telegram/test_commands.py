@@ -200,9 +200,10 @@ async def test_a_forwarded_command_is_not_obeyed(desk: Team) -> None:
 async def test_a_command_to_another_bot_is_not_ours(desk: Team) -> None:
     post = await hello(desk)
     orders(desk, post, "/close@other_bot")
-    await desk.sees("no such command")
-    orders(desk, post, "/close@SMS_Bridge_bot")
+    orders(desk, post, "/CLOSE@SMS_Bridge_bot")
     await desk.sees("The conversation is closed.")
+    await desk.settled()
+    assert [message.text for message in desk.shown() if "no such command" in message.text] == []
 
 
 async def test_a_wrong_call_is_answered_with_its_usage(desk: Team) -> None:

@@ -66,11 +66,25 @@ async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
         assert [sms.text for sms in await forum.sms()] == ["outside"]
 
 
-@pytest.mark.parametrize("command", ["/nosuch", "/sms@other_bot 79001112233 hi", "/start@other_bot", " /nosuch"])
+@pytest.mark.parametrize("command", ["/nosuch", "/nosuch@SMS_Bridge_Bot", "/nosuch@", " /nosuch"])
 async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> None:
     post = await opened(forum)
     forum.api.says(GROUP, command, thread_id=post.thread_id)
     await forum.sees("no such command")
+    assert await forum.sms() == []
+
+
+@pytest.mark.parametrize(
+    "command", ["/sms@other_bot 79001112233 hi", "/start@other_bot", "/weather@OtherBot, now", "\u200e/close@other_bot"]
+)
+@pytest.mark.parametrize("kind", [MessageKind.TEXT, MessageKind.PHOTO])
+async def test_a_command_to_another_bot_is_nobodys_business(forum: Team, command: str, kind: MessageKind) -> None:
+    post = await opened(forum)
+    for reply_to in (None, post.id):
+        written = forum.api.says(GROUP, command, thread_id=post.thread_id, reply_to=reply_to, kind=kind)
+    forum.api.edits(GROUP, written, command + " now")
+    await forum.settled()
+    assert len(forum.shown()) == 1, "and no word about it"
     assert await forum.sms() == []
 
 

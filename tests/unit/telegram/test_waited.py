@@ -33,7 +33,7 @@ def count(*updates: tuple[Ms, dict[str, Json]]) -> Waited:
         StoredUpdate(update_id=number, raw=json.dumps({"update_id": number, **body}), received_at=BEGAN + after)
         for number, (after, body) in enumerate(updates)
     ]
-    return waited(stored, BEGAN, CHATS, Notes("//"))
+    return waited(stored, BEGAN, CHATS, Notes("//"), "our_bot")
 
 
 def test_a_press_waited_if_it_came_at_once_or_stands_before_words_that_waited() -> None:
@@ -47,6 +47,8 @@ def test_what_is_not_for_the_bridge_waited_for_nobody() -> None:
     at = BEGAN - MINUTE
     assert count((0, {"message": message(at, "lunch?")}), (0, {"message": message(at, "// note")})) == Waited()
     assert count((0, {"message": message(at, chat=-5)}), (0, press(chat=-5))) == Waited()
+    to_others, to_us = message(at, "/weather@OtherBot"), message(at, "/status@Our_Bot")
+    assert count((0, {"message": to_others}), (0, {"message": to_us})) == Waited(messages=1)
     topic: dict[str, Json] = {"is_topic_message": True, "message_thread_id": 5, "forum_topic_closed": {}}
     assert count((0, {"message": {**message(at, ""), **topic}})) == Waited(), "a topic that was closed"
 
