@@ -1,8 +1,9 @@
-"""One call of a command, and the three things that may come of it: a word, a long answer, or an order for the store."""
+"""One call of a command, and what may come of it: a word, a long answer, one that takes its time, or an order for the
+store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 
 from bridge.errors import BridgeError
@@ -55,6 +56,13 @@ class Answer:
     """What a person asked to see: said as soon as Telegram lets it, and not kept."""
 
     messages: Sequence[Message]
+
+
+@frozen
+class Search:
+    """An answer that may take seconds to find: it is looked for beside the updates that follow, and not kept either."""
+
+    found: Callable[[], Awaitable[Sequence[Message]]]
 
 
 class Misused(BridgeError):

@@ -19,7 +19,7 @@ FOUND = 10
 PAGE = 5_000
 """Rows that are looked at in one go."""
 MOST = 200_000
-"""Rows that are looked at before whoever asked hears how far the search got: about a second. Updates wait meanwhile."""
+"""Rows that are looked at before whoever asked hears how far the search got: about a second."""
 _EVER = 2**53
 """Above every id and every time; three of them fit into a button."""
 _WRITTEN = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")

@@ -18,7 +18,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.desk import DeskStore
 from bridge.telegram.buttons import millis
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
-from bridge.telegram.commands.calls import Answer, Call, Misused, Word, word_post
+from bridge.telegram.commands.calls import Answer, Call, Misused, Search, Word, word_post
 from bridge.telegram.commands.me import Me
 from bridge.telegram.commands.speaker import Speaker
 from bridge.telegram.commands.spec import Command, addressee, parse
@@ -27,7 +27,7 @@ from bridge.telegram.conversations import answered, place
 
 log = structlog.get_logger()
 
-Handler = Callable[[Call], Awaitable[Word | Answer | None]]
+Handler = Callable[[Call], Awaitable[Word | Answer | Search | None]]
 """None: the answer is written already, with the change it tells of. :raises Misused:"""
 
 
@@ -77,6 +77,8 @@ class Orders:
         answer = refusal or await self._carried_out(call)
         if isinstance(answer, Answer):
             self._speaker.say(chat, answer.messages, thread=call.thread, reply_to=call.message_id)
+        elif isinstance(answer, Search):
+            self._speaker.look(chat, answer.found, thread=call.thread, reply_to=call.message_id)
         elif answer is not None:
             await self._store.add_post(word_post(call, answer), call.now)
         elif call.command.writes:
@@ -97,7 +99,7 @@ class Orders:
         name = await self._me.name()
         return addressee != name if name else None
 
-    async def _carried_out(self, call: Call) -> Word | Answer | None:
+    async def _carried_out(self, call: Call) -> Word | Answer | Search | None:
         usage = Word(text=f"usage.{call.command.name}")
         if call.command.about and call.conversation is None:
             return usage

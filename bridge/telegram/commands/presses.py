@@ -108,9 +108,11 @@ class OlderPresses:
         written = parse(asked.text or "") if asked is not None else None
         if asked is None or written is None or written.command.name != "find" or not written.rest:
             return Verdict(answer="pressed.search_gone")
-        messages = await self._reading.found(press.chat, written.rest, start)
+        chat, sought = press.chat, written.rest
         thread = press.message.message_thread_id if press.message.is_topic_message else None
-        self._speaker.say(press.chat, messages, thread=thread, reply_to=asked.message_id)
+        self._speaker.look(
+            chat, lambda: self._reading.found(chat, sought, start), thread=thread, reply_to=asked.message_id
+        )
         return Verdict(answer="pressed.past", stays=True)
 
 

@@ -18,7 +18,7 @@ from bridge.ports.record import QueryStore
 from bridge.ports.sending import OutboxStore
 from bridge.rules import RuleSet
 from bridge.telegram.chats import Chat, Chats, Language
-from bridge.telegram.commands.calls import Answer, Call, Misused, Word, no_more_words, talk_of
+from bridge.telegram.commands.calls import Answer, Call, Misused, Search, Word, no_more_words, talk_of
 from bridge.telegram.commands.finding import BEGIN, Finder, Position
 from bridge.telegram.commands.pages import moment, paged, quoted, until_when
 from bridge.telegram.commands.zones import zone_of
@@ -221,10 +221,10 @@ class ReadingCommands:
 
     # ------------------------------------------------ find
 
-    async def find(self, call: Call) -> Answer:
+    async def find(self, call: Call) -> Search:
         if len(call.rest) < _SHORTEST:
             raise Misused
-        return Answer(messages=await self.found(call.chat, call.rest))
+        return Search(found=lambda: self.found(call.chat, call.rest))
 
     async def found(self, chat: Chat, text: str, start: Position = BEGIN) -> Sequence[Message]:
         """Among the conversations of this chat; the admin chat sees those of all. A button where there may be more."""

@@ -1,4 +1,5 @@
-"""Says answers that are not kept: beside the updates that follow, at the chat's pace, a few times if Telegram refuses.
+"""Looks for and says answers that are not kept: beside the updates that follow, at the chat's pace, a few times if
+store or Telegram refuse.
 
 A kill loses them and nothing else: they show the state of the moment, and whoever asked asks again. Kept posts would
 hold texts of subscribers a second time, and show yesterday's balance once Telegram is back.
@@ -7,11 +8,12 @@ hold texts of subscribers a second time, and show yesterday's balance once Teleg
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from weakref import WeakValueDictionary
 
 import structlog
 
+from bridge.errors import StoreError
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.post import PostPriority
 from bridge.pipeline.worker import Never
@@ -39,9 +41,25 @@ class Speaker:
         self._clock = clock
         self._saying: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._looking = asyncio.Lock()
+        """One search at a time: others of the store's readers stay free."""
 
     def say(self, chat: Chat, messages: Sequence[Message], *, thread: int | None, reply_to: int | None) -> None:
-        task = asyncio.create_task(self._all(chat, messages, thread, reply_to))
+        self._beside(self._all(chat, messages, thread, reply_to))
+
+    def look(
+        self,
+        chat: Chat,
+        found: Callable[[], Awaitable[Sequence[Message]]],
+        *,
+        thread: int | None,
+        reply_to: int | None,
+    ) -> None:
+        """``found`` may take seconds: nothing waits for it, and what is asked meanwhile is answered first."""
+        self._beside(self._looked(chat, found, thread, reply_to))
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)
 
@@ -50,6 +68,25 @@ class Speaker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _looked(
+        self,
+        chat: Chat,
+        found: Callable[[], Awaitable[Sequence[Message]]],
+        thread: int | None,
+        reply_to: int | None,
+    ) -> None:
+        for _ in range(_TRIES):
+            try:
+                async with self._looking:
+                    messages = await found()
+            except StoreError as error:
+                log.warning("answer_not_found", chat=chat.name, error=str(error))
+                await self._clock.wait(Never(), _PAUSE)
+            else:
+                await self._all(chat, messages, thread, reply_to)
+                return
+        log.warning("answer_given_up", chat=chat.name)
 
     async def _all(self, chat: Chat, messages: Sequence[Message], thread: int | None, reply_to: int | None) -> None:
         began = self._clock.monotonic()

@@ -70,6 +70,22 @@ async def test_an_old_sms_is_found_behind_very_many_newer_ones(tmp_path: Path) -
         assert list(buttons(told.reply_markup)) == []
 
 
+async def test_what_is_written_during_a_search_does_not_wait_for_it(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False, running=False) as desk:
+        await desk.texted("старинный вопрос", subscriber=number(1))
+        crowd(tmp_path, ((number(2), "о другом", desk.clock.now()) for _ in range(60_000)))
+        desk.start()
+        await desk.settled()
+        question = desk.shown()[-1]
+        desk.api.says(GROUP, "/find старинный")
+        desk.api.says(GROUP, "ответ", reply_to=question.id)
+        desk.api.says(GROUP, "/help find")
+        found = await desk.sees("• ")
+        [helped] = desk.shown(containing="/find TEXT")
+        assert helped.id < found.id, "asked later, said earlier"
+        assert [sms.text for sms in await desk.sms()] == ["ответ"]
+
+
 async def test_a_search_that_stops_goes_on_where_it_stopped_and_tells_since_when_it_looked(
     group: Team, tmp_path: Path
 ) -> None:
