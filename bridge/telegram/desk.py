@@ -7,6 +7,7 @@ between the effect and its mark) does nothing new.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 import structlog
@@ -14,7 +15,7 @@ from telegram import Message, Update
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from bridge.config import Settings
-from bridge.model.base import Json, Ms
+from bridge.model.base import SECOND, Json, Ms
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Sms, SmsState
@@ -40,6 +41,8 @@ _WHO = ("notice.not_operator", "notice.anonymous")
 """Refusals of an author: the same words as a note were refused to nobody."""
 _WORDLESS = frozenset({"notice.text_only", "notice.empty"})
 """Refusals of a message that shows nothing an SMS could carry."""
+ALBUM: Ms = 3 * SECOND
+"""An album comes as a message for each picture; so long its caption may be on its way behind those that have none."""
 _NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
@@ -72,6 +75,8 @@ class Desk:
         self._signals = signals
         self._clock = clock
         self._bot_id = bot_id
+        self._noted: deque[str] = deque(maxlen=100)
+        """Albums whose caption is a note. A stop forgets them, which costs a word that need not be said."""
 
     def register(self, application: App) -> None:
         """Handlers run one after the other and in the order of arrival; none runs beside another."""
@@ -105,7 +110,11 @@ class Desk:
         if message is None:
             return
         chat = self._chats.by_id(message.chat.id)
-        if chat is None or from_machine(message) or self._notes.is_note(written(message)):
+        if chat is None or from_machine(message):
+            return
+        if self._notes.is_note(written(message)):
+            if message.media_group_id is not None:
+                self._noted.append(self._key(message, "caption"))
             return
         if await self._orders.for_another(written(message)):
             return
@@ -167,10 +176,11 @@ class Desk:
             await self._orders.wrote(message, chat, conversation)
 
     async def _refused(self, message: Message, chat: Chat, refusal: str, conversation: Conversation) -> None:
-        if message.media_group_id is not None and await self._store.sms_of_key(self._key(message, "caption")):
-            # The album's caption was asked about: that nothing but text goes out was said there.
+        album = self._key(message, "caption") if message.media_group_id is not None else ""
+        if album and (album in self._noted or await self._store.sms_of_key(album)):
+            # Its caption is a note, or was asked about: that nothing but text goes out was said there.
             return
-        await self._notice(message, chat, refusal, conversation=conversation)
+        await self._notice(message, chat, refusal, conversation=conversation, unless=album)
 
     async def _edited_reply(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
         said = written(message)
@@ -281,11 +291,14 @@ class Desk:
         *,
         params: dict[str, Json] | None = None,
         conversation: Conversation | None = None,
+        unless: str = "",
     ) -> None:
         """A word under the author's message; one of each kind for a message, or for an album as a whole.
 
         Addressed by the chat's name: the words stand ahead of the conversation's later posts, and must not wait for
         a group that the name does not mean any more. The numbers in them mean the group of ``at`` alone.
+
+        ``unless``: it is not said where an SMS of this key comes soon.
         """
         payload: dict[str, Json] = {
             "text": text,
@@ -294,6 +307,8 @@ class Desk:
         }
         if message.is_topic_message:
             payload["thread"] = message.message_thread_id
+        if unless:
+            payload["unless"] = unless
         now = self._clock.now()
         post = NewPost(
             chat=chat.name,
@@ -303,7 +318,7 @@ class Desk:
             payload=payload,
             conversation_id=conversation.id if conversation is not None else None,
             reply_to=message.message_id,
-            due_at=now,
+            due_at=now + ALBUM if unless else now,
         )
         if await self._store.add_post(post, now):
             log.info("operator_told", notice=text, chat_id=message.chat.id)

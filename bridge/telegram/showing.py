@@ -111,6 +111,9 @@ class Showing:
                 if (only := post.payload.get("while")) and (post.sms is None or post.sms.state != only):
                     # Decided before it could be said.
                     return [post], Posted(chat_id=chat.id)
+                if isinstance(key := post.payload.get("unless"), str) and await self._store.sms_of_key(key):
+                    # Said meanwhile, about that SMS.
+                    return [post], Posted(chat_id=chat.id)
                 message = render.notice(post, chat.language)
                 if isinstance(standing := post.payload.get("edits"), int):
                     await self._reworded(post, chat, standing, message)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.base import Json
+from bridge.model.base import SECOND, Json
 from bridge.model.desk import Deed, Order
 from bridge.model.sms import Ask, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
@@ -293,6 +293,38 @@ async def test_an_album_is_asked_about_once(desk: Team) -> None:
     await desk.settled()
     assert len(desk.shown()) == before + 1
     assert [sms.text for sms in await desk.sms()] == ["Look", "Look"]
+
+
+@pytest.mark.parametrize("captions", [("Look", "", ""), ("", "Look", ""), ("", "", "Look"), ("", "", "")])
+async def test_that_only_text_goes_out_is_said_once_an_album(desk: Team, captions: tuple[str, ...]) -> None:
+    before = await album_of(desk, captions)
+    await desk.sees("SMS is text only")
+    await desk.passes(6 * SECOND)
+    await desk.settled()
+    assert len(desk.shown()) == before + 1
+    assert [sms.text for sms in await desk.sms()] == [text for text in captions if text]
+
+
+async def test_an_album_whose_caption_is_a_note_stays_among_colleagues(desk: Team) -> None:
+    before = await album_of(desk, ("// for us", "", ""))
+    await desk.passes(6 * SECOND)
+    assert len(desk.shown()) == before
+
+
+async def album_of(desk: Team, captions: tuple[str, ...]) -> int:
+    """Its pictures come one after the other, each with the caption it has; how much had been said before."""
+    first = await says(desk, "// a place to stand in")
+    await desk.settled()
+    before = len(desk.shown())
+    desk.stride = 50  # the pictures come together, and time must not run between them
+    body = as_sent(desk, first)
+    del body["text"]
+    picture: Json = [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]
+    for each, caption in enumerate(captions):
+        words = {"caption": caption} if caption else {}
+        message = {**body, **words, "photo": picture, "media_group_id": "9", "message_id": 700 + each}
+        desk.api.raw_update({"message": message})
+    return before
 
 
 async def test_where_only_replies_leave_nothing_else_is_asked_about(tmp_path: Path) -> None:
