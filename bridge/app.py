@@ -395,8 +395,8 @@ def start_watches(bridge: Bridge) -> None:
     hours = office(settings.hours)
     fleet = parts.fleet
 
-    async def chats(began: Ms) -> Waited:
-        return await bridge.telegram.waited(began) if bridge.telegram is not None else Waited()
+    async def chats(began: Ms, ended: Ms) -> Waited:
+        return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else Waited()
 
     arrivals = Arrivals(alive_until=parts.alive_until, store=store, chats=chats, signals=signals, clock=clock)
     bridge.loop("arrivals", fleet.on_duty(WATCH, arrivals.step))

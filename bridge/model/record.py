@@ -36,6 +36,16 @@ class LongestWaits:
 
 
 @frozen
+class Outage:
+    """A time in which no bridge ran on the store."""
+
+    since: Ms
+    """The last sign of life before it."""
+    until: Ms
+    """The start after it."""
+
+
+@frozen
 class Story:
     """One line of a subscriber's or an SMS's history, oldest first."""
 

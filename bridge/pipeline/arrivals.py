@@ -1,4 +1,5 @@
-"""After a start: what had waited for it meanwhile. One post, and only where something had.
+"""After a start: what had waited for it meanwhile. One post, and only where something had; a stop before it is said
+leaves it to the next start.
 
 The platform repeats what nobody acknowledged, so SMS come in the first minutes, and their own dates tell them apart;
 Telegram keeps what people wrote and pressed. What had been taken before the stop and was routed only now waited, too.
@@ -6,15 +7,15 @@ Telegram keeps what people wrote and pressed. What had been taken before the sto
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Protocol
 
 from bridge.frozen import frozen
 from bridge.model.base import ADMIN_CHAT, MINUTE, SECOND, Json, Ms
 from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.record import Outage
 from bridge.pipeline.signals import Signals
-from bridge.ports.chats import ChatStore, WatchStore
+from bridge.ports.chats import WatchStore
 from bridge.ports.clock import Clock
 
 WAIT: Ms = 10 * MINUTE
@@ -35,42 +36,56 @@ class Waited:
     presses: int = 0
     """Of buttons."""
 
+    def __add__(self, other: Waited) -> Waited:
+        return Waited(
+            messages=self.messages + other.messages,
+            edits=self.edits + other.edits,
+            presses=self.presses + other.presses,
+        )
 
-AskChats = Callable[[Ms], Awaitable[Waited]]
-"""What had waited for a start at this time; asked once, when it surely has come in."""
 
-
-class ArrivalStore(ChatStore, WatchStore, Protocol):
-    """Posts, and what came late."""
+AskChats = Callable[[Ms, Ms], Awaitable[Waited]]
+"""What had waited for a start at the first time and came before the second; asked when it surely has come in."""
 
 
 class Arrivals:
     def __init__(
-        self, *, alive_until: Ms | None, store: ArrivalStore, chats: AskChats, signals: Signals, clock: Clock
+        self, *, alive_until: Ms | None, store: WatchStore, chats: AskChats, signals: Signals, clock: Clock
     ) -> None:
         """``alive_until``: the last sign of life of the run before; None: there was none."""
-        self._alive_until = alive_until
         self._store = store
         self._chats = chats
         self._signals = signals
         self._clock = clock
-        self._began = clock.now()
+        began = clock.now()
+        missed = alive_until is not None and began - alive_until >= WORTH_TELLING
+        self._outage = Outage(since=alive_until, until=began) if alive_until is not None and missed else None
+        """Until it is on record."""
         self._tell_at = clock.monotonic() + WAIT
         self._told = False
 
     async def step(self) -> Ms:
+        if self._outage is not None:
+            await self._store.note_outage(self._outage)
+            self._outage = None
         left = self._tell_at - self._clock.monotonic()
         if self._told or left > 0:
             return max(left, WAIT)
-        if self._alive_until is not None and self._began - self._alive_until >= WORTH_TELLING:
-            await self._tell(self._alive_until)
+        if outages := await self._store.outages():
+            await self._tell(outages)
         self._told = True
         return WAIT
 
-    async def _tell(self, alive_until: Ms) -> None:
-        sms = await self._store.arrived_late(after=alive_until, before=self._began - ON_ITS_WAY)
-        waited = await self._chats(self._began)
+    async def _tell(self, outages: Sequence[Outage]) -> None:
+        now = self._clock.now()
+        # What came between two starts had waited for the first of them.
+        until = [*(outage.until for outage in outages[1:]), now + 1]
+        sms, waited = 0, Waited()
+        for outage, next_one in zip(outages, until, strict=True):
+            sms += await self._store.arrived_late(after=outage.since, before=outage.until - ON_ITS_WAY)
+            waited += await self._chats(outage.until, next_one)
         if not sms and waited == Waited():
+            await self._store.outages_told(outages, None, now)
             return
         params: dict[str, Json] = {"sms": sms, **asdict(waited)}
         text = "alert.arrived" if waited == Waited() else "alert.arrived_both" if sms else "alert.arrived_chats"
@@ -78,9 +93,9 @@ class Arrivals:
             chat=ADMIN_CHAT,
             kind=PostKind.ALERT,
             priority=PostPriority.STATUS,
-            key=f"arrived:{self._began}",
+            key=f"arrived:{outages[-1].until}",
             payload={"text": text, "params": params},
-            due_at=self._clock.now(),
+            due_at=now,
         )
-        if await self._store.add_post(post, self._clock.now()):
-            self._signals.posts.set()
+        await self._store.outages_told(outages, post, now)
+        self._signals.posts.set()

@@ -8,6 +8,7 @@ from typing import Protocol
 from bridge.model.base import ConversationId, InboundId, Ms, PostId
 from bridge.model.chat import Conversation, Earlier, Post, Posted, StoredUpdate, UpdateState
 from bridge.model.post import NewPost, PostPriority
+from bridge.model.record import Outage
 
 
 class ChatStore(Protocol):
@@ -102,6 +103,15 @@ class WatchStore(Protocol):
 
     async def last_sign(self) -> Ms | None:
         """The latest moment at which a bridge surely ran on this store."""
+
+    async def note_outage(self, outage: Outage) -> None:
+        """Keep it until the team was told what had waited meanwhile, over any number of stops."""
+
+    async def outages(self) -> Sequence[Outage]:
+        """Those the team was not told of yet, the oldest first."""
+
+    async def outages_told(self, outages: Sequence[Outage], post: NewPost | None, now: Ms) -> None:
+        """Forget them, and write the post that tells of them; None where nothing had waited."""
 
     async def arrived_late(self, *, after: Ms, before: Ms) -> int:
         """Inbound messages that had waited for a start at ``before``: received since, and dated by the platform between

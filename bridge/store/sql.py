@@ -423,6 +423,11 @@ OPEN_ALERTS_LIKE = """
 SELECT key FROM alert WHERE cleared_at IS NULL AND key > :beginning AND key < :end AND key <> :key LIMIT :limit
 """
 
+# The alerts of outages are kept without a post until it is known what had waited (``Outage``).
+OUTAGES = """
+SELECT params FROM alert WHERE cleared_at IS NULL AND key > 'outage:' AND key < 'outage;' ORDER BY id
+"""
+
 OPEN_ALERT_OF = "SELECT id FROM alert WHERE key = :key AND cleared_at IS NULL"
 CLEAR_ALERT = "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING id, account"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from bridge.model.base import Json, Ms
 from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.record import Outage
 from bridge.model.sms import UNDECIDED, Change, Move, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
-from bridge.store.tx import Row, Tx
+from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import Moving, apply_moves
 
@@ -30,9 +34,36 @@ class WatchVerbs(Writing):
         row = await self._readers.run(lambda tx: tx.one(sql.LAST_SIGN))
         return None if row is None else row["at"]
 
+    async def note_outage(self, outage: Outage) -> None:
+        opened: Params = {
+            "key": _outage_key(outage),
+            "text": "alert.arrived",
+            "params": rows.to_json({"since": outage.since, "until": outage.until}),
+            "account": "",
+            "now": outage.until,
+        }
+        await self._writer.run(lambda tx: tx.run(sql.OPEN_ALERT, opened))
+
+    async def outages(self) -> Sequence[Outage]:
+        found = await self._readers.run(lambda tx: tx.all(sql.OUTAGES))
+        return [Outage(**json.loads(row["params"])) for row in found]
+
+    async def outages_told(self, outages: Sequence[Outage], post: NewPost | None, now: Ms) -> None:
+        def unit(tx: Tx) -> None:
+            for outage in outages:
+                tx.one(sql.CLEAR_ALERT, {"key": _outage_key(outage), "now": now})
+            if post is not None:
+                add_post(tx, post, now)
+
+        await self._writer.run(unit)
+
     async def arrived_late(self, *, after: Ms, before: Ms) -> int:
         row = await self._readers.run(lambda tx: tx.one(sql.ARRIVED_LATE, {"after": after, "before": before}))
         return 0 if row is None else row["number"]
+
+
+def _outage_key(outage: Outage) -> str:
+    return f"outage:{outage.until}"
 
 
 def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:

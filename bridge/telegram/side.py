@@ -97,13 +97,14 @@ class TelegramSide:
             trouble=self._link.trouble,
         )
 
-    async def waited(self, began: Ms) -> Waited:
-        """What people had done in the chats before that start of ours."""
+    async def waited(self, began: Ms, ended: Ms) -> Waited:
+        """What people had done in the chats before a start of ours, as far as it came before ``ended``."""
         telegram = self._settings.telegram
         updates = await self._store.updates_since(bot_id(telegram.token.get_secret_value()), began)
         chats = Chats(telegram, await self._store.chat_aliases())
         me = await self._me.name() if self._me is not None else ""
-        return waited(updates, began, chats, Notes(telegram.note_mark), me)
+        came = [update for update in updates if update.received_at < ended]
+        return waited(came, began, chats, Notes(telegram.note_mark), me)
 
     def _webhook(self) -> Webhook | None:
         telegram = self._settings.telegram

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.answers import Balance
-from bridge.model.base import DAY, HOUR, MINUTE, ConversationId, Ms
+from bridge.model.base import ADMIN_CHAT, DAY, HOUR, MINUTE, ConversationId, Ms
 from bridge.model.chat import Post, Posted
 from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.record import Outage
 from bridge.model.sms import Ask, Move, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
@@ -257,6 +258,18 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
     [first] = await unrouted(store, 1)
     await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))
     assert await store.arrived_late(after=NOW, before=began) == 4, "taken before, routed only now"
+
+
+async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> None:
+    first, second = Outage(since=NOW, until=NOW + HOUR), Outage(since=NOW + HOUR, until=NOW + 2 * HOUR)
+    for each in (first, first, second):
+        await store.note_outage(each)
+    assert list(await store.outages()) == [first, second]
+    told = NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.STATUS, key="arrived", due_at=NOW)
+    await store.outages_told([first], told, NOW)
+    await store.outages_told([second], None, NOW)
+    assert list(await store.outages()) == []
+    assert [post.kind for post in await store.claim_posts([ADMIN_CHAT], now=NOW, limit=9)] == [PostKind.ALERT]
 
 
 async def test_what_a_balance_fell_by_is_spent_and_a_top_up_is_not(store: Store) -> None:

@@ -132,6 +132,30 @@ async def test_what_waited_in_the_chats_meanwhile_is_told_with_it_and_only_that(
         assert len([message for message in around.admins.from_bot if "Пока мост" in message.text]) == 1
 
 
+async def test_what_had_waited_is_told_after_another_stop_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with world(tmp_path, clock=clock) as around:
+        await around.text("раньше")
+        shown = await around.post("раньше")
+        await around.stop()
+        around.answer("ответ", shown)
+        clock.set(clock.now() + 2 * HOUR)
+        await around.restart()
+        await around.text("поздно", date="2026-01-06 15:10:00")
+        await around.until(lambda: around.platform.book)
+        await around.stop()
+        around.answer("ещё ответ", shown)
+        clock.set(clock.now() + HOUR)
+        await around.restart()
+        await around.text("ещё позже", date="2026-01-06 17:30:00")
+        await around.until(lambda: around.admins.from_bot, step=MINUTE)
+        [told] = around.admins.from_bot
+        assert "SMS абонентов: 2, а в чатах ответы и команды: 2, правки: 0, нажатия кнопок: 0." in told.text
+        await around.restart()
+        await around.later(HOUR)
+        assert len(around.admins.from_bot) == 1
+
+
 async def test_replies_alone_that_waited_are_told_of(tmp_path: Path) -> None:
     clock = ManualClock()
     async with world(tmp_path, clock=clock, mode="replies") as around:
