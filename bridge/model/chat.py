@@ -50,7 +50,7 @@ class Post:
     reply_to: int | None
     attempts: int
     revision: int
-    """Grows when a ``fate`` or ``opening`` is written again while it is being posted; ``post_done`` compares it."""
+    """Grows when a ``fate`` or ``opening`` is written again while it is being posted; ``posts_done`` compares it."""
     shown: str
     """For these two: what was shown last (renderer's own words), so that nothing is said twice."""
     created_at: Ms

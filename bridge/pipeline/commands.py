@@ -41,7 +41,7 @@ class Commands:
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
         """Queue one SMS with a person's priority. The same ``key`` twice is one SMS.
 
-        :raises Refused: no such account, a number nobody can be reached by, an empty text.
+        :raises Refused: no such account, a number nobody can be reached by, an empty text, another number's key.
         """
         chosen = self._account(account)
         recipient = phones.normalise(to, self._settings.region)
@@ -60,6 +60,9 @@ class Commands:
             now=now,
         )
         row = await self._store.enqueue(sms)
+        if row.recipient != recipient:
+            # What became of that one would be taken for what becomes of this.
+            raise Refused(f"the key {key!r} was used for SMS {row.id} to another number; nothing was sent")
         self._signals.sms.set()
         return row
 

@@ -19,11 +19,6 @@ class ChatStore(Protocol):
         has an earlier unposted one of kind ``inbound`` or ``notice`` ahead of it. A ``fate`` waits for none: it shows
         on the operator's own message. Reads only: a chat has one poster."""
 
-    async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
-        """Mark as posted, remember (chat id, message id) → conversation, inbound, sms, and the topic if one was made.
-
-        A ``fate`` row written again meanwhile (revision moved) stays due."""
-
     async def post_retry(self, post_id: PostId, due_at: Ms, error: str) -> None: ...
 
     async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
@@ -65,9 +60,11 @@ class PostStore(Protocol):
     async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
         """What waits behind it in its conversation (``inbound``, ``notice``), due or not, in order."""
 
-    async def burst_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
-        """:meth:`ChatStore.post_done` for posts of one conversation that stand in one message, all or none; the
-        message leads to what the last is about."""
+    async def posts_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+        """Mark as posted, all or none, what stands in one message: one post, or several of one conversation. Remember
+        (chat id, message id) → conversation, inbound and sms of the last of them, and the topic if one was made.
+
+        A ``fate`` row written again meanwhile (revision moved) stays due."""
 
     async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
         """How many conversations and how many SMS wait to be shown, each counted no further than its limit a chat."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from bridge.model.base import ConversationId, Ms, PostId
-from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.chat import Conversation, Post
 from bridge.model.post import NewPost, PostPriority
 from bridge.store import rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Row, Tx
 from bridge.store.work_posts import add_post, aliases, remember_topic, same_chat
-from bridge.store.work_shown import conversation_of_id, free_next, joined, posts_done
+from bridge.store.work_shown import conversation_of_id, free_next, joined
 
 
 class ChatVerbs(Writing):
@@ -20,9 +20,6 @@ class ChatVerbs(Writing):
         self, chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = PostPriority.AHEAD
     ) -> Sequence[Post]:
         return await self._readers.run(lambda tx: _due_posts(tx, chats, now, limit, least))
-
-    async def post_done(self, post: Post, posted: Posted, now: Ms) -> None:
-        await self._writer.run(lambda tx: posts_done(tx, [post], posted, now))
 
     async def post_retry(self, post_id: PostId, due_at: Ms, error: str) -> None:
         later: Params = {"id": post_id, "due_at": due_at, "error": error}

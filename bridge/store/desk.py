@@ -34,7 +34,9 @@ class DeskVerbs(Writing):
             tx.hold([sms.recipient])
             known = sms_of_key(tx, sms.key)
             written = known or insert_sms(tx, [Birth(sms, now)])[0]
-            assert written is not None  # the key was looked up in this very transaction
+            if written is None:
+                # Another bridge has written it since the look, for another number: one does not wait for the other.
+                raise Again
             if known is None and sms.conversation_id is not None and written.state is not SmsState.DRAFT:
                 tx.run(sql.NOTE_ANSWERED, {"id": sms.conversation_id})
             if known is None and sms.chat_id is not None and sms.message_id is not None:

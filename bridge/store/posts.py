@@ -24,7 +24,7 @@ class PostVerbs(Writing):
         wanted: Params = {"conversation_id": post.conversation.id, "id": post.id, "limit": limit}
         return await self._readers.run(lambda tx: [joined(tx, row) for row in tx.all(sql.POSTS_BEHIND, wanted)])
 
-    async def burst_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+    async def posts_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
         await self._writer.run(lambda tx: posts_done(tx, posts, posted, now))
 
     async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:

@@ -113,7 +113,7 @@ class Poster:
             posts, posted = await self._showing.show(post, chat, self._refusals.get(post.id, ""))
         except ApiError as error:
             return await self._failed(post, chat, error)
-        await self._store.burst_done(posts, posted, self._clock.now())
+        await self._store.posts_done(posts, posted, self._clock.now())
         self._refusals.pop(post.id, None)
         log.debug("posted", post_id=post.id, kind=post.kind, chat=chat.name, posts=len(posts))
         await self._reachable(chat)

@@ -128,7 +128,7 @@ async def test_a_draft_is_reminded_of_once_a_question_and_only_where_it_was_show
     written = await store.operator_reply(asked, NOW)
     assert await store.remind_of_drafts(until=NOW, now=NOW, limit=9) == 0
     [fate] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
-    await store.post_done(fate, Posted(chat_id=-100, message_id=8), NOW)
+    await store.posts_done([fate], Posted(chat_id=-100, message_id=8), NOW)
     assert await store.remind_of_drafts(until=NOW - 1, now=NOW, limit=9) == 0
     assert [await store.remind_of_drafts(until=NOW, now=NOW, limit=9) for _ in range(2)] == [1, 0]
     [told] = await store.claim_posts(["id:-100"], now=NOW, limit=9)

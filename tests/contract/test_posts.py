@@ -40,7 +40,7 @@ async def test_a_burst_is_done_as_a_whole_and_its_message_leads_to_the_latest(st
     behind = await store.posts_behind(first, limit=9)
     assert [one.inbound.smsid for one in behind if one.inbound is not None] == ["1", "2"]
     assert len(await store.posts_behind(first, limit=1)) == 1
-    await store.burst_done([first, *behind], SHOWN, NOW)
+    await store.posts_done([first, *behind], SHOWN, NOW)
     assert await due(store) == []
     found = await store.conversation_of(-100, 31)
     assert found is not None
@@ -52,7 +52,7 @@ async def test_what_waits_behind_a_burst_comes_next(store: Store) -> None:
     for number in range(4):
         await forwarded(store, str(number))
     [first] = await due(store)
-    await store.burst_done([first, *await store.posts_behind(first, limit=2)], SHOWN, NOW)
+    await store.posts_done([first, *await store.posts_behind(first, limit=2)], SHOWN, NOW)
     [last] = await due(store)
     assert last.inbound is not None
     assert last.inbound.smsid == "3"
@@ -100,12 +100,12 @@ async def test_whatever_happens_each_conversation_is_shown_in_order_and_to_its_e
         if chance.random() < 0.3:
             await store.post_dropped(chosen.id, "gone", NOW)
         else:
-            await store.post_done(chosen, Posted(chat_id=-100), NOW)
+            await store.posts_done([chosen], Posted(chat_id=-100), NOW)
     while posts := await due(store):
         for one in posts:
             assert one.conversation is not None
             seen[one.conversation.id].append(one.id)
-            await store.post_done(one, Posted(chat_id=-100), NOW)
+            await store.posts_done([one], Posted(chat_id=-100), NOW)
     assert (await store.queue_status()).posts_waiting == 0
     assert sum(map(len, seen.values())) == len({one for ids in seen.values() for one in ids})
 
@@ -116,7 +116,7 @@ async def test_posts_written_together_in_one_conversation_are_one_behind_the_oth
     await settled(store, settlement(inbound, 0, forwards=("support",)))
     [first] = await due(store)
     assert first.conversation is not None
-    await store.post_done(first, Posted(chat_id=-100), NOW)
+    await store.posts_done([first], Posted(chat_id=-100), NOW)
     talk = first.conversation.id
     second = await received(store, "2")
     notice = replace(post(key="n"), conversation_id=talk)
@@ -146,7 +146,7 @@ async def test_a_digest_that_stands_says_once_that_it_is_over(store: Store) -> N
     await forwarded(store, "1")
     await store.open_backlog("backlog:support", ["support"], "support", NOW)
     [digest, _] = await due(store)
-    await store.post_done(digest, SHOWN, NOW)
+    await store.posts_done([digest], SHOWN, NOW)
     for _ in range(2):
         await store.close_backlog("backlog:support", NOW)
     [over] = [one for one in await due(store) if one.kind is PostKind.NOTICE]
@@ -164,10 +164,10 @@ async def remind(store: Store, at: Ms) -> int:
 async def test_who_is_not_answered_is_told_of_once_and_again_after_an_answer(store: Store) -> None:
     await forwarded(store, "1")
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW)
+    await store.posts_done([shown], SHOWN, NOW)
     await forwarded(store, "2", at=NOW + 10 * MINUTE)
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW + 11 * MINUTE)
+    await store.posts_done([shown], SHOWN, NOW + 11 * MINUTE)
     assert await remind(store, NOW + 14 * MINUTE) == 0
     assert await remind(store, NOW + 15 * MINUTE) == 1, "by the first SMS that waits, not by the latest"
     assert await remind(store, NOW + 40 * MINUTE) == 0
@@ -175,24 +175,24 @@ async def test_who_is_not_answered_is_told_of_once_and_again_after_an_answer(sto
     await store.operator_reply(replace(person("k"), conversation_id=shown.conversation.id), NOW + 41 * MINUTE)
     assert await remind(store, NOW + 60 * MINUTE) == 0
     for told in await due(store):
-        await store.post_done(told, SHOWN, NOW + 60 * MINUTE)
+        await store.posts_done([told], SHOWN, NOW + 60 * MINUTE)
     await forwarded(store, "3", at=NOW + 61 * MINUTE)
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW + 62 * MINUTE)
+    await store.posts_done([shown], SHOWN, NOW + 62 * MINUTE)
     assert await remind(store, NOW + 80 * MINUTE) == 1
 
 
 async def test_a_draft_answers_nobody_until_it_is_let_go(store: Store) -> None:
     await forwarded(store, "1")
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW)
+    await store.posts_done([shown], SHOWN, NOW)
     assert shown.conversation is not None
     draft = replace(person("k"), conversation_id=shown.conversation.id, state=SmsState.DRAFT, asks=(Ask.PARTS,))
     asked = await store.operator_reply(draft, NOW + MINUTE)
     assert await remind(store, NOW + 20 * MINUTE) == 1, "the subscriber has no answer yet"
     await forwarded(store, "2", at=NOW + 21 * MINUTE)
     for told in await due(store):
-        await store.post_done(told, SHOWN, NOW + 21 * MINUTE)
+        await store.posts_done([told], SHOWN, NOW + 21 * MINUTE)
     assert await store.move(asked.id, Move.RELEASE, NOW + 22 * MINUTE)
     assert await remind(store, NOW + HOUR) == 0
 
@@ -200,7 +200,7 @@ async def test_a_draft_answers_nobody_until_it_is_let_go(store: Store) -> None:
 async def test_a_reminder_answers_the_sms_where_that_is_shown(store: Store) -> None:
     await forwarded(store, "1")
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW)
+    await store.posts_done([shown], SHOWN, NOW)
     assert await remind(store, NOW + HOUR) == 1
     [told] = await due(store)
     assert (told.kind, told.reply_to, told.payload["at"]) == (PostKind.NOTICE, 31, -100)
@@ -212,7 +212,7 @@ async def test_nobody_is_reminded_of_what_was_not_shown_or_only_just(store: Stor
     await forwarded(store, "1")
     assert await remind(store, NOW + 3 * HOUR) == 0
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW + 3 * HOUR)
+    await store.posts_done([shown], SHOWN, NOW + 3 * HOUR)
     assert await remind(store, NOW + 3 * HOUR + MINUTE) == 0
     assert await remind(store, NOW + 3 * HOUR + 15 * MINUTE) == 1
 
@@ -220,7 +220,7 @@ async def test_nobody_is_reminded_of_what_was_not_shown_or_only_just(store: Stor
 async def test_what_waits_for_ages_is_not_told_of(store: Store) -> None:
     await forwarded(store, "1")
     [shown] = await due(store)
-    await store.post_done(shown, SHOWN, NOW)
+    await store.posts_done([shown], SHOWN, NOW)
     assert await store.remind(until=NOW, after=NOW, now=NOW + 30 * DAY, limit=9) == 0
 
 

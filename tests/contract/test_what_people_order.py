@@ -46,7 +46,7 @@ async def words(store: Store) -> list[PostKind]:
 async def shown_in_topic(store: Store, conversation: Conversation, thread_id: int = 77) -> None:
     await store.set_topic(conversation.id, -100, thread_id)
     for one in await store.claim_posts(["support"], now=NOW, limit=99):
-        await store.post_done(one, Posted(chat_id=-100, message_id=thread_id + one.id), NOW)
+        await store.posts_done([one], Posted(chat_id=-100, message_id=thread_id + one.id), NOW)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ async def test_a_closed_conversation_is_opened_by_the_next_message_and_its_topic
     # The words about it stand ahead: nothing can be said in a closed topic.
     [told] = await store.claim_posts(["support"], now=NOW, limit=99)
     assert told.kind is PostKind.NOTICE
-    await store.post_done(told, Posted(chat_id=-100, message_id=900), NOW)
+    await store.posts_done([told], Posted(chat_id=-100, message_id=900), NOW)
     [topic] = await store.claim_posts(["support"], now=NOW, limit=99)
     assert topic.kind is PostKind.TOPIC
     assert topic.conversation is not None
     assert (topic.conversation.closed_at, topic.conversation.thread_id) == (NOW, 77)
-    await store.post_done(topic, Posted(chat_id=-100), NOW)
+    await store.posts_done([topic], Posted(chat_id=-100), NOW)
     reopened = await talk(store, "2", 1)
     assert reopened.closed_at is None
     kinds = [one.kind for one in await store.claim_posts(["support"], now=NOW + HOUR, limit=99)]

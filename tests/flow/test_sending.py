@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND
-from bridge.model.sms import Origin, Priority, SmsState
-from bridge.pipeline.commands import Commands
+from bridge.model.sms import Origin, Priority, Sms, SmsState
+from bridge.pipeline.commands import Commands, Refused
 from bridge.sandbox.faults import Fault
 from tests.clock import ManualClock
 from tests.flow.harness import SUBSCRIBER, World, world
@@ -40,6 +40,20 @@ def buttons(around: World) -> list[tuple[int, str, str]]:
 def commands(around: World) -> Commands:
     parts = around.bridge.sending
     return Commands(settings=around.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+
+
+async def test_a_key_is_one_sms_and_of_one_number(tmp_path: Path) -> None:
+    async with world(tmp_path) as around:
+
+        async def send(to: str) -> Sms:
+            return await commands(around).send(to=to, text="Hello", account="", author="cli", key="daily")
+
+        first = await send(SUBSCRIBER)
+        assert (await send(SUBSCRIBER)).id == first.id
+        with pytest.raises(Refused, match=f"was used for SMS {first.id} to another number; nothing was sent"):
+            await send("79990000001")
+        await around.sms(SmsState.DELIVERED)
+        assert [sent.recipient for sent in around.platform.book] == [SUBSCRIBER]
 
 
 @pytest.mark.parametrize("fault", UNKNOWN)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from bridge.model.answers import Balance
 from bridge.model.chat import Posted
 from bridge.model.contact import ContactChange
@@ -74,6 +76,24 @@ async def test_one_command_told_to_two_bridges_is_one_row(both: Bridges) -> None
         await both.waiting(2)
     first, second = await asyncio.gather(*orders)
     assert first == second
+
+
+@pytest.mark.parametrize("by_command", [False, True])
+async def test_a_key_that_two_bridges_give_to_two_numbers_is_the_row_of_the_first(
+    both: Bridges, by_command: bool
+) -> None:
+    """As a script does that runs twice; a chat's message means one number however often it is told."""
+    talk = await both.one.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
+    first, other = replace(person("k"), conversation_id=talk.id), person("k", recipient="79990000000")
+    async with both.locked("SELECT 1 FROM conversation"):
+        replies = [asyncio.create_task(both.one.operator_reply(first, NOW))]
+        await both.waiting()  # has written its row
+        late = both.two.enqueue(other) if by_command else both.two.operator_reply(other, NOW)
+        replies.append(asyncio.create_task(late))
+        await both.waiting(2)
+    rows = await asyncio.gather(*replies)
+    assert rows[0] == rows[1]
+    assert rows[0].recipient == SUBSCRIBER
 
 
 def opt_out(key: str = "order") -> Order:
@@ -183,7 +203,7 @@ async def in_talk(store: Store, key: str) -> bool:
 async def shown(store: PostgresStore, expected: str, both: Bridges) -> None:
     (post,) = await store.claim_posts(["support"], now=NOW, limit=9)
     assert await both.value("SELECT key FROM chat_post WHERE id = $1", post.id) == expected
-    await store.post_done(post, Posted(chat_id=-1, message_id=int(expected)), NOW)
+    await store.posts_done([post], Posted(chat_id=-1, message_id=int(expected)), NOW)
 
 
 async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_not_stay_behind(both: Bridges) -> None:
@@ -205,7 +225,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
                 ),
                 NOW,
             ),
-            lambda: both.one.post_done(first, Posted(chat_id=-1, message_id=1), NOW),
+            lambda: both.one.posts_done([first], Posted(chat_id=-1, message_id=1), NOW),
         ]
         tasks: list[asyncio.Task[object]] = []
         async with both.held(f"talk:{talk}"):
