@@ -24,8 +24,8 @@ class ChatStore(Protocol):
     async def post_dropped(self, post_id: PostId, error: str, now: Ms) -> None:
         """Give up on a post for good (only for what is not a subscriber's message); kept with its error."""
 
-    async def posts_to_come(self, *, limit: int) -> int:
-        """How many posts wait to be shown, in all chats, counted no further than ``limit``."""
+    async def sms_to_come(self, *, limit: int) -> int:
+        """How many of the subscribers' SMS wait to be shown, in all chats, counted no further than ``limit``."""
 
     async def add_post(self, post: NewPost, now: Ms) -> bool:
         """False if a post with this key exists."""

@@ -35,8 +35,8 @@ class ChatVerbs(Writing):
 
         await self._writer.run(unit)
 
-    async def posts_to_come(self, *, limit: int) -> int:
-        row = await self._readers.run(lambda tx: tx.one(sql.POSTS_TO_COME, {"limit": limit}))
+    async def sms_to_come(self, *, limit: int) -> int:
+        row = await self._readers.run(lambda tx: tx.one(sql.SMS_TO_COME, {"limit": limit}))
         return 0 if row is None else int(row["number"])
 
     async def add_post(self, post: NewPost, now: Ms) -> bool:

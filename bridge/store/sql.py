@@ -863,8 +863,9 @@ QUEUED_OF = """
 SELECT count(*) AS number FROM (
     SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
 """
-POSTS_TO_COME = """
-SELECT count(*) AS number FROM (SELECT 1 FROM chat_post WHERE state = 'waiting' LIMIT :limit) AS p
+SMS_TO_COME = """
+SELECT count(*) AS number FROM
+    (SELECT 1 FROM chat_post WHERE state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
 """
 OLDEST_QUEUED = "SELECT min(created_at) AS created_at FROM sms WHERE state = 'queued'"
 OLDEST_DRAFT = "SELECT min(due_at) AS due_at FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0"

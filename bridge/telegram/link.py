@@ -65,6 +65,8 @@ class Link:
         """When Telegram last answered a question or brought an update."""
         self.brought_at: Ms = 0
         """When it last brought one."""
+        self.back_at: Ms = 0
+        """When it was last there again, by the clock that nobody sets."""
 
     @property
     def connected(self) -> bool:
@@ -80,6 +82,8 @@ class Link:
         self.heard_at = now
         if self.trouble is not None:
             log.info("telegram_reachable", was=self.trouble, failures=self._failures)
+            self.back_at = self._clock.monotonic()
+            self._signals.posts.set()
         for trouble in sorted(self._open):
             key, text = ALERTS[trouble]
             if await self._store.clear_alert(key, f"{text}_ok", {}, now):
@@ -97,7 +101,8 @@ class Link:
         if error.trouble is not self.trouble:
             log.warning("telegram_unreachable", trouble=error.trouble, detail=error.detail)
             self.trouble = error.trouble
-        if self._away_since is None:
+        if self._away_since is None and error.trouble not in ALERTS:
+            # The others have words of their own, also for their end.
             self._away_since = now
         if error.trouble in ALERTS and error.trouble not in self._told:
             await self._raise(error.trouble, params or {"detail": error.detail}, now)
@@ -112,13 +117,16 @@ class Link:
         await self._clock.wait(Never(), backoff(self._failures, random.random(), longest=LONGEST_WAIT))
 
     async def _tell_back(self, since: Ms, now: Ms) -> None:
-        waiting = await self._store.posts_to_come(limit=MANY)
+        waiting = await self._store.sms_to_come(limit=MANY)
         post = NewPost(
             chat=ADMIN_CHAT,
             kind=PostKind.ALERT,
             priority=PostPriority.FAILURE,
             key=f"telegram_back:{since}",
-            payload={"text": "alert.telegram_back", "params": {"waiting": waiting, "lasted": now - since}},
+            payload={
+                "text": "alert.telegram_back" if waiting else "alert.telegram_back_idle",
+                "params": {"waiting": waiting, "lasted": now - since},
+            },
             due_at=now,
         )
         await self._store.add_post(post, now)

@@ -57,7 +57,9 @@ class Pace:
         self._overall = Window(*OVERALL)
         self._chats: dict[int, Window] = {}
         self._paused: dict[int, Ms] = {}
-        """Until when."""
+        """Until when, because Telegram asked for it."""
+        self._away: dict[int, Ms] = {}
+        """Until when, because the chat could not be reached."""
 
     def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
         """Milliseconds until a message, an edit or a topic may leave."""
@@ -77,11 +79,19 @@ class Pace:
         self._overall.note(now)
 
     def pause(self, chat_id: int, now: Ms, length: Ms) -> None:
-        """Telegram asked for it, or the chat cannot be reached; other chats go on. A longer pause is kept."""
-        self._paused[chat_id] = now + max(self._pause_left(chat_id, now), length)
+        """Telegram asked for it; other chats go on. A longer pause is kept."""
+        self._paused[chat_id] = now + max(self._paused.get(chat_id, now) - now, length)
+
+    def away(self, chat_id: int, now: Ms, length: Ms) -> None:
+        """The chat cannot be reached: so long it is not tried, or until somebody knows better."""
+        self._away[chat_id] = now + length
+
+    def reached(self, chat_id: int) -> None:
+        """What Telegram itself asked for is waited out all the same."""
+        self._away.pop(chat_id, None)
 
     def _pause_left(self, chat_id: int, now: Ms) -> Ms:
-        return max(self._paused.get(chat_id, now) - now, 0)
+        return max(self._paused.get(chat_id, now), self._away.get(chat_id, now), now) - now
 
     def _window(self, chat_id: int) -> Window:
         if chat_id not in self._chats:

@@ -22,6 +22,7 @@ from bridge.ports.clock import Clock
 from bridge.telegram.api import Api
 from bridge.telegram.backlog import Backlog
 from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.link import Link
 from bridge.telegram.pace import Pace
 from bridge.telegram.showing import Manner, Showing, ShowingStore
 from bridge.telegram.trouble import CHAT_WIDE, ApiError, Trouble
@@ -43,13 +44,23 @@ class Poster:
     """One chat of the configuration, wherever it moves."""
 
     def __init__(
-        self, name: str, *, chats: Chats, api: Api, store: ShowingStore, pace: Pace, clock: Clock, manner: Manner
+        self,
+        name: str,
+        *,
+        chats: Chats,
+        api: Api,
+        store: ShowingStore,
+        pace: Pace,
+        link: Link,
+        clock: Clock,
+        manner: Manner,
     ) -> None:
         self.name = name
         self.signal = Signal()
         self._chats = chats
         self._store = store
         self._pace = pace
+        self._link = link
         self._clock = clock
         self._showing = Showing(api=api, store=store, turns=Turns(pace, clock), clock=clock, manner=manner)
         self._backlog = Backlog(store, chats, clock)
@@ -57,6 +68,8 @@ class Poster:
         """The last call of all came through."""
         self._failures = 0
         self._shut = False
+        self._away_at: Ms | None = None
+        """When Telegram could last not be reached, by the clock that nobody sets."""
         self._refusals: dict[PostId, str] = {}
         """Why Telegram refuses to show a subscriber's message."""
 
@@ -69,6 +82,10 @@ class Poster:
         if chat is None or self._chats.addresses(chat)[0] != self.name:
             # Two configured chats turned out to be one group: the first of them posts for both.
             return IDLE
+        if self._away_at is not None and self._link.back_at > self._away_at:
+            # Whoever asks for updates has reached it: no need to wait until it is tried again here.
+            self._away_at = None
+            self._pace.reached(chat.id)
         wait = self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic())
         if not wait:
             if self._reached:
@@ -152,8 +169,8 @@ class Poster:
             return
         self._failures += 1
         longest = LONGEST_SHUT if error.trouble is Trouble.CHAT_GONE else LONGEST_AWAY
-        wait = backoff(self._failures, 0.5, longest=longest)
-        self._pace.pause(chat.id, now, wait)
+        self._pace.away(chat.id, now, backoff(self._failures, 0.5, longest=longest))
+        self._away_at = None if error.trouble is Trouble.CHAT_GONE else now
         if self._failures == 1 or (error.trouble is Trouble.CHAT_GONE and not self._shut):
             log.warning("chat_waits", chat=chat.name, trouble=error.trouble, detail=error.detail)
         if error.trouble is Trouble.CHAT_GONE and not self._shut:

@@ -176,6 +176,7 @@ class TelegramSide:
                 api=api,
                 store=self._store,
                 pace=pace,
+                link=self._link,
                 clock=self._clock,
                 manner=manner,
             )

@@ -300,7 +300,7 @@ async def test_telegram_away_for_days_and_everything_is_shown_in_order(group: Te
     shown = re.findall(r"<\d>", "".join(message.text for message in group.shown()))
     assert shown == [f"<{number}>" for number in range(3)]
     back = await group.sees("Telegram is back", chat_id=ADMINS)
-    assert re.search(r"back after 1[4-9] min\. 3 messages waited", back.text), back.text
+    assert re.search(r"back after 1[4-9] min\. 3 SMS waited", back.text), back.text
     await group.settled()
     assert len(group.shown(ADMINS, "Telegram is back")) == 1
     assert [sms.state for sms in await group.sms()] == list[SmsState]()

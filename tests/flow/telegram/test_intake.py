@@ -10,6 +10,7 @@ import pytest
 
 from bridge.model.base import DAY, MINUTE, SECOND, Json
 from bridge.model.chat import StoredUpdate
+from bridge.model.sms import Move
 from bridge.sandbox.botapi import Call, Outage
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team
@@ -124,8 +125,37 @@ async def test_telegram_down_at_the_start(tmp_path: Path) -> None:
         await forum.sees("first")
         await forum.sees("second")
         await forum.until(lambda: forum.side.health().connected)
-        told = await forum.sees("Telegram is back", chat_id=ADMINS)
-        assert "messages waited" in told.text or "message waited" in told.text
+        await forum.sees("Telegram is back", chat_id=ADMINS)
+
+
+async def test_what_waited_is_shown_as_soon_as_telegram_is_known_to_be_back(group: Team) -> None:
+    """Not when the chat would have been tried again: that may be most of a minute later."""
+    await conversation(group)
+    await group.settled()
+    group.api.unauthorised()  # an outage whose calls are on record
+    await group.texted("meanwhile")
+    await group.passes(5 * MINUTE)
+    tried = len(group.api.calls_of("sendMessage"))
+    await group.until(lambda: len(group.api.calls_of("sendMessage")) > tried)
+    group.stride = SECOND
+    group.api.unauthorised(False)
+    await group.until(lambda: group.side.health().connected)
+    back = group.clock.now()
+    await group.sees("meanwhile")
+    assert group.clock.now() - back <= 5 * SECOND
+
+
+async def test_a_return_after_which_nothing_is_to_be_shown_promises_nothing(group: Team) -> None:
+    post = await conversation(group)
+    group.api.says(GROUP, "Good day", reply_to=post)
+    await group.has_now(1)
+    await group.settled()
+    group.api.down()
+    await group.platform(Move.ACCEPTED)
+    await group.passes(2 * MINUTE)
+    group.api.up()
+    told = await group.sees("Telegram is back", chat_id=ADMINS)
+    assert "waited" not in told.text, "a reaction is nothing to wait for"
 
 
 @pytest.mark.parametrize("outage", list(Outage))
@@ -165,6 +195,17 @@ async def test_another_program_that_polls_is_told_of_once(group: Team) -> None:
     group.api.says(GROUP, "Good day", reply_to=post)
     await group.until(group.has_sms)
     assert len(group.shown(ADMINS, "Another program")) == 1
+
+
+async def test_another_program_that_polled_for_long_was_no_outage(group: Team) -> None:
+    await group.until(lambda: polls(group))
+    began = group.clock.now()
+    while group.clock.now() < began + 2 * MINUTE:
+        group.api.conflict(times=1)
+        await group.passes(10 * SECOND)
+    await group.sees("Nobody else takes", chat_id=ADMINS)
+    await group.settled()
+    assert group.shown(ADMINS, "Telegram is back") == []
 
 
 async def test_an_alert_of_an_earlier_run_gets_its_all_clear(group: Team) -> None:

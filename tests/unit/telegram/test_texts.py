@@ -98,11 +98,11 @@ def test_every_hold_of_an_automatic_reply_has_words(hold: Hold) -> None:
 @pytest.mark.parametrize(
     ("count", "words"),
     [
-        (1, "Ждало 1 сообщение"),
-        (3, "Ждали 3 сообщения"),
-        (5, "Ждало 5 сообщений"),
-        (11, "Ждало 11 сообщений"),
-        (21, "Ждало 21 сообщение"),
+        (1, "Ждала 1 SMS"),
+        (3, "Ждали 3 SMS"),
+        (5, "Ждало 5 SMS"),
+        (11, "Ждало 11 SMS"),
+        (21, "Ждала 21 SMS"),
     ],
 )
 def test_russian_plurals(count: int, words: str) -> None:
