@@ -21,7 +21,6 @@ from bridge.model.routing import Settlement, Shown, Unrouted
 from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
 from bridge.pipeline.guards import Hold
-from bridge.text import phones
 
 
 @dataclass(kw_only=True, slots=True)
@@ -213,13 +212,12 @@ def hold_alerts(
 
     Where numbers pump by the hundred, each with its own notice, one for all of them takes the place of the rest.
     """
-    masked = phones.mask(item.inbound.subscriber)
     for hold in holds:
         if hold in (Hold.PER_NUMBER, Hold.SAME_TEXT):
             yield Alert(
                 key=f"guard:{budget.day}:{item.inbound.subscriber}",
                 text="alert.guard_number",
-                params={"subscriber": masked, "reason": str(hold)},
+                params={"subscriber": item.inbound.subscriber, "reason": str(hold)},
                 crowd=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
         elif hold is Hold.DAILY_PARTS:

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 LISTEN: Ms = 6 * SECOND
 """How long a poll is held: another program's next poll ends it. Most ask again at once."""
 AGAIN: Ms = 1 * MINUTE
+_DONE_BY_A_START = frozenset({"webhook_unset", "webhook_left"})
+"""The start that looks for them is about to put them right."""
 CLOCK_OFF: Ms = 30 * SECOND
 
 
@@ -145,7 +147,7 @@ async def at_start(settings: Settings, clock: Clock) -> None:
         if not any(each.what in ("telegram_away", "proxy_away") for each in found):
             break
         await clock.wait(Never(), AGAIN)
-    told(found)
+    told([each for each in found if each.what not in _DONE_BY_A_START])
 
 
 def told(found: Sequence[Finding]) -> None:

@@ -225,10 +225,10 @@ class Desk:
         if self._notes.is_note(written(message)) or millis(message.date) < self._restored_at:
             # Perhaps sent by the store that was lost.
             return
-        if await self._orders.edited(message):
-            await self._notice(message, chat, "notice.edit_command", "edited")
-            return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)
+        if await self._orders.edited(message):
+            await self._notice(message, chat, "notice.edit_command", "edited", conversation=placed.conversation)
+            return
         refusal = self._refusal(message, chat)
         if placed.conversation is not None and refusal in (None, *_WHO):
             await self._notice(

@@ -197,6 +197,9 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         return _undecided(sms, conversation, language)
     partly = sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly")
     word = "partly" if partly else "queued" if sms.state is SmsState.SENDING else str(sms.state)
+    if sms.state is SmsState.CANCELLED and not CORRECTIONS.isdisjoint(sms.asks):
+        # Under a reply that may have arrived, "not sent" alone would be taken for its own fate.
+        word = "cancelled_correction"
     line = say(language, f"fate.{word}")
     speak = sms.state in _SPOKEN_OF or partly
     if speak and sms.reason not in ("", sms.state) and sms.state is not SmsState.STALE:  # its line is the reason
@@ -254,7 +257,7 @@ def spoken(params: Mapping[str, Json], language: Language) -> Mapping[str, Json]
             shown[name] = reason(str(value or ""), language)
         elif name == "lasted" and isinstance(value, int):
             shown[name] = length(value, language)
-        elif name == "number":
+        elif name in ("number", "subscriber"):
             shown[name] = number(str(value))
         elif isinstance(value, float):
             shown[name] = f"{value:.2f}"

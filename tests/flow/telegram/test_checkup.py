@@ -229,3 +229,14 @@ async def test_the_short_form_at_a_start_waits_for_telegram_and_only_logs(
     assert "Turn topics on" in told
     assert api.calls_of("getUpdates") == []
     assert api.token not in told
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_a_start_says_nothing_of_the_webhook_that_it_is_about_to_set_or_remove(
+    api: SimulatedBotApi, capsys: pytest.CaptureFixture[str], left: bool
+) -> None:
+    made = configured(api) if left else configured(api, updates="webhook")
+    if left:
+        api.updates.set_webhook(f"https://sms.example.org{PATH}", drop_pending=False)
+    await at_start(made, SystemClock())
+    assert "webhook" not in capsys.readouterr().out

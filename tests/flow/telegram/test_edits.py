@@ -138,6 +138,7 @@ async def test_an_edit_back_to_what_was_sent_takes_the_offer_back(group: Team) -
     group.api.edits(GROUP, written, "Good day")
     assert [state for state, _ in await texts(group)] == [SmsState.SENT, SmsState.CANCELLED]
     assert buttons(told) == []
+    assert told.text.startswith("The correction was not sent"), "what stands under a reply that was sent"
 
 
 async def test_a_correction_of_a_correction_is_asked_about_again(group: Team) -> None:

@@ -48,6 +48,16 @@ async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_remin
     assert topic(forum, post).closed
 
 
+async def test_words_about_an_edit_leave_a_closed_topic_closed(forum: Team) -> None:
+    post = await hello(forum)
+    written = forum.api.says(GROUP, "/close", thread_id=post.thread_id)
+    await forum.until(lambda: topic(forum, post).closed)
+    forum.api.edits(GROUP, written, "/open")
+    await forum.sees("Editing a command")
+    await forum.until(lambda: topic(forum, post).closed)
+    assert (await talk(forum)).closed_at is not None
+
+
 async def test_a_topic_opened_by_hand_opens_the_conversation(forum: Team) -> None:
     post = await hello(forum)
     forum.api.close_topic(GROUP, post.thread_id or 0, BORIS)
