@@ -31,6 +31,7 @@ from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
 from bridge.telegram.notes import Notes
 from bridge.telegram.outgoing import Words, words
+from bridge.telegram.pace import Pace
 from bridge.telegram.people import author, from_machine
 from bridge.telegram.replies import WAITING, Replies, Reply, WordStore
 from bridge.text.plainer import cheaper
@@ -59,6 +60,7 @@ class Desk:
         store: ReplyStore,
         buttons: Buttons,
         orders: Orders,
+        pace: Pace,
         signals: Signals,
         clock: Clock,
         bot_id: int,
@@ -71,6 +73,7 @@ class Desk:
         self._store = store
         self._buttons = buttons
         self._orders = orders
+        self._pace = pace
         self._replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
         self._signals = signals
         self._clock = clock
@@ -151,13 +154,17 @@ class Desk:
             await self._buttons.pressed(update.callback_query)
 
     async def on_membership(self, update: Update, context: Context) -> None:
-        """Only for the log: whoever sets the bot up finds the chat's id there. The bot says nothing."""
+        """For the log, where whoever sets the bot up finds the chat's id; and what waits for a chat that shut the bot
+        out is tried at once, since the bot may be back. It says nothing."""
         change = update.my_chat_member
         if change is None:
             return
         chat = self._chats.by_id(change.chat.id)
         name = chat.name if chat is not None else None
         log.info("bot_membership", chat_id=change.chat.id, chat=name, status=change.new_chat_member.status)
+        if chat is not None:
+            self._pace.reached(chat.id)
+            self._signals.posts.set()
 
     # ------------------------------------------------ an operator's reply
 

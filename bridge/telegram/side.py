@@ -209,6 +209,7 @@ class TelegramSide:
             store=self._store,
             buttons=buttons,
             orders=commands.orders(me, restored_at),
+            pace=pace,
             signals=self._signals,
             clock=self._clock,
             bot_id=api.bot_id,

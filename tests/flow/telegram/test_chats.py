@@ -267,8 +267,12 @@ async def test_a_bot_that_was_thrown_out_loses_nothing(group: Team) -> None:
     began = group.clock.now()
     await group.until(lambda: group.clock.now() > began + 3 * MINUTE)
     assert len(group.shown(ADMINS)) == 1
+    tried = len(group.api.calls_of("sendMessage"))
+    await group.until(lambda: len(group.api.calls_of("sendMessage")) > tried)
     group.api.change_bot(GROUP, "administrator")
+    back = group.clock.now()
     await group.sees("second")
+    assert group.clock.now() - back <= 10 * SECOND, "at once, and not when it would have been tried again"
     await group.sees("can be written to again", chat_id=ADMINS)
 
 

@@ -174,6 +174,10 @@ async def test_a_button_that_a_screen_still_shows_adds_nothing_to_what_was_decid
     await group.passes(MINUTE)
     assert group.api.chats[GROUP].history[told.id].text == said
     assert said.count("Sent again: Anna") == 1
+    await group.platform(Move.ACCEPTED, Change(platform_ids=("1179",)))
+    query = group.api.presses(GROUP, told.id, f"again:{sms.id}", stale=True)
+    await group.answered(query)
+    assert group.api.presses_by_id[query].answer == "Already decided", "nothing leaves now"
 
 
 async def test_proof_that_it_arrived_takes_the_buttons_away(group: Team) -> None:
