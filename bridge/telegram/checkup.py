@@ -119,6 +119,8 @@ async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> li
             moved = settings.model_copy(update={"id": error.new_chat_id})
             return [warning("chat_moved", chat=name, id=error.new_chat_id), *await _chat(api, bot, name, moved)]
         if error.trouble is Trouble.CHAT_GONE:
+            if (right := await _in_full(api, settings.id)) is not None:
+                return [fault("chat_id_short", chat=name, id=settings.id, right=right)]
             return [fault("chat_gone", chat=name, id=settings.id, **_why(error))]
         return [warning("chat_unanswered", chat=name, **_why(error))]
     if not place.inside:
@@ -138,6 +140,16 @@ async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> li
     if missing:
         found.append(warning("chat_reactions", chat=name, missing=" ".join(missing)))
     return found or [ok("chat", chat=name)]
+
+
+async def _in_full(api: Api, chat_id: int) -> int | None:
+    """The id as the Bot API has it, where it was copied from a client, which shows it without its beginning."""
+    right = int(f"-100{abs(chat_id)}")
+    try:
+        await chat_info(api, right)
+    except ApiError:
+        return None
+    return right
 
 
 async def at_start(settings: Settings, clock: Clock) -> None:

@@ -94,6 +94,14 @@ async def test_beside_a_running_service_nobody_polls(api: SimulatedBotApi) -> No
     assert api.calls_of("getUpdates") == []
 
 
+@pytest.mark.parametrize("short", [1234567890, -1234567890])
+async def test_an_id_without_its_beginning_is_named_in_full(api: SimulatedBotApi, short: int) -> None:
+    made = configured(api)
+    chats = {**made.telegram.chats, "support": made.telegram.chats["support"].model_copy(update={"id": short})}
+    found = await wrong(made.model_copy(update={"telegram": made.telegram.model_copy(update={"chats": chats})}))
+    assert found == {"chat_id_short": Level.FAULT}
+
+
 async def test_a_webhook_of_another_program(api: SimulatedBotApi) -> None:
     api.updates.set_webhook("https://shop.example.org/secret-path", drop_pending=False)
     seen = await found(configured(api))
