@@ -40,6 +40,8 @@ TURN_SECONDS = 0.0005
 """How long the loading thread may compute while the loop wants to: with Python's 5 ms callbacks are answered five times
 later while 10,000 rules are loaded, for a load that is no shorter."""
 ALERT = "rules"
+NO_RULES_LEFT = "no rules are left; to work without any, restart"
+"""Files that are being replaced, or were deleted by mistake, look like that; nobody would be answered from then on."""
 _LOGGED = 20
 """Mistakes of one set that the log names one by one."""
 _LONGEST_MESSAGE = 300
@@ -173,6 +175,8 @@ class Reloader:
             self._changing = None
             began = self._clock.monotonic()
             loaded = await asyncio.to_thread(undisturbing, self._load, self._folder)
+            if isinstance(loaded, RuleSet) and self.rules.rules and not loaded.rules:
+                loaded = (Problem(file=shown(self._folder), line=1, column=1, path="", message=NO_RULES_LEFT),)
             if isinstance(loaded, RuleSet):
                 done = self._swap(loaded, self._clock.monotonic() - began)
             else:

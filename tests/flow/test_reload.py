@@ -155,6 +155,19 @@ async def test_a_folder_that_went_away_leaves_the_rules_in_force(around: World) 
     assert around.bridge.rules.version == first
 
 
+@pytest.mark.parametrize("left", [None, "rules: []\n"])
+async def test_a_folder_without_rules_leaves_the_old_ones_in_force(around: World, left: str | None) -> None:
+    first = around.bridge.rules.version
+    if left is None:
+        (around.folder / "rules" / "rules.yaml").unlink()
+    else:
+        write(around, left)
+    await around.post("no rules are left", ADMINS)
+    assert around.bridge.rules.version == first
+    write(around, RULES)
+    await around.post("Правила загружены", ADMINS)
+
+
 # ------------------------------------------------ by command and by signal
 
 
