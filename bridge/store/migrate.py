@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreOutdated
 from bridge.frozen import frozen
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -36,4 +36,19 @@ def not_newer(version: int, latest: int) -> None:
         raise StoreError(
             f"the database has version {version}, this program knows {latest}: it was written by a newer version."
             " Install that one, or restore a backup from before the update"
+        )
+
+
+def exactly_ours(version: int) -> None:
+    """What looks at a store, or takes it along, knows the tables of one version.
+
+    :raises StoreOutdated: nothing is in it, or it is older. :raises StoreError: it is newer.
+    """
+    latest = shipped()[-1].version
+    not_newer(version, latest)
+    if not version:
+        raise StoreOutdated("there is no store in it yet: start the service once with `sms-bridge run`")
+    if version < latest:
+        raise StoreOutdated(
+            f"it has version {version}, this program {latest}: start the bridge on it once to bring it up to date"
         )

@@ -72,21 +72,25 @@ async def try_shared(url: str, *, now: Ms) -> None:
 async def mark_restored(url: str, *, taken_at: Ms) -> None:
     """What is in it is a copy of that moment: the first start asks people about what waits.
 
+    Of an older version it is brought up to date here: a start that did it would send what waits.
+
     :raises StoreLocked: a bridge runs on it. :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is not of this version.
+    :raises StoreError: it is newer than this program, or nothing is in it.
     """
     from bridge.store.copying.engines import open_source
 
-    async with open_source(url) as source:
+    async with open_source(url, upgrade=True) as source:
         await source.mark(taken_at)
 
 
 async def adopt(url: str, *, now: Ms) -> None:
     """The opposite, for a database of a server that was moved as a whole: it is no copy, what waits goes on.
+    Before the first start, so here, too, an older version is brought up to date.
 
-    :raises StoreUnavailable: it cannot be used now. :raises StoreError: it is not of this version.
+    :raises StoreLocked: a bridge runs on it. :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is newer than this program, or nothing is in it.
     """
     from bridge.store.copying.of_postgres import source
 
-    async with source(url) as end:
+    async with source(url, upgrade=True) as end:
         await end.adopt(now)

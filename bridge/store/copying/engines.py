@@ -8,14 +8,15 @@ from bridge.store.copying.tables import Source, Target
 from bridge.store.opening import is_sqlite, sqlite_path
 
 
-def open_source(url: str) -> AbstractAsyncContextManager[Source]:
+def open_source(url: str, *, upgrade: bool = False) -> AbstractAsyncContextManager[Source]:
+    """``upgrade``: an older version is brought up to date, else refused."""
     if is_sqlite(url):
         from bridge.store.copying import of_sqlite
 
-        return of_sqlite.source(sqlite_path(url))
+        return of_sqlite.source(sqlite_path(url), upgrade=upgrade)
     from bridge.store.copying import of_postgres
 
-    return of_postgres.source(url)
+    return of_postgres.source(url, upgrade=upgrade)
 
 
 def open_target(url: str) -> AbstractAsyncContextManager[Target]:

@@ -11,7 +11,7 @@ import asyncpg
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
-from bridge.store.migrate import not_newer, shipped
+from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import PATIENCE, place
@@ -103,8 +103,7 @@ class PostgresTarget(PostgresEnd):
         whole = self._connection.transaction()
         with faults.named(self.where):
             await whole.start()
-            await self._connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(self._space, "migrations"))
-            await migrate(self._connection)
+            await migrate_within(self._connection, self._space)
             await self._alone()
         yield
         try:
@@ -152,23 +151,19 @@ class PostgresTarget(PostgresEnd):
 
 
 @asynccontextmanager
-async def source(url: str) -> AsyncIterator[PostgresSource]:
-    """Locked against writers, in one transaction, to the end of the move."""
+async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSource]:
+    """Locked against writers, in one transaction, to the end of the move. ``upgrade``: an older version is brought up
+    to date in it."""
     async with connected(url) as (connection, where):
         with faults.named(where):
+            space = await space_of(connection)
             whole = connection.transaction()
             await whole.start()
-            version, latest = await version_of(connection), shipped()[-1].version
-            not_newer(version, latest)
-            if version < latest:
-                raise StoreError(
-                    "it is empty: there is no store in it"
-                    if not version
-                    else f"it has version {version}, this program {latest}: start the bridge on it once, stop it again,"
-                    " and copy then"
-                )
-            end = PostgresSource(connection, where, await space_of(connection), whole)
             await nobody_runs(connection)
+            if upgrade and await version_of(connection):
+                await migrate_within(connection, space)
+            exactly_ours(await version_of(connection))
+            end = PostgresSource(connection, where, space, whole)
             names = ", ".join(table.name for table in await end.tables())
             await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
         yield end
@@ -180,6 +175,12 @@ async def target(url: str) -> AsyncIterator[PostgresTarget]:
         with faults.named(where):
             space = await space_of(connection)
         yield PostgresTarget(connection, where, space)
+
+
+async def migrate_within(connection: Any, space: str) -> None:
+    """In a transaction that is open; nobody else migrates before its end."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, "migrations"))
+    await migrate(connection)
 
 
 async def nobody_runs(connection: Any) -> None:

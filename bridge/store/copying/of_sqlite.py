@@ -13,7 +13,7 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import sql
 from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
-from bridge.store.migrate import shipped
+from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
@@ -98,12 +98,14 @@ class SqliteTarget(SqliteEnd):
 
 
 @asynccontextmanager
-async def source(path: Path) -> AsyncIterator[SqliteSource]:
-    """Under its lock, in one read transaction."""
+async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSource]:
+    """Under its lock, in one read transaction. ``upgrade``: an older version is brought up to date before."""
     path = _there(path)
     lock = FileLock(path)
     lock.take()
     try:
+        if upgrade:
+            _upgrade(path)
         with closing(_opened(f"{path.as_uri()}?mode=ro", path)) as db:
             with named(path):
                 db.execute("BEGIN")
@@ -156,16 +158,16 @@ def _opened(uri: str, path: Path) -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
+def _upgrade(path: Path) -> None:
+    with closing(_opened(f"{path.as_uri()}?mode=rw", path)) as db, named(path):
+        if check_version(db, shipped()[-1].version):
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            migrate(db, shipped())
+
+
 def _exactly_ours(db: sqlite3.Connection) -> None:
-    latest = shipped()[-1].version
-    version = check_version(db, latest)
-    if not version:
-        raise StoreError("it is empty: there is no store in it")
-    if version < latest:
-        raise StoreError(
-            f"it has version {version}, this program {latest}: start the bridge on it once to bring it up to date, stop"
-            " it again, and copy then"
-        )
+    exactly_ours(check_version(db, shipped()[-1].version))
 
 
 def _table(db: sqlite3.Connection, name: str) -> Table:

@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import structlog
 
-from bridge.errors import StoreOutdated
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.ports.record import QueryStore
 from bridge.ports.store import Store
-from bridge.store.migrate import not_newer, shipped
+from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.fleet import FleetQueries, FleetVerbs
 from bridge.store.postgres.migrate import migrate, space_of, version_of
@@ -136,12 +135,7 @@ async def open_readonly(url: str) -> PostgresQueries:
 async def _checked(connection: Any, where: str) -> str:
     with faults.named(where):
         space = await space_of(connection)
-        version, latest = await version_of(connection), shipped()[-1].version
-        not_newer(version, latest)
-        if not version:
-            raise StoreOutdated("there is no store in it yet: start the service once with `sms-bridge run`")
-        if version < latest:
-            raise StoreOutdated("the database is older than this program: start the bridge once to bring it up to date")
+        exactly_ours(await version_of(connection))
         return space
 
 

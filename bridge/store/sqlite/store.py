@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bridge.errors import StoreError, StoreOutdated, StoreUnavailable
+from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.ports.clock import Clock
 from bridge.ports.record import QueryStore
 from bridge.ports.store import Store
-from bridge.store.migrate import shipped
+from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.sqlite.alone import AloneQueries, AloneVerbs
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.link import FileGuard, Link
@@ -156,10 +156,8 @@ async def _checked(link: Link, path: Path, work: Callable[[sqlite3.Connection], 
 
 
 def _exactly_ours(db: sqlite3.Connection) -> int:
-    latest = shipped()[-1].version
-    version = check_version(db, latest)
-    if version < latest:
-        raise StoreOutdated("the database is older than this program: start the bridge once to bring it up to date")
+    version = check_version(db, shipped()[-1].version)
+    exactly_ours(version)
     return version
 
 

@@ -247,7 +247,7 @@ async def test_a_source_of_another_version_is_refused_with_what_to_do(
         migrate(db, shipped()[:past])
         if not past:
             db.execute("PRAGMA user_version = 0")
-    with pytest.raises(StoreError, match="it is empty" if not past else "start the bridge on it once"):
+    with pytest.raises(StoreError, match="no store in it yet" if not past else "start the bridge on it once"):
         await moved(source, target)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         migrate(db, shipped())

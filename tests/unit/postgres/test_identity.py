@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bridge.store.copying import move
 from bridge.store.migrate import shipped
 from bridge.store.postgres import identity
 from bridge.store.postgres.migrate import migrate
+from bridge.store.sqlite.migrate import migrate as migrate_file
 from tests import postgres
 from tests.contract.builders import NOW, SetClock, call, claimed, opened, reply
 from tests.postgres_cluster import Cluster, cluster, needs, needs_cluster, run_tool
@@ -68,6 +71,19 @@ async def do(url: str, *statements: str) -> None:
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+WAITING = """
+INSERT INTO sms (key, account, recipient, sender_name, text, parts, origin, priority, state, created_at, due_at)
+VALUES ('a', 'main', '7999', 'Shop', 'text', 1, 'rule', 1, 'queued', 1, 1)
+"""
+
+
+async def older(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await migrate(connection, shipped()[:-1])
+    await connection.execute(WAITING)
+    await connection.close()
 
 
 async def lived(url: str) -> None:
@@ -197,6 +213,39 @@ async def test_people_may_say_it_of_a_file_that_was_copied_by_hand(tmp_path: Pat
     async with opened(open_store(path, clock=SetClock())) as store:
         assert await store.settle_restored(LATER, numbers) is not None
         assert await claimed(store) == []
+
+
+async def test_a_store_of_an_older_version_can_be_said_to_be_a_copy_before_its_first_start(live: Database) -> None:
+    """The start that brought it up to date would send what waits."""
+    await older(live.url)
+    await mark_restored(live.url, taken_at=NOW)
+    told, queued = await started(live.url)
+    assert told is not None
+    assert (told.sms, queued) == (1, 0)
+
+
+async def test_a_file_of_an_older_version_too(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrate_file(db, shipped()[:-1])
+        db.execute(WAITING)
+    await mark_restored(f"sqlite:///{path}", taken_at=NOW)
+    told, queued = await started(f"sqlite:///{path}")
+    assert told is not None
+    assert (told.sms, queued) == (1, 0)
+
+
+async def test_a_store_of_an_older_version_can_be_taken_as_itself_before_its_first_start(live: Database) -> None:
+    await older(live.url)
+    await adopt(live.url, now=NOW)
+    assert await started(live.url) == (None, 1)
+
+
+async def test_an_empty_place_can_be_said_to_be_nothing(live: Database) -> None:
+    for order in (mark_restored(live.url, taken_at=NOW), adopt(live.url, now=NOW)):
+        with pytest.raises(StoreError, match="no store in it yet"):
+            await order
+    assert await started(live.url) == (None, 0)
 
 
 async def test_a_store_of_before_it_knew_its_place_asks_nothing(live: Database) -> None:

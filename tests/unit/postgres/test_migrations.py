@@ -172,7 +172,7 @@ async def test_a_newer_schema_is_refused_with_what_to_do(url: str, session: Any)
 
 async def test_an_older_schema_can_be_looked_at_by_no_command(url: str, session: Any) -> None:
     await migrate(session, shipped()[:-1])
-    with pytest.raises(StoreOutdated, match="start the bridge once"):
+    with pytest.raises(StoreOutdated, match="start the bridge on it once"):
         await open_queries(url)
 
 
