@@ -58,7 +58,7 @@ from bridge.rules.loader import load_rules
 from bridge.schema.reader import read_file
 from bridge.store import open_storage
 from bridge.web.admin import AdminSocket, socket_path
-from bridge.web.health import Readiness
+from bridge.web.health import NOT_HERE, STANDBY, Readiness
 from bridge.web.server import Listeners
 from bridge.web.webhook import WebhookEndpoint
 
@@ -211,8 +211,16 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
 class Bridge:
     """A running service. Made by :func:`running`; everything it holds is closed by it."""
 
-    def __init__(self, settings: Settings, sending: Sending, reloader: Reloader, canned: Mapping[str, Canned]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sending: Sending,
+        reloader: Reloader,
+        canned: Mapping[str, Canned],
+        roles: frozenset[str],
+    ) -> None:
         self.settings = settings
+        self.roles = roles
         self.sending = sending
         self.store = sending.store
         self.signals = sending.signals
@@ -258,16 +266,20 @@ class Bridge:
             parts["store"] = "ok"
         except StoreError as error:
             parts["store"] = str(error)
-        for number, words in enumerate(words_of(self.sending.fleet.members), 1):
-            parts[f"bridge {number}"] = words
         for name, gate in self.sending.gates.items():
             parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
         parts["telegram"] = self._telegram_word()
+        if INTAKE not in self.roles:
+            parts["intake"] = NOT_HERE  # a listener without callbacks would say "accepting"
+        for number, words in enumerate(words_of(self.sending.fleet.members), 1):
+            parts[f"bridge {number}"] = words
         return Readiness(ok=parts["store"] == "ok", parts=parts)
 
     def _telegram_word(self) -> str:
+        if TELEGRAM not in self.roles:
+            return NOT_HERE
         if self.telegram is not None and not self.sending.fleet.has(TELEGRAM):
-            return "another bridge's duty"
+            return STANDBY
         return telegram_word(self.telegram, self.sending.clock.now())
 
     async def look_for_lost(self) -> Ms:
@@ -284,8 +296,9 @@ class Bridge:
         return IDLE
 
     async def live(self) -> dict[str, str]:
-        """For ``sms-bridge status``: the same words."""
-        return dict((await self.readiness()).parts)
+        """For ``sms-bridge status``: the same words, but for what it knows of all bridges from the store."""
+        parts = (await self.readiness()).parts
+        return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("bridge ")}
 
 
 def telegram_word(side: TelegramSide | None, now: Ms) -> str:
@@ -318,7 +331,7 @@ async def running(
             signals=parts.signals,
             clock=parts.clock,
         )
-        bridge = Bridge(settings, parts, reloader, canned)
+        bridge = Bridge(settings, parts, reloader, canned, roles)
         start_fleet(bridge)
         start_pipeline(bridge, roles)
         if STATUS in roles:

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import aiohttp
 
-from bridge.cli.service import ServiceRefused, call
+from bridge.cli.service import ServiceRefused, bridges, live
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
 from bridge.errors import ConfigError, PlatformError, StoreError
 from bridge.schema import shown
 from bridge.telegram.findings import Finding, fault, ok, warning
 from bridge.web.answers import BODIES
+from bridge.web.health import ELSEWHERE
 
 MEGABYTE = 2**20
 LOW = 500
 """Megabytes; below it a person should know."""
 SELF_CALL_S = 5
-LINK = {"ok": "link.ok", "off (no token)": "link.off"}
+LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 NOT_ACKNOWLEDGED = 400
 """What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
 
@@ -89,12 +90,13 @@ def refusal(path: Path, place: Path) -> str:
 async def of_service(settings: Settings) -> tuple[Finding, bool]:
     """Does a bridge run on this store? It is asked over its local socket."""
     try:
-        live = await call(settings, "GET", "/status")
+        running = await live(settings)
     except ServiceRefused as error:
         return warning("service_silent", detail=str(error)), True
-    if live is None:
-        return ok("service_off"), False
-    word = str(live.get("telegram", ""))
+    if running is None:
+        names = ", ".join(member.name for member in await bridges(settings))
+        return (ok("service_elsewhere", bridges=names), True) if names else (ok("service_off"), False)
+    word = str(running.get("telegram", ""))
     return ok("service", why=link(word), telegram=word), True
 
 

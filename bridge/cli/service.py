@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 import aiohttp
 
+from bridge.cli.common import looking_into
 from bridge.config import Settings
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, StoreError
 from bridge.model.base import Json
+from bridge.model.fleet import Member
 from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
-from bridge.web.admin import as_json, socket_path
+from bridge.web.admin import as_json, clear, sockets
+from bridge.web.health import ELSEWHERE
 
 SECONDS = 30
 
@@ -22,10 +26,50 @@ class ServiceRefused(BridgeError):
 
 
 async def call(settings: Settings, method: str, path: str, body: Json = None) -> dict[str, Json] | None:
-    """Ask the running service. None where none runs. :raises ServiceRefused: it runs and refused."""
-    socket = socket_path(settings)
-    if not socket.exists():
-        return None
+    """Ask the running service; of several on this machine that share the store, any. None where none runs.
+
+    :raises ServiceRefused: it runs and refused.
+    """
+    for socket in sockets(settings):
+        if (answer := await _ask(socket, method, path, body)) is not None:
+            return answer
+    return None
+
+
+async def live(settings: Settings) -> dict[str, Json] | None:
+    """What the running service says of itself; of several on this machine, all of them together. None where none runs.
+
+    :raises ServiceRefused: one runs, and did not answer.
+    """
+    said: dict[str, dict[str, Json]] = {}
+    silent: ServiceRefused | None = None
+    for socket in sockets(settings):
+        try:
+            answer = await _ask(socket, "GET", "/status", None)
+        except ServiceRefused as error:
+            silent = error
+        else:
+            if answer is not None:
+                said[f"process {socket.stem.rpartition('-')[2]}"] = answer
+    if silent is not None and not said:
+        raise silent
+    return together(said) if said else None
+
+
+def together(said: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+    """Each part once where all who have it say the same; else each one's word behind its name."""
+    parts: dict[str, Json] = {}
+    for part in dict.fromkeys(part for each in said.values() for part in each):
+        words = {name: each[part] for name, each in said.items() if part in each}
+        telling = {name: word for name, word in words.items() if word not in ELSEWHERE} or words
+        first, *others = telling.values()
+        same = all(word == first for word in others)
+        parts[part] = first if same else "; ".join(f"{name}: {word}" for name, word in telling.items())
+    return parts
+
+
+async def _ask(socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
+    """None where nobody listens."""
     connector = aiohttp.UnixConnector(str(socket))
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
@@ -35,6 +79,7 @@ async def call(settings: Settings, method: str, path: str, body: Json = None) ->
         ):
             answer = cast(dict[str, Json], await response.json())
     except aiohttp.ClientConnectorError:
+        clear(socket)
         return None  # a socket file left by a run that was killed
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceRefused(
@@ -46,10 +91,21 @@ async def call(settings: Settings, method: str, path: str, body: Json = None) ->
     return answer
 
 
+async def bridges(settings: Settings) -> Sequence[Member]:
+    """Those that share the store, on whatever machine; none where it belongs to one process, or cannot be read."""
+    if not settings.storage.shared:
+        return ()
+    try:
+        async with looking_into(settings) as store:
+            return await store.members()
+    except StoreError:
+        return ()  # whoever uses the store next says what is wrong with it
+
+
 async def order(
     settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[Sms]]
 ) -> tuple[dict[str, Json], bool]:
-    """Let the running service do it; else do it under the lock. Returns the SMS and whether a service did it."""
+    """Let the running service do it; else do it under the lock. Returns the SMS and whether a service has it."""
 
     async def one(commands: Commands) -> dict[str, Json]:
         return as_json(await alone(commands))
@@ -78,4 +134,9 @@ async def answered(
 
     async with sending(settings) as parts:
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-        return await alone(commands), False
+        fleet = parts.fleet
+        fleet.connect()
+        answer = await alone(commands)
+        # On other machines there may be bridges that do it: they are told.
+        await fleet.ringing()
+        return answer, any(member.roles for member in fleet.members)

@@ -21,7 +21,7 @@ from bridge.cli.common import (
     settings_of,
     when,
 )
-from bridge.cli.service import ServiceRefused, call
+from bridge.cli.service import ServiceRefused, live
 from bridge.config import Settings
 from bridge.model.base import Json, Ms
 from bridge.model.fleet import Member
@@ -36,14 +36,14 @@ def status(config: str | None, as_json: bool) -> None:
     """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
     settings = settings_of(config, quiet=True)
     need_store(settings)
-    queues, members, live = run_async(lambda: read(settings))
+    queues, members, running = run_async(lambda: read(settings))
     if as_json:
         bridges = [as_json_member(member) for member in members]
-        print_json({"running": live is not None, "live": live, "queues": as_values(queues), "bridges": bridges})
+        print_json({"running": running is not None, "live": running, "queues": as_values(queues), "bridges": bridges})
         return
     # Rows are by the clock that bridges share, where several do; the latest report tells what it shows.
     now = max((member.seen_at for member in members), default=time.time_ns() // 1_000_000)
-    show(queues, live, now)
+    show(queues, running, now, elsewhere=bool(members))
     if members:
         show_bridges(members, now)
 
@@ -53,10 +53,10 @@ async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Member], dict[
         queues = await store.queue_status()
         members = await store.members()
     try:
-        live = await call(settings, "GET", "/status")
+        running = await live(settings)
     except ServiceRefused as error:
-        live = {"service": str(error)}
-    return queues, members, live
+        running = {"service": str(error)}
+    return queues, members, running
 
 
 def as_values(queues: QueueStatus) -> Json:
@@ -92,10 +92,12 @@ def show_bridges(members: Sequence[Member], now: Ms) -> None:
     console().print(table)
 
 
-def show(queues: QueueStatus, live: dict[str, Json] | None, now: Ms) -> None:
+def show(queues: QueueStatus, running: dict[str, Json] | None, now: Ms, *, elsewhere: bool) -> None:
+    """``elsewhere``: bridges share the store, if not on this machine."""
     out = console()
-    out.print("[green]service is running[/green]" if live is not None else "[yellow]no service is running[/yellow]")
-    for name, word in (live or {}).items():
+    none = "no service of this user is running on this machine" if elsewhere else "no service is running"
+    out.print("[green]service is running[/green]" if running is not None else f"[yellow]{none}[/yellow]")
+    for name, word in (running or {}).items():
         out.print(f"  {name}: {word}", markup=False, soft_wrap=True)
     table = Table("queue", "waiting", "oldest")
     table.add_row("inbound, not routed", str(queues.inbound_new), ago(queues.inbound_oldest, now))

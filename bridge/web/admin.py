@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
@@ -22,24 +23,68 @@ from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.reload import Reloaded
 
+POSTGRES_PORT = 5432
 LONGEST_SOCKET_PATH = 100
 """The kernel allows 108 bytes. A deeper database, or a shared one, gets a socket in the temporary directory, named by a
 hash."""
 
 
 def socket_path(settings: Settings) -> Path:
-    """Where the service listens: beside its database file; on a shared store, one for each configuration file."""
-    return _in_temporary(settings.file) if settings.storage.shared else beside(settings.storage.sqlite_path)
+    """Where this process listens: beside its database file; on a shared store each process has a socket of its own."""
+    if not settings.storage.shared:
+        return beside(settings.storage.sqlite_path)
+    return _in_temporary(_store(settings.storage.url), f"-{os.getpid()}")
+
+
+def sockets(settings: Settings) -> list[Path]:
+    """Where services on this machine may listen that use this store; killed ones leave theirs behind."""
+    path = socket_path(settings)
+    if not settings.storage.shared:
+        return [path] if path.exists() else []
+    found = path.parent.glob(_in_temporary(_store(settings.storage.url), "-*").name)
+    # Anybody may make a file in the temporary directory: orders go to our own user's services.
+    return sorted(each for each in found if _owner(each) == os.getuid())
+
+
+def clear(path: Path) -> None:
+    """Take away the socket of a process that is gone; nobody listened there."""
+    process = path.stem.rpartition("-")[2]
+    if process.isdecimal() and not _alive(int(process)):
+        path.unlink(missing_ok=True)
 
 
 def beside(database: Path) -> Path:
     place = database.with_name(database.name + ".sock").absolute()
-    return place if len(os.fsencode(place)) <= LONGEST_SOCKET_PATH else _in_temporary(place)
+    return place if len(os.fsencode(place)) <= LONGEST_SOCKET_PATH else _in_temporary(os.fsencode(place))
 
 
-def _in_temporary(owner: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(owner.absolute())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"sms-bridge-{os.getuid()}-{name}.sock"
+def _in_temporary(owner: bytes, end: str = "") -> Path:
+    name = hashlib.sha256(owner).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"sms-bridge-{os.getuid()}-{name}{end}.sock"
+
+
+def _store(url: str) -> bytes:
+    """The same for all who use one store, whatever their user and their configuration file."""
+    parts = urlsplit(url)
+    query = sorted((name, value) for name, value in parse_qsl(parts.query) if name != "password")
+    return repr((parts.hostname, parts.port or POSTGRES_PORT, parts.path, query)).encode()
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return None  # it was just closed
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def as_json(sms: Sms) -> dict[str, Json]:
@@ -91,7 +136,7 @@ class AdminSocket:
         app.router.add_post("/queue/restored/abandon", self._abandon_restored)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        # A socket left by a killed run: the store's lock is held, so nobody listens on it.
+        # A socket left by a killed run: the store's lock, or the process's number, is ours, so nobody listens on it.
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
         before = os.umask(0o177)
         try:

@@ -23,6 +23,11 @@ from bridge.web.answers import JSON_HEADERS, plain
 LIVE_PATH = "/livez"
 READY_PATH = "/readyz"
 
+NOT_HERE = "not a role of this process"
+STANDBY = "another bridge's duty"
+ELSEWHERE = frozenset({NOT_HERE, STANDBY})
+"""Words of a part that say where it is not, and nothing of how it is."""
+
 FRESH = 1.0
 """Seconds for which an answer serves."""
 PATIENCE = 5.0

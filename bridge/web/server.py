@@ -180,6 +180,7 @@ class Listeners:
             lambda: CallbackConnection(server, self._endpoint, gate=self._gate, quiet=self._quiet, loop=loop),
             address.host,
             address.port,
+            "server.port",
         )
         await prove_long_lines(host, port)
         return port
@@ -195,6 +196,7 @@ class Listeners:
             lambda: PlainErrors(server, quiet=self._quiet, loop=loop),
             address.host,
             address.port,
+            "web.port",
         )
         return port
 
@@ -212,13 +214,16 @@ class Listeners:
             app.router.add_post(self._webhook.path, self._webhook.handle)
         return app
 
-    async def _listen(self, factory: Callable[[], asyncio.Protocol], host: str, port: int) -> tuple[str, int]:
+    async def _listen(
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, setting: str
+    ) -> tuple[str, int]:
         """Bind and serve. The address returned is one that this machine can connect to."""
         try:
             listening = await asyncio.get_running_loop().create_server(factory, host, port, backlog=BACKLOG)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
-            raise BridgeError(f"cannot listen on {host}:{port}: {reason}; is another bridge running there?") from error
+            hint = "; is another bridge running there? Each needs its own" if error.errno == errno.EADDRINUSE else ""
+            raise BridgeError(f"cannot listen on {host}:{port} ({setting}): {reason}{hint}") from error
         self._sockets.append(listening)
         bound = listening.sockets[0].getsockname()
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound[0], bound[0]), bound[1]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from click.testing import CliRunner
+import pytest
+from click.testing import CliRunner, Result
 
 from bridge.cli import main
+from bridge.config import load
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
+from bridge.web.admin import sockets
+from bridge.web.health import NOT_HERE
 from tests import postgres
-from tests.service import LOOK_AGAIN, SUPPORT, Service
+from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
 
 
 @postgres.needs_postgres
@@ -47,6 +54,84 @@ async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tm
         for service in services:
             await service.close()
         await telegram.stop()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+async def test_processes_of_one_machine_share_a_configuration_and_commands_find_any_of_them(tmp_path: Path) -> None:
+    clock = SystemClock()
+    platform = SimulatedPlatform(clock=clock, sender_names=None)
+    telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None, local=True)
+    telegram.add_chat(SUPPORT, forum=True)
+    await platform.start()
+    await telegram.start()
+    settings: Mapping[str, Mapping[str, object]] = {
+        "storage": {"url": await postgres.schema_of(tmp_path)},
+        "server": {"port": free_port()},
+        "web": {"port": "${WEB_PORT}"},
+    }
+    ports = [str(free_port()) for _ in range(3)]
+    services = [
+        Service(tmp_path, platform, telegram, settings=settings, roles=roles, environment={"WEB_PORT": port})
+        for roles, port in zip(("intake", "telegram", "router,sender,status"), ports, strict=True)
+    ]
+    takes, talks, does = services
+    config, env = ("-c", str(takes.config)), {"WEB_PORT": ports[0]}
+
+    async def sms_bridge(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, main, [*words, *config], env=env)
+
+    try:
+        for service in services:
+            await service.start()
+        await telegram.wait_for(lambda: telegram.calls_of("getUpdates"), 30)
+        said = json.loads((await sms_bridge("status", "--json")).stdout)
+        assert said["running"]
+        assert said["live"]["telegram"].startswith("ok"), "of those that could say, the one who knows"
+        roles = sorted(each["roles"] for each in said["bridges"])
+        assert roles == [["intake"], ["router", "sender", "status"], ["telegram"]]
+        found = await sms_bridge("doctor", "--language", "en")
+        assert "link to Telegram: it stands" in found.output, found.output
+        for service in (takes, talks):
+            await service.kill()
+            assert (await sms_bridge("reload")).exit_code == 0
+        sent = await sms_bridge("send", "79001112233", "Раз")
+        assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output
+        said = json.loads((await sms_bridge("status", "--json")).stdout)
+        assert said["live"]["telegram"] == NOT_HERE
+        await does.stop()
+        assert not json.loads((await sms_bridge("status", "--json")).stdout)["running"]
+        assert sockets(load(takes.config, env)) == [], "nothing is left, not even of those that were killed"
+    finally:
+        for service in services:
+            await service.close()
+        await telegram.stop()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+async def test_a_command_where_no_bridge_runs_tells_those_that_share_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
+    service = Service(tmp_path, platform, None, settings=store)
+    (tmp_path / "elsewhere").mkdir()
+    try:
+        await service.start()
+        # Another machine: its temporary directory is another one.
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+        config = ("-c", str(service.config))
+        sent = await asyncio.to_thread(CliRunner().invoke, main, ["send", "79001112233", "Раз", *config])
+        assert sent.exit_code == 0, sent.output
+        await service.until_logged("sms_accepted")
+        found = await asyncio.to_thread(CliRunner().invoke, main, ["doctor", "--language", "en", *config])
+        assert "No bridge of this user runs on this machine. These share the store" in found.output
+        said = await asyncio.to_thread(CliRunner().invoke, main, ["status", *config])
+        assert "no service of this user is running on this machine" in said.output
+    finally:
+        await service.close()
         await platform.stop()
 
 

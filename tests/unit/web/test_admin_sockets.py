@@ -1,0 +1,74 @@
+"""Where a command finds the services of its machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bridge.cli.service import together
+from bridge.config import Settings, load
+from bridge.web.admin import clear, socket_path, sockets
+from bridge.web.health import NOT_HERE, STANDBY
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def settings(folder: Path, url: str) -> Settings:
+    file = folder / f"{len(list(folder.iterdir()))}.yaml"
+    file.write_text(f"accounts: {{main: {{login: a, password: b, sender: MyShop}}}}\nstorage: {{url: '{url}'}}\n")
+    return load(file, {})
+
+
+def test_each_process_of_a_shared_store_has_its_own_and_all_are_found(tmp_path: Path) -> None:
+    ours = settings(tmp_path, "postgresql://bridge:one@db.example/sms?search_path=a")
+    path = socket_path(ours)
+    assert str(os.getpid()) in path.name
+    path.touch()
+    init = path.with_name(path.name.replace(str(os.getpid()), "1"))
+    init.touch()
+    assert sorted(sockets(ours)) == sorted([path, init])
+    # Another configuration file, another user of the database, a port that is spelled out: the same store.
+    assert len(sockets(settings(tmp_path, "postgresql://other:two@db.example:5432/sms?search_path=a"))) == 2
+    for other in ("db.example/sms?search_path=b", "db.example/other?search_path=a", "host.example/sms?search_path=a"):
+        assert sockets(settings(tmp_path, f"postgresql://bridge:one@{other}")) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_orders_do_not_go_to_what_another_user_put_there(tmp_path: Path) -> None:
+    ours = settings(tmp_path, "postgresql://bridge@db.example/sms")
+    path = socket_path(ours)
+    path.touch()
+    os.chown(path, 12_345, -1)
+    assert sockets(ours) == []
+
+
+def test_only_what_a_dead_process_left_is_taken_away(tmp_path: Path) -> None:
+    ours = settings(tmp_path, "postgresql://bridge@db.example/sms")
+    path = socket_path(ours)
+    gone = path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{2**31 - 1}."))
+    beside = tmp_path / "bridge.db.sock"
+    for each in (path, gone, beside):
+        each.touch()
+        clear(each)
+    assert (path.exists(), gone.exists(), beside.exists()) == (True, False, True)
+
+
+def test_what_several_say_is_told_once_where_it_is_the_same() -> None:
+    said = {
+        "process 1": {"store": "ok", "account main": "ok", "telegram": STANDBY},
+        "process 2": {"store": "ok", "account main": "unreachable", "telegram": "ok, last heard 1s ago"},
+        "process 3": {"store": "ok", "telegram": NOT_HERE},
+    }
+    assert together(said) == {
+        "store": "ok",
+        "account main": "process 1: ok; process 2: unreachable",
+        "telegram": "ok, last heard 1s ago",
+    }
+    assert together({"process 1": {"telegram": STANDBY}}) == {"telegram": STANDBY}
