@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from bridge.model.alert import Alert
 from bridge.model.answers import AccountState, Balance
 from bridge.model.base import Ms
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx
 from bridge.store.work_posts import close_alert, open_alert
@@ -39,7 +39,7 @@ class AccountVerbs(Writing):
         noted: Params = {"account": account, "amount": balance.amount, "currency": balance.currency, "now": now}
 
         def unit(tx: Tx) -> None:
-            tx.hold([f"balance:{account}"])  # else what two bridges see at once was spent twice
+            tx.hold([held.balance(account)])  # else what two bridges see at once was spent twice
             known = tx.one(sql.GET_ACCOUNT, {"account": account})
             before = known["balance"] if known is not None else None
             if before is not None and before > balance.amount:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.model.base import Ms, SmsId
 from bridge.model.sms import MOVES, Change, Move, NewSms, Origin, Priority, Sms, SmsState
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Again, Tx
 from bridge.store.work_posts import remember_message
@@ -31,7 +31,7 @@ class DeskVerbs(Writing):
         """Where the key exists already, that row, and nothing is written."""
 
         def unit(tx: Tx) -> Sms:
-            tx.hold([sms.recipient])
+            tx.hold([held.subscriber(sms.recipient)])
             known = sms_of_key(tx, sms.key)
             written = known or insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
@@ -55,7 +55,7 @@ class DeskVerbs(Writing):
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         def unit(tx: Tx) -> None:
-            tx.hold([subscriber])
+            tx.hold([held.subscriber(subscriber)])
             tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until})
 
         await self._writer.run(unit)
@@ -72,14 +72,14 @@ class DeskVerbs(Writing):
 
 
 def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | None:
-    tx.hold([f"sms:{sms_id}"])
+    tx.hold([held.sms(sms_id)])
     known = sms_of_key(tx, key)
     if known is not None:
         return known
     old = get_sms(tx, sms_id)
     if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
-    tx.hold([old.recipient])
+    tx.hold([held.subscriber(old.recipient)])
     # Only what was undecided; a final row keeps its state. Where a late answer has decided it since the look, there is
     # nothing to send again.
     if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state in _UNDECIDED:

@@ -12,7 +12,7 @@ from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.routing import Claim, Claimed, Settled, Settlement, Shown, Unrouted
 from bridge.model.sms import Sms, SmsState
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.base import Readers, Writer, Writing
 from bridge.store.many import waves
 from bridge.store.restore import last_in_copy
@@ -57,7 +57,7 @@ class InboxVerbs(Writing):
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
-    tx.hold(f"call:{'/'.join(_name(each))}" for each in calls)
+    tx.hold(held.call(*_name(each)) for each in calls)
     for wave in waves(calls, _name):
         found = {
             (row[0], row[1]): row
@@ -170,7 +170,8 @@ class _Spend:
 
 
 def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
-    tx.hold(number for each in settlements for number in (each.subscriber, *(sms.recipient for sms in each.replies)))
+    numbers = (number for each in settlements for number in (each.subscriber, *(sms.recipient for sms in each.replies)))
+    tx.hold(map(held.subscriber, numbers))
     spend = _Spend(tx)
     settled: dict[int, Settled | None] = {}
     for wave in waves(settlements, lambda settlement: settlement.subscriber):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bridge.model.base import Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Params, Tx, storable
 from bridge.store.work_posts import add_post
@@ -34,7 +34,7 @@ class OutboxVerbs(Writing):
         now = self._clock.now()
 
         def unit(tx: Tx) -> Sms:
-            tx.hold([sms.recipient])
+            tx.hold([held.subscriber(sms.recipient)])
             written = insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
                 return _known(tx, sms.key)
@@ -159,9 +159,12 @@ class _Lanes:
     def hold(self) -> int:
         """Try those that were seen; how many are held now."""
         if self._seen:
-            free = self._tx.hold_free(self._seen)
-            self.held |= {lane: sms_id for lane, sms_id in self._seen.items() if lane in free}
-            self._passed |= self._seen.keys() - free
+            free = self._tx.hold_free(map(held.subscriber, self._seen))
+            for lane, sms_id in self._seen.items():
+                if held.subscriber(lane) in free:
+                    self.held[lane] = sms_id
+                else:
+                    self._passed.add(lane)
             self._seen.clear()
         return len(self.held)
 

@@ -9,7 +9,7 @@ from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.record import Restored
 from bridge.model.sms import Change, Move, Sms
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Tx
 from bridge.store.work_posts import add_post
@@ -45,7 +45,7 @@ def last_in_copy(tx: Tx) -> InboundId:
 
 
 def _settle(tx: Tx, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
-    tx.hold(["restoration"])
+    tx.hold([held.RESTORATION])
     copy = tx.one(sql.COPY_TAKEN)
     if copy is None or copy["taken_at"] is None:
         return None

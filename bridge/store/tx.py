@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bridge.model.base import Ms
+from bridge.store.held import Held
 from bridge.store.many import Many
 
 Value = str | int | float | bytes | None
@@ -83,7 +84,7 @@ class Tx(Protocol):
     def many(self, statement: Many, lines: Sequence[Line]) -> Sequence[Row]:
         """One statement for all lines, or a few where there are very many; what it returns, in no order."""
 
-    def hold(self, names: Iterable[str]) -> None:
+    def hold(self, names: Iterable[Held]) -> None:
         """Keep other transactions that hold one of these names waiting until this one ends; wait for those that do.
 
         For what is looked at and then written, where the look must still be true when it is written. SQLite has one
@@ -91,7 +92,7 @@ class Tx(Protocol):
         other for good.
         """
 
-    def hold_free(self, names: Iterable[str]) -> set[str]:
+    def hold_free(self, names: Iterable[Held]) -> set[Held]:
         """Hold those of the names that nobody else holds now; waits for nothing."""
 
     def if_orphaned(self, repair: Unit[object]) -> None:

@@ -11,7 +11,7 @@ from bridge.model.alert import CROWD, Alert
 from bridge.model.base import ADMIN_CHAT, ConversationId, InboundId, Json, Ms, SmsId
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.many import waves
 from bridge.store.tx import Line, Params, Tx, storable
 
@@ -28,15 +28,10 @@ class Posting(NamedTuple):
 def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     """How many were written; those whose keys exist are not."""
     written = 0
-    tx.hold(talk(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
+    tx.hold(held.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
     for wave in waves(range(len(postings)), lambda at: postings[at].post.conversation_id or ("alone", at)):
         written += len(tx.many(sql.INSERT_POST, [_posting(*postings[at]) for at in wave]))
     return written
-
-
-def talk(conversation_id: ConversationId) -> str:
-    """Who holds this alone says which of a conversation's posts stands behind which."""
-    return f"talk:{conversation_id}"
 
 
 def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bridge.model.base import ConversationId, Ms
 from bridge.model.chat import Conversation, Post, Posted
 from bridge.model.post import PostKind, PostPriority
-from bridge.store import rows, sql
+from bridge.store import held, rows, sql
 from bridge.store.tx import Params, Row, Tx
-from bridge.store.work_posts import remember_message, remember_topic, talk
+from bridge.store.work_posts import remember_message, remember_topic
 from bridge.store.work_sms import get_sms
 
 
@@ -70,7 +70,7 @@ def posts_done(tx: Tx, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
 def free_next(tx: Tx, conversation_id: ConversationId | None) -> None:
     """After each change that takes a post out of its conversation's queue: the next one may be shown."""
     if conversation_id is not None:
-        tx.hold([talk(conversation_id)])
+        tx.hold([held.conversation(conversation_id)])
         tx.run(sql.FREE_NEXT_POST, {"conversation_id": conversation_id})
 
 

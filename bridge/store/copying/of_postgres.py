@@ -10,6 +10,7 @@ import asyncpg
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
+from bridge.store import held
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
@@ -179,7 +180,7 @@ async def target(url: str) -> AsyncIterator[PostgresTarget]:
 
 async def migrate_within(connection: Any, space: str) -> None:
     """In a transaction that is open; nobody else migrates before its end."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, "migrations"))
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, held.MIGRATIONS))
     await migrate(connection)
 
 

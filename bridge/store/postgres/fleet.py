@@ -20,6 +20,7 @@ import asyncpg
 from bridge import __version__
 from bridge.model.base import SECOND, Ms
 from bridge.model.fleet import Member, Standing
+from bridge.store import held
 from bridge.store.base import Readers, Writer
 from bridge.store.postgres.pool import PATIENCE, Pool
 from bridge.store.postgres.transaction import Transactions
@@ -107,7 +108,7 @@ class FleetVerbs(FleetQueries):
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
         def unit(tx: Tx) -> Standing:
             # One after the other: of two that start at once, one sees the other.
-            tx.hold(["fleet"])
+            tx.hold([held.FLEET])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             mine = _duties(tx, self._bridge, duties, now)
@@ -190,7 +191,7 @@ def _leases(now: Ms) -> Params:
 
 
 def _channel(space: str) -> str:
-    return f"sms_bridge_{key_of(space, 'bell') & (2**64 - 1):x}"
+    return f"sms_bridge_{key_of(space, held.BELL) & (2**64 - 1):x}"
 
 
 def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store import sql
+from bridge.store import held, sql
 from bridge.store.postgres import dialect
 from bridge.store.postgres.tx import key_of
 
@@ -30,7 +30,7 @@ async def compare(connection: Any, space: str, now: Ms) -> None:
     """
     place = await _place(connection)
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, "restoration"))
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, held.RESTORATION))
         known = _parsed(await connection.fetchval(sql.KNOWN_PLACE) or "")
         if _the_same(known, place):
             place = {**known, **place}

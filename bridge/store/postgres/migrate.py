@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from bridge.errors import StoreError
+from bridge.store import held
 from bridge.store.migrate import Migration, not_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.pool import PATIENCE
@@ -49,7 +50,7 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
     :raises StoreError: a migration failed, or the schema is of a newer version.
     """
     wanted = shipped() if migrations is None else migrations
-    lock = key_of(await space_of(connection), "migrations")
+    lock = key_of(await space_of(connection), held.MIGRATIONS)
     await connection.execute(f"SET lock_timeout = {60 * PATIENCE}")
     await connection.execute("SET statement_timeout = 0")
     await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * PATIENCE / 1000)

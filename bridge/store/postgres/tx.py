@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from bridge.model.base import Ms
+from bridge.store.held import Held
 from bridge.store.many import Many
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
@@ -87,18 +88,18 @@ class PostgresTx:
     def begun(self) -> bool:
         return not self._begin
 
-    def hold(self, names: Iterable[str]) -> None:
+    def hold(self, names: Iterable[Held]) -> None:
         if keys := self._keys(names):
             begin, self._begin = self._begin, ""
             wait_for(self._connection.execute(begin + _HOLD % ",".join(map(str, sorted(keys)))))
 
-    def hold_free(self, names: Iterable[str]) -> set[str]:
+    def hold_free(self, names: Iterable[Held]) -> set[Held]:
         keys = self._keys(names)
         if not keys:
             return set()
         return {keys[row["key"]] for row in self._fetch(_HOLD_FREE, [sorted(keys)])}
 
-    def _keys(self, names: Iterable[str]) -> Mapping[int, str]:
+    def _keys(self, names: Iterable[Held]) -> Mapping[int, Held]:
         """Locks belong to the whole database: other schemas have other keys for the same names."""
         return {key_of(self._space, name): name for name in names}
 
@@ -110,7 +111,7 @@ class PostgresTx:
         return tuple(self._orphaned)
 
 
-def key_of(space: str, name: str) -> int:
+def key_of(space: str, name: Held) -> int:
     """The number of an advisory lock: 64 bits with a sign."""
     digest = blake2b(f"{space}\n{name}".encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

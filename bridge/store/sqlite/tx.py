@@ -9,6 +9,7 @@ from contextlib import closing
 from itertools import chain
 
 from bridge.model.base import Ms
+from bridge.store.held import Held
 from bridge.store.many import Many, sizes
 from bridge.store.tx import NOTHING, Line, Params, Unit, storable
 
@@ -56,10 +57,10 @@ class SqliteTx:
             at += size
         return found
 
-    def hold(self, names: Iterable[str]) -> None:
+    def hold(self, names: Iterable[Held]) -> None:
         pass
 
-    def hold_free(self, names: Iterable[str]) -> set[str]:
+    def hold_free(self, names: Iterable[Held]) -> set[Held]:
         return set(names)
 
     def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:

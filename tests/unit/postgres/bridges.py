@@ -13,6 +13,7 @@ import asyncpg
 
 from bridge.model.base import Ms
 from bridge.model.fleet import Standing
+from bridge.store.held import Held
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.tx import key_of
 from tests import postgres
@@ -63,7 +64,7 @@ class Bridges:
         return int(await self.value("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"))
 
     @asynccontextmanager
-    async def held(self, *names: str) -> AsyncIterator[None]:
+    async def held(self, *names: Held) -> AsyncIterator[None]:
         """What :meth:`~bridge.store.tx.Tx.hold` would wait for."""
         space = str(await self.value("SELECT current_schema()"))
         async with self.beside.transaction():

@@ -15,6 +15,7 @@ from bridge.pipeline.clock import SharedClock, SteadyClock
 from bridge.pipeline.fleet import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Fleet
 from bridge.pipeline.signals import Signals
 from bridge.ports.record import FleetStore
+from bridge.store import held
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
@@ -95,7 +96,7 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: M
     one = fleet(both.one, clock)
     await one.step()
     await clock.advance(REPORT)
-    async with both.held("fleet"):
+    async with both.held(held.FLEET):
         hangs = asyncio.create_task(one.step())
         await both.waiting()
         assert one.has(TELEGRAM), "what was said before holds as long as it was said to"
@@ -234,7 +235,7 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
     try:
         await clock.advance(0)
         assert part.begun == 0
-        async with both.held("fleet"):  # so that its looks are not a whole number of seconds after the lease began
+        async with both.held(held.FLEET):  # so that its looks are not a whole number of seconds after the lease began
             slow = asyncio.create_task(one.step())
             await both.waiting()
             await clock.advance(SECOND // 2)
@@ -293,7 +294,7 @@ async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: B
     await one.step()
     assert abs(shared.now() - await both.now()) < 60 * SECOND
     told = shared.now() - clock.monotonic()
-    async with both.held("fleet"):
+    async with both.held(held.FLEET):
         slow = asyncio.create_task(one.step())
         await both.waiting()
         await clock.advance(4 * SECOND)

@@ -14,7 +14,7 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.model.routing import Claim
 from bridge.model.sms import Move, SmsState
-from bridge.store import sql
+from bridge.store import held, sql
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.transaction import TRIES
 from bridge.store.tx import Again, Tx
@@ -111,7 +111,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: B
 
 
 async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Bridges) -> None:
-    async with both.held("call:main/0"):
+    async with both.held(held.call("main", "0")):
         first = asyncio.create_task(both.one.accept_inbound(call("0")))
         await both.waiting()
         gone = asyncio.create_task(both.one.accept_inbound(call("gone")))
