@@ -146,9 +146,7 @@ class Holds:
             self._signals.sms.set()
             return now
         again = now + min(PROBE_FIRST * (1 << min(state.probes, 10)), PROBE_LONGEST)
-        await self._store.hold_account(
-            gate.name, reason=state.held_reason, detail=state.held_detail, now=now, probe_at=again
-        )
+        await self._store.still_held(gate.name, probe_at=again)
         return again
 
     async def ask_balance(self, gate: Gate) -> Balance | None:

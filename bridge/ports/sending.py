@@ -73,7 +73,10 @@ class AccountStore(Protocol):
     async def account_state(self, account: str) -> AccountState: ...
 
     async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
-        """Hold the account's queue. Held already: moves ``probe_at``, counts the probe. True if it was not held."""
+        """Hold the account's queue. False, and nothing changes, where it is held already: another met it first."""
+
+    async def still_held(self, account: str, *, probe_at: Ms) -> None:
+        """A held account was asked whether it is well again, and is not: when to ask again."""
 
     async def release_account(self, account: str, now: Ms) -> bool:
         """True if it was held."""

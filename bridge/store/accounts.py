@@ -20,12 +20,11 @@ class AccountVerbs(Writing):
 
     async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
         hold: Params = {"account": account, "reason": reason, "detail": detail, "now": now, "probe_at": probe_at}
+        return await self._writer.run(lambda tx: tx.run(sql.HOLD_ACCOUNT, hold) > 0)
 
-        def unit(tx: Tx) -> bool:
-            row = tx.one(sql.HOLD_ACCOUNT, hold)
-            return row is not None and row["probes"] == 0
-
-        return await self._writer.run(unit)
+    async def still_held(self, account: str, *, probe_at: Ms) -> None:
+        probe: Params = {"account": account, "probe_at": probe_at}
+        await self._writer.run(lambda tx: tx.run(sql.PROBE_ACCOUNT, probe))
 
     async def queued(self, account: str, *, limit: int) -> int:
         row = await self._readers.run(lambda tx: tx.one(sql.QUEUED_OF, {"account": account, "limit": limit}))

@@ -379,10 +379,13 @@ HOLD_ACCOUNT = """
 INSERT INTO account_state (account, held_reason, held_detail, held_since, probe_at)
 VALUES (:account, :reason, :detail, :now, :probe_at)
 ON CONFLICT (account) DO UPDATE SET
-    probes = CASE WHEN account_state.held_since IS NULL THEN 0 ELSE account_state.probes + 1 END,
-    held_since = COALESCE(account_state.held_since, excluded.held_since),
-    held_reason = excluded.held_reason, held_detail = excluded.held_detail, probe_at = excluded.probe_at
-RETURNING probes
+    held_reason = excluded.held_reason, held_detail = excluded.held_detail, held_since = excluded.held_since,
+    probe_at = excluded.probe_at, probes = 0
+WHERE account_state.held_since IS NULL
+"""
+
+PROBE_ACCOUNT = """
+UPDATE account_state SET probes = probes + 1, probe_at = :probe_at WHERE account = :account AND held_since IS NOT NULL
 """
 
 RELEASE_ACCOUNT = """
