@@ -8,7 +8,7 @@ everything is its own for ever, and nothing of this costs anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -71,8 +71,10 @@ class Fleet:
         self._asked_at: Ms = 0
         self.joined = 0
         """How often this bridge came to others that shared the rate without it."""
-        self._unaware: Mapping[str, Ms] = {}
-        """Others that send and have not reported since we came, so do not know of us yet; when each last reported."""
+        self._unaware: frozenset[str] = frozenset()
+        """Others that sent when we came, as long as they may not know of us and are there."""
+        self._known_at: Ms = 0
+        """By then they know of us, or have stopped: their leases of that time are over."""
         self._steady_since: Ms = 0
         """Since when no report was missed, and no lease ended by the store's clock alone."""
         self._changed = asyncio.Event()
@@ -90,15 +92,22 @@ class Fleet:
         """How many bridges share the rate of an account; what it allows is divided among them."""
         return max(sum(SENDER in member.roles for member in self.members), 1)
 
+    @property
+    def place(self) -> int:
+        """Which of those that send this one is, from 0, in an order that all know: the oldest is the first."""
+        mine = self._standing.id if self._standing is not None else ""
+        ids = [member.id for member in self.members if SENDER in member.roles]
+        return ids.index(mine) if mine in ids else 0
+
     def has(self, duty: str) -> bool:
         standing = self._standing
         return standing is not None and duty in standing.duties and self._left(standing.lasts) > MARGIN
 
     def may_send(self) -> bool:
         """Whether a request that leaves now ends before anybody calls it lost, and while the others divide the rate of
-        an account with us: that is from when each has reported after us until we are not heard of any more."""
+        an account with us: that is from when all must have heard of us until we are not heard of any more."""
         standing = self._standing
-        if standing is None or self._unaware:
+        if standing is None or (self._unaware and self._clock.monotonic() < self._known_at):
             return False
         return self._left(standing.lasts) > 0 and self._left(standing.sends_last) > LONGEST_REQUEST
 
@@ -138,14 +147,17 @@ class Fleet:
 
     def _look_around(self, before: Standing | None, now: Standing, asked: Ms, answered: Ms) -> None:
         """Who knows of whom. ``self._asked_at`` is when ``before`` was asked for."""
-        seen = {member.id: member.seen_at for member in now.members if SENDER in member.roles and member.id != now.id}
+        seen = frozenset(member.id for member in now.members if SENDER in member.roles and member.id != now.id)
         if before is None or answered - self._asked_at >= (before.lasts or 0):
             # New, or so long unheard of that the others have divided everything among themselves.
             self._steady_since = asked
             self._unaware = seen
+            # That one has reported since does not say that it got the answer. But it sends only as long as the last
+            # answer that it got allows: one from before we came is over by then.
+            self._known_at = answered + (now.lasts or 0)
             self.joined += bool(seen)
             return
-        self._unaware = {bridge: at for bridge, at in self._unaware.items() if seen.get(bridge) == at}
+        self._unaware &= seen
         if self._set_forth(before, now, asked):
             self._steady_since = asked
 

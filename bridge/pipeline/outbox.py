@@ -46,6 +46,10 @@ class Lease(Protocol):
         """How many bridges share the rate of an account."""
 
     @property
+    def place(self) -> int:
+        """Which of them this one is, from 0."""
+
+    @property
     def joined(self) -> int:
         """How often this bridge came to others that shared the rate without it."""
 
@@ -79,8 +83,8 @@ class Outbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._expired_at = 0
-        self._shared = (1, 0)
-        """``senders`` and ``joined`` of the lease when the rates were last divided."""
+        self._shared = (1, 0, 0)
+        """``senders``, ``place`` and ``joined`` of the lease when the rates were last divided."""
 
     @property
     def under_way(self) -> int:
@@ -102,12 +106,12 @@ class Outbox:
 
     def _share(self, now: Ms) -> None:
         """Divide the rates as the lease says. Before each taking, not now and then: the others count on it."""
-        senders, joined = shared = self._lease.senders, self._lease.joined
+        senders, place, joined = shared = self._lease.senders, self._lease.place, self._lease.joined
         if shared == self._shared:
             return
         for gate in self._gates.values():
-            gate.bucket.divide(senders, now)
-            if joined != self._shared[1]:
+            gate.bucket.divide(senders, place, now)
+            if joined != self._shared[2]:
                 gate.bucket.drain(now)
         self._shared = shared
 

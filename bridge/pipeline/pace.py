@@ -17,17 +17,23 @@ class Bucket:
     def __init__(self, rate: Rate | None, now: Ms) -> None:
         self._rate = rate
         self._among = 1
+        """How many have a share like this one; 0: this one has none."""
         self._tokens = self._most
         self._seen = now
 
-    def divide(self, among: int, now: Ms) -> None:
-        """From now on this bucket is one of so many that share the rate.
+    def divide(self, among: int, place: int, now: Ms) -> None:
+        """From now on this bucket is one of so many that share the rate, the ``place``-th of them, from 0.
 
-        All together hold no more than one alone would, but for one token each: a share of less sends nothing at all.
+        All together hold no more than one alone would. Less than one token sends nothing, and would be too much if it
+        were rounded up: a rate that counts fewer than they are is divided among the first, and the others have none.
         """
-        if among != self._among:
+        if self._rate is None:
+            return
+        holders = min(among, max(self._rate.count, 1))
+        share = holders if place < holders else 0
+        if share != self._among:
             self._refill(now)  # what was gained so far was gained by the old share
-            self._among = among
+            self._among = share
             self._tokens = min(self._tokens, self._most)
 
     def drain(self, now: Ms) -> None:
@@ -38,7 +44,9 @@ class Bucket:
 
     @property
     def _most(self) -> float:
-        return max(self._rate.count / self._among, 1.0) if self._rate is not None else math.inf
+        if self._rate is None:
+            return math.inf
+        return self._rate.count / self._among if self._among else 0.0
 
     def take(self, now: Ms) -> bool:
         self._refill(now)
@@ -57,14 +65,14 @@ class Bucket:
         return int(min(self._tokens, most))
 
     def wait(self, now: Ms) -> Ms:
-        """Milliseconds until one may be taken."""
+        """Milliseconds until one may be taken; 0 also where only another division helps."""
         self._refill(now)
-        if self._rate is None or self._tokens >= 1:
+        if self._rate is None or self._tokens >= 1 or not self._among:
             return 0
         return math.ceil((1 - self._tokens) * self._rate.per * self._among / self._rate.count)
 
     def _refill(self, now: Ms) -> None:
-        if self._rate is not None:
+        if self._rate is not None and self._among:
             gained = max(now - self._seen, 0) * self._rate.count / (self._rate.per * self._among)
             self._tokens = min(self._tokens + gained, self._most)
         self._seen = now

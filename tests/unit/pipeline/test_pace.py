@@ -94,20 +94,32 @@ def test_requests_that_were_lost_together_are_one_doubt() -> None:
 
 def test_a_share_gains_what_it_was_when_it_was_gained() -> None:
     bucket = Bucket(Rate(10, SECOND), NOON)
-    bucket.divide(2, NOON)
+    bucket.divide(2, 0, NOON)
     assert sum(bucket.take(NOON) for _ in range(20)) == 5
-    bucket.divide(1, NOON + SECOND // 2)
+    bucket.divide(1, 0, NOON + SECOND // 2)
     assert sum(bucket.take(NOON + SECOND // 2) for _ in range(20)) == 2, "half a second at half the rate"
 
 
 def test_what_gathered_in_a_share_that_was_the_others_is_not_spent() -> None:
     bucket, free = Bucket(Rate(10, SECOND), NOON), Bucket(None, NOON)
     for each in (bucket, free):
-        each.divide(2, NOON)
+        each.divide(2, 0, NOON)
         each.drain(NOON)
     assert not bucket.take(NOON)
     assert bucket.wait(NOON) == 200
     assert free.take(NOON)
+
+
+def test_a_rate_that_counts_fewer_than_share_it_is_the_firsts_and_goes_on_with_who_is_left() -> None:
+    buckets = [Bucket(Rate(2, SECOND), NOON) for _ in range(3)]
+    for place, bucket in enumerate(buckets):
+        bucket.divide(3, place, NOON)
+    assert [bucket.take(NOON) for bucket in buckets] == [True, True, False]
+    assert buckets[2].wait(NOON + 9 * SECOND) == 0
+    assert not buckets[2].take(NOON + 9 * SECOND), "time does not help"
+    buckets[2].divide(2, 1, NOON + 9 * SECOND)
+    assert not buckets[2].take(NOON + 9 * SECOND), "nothing gathered meanwhile"
+    assert buckets[2].take(NOON + 10 * SECOND)
 
 
 BRIDGES = 4
@@ -122,7 +134,7 @@ EVENTS = st.lists(
 )
 
 
-@given(EVENTS, st.integers(BRIDGES, 20))
+@given(EVENTS, st.integers(1, 20))
 def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
     events: list[tuple[str, int]], count: int
 ) -> None:
@@ -141,8 +153,8 @@ def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
                 shares.append(Bucket(rate, now))
             else:
                 shares.pop(number % len(shares))
-            for share in shares:
-                share.divide(len(shares), now)
+            for place, share in enumerate(shares):
+                share.divide(len(shares), place, now)
             if what == "join":
                 shares[-1].drain(now)
     for first, since in enumerate(taken):

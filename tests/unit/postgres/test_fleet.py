@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bridge.errors import StoreError
+from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.model.fleet import Standing
 from bridge.pipeline.clock import SharedClock, SteadyClock
@@ -36,6 +36,29 @@ class SetForth:
         standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
         assert standing.now is not None
         return replace(standing, now=standing.now + self.ahead())
+
+    async def leave(self) -> None:
+        await self.store.leave()
+
+    async def ring(self, words: Sequence[str]) -> None:
+        await self.store.ring(words)
+
+    async def hear(self, heard: Callable[[str], None]) -> None:
+        await self.store.hear(heard)
+
+
+@dataclass(slots=True)
+class Deaf:
+    """Its reports arrive, and their answers do not."""
+
+    store: PostgresStore
+    hears: bool = True
+
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+        standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
+        if not self.hears:
+            raise StoreUnavailable("cut off")
+        return standing
 
     async def leave(self) -> None:
         await self.store.leave()
@@ -157,16 +180,38 @@ async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: 
 async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, clock: ManualClock) -> None:
     one, two = fleet(both.one, clock), fleet(both.two, clock)
     await one.step()
-    assert (one.may_send(), one.senders, one.joined) == (True, 1, 0)
+    assert (one.may_send(), one.senders, one.place, one.joined) == (True, 1, 0, 0)
     await two.step()
-    assert (two.may_send(), two.senders, two.joined) == (False, 2, 1)
+    assert (two.may_send(), two.senders, two.place, two.joined) == (False, 2, 1, 1)
     assert (one.may_send(), one.senders) == (True, 1)
-    await steps(two, clock, 2)
-    assert not two.may_send(), "time alone tells nothing: the other has not reported"
+    for _ in range(3):
+        await steps(one, clock, 1)
+        await two.step()
+    assert not two.may_send(), "that the other reported does not say that it was told"
+    await clock.advance(SECOND)
+    assert (two.may_send(), two.senders, one.senders) == (True, 2, 2)
+    assert (one.place, one.joined, two.joined) == (0, 0, 1)
+
+
+async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
+    both: Bridges, clock: ManualClock
+) -> None:
+    deaf = Deaf(both.one)
+    one, two = fleet(deaf, clock), fleet(both.two, clock)
     await one.step()
     await two.step()
-    assert (two.may_send(), two.senders, one.senders) == (True, 2, 2)
-    assert (one.joined, two.joined) == (0, 1)
+    deaf.hears = False
+    for _ in range(ALIVE // SECOND):
+        assert not two.may_send()
+        assert one.senders == 1, "it has all of the rate to itself, as far as it knows"
+        await clock.advance(SECOND)
+        with pytest.raises(StoreError):
+            await one.step()
+        await two.step()
+    assert (one.may_send(), two.may_send()) == (False, True)
+    deaf.hears = True
+    await one.step()
+    assert one.senders == 2
 
 
 async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: ManualClock) -> None:
@@ -190,15 +235,17 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
     one, two = fleet(both.one, clock), fleet(both.two, asleep)
     await one.step()
     await two.step()
-    await one.step()
+    await asleep.advance(REPORT)
     await two.step()
+    await asleep.advance(ALIVE - REPORT)
     assert two.may_send()
-    await asleep.advance(ALIVE)
+    await asleep.advance(REPORT)
     assert not two.may_send()
     await two.step()
     assert (two.may_send(), two.joined) == (False, 2), "the other divided nothing meanwhile, and does not know yet"
-    await one.step()
+    await asleep.advance(REPORT)
     await two.step()
+    await asleep.advance(ALIVE - REPORT)
     assert two.may_send()
 
 

@@ -124,6 +124,8 @@ async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, p
         assert sum(one.outbox.reserve("main") for _ in range(20)) == 5
         await two.clock.advance(SECOND)
         await two.fleet.step()
+        assert not two.outbox.reserve("main"), "the other may not have heard of it yet"
+        await two.clock.advance(ALIVE - SECOND)
         assert not two.outbox.reserve("main"), "nothing had gathered for it while it was not one of them"
         await two.clock.advance(SECOND // 2)
         assert sum(two.outbox.reserve("main") for _ in range(20)) == 2
