@@ -188,7 +188,9 @@ async def nobody_runs(connection: Any) -> None:
     """:raises StoreLocked: bridges are alive on this schema, by its own clock."""
     if await connection.fetchval(_KNOWS_BRIDGES) and (names := await connection.fetch(_ALIVE)):
         listed = ", ".join(row["name"] for row in names)
-        raise StoreLocked(f"it is in use by running bridges ({listed}): stop them first")
+        raise StoreLocked(
+            f"it is in use by running bridges ({listed}): stop them first (one that was killed counts for ten seconds)"
+        )
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
@@ -46,10 +46,11 @@ _LISTENING = {"application_name": "sms-bridge (listening)"}
 
 
 def place(url: str) -> str:
-    """The server and database of a URL as messages name them: never the password."""
+    """The server, database and schema of a URL as messages name them: never the password."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
-    return f"postgresql://{parts.hostname or ''}{port}{parts.path}"
+    schema = "".join(f"?{name}={value}" for name, value in parse_qsl(parts.query) if name == "search_path")
+    return f"postgresql://{parts.hostname or ''}{port}{parts.path}{schema}"
 
 
 class Pool:
