@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -19,8 +17,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from bridge.pipeline.clock import SystemClock
-from bridge.store import open_store
+from bridge.store.copying import of_postgres, of_sqlite
+from bridge.store.postgres.migrate import space_of
 
 SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 
@@ -126,15 +124,15 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 
 async def as_sqlite(url: str, path: Path) -> None:
-    """Everything that is in the store, in an SQLite file: for what judges stores by looking into such a file."""
-    store = await open_store(path, clock=SystemClock())
-    await store.close()
-    connection = await asyncpg.connect(url)
-    with closing(sqlite3.connect(path)) as database, database:
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            found = await connection.fetch(f"SELECT {', '.join(columns)} FROM {table}")
-            marks = ", ".join("?" * len(columns))
-            database.executemany(f"INSERT INTO {table} VALUES ({marks})", [tuple(row) for row in found])
-    await connection.close()
+    """Everything that is in the store at this moment, in an SQLite file: for what judges stores by looking into such a
+    file. As `store copy` does it, but beside bridges that run, and leaving the store as it is."""
+    async with (
+        of_postgres.connected(url) as (connection, where),
+        of_sqlite.target(path) as copy,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+        copy.transaction(),
+    ):
+        source = of_postgres.PostgresEnd(connection, where, await space_of(connection))
+        for table in await source.tables():
+            async for lines in source.lines(table):
+                await copy.put(table, lines)
