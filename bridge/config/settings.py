@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -180,8 +180,13 @@ class StorageSettings(Section):
         return Path(self.url.removeprefix(own.SQLITE))
 
     @property
-    def password(self) -> str:
-        return unquote(urlsplit(self.url).password or "") if self.shared else ""
+    def passwords(self) -> frozenset[str]:
+        """The driver takes them before the host and behind the question mark."""
+        if not self.shared:
+            return frozenset()
+        parts = urlsplit(self.url)
+        behind = [value for name, value in parse_qsl(parts.query) if name in ("password", "sslpassword")]
+        return frozenset({unquote(parts.password or ""), *behind})
 
     def under(self, folder: Path) -> StorageSettings:
         """The same with a relative path counted from ``folder``."""
@@ -256,5 +261,5 @@ class Settings(Section):
         found = {self.telegram.token.get_secret_value(), self.telegram.webhook_secret.get_secret_value()}
         for account in self.accounts.values():
             found |= {account.password.get_secret_value(), account.callback.secret.get_secret_value()}
-        found |= {unquote(urlsplit(self.telegram.proxy).password or ""), self.storage.password}
+        found |= {unquote(urlsplit(self.telegram.proxy).password or ""), *self.storage.passwords}
         return frozenset(found - {""})

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.config import AccountSettings, TelegramSettings, load
+from bridge.config.settings import StorageSettings
 from bridge.errors import ConfigError
 
 SECRET = "hunter2hunter2"
@@ -35,6 +36,22 @@ def test_settings_hide_their_secrets_and_name_them_for_the_log(tmp_path: Path) -
     for shown in (repr(settings), str(settings), repr(settings.telegram), repr(settings.accounts), f"{settings!r:s}"):
         assert SECRET not in shown
     assert settings.secrets() == {SECRET, TOKEN}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://bridge:one%2Ftwo@db.example/bridge",
+        "postgresql://db.example/bridge?user=bridge&password=one%2Ftwo",
+        "postgresql://db.example/bridge?sslkey=key.pem&sslpassword=one%2Ftwo",
+    ],
+)
+def test_a_password_of_the_database_is_a_secret_wherever_the_url_has_it(url: str) -> None:
+    assert StorageSettings(url=url).passwords >= {"one/two"}
+
+
+def test_a_file_has_no_password() -> None:
+    assert not StorageSettings(url="sqlite:///data/bridge.db").passwords
 
 
 FIELDS = [
