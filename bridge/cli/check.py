@@ -38,7 +38,7 @@ def check(config: str | None, form: str) -> None:
 
 def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
     """Mistakes, warnings, and a sentence about what was read."""
-    from bridge.app import canned_of, rules_of
+    from bridge.app.rulebook import canned_of, rules_of
 
     try:
         settings = load(find(config, os.environ), os.environ)

@@ -31,7 +31,7 @@ NOT_ACKNOWLEDGED = 400
 
 
 def of_config(settings: Settings) -> list[Finding]:
-    from bridge.app import rules_of
+    from bridge.app.rulebook import rules_of
 
     try:
         rules = rules_of(settings)

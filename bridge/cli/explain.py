@@ -88,7 +88,7 @@ def explain(
 
 
 def loaded(settings: Settings) -> RuleSet:
-    from bridge.app import rules_of
+    from bridge.app.rulebook import rules_of
 
     try:
         return rules_of(settings)

@@ -111,7 +111,7 @@ def replay(
 
 
 def rules_in(settings: Settings, folder: Path | None) -> RuleSet:
-    from bridge.app import rules_of
+    from bridge.app.rulebook import rules_of
 
     try:
         return rules_of(settings if folder is None else settings.model_copy(update={"rules": folder.absolute()}))

@@ -64,7 +64,7 @@ def roles_of(text: str, settings: Settings) -> frozenset[str]:
 
 async def serve(settings: Settings, roles: frozenset[str]) -> int:
     """Run until a signal asks to stop; returns the exit code."""
-    from bridge.app import running
+    from bridge.app.running import running
     from bridge.pipeline.fleet import INTAKE
 
     stop = asyncio.Event()

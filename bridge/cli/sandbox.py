@@ -22,7 +22,7 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.model.base import Ms
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.app.service import Bridge
     from bridge.sandbox.stage import Stage
     from bridge.sandbox.transcript import Line
 
@@ -66,7 +66,7 @@ def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None
 
 async def play(settings: Settings, script: TextIO | None, port: int | None) -> int:
     """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
-    from bridge.app import running
+    from bridge.app.running import running
     from bridge.sandbox.clock import StageClock
     from bridge.sandbox.operators import StageChat
     from bridge.sandbox.stage import Stage

@@ -114,7 +114,7 @@ async def follow(settings: Settings, sms_id: SmsId, queued: dict[str, Json]) -> 
 
 async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """No service runs: this process is the sender for as long as this SMS needs it."""
-    from bridge.app import sending
+    from bridge.app.sending import sending
     from bridge.pipeline.commands import Commands
     from bridge.pipeline.fleet import SENDER
     from bridge.web.admin import as_json

@@ -130,7 +130,7 @@ async def answered(
     answer = await call(settings, "POST", path, body)
     if answer is not None:
         return answer, True
-    from bridge.app import sending
+    from bridge.app.sending import sending
 
     async with sending(settings) as parts:
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)

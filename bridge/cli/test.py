@@ -70,7 +70,7 @@ class Tested:
 
 def run(config: str | None, pattern: str) -> list[Tested]:
     settings = settings_of(config, quiet=True)
-    from bridge.app import rule_context
+    from bridge.app.rulebook import rule_context
 
     try:
         rules, examples = read_rules(settings.rules, rule_context(settings))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from bridge.app import Bridge, running
+from bridge.app.running import running
+from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import HOUR, MINUTE, SECOND, Json, Ms
 from bridge.pipeline import compose

@@ -17,7 +17,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-import bridge.app
+import bridge.app.running
 import bridge.cli.run
 import bridge.telegram.side
 from bridge.cli import main

@@ -14,7 +14,7 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from unittest.mock import patch
 
-import bridge.app
+import bridge.app.sending
 from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import STANDS, ClockWatch
@@ -126,7 +126,7 @@ def unguarded() -> AbstractContextManager[object]:
         return IDLE
 
     both = ExitStack()
-    both.enter_context(patch.object(bridge.app, "SteadyClock", Bare))
+    both.enter_context(patch.object(bridge.app.sending, "SteadyClock", Bare))
     both.enter_context(patch.object(ClockWatch, "step", asleep))
     return both
 

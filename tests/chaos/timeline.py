@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.app import Bridge
+from bridge.app.service import Bridge
 from bridge.model.base import SECOND, Ms
 from tests.clock import ManualClock
 

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-from bridge.app import Bridge, running
+from bridge.app.running import running
+from bridge.app.service import Bridge
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import InboundId, Ms
 from bridge.model.sms import Sms, SmsState

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from bridge.app import rules_of
+from bridge.app.rulebook import rules_of
 from bridge.cli.init import RULES, contents, language_of, write, zone_of
 from bridge.config import load
 from tests.flow.test_commands import sms_bridge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.app import canned_of
+from bridge.app.rulebook import canned_of
 from bridge.cli.check import examine
 from tests.clock import ManualClock
 from tests.flow.harness import ADMINS, RULES, SUPPORT, World, world

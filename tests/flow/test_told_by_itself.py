@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bridge.app import ROUTER
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
+from bridge.pipeline.fleet import ROUTER
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault

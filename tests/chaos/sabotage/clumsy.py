@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import bridge.app
+import bridge.app.running
+from bridge.app.service import Bridge
 from bridge.pipeline import router
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.inbox import Inbox
@@ -83,7 +84,7 @@ def _raise(call: Any) -> None:
     raise Clumsy(repr(call))
 
 
-async def start_admin(started: bridge.app.Bridge, _: object) -> None:
+async def start_admin(started: Bridge, _: object) -> None:
     passwords = [account.password.get_secret_value() for account in started.settings.accounts.values()]
     raise Clumsy(f"{WORD} {passwords}")
 
@@ -91,7 +92,7 @@ async def start_admin(started: bridge.app.Bridge, _: object) -> None:
 def apply() -> None:
     narrow.apply()
     if os.environ.get("CHAOS_START") == "fails":
-        bridge.app.start_admin = start_admin
+        bridge.app.running.start_admin = start_admin
     spoil(Inbox, "accept", "at-inbox", lambda self, call: f"{call.text} {call.sender}")
     Inbox.accept = forgotten(Inbox.accept)  # type: ignore[method-assign]
     spoil(RuleSet, "decide", "at-rules", lambda self, message, now: f"{message.text} {message.sender}")

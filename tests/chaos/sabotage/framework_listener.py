@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-import bridge.app
+import bridge.app.running
 from bridge.config import Settings
 from bridge.model.inbound import InboundCall
 from bridge.pipeline.inbox import Inbox
@@ -63,4 +63,4 @@ class FrameworkListeners:
 
 
 def apply() -> None:
-    bridge.app.Listeners = FrameworkListeners  # type: ignore[assignment, misc]
+    bridge.app.running.Listeners = FrameworkListeners  # type: ignore[assignment, misc]

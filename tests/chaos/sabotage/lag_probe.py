@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import bridge.app
+import bridge.app.running
 from tests.chaos.sabotage import narrow
 
 PULSE = 0.002
 WORTH_A_LINE = 0.005
-_running = bridge.app.running
+_running = bridge.app.running.running
 
 
 async def probe(file: Path) -> None:
@@ -44,4 +44,4 @@ async def running(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
 
 def apply() -> None:
     narrow.apply()
-    bridge.app.running = running  # type: ignore[assignment]
+    bridge.app.running.running = running  # type: ignore[assignment]

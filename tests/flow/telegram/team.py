@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bridge.app import canned_of
+from bridge.app.rulebook import canned_of
 from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.model.base import SECOND, Json, Ms

@@ -12,7 +12,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bridge.app import Bridge, running
+from bridge.app.running import running
+from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import MINUTE, SECOND, Json
 from bridge.model.sms import SmsState

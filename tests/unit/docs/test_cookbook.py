@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import rule_context
+from bridge.app.rulebook import rule_context
 from bridge.config import load
 from bridge.rules import RuleContext, RuleSet
 from bridge.rules.loader import load_rules, read_rules

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import app
+from bridge.app.sending import sending
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import SECOND, Ms
 from bridge.model.sms import SmsState
@@ -164,8 +164,8 @@ def settings(both: Bridges, platform: SimulatedPlatform) -> Settings:
 async def test_a_machine_whose_clock_is_wrong_goes_by_the_stores_from_the_start(
     both: Bridges, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "SystemClock", Ahead)
-    async with app.sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+    monkeypatch.setattr("bridge.app.sending.SystemClock", Ahead)
+    async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
         assert abs(parts.clock.now() - await both.now()) < 60 * SECOND
         assert abs(parts.clock.jumped_by()) < 60 * SECOND, "nor is there a jump that would move what waits"
 
@@ -175,13 +175,13 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridge
     await both.alive(both.one)
     await sent(both.one, "k")
     await both.is_gone(both.one)
-    async with app.sending(settings(both, platform), roles=frozenset(ROLES)):
+    async with sending(settings(both, platform), roles=frozenset(ROLES)):
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
 
 
 async def test_without_a_token_the_duty_is_left_to_those_who_have_one(
     both: Bridges, platform: SimulatedPlatform
 ) -> None:
-    async with app.sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+    async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
         assert not parts.fleet.has(TELEGRAM)
         assert (await both.alive(both.one, TELEGRAM)).duties == {TELEGRAM}

@@ -1,0 +1,141 @@
+"""The outgoing half, and what a start finds unfinished of it. Enough for a command that sends one SMS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from bridge.config import Settings
+from bridge.frozen import frozen
+from bridge.model.answers import Reason
+from bridge.model.base import Ms
+from bridge.model.sms import Change, Move, SmsState
+from bridge.pipeline import questions
+from bridge.pipeline.clock import SharedClock, SteadyClock, SystemClock
+from bridge.pipeline.fleet import TELEGRAM, Fleet
+from bridge.pipeline.gate import Gate
+from bridge.pipeline.holds import Holds
+from bridge.pipeline.outbox import Outbox
+from bridge.pipeline.pace import Bucket
+from bridge.pipeline.signals import Signals
+from bridge.pipeline.verdict import Judge
+from bridge.platforms.iba import IbaPlatform
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
+from bridge.store import open_storage
+
+log = structlog.get_logger()
+
+
+@frozen
+class Sending:
+    """The outgoing half: enough for the command line to send one SMS without a service."""
+
+    store: Store
+    signals: Signals
+    gates: Mapping[str, Gate]
+    holds: Holds
+    outbox: Outbox
+    clock: SteadyClock
+    fleet: Fleet
+    alive_until: Ms | None
+    """The last sign of the run before; None: there was none."""
+
+
+@asynccontextmanager
+async def sending(
+    settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset()
+) -> AsyncIterator[Sending]:
+    """Open the store and everything that sends. Nothing is sent until ``outbox.step`` is called.
+
+    ``roles``: what this process is for, where others share the store.
+    :raises StoreLocked: another bridge runs on this SQLite file.
+    """
+    # A clock that was passed in is the tests', which set it.
+    shared_clock = SharedClock(SystemClock()) if settings.storage.shared and clock is None else None
+    clock = SteadyClock(shared_clock or clock or SystemClock())
+    async with AsyncExitStack() as stack:
+        store = await open_storage(settings.storage.url, clock=clock)
+        stack.push_async_callback(store.close)
+        signals = Signals()
+        # Whoever has no token must not keep the duty from those who have one.
+        able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
+        fleet = Fleet(
+            store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=able
+        )
+        await fleet.step()
+        stack.push_async_callback(fleet.leave)
+        # Nothing has been measured yet: what this machine believed until now is no jump, and nothing waits by it.
+        clock.take_over(clock.jumped_by())
+        alive_until = await store.last_sign()
+        await settle_restored(store, clock.now())
+        gates: dict[str, Gate] = {}
+        for name, account in settings.accounts.items():
+            platform = IbaPlatform(account)
+            stack.push_async_callback(platform.close)
+            bucket = Bucket(account.rate, clock.now())
+            gates[name] = Gate(name=name, settings=account, platform=platform, bucket=bucket)
+        holds = Holds(store=store, signals=signals, clock=clock)
+        for gate in gates.values():
+            await holds.load(gate)
+        judge = Judge(store=store, holds=holds, clock=clock)
+        outbox = Outbox(gates=gates, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+        if not settings.storage.shared:  # else too little is known of the others so far; Bridge.look_for_lost does it
+            await find_lost(outbox)
+        await ask_about_unknown(settings, store, clock.now())
+        await refuse_homeless(settings, store, clock.now())
+        yield Sending(
+            store=store,
+            signals=signals,
+            gates=gates,
+            holds=holds,
+            outbox=outbox,
+            clock=clock,
+            fleet=fleet,
+            alive_until=alive_until,
+        )
+
+
+def process_name() -> str:
+    """For people: where it runs."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def find_lost(outbox: Outbox) -> int:
+    """What bridges that are gone were sending is unknown from now on, and to be put to people."""
+    lost = await outbox.recover()
+    if lost:
+        log.warning("interrupted_sends", count=lost)
+    return lost
+
+
+async def settle_restored(store: Store, now: Ms) -> None:
+    """Before anything else looks at it: a copy must not do again what the store it was taken from has done since."""
+    restored = await store.settle_restored(now, questions.about_restored)
+    if restored is not None:
+        numbers = {"sms": restored.sms, "inbound": restored.inbound, "updates": restored.updates}
+        log.warning("store_restored", taken_at=restored.taken_at, **numbers)
+
+
+async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
+    """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
+    unknown = await store.list_sms([SmsState.UNCERTAIN], limit=1_000)
+    posts = [
+        post for sms in unknown for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason)
+    ]
+    # At once, so that they share their commits: a kill under load leaves many.
+    await asyncio.gather(*(store.add_post(post, now) for post in posts))
+
+
+async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
+    """What waits for an account that left the configuration can never go: it fails visibly instead of waiting."""
+    for sms in await store.list_sms([SmsState.QUEUED], limit=10_000):
+        if sms.account not in settings.accounts:
+            posts = questions.about_failed(sms, Reason.NO_ACCOUNT, sms.account)
+            change = Change(reason=Reason.NO_ACCOUNT, detail=sms.account, posts=posts)
+            await store.move(sms.id, Move.REFUSE_QUEUED, now, change)

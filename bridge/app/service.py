@@ -1,0 +1,127 @@
+"""A running service: its parts, its loops, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING
+
+from bridge import __version__
+from bridge.app.sending import Sending, ask_about_unknown, find_lost
+from bridge.config import Settings
+from bridge.errors import StoreError
+from bridge.model.base import MINUTE, Ms
+from bridge.pipeline.fleet import INTAKE, TELEGRAM, words_of
+from bridge.pipeline.reload import Reloader
+from bridge.pipeline.signals import Signal
+from bridge.pipeline.worker import IDLE, Outage, Step, run_steps
+from bridge.rules.canned import Canned
+from bridge.rules.engine import RuleSet
+from bridge.web.health import NOT_HERE, STANDBY, Readiness
+
+if TYPE_CHECKING:
+    from bridge.telegram.side import TelegramSide
+
+
+ASK_EVERY: Ms = MINUTE
+
+
+class Bridge:
+    """A running service. Made by :func:`running`; everything it holds is closed by it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sending: Sending,
+        reloader: Reloader,
+        canned: Mapping[str, Canned],
+        roles: frozenset[str],
+    ) -> None:
+        self.settings = settings
+        self.roles = roles
+        self.sending = sending
+        self.store = sending.store
+        self.signals = sending.signals
+        self.reloader = reloader
+        self.canned = canned
+        self.telegram: TelegramSide | None = None
+        self.callback_port = settings.server.port
+        self.web_port = settings.web.port
+        self._outage = Outage()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked_at: Ms = sending.clock.monotonic()
+        """When every unknown outcome was last seen to have its question."""
+
+    @property
+    def rules(self) -> RuleSet:
+        """Those in force now; a reload puts others in their place."""
+        return self.reloader.rules
+
+    @property
+    def callback_url(self) -> str:
+        """What to register with the platform, as seen from this machine; the first account's."""
+        callback = next(iter(self.settings.accounts.values())).callback
+        return f"http://{self.settings.server.host}:{self.callback_port}{callback.path}"
+
+    def loop(self, name: str, step: Step, signal: Signal | None = None) -> None:
+        self.task(name, run_steps(name, step, signal or Signal(), self.sending.clock, self._outage))
+
+    def task(self, name: str, work: Awaitable[None]) -> None:
+        self._tasks[name] = asyncio.ensure_future(work)
+
+    async def stop(self, *names: str) -> None:
+        """Cancel these tasks (all that are left, without names) and wait until they have ended."""
+        chosen = [self._tasks.pop(name) for name in (names or tuple(self._tasks)) if name in self._tasks]
+        for task in chosen:
+            task.cancel()
+        await asyncio.gather(*chosen, return_exceptions=True)
+
+    async def readiness(self) -> Readiness:
+        """What ``/readyz`` says: a commit would go through, and how the neighbours are. Only the store decides."""
+        parts: dict[str, str] = {"version": __version__, "rules": self.rules.version}
+        try:
+            await self.store.ping()
+            parts["store"] = "ok"
+        except StoreError as error:
+            parts["store"] = str(error)
+        for name, gate in self.sending.gates.items():
+            parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
+        parts["telegram"] = self._telegram_word()
+        if INTAKE not in self.roles:
+            parts["intake"] = NOT_HERE  # a listener without callbacks would say "accepting"
+        for number, words in enumerate(words_of(self.sending.fleet.members), 1):
+            parts[f"bridge {number}"] = words
+        return Readiness(ok=parts["store"] == "ok", parts=parts)
+
+    def _telegram_word(self) -> str:
+        if TELEGRAM not in self.roles:
+            return NOT_HERE
+        if self.telegram is not None and not self.sending.fleet.has(TELEGRAM):
+            return STANDBY
+        return telegram_word(self.telegram, self.sending.clock.now())
+
+    async def look_for_lost(self) -> Ms:
+        """A step: what became of the sends of bridges that are gone."""
+        parts = self.sending
+        if not parts.fleet.may_judge():
+            return IDLE
+        lost, now = await find_lost(parts.outbox), parts.clock.monotonic()
+        # Now and then without a reason, too: another bridge may have ended between finding and asking.
+        if lost or now - self._asked_at >= ASK_EVERY:
+            await ask_about_unknown(self.settings, self.store, parts.clock.now())
+            self._asked_at = now
+            self.signals.posts.set()
+        return IDLE
+
+    async def live(self) -> dict[str, str]:
+        """For ``sms-bridge status``: the same words, but for what it knows of all bridges from the store."""
+        parts = (await self.readiness()).parts
+        return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("bridge ")}
+
+
+def telegram_word(side: TelegramSide | None, now: Ms) -> str:
+    if side is None:
+        return "off (no token)"
+    health = side.health()
+    word = "ok" if health.connected else f"trouble: {health.trouble}" if health.trouble else "not reached"
+    return word if health.heard_at is None else f"{word}, last heard {max(now - health.heard_at, 0) // 1000}s ago"
