@@ -101,7 +101,7 @@ async def of_service(settings: Settings) -> tuple[Finding, bool]:
 
 
 def link(word: str) -> str:
-    """The text id for what a running service says of its link to Telegram (``app.telegram_word``)."""
+    """The text id for what a running service says of its link to Telegram (``app.service.telegram_word``)."""
     state = word.partition(",")[0]
     kind, _, trouble = state.partition(": ")
     return f"trouble.{trouble}" if kind == "trouble" else LINK.get(state, "link.away")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from bridge.model.base import Json, Ms
 from bridge.model.fleet import Member
 from bridge.model.record import QueueStatus
 from bridge.pipeline.fleet import ROLES
+from bridge.telegram.texts import say
 
 
 @click.command()
@@ -92,13 +94,18 @@ def show_bridges(members: Sequence[Member], now: Ms) -> None:
     console().print(table)
 
 
+def explained(word: str) -> str:
+    """A trouble with Telegram has a name that scripts may count on; a person wants to know what it is."""
+    return re.sub(r"\btrouble: (\w+)", lambda found: f"{found[0]} ({say('en', f'trouble.{found[1]}')})", word)
+
+
 def show(queues: QueueStatus, running: dict[str, Json] | None, now: Ms, *, elsewhere: bool) -> None:
     """``elsewhere``: bridges share the store, if not on this machine."""
     out = console()
     none = "no service of this user is running on this machine" if elsewhere else "no service is running"
     out.print("[green]service is running[/green]" if running is not None else f"[yellow]{none}[/yellow]")
     for name, word in (running or {}).items():
-        out.print(f"  {name}: {word}", markup=False, soft_wrap=True)
+        out.print(f"  {name}: {explained(str(word))}", markup=False, soft_wrap=True)
     table = Table("queue", "waiting", "oldest")
     table.add_row("inbound, not routed", str(queues.inbound_new), ago(queues.inbound_oldest, now))
     table.add_row("inbound, quarantined", str(queues.inbound_quarantined), "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.cli.status import explained
 from bridge.model.base import HOUR
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
@@ -152,6 +153,13 @@ async def test_status_and_history_read_beside_a_running_service(service: Service
     history = await sms_bridge("history", "8 999 000 00 01", *config)
     assert "эхо 1" in history.out
     assert "Ответ 1" in history.out
+
+
+def test_status_says_what_a_trouble_with_telegram_is() -> None:
+    assert explained("ok, last heard 3s ago") == "ok, last heard 3s ago"
+    several = "process 7: ok; process 8: trouble: unauthorised, last heard 30s ago"
+    words = "process 7: ok; process 8: trouble: unauthorised (the token was refused), last heard 30s ago"
+    assert explained(several) == words
 
 
 async def test_balance_proves_the_login(service: Service, platform: SimulatedPlatform) -> None:
