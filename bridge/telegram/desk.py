@@ -119,8 +119,6 @@ class Desk:
             if message.media_group_id is not None:
                 self._noted.append(self._key(message, "caption"))
             return
-        if await self._orders.for_another(written(message)):
-            return
         if await self._orders.taken(message, chat, author(message.from_user, message.author_signature)):
             return
         placed = await place(message, chat, self._chats, self._bot_id, self._store)

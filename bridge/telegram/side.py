@@ -150,6 +150,7 @@ class TelegramSide:
                 for poster in posters:
                     group.create_task(poster.run(), name=f"telegram poster {poster.name}")
         finally:
+            self._me = None  # it asks by the client that is closed now
             await buttons.stop()
             await speaker.stop()
 

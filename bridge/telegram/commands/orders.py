@@ -62,18 +62,19 @@ class Orders:
         self._bot_id = bot_id
         self._restored_at = restored_at
 
-    async def for_another(self, text: str) -> bool:
-        """Is it a command for another bot of the group? Then it is none of our business, whatever it says."""
-        return await self._stranger(addressee(text)) is True
-
     async def taken(self, message: Message, chat: Chat, author: str) -> bool:
-        """Deal with it if it is a command of ours; False where it is something else, which is not judged here."""
+        """Deal with it if it is a command; False where it is something else, which is not judged here.
+
+        One for another bot of the group is none of our business, whatever it says, also under a picture.
+        """
+        stranger = await self._stranger(addressee(message.text or message.caption or ""))
+        if stranger:
+            return True
         written = parse(message.text or "")
         if written is None:
             return False
         call = await self._call(written.command, written.rest, message, chat, author)
-        unsure = await self._stranger(written.addressee) is None
-        refusal = Word(text="told.not_sure") if unsure else self._refusal(call.command, message, chat)
+        refusal = Word(text="told.not_sure") if stranger is None else self._refusal(call.command, message, chat)
         answer = refusal or await self._carried_out(call)
         if isinstance(answer, Answer):
             self._speaker.say(chat, answer.messages, thread=call.thread, reply_to=call.message_id)

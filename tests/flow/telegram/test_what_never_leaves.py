@@ -88,6 +88,16 @@ async def test_a_command_to_another_bot_is_nobodys_business(forum: Team, command
     assert await forum.sms() == []
 
 
+async def test_a_command_to_another_bot_is_not_carried_out_while_the_own_name_is_unknown(forum: Team) -> None:
+    """Telegram does not answer the first question for the name, and would answer a second one."""
+    post = await opened(forum)
+    forum.api.answer_next("getMe", 502, "Bad Gateway")
+    forum.api.says(GROUP, "/sms@other_bot 79001112233 hi", thread_id=post.thread_id)
+    await forum.settled()
+    assert forum.api.calls_of("getMe")
+    assert await forum.sms() == []
+
+
 @pytest.mark.parametrize("kind", [kind for kind in MessageKind if kind is not MessageKind.TEXT])
 async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: MessageKind) -> None:
     post = await opened(group)
