@@ -147,7 +147,7 @@ def start_watches(bridge: Bridge) -> None:
     async def chats(began: Ms, ended: Ms) -> Waited:
         return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else Waited()
 
-    arrivals = Arrivals(alive_until=parts.alive_until, store=store, chats=chats, signals=signals, clock=clock)
+    arrivals = Arrivals(store=store, chats=chats, signals=signals, clock=clock)
     bridge.loop("arrivals", fleet.on_duty(WATCH, arrivals.step))
     after = settings.telegram.remind_after
     drafts = Drafts(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)

@@ -16,6 +16,7 @@ from bridge.model.answers import Reason
 from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, SmsState
 from bridge.pipeline import questions
+from bridge.pipeline.arrivals import note_outage
 from bridge.pipeline.clock import SharedClock, SteadyClock, SystemClock
 from bridge.pipeline.fleet import TELEGRAM, Fleet
 from bridge.pipeline.gate import Gate
@@ -43,8 +44,6 @@ class Sending:
     outbox: Outbox
     clock: SteadyClock
     fleet: Fleet
-    alive_until: Ms | None
-    """The last sign of the run before; None: there was none."""
 
 
 @asynccontextmanager
@@ -72,7 +71,8 @@ async def sending(
         stack.push_async_callback(fleet.leave)
         # Nothing has been measured yet: what this machine believed until now is no jump, and nothing waits by it.
         clock.take_over(clock.jumped_by())
-        alive_until = await store.last_sign()
+        if roles:
+            await note_outage(store, clock.now())
         await settle_restored(store, clock.now())
         gates: dict[str, Gate] = {}
         for name, account in settings.accounts.items():
@@ -97,7 +97,6 @@ async def sending(
             outbox=outbox,
             clock=clock,
             fleet=fleet,
-            alive_until=alive_until,
         )
 
 

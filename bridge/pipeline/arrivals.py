@@ -48,26 +48,23 @@ AskChats = Callable[[Ms, Ms], Awaitable[Waited]]
 """What had waited for a start at the first time and came before the second; asked when it surely has come in."""
 
 
+async def note_outage(store: WatchStore, now: Ms) -> None:
+    """For every start of a service, before it gives a sign of life itself: what nothing ran until now."""
+    since = await store.last_sign()
+    if since is not None and now - since >= WORTH_TELLING:
+        await store.note_outage(Outage(since=since, until=now))
+
+
 class Arrivals:
-    def __init__(
-        self, *, alive_until: Ms | None, store: WatchStore, chats: AskChats, signals: Signals, clock: Clock
-    ) -> None:
-        """``alive_until``: the last sign of life of the run before; None: there was none."""
+    def __init__(self, *, store: WatchStore, chats: AskChats, signals: Signals, clock: Clock) -> None:
         self._store = store
         self._chats = chats
         self._signals = signals
         self._clock = clock
-        began = clock.now()
-        missed = alive_until is not None and began - alive_until >= WORTH_TELLING
-        self._outage = Outage(since=alive_until, until=began) if alive_until is not None and missed else None
-        """Until it is on record."""
         self._tell_at = clock.monotonic() + WAIT
         self._told = False
 
     async def step(self) -> Ms:
-        if self._outage is not None:
-            await self._store.note_outage(self._outage)
-            self._outage = None
         left = self._tell_at - self._clock.monotonic()
         if self._told or left > 0:
             return max(left, WAIT)

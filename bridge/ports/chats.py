@@ -102,7 +102,8 @@ class WatchStore(Protocol):
         """The latest moment at which a bridge surely ran on this store."""
 
     async def note_outage(self, outage: Outage) -> None:
-        """Keep it until the team was told what had waited meanwhile, over any number of stops."""
+        """Keep it until the team was told what had waited meanwhile, over any number of stops. Several bridges may have
+        found the same one, which is told by what it began with: the latest end counts."""
 
     async def outages(self) -> Sequence[Outage]:
         """Those the team was not told of yet, the oldest first."""

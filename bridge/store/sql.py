@@ -426,7 +426,15 @@ OPEN_ALERTS_LIKE = """
 SELECT key FROM alert WHERE cleared_at IS NULL AND key > :beginning AND key < :end AND key <> :key LIMIT :limit
 """
 
-# The alerts of outages are kept without a post until it is known what had waited (``Outage``).
+# The alerts of outages are kept without a post until it is known what had waited (``Outage``). Bridges that start
+# together see the same one, and it ends with the last of them; one that was told of is not begun again.
+NOTE_OUTAGE = """
+INSERT INTO alert (key, text, params, account, opened_at)
+SELECT :key, :text, :params, '', :now WHERE NOT EXISTS (
+    SELECT 1 FROM alert WHERE key = :key AND cleared_at IS NOT NULL)
+ON CONFLICT (key) WHERE cleared_at IS NULL DO UPDATE SET params = excluded.params, opened_at = excluded.opened_at
+WHERE excluded.opened_at > alert.opened_at
+"""
 OUTAGES = """
 SELECT params FROM alert WHERE cleared_at IS NULL AND key > 'outage:' AND key < 'outage;' ORDER BY id
 """

@@ -39,10 +39,9 @@ class WatchVerbs(Writing):
             "key": _outage_key(outage),
             "text": "alert.arrived",
             "params": rows.to_json({"since": outage.since, "until": outage.until}),
-            "account": "",
             "now": outage.until,
         }
-        await self._writer.run(lambda tx: tx.run(sql.OPEN_ALERT, opened))
+        await self._writer.run(lambda tx: tx.run(sql.NOTE_OUTAGE, opened))
 
     async def outages(self) -> Sequence[Outage]:
         found = await self._readers.run(lambda tx: tx.all(sql.OUTAGES))
@@ -63,7 +62,7 @@ class WatchVerbs(Writing):
 
 
 def _outage_key(outage: Outage) -> str:
-    return f"outage:{outage.until}"
+    return f"outage:{outage.since}"
 
 
 def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:

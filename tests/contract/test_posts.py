@@ -272,6 +272,17 @@ async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> 
     assert [post.kind for post in await store.claim_posts([ADMIN_CHAT], now=NOW, limit=9)] == [PostKind.ALERT]
 
 
+async def test_bridges_that_start_together_see_one_outage_and_one_that_was_told_stays_told(store: Store) -> None:
+    early, late = Outage(since=NOW, until=NOW + HOUR), Outage(since=NOW, until=NOW + HOUR + 3)
+    for each in (early, late, early):
+        await store.note_outage(each)
+    assert list(await store.outages()) == [late]
+    await store.outages_told([late], None, NOW)
+    for each in (early, late):
+        await store.note_outage(each)
+    assert list(await store.outages()) == []
+
+
 async def test_what_a_balance_fell_by_is_spent_and_a_top_up_is_not(store: Store) -> None:
     amounts = {-9: 5000.0, -3: 1000.0, -2: 700.0, -1: 1600.0, 0: 1500.0}
     for day, amount in amounts.items():

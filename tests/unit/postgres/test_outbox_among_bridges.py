@@ -12,10 +12,10 @@ import pytest
 
 from bridge.app.sending import sending
 from bridge.config import AccountSettings, Settings
-from bridge.model.base import SECOND, Ms
+from bridge.model.base import HOUR, SECOND, Ms
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.fleet import ROLES, TELEGRAM, Fleet
+from bridge.pipeline.fleet import INTAKE, ROLES, STATUS, TELEGRAM, Fleet
 from bridge.pipeline.gate import Gate
 from bridge.pipeline.holds import Holds
 from bridge.pipeline.outbox import Outbox
@@ -30,7 +30,7 @@ from bridge.store import held
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
-from tests.contract.builders import NOW, SUBSCRIBER, reply, sent
+from tests.contract.builders import NOW, SUBSCRIBER, call, reply, sent
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
 from tests.unit.postgres.bridges import Bridges
@@ -177,6 +177,23 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridge
     await both.is_gone(both.one)
     async with sending(settings(both, platform), roles=frozenset(ROLES)):
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
+
+
+async def test_whoever_starts_first_notes_how_long_nothing_ran(both: Bridges, platform: SimulatedPlatform) -> None:
+    """Its own signs of life would hide it from the one that is to tell of it."""
+    stopped = await both.now() - HOUR
+    await both.one.accept_inbound(call("1", at=stopped))
+    async with sending(settings(both, platform), roles=frozenset({INTAKE})):
+        await both.one.accept_inbound(call("2", at=await both.now()))
+        async with sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
+            [outage] = await parts.store.outages()
+    assert outage.since == stopped
+
+
+async def test_a_command_is_no_start_of_a_service(both: Bridges, platform: SimulatedPlatform) -> None:
+    await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
+    async with sending(settings(both, platform)) as parts:
+        assert not await parts.store.outages()
 
 
 async def test_without_a_token_the_duty_is_left_to_those_who_have_one(
