@@ -36,6 +36,8 @@ GUARDS = {"per_number": f"{PER_NUMBER} per 10m", "same_text": f"{SAME_TEXT} per 
 NO_GUARDS = {"per_number": "off", "same_text": "off", "daily_parts": "off", "takeover": "off"}
 TOLD_AT_MOST = 12
 """Words to the team in a day, whatever goes on: ten numbers by name, that there are more, and the budget's end."""
+TOLD = "SELECT date(opened_at / 1000, 'unixepoch'), count(*) FROM alert WHERE key NOT LIKE 'outage:%' GROUP BY 1"
+"""That nothing ran for a while is on record, and told of only where something had waited."""
 CONNECTIONS = 8
 STANDS_STILL_S = 60
 WEARY = 40
@@ -238,7 +240,7 @@ async def budgets(
         await service.close()
         await platform.stop()
     found += judged(service, platform, spent, limit)
-    told = dict(service.rows("SELECT date(opened_at / 1000, 'unixepoch'), count(*) FROM alert GROUP BY 1"))
+    told = dict(service.rows(TOLD))
     figures = {
         "robots": f"{2 * robots}, at most {max(others.got.values(), default=0)} SMS to one",
         "numbers that pump": f"{numbers:,}, {day.brought:,} messages brought",
@@ -270,7 +272,7 @@ def judged(service: Service, platform: SimulatedPlatform, spent: list[int], limi
     used = [int(str(parts)) for _, parts in rows]
     if len(used) != 2 or min(used) < limit - 1:
         found.append(f"the budget of {limit} was not used up on both days, so it was not tried: {used}")
-    told = service.rows("SELECT date(opened_at / 1000, 'unixepoch'), count(*) FROM alert GROUP BY 1")
+    told = service.rows(TOLD)
     found += [f"the team was told {count} times on one day" for _, count in told if int(str(count)) > TOLD_AT_MOST]
     silent = service.count(
         "SELECT count(*) FROM inbound WHERE outcome LIKE '%suppressed: daily_parts%' AND outcome NOT LIKE '%forwarded%'"
