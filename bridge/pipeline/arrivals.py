@@ -77,10 +77,12 @@ class Arrivals:
         now = self._clock.now()
         # What came between two starts had waited for the first of them.
         until = [*(outage.until for outage in outages[1:]), now + 1]
-        sms, waited = 0, Waited()
+        sms, waited, counted = 0, Waited(), 0
         for outage, next_one in zip(outages, until, strict=True):
-            sms += await self._store.arrived_late(after=outage.since, before=outage.until - ON_ITS_WAY)
+            before = outage.until - ON_ITS_WAY
+            sms += await self._store.arrived_late(after=outage.since, before=before, since=counted)
             waited += await self._chats(outage.until, next_one)
+            counted = before
         if not sms and waited == Waited():
             await self._store.outages_told(outages, None, now)
             return

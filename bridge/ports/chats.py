@@ -111,9 +111,10 @@ class WatchStore(Protocol):
     async def outages_told(self, outages: Sequence[Outage], post: NewPost | None, now: Ms) -> None:
         """Forget them, and write the post that tells of them; None where nothing had waited."""
 
-    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
+    async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         """Inbound messages that had waited for a start at ``before``: received since, and dated by the platform between
-        the two; or received earlier and routed since."""
+        the two; or received earlier and routed since. Of these only what is dated ``since`` or later: the rest had
+        waited for an earlier start, and is counted with it."""
 
 
 class UpdateStore(Protocol):

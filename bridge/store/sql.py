@@ -701,7 +701,8 @@ SELECT max(at) AS at FROM (
 ARRIVED_LATE = """
 SELECT count(*) AS number FROM inbound
 WHERE id > (SELECT max(id) FROM inbound) - 100000
-  AND (received_at >= :before AND date > :after AND date < :before OR received_at < :before AND settled_at >= :before)
+  AND (received_at >= :before AND date > :after AND date < :before
+    OR received_at < :before AND settled_at >= :before AND COALESCE(date, received_at) >= :since)
 """
 
 # ---------------------------------------------------------------- Telegram's updates

@@ -56,8 +56,9 @@ class WatchVerbs(Writing):
 
         await self._writer.run(unit)
 
-    async def arrived_late(self, *, after: Ms, before: Ms) -> int:
-        row = await self._readers.run(lambda tx: tx.one(sql.ARRIVED_LATE, {"after": after, "before": before}))
+    async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
+        waited: Params = {"after": after, "before": before, "since": since}
+        row = await self._readers.run(lambda tx: tx.one(sql.ARRIVED_LATE, waited))
         return 0 if row is None else row["number"]
 
 

@@ -258,6 +258,13 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
     [first] = await unrouted(store, 1)
     await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))
     assert await store.arrived_late(after=NOW, before=began) == 4, "taken before, routed only now"
+    again = began + HOUR
+    [late] = await unrouted(store, 1)
+    await settled(store, settlement(late.inbound, late.contact.version, now=again + 9))
+    assert await store.arrived_late(after=began + MINUTE, before=again) == 1
+    assert await store.arrived_late(after=began + MINUTE, before=again, since=began) == 0, (
+        "counted with the first start"
+    )
 
 
 async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> None:
