@@ -53,6 +53,7 @@ KILLED_WHILE_STARTING = 0.1
 DRAIN_S = 240
 
 SHOWN = {
+    SmsState.DRAFT: "✍",  # the words under a picture, which nobody has let go
     SmsState.SENT: "🕊",
     SmsState.DELIVERED: "👍",
     SmsState.UNDELIVERED: "💔",
