@@ -7,7 +7,6 @@ between the effect and its mark) does nothing new.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 import structlog
@@ -29,7 +28,7 @@ from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
 from bridge.telegram.commands.orders import Orders
 from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.message import trimmed
-from bridge.telegram.notes import Notes
+from bridge.telegram.notes import NotedAlbums, Notes
 from bridge.telegram.outgoing import Words, words
 from bridge.telegram.pace import Pace
 from bridge.telegram.people import author, from_machine
@@ -61,6 +60,7 @@ class Desk:
         buttons: Buttons,
         orders: Orders,
         pace: Pace,
+        noted: NotedAlbums,
         signals: Signals,
         clock: Clock,
         bot_id: int,
@@ -78,8 +78,7 @@ class Desk:
         self._signals = signals
         self._clock = clock
         self._bot_id = bot_id
-        self._noted: deque[str] = deque(maxlen=100)
-        """Albums whose caption is a note. A stop forgets them, which costs a word that need not be said."""
+        self._noted = noted
 
     def register(self, application: App) -> None:
         """Handlers run one after the other and in the order of arrival; none runs beside another."""
@@ -117,7 +116,7 @@ class Desk:
             return
         if self._notes.is_note(written(message)):
             if message.media_group_id is not None:
-                self._noted.append(self._key(message, "caption"))
+                self._noted.add(self._key(message, "caption"))
             return
         if await self._orders.taken(message, chat, author(message.from_user, message.author_signature)):
             return
@@ -303,7 +302,7 @@ class Desk:
         Addressed by the chat's name: the words stand ahead of the conversation's later posts, and must not wait for
         a group that the name does not mean any more. The numbers in them mean the group of ``at`` alone.
 
-        ``unless``: it is not said where an SMS of this key comes soon.
+        ``unless``: it is not said where an SMS of this key comes soon, or a note in its place.
         """
         payload: dict[str, Json] = {
             "text": text,

@@ -1,14 +1,32 @@
-"""What is a note among colleagues, by its first line. Pure.
+"""What is a note among colleagues, by its first line, and which albums have one under a picture.
 
 A note never leaves, so in doubt a line is one. An ellipsis at the beginning of a text is not: people begin so.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 from bridge.telegram.message import trimmed
 
 DOT = "."
 """Marks a note beside the mark of the settings: the quickest to type."""
+
+
+class NotedAlbums:
+    """Albums whose caption is a note, by the key that an SMS of their caption would have.
+
+    A stop forgets them, which costs a word that need not be said.
+    """
+
+    def __init__(self) -> None:
+        self._keys: deque[str] = deque(maxlen=100)
+
+    def add(self, key: str) -> None:
+        self._keys.append(key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
 
 
 class Notes:

@@ -29,6 +29,7 @@ from bridge.telegram.chats import Chat, Language
 from bridge.telegram.conversations import Topics
 from bridge.telegram.fate import FateShower
 from bridge.telegram.message import Message, one_line
+from bridge.telegram.notes import NotedAlbums
 from bridge.telegram.opening import OpeningShower
 from bridge.telegram.texts import say
 from bridge.telegram.times import Zones
@@ -63,6 +64,7 @@ class Manner:
 
     many_accounts: bool
     zones: Zones
+    noted: NotedAlbums
 
 
 class Showing:
@@ -111,8 +113,7 @@ class Showing:
                 if (only := post.payload.get("while")) and (post.sms is None or post.sms.state != only):
                     # Decided before it could be said.
                     return [post], Posted(chat_id=chat.id)
-                if isinstance(key := post.payload.get("unless"), str) and await self._store.sms_of_key(key):
-                    # Said meanwhile, about that SMS.
+                if isinstance(key := post.payload.get("unless"), str) and await self._said_meanwhile(key):
                     return [post], Posted(chat_id=chat.id)
                 message = render.notice(post, chat.language)
                 if isinstance(standing := post.payload.get("edits"), int):
@@ -123,6 +124,10 @@ class Showing:
             case PostKind.ALERT:
                 sent = await self._say(post, chat, render.alert(post, chat.language), None)
                 return [post], Posted(chat_id=chat.id, message_id=sent)
+
+    async def _said_meanwhile(self, album: str) -> bool:
+        """Its caption came behind the picture: a note, or an SMS about which the same is asked."""
+        return album in self._manner.noted or await self._store.sms_of_key(album) is not None
 
     async def _show_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Posted]:
         posts, messages = await self._messages(post, chat, refusal)

@@ -36,7 +36,7 @@ from bridge.telegram.desk import Desk
 from bridge.telegram.draft_buttons import Release, Stop
 from bridge.telegram.intake import Intake
 from bridge.telegram.link import Link
-from bridge.telegram.notes import Notes
+from bridge.telegram.notes import NotedAlbums, Notes
 from bridge.telegram.opt_buttons import OptButtons
 from bridge.telegram.pace import Pace
 from bridge.telegram.poster import Poster
@@ -85,6 +85,7 @@ class TelegramSide:
         self._signals = signals
         self._clock = clock
         self._link = Link(store=store, signals=signals, clock=clock)
+        self._noted = NotedAlbums()
         self._me: Me | None = None
         self.webhook = self._webhook()
         """Where what Telegram brings is put; None where it is asked for."""
@@ -169,7 +170,7 @@ class TelegramSide:
     def _posters(self, api: Api, chats: Chats, pace: Pace) -> list[Poster]:
         """One for each group, however many names the configuration has for it."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
-        manner = Manner(many_accounts=len(self._settings.accounts) > 1, zones=zones)
+        manner = Manner(many_accounts=len(self._settings.accounts) > 1, zones=zones, noted=self._noted)
         return [
             Poster(
                 chat.name,
@@ -211,6 +212,7 @@ class TelegramSide:
             buttons=buttons,
             orders=commands.orders(me, restored_at),
             pace=pace,
+            noted=self._noted,
             signals=self._signals,
             clock=self._clock,
             bot_id=api.bot_id,

@@ -305,9 +305,11 @@ async def test_that_only_text_goes_out_is_said_once_an_album(desk: Team, caption
     assert [sms.text for sms in await desk.sms()] == [text for text in captions if text]
 
 
-async def test_an_album_whose_caption_is_a_note_stays_among_colleagues(desk: Team) -> None:
-    before = await album_of(desk, ("// for us", "", ""))
+@pytest.mark.parametrize("captions", [("// for us", "", ""), ("", "// for us", ""), ("", "", "// for us")])
+async def test_an_album_whose_caption_is_a_note_stays_among_colleagues(desk: Team, captions: tuple[str, ...]) -> None:
+    before = await album_of(desk, captions)
     await desk.passes(6 * SECOND)
+    await desk.settled()
     assert len(desk.shown()) == before
 
 
