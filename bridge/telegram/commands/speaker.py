@@ -23,6 +23,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.message import Message
 from bridge.telegram.pace import Pace
 from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telemetry.lines import frames
 
 log = structlog.get_logger()
 
@@ -83,6 +84,9 @@ class Speaker:
             except StoreError as error:
                 log.warning("answer_not_found", chat=chat.name, error=str(error))
                 await self._clock.wait(Never(), _PAUSE)
+            except Exception as error:  # nobody waits for this task, and another try would end the same way
+                log.error("search_failed", chat=chat.name, error_class=type(error).__name__, trace=frames(error))
+                break
             else:
                 await self._all(chat, messages, thread, reply_to)
                 return

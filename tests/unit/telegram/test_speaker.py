@@ -1,0 +1,52 @@
+"""What is looked for beside the updates never ends in silence, whatever becomes of the search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.config.settings import ChatSettings
+from bridge.errors import StoreError
+from bridge.telegram.api import Api
+from bridge.telegram.chats import Chat
+from bridge.telegram.commands.speaker import Speaker
+from bridge.telegram.message import Message
+from bridge.telegram.pace import Pace
+from tests.clock import ManualClock
+
+MINUTES = 60_000
+SECRET = "the gate opens with 4711"
+CHAT = Chat(name="support", id=-1001, language="en", settings=ChatSettings(id=-1001))
+
+
+@pytest.mark.parametrize(("error", "tried"), [(RuntimeError(SECRET), 1), (StoreError("away"), 4)])
+async def test_a_search_that_fails_is_given_up_aloud(
+    capsys: pytest.CaptureFixture[str], error: Exception, tried: int
+) -> None:
+    clock, searches, over = ManualClock(), 0, asyncio.Event()
+
+    async def found() -> Sequence[Message]:
+        nonlocal searches
+        searches += 1
+        raise error
+
+    async def another() -> Sequence[Message]:
+        over.set()
+        return ()
+
+    speaker = Speaker(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), pace=Pace(), clock=clock)
+    speaker.look(CHAT, found, thread=None, reply_to=None)
+    for _ in range(tried):
+        await clock.advance(MINUTES)
+    speaker.look(CHAT, another, thread=None, reply_to=None)
+    await clock.advance(MINUTES)
+    assert over.is_set(), "the next search does not run"
+    await speaker.stop()
+    printed = capsys.readouterr().out
+    assert searches == tried
+    assert printed.count("answer_given_up") == 1
+    assert SECRET not in printed
+    assert ("search_failed" in printed and "in found" in printed) == isinstance(error, RuntimeError)
