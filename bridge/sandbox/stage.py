@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import shlex
 import textwrap
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,6 +38,7 @@ FAULTS_WIDTH = 66
 """Columns of a list, so that it stays readable beside the voice in a terminal of 80."""
 QUIET = 3.0
 """Seconds without a line after which a story seems to be at its end; delivery is asked about within two."""
+_TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
 @frozen
@@ -175,10 +177,7 @@ class Stage:
 
     async def until(self, rest: str) -> None:
         """``HH:MM``: as if it were that time; the next day's where today's is over."""
-        try:
-            at = time.fromisoformat(rest)
-        except ValueError:
-            raise WrongUse("until", "HH:MM is a time of day such as 09:00") from None
+        at = time_of_day(rest)
         now = self._clock.now()
         local = datetime.fromtimestamp(now / SECOND, self._zone)
         then = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
@@ -245,6 +244,14 @@ class Stage:
         voice = Voice.TELEGRAM if event.by_bot else Voice.OPERATOR
         who = "" if event.by_bot else f" {event.who}:"
         self.say(voice, f"{place}:{who} {' ⏎ '.join(words.splitlines())} {buttons}".rstrip())
+
+
+def time_of_day(word: str) -> time:
+    """``HH:MM`` or ``H:MM``, and no other form of ISO 8601. :raises WrongUse: it is none."""
+    with contextlib.suppress(ValueError):
+        if found := _TIME_OF_DAY.fullmatch(word):
+            return time(int(found[1]), int(found[2]))
+    raise WrongUse("until", "HH:MM is a time of day such as 09:00")
 
 
 def is_number(word: str) -> bool:
