@@ -195,6 +195,8 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
         began = time.monotonic()
         await callers.until(lambda: given(callers.answers[before:], began, trouble.takes_nothing) >= CALLS)
         ready = await _until_ready(at, False)
+        # What was only met by callers has no end that a loop could tell of.
+        met = await _logged(at, told, told_of)
         await asyncio.sleep(max(0.0, began + lasts - time.monotonic()))  # how long it lasts is part of the trouble
         broken = [] if ready else ["ready all the while"]
         if (await call(f"http://127.0.0.1:{at.service.web_port}/livez", b"")).status != 200:
@@ -206,7 +208,9 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
     if at.service.pid != pid:
         broken.append("the service is not the same process any more")
     # The next trouble is one of its own only where all loops are through this one: an outage is told once.
-    if not await _told_of_its_end(at):
+    if not met:
+        broken.append("no loop met it")
+    elif not await _logged(at, told, told_over):
         broken.append("the log does not say that it is over")
     with at.service.log.open("rb") as log:
         log.seek(told)
@@ -215,16 +219,24 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
     return broken, recovery
 
 
-async def _told_of_its_end(at: Plant, *, seconds: float = 20) -> bool:
+async def _logged(at: Plant, since: int, what: Callable[[bytes], bool], *, seconds: float = 20) -> bool:
+    """``since``: where the log ended before the trouble began."""
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                log = at.service.log.read_bytes()
-                if log.count(b"store_unavailable") == log.count(b"store_available"):
-                    return True
+            while not what(at.service.log.read_bytes()[since:]):
                 await asyncio.sleep(LOOK_AGAIN)
     except TimeoutError:
         return False
+    return True
+
+
+def told_of(log: bytes) -> bool:
+    return b"store_unavailable" in log
+
+
+def told_over(log: bytes) -> bool:
+    """An outage was told, and each one's end. Where none was told nothing is over: perhaps it is just about to be."""
+    return 0 < log.count(b"store_unavailable") == log.count(b"store_available")
 
 
 def given(answers: Sequence[Answer], since: float, whichever: bool) -> int:
