@@ -31,7 +31,7 @@ async def call(settings: Settings, method: str, path: str, body: Json = None) ->
     :raises ServiceRefused: it runs and refused.
     """
     for socket in sockets(settings):
-        if (answer := await _ask(socket, method, path, body)) is not None:
+        if (answer := await _ask(settings, socket, method, path, body)) is not None:
             return answer
     return None
 
@@ -45,7 +45,7 @@ async def live(settings: Settings) -> dict[str, Json] | None:
     silent: ServiceRefused | None = None
     for socket in sockets(settings):
         try:
-            answer = await _ask(socket, "GET", "/status", None)
+            answer = await _ask(settings, socket, "GET", "/status", None)
         except ServiceRefused as error:
             silent = error
         else:
@@ -68,7 +68,7 @@ def together(said: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
     return parts
 
 
-async def _ask(socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
+async def _ask(settings: Settings, socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
     """None where nobody listens."""
     connector = aiohttp.UnixConnector(str(socket))
     timeout = aiohttp.ClientTimeout(total=SECONDS)
@@ -79,7 +79,7 @@ async def _ask(socket: Path, method: str, path: str, body: Json) -> dict[str, Js
         ):
             answer = cast(dict[str, Json], await response.json())
     except aiohttp.ClientConnectorError:
-        clear(socket)
+        clear(settings, socket)
         return None  # a socket file left by a run that was killed
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceRefused(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -27,6 +28,7 @@ POSTGRES_PORT = 5432
 LONGEST_SOCKET_PATH = 100
 """The kernel allows 108 bytes. A deeper database, or a shared one, gets a socket in the temporary directory, named by a
 hash."""
+_DECIMAL = re.compile("[0-9]+")
 
 
 def socket_path(settings: Settings) -> Path:
@@ -46,10 +48,11 @@ def sockets(settings: Settings) -> list[Path]:
     return sorted(each for each in found if _owner(each) == os.getuid())
 
 
-def clear(path: Path) -> None:
-    """Take away the socket of a process that is gone; nobody listened there."""
+def clear(settings: Settings, path: Path) -> None:
+    """Take away the socket of a process that is gone; nobody listened there. A file's has no process in its name,
+    whatever that ends in: the next run on the file takes it over."""
     process = path.stem.rpartition("-")[2]
-    if process.isdecimal() and not _alive(int(process)):
+    if settings.storage.shared and _DECIMAL.fullmatch(process) and not _alive(int(process)):
         path.unlink(missing_ok=True)
 
 
@@ -80,7 +83,7 @@ def _owner(path: Path) -> int | None:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

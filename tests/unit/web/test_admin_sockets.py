@@ -53,11 +53,23 @@ def test_only_what_a_dead_process_left_is_taken_away(tmp_path: Path) -> None:
     ours = settings(tmp_path, "postgresql://bridge@db.example/sms")
     path = socket_path(ours)
     gone = path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{2**31 - 1}."))
-    beside = tmp_path / "bridge.db.sock"
-    for each in (path, gone, beside):
+    odd = [path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{end}.")) for end in ("x", "٤٢", "", 10**20)]
+    for each in (path, gone, *odd):
         each.touch()
-        clear(each)
-    assert (path.exists(), gone.exists(), beside.exists()) == (True, False, True)
+        clear(ours, each)
+    assert [each.exists() for each in (path, gone, *odd)] == [True, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bridge.db", "sms-2024", f"sms-{2**31 - 1}", "sms-1234567890123456", f"sms-bridge-0-{'a' * 16}-{2**31 - 1}"],
+)
+def test_the_socket_of_a_file_is_nobodys_to_take_away(tmp_path: Path, name: str) -> None:
+    ours = settings(tmp_path, f"sqlite:///{tmp_path}/{name}")
+    path = socket_path(ours)
+    path.touch()
+    clear(ours, path)
+    assert sockets(ours) == [path]
 
 
 def test_what_several_say_is_told_once_where_it_is_the_same() -> None:
