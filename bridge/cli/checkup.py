@@ -6,6 +6,7 @@ It sends no SMS, stores nothing and prints no secret. What it cannot know it doe
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -26,6 +27,9 @@ LOW = 500
 """Megabytes; below it a person should know."""
 SELF_CALL_S = 5
 LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
+_BEST = ("link.ok", "trouble", "link.elsewhere", "link.away", "link.off")
+"""The more telling first; a trouble has a text of its own."""
+_OF_PROCESS = re.compile(r"^process [^:]*: ")
 NOT_ACKNOWLEDGED = 400
 """What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
 
@@ -101,7 +105,13 @@ async def of_service(settings: Settings) -> tuple[Finding, bool]:
 
 
 def link(word: str) -> str:
-    """The text id for what a running service says of its link to Telegram (``app.service.telegram_word``)."""
+    """The text id for what a running service says of its link to Telegram (``telegram_word`` in bridge/app/service.py);
+    of what several say (``together`` in bridge/cli/service.py) the best, for one of them has the link for all."""
+    said = [_link(_OF_PROCESS.sub("", each)) for each in word.split("; ")]
+    return min(said, key=lambda each: _BEST.index(each) if each in _BEST else _BEST.index("trouble"))
+
+
+def _link(word: str) -> str:
     state = word.partition(",")[0]
     kind, _, trouble = state.partition(": ")
     return f"trouble.{trouble}" if kind == "trouble" else LINK.get(state, "link.away")

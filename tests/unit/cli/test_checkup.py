@@ -1,0 +1,35 @@
+"""What the doctor makes of the words that running services say of their link to Telegram."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.cli.checkup import link
+from bridge.cli.service import together
+from bridge.web.health import NOT_HERE, STANDBY
+
+OK, OFF, AWAY = "ok, last heard 1s ago", "off (no token)", "not reached"
+CONFLICT = "trouble: conflict, last heard 20s ago"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([OK], "link.ok"),
+        ([OFF], "link.off"),
+        ([AWAY], "link.away"),
+        ([STANDBY], "link.elsewhere"),
+        ([CONFLICT], "trouble.conflict"),
+        ([OK, "ok, last heard 2s ago"], "link.ok"),
+        ([OFF, OK], "link.ok"),
+        ([CONFLICT, OK], "link.ok"),
+        ([AWAY, OFF, CONFLICT], "trouble.conflict"),
+        ([OFF, AWAY], "link.away"),
+        ([NOT_HERE, STANDBY], "link.elsewhere"),
+        ([STANDBY, CONFLICT, NOT_HERE], "trouble.conflict"),
+        ([], "link.away"),
+    ],
+)
+def test_of_several_processes_the_one_that_has_the_link_counts(words: list[str], said: str) -> None:
+    joined = together({f"process {number}": {"telegram": word} for number, word in enumerate(words, 1)})
+    assert link(str(joined.get("telegram", ""))) == said
