@@ -212,10 +212,8 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
         broken.append("no loop met it")
     elif not await _logged(at, told, told_over):
         broken.append("the log does not say that it is over")
-    with at.service.log.open("rb") as log:
-        log.seek(told)
-        if trouble.advice.encode() not in log.read():
-            broken.append(f"the log does not say: {trouble.advice}")
+    if trouble.advice.encode() not in _log_since(at, told):
+        broken.append(f"the log does not say: {trouble.advice}")
     return broken, recovery
 
 
@@ -223,11 +221,17 @@ async def _logged(at: Plant, since: int, what: Callable[[bytes], bool], *, secon
     """``since``: where the log ended before the trouble began."""
     try:
         async with asyncio.timeout(seconds):
-            while not what(at.service.log.read_bytes()[since:]):
+            while not what(_log_since(at, since)):
                 await asyncio.sleep(LOOK_AGAIN)
     except TimeoutError:
         return False
     return True
+
+
+def _log_since(at: Plant, since: int) -> bytes:
+    with at.service.log.open("rb") as log:
+        log.seek(since)
+        return log.read()
 
 
 def told_of(log: bytes) -> bool:
