@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
+from collections.abc import Sequence
 
 import click
 from rich.markup import escape
@@ -22,6 +24,7 @@ from bridge.cli.common import (
 from bridge.cli.service import bridges, call, order
 from bridge.config import Settings
 from bridge.model.base import Json, SmsId
+from bridge.model.fleet import Member
 from bridge.model.sms import Sms, SmsState
 
 WAIT = 60.0
@@ -82,11 +85,11 @@ def as_list(value: Json) -> list[Json]:
 
 async def deliver(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Queue it with the running service, or send it ourselves under the lock; then follow it."""
-    from bridge.pipeline.fleet import SENDER
-
+    # Whoever takes it, and however often it is handed in: one SMS.
+    key = key or secrets.token_hex(8)
     words: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
     queued = await call(settings, "POST", "/send", words)
-    if queued is None and any(SENDER in member.roles for member in await bridges(settings)):
+    if queued is None and sender_among(await bridges(settings)):
         # On another machine. One more that sends would have to wait until all know of it, and take a part of the rate.
         queued, _ = await order(
             settings,
@@ -94,26 +97,37 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
             words,
             lambda commands: commands.send(to=number, text=text, account=account, author="cli", key=key),
         )
-    if queued is not None:
-        return await follow(settings, SmsId(int(str(queued["id"]))), queued)
-    return await alone(settings, number, text, account, key)
+    followed = await follow(settings, queued) if queued is not None else None
+    return followed or await alone(settings, number, text, account, key)
 
 
-async def follow(settings: Settings, sms_id: SmsId, queued: dict[str, Json]) -> dict[str, Json]:
+def sender_among(members: Sequence[Member]) -> bool:
+    from bridge.pipeline.fleet import SENDER
+
+    return any(SENDER in member.roles for member in members)
+
+
+async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json] | None:
+    """What became of it. None: it waits, and none of those that share the store is there to send it."""
     from bridge.web.admin import as_json
 
+    sms_id = SmsId(int(str(queued["id"])))
     async with looking_into(settings) as store:
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             sms = await store.get_sms(sms_id)
             if sms is not None and sms.state not in UNDER_WAY:
                 return as_json(sms)
+            waits = sms is not None and sms.state is SmsState.QUEUED
+            # One that was killed is among them for some seconds; one that is a command goes after its own SMS.
+            if waits and settings.storage.shared and not sender_among(await store.members()):
+                return None
             await asyncio.sleep(0.1)
     return queued
 
 
 async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
-    """No service runs: this process is the sender for as long as this SMS needs it."""
+    """Nobody is there to send it: this process is the sender for as long as this SMS needs it."""
     from bridge.app.sending import sending
     from bridge.pipeline.commands import Commands
     from bridge.pipeline.fleet import SENDER

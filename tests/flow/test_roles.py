@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bridge.app.sending import sending
 from bridge.cli import main
+from bridge.cli.service import bridges
 from bridge.config import load
 from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.fleet import SENDER
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.web.admin import sockets
@@ -130,6 +133,47 @@ async def test_a_command_where_no_bridge_runs_tells_those_that_share_the_store(
         assert "No bridge of this user runs on this machine. These share the store" in found.output
         said = await asyncio.to_thread(CliRunner().invoke, main, ["status", *config])
         assert "no service of this user is running on this machine" in said.output
+    finally:
+        await service.close()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+@pytest.mark.parametrize("left", ["killed", "roles"])
+async def test_send_does_it_itself_once_no_sender_is_left(tmp_path: Path, left: str) -> None:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
+    service = Service(tmp_path, platform, None, settings=store, roles="intake,router" if left == "roles" else "")
+    try:
+        await service.start()
+        if left == "killed":
+            await service.kill()
+            assert any(SENDER in member.roles for member in await bridges(load(service.config, {}))), "for some seconds"
+        words = ["send", "79001112233", "Раз", "-c", str(service.config)]
+        sent = await asyncio.to_thread(CliRunner().invoke, main, words)
+        assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output
+        assert postgres.rows(store["storage"]["url"], "SELECT state FROM sms") == [("sent",)]
+    finally:
+        await service.close()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+async def test_send_does_it_itself_once_another_command_that_sent_has_gone(tmp_path: Path) -> None:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    url = await postgres.schema_of(tmp_path)
+    service = Service(tmp_path, platform, None, settings={"storage": {"url": url}})
+    try:
+        async with sending(load(service.config, {}), roles=frozenset({SENDER})):
+            words = ["send", "79001112233", "Раз", "-c", str(service.config)]
+            command = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, main, words))
+            async with asyncio.timeout(30):
+                while postgres.rows(url, "SELECT state FROM sms") != [("queued",)]:
+                    await asyncio.sleep(LOOK_AGAIN)
+        sent = await command
+        assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output
     finally:
         await service.close()
         await platform.stop()
