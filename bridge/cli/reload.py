@@ -11,7 +11,7 @@ from bridge.cli.common import EXIT_FOUND, config_option, fail, json_option, prin
 from bridge.cli.service import call
 from bridge.errors import Problem
 from bridge.model.base import Json
-from bridge.schema import plural
+from bridge.schema import plural, shown
 
 
 @click.command()
@@ -25,9 +25,10 @@ def reload(config: str | None, as_json: bool) -> None:
     Exit code 0: they are in force. 1: they have mistakes, so the old ones stay in force; or no service runs.
     """
     settings = settings_of(config, quiet=True)
-    answer = run_async(lambda: call(settings, "POST", "/reload"))
+    answer = run_async(lambda: call(settings, "POST", "/reload", own=True))
     if answer is None:
-        fail("no service is running; it reads the rules when it starts")
+        whose = f"with {shown(settings.file)} is running here" if settings.storage.shared else "is running"
+        fail(f"no service {whose}; it reads the rules when it starts")
     mistakes = problems(answer["mistakes"])
     if as_json:
         print_json(answer)

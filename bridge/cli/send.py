@@ -85,6 +85,11 @@ def as_list(value: Json) -> list[Json]:
 
 async def deliver(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Queue it with the running service, or send it ourselves under the lock; then follow it."""
+    from bridge.pipeline.commands import account_of, recipient_of
+
+    # As our own configuration says: the process that is asked may have another one.
+    account = account_of(settings, account)
+    number = f"+{recipient_of(settings, number)}"
     # Whoever takes it, and however often it is handed in: one SMS.
     key = key or secrets.token_hex(8)
     words: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}

@@ -25,12 +25,15 @@ class ServiceRefused(BridgeError):
     """The running service said no; carries its words."""
 
 
-async def call(settings: Settings, method: str, path: str, body: Json = None) -> dict[str, Json] | None:
-    """Ask the running service; of several on this machine that share the store, any. None where none runs.
+async def call(
+    settings: Settings, method: str, path: str, body: Json = None, *, own: bool = False
+) -> dict[str, Json] | None:
+    """Ask the running service; of several on this machine that share the store, any, those with the same configuration
+    file first. ``own``: only those. None where none runs.
 
     :raises ServiceRefused: it runs and refused.
     """
-    for socket in sockets(settings):
+    for socket in sockets(settings, own=own):
         if (answer := await _ask(settings, socket, method, path, body)) is not None:
             return answer
     return None

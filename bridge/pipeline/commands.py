@@ -31,6 +31,25 @@ class Refused(BridgeError):
     """The order cannot be carried out; says why and what to do."""
 
 
+def account_of(settings: Settings, account: str) -> str:
+    """The account that is meant; the only one needs no name. :raises Refused:"""
+    names = list(settings.accounts)
+    if not account and len(names) == 1:
+        return names[0]
+    if account in settings.accounts:
+        return account
+    given = f"there is no account {account!r} in {settings.file}" if account else "which account?"
+    raise Refused(f"{given}; configured: {', '.join(names)}")
+
+
+def recipient_of(settings: Settings, to: str) -> str:
+    """The number as it is kept. :raises Refused: nobody can be reached by it."""
+    recipient = phones.normalise(to, settings.region)
+    if not phones.answerable(recipient, ()):
+        raise Refused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
+    return recipient
+
+
 class Commands:
     def __init__(self, *, settings: Settings, store: CommandStore, signals: Signals, clock: Clock) -> None:
         self._settings = settings
@@ -43,10 +62,8 @@ class Commands:
 
         :raises Refused: no such account, a number nobody can be reached by, an empty text, another number's key.
         """
-        chosen = self._account(account)
-        recipient = phones.normalise(to, self._settings.region)
-        if not phones.answerable(recipient, ()):
-            raise Refused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
+        chosen = account_of(self._settings, account)
+        recipient = recipient_of(self._settings, to)
         if not text.strip():
             raise Refused("the text is empty; nothing was sent")
         now = self._clock.now()
@@ -124,15 +141,6 @@ class Commands:
         self._signals.sms.set()
         self._signals.posts.set()
         return decided
-
-    def _account(self, account: str) -> str:
-        names = list(self._settings.accounts)
-        if not account and len(names) == 1:
-            return names[0]
-        if account in self._settings.accounts:
-            return account
-        given = f"there is no account {account!r}" if account else "which account?"
-        raise Refused(f"{given}; configured: {', '.join(names)}")
 
     async def _known(self, sms_id: SmsId) -> Sms:
         sms = await self._store.get_sms(sms_id)

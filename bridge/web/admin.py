@@ -35,17 +35,21 @@ def socket_path(settings: Settings) -> Path:
     """Where this process listens: beside its database file; on a shared store each process has a socket of its own."""
     if not settings.storage.shared:
         return beside(settings.storage.sqlite_path)
-    return _in_temporary(_store(settings.storage.url), f"-{os.getpid()}")
+    return _in_temporary(_store(settings.storage.url), f"-{_file(settings)}-{os.getpid()}")
 
 
-def sockets(settings: Settings) -> list[Path]:
-    """Where services on this machine may listen that use this store; killed ones leave theirs behind."""
+def sockets(settings: Settings, *, own: bool = False) -> list[Path]:
+    """Where services on this machine may listen that use this store; killed ones leave theirs behind.
+
+    Those with the same configuration file come first, since they know the same accounts and rules. ``own``: no others.
+    """
     path = socket_path(settings)
     if not settings.storage.shared:
         return [path] if path.exists() else []
     found = path.parent.glob(_in_temporary(_store(settings.storage.url), "-*").name)
     # Anybody may make a file in the temporary directory: orders go to our own user's services.
-    return sorted(each for each in found if _owner(each) == os.getuid())
+    mine = {each: f"-{_file(settings)}-" in each.name for each in found if _owner(each) == os.getuid()}
+    return sorted((each for each in mine if mine[each] or not own), key=lambda each: (not mine[each], each))
 
 
 def clear(settings: Settings, path: Path) -> None:
@@ -71,6 +75,11 @@ def _store(url: str) -> bytes:
     parts = urlsplit(url)
     query = sorted((name, value) for name, value in parse_qsl(parts.query) if name != "password")
     return repr((parts.hostname, parts.port or POSTGRES_PORT, parts.path, query)).encode()
+
+
+def _file(settings: Settings) -> str:
+    """The name it was called by: a link to another place is still the same configuration, as where releases change."""
+    return hashlib.sha256(os.fsencode(os.path.abspath(settings.file))).hexdigest()[:8]
 
 
 def _owner(path: Path) -> int | None:

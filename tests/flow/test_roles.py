@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from bridge.app.sending import sending
@@ -174,6 +175,39 @@ async def test_send_does_it_itself_once_another_command_that_sent_has_gone(tmp_p
                     await asyncio.sleep(LOOK_AGAIN)
         sent = await command
         assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output
+    finally:
+        await service.close()
+        await platform.stop()
+
+
+@postgres.needs_postgres
+async def test_a_command_means_what_its_own_configuration_says_whichever_process_it_asks(tmp_path: Path) -> None:
+    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await platform.start()
+    service = Service(tmp_path, platform, None, settings={"storage": {"url": await postgres.schema_of(tmp_path)}})
+    config = yaml.safe_load(service.config.read_text())
+    account = config["accounts"]["main"]
+
+    async def sms_bridge(*words: str, **changed: object) -> Result:
+        own = tmp_path / "own.yaml"
+        own.write_text(yaml.safe_dump({**config, **changed}))
+        return await asyncio.to_thread(CliRunner().invoke, main, [*words, "-c", str(own)])
+
+    try:
+        await service.start()
+        # A number as it is written in Germany; the process asked counts it among the Russian ones.
+        sent = await sms_bridge("send", "0151 23456789", "Раз", region="DE")
+        assert (sent.exit_code, [sms.recipient for sms in platform.book]) == (0, ["4915123456789"]), sent.output
+        shop = await sms_bridge("send", "79001112233", "Раз", accounts={"shop": account})
+        assert f"there is no account 'shop' in {service.config}; configured: main" in shop.output
+        which = await sms_bridge(
+            "send", "79001112233", "Раз", accounts={"main": account, "shop": {**account, "callback": {"path": "/shop"}}}
+        )
+        assert "which account?" in which.output
+        loaded = await sms_bridge("reload")
+        assert f"no service with {tmp_path / 'own.yaml'} is running here" in loaded.output
+        assert [each.exit_code for each in (shop, which, loaded)] == [1, 1, 1]
+        assert len(platform.book) == 1
     finally:
         await service.close()
         await platform.stop()

@@ -40,6 +40,18 @@ def test_each_process_of_a_shared_store_has_its_own_and_all_are_found(tmp_path: 
         assert sockets(settings(tmp_path, f"postgresql://bridge:one@{other}")) == []
 
 
+def test_those_of_the_same_configuration_are_asked_first(tmp_path: Path) -> None:
+    url = "postgresql://bridge@db.example/sms"
+    ours, others = settings(tmp_path, url), settings(tmp_path, url)
+    for each in (ours, others):
+        for process in ("1", "2"):
+            path = socket_path(each)
+            path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{process}.")).touch()
+    own, theirs = sockets(ours, own=True), sockets(others, own=True)
+    assert len(own) == len(theirs) == 2
+    assert (sockets(ours), sockets(others)) == ([*own, *theirs], [*theirs, *own])
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
 def test_orders_do_not_go_to_what_another_user_put_there(tmp_path: Path) -> None:
     ours = settings(tmp_path, "postgresql://bridge@db.example/sms")
