@@ -218,11 +218,13 @@ async def budgets(
     day = Day(service, platform, others, progress)
     spent: list[int] = []
     found: list[str] = []
+    most = 0
     try:
         await day.start()
         others.begin()
         # The robots first: the day's budget must not be what stops them.
         await day.play(iter(()), total=2 * robots * (1 + SAME_TEXT), kills=kills)
+        most = max(others.got.values(), default=0)
         for number in others.over_the_limit():
             found.append(f"a robot got more than the limit for a number or a text: {number}")
         await day.play(day.pumped(numbers, each), total=numbers * each, kills=kills)
@@ -242,7 +244,7 @@ async def budgets(
     found += judged(service, platform, spent, limit)
     told = dict(service.rows(TOLD))
     figures = {
-        "robots": f"{2 * robots}, at most {max(others.got.values(), default=0)} SMS to one",
+        "robots": f"{2 * robots}, at most {most} SMS to one in the time that the limits are for",
         "numbers that pump": f"{numbers:,}, {day.brought:,} messages brought",
         "kills": f"{day.kills}",
         "parts a day": " and ".join(f"{parts:,}" for parts in spent) + f" of {limit:,}",
