@@ -427,11 +427,12 @@ SELECT key FROM alert WHERE cleared_at IS NULL AND key > :beginning AND key < :e
 """
 
 # The alerts of outages are kept without a post until it is known what had waited (``Outage``). Bridges that start
-# together see the same one, and it ends with the last of them; one that was told of is not begun again.
+# together see the same one, and it ends with the last of them; one that was told of is not begun again. That is looked
+# for among the newest only: they start within a minute or so of each other.
 NOTE_OUTAGE = """
 INSERT INTO alert (key, text, params, account, opened_at)
 SELECT :key, :text, :params, '', :now WHERE NOT EXISTS (
-    SELECT 1 FROM alert WHERE key = :key AND cleared_at IS NOT NULL)
+    SELECT 1 FROM alert WHERE id > (SELECT max(id) FROM alert) - 1000 AND key = :key AND cleared_at IS NOT NULL)
 ON CONFLICT (key) WHERE cleared_at IS NULL DO UPDATE SET params = excluded.params, opened_at = excluded.opened_at
 WHERE excluded.opened_at > alert.opened_at
 """
