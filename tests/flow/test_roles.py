@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,14 @@ from bridge.web.admin import sockets
 from bridge.web.health import NOT_HERE
 from tests import postgres
 from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[SimulatedPlatform]:
+    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    await simulated.start()
+    yield simulated
+    await simulated.stop()
 
 
 @postgres.needs_postgres
@@ -115,10 +123,8 @@ async def test_processes_of_one_machine_share_a_configuration_and_commands_find_
 
 @postgres.needs_postgres
 async def test_a_command_where_no_bridge_runs_tells_those_that_share_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
-    await platform.start()
     store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
     service = Service(tmp_path, platform, None, settings=store)
     (tmp_path / "elsewhere").mkdir()
@@ -136,14 +142,13 @@ async def test_a_command_where_no_bridge_runs_tells_those_that_share_the_store(
         assert "no service of this user is running on this machine" in said.output
     finally:
         await service.close()
-        await platform.stop()
 
 
 @postgres.needs_postgres
 @pytest.mark.parametrize("left", ["killed", "roles"])
-async def test_send_does_it_itself_once_no_sender_is_left(tmp_path: Path, left: str) -> None:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
-    await platform.start()
+async def test_send_does_it_itself_once_no_sender_is_left(
+    tmp_path: Path, platform: SimulatedPlatform, left: str
+) -> None:
     store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
     service = Service(tmp_path, platform, None, settings=store, roles="intake,router" if left == "roles" else "")
     try:
@@ -157,13 +162,12 @@ async def test_send_does_it_itself_once_no_sender_is_left(tmp_path: Path, left: 
         assert postgres.rows(store["storage"]["url"], "SELECT state FROM sms") == [("sent",)]
     finally:
         await service.close()
-        await platform.stop()
 
 
 @postgres.needs_postgres
-async def test_send_does_it_itself_once_another_command_that_sent_has_gone(tmp_path: Path) -> None:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
-    await platform.start()
+async def test_send_does_it_itself_once_another_command_that_sent_has_gone(
+    tmp_path: Path, platform: SimulatedPlatform
+) -> None:
     url = await postgres.schema_of(tmp_path)
     service = Service(tmp_path, platform, None, settings={"storage": {"url": url}})
     try:
@@ -177,13 +181,12 @@ async def test_send_does_it_itself_once_another_command_that_sent_has_gone(tmp_p
         assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output
     finally:
         await service.close()
-        await platform.stop()
 
 
 @postgres.needs_postgres
-async def test_a_command_means_what_its_own_configuration_says_whichever_process_it_asks(tmp_path: Path) -> None:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
-    await platform.start()
+async def test_a_command_means_what_its_own_configuration_says_whichever_process_it_asks(
+    tmp_path: Path, platform: SimulatedPlatform
+) -> None:
     service = Service(tmp_path, platform, None, settings={"storage": {"url": await postgres.schema_of(tmp_path)}})
     config = yaml.safe_load(service.config.read_text())
     account = config["accounts"]["main"]
@@ -210,13 +213,10 @@ async def test_a_command_means_what_its_own_configuration_says_whichever_process
         assert len(platform.book) == 1
     finally:
         await service.close()
-        await platform.stop()
 
 
 @postgres.needs_postgres
-async def test_an_order_to_load_the_rules_is_followed_by_all(tmp_path: Path) -> None:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
-    await platform.start()
+async def test_an_order_to_load_the_rules_is_followed_by_all(tmp_path: Path, platform: SimulatedPlatform) -> None:
     store = {"storage": {"url": await postgres.schema_of(tmp_path)}}
     services = []
     for name in ("one", "two"):
@@ -236,7 +236,6 @@ async def test_an_order_to_load_the_rules_is_followed_by_all(tmp_path: Path) -> 
     finally:
         for service in services:
             await service.close()
-        await platform.stop()
 
 
 def test_an_sqlite_store_is_one_processs_and_roles_have_names(tmp_path: Path) -> None:
