@@ -20,19 +20,19 @@ from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import Ms
 from bridge.pipeline.accounts import AccountWatch
-from bridge.pipeline.arrivals import Arrivals, Waited
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
+from bridge.pipeline.cluster import INTAKE, ROLES, ROUTER, SENDER, STATUS, TELEGRAM, WATCH
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
-from bridge.pipeline.drafts import REMINDED_AFTER, Drafts
-from bridge.pipeline.fleet import INTAKE, ROLES, ROUTER, SENDER, STATUS, TELEGRAM, WATCH
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.reload import Reloader, signature
-from bridge.pipeline.reminders import Reminders
 from bridge.pipeline.router import Nowhere, Router
-from bridge.pipeline.silence import Silence
+from bridge.pipeline.watches.callback_silence import CallbackSilence
+from bridge.pipeline.watches.downtime import DowntimeReport, WaitingUpdates
+from bridge.pipeline.watches.drafts import REMINDED_AFTER, DraftReminders
+from bridge.pipeline.watches.reminders import ConversationReminders
+from bridge.pipeline.watches.working_time import office
 from bridge.pipeline.worker import keep_alive
-from bridge.pipeline.working import office
 from bridge.platforms import iba_callback
 from bridge.ports.clock import Clock
 from bridge.web.admin import AdminSocket, socket_path
@@ -144,16 +144,16 @@ def start_watches(bridge: Bridge) -> None:
     hours = office(settings.hours)
     fleet = parts.fleet
 
-    async def chats(began: Ms, ended: Ms) -> Waited:
-        return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else Waited()
+    async def chats(began: Ms, ended: Ms) -> WaitingUpdates:
+        return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else WaitingUpdates()
 
-    arrivals = Arrivals(store=store, chats=chats, signals=signals, clock=clock)
+    arrivals = DowntimeReport(store=store, chats=chats, signals=signals, clock=clock)
     bridge.loop("arrivals", fleet.on_duty(WATCH, arrivals.step))
     after = settings.telegram.remind_after
-    drafts = Drafts(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
+    drafts = DraftReminders(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
     bridge.loop("drafts", fleet.on_duty(WATCH, drafts.step))
     if after is not None:
-        reminders = Reminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
+        reminders = ConversationReminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
         bridge.loop("reminders", fleet.on_duty(WATCH, reminders.step))
     silences = {
         name: account.callback.silent_after
@@ -161,7 +161,7 @@ def start_watches(bridge: Bridge) -> None:
         if account.callback.silent_after is not None
     }
     if silences:
-        silence = Silence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
+        silence = CallbackSilence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
         bridge.loop("silence", fleet.on_duty(WATCH, silence.step))
 
 
@@ -178,7 +178,7 @@ def start_telegram(bridge: Bridge) -> None:
         log.warning("telegram_off", reason="telegram.token is empty; forwards wait in the store")
         return
     # Imported late: python-telegram-bot costs a third of a second that a bridge without Telegram need not pay.
-    from bridge.telegram.side import TelegramSide
+    from bridge.telegram.service import TelegramSide
 
     parts = bridge.sending
     bridge.telegram = TelegramSide(
@@ -196,7 +196,7 @@ def start_telegram(bridge: Bridge) -> None:
 
 async def look_around(settings: Settings, clock: Clock) -> None:
     """What is not well with bot and chats, into the log. A fault of this must not be one of the service."""
-    from bridge.telegram.checkup import at_start
+    from bridge.telegram.setup.checks import at_start
 
     try:
         await at_start(settings, clock)
@@ -217,7 +217,7 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
     """The route that Telegram calls; None where it is asked for its updates."""
     if bridge.telegram is None or bridge.telegram.webhook is None:
         return None
-    from bridge.telegram.webhook import PATH, NoUpdate
+    from bridge.telegram.updates.webhook import PATH, NoUpdate
 
     return WebhookEndpoint(
         path=PATH,

@@ -11,39 +11,39 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from bridge.config import Settings
-from bridge.frozen import frozen
 from bridge.model.answers import Reason
 from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, SmsState
-from bridge.pipeline import questions
-from bridge.pipeline.arrivals import note_outage
+from bridge.pipeline import escalations
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SharedClock, SteadyClock, SystemClock
-from bridge.pipeline.fleet import TELEGRAM, Fleet
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.holds import Holds
+from bridge.pipeline.cluster import TELEGRAM, Cluster
 from bridge.pipeline.outbox import Outbox
-from bridge.pipeline.pace import Bucket
+from bridge.pipeline.outcomes import OutcomePolicy
+from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import Judge
+from bridge.pipeline.suspensions import AccountSuspensions
+from bridge.pipeline.watches.downtime import note_outage
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.store import open_storage
+from bridge.value import value_object
 
 log = structlog.get_logger()
 
 
-@frozen
+@value_object
 class Sending:
     """The outgoing half: enough for the command line to send one SMS without a service."""
 
     store: Store
     signals: Signals
-    gates: Mapping[str, Gate]
-    holds: Holds
+    gates: Mapping[str, AccountChannel]
+    holds: AccountSuspensions
     outbox: Outbox
     clock: SteadyClock
-    fleet: Fleet
+    fleet: Cluster
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def sending(
         signals = Signals()
         # Whoever has no token must not keep the duty from those who have one.
         able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
-        fleet = Fleet(
+        fleet = Cluster(
             store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=able
         )
         await fleet.step()
@@ -74,16 +74,16 @@ async def sending(
         if roles:
             await note_outage(store, clock.now())
         await settle_restored(store, clock.now())
-        gates: dict[str, Gate] = {}
+        gates: dict[str, AccountChannel] = {}
         for name, account in settings.accounts.items():
             platform = IbaPlatform(account)
             stack.push_async_callback(platform.close)
-            bucket = Bucket(account.rate, clock.now())
-            gates[name] = Gate(name=name, settings=account, platform=platform, bucket=bucket)
-        holds = Holds(store=store, signals=signals, clock=clock)
+            bucket = TokenBucket(account.rate, clock.now())
+            gates[name] = AccountChannel(name=name, settings=account, platform=platform, bucket=bucket)
+        holds = AccountSuspensions(store=store, signals=signals, clock=clock)
         for gate in gates.values():
             await holds.load(gate)
-        judge = Judge(store=store, holds=holds, clock=clock)
+        judge = OutcomePolicy(store=store, holds=holds, clock=clock)
         outbox = Outbox(gates=gates, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
         if not settings.storage.shared:  # else too little is known of the others so far; Bridge.look_for_lost does it
             await find_lost(outbox)
@@ -115,7 +115,7 @@ async def find_lost(outbox: Outbox) -> int:
 
 async def settle_restored(store: Store, now: Ms) -> None:
     """Before anything else looks at it: a copy must not do again what the store it was taken from has done since."""
-    restored = await store.settle_restored(now, questions.about_restored)
+    restored = await store.settle_restored(now, escalations.about_restored)
     if restored is not None:
         numbers = {"sms": restored.sms, "inbound": restored.inbound, "updates": restored.updates}
         log.warning("store_restored", taken_at=restored.taken_at, **numbers)
@@ -125,7 +125,9 @@ async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
     """Every unknown outcome has its question in a chat, also where a crash came between the two. Written once each."""
     unknown = await store.list_sms([SmsState.UNCERTAIN], limit=1_000)
     posts = [
-        post for sms in unknown for post in questions.about_unknown(sms, settings.accounts.get(sms.account), sms.reason)
+        post
+        for sms in unknown
+        for post in escalations.about_unknown(sms, settings.accounts.get(sms.account), sms.reason)
     ]
     # At once, so that they share their commits: a kill under load leaves many.
     await asyncio.gather(*(store.add_post(post, now) for post in posts))
@@ -135,6 +137,6 @@ async def refuse_homeless(settings: Settings, store: Store, now: Ms) -> None:
     """What waits for an account that left the configuration can never go: it fails visibly instead of waiting."""
     for sms in await store.list_sms([SmsState.QUEUED], limit=10_000):
         if sms.account not in settings.accounts:
-            posts = questions.about_failed(sms, Reason.NO_ACCOUNT, sms.account)
+            posts = escalations.about_failed(sms, Reason.NO_ACCOUNT, sms.account)
             change = Change(reason=Reason.NO_ACCOUNT, detail=sms.account, posts=posts)
             await store.move(sms.id, Move.REFUSE_QUEUED, now, change)

@@ -11,16 +11,16 @@ from bridge.app.sending import Sending, ask_about_unknown, find_lost
 from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, Ms
-from bridge.pipeline.fleet import INTAKE, TELEGRAM, words_of
+from bridge.pipeline.cluster import INTAKE, TELEGRAM, words_of
 from bridge.pipeline.reload import Reloader
 from bridge.pipeline.signals import Signal
-from bridge.pipeline.worker import IDLE, Outage, Step, run_steps
+from bridge.pipeline.worker import IDLE, Step, StoreOutage, run_steps
 from bridge.rules.canned import Canned
 from bridge.rules.engine import RuleSet
 from bridge.web.health import NOT_HERE, STANDBY, Readiness
 
 if TYPE_CHECKING:
-    from bridge.telegram.side import TelegramSide
+    from bridge.telegram.service import TelegramSide
 
 
 ASK_EVERY: Ms = MINUTE
@@ -47,7 +47,7 @@ class Bridge:
         self.telegram: TelegramSide | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
-        self._outage = Outage()
+        self._outage = StoreOutage()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._asked_at: Ms = sending.clock.monotonic()
         """When every unknown outcome was last seen to have its question."""

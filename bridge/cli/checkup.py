@@ -18,7 +18,7 @@ from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
 from bridge.errors import ConfigError, PlatformError, StoreError
 from bridge.schema import shown
-from bridge.telegram.findings import Finding, fault, ok, warning
+from bridge.telegram.setup.findings import Finding, fault, ok, warning
 from bridge.web.answers import BODIES
 from bridge.web.health import ELSEWHERE
 
@@ -149,7 +149,7 @@ async def of_webhook(settings: Settings) -> list[Finding]:
     telegram = settings.telegram
     if telegram.updates != "webhook" or not telegram.token.get_secret_value():
         return []
-    from bridge.telegram.webhook import address
+    from bridge.telegram.updates.webhook import address
     from bridge.web.webhook import HEADER
 
     url = address(settings.web.public_url)

@@ -13,7 +13,7 @@ from rich.text import Text
 from bridge.cli.common import EXIT_FOUND, config_option, console, json_option, plain, print_json, run_async
 from bridge.config import Settings, find, load
 from bridge.errors import ConfigError
-from bridge.telegram.findings import Finding, Level
+from bridge.telegram.setup.findings import Finding, Level
 from bridge.telegram.texts import say
 from bridge.telemetry import output
 
@@ -48,7 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """In the order in which a person would put things right."""
     from bridge.cli import checkup
     from bridge.pipeline.clock import SystemClock
-    from bridge.telegram import checkup as of_telegram
+    from bridge.telegram.setup import checks as of_telegram
 
     found = [*checkup.of_config(settings), *await checkup.of_store(settings)]
     service, runs = await checkup.of_service(settings)

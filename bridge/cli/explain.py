@@ -30,8 +30,8 @@ from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.model.base import Json
 from bridge.model.contact import Contact
-from bridge.model.decision import Fired
-from bridge.pipeline.rehearse import Rehearsal, Written, rehearse, subscriber_of
+from bridge.model.decision import FiredRule
+from bridge.pipeline.dry_run import DryRun, Written, dry_run, subscriber_of
 from bridge.rules import RuleSet
 from bridge.schema import plural
 from bridge.telegram.texts import say
@@ -79,7 +79,7 @@ def explain(
     now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
     written = Written(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
     contact = run_async(lambda: known(settings, subscriber_of(written, settings)))
-    rehearsal = rehearse(written, rules=rules, settings=settings, contact=contact)
+    rehearsal = dry_run(written, rules=rules, settings=settings, contact=contact)
     if as_json:
         print_json(as_values(rehearsal))
         return
@@ -107,7 +107,7 @@ async def known(settings: Settings, subscriber: str) -> Contact:
 # ------------------------------------------------ for a person
 
 
-def show(out: Console, rehearsal: Rehearsal, written: Written, moment_words: str) -> None:
+def show(out: Console, rehearsal: DryRun, written: Written, moment_words: str) -> None:
     why = rehearsal.explanation
     line(out, "message", f"{plain(written.text)}")
     line(out, "from", f"{plain(rehearsal.subscriber)} by {written.account}, {moment_words}")
@@ -131,7 +131,7 @@ def line(out: Console, label: str, words: str, remark: str = "", style: str = ""
     out.print(shown, soft_wrap=True)
 
 
-def tried_table(rehearsal: Rehearsal) -> Table:
+def tried_table(rehearsal: DryRun) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for _ in range(4):
         table.add_column(overflow="fold")
@@ -142,7 +142,7 @@ def tried_table(rehearsal: Rehearsal) -> Table:
     return table
 
 
-def show_fired(out: Console, fired: Fired) -> None:
+def show_fired(out: Console, fired: FiredRule) -> None:
     line(out, "rule", fired.rule, f"{fired.file}:{fired.line}", "green")
     if fired.error is not None:
         line(out, "error", plain(fired.error), "nothing of this rule is done", "red")
@@ -165,7 +165,7 @@ def because(forcing: tuple[str, ...]) -> str:
     return f" because of: {' '.join(forcing[:SIGNS_SHOWN])}{more}"
 
 
-def show_outcome(out: Console, rehearsal: Rehearsal) -> None:
+def show_outcome(out: Console, rehearsal: DryRun) -> None:
     settlement = rehearsal.settlement
     held = holds(rehearsal)
     if held:
@@ -181,7 +181,7 @@ def show_outcome(out: Console, rehearsal: Rehearsal) -> None:
     line(out, "outcome", settlement.outcome or "", style="bold")
 
 
-def holds(rehearsal: Rehearsal) -> list[str]:
+def holds(rehearsal: DryRun) -> list[str]:
     words = (rehearsal.settlement.outcome or "").split(", ")
     return [word.removeprefix("suppressed: ") for word in words if word.startswith("suppressed: ")]
 
@@ -189,7 +189,7 @@ def holds(rehearsal: Rehearsal) -> list[str]:
 # ------------------------------------------------ for scripts
 
 
-def as_values(rehearsal: Rehearsal) -> Json:
+def as_values(rehearsal: DryRun) -> Json:
     why, settlement = rehearsal.explanation, rehearsal.settlement
     winner = why.winner
     return {
@@ -210,7 +210,7 @@ def as_values(rehearsal: Rehearsal) -> Json:
     }
 
 
-def reply_values(rehearsal: Rehearsal) -> Iterator[Json]:
+def reply_values(rehearsal: DryRun) -> Iterator[Json]:
     for fired in rehearsal.explanation.decision.fired:
         for reply in fired.replies:
             cost = parts.split(reply.text)

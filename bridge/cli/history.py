@@ -18,7 +18,7 @@ from bridge.cli.common import (
     settings_of,
     when,
 )
-from bridge.model.record import Story
+from bridge.model.record import HistoryLine
 from bridge.text import phones
 
 
@@ -33,7 +33,7 @@ def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
     need_store(settings)
     subscriber = phones.normalise(number, settings.region)
 
-    async def read() -> Sequence[Story]:
+    async def read() -> Sequence[HistoryLine]:
         async with looking_into(settings) as store:
             return await store.history(subscriber, limit=limit)
 

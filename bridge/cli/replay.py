@@ -38,7 +38,7 @@ from bridge.errors import ConfigError
 from bridge.model.base import InboundId, Json, Ms
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
-from bridge.model.routing import Unrouted
+from bridge.model.routing import UnroutedMessage
 from bridge.pipeline.facts import as_rules_see
 from bridge.ports.record import QueryStore
 from bridge.rules import RuleSet
@@ -147,10 +147,10 @@ async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterato
         after = messages[-1].id
 
 
-def somebody(message: Inbound) -> Unrouted:
+def somebody(message: Inbound) -> UnroutedMessage:
     """Of a sender of whom nothing is known but that this was not the first SMS."""
     contact = Contact(subscriber=message.subscriber, version=0, first_seen_at=message.received_at)
-    return Unrouted(inbound=message, contact=contact, recent=())
+    return UnroutedMessage(inbound=message, contact=contact, recent=())
 
 
 def show(found: Comparison, rules: RuleSet, show_texts: bool) -> None:

@@ -50,7 +50,7 @@ def run(config: str | None, roles: str) -> None:
 
 def roles_of(text: str, settings: Settings) -> frozenset[str]:
     """:raises click.BadParameter: no such role, or one process alone may use the store."""
-    from bridge.pipeline.fleet import ROLES
+    from bridge.pipeline.cluster import ROLES
 
     wanted = frozenset(filter(None, (word.strip() for word in text.split(",")))) or frozenset(ROLES)
     if unknown := sorted(wanted.difference(ROLES)):
@@ -65,7 +65,7 @@ def roles_of(text: str, settings: Settings) -> frozenset[str]:
 async def serve(settings: Settings, roles: frozenset[str]) -> int:
     """Run until a signal asks to stop; returns the exit code."""
     from bridge.app.running import running
-    from bridge.pipeline.fleet import INTAKE
+    from bridge.pipeline.cluster import INTAKE
 
     stop = asyncio.Event()
     caught: list[signal.Signals] = []

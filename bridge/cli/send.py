@@ -24,7 +24,7 @@ from bridge.cli.common import (
 from bridge.cli.service import bridges, call, order
 from bridge.config import Settings
 from bridge.model.base import Json, SmsId
-from bridge.model.fleet import Member
+from bridge.model.cluster import Node
 from bridge.model.sms import Sms, SmsState
 
 WAIT = 60.0
@@ -106,8 +106,8 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     return followed or await alone(settings, number, text, account, key)
 
 
-def sender_among(members: Sequence[Member]) -> bool:
-    from bridge.pipeline.fleet import SENDER
+def sender_among(members: Sequence[Node]) -> bool:
+    from bridge.pipeline.cluster import SENDER
 
     return any(SENDER in member.roles for member in members)
 
@@ -134,8 +134,8 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
 async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Nobody is there to send it: this process is the sender for as long as this SMS needs it."""
     from bridge.app.sending import sending
+    from bridge.pipeline.cluster import SENDER
     from bridge.pipeline.commands import Commands
-    from bridge.pipeline.fleet import SENDER
     from bridge.web.admin import as_json
 
     async with sending(settings, roles=frozenset({SENDER})) as parts:

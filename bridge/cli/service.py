@@ -12,7 +12,7 @@ from bridge.cli.common import looking_into
 from bridge.config import Settings
 from bridge.errors import BridgeError, StoreError
 from bridge.model.base import Json
-from bridge.model.fleet import Member
+from bridge.model.cluster import Node
 from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
 from bridge.web.admin import as_json, clear, sockets
@@ -94,7 +94,7 @@ async def _ask(settings: Settings, socket: Path, method: str, path: str, body: J
     return answer
 
 
-async def bridges(settings: Settings) -> Sequence[Member]:
+async def bridges(settings: Settings) -> Sequence[Node]:
     """Those that share the store, on whatever machine; none where it belongs to one process, or cannot be read."""
     if not settings.storage.shared:
         return ()

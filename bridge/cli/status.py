@@ -25,9 +25,9 @@ from bridge.cli.common import (
 from bridge.cli.service import ServiceRefused, live
 from bridge.config import Settings
 from bridge.model.base import Json, Ms
-from bridge.model.fleet import Member
+from bridge.model.cluster import Node
 from bridge.model.record import QueueStatus
-from bridge.pipeline.fleet import ROLES
+from bridge.pipeline.cluster import ROLES
 from bridge.telegram.texts import say
 
 
@@ -50,7 +50,7 @@ def status(config: str | None, as_json: bool) -> None:
         show_bridges(members, now)
 
 
-async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Member], dict[str, Json] | None]:
+async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Node], dict[str, Json] | None]:
     async with looking_into(settings) as store:
         queues = await store.queue_status()
         members = await store.members()
@@ -66,7 +66,7 @@ def as_values(queues: QueueStatus) -> Json:
     return values
 
 
-def as_json_member(member: Member) -> Json:
+def as_json_member(member: Node) -> Json:
     return {
         "name": member.name,
         "roles": [*sorted(member.roles)],
@@ -78,7 +78,7 @@ def as_json_member(member: Member) -> Json:
     }
 
 
-def show_bridges(members: Sequence[Member], now: Ms) -> None:
+def show_bridges(members: Sequence[Node], now: Ms) -> None:
     """All that share the store."""
     table = Table("bridge", "roles", "duties", "rules", "version", "since")
     for member in members:

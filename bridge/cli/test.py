@@ -23,11 +23,11 @@ from bridge.cli.common import (
     settings_of,
 )
 from bridge.errors import ConfigError, Problem
-from bridge.frozen import frozen
 from bridge.model.base import Json
 from bridge.rules.examples import Example, Outcome, run_example
 from bridge.rules.loader import read_rules
 from bridge.schema import plural
+from bridge.value import value_object
 
 
 @click.command()
@@ -51,7 +51,7 @@ def test(pattern: str, config: str | None, as_json: bool) -> None:
     sys.exit(EXIT_FOUND if failed else 0)
 
 
-@frozen
+@value_object
 class Tested:
     """A test and what each of its messages came to."""
 

@@ -9,12 +9,12 @@ from typing import Any, Literal, TypeAlias
 import yaml
 from pydantic import BaseModel
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 Language: TypeAlias = Literal["ru", "en"]
 
 
-@frozen
+@value_object
 class KeyText:
     """What is said of one key."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from bridge.frozen import frozen
 from bridge.model.base import Json
+from bridge.value import value_object
 
 CROWD = 10
 """Alerts of one kind that are told of one by one."""
 
 
-@frozen
+@value_object
 class Alert:
     """A condition the team is told of once, with its all-clear. ``key`` names the condition while it lasts."""
 

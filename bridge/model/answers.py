@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
+from bridge.value import value_object
 
 
 class SendClass(StrEnum):
@@ -104,7 +104,7 @@ class Reason(StrEnum):
     """It waited in a copy of the store that was put back: it may have been sent after the copy was made."""
 
 
-@frozen
+@value_object
 class Receipt:
     """The outcome of one send request."""
 
@@ -127,7 +127,7 @@ class ReportClass(StrEnum):
     """A word nobody knows: kept as it came, visible, non-final."""
 
 
-@frozen
+@value_object
 class Report:
     """The platform's answer to "what became of this id"."""
 
@@ -138,14 +138,14 @@ class Report:
     """The platform's time of the update, as it came."""
 
 
-@frozen
+@value_object
 class Balance:
     amount: float
     currency: str
     directions: tuple[tuple[str, float], ...] = ()
 
 
-@frozen
+@value_object
 class AccountState:
     """Why an account's queue stands still, and its last known balance. Kept in the store: a restart must not forget."""
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import ConversationId, InboundId, Json, Ms, PostId
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.post import PostKind, PostPriority
 from bridge.model.sms import Sms
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Conversation:
     """A subscriber seen from one chat. An answer goes out by the account and from the number of the latest inbound."""
 
@@ -38,7 +38,7 @@ class Conversation:
     claimed_until: Ms = 0
 
 
-@frozen
+@value_object
 class Post:
     """A stored chat post, joined with what it is about."""
 
@@ -61,8 +61,8 @@ class Post:
     contact: Contact | None
 
 
-@frozen
-class Posted:
+@value_object
+class PostedMessage:
     """What Telegram answered to a post; stored with "done" in one transaction."""
 
     chat_id: int
@@ -72,8 +72,8 @@ class Posted:
     shown: str = ""
 
 
-@frozen
-class Earlier:
+@value_object
+class EarlierMessages:
     """What a subscriber wrote before an SMS."""
 
     count: int
@@ -88,7 +88,7 @@ class UpdateState(StrEnum):
     """Could not be parsed or processed: kept for a person, does not block the rest."""
 
 
-@frozen
+@value_object
 class StoredUpdate:
     update_id: int
     raw: str

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Contact:
     """What is known of a subscriber. ``version`` grows with every change and with every automatic reply."""
 
@@ -29,7 +29,7 @@ class Contact:
     """A person switched automatic replies off for this number, until one switches them on again."""
 
 
-@frozen
+@value_object
 class RecentReply:
     """An automatic reply that counts against the guards' budgets."""
 
@@ -37,24 +37,24 @@ class RecentReply:
     text: str
 
 
-class Counted(StrEnum):
+class RuleCounter(StrEnum):
     """What of a rule is counted, for its ``limit`` and its ``once``."""
 
     MATCH = "match"
     REPLY = "reply"
 
 
-@frozen
-class Use:
+@value_object
+class RuleUse:
     """A match or a reply of a rule that counts them."""
 
     rule: str
-    what: Counted
+    what: RuleCounter
     at: Ms
     """The time of receipt of the message."""
 
 
-@frozen
+@value_object
 class ContactChange:
     """What is known of a subscriber from now on."""
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
-from bridge.model.contact import Counted
+from bridge.model.contact import RuleCounter
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Forward:
     """A rule's wish to show the message in a chat of the configuration."""
 
@@ -20,7 +20,7 @@ class Forward:
     silent: bool = False
 
 
-@frozen
+@value_object
 class Reply:
     """A rule's wish to answer by SMS, rendered."""
 
@@ -31,7 +31,7 @@ class Reply:
     """The one text that a number still gets after this very message has opted it out."""
 
 
-class OptWish(StrEnum):
+class OptOutEffect(StrEnum):
     """What a rule wants done about automatic texts to the sender."""
 
     OUT = "out"
@@ -41,18 +41,18 @@ class OptWish(StrEnum):
     ASK_IN = "ask_in"
 
 
-@frozen
-class ContactWish:
+@value_object
+class ContactEffect:
     """What a rule wants changed of what is known of the sender."""
 
-    opt: OptWish | None = None
+    opt: OptOutEffect | None = None
     tag: tuple[str, ...] = ()
     untag: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-@frozen
-class Fired:
+@value_object
+class FiredRule:
     """One rule that matched and what it wants, in file order."""
 
     rule: str
@@ -63,8 +63,8 @@ class Fired:
     drop: bool = False
     error: str | None = None
     """The template could not be rendered: nothing of this rule is sent, the default chat gets the message and this."""
-    contact: ContactWish | None = None
-    counted: tuple[Counted, ...] = ()
+    contact: ContactEffect | None = None
+    counted: tuple[RuleCounter, ...] = ()
     """What is to be counted of this match, with the time of receipt."""
     spent: bool = False
     """There is a reply, but this sender has had it as often as ``once`` allows."""
@@ -72,10 +72,10 @@ class Fired:
     """Why the rule's own texts could not be made; what it does here is its ``on_error``."""
 
 
-@frozen
+@value_object
 class Decision:
     """What the rules say about one message; pure, before any guard."""
 
-    fired: tuple[Fired, ...]
+    fired: tuple[FiredRule, ...]
     """Empty where nothing matched: the message goes to the default chat and is counted."""
     rules_version: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import InboundId, Ms
+from bridge.value import value_object
 
 
 class InboundState(StrEnum):
@@ -16,7 +16,7 @@ class InboundState(StrEnum):
     """Reserved for rules that wait (a call, a question)."""
 
 
-@frozen
+@value_object
 class InboundCall:
     """One callback of the platform, parsed and not yet stored (the platform's document, incoming messages)."""
 
@@ -41,7 +41,7 @@ class InboundCall:
     """Why the call was malformed; such a message is stored, acknowledged and put to the team (quarantine)."""
 
 
-@frozen
+@value_object
 class Inbound:
     """A stored inbound SMS."""
 
@@ -68,7 +68,7 @@ class Inbound:
     """What routing did, in one word, for people: ``replied``, ``forwarded``, ``dropped``, ``suppressed: …``."""
 
 
-@frozen
+@value_object
 class Accepted:
     """What became of a callback. Returned only after the commit."""
 

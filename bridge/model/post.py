@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import IntEnum, StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import ConversationId, InboundId, Json, Ms, SmsId
+from bridge.value import value_object
 
 
 class PostKind(StrEnum):
@@ -36,7 +36,7 @@ class PostPriority(IntEnum):
     REACTION = 3
 
 
-@frozen
+@value_object
 class NewPost:
     """Something to show in a chat. ``key`` makes writing it idempotent (``None``: always written)."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bridge.frozen import frozen
 from bridge.model.answers import AccountState
 from bridge.model.base import InboundId, Ms, SmsId
+from bridge.value import value_object
 
 
-@frozen
-class Restored:
+@value_object
+class Restoration:
     """What was found open in a copy of the store when a bridge first ran on it."""
 
     taken_at: Ms
@@ -25,7 +25,7 @@ class Restored:
     """Updates of Telegram that were not processed: what they say is not sent."""
 
 
-@frozen
+@value_object
 class LongestWaits:
     """How far ahead anything is ever planned. What is planned further was planned by a clock that was wrong."""
 
@@ -35,8 +35,8 @@ class LongestWaits:
     takeover: Ms
 
 
-@frozen
-class Outage:
+@value_object
+class Downtime:
     """A time in which no bridge ran on the store."""
 
     since: Ms
@@ -45,8 +45,8 @@ class Outage:
     """The start after it."""
 
 
-@frozen
-class Story:
+@value_object
+class HistoryLine:
     """One line of a subscriber's or an SMS's history, oldest first."""
 
     at: Ms
@@ -62,7 +62,7 @@ class Story:
     """Who decided it, where a person did."""
 
 
-@frozen
+@value_object
 class QueueStatus:
     """Counts and ages for ``status``, the probes and the metrics."""
 
@@ -82,8 +82,8 @@ class QueueStatus:
     accounts: tuple[AccountState, ...]
 
 
-@frozen
-class Span:
+@value_object
+class InboundRange:
     """Messages that rules decided about, from one to another."""
 
     first: InboundId

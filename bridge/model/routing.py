@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from bridge.frozen import frozen
 from bridge.model.alert import Alert
 from bridge.model.base import InboundId, Json, Ms
-from bridge.model.contact import Contact, ContactChange, RecentReply, Use
+from bridge.model.contact import Contact, ContactChange, RecentReply, RuleUse
 from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import NewPost
 from bridge.model.sms import NewSms, Sms
+from bridge.value import value_object
 
 
-@frozen
-class Unrouted:
+@value_object
+class UnroutedMessage:
     """An inbound message with all that a decision may depend on, read together."""
 
     inbound: Inbound
@@ -24,12 +24,12 @@ class Unrouted:
     """Automatic replies to this subscriber since the time the router asked for, oldest first."""
     restored: bool = False
     """It waited in a copy of the store that was put back: a rule may have answered it after the copy was made."""
-    uses: tuple[Use, ...] = ()
+    uses: tuple[RuleUse, ...] = ()
     """Of this subscriber, as far back as the claim asked."""
 
 
-@frozen
-class Claim:
+@value_object
+class ClaimRequest:
     """What the router wants to be told of."""
 
     limit: int
@@ -44,11 +44,11 @@ class Claim:
     """Rules that are limited over all subscribers, each with the time since which its matches count."""
 
 
-@frozen
-class Claimed:
+@value_object
+class ClaimedBatch:
     """The oldest messages that nobody has routed, at most one of each subscriber, and what their replies may cost."""
 
-    messages: tuple[Unrouted, ...]
+    messages: tuple[UnroutedMessage, ...]
     day: str
     spent: int
     """Parts of automatic replies written on that day, over all accounts."""
@@ -56,15 +56,15 @@ class Claimed:
     """Matches of the rules that the claim named."""
 
 
-@frozen
-class Shown:
+@value_object
+class ForwardPost:
     """A forward to write: the conversation (chat, subscriber) is made or brought up to date with the post."""
 
     chat: str
     payload: Mapping[str, Json] = field(default_factory=dict)
 
 
-@frozen
+@value_object
 class Settlement:
     """Everything that routing one inbound message writes, in one transaction or not at all."""
 
@@ -82,14 +82,14 @@ class Settlement:
     """Parts a day that automatic replies may cost over all accounts; above it: decide again."""
     spend_day: str = ""
     """The day the spend counts for, ``YYYY-MM-DD`` in UTC."""
-    forwards: tuple[Shown, ...] = ()
+    forwards: tuple[ForwardPost, ...] = ()
     posts: tuple[NewPost, ...] = ()
     alerts: tuple[Alert, ...] = ()
     contact: ContactChange | None = None
-    uses: tuple[Use, ...] = ()
+    uses: tuple[RuleUse, ...] = ()
 
 
-@frozen
+@value_object
 class Settled:
     """What ``settle`` wrote."""
 

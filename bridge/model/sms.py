@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import DAY, ConversationId, InboundId, Ms, SmsId
 from bridge.model.post import NewPost
+from bridge.value import value_object
 
 
 class SmsState(StrEnum):
@@ -33,14 +33,14 @@ class SmsState(StrEnum):
     ABANDONED = "abandoned"
 
 
-class Ask(StrEnum):
+class ConfirmationReason(StrEnum):
     """Why a person is asked before an SMS leaves, or may still stop it: ``Sms.asks``. Texts are made of these."""
 
     PARTS = "parts"
     """More parts than ``confirm_parts``."""
     COMMAND_PARTS = "command_parts"
     """The same of what a command sends, which no edit of a message makes shorter."""
-    DEAR = "dear"
+    COSTLY = "dear"
     """Characters that Latin texts can do without cost a part or more."""
     NOTE_INSIDE = "note_inside"
     """A line that is not the first begins with a note mark."""
@@ -65,7 +65,9 @@ UNDECIDED = "undecided"
 
 DRAFT_LIFE: Ms = DAY
 """How long a draft waits for a person's word. "We are there in an hour" must not leave three days later."""
-CORRECTIONS = frozenset({Ask.CORRECTS_SENT, Ask.CORRECTS_UNCLEAR, Ask.CORRECTS_UNSENT})
+CORRECTIONS = frozenset(
+    {ConfirmationReason.CORRECTS_SENT, ConfirmationReason.CORRECTS_UNCLEAR, ConfirmationReason.CORRECTS_UNSENT}
+)
 
 
 class Move(StrEnum):
@@ -134,7 +136,7 @@ class Origin(StrEnum):
     COMMAND = "command"
 
 
-@frozen
+@value_object
 class NewSms:
     """An SMS somebody wants sent. ``key`` makes writing it idempotent: a second row with the same key is not made."""
 
@@ -158,10 +160,10 @@ class NewSms:
     author: str = ""
     """Who wanted it, for people: an operator's name and id, a rule's name, ``cli``."""
     retry_of: SmsId | None = None
-    asks: tuple[Ask, ...] = ()
+    confirmation_reasons: tuple[ConfirmationReason, ...] = ()
 
 
-@frozen
+@value_object
 class Sms:
     """A stored outbound SMS."""
 
@@ -198,17 +200,17 @@ class Sms:
     message_id: int | None
     author: str
     retry_of: SmsId | None
-    asks: tuple[Ask, ...] = ()
+    confirmation_reasons: tuple[ConfirmationReason, ...] = ()
     """Why a person was or is asked about it; what was decided says ``state``."""
 
 
-@frozen
+@value_object
 class Rewrite:
     """Another text for an SMS that has not left, and what is to become of it with that text."""
 
     text: str
     parts: int
-    asks: tuple[Ask, ...]
+    confirmation_reasons: tuple[ConfirmationReason, ...]
     draft: bool
     """It waits for a person's word from now on; else it is queued."""
     due_at: Ms
@@ -216,7 +218,7 @@ class Rewrite:
     author: str
 
 
-@frozen
+@value_object
 class Change:
     """What a :class:`Move` writes beside the state. ``None`` leaves a column as it is."""
 

@@ -9,9 +9,9 @@ import structlog
 from bridge.model.alert import Alert
 from bridge.model.answers import Balance
 from bridge.model.base import Ms
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.holds import Holds, HoldStore
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.signals import Signals
+from bridge.pipeline.suspensions import AccountSuspensions, SuspensionStore
 from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
 
@@ -25,9 +25,9 @@ class AccountWatch:
     def __init__(
         self,
         *,
-        gates: Mapping[str, Gate],
-        holds: Holds,
-        store: HoldStore,
+        gates: Mapping[str, AccountChannel],
+        holds: AccountSuspensions,
+        store: SuspensionStore,
         on_duty: Callable[[], bool],
         signals: Signals,
         clock: Clock,
@@ -46,7 +46,7 @@ class AccountWatch:
         waits = [await self._watch(gate) for gate in self._gates.values()]
         return max(min(waits, default=IDLE), 1)
 
-    async def _watch(self, gate: Gate) -> int:
+    async def _watch(self, gate: AccountChannel) -> int:
         held = gate.held
         state = await self._store.account_state(gate.name)
         if gate.held is held:  # else it changed while the store was asked
@@ -68,7 +68,7 @@ class AccountWatch:
             await self._judge(gate, balance)
         return every
 
-    async def _judge(self, gate: Gate, balance: Balance) -> None:
+    async def _judge(self, gate: AccountChannel, balance: Balance) -> None:
         warn_below = gate.settings.balance.warn_below
         if warn_below is None:
             return
@@ -86,7 +86,7 @@ class AccountWatch:
         ):
             self._signals.posts.set()
 
-    async def _how_long(self, gate: Gate, balance: Balance) -> tuple[str, dict[str, int]]:
+    async def _how_long(self, gate: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
         """What to say of it: for how many days it is enough, where the last days tell."""
         spent = await self._store.spent_a_day(gate.name, self._clock.now())
         if not spent:

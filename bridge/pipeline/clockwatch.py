@@ -14,11 +14,11 @@ import structlog
 from bridge.config import Settings
 from bridge.model.base import MINUTE, SECOND, Ms, SmsId
 from bridge.model.record import LongestWaits
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.gate import Gate
+from bridge.pipeline.outcomes import PROBE_CLEAR, SAME_REQUEST_WINDOW
 from bridge.pipeline.retry import LONGEST, LONGEST_POST
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import PROBE_CLEAR, SAME_REQUEST_WINDOW
 from bridge.pipeline.worker import IDLE, Step
 from bridge.ports.sending import ClockStore
 
@@ -45,7 +45,7 @@ class ClockWatch:
         *,
         clock: SteadyClock,
         store: ClockStore,
-        gates: Mapping[str, Gate],
+        gates: Mapping[str, AccountChannel],
         on_duty: Callable[[], bool],
         signals: Signals,
         longest: LongestWaits,

@@ -6,7 +6,7 @@ from bridge.config import AccountSettings, Settings
 from bridge.model.chat import Conversation
 from bridge.model.decision import Reply
 from bridge.model.inbound import Inbound
-from bridge.model.sms import Ask, NewSms, Origin, Priority, SmsState
+from bridge.model.sms import ConfirmationReason, NewSms, Origin, Priority, SmsState
 from bridge.text import parts
 
 
@@ -25,7 +25,7 @@ def operator_sms(
     now: int,
     chat_id: int,
     message_id: int,
-    asks: tuple[Ask, ...] = (),
+    confirmation_reasons: tuple[ConfirmationReason, ...] = (),
     undo: int = 0,
 ) -> NewSms:
     """A person's reply in a conversation: by the account and from the number of the latest inbound.
@@ -45,13 +45,13 @@ def operator_sms(
         parts=parts.split(text).count,
         origin=Origin.OPERATOR,
         priority=Priority.PERSON,
-        state=SmsState.DRAFT if asks else SmsState.QUEUED,
-        due_at=now if asks else now + undo,
+        state=SmsState.DRAFT if confirmation_reasons else SmsState.QUEUED,
+        due_at=now if confirmation_reasons else now + undo,
         conversation_id=conversation.id,
         chat_id=chat_id,
         message_id=message_id,
         author=author,
-        asks=asks or ((Ask.UNDO,) if undo else ()),
+        confirmation_reasons=confirmation_reasons or ((ConfirmationReason.UNDO,) if undo else ()),
     )
 
 

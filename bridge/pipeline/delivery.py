@@ -12,8 +12,8 @@ from bridge.errors import PlatformError
 from bridge.model.answers import Report, ReportClass
 from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, Sms
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.pace import Bucket
+from bridge.pipeline.account_channel import AccountChannel
+from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
@@ -39,7 +39,7 @@ class DeliveryPoller:
     def __init__(
         self,
         *,
-        gates: Mapping[str, Gate],
+        gates: Mapping[str, AccountChannel],
         store: PollStore,
         signals: Signals,
         clock: Clock,
@@ -49,13 +49,13 @@ class DeliveryPoller:
         self._signals = signals
         self._clock = clock
         began = clock.monotonic()
-        self._buckets = {name: Bucket(gate.settings.status.rate, began) for name, gate in gates.items()}
+        self._buckets = {name: TokenBucket(gate.settings.status.rate, began) for name, gate in gates.items()}
 
     async def step(self) -> int:
         waits = [await self._serve(gate) for gate in self._gates.values()]
         return min(waits, default=IDLE)
 
-    async def _serve(self, gate: Gate) -> int:
+    async def _serve(self, gate: AccountChannel) -> int:
         pace = self._clock.monotonic()
         bucket = self._buckets[gate.name]
         allowed = bucket.free(pace, BATCH)
@@ -73,7 +73,7 @@ class DeliveryPoller:
                     raise result
         return 0 if len(rows) == allowed else 1_000
 
-    async def _ask(self, gate: Gate, sms: Sms, since: Ms) -> None:
+    async def _ask(self, gate: AccountChannel, sms: Sms, since: Ms) -> None:
         """``since``: before the row was read."""
         try:
             report = await gate.platform.report(sms.platform_ids[0])
@@ -83,7 +83,7 @@ class DeliveryPoller:
             return
         await self._answered(gate, sms, report, since)
 
-    async def _answered(self, gate: Gate, sms: Sms, report: Report, since: Ms) -> None:
+    async def _answered(self, gate: AccountChannel, sms: Sms, report: Report, since: Ms) -> None:
         now = self._clock.now()
         polls = sms.polls + 1
         move = FINAL.get(report.outcome)
@@ -97,7 +97,7 @@ class DeliveryPoller:
             if report.word != sms.platform_status:
                 self._signals.posts.set()
 
-    async def _no_answer(self, gate: Gate, sms: Sms, since: Ms) -> None:
+    async def _no_answer(self, gate: AccountChannel, sms: Sms, since: Ms) -> None:
         """An error answer changes no message; only the patience has an end."""
         now = self._clock.now()
         if self._given_up(gate, sms, min(since, now)):
@@ -110,13 +110,13 @@ class DeliveryPoller:
             log.info("sms_" + move, sms_id=sms.id, account=sms.account)
             self._signals.posts.set()
 
-    def _given_up(self, gate: Gate, sms: Sms, now: Ms) -> bool:
+    def _given_up(self, gate: AccountChannel, sms: Sms, now: Ms) -> bool:
         """``now``: the sooner of the times before the row was read and after the answer. The clock may have been set in
         between, and the row's ``sent_at`` is by either."""
         return sms.sent_at is not None and now - sms.sent_at >= gate.settings.status.give_up
 
 
-def next_poll(gate: Gate, polls: int, now: Ms) -> Ms:
+def next_poll(gate: AccountChannel, polls: int, now: Ms) -> Ms:
     """When to ask after the ``polls``-th question (from 1); the last gap of the schedule repeats."""
     gaps = gate.settings.status.poll
     return now + gaps[min(polls, len(gaps) - 1)]

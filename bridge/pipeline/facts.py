@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from bridge.model.base import Ms
-from bridge.model.contact import Contact, Counted
-from bridge.model.routing import Unrouted
+from bridge.model.contact import Contact, RuleCounter
+from bridge.model.routing import UnroutedMessage
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 
 _NO_USES = Uses()
@@ -15,7 +15,7 @@ _LANGUAGE = "language"
 """The value of a contact that chooses among the texts of a reply: ``set: {language: en}``."""
 
 
-def as_rules_see(item: Unrouted, totals: Mapping[str, int]) -> RuleMessage:
+def as_rules_see(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessage:
     """``totals``: matches of the rules that are limited over all senders."""
     inbound, contact = item.inbound, item.contact
     return RuleMessage(
@@ -45,10 +45,10 @@ def contact_facts(contact: Contact) -> ContactFacts:
     )
 
 
-def _uses(item: Unrouted, totals: Mapping[str, int]) -> Uses:
+def _uses(item: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
     if not item.uses and not totals:
         return _NO_USES
-    by_sender: defaultdict[tuple[str, Counted], list[Ms]] = defaultdict(list)
+    by_sender: defaultdict[tuple[str, RuleCounter], list[Ms]] = defaultdict(list)
     for use in item.uses:
         by_sender[use.rule, use.what].append(use.at)
     return Uses(by_sender={key: tuple(times) for key, times in by_sender.items()}, totals=dict(totals))

@@ -12,11 +12,11 @@ from enum import StrEnum
 from bridge.config import GuardSettings, Rate
 from bridge.model.base import Ms
 from bridge.model.contact import RecentReply
-from bridge.model.routing import Unrouted
+from bridge.model.routing import UnroutedMessage
 from bridge.text import phones
 
 
-class Hold(StrEnum):
+class Suppression(StrEnum):
     """Why an automatic reply was held back."""
 
     UNANSWERABLE = "unanswerable"
@@ -33,7 +33,15 @@ class Hold(StrEnum):
 
 
 SHOWN_TO_PEOPLE = frozenset(
-    {Hold.UNANSWERABLE, Hold.OPTED_OUT, Hold.RESTORED, Hold.TOO_OLD, Hold.TAKEN_OVER, Hold.ROBOT_OFF, Hold.DAILY_PARTS}
+    {
+        Suppression.UNANSWERABLE,
+        Suppression.OPTED_OUT,
+        Suppression.RESTORED,
+        Suppression.TOO_OLD,
+        Suppression.TAKEN_OVER,
+        Suppression.ROBOT_OFF,
+        Suppression.DAILY_PARTS,
+    }
 )
 """Holds after which a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
 
@@ -46,39 +54,39 @@ def longest_window(guards: GuardSettings) -> Ms:
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 
-def hold_all(item: Unrouted, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms) -> Hold | None:
+def hold_all(item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms) -> Suppression | None:
     """A reason that holds back every automatic reply to this message, whatever its text and its rule.
 
     Whether the number opted out is asked for each rule: it may be this very message's rule that changes it.
     """
     inbound, contact = item.inbound, item.contact
     if not phones.answerable(inbound.subscriber, own_numbers):
-        return Hold.UNANSWERABLE
+        return Suppression.UNANSWERABLE
     if contact.blocked:
-        return Hold.BLOCKED
+        return Suppression.BLOCKED
     if item.restored:
-        return Hold.RESTORED
+        return Suppression.RESTORED
     if max_age is not None and now - written_at(item) > max_age:
-        return Hold.TOO_OLD
+        return Suppression.TOO_OLD
     if contact.robot_off:
-        return Hold.ROBOT_OFF
+        return Suppression.ROBOT_OFF
     if contact.robot_paused_until > now:
-        return Hold.TAKEN_OVER
+        return Suppression.TAKEN_OVER
     return None
 
 
-def written_at(item: Unrouted) -> Ms:
+def written_at(item: UnroutedMessage) -> Ms:
     """When the subscriber wrote it, as far as known: the platform keeps calling through an outage of ours."""
     received, date = item.inbound.received_at, item.inbound.date
     return received if date is None else min(received, date)
 
 
-def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Hold | None:
+def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Suppression | None:
     """A reason that holds back this text to this number. ``recent`` includes what this decision already sends."""
     if over(guards.per_number, [reply.at for reply in recent], now):
-        return Hold.PER_NUMBER
+        return Suppression.PER_NUMBER
     if over(guards.same_text, [reply.at for reply in recent if reply.text == text], now):
-        return Hold.SAME_TEXT
+        return Suppression.SAME_TEXT
     return None
 
 

@@ -1,7 +1,7 @@
 """Paid SMS leave here, each once. ``sending`` is on disk before a request leaves; what may have left is never repeated.
 
 The store decides which row may go (lanes, priorities, due times); the gate decides when (rate, connections, holds);
-:mod:`bridge.pipeline.verdict` decides what an answer means. This module only carries rows between them.
+:mod:`bridge.pipeline.outcomes` decides what an answer means. This module only carries rows between them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bridge.model.answers import Reason, Receipt, SendClass
 from bridge.model.base import SECOND, Ms
 from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, Sms
-from bridge.pipeline import questions
+from bridge.pipeline import escalations
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.gate import Gate
+from bridge.pipeline.outcomes import Outcome, OutcomePolicy
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import Judge, Verdict
 from bridge.pipeline.worker import IDLE, Never
 from bridge.ports.clock import Clock
 from bridge.ports.sending import AccountStore, OutboxStore
@@ -39,7 +39,7 @@ EXPIRY_EVERY = 1_000
 
 
 class Lease(Protocol):
-    """How far this bridge may act by itself; see :class:`~bridge.pipeline.fleet.Fleet`."""
+    """How far this bridge may act by itself; see :class:`~bridge.pipeline.cluster.Cluster`."""
 
     @property
     def senders(self) -> int:
@@ -67,9 +67,9 @@ class Outbox:
     def __init__(
         self,
         *,
-        gates: Mapping[str, Gate],
+        gates: Mapping[str, AccountChannel],
         store: SendStore,
-        judge: Judge,
+        judge: OutcomePolicy,
         lease: Lease,
         signals: Signals,
         clock: Clock,
@@ -129,7 +129,7 @@ class Outbox:
         if len(stale) < EXPIRY_BATCH:
             self._expired_at = now
 
-    async def _serve(self, gate: Gate) -> int:
+    async def _serve(self, gate: AccountChannel) -> int:
         now = self._clock.now()
         if not gate.backlog:
             wait = await self._until_due(gate, now)
@@ -165,7 +165,7 @@ class Outbox:
         # another bridge does in a lane nothing may be heard.
         return min(wait, SECOND) if gate.backlog and self._lease.senders > 1 else wait
 
-    async def _until_due(self, gate: Gate, now: Ms) -> int:
+    async def _until_due(self, gate: AccountChannel, now: Ms) -> int:
         """See whether rows are due; how long until the next one is, where none is."""
         due = await self._store.next_due(gate.name)
         gate.backlog = due is not None and due <= now
@@ -196,8 +196,8 @@ class Outbox:
 
     # ------------------------------------------------ one SMS
 
-    async def _send(self, sms: Sms, gate: Gate) -> None:
-        verdict: Verdict | None = None
+    async def _send(self, sms: Sms, gate: AccountChannel) -> None:
+        verdict: Outcome | None = None
         try:
             try:
                 if self._lease.may_send():
@@ -222,7 +222,7 @@ class Outbox:
             if gate.backlog or verdict is None or verdict[0] is not Move.ACCEPTED:
                 self._signals.sms.set()
 
-    async def _request(self, sms: Sms, gate: Gate) -> Receipt:
+    async def _request(self, sms: Sms, gate: AccountChannel) -> Receipt:
         receipt = await ask(gate, sms)
         # The probe is one more request: by its end the lease must last, too.
         if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, gate) and self._lease.may_send():
@@ -231,14 +231,14 @@ class Outbox:
             return self._judge.probed(receipt, again)
         return receipt
 
-    async def _may_probe(self, sms: Sms, gate: Gate) -> bool:
+    async def _may_probe(self, sms: Sms, gate: AccountChannel) -> bool:
         try:
             return await self._judge.may_probe(sms, gate)
         except StoreError as error:
             log.warning("sms_probe_not_recorded", sms_id=sms.id, error=str(error))
             return False
 
-    async def _verdict(self, sms: Sms, receipt: Receipt, gate: Gate) -> Verdict:
+    async def _verdict(self, sms: Sms, receipt: Receipt, gate: AccountChannel) -> Outcome:
         try:
             return await self._insist(sms, lambda: self._judge.verdict(sms, receipt, gate))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
@@ -303,7 +303,7 @@ def stale_alert(account: str, now: Ms) -> Alert:
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 
-async def ask(gate: Gate, sms: Sms) -> Receipt:
+async def ask(gate: AccountChannel, sms: Sms) -> Receipt:
     """One request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
     try:
         return await gate.platform.send(sms.recipient, sms.sender_name, sms.text)
@@ -312,6 +312,6 @@ async def ask(gate: Gate, sms: Sms) -> Receipt:
         return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
 
 
-def lost(sms: Sms, gate: Gate, reason: str) -> Change:
-    posts: tuple[NewPost, ...] = questions.about_unknown(sms, gate.settings, reason)
+def lost(sms: Sms, gate: AccountChannel, reason: str) -> Change:
+    posts: tuple[NewPost, ...] = escalations.about_unknown(sms, gate.settings, reason)
     return Change(reason=reason, posts=posts)

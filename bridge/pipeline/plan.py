@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.config import AccountSettings, Settings
-from bridge.frozen import frozen
 from bridge.model.alert import Alert
 from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, HOUR, Json, Ms
 from bridge.model.contact import RecentReply
-from bridge.model.decision import Decision, Fired
+from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.routing import Settlement, Shown, Unrouted
+from bridge.model.routing import ForwardPost, Settlement, UnroutedMessage
 from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
-from bridge.pipeline.guards import Hold
+from bridge.pipeline.guards import Suppression
+from bridge.value import value_object
 
 
 @dataclass(kw_only=True, slots=True)
@@ -38,18 +38,18 @@ class Budget:
         return True
 
 
-@frozen
+@value_object
 class Answers:
     """The replies that may leave, and the holds that took the others."""
 
     replies: tuple[NewSms, ...]
-    holds: tuple[Hold, ...]
+    holds: tuple[Suppression, ...]
     rules: frozenset[str] = frozenset()
     """Whose replies leave."""
 
 
 def plan(
-    item: Unrouted, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, place: bool = False
+    item: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, place: bool = False
 ) -> Settlement:
     """Everything that routing this message will write.
 
@@ -90,7 +90,7 @@ def plan(
 
 
 def answer(
-    item: Unrouted,
+    item: UnroutedMessage,
     decision: Decision,
     *,
     account: AccountSettings,
@@ -104,16 +104,16 @@ def answer(
     own = [number for each in settings.accounts.values() for number in each.numbers]
     general = guards.hold_all(item, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
-    holds: list[Hold] = []
+    holds: list[Suppression] = []
     answering: set[str] = set()
     wished = [(fired, out, reply) for fired, out in wishes.opted_out(item.contact, decision) for reply in fired.replies]
     for index, (fired, out, reply) in enumerate(wished):
         key = f"rule:{item.inbound.id}:{index}"
         state = SmsState.SENDING if place and not replies else SmsState.QUEUED
         sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
-        hold = general or (Hold.OPTED_OUT if out else guards.hold_text(reply.text, recent, settings.guards, now))
+        hold = general or (Suppression.OPTED_OUT if out else guards.hold_text(reply.text, recent, settings.guards, now))
         if hold is None and not budget.take(sms.parts):
-            hold = Hold.DAILY_PARTS
+            hold = Suppression.DAILY_PARTS
         if hold is not None:
             holds.append(hold)
             continue
@@ -123,7 +123,7 @@ def answer(
     return Answers(replies=tuple(replies), holds=tuple(dict.fromkeys(holds)), rules=frozenset(answering))
 
 
-def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[Shown]:
+def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[ForwardPost]:
     """The chats that see the message: the rules' own wishes, else the default chat where nobody else took it."""
     seen: set[str] = set()
     asks = wishes.question(decision)
@@ -132,13 +132,13 @@ def show(decision: Decision, answers: Answers, default_chat: str, *, account_kno
             if forward.chat not in seen:
                 seen.add(forward.chat)
                 shown = payload(fired, answers, forward.note, forward.silent)
-                yield Shown(chat=forward.chat, payload={**shown, **asks})
+                yield ForwardPost(chat=forward.chat, payload={**shown, **asks})
     failed = next((fired for fired in decision.fired if fired.error is not None), None)
     if failed is not None and default_chat not in seen:
-        yield Shown(chat=default_chat, payload={**payload(failed, answers), **asks})
+        yield ForwardPost(chat=default_chat, payload={**payload(failed, answers), **asks})
     elif not seen and (asks or lonely(decision, answers, account_known)):
         first = decision.fired[0] if decision.fired else None
-        yield Shown(chat=default_chat, payload={**payload(first, answers), **asks})
+        yield ForwardPost(chat=default_chat, payload={**payload(first, answers), **asks})
 
 
 def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
@@ -150,7 +150,7 @@ def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
     return not answers.holds or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.holds)
 
 
-def payload(fired: Fired | None, answers: Answers, note: str = "", silent: bool = False) -> dict[str, Json]:
+def payload(fired: FiredRule | None, answers: Answers, note: str = "", silent: bool = False) -> dict[str, Json]:
     """What the renderer needs beside the stored message; never a text of the subscriber."""
     error = (fired.error or fired.recovered) if fired is not None else None
     return {
@@ -164,7 +164,7 @@ def payload(fired: Fired | None, answers: Answers, note: str = "", silent: bool 
     }
 
 
-def outcome(decision: Decision, answers: Answers, forwards: tuple[Shown, ...]) -> str:
+def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, ...]) -> str:
     words: list[str] = []
     if any((fired.error or fired.recovered) is not None for fired in decision.fired):
         words.append("rule failed")
@@ -179,7 +179,7 @@ def outcome(decision: Decision, answers: Answers, forwards: tuple[Shown, ...]) -
     return ", ".join(words) if words else "kept"
 
 
-def conflict_posts(item: Unrouted) -> tuple[NewPost, ...]:
+def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
     """The same smsid came before with another content: routed like any message, and the team is told."""
     inbound = item.inbound
     if inbound.conflict_of is None:
@@ -196,7 +196,7 @@ def conflict_posts(item: Unrouted) -> tuple[NewPost, ...]:
     )
 
 
-def rule_error(fired: Fired, version: str) -> Alert:
+def rule_error(fired: FiredRule, version: str) -> Alert:
     """Once a rule and version: an edited rule that still fails is told of again."""
     return Alert(
         key=f"rule:{version}:{fired.rule}",
@@ -206,23 +206,23 @@ def rule_error(fired: Fired, version: str) -> Alert:
 
 
 def hold_alerts(
-    item: Unrouted, holds: tuple[Hold, ...], account: AccountSettings | None, budget: Budget
+    item: UnroutedMessage, holds: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
     """One notice for a condition: a day a number, a day for the budget, a day an account for what came late.
 
     Where numbers pump by the hundred, each with its own notice, one for all of them takes the place of the rest.
     """
     for hold in holds:
-        if hold in (Hold.PER_NUMBER, Hold.SAME_TEXT):
+        if hold in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):
             yield Alert(
                 key=f"guard:{budget.day}:{item.inbound.subscriber}",
                 text="alert.guard_number",
                 params={"subscriber": item.inbound.subscriber, "reason": str(hold)},
                 crowd=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
-        elif hold is Hold.DAILY_PARTS:
+        elif hold is Suppression.DAILY_PARTS:
             yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})
-        elif hold is Hold.TOO_OLD and account is not None and account.max_age is not None:
+        elif hold is Suppression.TOO_OLD and account is not None and account.max_age is not None:
             yield Alert(
                 key=f"too_old:{item.inbound.account}:{budget.day}",
                 text="alert.too_old",

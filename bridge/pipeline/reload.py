@@ -23,7 +23,6 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from bridge.errors import ConfigError, Problem, StoreUnavailable
-from bridge.frozen import frozen
 from bridge.model.alert import Alert
 from bridge.model.base import SECOND, Json, Ms
 from bridge.pipeline.signals import Signal, Signals
@@ -31,6 +30,7 @@ from bridge.ports.clock import Clock
 from bridge.rules import RuleSet
 from bridge.schema import shown
 from bridge.telemetry.lines import frames
+from bridge.value import value_object
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ def fingerprint(file: Path) -> str:
         return ""
 
 
-@frozen
+@value_object
 class Reloaded:
     """What came of an order to load the rules anew."""
 

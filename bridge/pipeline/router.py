@@ -16,11 +16,11 @@ import structlog
 from bridge.config import Settings
 from bridge.errors import StoreUnavailable
 from bridge.model.base import ADMIN_CHAT, DAY, HOUR, Ms
-from bridge.model.contact import Counted
-from bridge.model.decision import Decision, Fired
+from bridge.model.contact import RuleCounter
+from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.routing import Claim, Claimed, Settled, Settlement, Unrouted
+from bridge.model.routing import ClaimedBatch, ClaimRequest, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
 from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
@@ -95,7 +95,7 @@ class Router:
         self._signals = signals
         self._clock = clock
         self._window = guards.longest_window(settings.guards)
-        self._next: tuple[RuleSet, Claimed] | None = None
+        self._next: tuple[RuleSet, ClaimedBatch] | None = None
         """What the store said there was to do after the last batch, and for which rules it was asked."""
         self._forgot_at: Ms = 0
 
@@ -118,9 +118,9 @@ class Router:
             self._next = rules, found
         return 0
 
-    def _claim(self, rules: RuleSet, now: Ms) -> Claim:
+    def _claim(self, rules: RuleSet, now: Ms) -> ClaimRequest:
         counting = rules.counting
-        return Claim(
+        return ClaimRequest(
             limit=BATCH,
             recent_since=now - self._window,
             day=day_of(now),
@@ -129,7 +129,7 @@ class Router:
             totals={rule: now - period for rule, period in counting.totals.items()},
         )
 
-    async def _claimed(self, rules: RuleSet, claim: Claim) -> Claimed:
+    async def _claimed(self, rules: RuleSet, claim: ClaimRequest) -> ClaimedBatch:
         known, self._next = self._next, None
         # Other rules may have been loaded since: what these count was not asked for.
         if known is not None and known[0] is rules:
@@ -145,12 +145,14 @@ class Router:
         if await self._store.forget_uses(now - longest - LONGEST_WAIT, limit=FORGOTTEN_AT_ONCE) < FORGOTTEN_AT_ONCE:
             self._forgot_at = now
 
-    def _settlement(self, item: Unrouted, rules: RuleSet, budget: Budget, totals: Counter[str], now: int) -> Settlement:
+    def _settlement(
+        self, item: UnroutedMessage, rules: RuleSet, budget: Budget, totals: Counter[str], now: int
+    ) -> Settlement:
         """``totals``: matches of rules that are limited over all senders; those of this one are added."""
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
         decision = self._decide(item, rules, totals)
-        totals.update(fired.rule for fired in decision.fired if Counted.MATCH in fired.counted)
+        totals.update(fired.rule for fired in decision.fired if RuleCounter.MATCH in fired.counted)
         # A first reply is born ``sending`` where the outbox has a place for it: saves it a commit of its own.
         account = item.inbound.account
         place = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
@@ -166,19 +168,19 @@ class Router:
             log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, trace=frames(error))
             return quarantine(item, rules.version, fault, now)
 
-    def _decide(self, item: Unrouted, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
+    def _decide(self, item: UnroutedMessage, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
         inbound = item.inbound
         message = as_rules_see(item, totals)
         try:
             return rules.decide(message, inbound.received_at)
         except Exception as error:  # a fault of ours in one message must not stop the ones behind it
             log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, trace=frames(error))
-            failed = Fired(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
+            failed = FiredRule(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
             return Decision(fired=(failed,), rules_version=rules.version)
 
     async def _settle(
-        self, batch: Sequence[Unrouted], settlements: Sequence[Settlement], claim: Claim
-    ) -> Claimed | None:
+        self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement], claim: ClaimRequest
+    ) -> ClaimedBatch | None:
         """Write them; what there is to do next, if the store said so."""
         try:
             results, claimed = await self._store.settle_and_claim(settlements, claim)
@@ -194,7 +196,7 @@ class Router:
         self._signals.inbound.pass_on()
         return claimed
 
-    async def _settle_singly(self, batch: Sequence[Unrouted], settlements: Sequence[Settlement]) -> None:
+    async def _settle_singly(self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement]) -> None:
         """One of the batch cannot be written at all: find it and put it to people."""
         refused: list[Exception] = []
         for item, settlement in zip(batch, settlements, strict=True):
@@ -207,7 +209,7 @@ class Router:
         if refused:
             raise refused[0]
 
-    async def _settle_alone(self, item: Unrouted, settlement: Settlement) -> None:
+    async def _settle_alone(self, item: UnroutedMessage, settlement: Settlement) -> None:
         try:
             await self._store.settle([queued_only(settlement)])
         except StoreUnavailable:
@@ -219,7 +221,7 @@ class Router:
         self._signals.sms.set()
         self._signals.posts.set()
 
-    def _follow_up(self, item: Unrouted, settlement: Settlement, settled: Settled | None) -> None:
+    def _follow_up(self, item: UnroutedMessage, settlement: Settlement, settled: Settled | None) -> None:
         reserved = wants_birth(settlement)
         born = settled.born_sending if settled is not None else ()
         for sms in born:
@@ -258,7 +260,7 @@ def queued_only(settlement: Settlement) -> Settlement:
     return replace(settlement, replies=tuple(replace(reply, state=SmsState.QUEUED) for reply in settlement.replies))
 
 
-def quarantine(item: Unrouted, rules_version: str, fault: str, now: int) -> Settlement:
+def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: int) -> Settlement:
     """A malformed call with an id: acknowledged, kept as it came, put to the team."""
     inbound = item.inbound
     post = NewPost(

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from bridge.model.base import Json, Ms
-from bridge.model.contact import Contact, ContactChange, Counted, Use
-from bridge.model.decision import Decision, Fired, OptWish
+from bridge.model.contact import Contact, ContactChange, RuleCounter, RuleUse
+from bridge.model.decision import Decision, FiredRule, OptOutEffect
 
 _SPOKEN = {
-    OptWish.OUT: "opted out",
-    OptWish.IN: "opted in",
-    OptWish.ASK_OUT: "asked whether to opt out",
-    OptWish.ASK_IN: "asked whether to opt in",
+    OptOutEffect.OUT: "opted out",
+    OptOutEffect.IN: "opted in",
+    OptOutEffect.ASK_OUT: "asked whether to opt out",
+    OptOutEffect.ASK_IN: "asked whether to opt in",
 }
 
 
-def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[Fired, bool]]:
+def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule, bool]]:
     """Each rule, and whether its replies would go to a number that has opted out.
 
     The confirmation by the rule that did it is the last text such a number gets: the same word once more gets none.
@@ -45,20 +45,20 @@ def remembered(contact: Contact, decision: Decision) -> ContactChange | None:
     return None if change == before else change
 
 
-def used(decision: Decision, answering: Collection[str], at: Ms) -> Iterator[Use]:
+def used(decision: Decision, answering: Collection[str], at: Ms) -> Iterator[RuleUse]:
     """``answering``: rules whose replies leave. A reply that a guard took away was not given and does not count."""
     for fired in decision.fired:
         for what in fired.counted:
-            if what is not Counted.REPLY or fired.rule in answering:
-                yield Use(rule=fired.rule, what=what, at=at)
+            if what is not RuleCounter.REPLY or fired.rule in answering:
+                yield RuleUse(rule=fired.rule, what=what, at=at)
 
 
 def question(decision: Decision) -> dict[str, Json]:
     """For the post that shows the message: what people are to decide, since its words were not clear enough."""
     wanted = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
-    if OptWish.ASK_OUT in wanted:
+    if OptOutEffect.ASK_OUT in wanted:
         return {"asks": "out"}
-    return {"asks": "in"} if OptWish.ASK_IN in wanted else {}
+    return {"asks": "in"} if OptOutEffect.ASK_IN in wanted else {}
 
 
 def spoken(decision: Decision) -> Iterator[str]:
@@ -70,11 +70,11 @@ def spoken(decision: Decision) -> Iterator[str]:
             yield "suppressed: once"
 
 
-def _after(fired: Fired, out: bool) -> bool:
+def _after(fired: FiredRule, out: bool) -> bool:
     match fired.contact.opt if fired.contact is not None else None:
-        case OptWish.OUT:
+        case OptOutEffect.OUT:
             return True
-        case OptWish.IN:
+        case OptOutEffect.IN:
             return False
         case _:
             return out

@@ -30,7 +30,7 @@ Step = Callable[[], Awaitable[Ms]]
 """Does what is due and returns in how many milliseconds it wants to be called again at the latest; 0: at once."""
 
 
-class Outage:
+class StoreOutage:
     """The store's absence as several loops meet it: told when the first does, and when the last is through it."""
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class Outage:
         return True
 
 
-async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage: Outage | None = None) -> None:
+async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage: StoreOutage | None = None) -> None:
     """Run ``step`` until cancelled. ``outage``: shared by loops that tell of the store's absence together."""
-    outage = outage or Outage()
+    outage = outage or StoreOutage()
     failures = 0
     while True:
         try:
@@ -75,7 +75,7 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
             await signal.take(clock, min(wait, IDLE))
 
 
-class NowAndThen:
+class Throttle:
     """A look that is worth taking after ``every`` milliseconds only, however often the loop comes round."""
 
     def __init__(self, every: Ms, clock: Clock) -> None:

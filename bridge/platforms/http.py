@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.frozen import frozen
 from bridge.model.base import SECOND, Ms
+from bridge.value import value_object
 
 # Apache closes an idle connection after 5 s by default, nginx after 75. Nobody knows the fate of a request that meets a
 # connection which is just being closed, so ours are given up first.
 IDLE: Ms = 4 * SECOND
 
 
-@frozen
+@value_object
 class HttpLimits:
     """How long to wait for what, in milliseconds, and how much of a body to read, in bytes."""
 
@@ -48,7 +48,7 @@ class Fault(StrEnum):
     CLIENT_ERROR = "client_error"
 
 
-@frozen
+@value_object
 class Answer:
     """A complete HTTP answer of any status.
 
@@ -61,7 +61,7 @@ class Answer:
     """False where the body was longer than the limit and is cut."""
 
 
-@frozen
+@value_object
 class NoAnswer:
     fault: Fault
     left: bool

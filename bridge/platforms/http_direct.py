@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 from yarl import URL
 
-from bridge.frozen import frozen
 from bridge.platforms.http import IDLE, Answer, Fault, HttpLimits, NoAnswer, fits_a_request_line
 from bridge.platforms.http_line import Line
+from bridge.value import value_object
 
 SWEEP = 0.1
 """Seconds between two looks at what is overdue. One timer for all connections instead of one a request: a limit for an
@@ -31,7 +31,7 @@ _Waiter: TypeAlias = "asyncio.Future[Line | Fault | None]"
 """Gets a line; None for the right to open one; or why there is none."""
 
 
-@frozen
+@value_object
 class _Server:
     host: str
     port: int

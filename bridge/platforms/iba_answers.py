@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bridge.frozen import frozen
 from bridge.model.answers import Reason, Receipt, SendClass
 from bridge.platforms.http import Answer, NoAnswer
 from bridge.platforms.iba_table import STATUSES, Row
 from bridge.platforms.iba_words import Words, cut, known, read, shown
+from bridge.value import value_object
 
 _LONGEST_ID = 32
 _ID = re.compile(rf"[0-9]{{1,{_LONGEST_ID}}}")
@@ -27,7 +27,7 @@ _MAY_BE_TAKEN = re.compile(
 _SCRIPT_DIED = re.compile(r"(?:php )?(?:fatal error|parse error|warning|notice|deprecated|uncaught)\b", re.IGNORECASE)
 
 
-@frozen
+@value_object
 class _Verdict:
     """The same for every recipient of the request."""
 

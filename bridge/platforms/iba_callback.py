@@ -15,10 +15,10 @@ from functools import lru_cache
 from hashlib import sha256
 
 from bridge.config import CallbackSettings
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.model.inbound import InboundCall
 from bridge.text import charsets, phones
+from bridge.value import value_object
 
 SECRET_PARAMETER = b"key"
 """Ours, not the platform's: it calls the URL it was given, the secret included."""
@@ -41,7 +41,7 @@ class CallFault(StrEnum):
     TOO_LONG = "too_long"
 
 
-@frozen
+@value_object
 class CallRefused:
     """Without a usable id nothing can be acknowledged: answer 400."""
 

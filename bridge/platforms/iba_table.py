@@ -5,11 +5,11 @@ Facts only, no code that reads an answer: that is in the modules beside this one
 
 from __future__ import annotations
 
-from bridge.frozen import frozen
 from bridge.model.answers import Reason, ReportClass, SendClass
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Row:
     """A line of the answers table: how an answer begins, and what that means."""
 

@@ -9,10 +9,10 @@ import html
 import re
 from collections.abc import Sequence
 
-from bridge.frozen import frozen
 from bridge.platforms.http import Answer
 from bridge.platforms.iba_table import ROWS, Row
 from bridge.text import charsets, phones
+from bridge.value import value_object
 
 DETAIL_LENGTH = 200
 
@@ -30,7 +30,7 @@ _LEAD = re.compile(r"^\W+|^(?:error|ошибка)\s*:\s*")
 _ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=(?:[^&]*+(?=&)|[^\s&]*)", re.IGNORECASE)
 
 
-@frozen
+@value_object
 class Words:
     text: str
     """Decoded, ``<br>`` turned into line breaks, other markup taken out."""

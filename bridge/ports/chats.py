@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.model.base import ConversationId, InboundId, Ms, PostId
-from bridge.model.chat import Conversation, Earlier, Post, Posted, StoredUpdate, UpdateState
+from bridge.model.chat import Conversation, EarlierMessages, Post, PostedMessage, StoredUpdate, UpdateState
 from bridge.model.post import NewPost, PostPriority
-from bridge.model.record import Outage
+from bridge.model.record import Downtime
 
 
 class ChatStore(Protocol):
@@ -60,7 +60,7 @@ class PostStore(Protocol):
     async def posts_behind(self, post: Post, *, limit: int) -> Sequence[Post]:
         """What waits behind it in its conversation (``inbound``, ``notice``), due or not, in order."""
 
-    async def posts_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+    async def posts_done(self, posts: Sequence[Post], posted: PostedMessage, now: Ms) -> None:
         """Mark as posted, all or none, what stands in one message: one post, or several of one conversation. Remember
         (chat id, message id) → conversation, inbound and sms of the last of them, and the topic if one was made.
 
@@ -75,7 +75,7 @@ class PostStore(Protocol):
     async def close_backlog(self, key: str, now: Ms) -> None:
         """Where one is open, and what was said of it stands in the chat: a post that makes it say that it is over."""
 
-    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
+    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
         """What this number wrote before that message, counted up to ``limit``."""
 
     async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None: ...
@@ -101,14 +101,14 @@ class WatchStore(Protocol):
     async def last_sign(self) -> Ms | None:
         """The latest moment at which a bridge surely ran on this store."""
 
-    async def note_outage(self, outage: Outage) -> None:
+    async def note_outage(self, outage: Downtime) -> None:
         """Keep it until the team was told what had waited meanwhile, over any number of stops. Several bridges may have
         found the same one, which is told by what it began with: the latest end counts."""
 
-    async def outages(self) -> Sequence[Outage]:
+    async def outages(self) -> Sequence[Downtime]:
         """Those the team was not told of yet, the oldest first."""
 
-    async def outages_told(self, outages: Sequence[Outage], post: NewPost | None, now: Ms) -> None:
+    async def outages_told(self, outages: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
         """Forget them, and write the post that tells of them; None where nothing had waited."""
 
     async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from bridge.model.actions import Action, MessageSubject, SearchPage, SearchQuery, TrafficCounts
 from bridge.model.base import Ms, SmsId
 from bridge.model.chat import Conversation
-from bridge.model.desk import About, Find, FoundPage, Order, Tally
 from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost
-from bridge.model.record import Story
+from bridge.model.record import HistoryLine
 from bridge.model.sms import NewSms, Rewrite, Sms
 
 
@@ -51,7 +51,7 @@ class DraftStore(Protocol):
 class OrderStore(Protocol):
     """What people order in the chats, and what they ask."""
 
-    async def carry_out(self, order: Order, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
+    async def carry_out(self, order: Action, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
         """Make the change, record who made it, write the post ``done``: one transaction. False where it was so
         already: then ``already`` is written. Both have one key, so an order that comes twice is answered once. Without
         posts whoever gave the order is told in another way.
@@ -64,20 +64,20 @@ class OrderStore(Protocol):
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
         """A person writes first: the conversation of (chat, subscriber), made if it is missing, opened if closed."""
 
-    async def about(self, chat_id: int, message_id: int) -> About:
+    async def about(self, chat_id: int, message_id: int) -> MessageSubject:
         """By exactly this chat id, as :meth:`ChatStore.conversation_of`."""
 
     async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
         """The SMS that an inbound message was answered with, oldest first."""
 
-    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[Story], bool]:
+    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[HistoryLine], bool]:
         """What was said with this number before then, both directions, and what people did about it (``act``): the
         newest ``limit`` lines, oldest first, and whether there are older ones."""
 
-    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """What people did about this number, the latest, oldest first."""
 
-    async def find(self, wanted: Find) -> FoundPage:
+    async def find(self, wanted: SearchQuery) -> SearchPage:
         """One page of a search."""
 
-    async def tally(self, since: Ms) -> Tally: ...
+    async def tally(self, since: Ms) -> TrafficCounts: ...

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bridge.model.base import Ms
 from bridge.model.inbound import Accepted, InboundCall
-from bridge.model.routing import Claim, Claimed, Settled, Settlement
+from bridge.model.routing import ClaimedBatch, ClaimRequest, Settled, Settlement
 
 
 class InboxStore(Protocol):
@@ -20,7 +20,7 @@ class InboxStore(Protocol):
 
 
 class RouterStore(Protocol):
-    async def claim_unrouted(self, claim: Claim) -> Claimed:
+    async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
         """The oldest ``new`` messages, at most one of each subscriber (its oldest), with contact and recent replies.
 
         A subscriber never seen has a contact of version 0 with ``first_seen_at`` None.
@@ -39,8 +39,8 @@ class RouterStore(Protocol):
         """
 
     async def settle_and_claim(
-        self, settlements: Sequence[Settlement], claim: Claim
-    ) -> tuple[Sequence[Settled | None], Claimed]:
+        self, settlements: Sequence[Settlement], claim: ClaimRequest
+    ) -> tuple[Sequence[Settled | None], ClaimedBatch]:
         """:meth:`settle`, and what :meth:`claim_unrouted` finds then, in one transaction."""
 
     async def forget_uses(self, before: Ms, *, limit: int) -> int:

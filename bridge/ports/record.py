@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bridge.model.base import InboundId, Ms, SmsId
+from bridge.model.cluster import LeaseStatus, Node
 from bridge.model.contact import Contact
-from bridge.model.fleet import Member, Standing
 from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost
-from bridge.model.record import QueueStatus, Restored, Span, Story
+from bridge.model.record import HistoryLine, InboundRange, QueueStatus, Restoration
 from bridge.model.sms import Sms, SmsState
 
 
 class RestoreStore(Protocol):
-    async def settle_restored(self, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
+    async def settle_restored(self, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
         """On a copy that was put in the store's place, once and before anything is sent or routed; else None.
 
         What waited or was being sent becomes ``uncertain`` (reason ``restored``), the post that ``tell`` makes of the
         numbers is written, and the store is a copy no more: one transaction.
         """
 
-    async def last_restored(self) -> Restored | None:
+    async def last_restored(self) -> Restoration | None:
         """The same numbers later on; None in a store that was never put back."""
 
     async def restored_sms(self, *, after: SmsId, limit: int) -> Sequence[Sms]:
@@ -32,7 +32,7 @@ class RestoreStore(Protocol):
 class FleetStore(Protocol):
     """For several bridges on one store: who is alive, and who does what only one may do."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
         """I am here, and would do these duties. One that I do not name any more is free for others."""
 
     async def leave(self) -> None:
@@ -50,24 +50,24 @@ class QueryStore(Protocol):
 
     async def queue_status(self) -> QueueStatus: ...
 
-    async def members(self) -> Sequence[Member]:
+    async def members(self) -> Sequence[Node]:
         """The bridges that share the store and are alive, the oldest first; none where it belongs to one alone."""
 
     async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]: ...
 
-    async def history(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+    async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """What was said with this number, both directions, oldest first, the newest ``limit`` lines."""
 
-    async def sms_story(self, sms_id: SmsId) -> Sequence[Story]:
+    async def sms_story(self, sms_id: SmsId) -> Sequence[HistoryLine]:
         """Every state change of one SMS."""
 
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None: ...
 
     async def contact(self, subscriber: str) -> Contact: ...
 
-    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
+    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
         """Where the ``last`` messages lie that rules decided about (all of them without it), of those received at
         ``since`` or later; None if there is none. Takes time with what is stored."""
 
-    async def routed(self, span: Span, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
+    async def routed(self, span: InboundRange, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
         """The next of them above the id ``after``, oldest first."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
-from bridge.model.contact import Counted
-from bridge.model.decision import ContactWish, Forward, OptWish, Reply
+from bridge.model.contact import RuleCounter
+from bridge.model.decision import ContactEffect, Forward, OptOutEffect, Reply
 from bridge.rules.templates import Template, Variables
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class ReplyText:
     """One text, one for each language, or several of which the message's id chooses."""
 
@@ -32,7 +32,7 @@ class ReplyText:
         return self.by_language[wanted] if wanted is not None else next(iter(self.by_language.values()))
 
 
-@frozen
+@value_object
 class ReplyAction:
     text: ReplyText
     sender_name: str | None = None
@@ -46,7 +46,7 @@ class ReplyAction:
         return Reply(text=text, sender_name=self.sender_name, ttl=self.ttl, confirms_opt_out=confirms)
 
 
-@frozen
+@value_object
 class ForwardAction:
     chats: tuple[str, ...]
     note: Template | None = None
@@ -65,24 +65,24 @@ class Opt(StrEnum):
     IN = "in"
 
 
-@frozen
+@value_object
 class ContactAction:
     opt: Opt | None = None
     tag: tuple[str, ...] = ()
     untag: tuple[str, ...] = ()
     values: Mapping[str, Template] = field(default_factory=dict)
 
-    def wish(self, variables: Variables) -> ContactWish:
+    def wish(self, variables: Variables) -> ContactEffect:
         """:raises TemplateFailed: a value cannot be made."""
-        return ContactWish(
-            opt=None if self.opt is None else OptWish(self.opt.value),
+        return ContactEffect(
+            opt=None if self.opt is None else OptOutEffect(self.opt.value),
             tag=self.tag,
             untag=self.untag,
             values={name: text.render(variables, may_be_empty=True) for name, text in self.values.items()},
         )
 
 
-@frozen
+@value_object
 class Actions:
     """All that one rule does, in the order it is done."""
 
@@ -110,6 +110,6 @@ class Actions:
         return any(template.compiled is not None for template in self.templates())
 
     @property
-    def counted(self) -> tuple[Counted, ...]:
+    def counted(self) -> tuple[RuleCounter, ...]:
         """What is counted of a reply that is given."""
-        return (Counted.REPLY,) if self.reply is not None and self.reply.once is not None else ()
+        return (RuleCounter.REPLY,) if self.reply is not None and self.reply.once is not None else ()

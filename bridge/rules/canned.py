@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.frozen import frozen
 from bridge.rules.template_checks import BadTemplate
 from bridge.rules.templates import Template, Variables, check_names, compile_template
+from bridge.value import value_object
 
 OPERATOR: Final = "operator"
 """The variable that only these texts have: who sends it."""
 
 
-@frozen
+@value_object
 class Canned:
     name: str
     template: Template

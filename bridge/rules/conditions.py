@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.rules.context import RuleMessage
 from bridge.rules.keywords import Hit, Spelling
@@ -18,6 +17,7 @@ from bridge.rules.numbers import Numbers
 from bridge.text import folding
 from bridge.text.folding import Folded
 from bridge.text.patterns import Pattern
+from bridge.value import value_object
 
 WORD = "word"
 PATTERN = "pattern"
@@ -28,7 +28,7 @@ Needs = frozenset[Need] | None
 """A condition can only hold where one of these is found; None: nothing can be said beforehand."""
 
 
-@frozen
+@value_object
 class View:
     """A message as one rule sees it: with a prefix, the text begins after it."""
 
@@ -48,7 +48,7 @@ class View:
         return self.seen.after(0)
 
 
-@frozen
+@value_object
 class Found:
     """What the conditions of a rule have found on their way: it goes into templates and into later conditions."""
 
@@ -93,7 +93,7 @@ class Condition(Protocol):
         ...
 
 
-@frozen
+@value_object
 class Keywords:
     """The text begins with one of these words, spelt in one of the ways that the rule forgives."""
 
@@ -123,7 +123,7 @@ class Keywords:
         return f"keyword: {first}, not {_listed(self.written)}"
 
 
-@frozen
+@value_object
 class Only:
     """The keyword stands alone, but for words of courtesy where the rule puts these to a person."""
 
@@ -147,7 +147,7 @@ class Only:
         return "only: the keyword does not stand alone"
 
 
-@frozen
+@value_object
 class Contains:
     """One of these phrases stands somewhere, word for word."""
 
@@ -169,7 +169,7 @@ class Contains:
         return f"contains: none of {_listed(self.written)} in the text"
 
 
-@frozen
+@value_object
 class Text:
     """An expression fits the text."""
 
@@ -189,7 +189,7 @@ class Text:
         return f"text: `{self.pattern.source}` does not fit"
 
 
-@frozen
+@value_object
 class Args:
     """An expression fits what follows the keyword."""
 
@@ -206,7 +206,7 @@ class Args:
         return f"args: `{self.pattern.source}` does not fit `{found.args(view)}`"
 
 
-@frozen
+@value_object
 class From:
     numbers: Numbers
     needs: Needs = None
@@ -221,7 +221,7 @@ class From:
         return f"from: {view.message.subscriber or 'the sender'} is none of these"
 
 
-@frozen
+@value_object
 class To:
     numbers: Numbers
     needs: Needs = None
@@ -236,7 +236,7 @@ class To:
         return f"to: {view.receiver or 'the number written to'} is none of these"
 
 
-@frozen
+@value_object
 class Account:
     names: frozenset[str]
     needs: Needs = None
@@ -251,7 +251,7 @@ class Account:
         return f"account: it came by {view.message.account or 'none'}, not {_listed(sorted(self.names))}"
 
 
-@frozen
+@value_object
 class AllOf:
     """Each of these holds; what an earlier one found is known to the later ones."""
 
@@ -271,7 +271,7 @@ class AllOf:
         return why_not(self.parts, view, found)
 
 
-@frozen
+@value_object
 class AnyOf:
     """One of these holds; the first that does says what is found."""
 
@@ -296,7 +296,7 @@ class AnyOf:
         return f"any: {'; '.join(part.why_not(view, found) for part in self.parts)}"
 
 
-@frozen
+@value_object
 class NoneOf:
     part: Condition
     needs: Needs = None

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, tzinfo
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
-from bridge.model.contact import Counted
+from bridge.model.contact import RuleCounter
 from bridge.rules.moments import Hours
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class RuleContext:
     """The part of the configuration that rules may refer to."""
 
@@ -31,7 +31,7 @@ class RuleContext:
     """Of a reply with several, the one for a contact whose language nobody knows; empty: the first."""
 
 
-@frozen
+@value_object
 class ContactFacts:
     """What conditions and texts may know of the sender."""
 
@@ -45,21 +45,21 @@ class ContactFacts:
     blocked: bool = False
 
 
-@frozen
+@value_object
 class Uses:
     """How often rules were counted before this message: what :attr:`RuleSet.counting` asks for."""
 
-    by_sender: Mapping[tuple[str, Counted], tuple[Ms, ...]] = field(default_factory=dict)
+    by_sender: Mapping[tuple[str, RuleCounter], tuple[Ms, ...]] = field(default_factory=dict)
     """For a rule's name and what was counted: when, for this sender."""
     totals: Mapping[str, int] = field(default_factory=dict)
     """For a rule's name: its matches for all senders within the period of its own limit."""
 
-    def of_sender(self, rule: str, what: Counted, since: Ms) -> int:
+    def of_sender(self, rule: str, what: RuleCounter, since: Ms) -> int:
         """How often within the time after ``since``."""
         return sum(at > since for at in self.by_sender.get((rule, what), ()))
 
 
-@frozen
+@value_object
 class Counting:
     """What must be read before a message is decided, so that limits hold."""
 
@@ -69,7 +69,7 @@ class Counting:
     """Rules limited over all senders, each with its period."""
 
 
-@frozen
+@value_object
 class RuleMessage:
     """An inbound message as rules see it."""
 

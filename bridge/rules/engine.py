@@ -7,10 +7,9 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from bridge.errors import Problem, TemplateFailed
-from bridge.frozen import frozen
 from bridge.model.base import MINUTE, Ms
-from bridge.model.contact import Counted
-from bridge.model.decision import ContactWish, Decision, Fired, OptWish, Reply
+from bridge.model.contact import RuleCounter
+from bridge.model.decision import ContactEffect, Decision, FiredRule, OptOutEffect, Reply
 from bridge.rules.actions import Actions, Opt
 from bridge.rules.conditions import Found, View, met_by
 from bridge.rules.context import Counting, RuleContext, RuleMessage
@@ -19,11 +18,12 @@ from bridge.rules.moments import Phase
 from bridge.rules.templates import ContactView, Variables
 from bridge.text import folding, phones
 from bridge.text.folding import Folded
+from bridge.value import value_object
 
-_ASKS = {Opt.OUT: OptWish.ASK_OUT, Opt.IN: OptWish.ASK_IN}
+_ASKS = {Opt.OUT: OptOutEffect.ASK_OUT, Opt.IN: OptOutEffect.ASK_IN}
 
 
-@frozen
+@value_object
 class Views:
     """A message as the rules see it: those without a prefix, and those with the one that holds."""
 
@@ -35,7 +35,7 @@ class Views:
         return self.behind if rule.prefix else self.whole
 
 
-@frozen
+@value_object
 class RuleSet:
     """All rules of a directory, checked and indexed. Never changes: a reload makes a new one."""
 
@@ -57,7 +57,7 @@ class RuleSet:
 
         :param now: the time of receipt.
         """
-        fired: list[Fired] = []
+        fired: list[FiredRule] = []
         for rule, view, found in self._matches(self.views(message, now)):
             fired.append(_fire(rule, view, found, self.context))
             if fired[-1].error is not None or not rule.goes_on:
@@ -90,10 +90,10 @@ class RuleSet:
                 yield rule, view, found
 
 
-def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> Fired:
+def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> FiredRule:
     phase = Phase.DURING if rule.season is None else rule.season.phase(view.now)
     actions = rule.actions_in(phase)
-    counted = (Counted.MATCH,) if rule.per_sender or rule.total else ()
+    counted = (RuleCounter.MATCH,) if rule.per_sender or rule.total else ()
     try:
         return _perform(actions, rule, view, found, context, counted=counted)
     except TemplateFailed as error:
@@ -103,7 +103,7 @@ def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> Fired:
             return _perform(actions.instead, rule, view, found, context, counted=counted, recovered=failed)
         except TemplateFailed as error:
             failed = str(error)
-    return Fired(rule=rule.name, file=rule.file, line=rule.line, error=failed, counted=counted)
+    return FiredRule(rule=rule.name, file=rule.file, line=rule.line, error=failed, counted=counted)
 
 
 def _perform(
@@ -113,9 +113,9 @@ def _perform(
     found: Found,
     context: RuleContext,
     *,
-    counted: tuple[Counted, ...],
+    counted: tuple[RuleCounter, ...],
     recovered: str | None = None,
-) -> Fired:
+) -> FiredRule:
     """:raises TemplateFailed: one of the texts cannot be made; then nothing of the rule is done."""
     message = view.message
     variables = _variables(rule, view, found, context) if actions.needs_variables else {}
@@ -123,17 +123,19 @@ def _perform(
     forwards = actions.forward.wish(variables) if actions.forward is not None else ()
     if actions.contact is not None and actions.contact.opt is not None and _says_more(view, found):
         # "Стоп, спасибо": to end it or not is a person's guess, not ours. Nothing else of the rule is done.
-        asks = ContactWish(opt=_ASKS[actions.contact.opt])
-        return Fired(rule=rule.name, file=rule.file, line=rule.line, forwards=forwards, contact=asks, counted=counted)
+        asks = ContactEffect(opt=_ASKS[actions.contact.opt])
+        return FiredRule(
+            rule=rule.name, file=rule.file, line=rule.line, forwards=forwards, contact=asks, counted=counted
+        )
     replies: tuple[Reply, ...] = ()
     spent = _is_spent(actions, rule, view)
     if actions.reply is not None and not spent:
         languages = (message.contact.language, context.language)
         template = actions.reply.text.chosen(id=message.id, languages=languages)
-        confirms = contact is not None and contact.opt is OptWish.OUT
+        confirms = contact is not None and contact.opt is OptOutEffect.OUT
         replies = (actions.reply.wish(template, variables, confirms=confirms),)
         counted += actions.counted
-    return Fired(
+    return FiredRule(
         rule=rule.name,
         file=rule.file,
         line=rule.line,
@@ -156,7 +158,7 @@ def _is_spent(actions: Actions, rule: Rule, view: View) -> bool:
     if actions.reply is None or actions.reply.once is None:
         return False
     count, per = actions.reply.once
-    return view.message.uses.of_sender(rule.name, Counted.REPLY, view.now - per) >= count
+    return view.message.uses.of_sender(rule.name, RuleCounter.REPLY, view.now - per) >= count
 
 
 def _variables(rule: Rule, view: View, found: Found, context: RuleContext) -> Variables:

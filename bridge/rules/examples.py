@@ -8,21 +8,21 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from bridge.errors import Problem
-from bridge.frozen import frozen
 from bridge.model.base import Ms
-from bridge.model.contact import Counted
+from bridge.model.contact import RuleCounter
 from bridge.model.decision import Decision
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
 from bridge.rules.schema import ExampleEntry, ExpectEntry, SenderEntry, SmsEntry
 from bridge.schema import Document, Path, plural, validate
 from bridge.text import parts, phones
+from bridge.value import value_object
 
 NOON: Final[Ms] = 1_767_607_200_000
 """2026-01-05 10:00 UTC, a Monday: the time of a test that names none."""
 
 
-@frozen
+@value_object
 class Step:
     """One message of an example."""
 
@@ -33,7 +33,7 @@ class Step:
     """Where its ``expect`` stands; the message is not used."""
 
 
-@frozen
+@value_object
 class Example:
     name: str
     sender: SenderEntry
@@ -41,7 +41,7 @@ class Example:
     steps: tuple[Step, ...]
 
 
-@frozen
+@value_object
 class Difference:
     """One thing that did not come out as expected."""
 
@@ -51,7 +51,7 @@ class Difference:
     actual: str
 
 
-@frozen
+@value_object
 class Outcome:
     """What one message of an example came to."""
 
@@ -152,7 +152,7 @@ class _Sender:
             blocked=entry.blocked,
         )
         self._facts: dict[str, ContactFacts] = {}
-        self._uses: dict[str, dict[tuple[str, Counted], tuple[Ms, ...]]] = {}
+        self._uses: dict[str, dict[tuple[str, RuleCounter], tuple[Ms, ...]]] = {}
 
     def facts(self, subscriber: str) -> ContactFacts:
         return self._facts.get(subscriber, self._given)
@@ -179,7 +179,7 @@ class _Sender:
         totals: dict[str, int] = {}
         for used in self._uses.values():
             for (rule, what), times in used.items():
-                totals[rule] = totals.get(rule, 0) + (len(times) if what is Counted.MATCH else 0)
+                totals[rule] = totals.get(rule, 0) + (len(times) if what is RuleCounter.MATCH else 0)
         return totals
 
     def remember(self, subscriber: str, decision: Decision, now: Ms) -> None:

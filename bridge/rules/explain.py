@@ -6,16 +6,16 @@ tried here, too, since their reasons are what a person asks for.
 
 from __future__ import annotations
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.model.decision import Decision
 from bridge.rules.conditions import met_by, why, why_not
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet, Views
 from bridge.rules.index import Rule
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Tried:
     """One rule that was asked."""
 
@@ -27,7 +27,7 @@ class Tried:
     """The key that did not hold and what was there instead; where it matched, each key and what made it hold."""
 
 
-@frozen
+@value_object
 class Explanation:
     words: tuple[str, ...]
     """The text's words as they are compared."""

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from bridge.frozen import frozen
 from bridge.rules.actions import Actions
 from bridge.rules.conditions import PATTERN, WORD, Condition, Need, View, best_needs
 from bridge.rules.keywords import Hit, Keyword, Spelling, Vocabulary
@@ -20,6 +19,7 @@ from bridge.rules.moments import Phase, Season
 from bridge.text import folding
 from bridge.text.folding import Folded
 from bridge.text.patterns import Pattern, PatternSets
+from bridge.value import value_object
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -27,7 +27,7 @@ Prefix = tuple[str, ...]
 """The folded words of a prefix; empty: none."""
 
 
-@frozen
+@value_object
 class Rule:
     """A rule ready to be asked."""
 
@@ -61,7 +61,7 @@ class Rule:
         return self.actions if instead is None else instead
 
 
-@frozen
+@value_object
 class Index:
     """Positions of enabled rules, ascending, by what they need first."""
 

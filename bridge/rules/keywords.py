@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from bridge.frozen import frozen
 from bridge.text import folding, slips
 from bridge.text.folding import Folded, Word
+from bridge.value import value_object
 
 TYPO_FROM: Final = 5
 """Letters that a keyword must have for a typo to be forgiven: of shorter ones too many are each other's typos."""
@@ -30,13 +30,13 @@ class Spelling(StrEnum):
     TYPO = "typo"
 
 
-@frozen
+@value_object
 class Keyword:
     folded: str
     written: str
 
 
-@frozen
+@value_object
 class Hit:
     """A keyword that was heard at the beginning of a text."""
 
@@ -55,7 +55,7 @@ class Hit:
         return seen.words[1:] if self.end is None else folding.analyse(seen.original[self.end :]).words
 
 
-@frozen
+@value_object
 class Vocabulary:
     """The keywords of all enabled rules, and what each forgives."""
 

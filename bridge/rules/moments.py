@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
+from bridge.value import value_object
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
@@ -16,7 +16,7 @@ Span = tuple[int, int]
 """Minutes after midnight, the second not included; one that ends before it begins ends on the next day."""
 
 
-@frozen
+@value_object
 class Hours:
     """A named window of the configuration."""
 
@@ -72,7 +72,7 @@ class Phase(Enum):
     AFTER = "after"
 
 
-@frozen
+@value_object
 class Season:
     """From when and until when a rule is meant. Both ends belong to it; None: open."""
 

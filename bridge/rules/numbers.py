@@ -7,16 +7,16 @@ from collections.abc import Iterable
 
 import phonenumbers
 
-from bridge.frozen import frozen
 from bridge.rules.context import RuleContext
 from bridge.schema import near
 from bridge.text import folding, phones
+from bridge.value import value_object
 
 _COUNTRY = re.compile(r"\+\d{1,3}")
 _DECORATION = re.compile(r"[\s()\-.+]")
 
 
-@frozen
+@value_object
 class Numbers:
     """A set of numbers, each given in one of the forms people write."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
-from bridge.model.contact import Counted
+from bridge.model.contact import RuleCounter
 from bridge.rules.conditions import Found, Needs, View
 from bridge.rules.moments import Hours, Phase, Season
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class WithinHours:
     """One of these windows is open, or, ``outside``, none of them is."""
 
@@ -33,7 +33,7 @@ class WithinHours:
         return f"hours: it is {'within' if within else 'outside'} {', '.join(self.windows)}"
 
 
-@frozen
+@value_object
 class InSeason:
     """The days of the campaign; before and after them only where the rule has a reply for it."""
 
@@ -57,7 +57,7 @@ class InSeason:
         return "from_date: it is too early" if early else "until_date: it is over"
 
 
-@frozen
+@value_object
 class ContactIs:
     """What is known of the sender. None: no matter."""
 
@@ -98,7 +98,7 @@ class ContactIs:
         return None
 
 
-@frozen
+@value_object
 class ConversationIs:
     """A person of the team wrote lately, or nobody did."""
 
@@ -115,7 +115,7 @@ class ConversationIs:
         return f"conversation: it is {'none' if self.is_open else 'open'}"
 
 
-@frozen
+@value_object
 class WithinLimit:
     """The rule has matched fewer times than this, for the sender or in all, in the time up to now."""
 
@@ -137,7 +137,7 @@ class WithinLimit:
         uses = view.message.uses
         if self.per_sender is not None:
             count, per = self.per_sender
-            if uses.of_sender(self.rule, Counted.MATCH, view.now - per) >= count:
+            if uses.of_sender(self.rule, RuleCounter.MATCH, view.now - per) >= count:
                 return f"matched {count} times for this sender already"
         if self.total is not None and uses.totals.get(self.rule, 0) >= self.total[0]:
             return f"matched {self.total[0]} times already"

@@ -10,8 +10,8 @@ from typing import Final
 
 from jinja2 import nodes
 
-from bridge.frozen import frozen
 from bridge.schema import near
+from bridge.value import value_object
 
 _DEEPEST: Final = 40
 VARIABLES: Final = frozenset({"text", "args", "words", "sender", "receiver", "prefix", "date", "account", "contact"})
@@ -85,7 +85,7 @@ class BadTemplate(ValueError):
         super().__init__(message if line <= 1 else f"line {line} of the text: {message}")
 
 
-@frozen
+@value_object
 class Foreign:
     """A name in a template that this module does not know: a named group of the rule, a value that rules ``set``."""
 

@@ -19,7 +19,6 @@ from jinja2 import Template as Compiled
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bridge.errors import TemplateFailed
-from bridge.frozen import frozen
 from bridge.rules.template_checks import (
     CONTACT_FIELDS,
     FILTERS,
@@ -31,6 +30,7 @@ from bridge.rules.template_checks import (
     check_tree,
 )
 from bridge.schema import near
+from bridge.value import value_object
 
 LONGEST: Final = 1600
 """Characters a rendered template may have: 24 parts in UCS-2."""
@@ -41,7 +41,7 @@ SINGLE_BRACES: Final = re.compile(rf"(?<!\{{)\{{\s*(?:{'|'.join(sorted(VARIABLES
 _ELEMENT: Final = re.compile(r"(tuple|str) object has no element (-?\d+)")
 
 
-@frozen
+@value_object
 class ContactView:
     """What a template may know of the contact."""
 
@@ -59,7 +59,7 @@ Value = str | tuple[str, ...] | ContactView
 Variables = Mapping[str, Value]
 
 
-@frozen
+@value_object
 class Template:
     """A text with places to fill in. Without any it is kept as it is and costs nothing to render."""
 

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.sandbox.caller import CallEncoding, call, encode_query, is_acknowledged
 from bridge.sandbox.records import Brought
 from bridge.sandbox.sendpage import PLATFORM_TIME
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Message:
     """One inbound SMS, written as the query of a call."""
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import quote, urlsplit
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 MAX_ANSWER = 64 * 1024
 TIMEOUT_S = 10.0
@@ -30,7 +30,7 @@ class CallEncoding(StrEnum):
     RAW_1251 = "raw-1251"
 
 
-@frozen
+@value_object
 class HttpAnswer:
     status: int
     """0 where no HTTP answer came."""

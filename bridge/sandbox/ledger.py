@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.sandbox.faults import Fault
+from bridge.value import value_object
 
 MAX_RECIPIENTS = 10
 RECIPIENT = re.compile(r"[0-9]{7,15}")
@@ -26,7 +26,7 @@ CENT = 10_000
 """Money is counted in whole ten-thousandths, so that a thousand prices of 2.3 add up to 2300."""
 
 
-@frozen
+@value_object
 class TakenSms:
     """One SMS that the platform took and charged."""
 
@@ -39,7 +39,7 @@ class TakenSms:
     """``utf-8`` or ``windows-1251``: how the text came."""
 
 
-@frozen
+@value_object
 class Order:
     """A send request as the page understood it."""
 

@@ -9,19 +9,19 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from bridge.frozen import frozen
 from bridge.sandbox.botapi.api import OPERATOR, SimulatedBotApi
 from bridge.sandbox.botapi.people import MessageKind
 from bridge.sandbox.botapi.reactions import FREE_REACTIONS
 from bridge.sandbox.botapi.world import ChatEvent, EventKind
 from bridge.sandbox.transcript import BadCommand, Transcript, Voice, WrongUse, number_of
 from bridge.schema import plural
+from bridge.value import value_object
 
 SOON = 5.0
 """Seconds that a command waits for what it needs: a pipe types faster than the bridge works."""
 
 
-@frozen
+@value_object
 class StageChat:
     """A chat of the configuration, to be made in the simulated Telegram."""
 

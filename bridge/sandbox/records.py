@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.ledger import TakenSms
+from bridge.value import value_object
 
 THANKS = "Спасибо, ваше сообщение получено"
 """The platform's own text to a subscriber whose message it got (its document)."""
 
 
-@frozen
+@value_object
 class SeenRequest:
     """A request that the platform read, with what it answered."""
 
@@ -36,7 +36,7 @@ class SeenRequest:
     """What the page had to say; under a fault it may never have reached the client."""
 
 
-@frozen
+@value_object
 class Brought:
     """One call of the bridge's callback and its result."""
 
@@ -67,7 +67,7 @@ class EventKind(StrEnum):
     """The bridge's callback was called."""
 
 
-@frozen
+@value_object
 class PlatformEvent:
     """Something happened; only the field that belongs to ``kind`` is set."""
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bridge.frozen import frozen
 from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, Armed, Fault, RequestKind
 from bridge.sandbox.ledger import Ledger, Order, TakenSms, order_of
 from bridge.sandbox.wire import Manner, WireReply, WireRequest
+from bridge.value import value_object
 
 PLATFORM_TIME = ZoneInfo("Europe/Moscow")
 MAX_KNOWN = 512
@@ -50,7 +50,7 @@ _STATUS_GLUE: Mapping[StatusForm, str] = {
 }
 
 
-@frozen
+@value_object
 class Ways:
     """What platforms of the family do differently, or the document leaves open."""
 
@@ -70,7 +70,7 @@ class Ways:
     direction: str = "Россия"
 
 
-@frozen
+@value_object
 class Asked:
     """A request, decoded."""
 
@@ -82,7 +82,7 @@ class Asked:
     text_encoding: str
 
 
-@frozen
+@value_object
 class PageReply:
     wire: WireReply
     said: str

@@ -15,7 +15,6 @@ import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 
-from bridge.frozen import frozen
 from bridge.model.base import SECOND
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.world import ChatEvent, ChatKind
@@ -27,6 +26,7 @@ from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import EventKind, PlatformEvent
 from bridge.sandbox.transcript import BadCommand, Line, Quit, Transcript, Voice, WrongUse, number_of
 from bridge.schema import near, parse_duration, plural
+from bridge.value import value_object
 
 SUBSCRIBER = "79083730330"
 SHORT_NUMBER = "1234"
@@ -41,7 +41,7 @@ QUIET = 3.0
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
-@frozen
+@value_object
 class Command:
     usage: str
     help: str

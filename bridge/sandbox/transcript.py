@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.errors import BridgeError
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 
 class Voice(StrEnum):
@@ -23,7 +23,7 @@ class Voice(StrEnum):
     STAGE = "sandbox"
 
 
-@frozen
+@value_object
 class Line:
     """One line of the transcript."""
 

@@ -16,8 +16,8 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol, cast
 
-from bridge.frozen import frozen
 from bridge.model.base import Ms
+from bridge.value import value_object
 
 MAX_HEAD = 256 * 1024
 """Bytes of a request line with its headers; more is answered 431 and cut."""
@@ -39,7 +39,7 @@ class Manner(Enum):
     NOT_HTTP = auto()
 
 
-@frozen
+@value_object
 class WireRequest:
     method: bytes
     target: bytes
@@ -48,7 +48,7 @@ class WireRequest:
     """Number of the connection it came by, from 1."""
 
 
-@frozen
+@value_object
 class WireReply:
     body: bytes = b""
     status: int = 200

@@ -31,7 +31,7 @@ def _rewrite(tx: Tx, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
         "was": was,
         "text": new.text,
         "parts": new.parts,
-        "asks": rows.asks(new.asks),
+        "asks": rows.confirmation_reasons(new.confirmation_reasons),
         "due_at": new.due_at,
     }
     row = tx.one(sql.REWRITE_SMS, wanted)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from bridge.model.base import ConversationId, Ms
-from bridge.model.contact import Contact, Counted, RecentReply, Use
+from bridge.model.contact import Contact, RecentReply, RuleCounter, RuleUse
 from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.routing import Claim, Claimed, Settled, Settlement, Shown, Unrouted
+from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
 from bridge.store import held, rows, sql
 from bridge.store.base import Readers, Writer, Writing
@@ -29,7 +29,7 @@ class InboxVerbs(Writing):
     async def accept_inbound(self, call: InboundCall) -> Accepted:
         return await self._writer.run_together(_accept, call)
 
-    async def claim_unrouted(self, claim: Claim) -> Claimed:
+    async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
         return await self._claiming.run(lambda tx: self._claimed(claim, tx))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
@@ -39,8 +39,8 @@ class InboxVerbs(Writing):
         return await self._writer.run(lambda tx: tx.run(sql.FORGET_USES, {"before": before, "limit": limit}))
 
     async def settle_and_claim(
-        self, settlements: Sequence[Settlement], claim: Claim
-    ) -> tuple[Sequence[Settled | None], Claimed]:
+        self, settlements: Sequence[Settlement], claim: ClaimRequest
+    ) -> tuple[Sequence[Settled | None], ClaimedBatch]:
         return await self._writer.run(lambda tx: (_settle_all(settlements, tx), self._claimed(claim, tx)))
 
     @property
@@ -48,7 +48,7 @@ class InboxVerbs(Writing):
         """A claim writes nothing where all messages are this bridge's own."""
         return self._readers
 
-    def _claimed(self, claim: Claim, tx: Tx) -> Claimed:
+    def _claimed(self, claim: ClaimRequest, tx: Tx) -> ClaimedBatch:
         found = _unrouted(tx, claim.limit)
         if len(found) < claim.limit and self._take_unrouted(tx, claim.limit - len(found), idle=not found):
             found = _unrouted(tx, claim.limit)
@@ -96,20 +96,20 @@ def _unrouted(tx: Tx, limit: int) -> list[tuple[Inbound, Contact]]:
     return [rows.unrouted(row) for row in tx.all(sql.CLAIM_UNROUTED, {"limit": limit, "taken_by": tx.bridge})]
 
 
-def _with_facts(claim: Claim, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> Claimed:
+def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:
     # A reply is written in one transaction with its contact: a stranger was never answered.
     known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
     for subscriber, at, text in tx.many(sql.RECENT_REPLIES, known):
         recent[subscriber].append(RecentReply(at=at, text=text))
     since = claim.uses_since
-    used: defaultdict[str, list[Use]] = defaultdict(list)
+    used: defaultdict[str, list[RuleUse]] = defaultdict(list)
     if since is not None:
         for subscriber, rule, what, at in tx.many(sql.USES, [(inbound.subscriber, since) for inbound, _ in found]):
-            used[subscriber].append(Use(rule=rule, what=Counted(what), at=at))
+            used[subscriber].append(RuleUse(rule=rule, what=RuleCounter(what), at=at))
     copied = last_in_copy(tx) if found else 0
     messages = tuple(
-        Unrouted(
+        UnroutedMessage(
             inbound=inbound,
             contact=contact,
             recent=tuple(recent.get(inbound.subscriber, ())),
@@ -119,7 +119,7 @@ def _with_facts(claim: Claim, found: Sequence[tuple[Inbound, Contact]], tx: Tx) 
         for inbound, contact in found
     )
     totals = {row[0]: row[1] for row in tx.many(sql.USES_IN_ALL, list(claim.totals.items()))}
-    return Claimed(messages=messages, day=claim.day, spent=_spent(tx, claim.day), totals=totals)
+    return ClaimedBatch(messages=messages, day=claim.day, spent=_spent(tx, claim.day), totals=totals)
 
 
 def _spent(tx: Tx, day: str) -> int:
@@ -241,7 +241,7 @@ def _settled(settlement: Settlement, written: Sequence[Sms | None], spend: _Spen
     return Settled(inbound_id=settlement.inbound_id, born_sending=born)
 
 
-def _forward(shown: Shown, conversation_id: ConversationId, settlement: Settlement) -> NewPost:
+def _forward(shown: ForwardPost, conversation_id: ConversationId, settlement: Settlement) -> NewPost:
     return NewPost(
         chat=shown.chat,
         kind=PostKind.INBOUND,

@@ -6,12 +6,12 @@ import re
 from importlib import resources
 
 from bridge.errors import StoreError, StoreOutdated
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
-@frozen
+@value_object
 class Migration:
     version: int
     name: str

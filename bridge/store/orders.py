@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from bridge.model.actions import Action, ActionKind, MessageSubject, SearchPage, SearchQuery, TrafficCounts
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
-from bridge.model.desk import About, Deed, Find, FoundPage, Order, Tally
 from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost
-from bridge.model.record import Story
+from bridge.model.record import HistoryLine
 from bridge.model.sms import Origin, Sms, SmsState
 from bridge.store import held, rows, sql
 from bridge.store.base import Writing
@@ -26,7 +26,7 @@ _OPEN = frozenset({SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING, SmsState.P
 
 
 class OrderVerbs(Writing):
-    async def carry_out(self, order: Order, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
+    async def carry_out(self, order: Action, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
         return await self._writer.run(partial(_carry_out, order, done, already, now))
 
     async def conversation_with(self, chat: str, subscriber: str) -> Conversation | None:
@@ -44,36 +44,38 @@ class OrderVerbs(Writing):
 
         return await self._writer.run(unit)
 
-    async def about(self, chat_id: int, message_id: int) -> About:
+    async def about(self, chat_id: int, message_id: int) -> MessageSubject:
         place: Params = {"chat_id": chat_id, "message_id": message_id}
         row = await self._readers.run(lambda tx: tx.one(sql.ABOUT_MESSAGE, place))
         if row is None:
-            return About()
-        return About(conversation_id=row["conversation_id"], inbound_id=row["inbound_id"], sms_id=row["sms_id"])
+            return MessageSubject()
+        return MessageSubject(
+            conversation_id=row["conversation_id"], inbound_id=row["inbound_id"], sms_id=row["sms_id"]
+        )
 
     async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
         wanted: Params = {"subscriber": inbound.subscriber, "inbound_id": inbound.id, "limit": limit}
         return [rows.sms(row) for row in await self._readers.run(lambda tx: tx.all(sql.ANSWERS_TO, wanted))]
 
-    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[Story], bool]:
+    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[HistoryLine], bool]:
         return await self._readers.run(partial(_talk, subscriber, before, limit))
 
-    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         wanted: Params = {"subscriber": subscriber, "before": _EVER, "limit": limit}
         found = await self._readers.run(lambda tx: tx.all(sql.TALK_DEEDS, wanted))
         return [_done(row) for row in reversed(found)]
 
-    async def find(self, wanted: Find) -> FoundPage:
+    async def find(self, wanted: SearchQuery) -> SearchPage:
         return await self._readers.run(partial(found_page, wanted))
 
-    async def tally(self, since: Ms) -> Tally:
+    async def tally(self, since: Ms) -> TrafficCounts:
         return await self._readers.run(partial(_tally, since))
 
 
 # ---------------------------------------------------------------- changes
 
 
-def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
+def _carry_out(order: Action, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
     tx.hold([held.subscriber(order.subscriber)])
     if tx.one(sql.DEED_KNOWN, {"key": order.key}) is not None:
         return False  # the update came twice: it was carried out and answered
@@ -101,65 +103,65 @@ def _carry_out(order: Order, done: NewPost | None, already: NewPost | None, now:
     # have closed or renamed the topic by hand.
     if order.by_hand is None:
         for row in _topics_shown(tx, order):
-            renew_topic(tx, rows.conversation(row), order.key, now, renamed=order.deed is Deed.RENAME)
+            renew_topic(tx, rows.conversation(row), order.key, now, renamed=order.deed is ActionKind.RENAME)
     return changed
 
 
-def _overtaken(tx: Tx, order: Order) -> bool:
+def _overtaken(tx: Tx, order: Action) -> bool:
     """A topic was closed by hand, and an SMS opened it again before anybody here learned of that."""
-    if order.deed is not Deed.CLOSE or order.by_hand is None:
+    if order.deed is not ActionKind.CLOSE or order.by_hand is None:
         return False
     chat_id, message_id = order.by_hand
     line: Params = {"id": order.conversation_id, "chat_id": chat_id, "message_id": message_id}
     return tx.one(sql.SHOWN_SINCE, line) is not None
 
 
-def _topics_shown(tx: Tx, order: Order) -> Sequence[Row]:
-    if order.deed is Deed.RENAME:
+def _topics_shown(tx: Tx, order: Action) -> Sequence[Row]:
+    if order.deed is ActionKind.RENAME:
         return tx.all(sql.CONVERSATIONS_WITH, {"subscriber": order.subscriber})
-    if order.deed in (Deed.CLOSE, Deed.OPEN):
+    if order.deed in (ActionKind.CLOSE, ActionKind.OPEN):
         return tx.all(sql.GET_CONVERSATION, {"id": order.conversation_id})
     return ()
 
 
-def _changed(tx: Tx, order: Order, now: Ms) -> bool:
+def _changed(tx: Tx, order: Action, now: Ms) -> bool:
     who: Params = {"subscriber": order.subscriber}
     what: Params = {"id": order.conversation_id}
     match order.deed:
-        case Deed.CLOSE:
+        case ActionKind.CLOSE:
             tx.run(sql.NOTE_ANSWERED, what)  # nobody is to be reminded of it
             return tx.run(sql.CLOSE_CONVERSATION, {**what, "now": now}) > 0
-        case Deed.OPEN:
+        case ActionKind.OPEN:
             return tx.run(sql.OPEN_CONVERSATION, what) > 0
-        case Deed.CLAIM:
+        case ActionKind.CLAIM:
             claim: Params = {"user_id": order.user_id, "name": order.detail, "until": order.until}
             return tx.run(sql.CLAIM_CONVERSATION, {**what, **claim}) > 0
-        case Deed.RELEASE:
+        case ActionKind.RELEASE:
             return tx.run(sql.RELEASE_CONVERSATION, {**what, "now": now}) > 0
-        case Deed.OPT_OUT | Deed.OPT_IN:
-            return tx.run(sql.SET_OPTED_OUT, {**who, "opted_out": int(order.deed is Deed.OPT_OUT)}) > 0
+        case ActionKind.OPT_OUT | ActionKind.OPT_IN:
+            return tx.run(sql.SET_OPTED_OUT, {**who, "opted_out": int(order.deed is ActionKind.OPT_OUT)}) > 0
     tx.run(sql.MEET_CONTACT, who)
     match order.deed:
-        case Deed.BLOCK | Deed.UNBLOCK:
-            if order.deed is Deed.BLOCK:
+        case ActionKind.BLOCK | ActionKind.UNBLOCK:
+            if order.deed is ActionKind.BLOCK:
                 for row in tx.all(sql.CONVERSATIONS_WITH, who):
                     tx.run(sql.NOTE_ANSWERED, {"id": row["id"]})
-            return tx.run(sql.SET_BLOCKED, {**who, "value": int(order.deed is Deed.BLOCK)}) > 0
-        case Deed.RENAME:
+            return tx.run(sql.SET_BLOCKED, {**who, "value": int(order.deed is ActionKind.BLOCK)}) > 0
+        case ActionKind.RENAME:
             return tx.run(sql.SET_NAME, {**who, "name": order.detail}) > 0
-        case Deed.ROBOT_OFF:
+        case ActionKind.ROBOT_OFF:
             return tx.run(sql.ROBOT_OFF, who) > 0
-        case Deed.ROBOT_ON:
+        case ActionKind.ROBOT_ON:
             return tx.run(sql.ROBOT_ON, {**who, "now": now}) > 0
-        case Deed.TAG | Deed.UNTAG:
+        case ActionKind.TAG | ActionKind.UNTAG:
             return tx.run(sql.SET_TAGS, {**who, "tags": rows.to_json(_tags(tx, order))}) > 0
     raise AssertionError(order.deed)
 
 
-def _tags(tx: Tx, order: Order) -> tuple[str, ...]:
+def _tags(tx: Tx, order: Action) -> tuple[str, ...]:
     known = rows.contact(tx.one(sql.GET_CONTACT, {"subscriber": order.subscriber}), order.subscriber).tags
     rest = tuple(tag for tag in known if tag != order.detail)
-    if order.deed is Deed.UNTAG:
+    if order.deed is ActionKind.UNTAG:
         return rest
     return known if order.detail in known else (*known, order.detail)
 
@@ -167,7 +169,7 @@ def _tags(tx: Tx, order: Order) -> tuple[str, ...]:
 # ---------------------------------------------------------------- questions
 
 
-def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[Story], bool]:
+def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[HistoryLine], bool]:
     wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit + 1}
     told = [
         *(rows.heard(row) for row in tx.all(sql.TALK_IN, wanted)),
@@ -183,8 +185,8 @@ def _talk(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[Story],
     return shown, older
 
 
-def _said(sms: Sms) -> Story:
-    return Story(
+def _said(sms: Sms) -> HistoryLine:
+    return HistoryLine(
         at=sms.created_at,
         what="out",
         text=sms.text,
@@ -197,13 +199,13 @@ def _said(sms: Sms) -> Story:
     )
 
 
-def _done(row: Row) -> Story:
-    return Story(
+def _done(row: Row) -> HistoryLine:
+    return HistoryLine(
         at=row["at"], what="act", text=row["detail"], state=row["deed"], account="", detail="", author=row["author"]
     )
 
 
-def _tally(since: Ms, tx: Tx) -> Tally:
+def _tally(since: Ms, tx: Tx) -> TrafficCounts:
     first = _first(tx, sql.NEWEST_INBOUND, sql.INBOUND_NEAR, since)
     came = tx.one(sql.INBOUND_FROM, {"id": first})
     assert came is not None  # a count always has a row
@@ -213,7 +215,7 @@ def _tally(since: Ms, tx: Tx) -> Tally:
         return sum(row["number"] for row in went if row["state"] in states)
 
     by_rules = sum(row["number"] for row in went if row["origin"] == Origin.RULE.value)
-    return Tally(
+    return TrafficCounts(
         received=came["number"],
         people=came["people"],
         by_people=sum(row["number"] for row in went) - by_rules,

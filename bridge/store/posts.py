@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model.base import InboundId, Json, Ms
-from bridge.model.chat import Earlier, Post, Posted
+from bridge.model.chat import EarlierMessages, Post, PostedMessage
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.store import rows, sql
 from bridge.store.base import Writing
@@ -24,7 +24,7 @@ class PostVerbs(Writing):
         wanted: Params = {"conversation_id": post.conversation.id, "id": post.id, "limit": limit}
         return await self._readers.run(lambda tx: [joined(tx, row) for row in tx.all(sql.POSTS_BEHIND, wanted)])
 
-    async def posts_done(self, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+    async def posts_done(self, posts: Sequence[Post], posted: PostedMessage, now: Ms) -> None:
         await self._writer.run(lambda tx: posts_done(tx, posts, posted, now))
 
     async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
@@ -42,10 +42,10 @@ class PostVerbs(Writing):
     async def close_backlog(self, key: str, now: Ms) -> None:
         await self._writer.run(lambda tx: _close_backlog(tx, key, now))
 
-    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> Earlier:
+    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
         wanted: Params = {"subscriber": subscriber, "before": before, "limit": limit}
         found = await self._readers.run(lambda tx: tx.all(sql.EARLIER_INBOUND, wanted))
-        return Earlier(count=len(found), last_at=found[0]["received_at"] if found else None)
+        return EarlierMessages(count=len(found), last_at=found[0]["received_at"] if found else None)
 
 
 def _count(tx: Tx, statement: str, chats: Sequence[str], limit: int) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
-from bridge.model.record import QueueStatus, Span, Story
+from bridge.model.record import HistoryLine, InboundRange, QueueStatus
 from bridge.model.sms import Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Reading
@@ -30,10 +30,10 @@ class QueryVerbs(Reading):
         found = await self._readers.run(lambda tx: tx.all(sql.list_sms(states), {"limit": limit}))
         return [rows.sms(row) for row in found]
 
-    async def history(self, subscriber: str, *, limit: int) -> Sequence[Story]:
+    async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         return await self._readers.run(partial(_history, subscriber, limit))
 
-    async def sms_story(self, sms_id: SmsId) -> Sequence[Story]:
+    async def sms_story(self, sms_id: SmsId) -> Sequence[HistoryLine]:
         return await self._readers.run(partial(_sms_story, sms_id))
 
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None:
@@ -44,14 +44,14 @@ class QueryVerbs(Reading):
         row = await self._readers.run(lambda tx: tx.one(sql.GET_CONTACT, {"subscriber": subscriber}))
         return rows.contact(row, subscriber)
 
-    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> Span | None:
+    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
         wanted: Params = {"last": _ALL if last is None else last, "since": since}
         row = await self._readers.run(lambda tx: tx.one(sql.ROUTED_SPAN, wanted))
         if row is None or row["first"] is None:
             return None
-        return Span(first=InboundId(row["first"]), last=InboundId(row["last"]), count=row["number"])
+        return InboundRange(first=InboundId(row["first"]), last=InboundId(row["last"]), count=row["number"])
 
-    async def routed(self, span: Span, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
+    async def routed(self, span: InboundRange, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
         wanted: Params = {"after": after, "first": span.first, "last": span.last, "since": since, "limit": limit}
         found = await self._readers.run(lambda tx: tx.all(sql.ROUTED, wanted))
         return [rows.inbound(row) for row in found]
@@ -85,11 +85,11 @@ def _queue_status(tx: Tx) -> QueueStatus:
     )
 
 
-def _history(subscriber: str, limit: int, tx: Tx) -> list[Story]:
+def _history(subscriber: str, limit: int, tx: Tx) -> list[HistoryLine]:
     wanted: Params = {"subscriber": subscriber, "limit": limit}
     told = [rows.heard(row) for row in tx.all(sql.HISTORY_IN, wanted)]
     told += [
-        Story(
+        HistoryLine(
             at=sms.created_at,
             what="out",
             text=sms.text,
@@ -105,14 +105,14 @@ def _history(subscriber: str, limit: int, tx: Tx) -> list[Story]:
     return told[-limit:] if limit > 0 else []
 
 
-def _sms_story(sms_id: SmsId, tx: Tx) -> list[Story]:
+def _sms_story(sms_id: SmsId, tx: Tx) -> list[HistoryLine]:
     """The birth is not an event of its own: the first move says what the row was born as."""
     sms = get_sms(tx, sms_id)
     if sms is None:
         return []
     events = tx.all(sql.EVENTS_OF_SMS, {"sms_id": sms_id})
     born = events[0]["from_state"] if events else sms.state.value
-    birth = Story(
+    birth = HistoryLine(
         at=sms.created_at,
         what="out",
         text=sms.text,
@@ -124,7 +124,7 @@ def _sms_story(sms_id: SmsId, tx: Tx) -> list[Story]:
         author=sms.author,
     )
     moves = [
-        Story(
+        HistoryLine(
             at=event["at"],
             what="move",
             text=event["move"],

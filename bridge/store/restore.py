@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from bridge.model.answers import Reason
 from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.post import NewPost
-from bridge.model.record import Restored
+from bridge.model.record import Restoration
 from bridge.model.sms import Change, Move, Sms
 from bridge.store import held, rows, sql
 from bridge.store.base import Writing
@@ -17,14 +17,14 @@ from bridge.store.work_sms import Moving, apply_moves
 
 
 class RestoreVerbs(Writing):
-    async def settle_restored(self, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
+    async def settle_restored(self, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
         return await self._writer.run(lambda tx: _settle(tx, now, tell))
 
-    async def last_restored(self) -> Restored | None:
+    async def last_restored(self) -> Restoration | None:
         row = await self._readers.run(lambda tx: tx.one(sql.LAST_RESTORED))
         if row is None:
             return None
-        return Restored(
+        return Restoration(
             taken_at=row["taken_at"],
             restored_at=row["restored_at"],
             last_inbound=row["last_inbound"],
@@ -44,7 +44,7 @@ def last_in_copy(tx: Tx) -> InboundId:
     return InboundId(0 if row is None else row["last_inbound"])
 
 
-def _settle(tx: Tx, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | None:
+def _settle(tx: Tx, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
     tx.hold([held.RESTORATION])
     copy = tx.one(sql.COPY_TAKEN)
     if copy is None or copy["taken_at"] is None:
@@ -53,7 +53,7 @@ def _settle(tx: Tx, now: Ms, tell: Callable[[Restored], NewPost]) -> Restored | 
     moved = apply_moves(tx, [Moving(row["id"], Move.RESTORE, now, change) for row in tx.all(sql.UNSENT)])
     found = tx.one(sql.FOUND_IN_COPY)
     assert found is not None
-    restored = Restored(
+    restored = Restoration(
         taken_at=copy["taken_at"],
         restored_at=now,
         last_inbound=InboundId(found["last_inbound"] or 0),

@@ -11,8 +11,8 @@ from bridge.model.base import Json
 from bridge.model.chat import Conversation
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
-from bridge.model.record import Story
-from bridge.model.sms import Ask, Origin, Priority, Sms, SmsState
+from bridge.model.record import HistoryLine
+from bridge.model.sms import ConfirmationReason, Origin, Priority, Sms, SmsState
 from bridge.store import sql
 from bridge.store.tx import Row
 
@@ -81,12 +81,12 @@ def inbound(row: Row) -> Inbound:
     )
 
 
-def asks(words: tuple[Ask, ...]) -> str:
+def confirmation_reasons(words: tuple[ConfirmationReason, ...]) -> str:
     return " ".join(words)
 
 
-def _asks(text: str) -> tuple[Ask, ...]:
-    return tuple(Ask(word) for word in text.split())
+def _asks(text: str) -> tuple[ConfirmationReason, ...]:
+    return tuple(ConfirmationReason(word) for word in text.split())
 
 
 def sms(row: Row) -> Sms:
@@ -153,7 +153,7 @@ def sms(row: Row) -> Sms:
         message_id=message_id,
         author=author,
         retry_of=retry_of,
-        asks=_asks(asked) if asked else (),
+        confirmation_reasons=_asks(asked) if asked else (),
     )
 
 
@@ -216,9 +216,9 @@ def account_state(row: Row) -> AccountState:
     )
 
 
-def heard(row: Row) -> Story:
+def heard(row: Row) -> HistoryLine:
     """An SMS that came in, as a history tells it."""
-    return Story(
+    return HistoryLine(
         at=row["received_at"],
         what="in",
         text=row["text"],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bridge.model.base import Json, Ms
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.record import Outage
+from bridge.model.record import Downtime
 from bridge.model.sms import UNDECIDED, Change, Move, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.base import Writing
@@ -34,7 +34,7 @@ class WatchVerbs(Writing):
         row = await self._readers.run(lambda tx: tx.one(sql.LAST_SIGN))
         return None if row is None else row["at"]
 
-    async def note_outage(self, outage: Outage) -> None:
+    async def note_outage(self, outage: Downtime) -> None:
         opened: Params = {
             "key": _outage_key(outage),
             "text": "alert.arrived",
@@ -43,11 +43,11 @@ class WatchVerbs(Writing):
         }
         await self._writer.run(lambda tx: tx.run(sql.NOTE_OUTAGE, opened))
 
-    async def outages(self) -> Sequence[Outage]:
+    async def outages(self) -> Sequence[Downtime]:
         found = await self._readers.run(lambda tx: tx.all(sql.OUTAGES))
-        return [Outage(**json.loads(row["params"])) for row in found]
+        return [Downtime(**json.loads(row["params"])) for row in found]
 
-    async def outages_told(self, outages: Sequence[Outage], post: NewPost | None, now: Ms) -> None:
+    async def outages_told(self, outages: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
         def unit(tx: Tx) -> None:
             for outage in outages:
                 tx.one(sql.CLEAR_ALERT, {"key": _outage_key(outage), "now": now})
@@ -62,7 +62,7 @@ class WatchVerbs(Writing):
         return 0 if row is None else row["number"]
 
 
-def _outage_key(outage: Outage) -> str:
+def _outage_key(outage: Downtime) -> str:
     return f"outage:{outage.since}"
 
 

@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable
 from functools import partial
 
+from bridge.model.actions import SearchHit, SearchPage, SearchQuery, SearchScope
 from bridge.model.chat import Conversation
-from bridge.model.desk import Among, Find, Found, FoundPage
 from bridge.store import rows, sql
 from bridge.store.tx import Params, Row, Tx
 
 Holds = Callable[..., bool]
-_STATEMENTS = {Among.TALKS: sql.FIND_TALKS, Among.INBOUND: sql.FIND_IN, Among.SMS: sql.FIND_OUT}
+_STATEMENTS = {SearchScope.TALKS: sql.FIND_TALKS, SearchScope.INBOUND: sql.FIND_IN, SearchScope.SMS: sql.FIND_OUT}
 
 
-def found_page(wanted: Find, tx: Tx) -> FoundPage:
-    hits = partial(_by_name, wanted) if wanted.among is Among.TALKS else _ByText(wanted, tx).hits
-    holds, found = matcher(wanted.text), dict[int, Found]()
+def found_page(wanted: SearchQuery, tx: Tx) -> SearchPage:
+    hits = partial(_by_name, wanted) if wanted.among is SearchScope.TALKS else _ByText(wanted, tx).hits
+    holds, found = matcher(wanted.text), dict[int, SearchHit]()
     # Whole, and not row by row: what belongs to a row that matches is asked for meanwhile.
     page = tx.all(_STATEMENTS[wanted.among], {"before": wanted.before, "limit": wanted.rows})
     last = None
@@ -27,31 +27,31 @@ def found_page(wanted: Find, tx: Tx) -> FoundPage:
         if len(found) >= wanted.limit:
             break
     whole = last is None or (last is page[-1] and len(page) < wanted.rows)
-    at = None if last is None or wanted.among is Among.TALKS else last["at"]
-    return FoundPage(found=tuple(found.values()), rest=0 if whole or last is None else last["id"], at=at)
+    at = None if last is None or wanted.among is SearchScope.TALKS else last["at"]
+    return SearchPage(found=tuple(found.values()), rest=0 if whole or last is None else last["id"], at=at)
 
 
-def _by_name(wanted: Find, row: Row, holds: Holds) -> list[Found]:
+def _by_name(wanted: SearchQuery, row: Row, holds: Holds) -> list[SearchHit]:
     tags = () if row["tags"] == "[]" else json.loads(row["tags"])
     if not _counts(wanted, row["chat"]) or not holds(row["subscriber"], row["name"], *tags):
         return []
-    return [Found(row=row["id"], conversation=rows.conversation(row), name=row["name"])]
+    return [SearchHit(row=row["id"], conversation=rows.conversation(row), name=row["name"])]
 
 
 class _ByText:
-    def __init__(self, wanted: Find, tx: Tx) -> None:
+    def __init__(self, wanted: SearchQuery, tx: Tx) -> None:
         self._wanted = wanted
         self._tx = tx
         self._known: dict[str, list[tuple[Conversation, str]]] = {}
 
-    def hits(self, row: Row, holds: Holds) -> list[Found]:
+    def hits(self, row: Row, holds: Holds) -> list[SearchHit]:
         if not holds(row["text"]):
             return []
         who = row["subscriber"]
         if who not in self._known:
             self._known[who] = self._talks(who)
         return [
-            Found(row=row["id"], conversation=talk, name=name, at=row["at"], text=row["text"])
+            SearchHit(row=row["id"], conversation=talk, name=name, at=row["at"], text=row["text"])
             for talk, name in self._known[who]
         ]
 
@@ -65,7 +65,7 @@ class _ByText:
         return [(talk, name) for talk in talks]
 
 
-def _counts(wanted: Find, chat: str) -> bool:
+def _counts(wanted: SearchQuery, chat: str) -> bool:
     return wanted.chats is None or chat in wanted.chats
 
 

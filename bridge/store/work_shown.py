@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model.base import ConversationId, Ms
-from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.chat import Conversation, Post, PostedMessage
 from bridge.model.post import PostKind, PostPriority
 from bridge.store import held, rows, sql
 from bridge.store.tx import Params, Row, Tx
@@ -44,7 +44,7 @@ def joined(tx: Tx, row: Row) -> Post:
     )
 
 
-def posts_done(tx: Tx, posts: Sequence[Post], posted: Posted, now: Ms) -> None:
+def posts_done(tx: Tx, posts: Sequence[Post], posted: PostedMessage, now: Ms) -> None:
     """All of them stand in one message, which leads to what the last of them is about."""
     for post in posts:
         done: Params = {"id": post.id, "revision": post.revision, "shown": posted.shown, "now": now}

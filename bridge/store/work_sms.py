@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bridge.errors import StoreError
 from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.post import PostPriority, opening_key
-from bridge.model.sms import BIRTH_STATES, FINAL_STATES, MOVES, Ask, Change, Move, NewSms, Sms, SmsState
+from bridge.model.sms import BIRTH_STATES, FINAL_STATES, MOVES, Change, ConfirmationReason, Move, NewSms, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.many import waves
 from bridge.store.tx import Line, Tx, storable
@@ -97,7 +97,7 @@ def _birth(birth: Birth, *, lane_taken: bool) -> Line:
         new.message_id,
         new.author,
         new.retry_of,
-        rows.asks(new.asks),
+        rows.confirmation_reasons(new.confirmation_reasons),
     )
 
 
@@ -139,7 +139,7 @@ def _born(birth: Birth, id_: SmsId, state: SmsState) -> Sms:
         message_id=new.message_id,
         author=new.author,
         retry_of=new.retry_of,
-        asks=new.asks,
+        confirmation_reasons=new.confirmation_reasons,
     )
 
 
@@ -247,16 +247,16 @@ class Fate(NamedTuple):
     message_id: int | None
     conversation_id: ConversationId | None
     inbound_id: InboundId | None
-    asks: str
+    confirmation_reasons: str
 
     @classmethod
     def of(cls, sms: Sms) -> Fate:
         place = (sms.chat_id, sms.message_id, sms.conversation_id, sms.inbound_id)
-        return cls(sms.id, sms.state.value, *place, rows.asks(sms.asks))
+        return cls(sms.id, sms.state.value, *place, rows.confirmation_reasons(sms.confirmation_reasons))
 
     @property
     def priority(self) -> PostPriority:
-        if self.state == SmsState.QUEUED and self.asks == Ask.UNDO:
+        if self.state == SmsState.QUEUED and self.confirmation_reasons == ConfirmationReason.UNDO:
             # The button that stops it lives for a moment.
             return PostPriority.AHEAD
         return PostPriority.FAILURE if self.state in _URGENT else PostPriority.REACTION

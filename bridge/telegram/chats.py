@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from bridge.config import ChatSettings, TelegramSettings
-from bridge.frozen import frozen
 from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT
+from bridge.value import value_object
 
 Language = Literal["ru", "en"]
 
@@ -19,7 +19,7 @@ ANONYMOUS_ADMIN = 1_087_968_824
 """The account in whose name Telegram shows what an anonymous administrator writes."""
 
 
-@frozen
+@value_object
 class Chat:
     """A chat of the configuration, at the id it has now."""
 

@@ -16,27 +16,27 @@ from weakref import WeakValueDictionary
 import structlog
 from telegram import Message, MessageOriginUser
 
-from bridge.frozen import frozen
 from bridge.model.base import ConversationId
 from bridge.model.chat import Conversation
 from bridge.model.contact import Contact
 from bridge.ports.chats import ChatStore, PostStore
 from bridge.ports.desk import DeskStore
-from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
-from bridge.telegram.render import topic_name
-from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.posts.render import topic_name
+from bridge.value import value_object
 
 log = structlog.get_logger()
 
 _CHAT_WIDE = frozenset(
     {
-        Trouble.LATER,
-        Trouble.UNREACHABLE,
-        Trouble.AMBIGUOUS,
-        Trouble.MIGRATED,
-        Trouble.UNAUTHORISED,
-        Trouble.CONFLICT,
+        FailureKind.LATER,
+        FailureKind.UNREACHABLE,
+        FailureKind.AMBIGUOUS,
+        FailureKind.MIGRATED,
+        FailureKind.UNAUTHORISED,
+        FailureKind.CONFLICT,
     }
 )
 """What a call that was refused so says of the chat or of Telegram, not of the topic."""
@@ -56,7 +56,7 @@ class Place(StrEnum):
     """Meant for somebody, and nobody knows for whom: the author must be told."""
 
 
-@frozen
+@value_object
 class Placed:
     place: Place
     conversation: Conversation | None = None
@@ -237,5 +237,5 @@ async def _tolerated(call: Awaitable[None]) -> None:
     except ApiError as error:
         if error.trouble in _CHAT_WIDE:
             raise
-        if error.trouble is not Trouble.NOT_MODIFIED:
+        if error.trouble is not FailureKind.NOT_MODIFIED:
             log.info("topic_not_changed", trouble=error.trouble, detail=error.detail)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 # Drawn like nothing: zero-width characters, bidi controls, soft hyphen, variation selectors, fillers,
 # tags. People cannot see them, phones and copy-and-paste put them in.
@@ -66,7 +66,7 @@ _LONGEST_SEGMENT: Final = 32
 _EDGES: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\u2060\ufeff\xad"
 
 
-@frozen
+@value_object
 class Word:
     """A word as it is compared, and where it stands in the original."""
 
@@ -75,7 +75,7 @@ class Word:
     end: int
 
 
-@frozen
+@value_object
 class Folded:
     """A text ready for matching."""
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import gsmcodecs
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 _SINGLE_GSM: Final = 160
 _PART_GSM: Final = 153
@@ -26,7 +26,7 @@ _EXTENDED: Final = frozenset(chr(code) for code in _TABLES["singleShift"]["encod
 _GSM: Final = _BASIC | _EXTENDED
 
 
-@frozen
+@value_object
 class Parts:
     """What a text costs on the air."""
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 import re2
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 LONGEST: Final = 1000
 """Characters that one expression may have."""
@@ -83,7 +83,7 @@ class BadPattern(ValueError):
     """An expression that must not be loaded; the text says what to write instead."""
 
 
-@frozen
+@value_object
 class Pattern:
     source: str
     """As it was written."""
@@ -120,7 +120,7 @@ def compile_pattern(source: str) -> Pattern:
     )
 
 
-@frozen
+@value_object
 class PatternSet:
     """Many expressions asked at once: a thousand cost what a few do."""
 
@@ -149,7 +149,7 @@ class PatternSet:
         return [position for position in found if position != self.count]
 
 
-@frozen
+@value_object
 class PatternSets:
     """Any number of expressions, in sets of a bounded size."""
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from bridge.frozen import frozen
+from bridge.value import value_object
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -70,7 +70,7 @@ def same_secret(given: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(given, secret)
 
 
-@frozen
+@value_object
 class Limits:
     """What callers may use up; tests make it small."""
 

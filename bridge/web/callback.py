@@ -23,12 +23,12 @@ from aiohttp import web
 
 from bridge.config import CallbackSettings
 from bridge.errors import StoreError
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.model.inbound import InboundCall
 from bridge.pipeline.inbox import Inbox
 from bridge.ports.clock import Clock
 from bridge.text import phones
+from bridge.value import value_object
 from bridge.web.access import Network, client_address, contains, same_secret
 from bridge.web.answers import BODIES, plain, text
 from bridge.web.health import LIVE_PATH, READY_PATH, Probes
@@ -53,7 +53,7 @@ class CallbackProtocol(Protocol):
     def acknowledgement(self, settings: CallbackSettings, smsid: str) -> bytes: ...
 
 
-@frozen
+@value_object
 class Route:
     """One account's callback address, made ready for comparing."""
 
@@ -66,7 +66,7 @@ class Route:
         return cls(account=account, settings=settings, secret=settings.secret.get_secret_value().encode())
 
 
-@frozen
+@value_object
 class Target:
     """A request target taken apart, nothing decoded."""
 

@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from bridge.errors import BridgeError
-from bridge.frozen import frozen
+from bridge.value import value_object
 from bridge.web.answers import JSON_HEADERS, plain
 
 LIVE_PATH = "/livez"
@@ -36,7 +36,7 @@ PATIENCE = 5.0
 log = structlog.get_logger()
 
 
-@frozen
+@value_object
 class Readiness:
     """Whether callbacks can be taken, and the state of each part in a word or two; never a secret or a
     number."""

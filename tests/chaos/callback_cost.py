@@ -13,7 +13,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
-from bridge.sandbox.botapi.server import Outage
+from bridge.sandbox.botapi.server import ApiOutage
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.scenario import Findings, Progress, nothing
 from tests.service import SUPPORT, Service
@@ -23,7 +23,7 @@ rules:
   - name: everything
     forward: support
 """
-OUTAGES = (Outage.REFUSE, Outage.HANG, Outage.BAD_GATEWAY)
+OUTAGES = (ApiOutage.REFUSE, ApiOutage.HANG, ApiOutage.BAD_GATEWAY)
 TURNS = 5
 THERE = "there"
 NOISE_MS = 10

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import bridge.app.running
 import bridge.cli.run
-import bridge.telegram.side
+import bridge.telegram.service
 from bridge.cli import main
 
 __all__ = ["bridge"]  # imported for what it costs

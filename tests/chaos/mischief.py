@@ -12,7 +12,7 @@ from bridge.model.base import Json, Ms
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import OTHER_POLL, Refusal, conflict, too_many_requests
-from bridge.sandbox.botapi.server import Outage
+from bridge.sandbox.botapi.server import ApiOutage
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.wire import WireReply, WireRequest
@@ -124,5 +124,5 @@ class IllBotApi(SimulatedBotApi):
 
     def _cut_all(self) -> None:
         """Every connection with a call under way breaks, this one too."""
-        self.down(Outage.CUT_AFTER)
+        self.down(ApiOutage.CUT_AFTER)
         asyncio.get_running_loop().call_soon(self.up)

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import OPERATOR as OPERATOR_ID
 from bridge.sandbox.botapi.api import SimulatedBotApi
-from bridge.sandbox.botapi.server import Outage
+from bridge.sandbox.botapi.server import ApiOutage
 from bridge.sandbox.caller import CallEncoding, call, encode_query
 from bridge.sandbox.faults import Fault, RequestKind
 from bridge.sandbox.platform import SimulatedPlatform
@@ -192,7 +192,7 @@ class Provocateur:
         )
         for code, description in refusals[:3]:
             await self._refused(code, description)
-        for outage in (Outage.BAD_GATEWAY, Outage.CUT_AFTER, Outage.REFUSE):
+        for outage in (ApiOutage.BAD_GATEWAY, ApiOutage.CUT_AFTER, ApiOutage.REFUSE):
             before = self._failures()
             self._telegram.down(outage)
             await self.brings(f"{TEXT} и {outage}")

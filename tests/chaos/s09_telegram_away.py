@@ -19,12 +19,12 @@ from unittest.mock import patch
 from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 from bridge.model.chat import Post
 from bridge.model.post import PostPriority
-from bridge.sandbox.botapi.server import Call, Outage
-from bridge.telegram import poster
-from bridge.telegram.backlog import MANY_TALKS
+from bridge.sandbox.botapi.server import ApiOutage, Call
 from bridge.telegram.chats import Chat
-from bridge.telegram.pace import Pace
-from bridge.telegram.trouble import ApiError
+from bridge.telegram.client.errors import ApiError
+from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.posts import poster
+from bridge.telegram.posts.digest import MANY_TALKS
 from tests.chaos import invariants
 from tests.chaos.callback_cost import OUTAGES, intake
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
@@ -167,7 +167,7 @@ async def _a_day(
             outage = OUTAGES[number * 3 // strides]
             around.telegram.down(outage)
             # Who calls while calls hang waits for his answer, not for the time: the poster and the poller.
-            stuck = 2 if outage is Outage.HANG else 0
+            stuck = 2 if outage is ApiOutage.HANG else 0
         await backlog.bring(around, sms * (number + 1) // strides - backlog.brought)
         await backlog.ask(around)
         if stuck and hang_s:
@@ -287,22 +287,22 @@ def chat_of(call: Call) -> int | None:
 
 def hasty() -> AbstractContextManager[object]:
     """Asks again after a second, whatever Telegram asked for."""
-    pause = Pace.pause
+    pause = RateBudget.pause
 
-    def short(self: Pace, chat_id: int, now: Ms, length: Ms) -> None:
+    def short(self: RateBudget, chat_id: int, now: Ms, length: Ms) -> None:
         pause(self, chat_id, now, min(length, SECOND))
 
-    return patch.object(Pace, "pause", short)
+    return patch.object(RateBudget, "pause", short)
 
 
 def careless() -> AbstractContextManager[object]:
     """What cannot be shown at once is not shown."""
 
-    async def drop(self: poster.Poster, post: Post, chat: Chat, error: ApiError) -> bool:
+    async def drop(self: poster.ChatPoster, post: Post, chat: Chat, error: ApiError) -> bool:
         await self._store.post_dropped(post.id, str(error), self._clock.now())
         return True
 
-    return patch.object(poster.Poster, "_failed", drop)
+    return patch.object(poster.ChatPoster, "_failed", drop)
 
 
 # ------------------------------------------------ the scenario

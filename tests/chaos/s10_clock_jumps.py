@@ -18,8 +18,8 @@ import bridge.app.sending
 from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import STANDS, ClockWatch
-from bridge.pipeline.holds import PROBE_LONGEST
 from bridge.pipeline.retry import LONGEST, LONGEST_POST
+from bridge.pipeline.suspensions import PROBE_LONGEST
 from bridge.pipeline.worker import IDLE
 from tests.chaos.clock_hour import BALANCE, CALM, EARLIER, POLL, USUAL, Hour, Jump, Plan, Seen, Stay
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing

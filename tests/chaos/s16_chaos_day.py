@@ -26,7 +26,7 @@ from bridge.model.base import Ms
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.markup import buttons
-from bridge.sandbox.botapi.server import Outage
+from bridge.sandbox.botapi.server import ApiOutage
 from bridge.sandbox.faults import Fault
 from tests.chaos import invariants
 from tests.chaos.crowded_day import CAPTION, RULES, Operators, Subscribers, corrected, pause
@@ -206,7 +206,9 @@ class Day:
                 await asyncio.sleep(moment)
                 await self.platform.start()
             else:
-                outage = self._chance.choice([Outage.REFUSE, Outage.HANG, Outage.BAD_GATEWAY, Outage.CUT_AFTER])
+                outage = self._chance.choice(
+                    [ApiOutage.REFUSE, ApiOutage.HANG, ApiOutage.BAD_GATEWAY, ApiOutage.CUT_AFTER]
+                )
                 self.mischief.note(f"Telegram away ({outage})")
                 self.telegram.down(outage)
                 await asyncio.sleep(moment)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from bridge.model.base import Ms
 from bridge.model.inbound import Inbound, InboundCall, InboundState
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.routing import Claim, Settled, Settlement, Shown, Unrouted
+from bridge.model.routing import ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.ports.clock import Waiter
 from bridge.ports.store import Store
@@ -140,7 +140,7 @@ def settlement(
         replies=tuple(replace(one, inbound_id=inbound.id) for one in replies),
         spend_limit=spend_limit,
         spend_day="2027-01-15",
-        forwards=tuple(Shown(chat=chat, payload={"rule": "hours"}) for chat in forwards),
+        forwards=tuple(ForwardPost(chat=chat, payload={"rule": "hours"}) for chat in forwards),
     )
 
 
@@ -178,10 +178,10 @@ async def moved(store: Store, sms: Sms, move: Move, now: Ms, change: Change | No
     return after
 
 
-async def unrouted(store: Store, limit: int = 9, since: Ms = 0) -> tuple[Unrouted, ...]:
+async def unrouted(store: Store, limit: int = 9, since: Ms = 0) -> tuple[UnroutedMessage, ...]:
     """What routing would be told of."""
-    return (await store.claim_unrouted(Claim(limit=limit, recent_since=since, day="2027-01-15"))).messages
+    return (await store.claim_unrouted(ClaimRequest(limit=limit, recent_since=since, day="2027-01-15"))).messages
 
 
 async def spent(store: Store, day: str = "2027-01-15") -> int:
-    return (await store.claim_unrouted(Claim(limit=1, recent_since=0, day=day))).spent
+    return (await store.claim_unrouted(ClaimRequest(limit=1, recent_since=0, day=day))).spent

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bridge.errors import StoreError
-from bridge.model.routing import Claim
+from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Change, Move, Priority, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import (
@@ -164,7 +164,7 @@ async def test_moves_of_one_row_are_made_in_turn_and_of_others_beside_them(store
 
 
 async def test_settling_says_what_came_in_meanwhile(store: Store) -> None:
-    claim = Claim(limit=9, recent_since=0, day="2027-01-15")
+    claim = ClaimRequest(limit=9, recent_since=0, day="2027-01-15")
     inbound = await received(store, "1")
     await received(store, "2", text="the same subscriber's next")
     await received(store, "3", subscriber="7902")
@@ -180,7 +180,7 @@ async def test_settling_what_cannot_be_written_says_nothing_and_writes_nothing(s
     inbound = await received(store)
     bad = settlement(inbound, 0, reply("r1", state=SmsState.SENT))
     try:
-        await store.settle_and_claim([bad], Claim(limit=9, recent_since=0, day="2027-01-15"))
+        await store.settle_and_claim([bad], ClaimRequest(limit=9, recent_since=0, day="2027-01-15"))
     except StoreError:
         assert len(await unrouted(store)) == 1
         assert await claimed(store) == []

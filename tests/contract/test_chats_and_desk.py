@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.base import Json
-from bridge.model.chat import Conversation, Post, Posted
+from bridge.model.chat import Conversation, Post, PostedMessage
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Change, Move, SmsState
 from bridge.ports.store import Store
@@ -58,7 +58,7 @@ async def test_a_conversation_is_shown_in_order_even_when_one_post_is_in_back_of
     assert await store.claim_posts(["support"], now=NOW, limit=9) == []
     (again,) = await store.claim_posts(["support"], now=NOW + 50, limit=9)
     assert (again.id, again.attempts) == (first.id, 1)
-    await store.posts_done([again], Posted(chat_id=-100, message_id=1), NOW)
+    await store.posts_done([again], PostedMessage(chat_id=-100, message_id=1), NOW)
     (second,) = await store.claim_posts(["support"], now=NOW, limit=9)
     assert second.inbound is not None
     assert second.inbound.smsid == "2"
@@ -75,7 +75,7 @@ async def test_a_posted_message_and_its_topic_find_the_conversation(store: Store
     shown = await forwarded(store)
     assert shown.conversation is not None
     assert shown.contact is not None
-    await store.posts_done([shown], Posted(chat_id=-100, message_id=31, thread_id=7), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100, message_id=31, thread_id=7), NOW)
     assert await store.claim_posts(["support"], now=NOW, limit=9) == []
     by_message = await store.conversation_of(-100, 31)
     assert by_message is not None
@@ -100,7 +100,7 @@ async def test_a_forgotten_topic_still_finds_its_conversation(store: Store) -> N
 
 async def test_a_migrated_chat_keeps_its_rows_under_the_old_id_and_its_topics_are_made_anew(store: Store) -> None:
     shown = await forwarded(store)
-    await store.posts_done([shown], Posted(chat_id=-100, message_id=31, thread_id=7), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100, message_id=31, thread_id=7), NOW)
     await store.chat_migrated(-100, -1001, NOW)
     found = await store.conversation_of(-100, 31)
     assert found is not None
@@ -124,12 +124,12 @@ async def test_a_chain_of_migrations_ends_at_the_newest_id(store: Store) -> None
 
 async def test_a_message_number_of_the_new_chat_is_not_taken_for_the_old_ones(store: Store) -> None:
     first = await forwarded(store)
-    await store.posts_done([first], Posted(chat_id=-100, message_id=31), NOW)
+    await store.posts_done([first], PostedMessage(chat_id=-100, message_id=31), NOW)
     inbound = await received(store, "2", subscriber="7905")
     await settled(store, settlement(inbound, 0, forwards=("support",)))
     (second,) = await store.claim_posts(["support"], now=NOW, limit=9)
     await store.chat_migrated(-100, -1001, NOW)
-    await store.posts_done([second], Posted(chat_id=-1001, message_id=31), NOW)
+    await store.posts_done([second], PostedMessage(chat_id=-1001, message_id=31), NOW)
     for chat_id, one in ((-100, first), (-1001, second)):
         found = await store.conversation_of(chat_id, 31)
         assert found is not None
@@ -139,7 +139,7 @@ async def test_a_message_number_of_the_new_chat_is_not_taken_for_the_old_ones(st
 
 async def test_an_operators_message_is_one_sms_and_part_of_the_conversation(store: Store) -> None:
     shown = await forwarded(store)
-    await store.posts_done([shown], Posted(chat_id=-100, message_id=4), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100, message_id=4), NOW)
     conversation = shown.conversation
     assert conversation is not None
     new = replace(person("bot:-100:5:reply"), conversation_id=conversation.id)
@@ -163,10 +163,10 @@ async def test_the_fate_is_one_post_that_always_holds_the_latest_state(store: St
     sms = await store.operator_reply(person("k"), NOW)
     (shown,) = await fates(store)
     await store.move(sms.id, Move.START, NOW)
-    await store.posts_done([shown], Posted(chat_id=-100, shown="eyes"), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100, shown="eyes"), NOW)
     (again,) = await fates(store)
     assert (again.id, again.revision, again.shown) == (shown.id, shown.revision + 1, "eyes")
-    await store.posts_done([again], Posted(chat_id=-100, shown="eyes"), NOW)
+    await store.posts_done([again], PostedMessage(chat_id=-100, shown="eyes"), NOW)
     assert await fates(store) == []
     await store.move(sms.id, Move.REFUSED, NOW)
     (failed,) = await fates(store)
@@ -178,10 +178,10 @@ async def test_only_a_new_word_of_the_platform_renews_the_fate(store: Store) -> 
     await store.move(sms.id, Move.START, NOW)
     await store.move(sms.id, Move.ACCEPTED, NOW, Change(platform_ids=("1",), poll_at=NOW))
     (shown,) = await fates(store)
-    await store.posts_done([shown], Posted(chat_id=-100), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100), NOW)
     await store.note_status(sms.id, "partly_deliver", NOW, 1)
     (shown,) = await fates(store)
-    await store.posts_done([shown], Posted(chat_id=-100), NOW)
+    await store.posts_done([shown], PostedMessage(chat_id=-100), NOW)
     await store.note_status(sms.id, "partly_deliver", NOW, 2)
     assert await fates(store) == []
 

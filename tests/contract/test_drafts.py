@@ -7,17 +7,26 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.base import DAY, SmsId
-from bridge.model.chat import Posted
+from bridge.model.chat import PostedMessage
 from bridge.model.record import LongestWaits
-from bridge.model.sms import UNDECIDED, Ask, Change, Move, Rewrite, Sms, SmsState
+from bridge.model.sms import UNDECIDED, Change, ConfirmationReason, Move, Rewrite, Sms, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, person
 
 TEXT = "Работаем с 9 до 18"
 
 
-def rewrite(text: str = "Закрыто", *, asks: tuple[Ask, ...] = (), due_at: int = 0) -> Rewrite:
-    return Rewrite(text=text, parts=1, asks=asks, draft=bool(asks), due_at=due_at, author="Anna (7)")
+def rewrite(
+    text: str = "Закрыто", *, confirmation_reasons: tuple[ConfirmationReason, ...] = (), due_at: int = 0
+) -> Rewrite:
+    return Rewrite(
+        text=text,
+        parts=1,
+        confirmation_reasons=confirmation_reasons,
+        draft=bool(confirmation_reasons),
+        due_at=due_at,
+        author="Anna (7)",
+    )
 
 
 async def row(store: Store, sms_id: SmsId) -> Sms:
@@ -32,10 +41,12 @@ async def revision(store: Store) -> int:
 
 
 async def test_why_a_person_is_asked_is_kept(store: Store) -> None:
-    asks = (Ask.OPTED_OUT, Ask.PARTS)
-    written = await store.operator_reply(replace(person("k"), state=SmsState.DRAFT, asks=asks), NOW)
-    assert written.asks == asks
-    assert (await row(store, written.id)).asks == asks
+    confirmation_reasons = (ConfirmationReason.OPTED_OUT, ConfirmationReason.PARTS)
+    written = await store.operator_reply(
+        replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=confirmation_reasons), NOW
+    )
+    assert written.confirmation_reasons == confirmation_reasons
+    assert (await row(store, written.id)).confirmation_reasons == confirmation_reasons
     assert await store.sms_of_key("k") == await row(store, written.id)
     assert await store.sms_of_key("another") is None
 
@@ -61,8 +72,11 @@ async def test_a_wait_is_made_longer_and_never_shorter(store: Store) -> None:
 
 async def test_another_text_may_make_a_draft_of_it_and_a_draft_leave(store: Store) -> None:
     sms = await store.operator_reply(person("k"), NOW)
-    assert await store.rewrite(sms.id, TEXT, rewrite("long", asks=(Ask.PARTS,)), NOW)
-    assert ((await row(store, sms.id)).state, (await row(store, sms.id)).asks) == (SmsState.DRAFT, (Ask.PARTS,))
+    assert await store.rewrite(sms.id, TEXT, rewrite("long", confirmation_reasons=(ConfirmationReason.PARTS,)), NOW)
+    assert ((await row(store, sms.id)).state, (await row(store, sms.id)).confirmation_reasons) == (
+        SmsState.DRAFT,
+        (ConfirmationReason.PARTS,),
+    )
     assert await store.claim_due("main", now=NOW, limit=5) == []
     assert await store.rewrite(sms.id, "long", rewrite("short"), NOW)
     assert [each.text for each in await store.claim_due("main", now=NOW, limit=5)] == ["short"]
@@ -92,7 +106,11 @@ async def test_of_two_who_rewrite_at_once_one_is_told_that_it_was_done(store: St
 async def test_a_message_shows_its_correction_once_somebody_let_it_go(store: Store) -> None:
     first = await store.operator_reply(person("k"), NOW)
     assert await shown(store) == first.id
-    offer = replace(person("k2"), state=SmsState.DRAFT, asks=(Ask.CORRECTS_SENT, Ask.PARTS))
+    offer = replace(
+        person("k2"),
+        state=SmsState.DRAFT,
+        confirmation_reasons=(ConfirmationReason.CORRECTS_SENT, ConfirmationReason.PARTS),
+    )
     second = await store.operator_reply(offer, NOW)
     assert await shown(store) == first.id
     assert await store.move(second.id, Move.RELEASE, NOW)
@@ -103,7 +121,9 @@ async def test_a_message_shows_its_correction_once_somebody_let_it_go(store: Sto
 
 
 async def test_a_draft_that_corrects_nothing_is_what_its_message_shows(store: Store) -> None:
-    sms = await store.operator_reply(replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,)), NOW)
+    sms = await store.operator_reply(
+        replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=(ConfirmationReason.PARTS,)), NOW
+    )
     assert await shown(store) == sms.id
 
 
@@ -113,7 +133,7 @@ async def shown(store: Store) -> SmsId | None:
 
 
 async def test_a_draft_that_nobody_decided_about_is_stale_and_can_leave_no_more(store: Store) -> None:
-    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    asked = replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=(ConfirmationReason.PARTS,), due_at=NOW)
     written = await store.operator_reply(asked, NOW)
     assert await store.expire_drafts(before=NOW - 1, now=NOW, limit=9) == 0
     assert await store.expire_drafts(before=NOW, now=NOW + DAY, limit=9) == 1
@@ -124,11 +144,11 @@ async def test_a_draft_that_nobody_decided_about_is_stale_and_can_leave_no_more(
 
 
 async def test_a_draft_is_reminded_of_once_a_question_and_only_where_it_was_shown(store: Store) -> None:
-    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    asked = replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=(ConfirmationReason.PARTS,), due_at=NOW)
     written = await store.operator_reply(asked, NOW)
     assert await store.remind_of_drafts(until=NOW, now=NOW, limit=9) == 0
     [fate] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
-    await store.posts_done([fate], Posted(chat_id=-100, message_id=8), NOW)
+    await store.posts_done([fate], PostedMessage(chat_id=-100, message_id=8), NOW)
     assert await store.remind_of_drafts(until=NOW - 1, now=NOW, limit=9) == 0
     assert [await store.remind_of_drafts(until=NOW, now=NOW, limit=9) for _ in range(2)] == [1, 0]
     [told] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
@@ -136,7 +156,7 @@ async def test_a_draft_is_reminded_of_once_a_question_and_only_where_it_was_show
 
 
 async def test_the_wait_of_a_draft_moves_with_a_clock_that_was_set(store: Store) -> None:
-    asked = replace(person("k"), state=SmsState.DRAFT, asks=(Ask.PARTS,), due_at=NOW)
+    asked = replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=(ConfirmationReason.PARTS,), due_at=NOW)
     written = await store.operator_reply(asked, NOW)
     longest = LongestWaits(sms=DAY, poll=DAY, post=DAY, takeover=DAY)
     await store.shift_waits(3 * DAY, now=NOW + 3 * DAY, longest=longest, since=SmsId(0))

@@ -12,7 +12,7 @@ from bridge.model.alert import Alert
 from bridge.model.base import ConversationId, InboundId, SmsId
 from bridge.model.inbound import InboundState
 from bridge.model.post import PostKind
-from bridge.model.record import Span
+from bridge.model.record import InboundRange
 from bridge.model.sms import Priority, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement, spent, unrouted
@@ -225,7 +225,7 @@ async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: St
     items[1] = replace(items[1], state=InboundState.QUARANTINED)
     await store.settle(items)
 
-    async def read(span: Span, since: int = 0) -> list[str]:
+    async def read(span: InboundRange, since: int = 0) -> list[str]:
         found: list[str] = []
         after = InboundId(0)
         while piece := await store.routed(span, after=after, since=since, limit=2):

@@ -9,15 +9,15 @@ import pytest
 
 from bridge.model.answers import Balance
 from bridge.model.base import ADMIN_CHAT, DAY, HOUR, MINUTE, ConversationId, Ms
-from bridge.model.chat import Post, Posted
+from bridge.model.chat import Post, PostedMessage
 from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.record import Outage
-from bridge.model.sms import Ask, Move, SmsState
+from bridge.model.record import Downtime
+from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
 
-SHOWN = Posted(chat_id=-100, message_id=31)
+SHOWN = PostedMessage(chat_id=-100, message_id=31)
 
 
 async def forwarded(store: Store, smsid: str, subscriber: str = SUBSCRIBER, at: Ms = NOW) -> Inbound:
@@ -100,12 +100,12 @@ async def test_whatever_happens_each_conversation_is_shown_in_order_and_to_its_e
         if chance.random() < 0.3:
             await store.post_dropped(chosen.id, "gone", NOW)
         else:
-            await store.posts_done([chosen], Posted(chat_id=-100), NOW)
+            await store.posts_done([chosen], PostedMessage(chat_id=-100), NOW)
     while posts := await due(store):
         for one in posts:
             assert one.conversation is not None
             seen[one.conversation.id].append(one.id)
-            await store.posts_done([one], Posted(chat_id=-100), NOW)
+            await store.posts_done([one], PostedMessage(chat_id=-100), NOW)
     assert (await store.queue_status()).posts_waiting == 0
     assert sum(map(len, seen.values())) == len({one for ids in seen.values() for one in ids})
 
@@ -116,7 +116,7 @@ async def test_posts_written_together_in_one_conversation_are_one_behind_the_oth
     await settled(store, settlement(inbound, 0, forwards=("support",)))
     [first] = await due(store)
     assert first.conversation is not None
-    await store.posts_done([first], Posted(chat_id=-100), NOW)
+    await store.posts_done([first], PostedMessage(chat_id=-100), NOW)
     talk = first.conversation.id
     second = await received(store, "2")
     notice = replace(post(key="n"), conversation_id=talk)
@@ -187,7 +187,12 @@ async def test_a_draft_answers_nobody_until_it_is_let_go(store: Store) -> None:
     [shown] = await due(store)
     await store.posts_done([shown], SHOWN, NOW)
     assert shown.conversation is not None
-    draft = replace(person("k"), conversation_id=shown.conversation.id, state=SmsState.DRAFT, asks=(Ask.PARTS,))
+    draft = replace(
+        person("k"),
+        conversation_id=shown.conversation.id,
+        state=SmsState.DRAFT,
+        confirmation_reasons=(ConfirmationReason.PARTS,),
+    )
     asked = await store.operator_reply(draft, NOW + MINUTE)
     assert await remind(store, NOW + 20 * MINUTE) == 1, "the subscriber has no answer yet"
     await forwarded(store, "2", at=NOW + 21 * MINUTE)
@@ -268,7 +273,7 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
 
 
 async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> None:
-    first, second = Outage(since=NOW, until=NOW + HOUR), Outage(since=NOW + HOUR, until=NOW + 2 * HOUR)
+    first, second = Downtime(since=NOW, until=NOW + HOUR), Downtime(since=NOW + HOUR, until=NOW + 2 * HOUR)
     for each in (first, first, second):
         await store.note_outage(each)
     assert list(await store.outages()) == [first, second]
@@ -280,7 +285,7 @@ async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> 
 
 
 async def test_bridges_that_start_together_see_one_outage_and_one_that_was_told_stays_told(store: Store) -> None:
-    early, late = Outage(since=NOW, until=NOW + HOUR), Outage(since=NOW, until=NOW + HOUR + 3)
+    early, late = Downtime(since=NOW, until=NOW + HOUR), Downtime(since=NOW, until=NOW + HOUR + 3)
     for each in (early, late, early):
         await store.note_outage(each)
     assert list(await store.outages()) == [late]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.model.actions import Action, ActionKind, SearchPage, SearchQuery, SearchScope
 from bridge.model.base import HOUR
-from bridge.model.chat import Conversation, Posted
-from bridge.model.desk import Among, Deed, Find, FoundPage, Order
+from bridge.model.chat import Conversation, PostedMessage
 from bridge.model.post import PostKind
 from bridge.model.sms import Sms, SmsState
 from bridge.ports.store import Store
@@ -26,12 +26,12 @@ async def talk(store: Store, smsid: str = "1", version: int = 0, *, chat: str = 
     return found
 
 
-def order(deed: Deed, key: str = "k", about: Conversation | None = None, **more: object) -> Order:
-    made = Order(key=key, deed=deed, author=ANNA, subscriber=SUBSCRIBER, conversation_id=about.id if about else None)
+def order(deed: ActionKind, key: str = "k", about: Conversation | None = None, **more: object) -> Action:
+    made = Action(key=key, deed=deed, author=ANNA, subscriber=SUBSCRIBER, conversation_id=about.id if about else None)
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-async def carried(store: Store, given: Order, now: int = NOW) -> bool:
+async def carried(store: Store, given: Action, now: int = NOW) -> bool:
     done = replace(post(key=f"{given.key}:word"), conversation_id=given.conversation_id)
     already = replace(done, kind=PostKind.ALERT)
     return await store.carry_out(given, done=done, already=already, now=now)
@@ -46,19 +46,19 @@ async def words(store: Store) -> list[PostKind]:
 async def shown_in_topic(store: Store, conversation: Conversation, thread_id: int = 77) -> None:
     await store.set_topic(conversation.id, -100, thread_id)
     for one in await store.claim_posts(["support"], now=NOW, limit=99):
-        await store.posts_done([one], Posted(chat_id=-100, message_id=thread_id + one.id), NOW)
+        await store.posts_done([one], PostedMessage(chat_id=-100, message_id=thread_id + one.id), NOW)
 
 
 @pytest.mark.parametrize(
     ("deed", "back", "fact"),
     [
-        (Deed.BLOCK, Deed.UNBLOCK, "blocked"),
-        (Deed.OPT_OUT, Deed.OPT_IN, "opted_out"),
-        (Deed.ROBOT_OFF, Deed.ROBOT_ON, "robot_off"),
+        (ActionKind.BLOCK, ActionKind.UNBLOCK, "blocked"),
+        (ActionKind.OPT_OUT, ActionKind.OPT_IN, "opted_out"),
+        (ActionKind.ROBOT_OFF, ActionKind.ROBOT_ON, "robot_off"),
     ],
 )
 async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
-    store: Store, deed: Deed, back: Deed, fact: str
+    store: Store, deed: ActionKind, back: ActionKind, fact: str
 ) -> None:
     inbound = await received(store, "1")
     await settled(store, settlement(inbound, 0))
@@ -75,59 +75,61 @@ async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
 
 
 async def test_a_switch_of_a_number_nothing_came_from_is_kept(store: Store) -> None:
-    assert await carried(store, order(Deed.OPT_OUT, subscriber="7999"))
+    assert await carried(store, order(ActionKind.OPT_OUT, subscriber="7999"))
     contact = await store.contact("7999")
     assert (contact.opted_out, contact.first_seen_at) == (True, None)
-    assert not await carried(store, order(Deed.OPT_IN, "2", subscriber="7888"))
+    assert not await carried(store, order(ActionKind.OPT_IN, "2", subscriber="7888"))
 
 
 async def test_switching_the_robot_on_ends_a_colleagues_pause(store: Store) -> None:
     await store.take_over(SUBSCRIBER, NOW + HOUR, NOW)
-    assert await carried(store, order(Deed.ROBOT_ON))
+    assert await carried(store, order(ActionKind.ROBOT_ON))
     assert (await store.contact(SUBSCRIBER)).robot_paused_until == 0
-    assert not await carried(store, order(Deed.ROBOT_ON, "2"))
+    assert not await carried(store, order(ActionKind.ROBOT_ON, "2"))
 
 
 async def test_tags_come_and_go_one_by_one(store: Store) -> None:
-    for key, (deed, tag) in enumerate([(Deed.TAG, "vip"), (Deed.TAG, "ж"), (Deed.TAG, "vip"), (Deed.UNTAG, "vip")]):
+    for key, (deed, tag) in enumerate(
+        [(ActionKind.TAG, "vip"), (ActionKind.TAG, "ж"), (ActionKind.TAG, "vip"), (ActionKind.UNTAG, "vip")]
+    ):
         assert await carried(store, order(deed, str(key), detail=tag)) is (key != 2)
     assert (await store.contact(SUBSCRIBER)).tags == ("ж",)
-    assert not await carried(store, order(Deed.UNTAG, "5", detail="vip"))
+    assert not await carried(store, order(ActionKind.UNTAG, "5", detail="vip"))
 
 
 async def test_an_order_that_comes_twice_is_carried_out_and_answered_once(store: Store) -> None:
-    given = order(Deed.TAG, "1", detail="vip")
+    given = order(ActionKind.TAG, "1", detail="vip")
     assert await carried(store, given)
-    assert await carried(store, order(Deed.UNTAG, "2", detail="vip"))
+    assert await carried(store, order(ActionKind.UNTAG, "2", detail="vip"))
     assert not await carried(store, given)
     assert (await store.contact(SUBSCRIBER)).tags == ()
     assert await words(store) == [PostKind.NOTICE, PostKind.NOTICE]
 
 
 async def test_what_was_so_already_is_answered_and_not_recorded(store: Store) -> None:
-    assert not await carried(store, order(Deed.UNBLOCK))
+    assert not await carried(store, order(ActionKind.UNBLOCK))
     assert await words(store) == [PostKind.ALERT]
     assert await store.deeds(SUBSCRIBER, limit=9) == []
 
 
 async def test_without_words_nothing_is_posted(store: Store) -> None:
-    assert await store.carry_out(order(Deed.BLOCK), done=None, already=None, now=NOW)
+    assert await store.carry_out(order(ActionKind.BLOCK), done=None, already=None, now=NOW)
     assert await words(store) == []
 
 
 async def test_a_closed_conversation_is_opened_by_the_next_message_and_its_topic_too(store: Store) -> None:
     conversation = await talk(store)
     await shown_in_topic(store, conversation)
-    assert await carried(store, order(Deed.CLOSE, about=conversation))
+    assert await carried(store, order(ActionKind.CLOSE, about=conversation))
     # The words about it stand ahead: nothing can be said in a closed topic.
     [told] = await store.claim_posts(["support"], now=NOW, limit=99)
     assert told.kind is PostKind.NOTICE
-    await store.posts_done([told], Posted(chat_id=-100, message_id=900), NOW)
+    await store.posts_done([told], PostedMessage(chat_id=-100, message_id=900), NOW)
     [topic] = await store.claim_posts(["support"], now=NOW, limit=99)
     assert topic.kind is PostKind.TOPIC
     assert topic.conversation is not None
     assert (topic.conversation.closed_at, topic.conversation.thread_id) == (NOW, 77)
-    await store.posts_done([topic], Posted(chat_id=-100), NOW)
+    await store.posts_done([topic], PostedMessage(chat_id=-100), NOW)
     reopened = await talk(store, "2", 1)
     assert reopened.closed_at is None
     kinds = [one.kind for one in await store.claim_posts(["support"], now=NOW + HOUR, limit=99)]
@@ -138,7 +140,7 @@ async def test_a_name_is_shown_by_every_topic_of_the_number(store: Store) -> Non
     first, second = await talk(store), await talk(store, "2", 1, chat="sales")
     await shown_in_topic(store, first, 77)
     await store.set_topic(second.id, -200, 88)
-    assert await carried(store, order(Deed.RENAME, detail="Ivan"))
+    assert await carried(store, order(ActionKind.RENAME, detail="Ivan"))
     posts = await store.claim_posts(["support"], now=NOW + HOUR, limit=99)
     topics = [one.conversation for one in posts if one.kind is PostKind.TOPIC]
     assert [one.id for one in topics if one is not None] == [first.id]
@@ -150,13 +152,13 @@ async def test_a_name_is_shown_by_every_topic_of_the_number(store: Store) -> Non
 
 async def test_a_claim_is_kept_with_its_end_and_given_up(store: Store) -> None:
     conversation = await talk(store)
-    claim = order(Deed.CLAIM, about=conversation, detail="Anna", user_id=1001, until=NOW + HOUR)
+    claim = order(ActionKind.CLAIM, about=conversation, detail="Anna", user_id=1001, until=NOW + HOUR)
     assert await carried(store, claim)
     found = await store.conversation(conversation.id)
     assert found is not None
     assert (found.claimed_by, found.claimed_name, found.claimed_until) == (1001, "Anna", NOW + HOUR)
-    assert await carried(store, order(Deed.RELEASE, "2", about=conversation))
-    assert not await carried(store, order(Deed.RELEASE, "3", about=conversation))
+    assert await carried(store, order(ActionKind.RELEASE, "2", about=conversation))
+    assert not await carried(store, order(ActionKind.RELEASE, "3", about=conversation))
     found = await store.conversation(conversation.id)
     assert found is not None
     assert found.claimed_until == 0
@@ -167,7 +169,7 @@ async def test_a_person_begins_a_conversation_that_the_answer_finds(store: Store
     assert (begun.account, begun.last_inbound_id, begun.closed_at) == ("main", None, None)
     assert await store.begin_conversation("support", SUBSCRIBER, account="other", now=NOW) == begun
     assert (await talk(store)).id == begun.id
-    assert await carried(store, order(Deed.CLOSE, about=begun))
+    assert await carried(store, order(ActionKind.CLOSE, about=begun))
     again = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
     found = await store.conversation(again.id)
     assert found is not None
@@ -198,7 +200,7 @@ async def test_a_talk_is_read_page_by_page_without_a_gap(store: Store) -> None:
     for number in range(5):
         await heard(store, f"in{number}", f"in {number}", NOW + number * 10)
         await written(store, f"out{number}", f"out {number}", NOW + number * 10 + 5)
-    assert await carried(store, order(Deed.BLOCK), NOW + 22)
+    assert await carried(store, order(ActionKind.BLOCK), NOW + 22)
     told: list[str] = []
     before, older, pages = EVER, True, 0
     while older:
@@ -222,23 +224,23 @@ async def test_lines_of_one_moment_are_not_torn_apart(store: Store) -> None:
     assert (len(stories), older) == (3, True)
 
 
-async def found(store: Store, text: str, chats: list[str] | None, among: Among = Among.TALKS) -> FoundPage:
-    return await store.find(Find(text=text, chats=chats, among=among, before=EVER, rows=99, limit=9))
+async def found(store: Store, text: str, chats: list[str] | None, among: SearchScope = SearchScope.TALKS) -> SearchPage:
+    return await store.find(SearchQuery(text=text, chats=chats, among=among, before=EVER, rows=99, limit=9))
 
 
 async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
     await talk(store)
-    await carried(store, order(Deed.RENAME, detail="Пётр"))
+    await carried(store, order(ActionKind.RENAME, detail="Пётр"))
     for text in ("петр", SUBSCRIBER[3:], "+7 (999) 000-11-22"):
         [hit] = (await found(store, text, ["support"])).found
         assert (hit.conversation.subscriber, hit.name, hit.at) == (SUBSCRIBER, "Пётр", None)
         assert (await found(store, text, ["sales"])).found == ()
     assert len((await found(store, "петр", None)).found) == 1
     await heard(store, "9", "Где ДОСТАВКА", NOW + 9)
-    [hit] = (await found(store, "доставка", None, Among.INBOUND)).found
+    [hit] = (await found(store, "доставка", None, SearchScope.INBOUND)).found
     assert (hit.at, hit.text) == (NOW + 9, "Где ДОСТАВКА")
     await written(store, "k", "Доставка завтра", NOW + 20)
-    [hit] = (await found(store, "доставка", ["support"], Among.SMS)).found
+    [hit] = (await found(store, "доставка", ["support"], SearchScope.SMS)).found
     assert (hit.at, hit.text) == (NOW + 20, "Доставка завтра")
 
 
@@ -246,7 +248,7 @@ async def test_a_search_goes_on_where_a_page_ended(store: Store) -> None:
     await talk(store)
     for number in range(5):
         await heard(store, f"p{number}", f"word {number}", NOW + number)
-    wanted = Find(text="word", chats=None, among=Among.INBOUND, before=EVER, rows=2, limit=9)
+    wanted = SearchQuery(text="word", chats=None, among=SearchScope.INBOUND, before=EVER, rows=2, limit=9)
     texts = []
     while wanted.before:
         page = await store.find(wanted)

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.model.base import InboundId, Ms
-from bridge.model.contact import ContactChange, Counted, Use
-from bridge.model.routing import Claim, Claimed
+from bridge.model.contact import ContactChange, RuleCounter, RuleUse
+from bridge.model.routing import ClaimedBatch, ClaimRequest
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, post, received, settled, settlement
 
 CHANGE = ContactChange(opted_out=True, tags=("vip", "ж\ud800"), values={"city": "Казань", "ключ": '"{}'})
 
 
-def use(rule: str, at: Ms = NOW, what: Counted = Counted.MATCH) -> Use:
-    return Use(rule=rule, what=what, at=at)
+def use(rule: str, at: Ms = NOW, what: RuleCounter = RuleCounter.MATCH) -> RuleUse:
+    return RuleUse(rule=rule, what=what, at=at)
 
 
-async def claimed(store: Store, *, since: Ms | None = 0, totals: Mapping[str, Ms] | None = None) -> Claimed:
+async def claimed(store: Store, *, since: Ms | None = 0, totals: Mapping[str, Ms] | None = None) -> ClaimedBatch:
     return await store.claim_unrouted(
-        Claim(limit=9, recent_since=0, day="2027-01-15", uses_since=since, totals=totals or {})
+        ClaimRequest(limit=9, recent_since=0, day="2027-01-15", uses_since=since, totals=totals or {})
     )
 
 
@@ -54,11 +54,11 @@ async def _looked(store: Store, totals: Mapping[str, Ms]) -> tuple[tuple, Mappin
 
 async def test_uses_are_told_of_the_sender_and_counted_over_all(store: Store) -> None:
     one, two = await received(store, "1"), await received(store, "2", subscriber="7902")
-    mine = (use("limited", NOW - 5), use("limited", NOW), use("once", NOW, Counted.REPLY))
+    mine = (use("limited", NOW - 5), use("limited", NOW), use("once", NOW, RuleCounter.REPLY))
     await store.settle(
         [
             replace(settlement(one, 0), uses=mine),
-            replace(settlement(two, 0), uses=(use("limited", NOW - 1), use("limited", NOW, Counted.REPLY))),
+            replace(settlement(two, 0), uses=(use("limited", NOW - 1), use("limited", NOW, RuleCounter.REPLY))),
         ]
     )
     await received(store, "3", text="another")

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
-from bridge.model.routing import Claim, Claimed
+from bridge.model.routing import ClaimedBatch, ClaimRequest
 from bridge.store import inbox
 from bridge.store.tx import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
@@ -38,7 +38,7 @@ async def test_the_days_spend_is_looked_at_again_with_the_write(
     """Whoever decides by an old figure decides anew. The second line is the control: without that, it is overspent."""
     asked = 0
 
-    def old(claim: Claim, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> Claimed:
+    def old(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:
         nonlocal asked
         asked += 1
         claimed = with_facts(claim, found, tx)

@@ -10,7 +10,7 @@ from telegram.error import BadRequest
 
 from bridge.platforms.http import Answer
 from bridge.platforms.iba_answers import classify
-from bridge.telegram.trouble import classify as trouble_of
+from bridge.telegram.client.errors import classify as trouble_of
 from tests.chaos.canaries import leaks, planted, spellings, whole_numbers
 from tests.chaos.planted_words import PASSWORD, TEXT
 from tests.chaos.s14_secrets import a_little, clumsy, does_not_start, everything, searched

@@ -17,7 +17,7 @@ from bridge.cli import main
 from bridge.cli.service import bridges
 from bridge.config import load
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.fleet import SENDER
+from bridge.pipeline.cluster import SENDER
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.web.admin import sockets

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
-from bridge.pipeline.fleet import ROUTER
+from bridge.pipeline.cluster import ROUTER
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge.sandbox.botapi.api import OPERATOR, TOKEN, SimulatedBotApi
 from bridge.sandbox.botapi.people import MessageKind
 from bridge.sandbox.botapi.reactions import FREE_REACTIONS
-from bridge.sandbox.botapi.server import Call, Outage
+from bridge.sandbox.botapi.server import ApiOutage, Call
 from bridge.sandbox.botapi.world import ANONYMOUS_ADMIN, Chat, ChatEvent, EventKind, Message, Topic, User
 
 __all__ = [
@@ -17,13 +17,13 @@ __all__ = [
     "FREE_REACTIONS",
     "OPERATOR",
     "TOKEN",
+    "ApiOutage",
     "Call",
     "Chat",
     "ChatEvent",
     "EventKind",
     "Message",
     "MessageKind",
-    "Outage",
     "SimulatedBotApi",
     "Topic",
     "User",

@@ -14,7 +14,7 @@ from bridge.sandbox.botapi.flood import FloodControl
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.people import MessageKind, People
 from bridge.sandbox.botapi.refusal import Refusal
-from bridge.sandbox.botapi.server import BotApiServer, Call, Outage, Scripted
+from bridge.sandbox.botapi.server import ApiOutage, BotApiServer, Call, Scripted
 from bridge.sandbox.botapi.updates import UpdateQueue
 from bridge.sandbox.botapi.webhooks import WebhookCaller
 from bridge.sandbox.botapi.world import BotStatus, Chat, ChatEvent, ChatKind, User, World
@@ -291,8 +291,8 @@ class SimulatedBotApi:
 
     # ------------------------------------------------ outages
 
-    def down(self, mode: Outage | str = Outage.REFUSE) -> None:
-        self._server.down(Outage(mode))
+    def down(self, mode: ApiOutage | str = ApiOutage.REFUSE) -> None:
+        self._server.down(ApiOutage(mode))
         self.webhook.pause()
 
     def up(self) -> None:

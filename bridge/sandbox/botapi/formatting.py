@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bridge.frozen import frozen
 from bridge.model.base import Json
 from bridge.sandbox.botapi.params import Params, integer_in
 from bridge.sandbox.botapi.refusal import bad_request
+from bridge.value import value_object
 
 MAX_TEXT = 4096
 """UTF-16 units of a message's text after the markup was taken out."""
@@ -51,7 +51,7 @@ _COMMAND = re.compile(r"(?<![\w/])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?!
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
-@frozen
+@value_object
 class Formatted:
     text: str
     entities: list[Json]

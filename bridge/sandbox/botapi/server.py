@@ -26,7 +26,7 @@ MAX_BODY = 50 * 2**20
 BAD_GATEWAY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.18.0</body>\r\n</html>\r\n"
 
 
-class Outage(StrEnum):
+class ApiOutage(StrEnum):
     REFUSE = "refuse"
     """Nobody listens."""
     HANG = "hang"
@@ -83,7 +83,7 @@ class BotApiServer:
         self._listener: asyncio.Server | None = None
         self._opening: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
-        self._outage: Outage | None = None
+        self._outage: ApiOutage | None = None
         self._under_way: set[asyncio.Transport] = set()
         self.calls: list[Call] = []
         self.scripted: deque[Scripted] = deque()
@@ -115,13 +115,13 @@ class BotApiServer:
             await self._runner.cleanup()
             self._runner = None
 
-    def down(self, mode: Outage) -> None:
+    def down(self, mode: ApiOutage) -> None:
         """From now on; calls under way are cut."""
         self._outage = mode
         self._back.clear()
         for transport in self._under_way:
             transport.abort()
-        if mode is Outage.REFUSE and self._listener is not None:
+        if mode is ApiOutage.REFUSE and self._listener is not None:
             self._listener.close()
             self._listener = None
             self._drop_connections()
@@ -146,7 +146,7 @@ class BotApiServer:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._runner.server, sock=listening)
         self._opening = None
-        if self._outage is Outage.REFUSE:
+        if self._outage is ApiOutage.REFUSE:
             self._listener.close()
             self._listener = None
 
@@ -172,9 +172,9 @@ class BotApiServer:
             self._changed()
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        if self._outage is Outage.BAD_GATEWAY:
+        if self._outage is ApiOutage.BAD_GATEWAY:
             return web.Response(status=502, text=BAD_GATEWAY, content_type="text/html")
-        if self._outage is Outage.HANG:
+        if self._outage is ApiOutage.HANG:
             await self._back.wait()
             return _cut(request)
         try:

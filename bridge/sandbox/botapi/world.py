@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from bridge.frozen import frozen
 from bridge.model.base import Json, Ms
 from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.params import to_integer
 from bridge.sandbox.botapi.refusal import bad_request, forbidden, upgraded
+from bridge.value import value_object
 
 ANONYMOUS_ADMIN = 1087968824
 """The user under which Telegram shows an administrator who writes as the group."""
@@ -33,7 +33,7 @@ class EventKind(StrEnum):
     MEMBER = "member"
 
 
-@frozen
+@value_object
 class ChatEvent:
     """Something became visible in a chat: what a sandbox's screen shows as one line."""
 

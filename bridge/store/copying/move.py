@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from bridge.errors import StoreError
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.store.copying.tables import Content, Digest, Progress, Source, Table, Target
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Moved:
     """What is in the target now, table by table in the order of the copy."""
 

@@ -9,9 +9,9 @@ from hashlib import blake2b
 from typing import Protocol
 
 from bridge.errors import StoreError
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.store.tx import Value, storable
+from bridge.value import value_object
 
 BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
@@ -28,7 +28,7 @@ KINDS: Mapping[str, type] = {"INTEGER": int, "TEXT": str, "BLOB": bytes, "REAL":
 """Column types as the migrations write them."""
 
 
-@frozen
+@value_object
 class Table:
     name: str
     columns: tuple[str, ...]
@@ -50,7 +50,7 @@ class Table:
         return ", ".join(self.key)
 
 
-@frozen
+@value_object
 class Content:
     """What is in a table."""
 

@@ -19,7 +19,7 @@ import asyncpg
 
 from bridge import __version__
 from bridge.model.base import SECOND, Ms
-from bridge.model.fleet import Member, Standing
+from bridge.model.cluster import LeaseStatus, Node
 from bridge.store import held
 from bridge.store.base import Readers, Writer
 from bridge.store.postgres.pool import PATIENCE, Pool
@@ -87,7 +87,7 @@ class FleetQueries:
 
     _readers: Readers
 
-    async def members(self) -> Sequence[Member]:
+    async def members(self) -> Sequence[Node]:
         return await self._readers.run(lambda tx: _members(tx, tx.now()))
 
 
@@ -105,15 +105,15 @@ class FleetVerbs(FleetQueries):
     _all_route = False
     """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
-        def unit(tx: Tx) -> Standing:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
+        def unit(tx: Tx) -> LeaseStatus:
             # One after the other: of two that start at once, one sees the other.
             tx.hold([held.FLEET])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             mine = _duties(tx, self._bridge, duties, now)
             tx.run(FORGET, {"before": now - FORGOTTEN})
-            return Standing(
+            return LeaseStatus(
                 duties=frozenset(mine),
                 lasts=ALIVE,
                 sends_last=SENDS,
@@ -203,15 +203,15 @@ def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:
     return mine.intersection(wanted)
 
 
-def _members(tx: Tx, now: Ms) -> tuple[Member, ...]:
+def _members(tx: Tx, now: Ms) -> tuple[Node, ...]:
     duties: dict[str, set[str]] = {}
     for row in tx.all(DUTIES):
         duties.setdefault(row["bridge"], set()).add(row["name"])
     return tuple(_member(row, frozenset(duties.get(row["id"], ()))) for row in tx.all(MEMBERS, {"now": now}))
 
 
-def _member(row: Row, duties: frozenset[str]) -> Member:
-    return Member(
+def _member(row: Row, duties: frozenset[str]) -> Node:
+    return Node(
         id=row["id"],
         name=row["name"],
         roles=frozenset(row["roles"].split()),

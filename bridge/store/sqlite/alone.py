@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bridge.model.fleet import Member, Standing
+from bridge.model.cluster import LeaseStatus, Node
 
 
 class AloneVerbs:
     """:class:`~bridge.ports.record.FleetStore` without a table."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
-        return Standing(duties=frozenset(duties), lasts=None, sends_last=None, members=(), id="", now=None)
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
+        return LeaseStatus(duties=frozenset(duties), lasts=None, sends_last=None, members=(), id="", now=None)
 
     async def leave(self) -> None:
         """Whoever holds the file's lock is the one."""
@@ -25,5 +25,5 @@ class AloneVerbs:
 
 
 class AloneQueries:
-    async def members(self) -> Sequence[Member]:
+    async def members(self) -> Sequence[Node]:
         return ()

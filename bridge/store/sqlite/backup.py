@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.frozen import frozen
 from bridge.model.base import Ms
 from bridge.store import sql
 from bridge.store.migrate import shipped
 from bridge.store.sqlite.faults import is_disk_full, translate
 from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate, version_of
+from bridge.value import value_object
 
 PAGES = 1_000
 """Pages between two words about the progress."""
@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 """Called with pages done and pages in all."""
 
 
-@frozen
+@value_object
 class Copy:
     """A finished copy."""
 
@@ -48,7 +48,7 @@ class Copy:
     sms: int
 
 
-@frozen
+@value_object
 class PutBack:
     """A copy that is in the store's place now."""
 

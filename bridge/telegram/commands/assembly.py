@@ -10,21 +10,21 @@ from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.rules.canned import Canned
-from bridge.telegram.buttons import Family
+from bridge.telegram.buttons.dispatch import ButtonHandler
 from bridge.telegram.chats import Chats
+from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.canned import CannedReplies
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.contacts import ContactCommands
-from bridge.telegram.commands.me import Me
-from bridge.telegram.commands.orders import Handler, Orders
+from bridge.telegram.commands.conversations import ConversationCommands
+from bridge.telegram.commands.dispatch import CommandDispatcher, Handler
+from bridge.telegram.commands.lookup import LookupCommands
+from bridge.telegram.commands.me import BotName
 from bridge.telegram.commands.presses import CannedPresses, OlderPresses, PastPresses, TalkPresses
-from bridge.telegram.commands.reading import ReadingCommands
 from bridge.telegram.commands.rulebook import Rulebook
-from bridge.telegram.commands.service import ServiceCommands
-from bridge.telegram.commands.speaker import Speaker
-from bridge.telegram.commands.talks import TalkCommands
-from bridge.telegram.notes import Notes
-from bridge.telegram.replies import Replies
+from bridge.telegram.commands.system import SystemCommands
+from bridge.telegram.commands.transient_replies import TransientReplies
+from bridge.telegram.replies.writer import Replies
 
 
 class Commands:
@@ -34,7 +34,7 @@ class Commands:
         settings: Settings,
         chats: Chats,
         store: Store,
-        speaker: Speaker,
+        speaker: TransientReplies,
         rulebook: Rulebook,
         canned: Mapping[str, Canned],
         signals: Signals,
@@ -51,13 +51,13 @@ class Commands:
         self.changes = Changes(store=store, signals=signals, clock=clock)
         replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
         self._contacts = ContactCommands(self.changes, Notes(settings.telegram.note_mark))
-        self._talks = TalkCommands(settings=settings, changes=self.changes, replies=replies)
+        self._talks = ConversationCommands(settings=settings, changes=self.changes, replies=replies)
         self._canned = CannedReplies(settings=settings, store=store, replies=replies, canned=canned)
-        self._reading = ReadingCommands(settings=settings, chats=chats, store=store, rules=lambda: rulebook.rules)
-        self._service = ServiceCommands(settings=settings, store=store, rulebook=rulebook)
+        self._reading = LookupCommands(settings=settings, chats=chats, store=store, rules=lambda: rulebook.rules)
+        self._service = SystemCommands(settings=settings, store=store, rulebook=rulebook)
 
-    def orders(self, me: Me, restored_at: Ms) -> Orders:
-        return Orders(
+    def orders(self, me: BotName, restored_at: Ms) -> CommandDispatcher:
+        return CommandDispatcher(
             settings=self._settings,
             chats=self._chats,
             store=self._store,
@@ -71,7 +71,7 @@ class Commands:
         )
 
     @property
-    def families(self) -> Mapping[str, Family]:
+    def families(self) -> Mapping[str, ButtonHandler]:
         """What the buttons of commands do, by the word their data begin with."""
         chats, store, clock = self._chats, self._store, self._clock
         return {

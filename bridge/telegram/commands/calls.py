@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 
 from bridge.errors import BridgeError
-from bridge.frozen import frozen
 from bridge.model.base import Json, Ms
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.telegram.chats import Chat
+from bridge.telegram.client.message import Message
 from bridge.telegram.commands.spec import Command
-from bridge.telegram.message import Message
-from bridge.telegram.outgoing import Words
-from bridge.telegram.replies import Reply
+from bridge.telegram.replies.sendable import Words
+from bridge.telegram.replies.writer import Reply
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Call:
     """A command that its author may give, and whom it is about."""
 
@@ -41,7 +41,7 @@ class Call:
     now: Ms
 
 
-@frozen
+@value_object
 class Word:
     """A short answer, by text id; it survives a kill and is said once."""
 
@@ -51,14 +51,14 @@ class Word:
     """Words of buttons about the conversation: ``open``, ``claim``."""
 
 
-@frozen
+@value_object
 class Answer:
     """What a person asked to see: said as soon as Telegram lets it, and not kept."""
 
     messages: Sequence[Message]
 
 
-@frozen
+@value_object
 class Search:
     """An answer that may take seconds to find: it is looked for beside the updates that follow, and not kept either."""
 

@@ -16,11 +16,11 @@ from bridge.ports.record import QueryStore
 from bridge.rules.canned import OPERATOR, Canned
 from bridge.rules.templates import ContactView, Variables
 from bridge.telegram.chats import Chat
+from bridge.telegram.client.message import Button, one_line
 from bridge.telegram.commands.calls import Answer, Call, Word, talk_of, written_by
 from bridge.telegram.commands.pages import paged
 from bridge.telegram.commands.zones import zone_of
-from bridge.telegram.message import Button, one_line
-from bridge.telegram.replies import Replies, Reply
+from bridge.telegram.replies.writer import Replies, Reply
 from bridge.telegram.texts import say
 from bridge.text import folding
 

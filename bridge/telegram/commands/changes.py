@@ -6,15 +6,15 @@ from typing import Protocol
 
 import structlog
 
+from bridge.model.actions import Action, ActionKind
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
-from bridge.model.desk import Deed, Order
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import ChatStore
 from bridge.ports.clock import Clock
 from bridge.ports.desk import OrderStore
 from bridge.ports.record import QueryStore
-from bridge.telegram.buttons import Press
+from bridge.telegram.buttons.dispatch import ButtonPress
 from bridge.telegram.commands.calls import Call, Word, talk_of, word_post
 
 log = structlog.get_logger()
@@ -30,10 +30,12 @@ class Changes:
         self._signals = signals
         self._clock = clock
 
-    async def made(self, call: Call, deed: Deed, *, done: Word, already: Word, detail: str = "", until: Ms = 0) -> None:
+    async def made(
+        self, call: Call, deed: ActionKind, *, done: Word, already: Word, detail: str = "", until: Ms = 0
+    ) -> None:
         """:raises Misused: the call is about nobody."""
         conversation = talk_of(call)
-        order = Order(
+        order = Action(
             key=f"{call.key}:{deed}",
             deed=deed,
             author=call.author,
@@ -49,10 +51,10 @@ class Changes:
         self._noted(order, changed)
 
     async def pressed(
-        self, conversation: Conversation, deed: Deed, press: Press, *, detail: str = "", until: Ms = 0
+        self, conversation: Conversation, deed: ActionKind, press: ButtonPress, *, detail: str = "", until: Ms = 0
     ) -> bool:
         """The same for a button; whoever pressed it is told by the button itself. False where it was so already."""
-        order = Order(
+        order = Action(
             key=f"press:{press.id}:{deed}",
             deed=deed,
             author=press.author,
@@ -67,10 +69,10 @@ class Changes:
         return changed
 
     async def by_hand(
-        self, conversation: Conversation, deed: Deed, *, key: str, author: str, line: tuple[int, int]
+        self, conversation: Conversation, deed: ActionKind, *, key: str, author: str, line: tuple[int, int]
     ) -> None:
         """The same for what somebody did in Telegram itself, which told of it in ``line`` (chat and message id)."""
-        order = Order(
+        order = Action(
             key=f"{key}:{deed}",
             deed=deed,
             author=author,
@@ -81,7 +83,7 @@ class Changes:
         changed = await self.store.carry_out(order, done=None, already=None, now=self._clock.now())
         self._noted(order, changed)
 
-    def _noted(self, order: Order, changed: bool) -> None:
+    def _noted(self, order: Action, changed: bool) -> None:
         if changed:
             log.info("ordered", deed=order.deed, conversation_id=order.conversation_id)
         self._signals.posts.set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bridge.model.desk import Deed
+from bridge.model.actions import ActionKind
 from bridge.rules.schema import tag_name
+from bridge.telegram.client.message import one_line
+from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of
 from bridge.telegram.commands.changes import Changes
-from bridge.telegram.message import one_line
-from bridge.telegram.notes import Notes
-from bridge.telegram.render import number
+from bridge.telegram.posts.render import number
 
 LONGEST_NAME = 64
 ON = frozenset({"on", "вкл", "да"})
@@ -23,13 +23,16 @@ class ContactCommands:
     async def block(self, call: Call) -> None:
         no_more_words(call)
         await self._changes.made(
-            call, Deed.BLOCK, done=_about(call, "told.blocked"), already=_about(call, "told.blocked_already")
+            call, ActionKind.BLOCK, done=_about(call, "told.blocked"), already=_about(call, "told.blocked_already")
         )
 
     async def unblock(self, call: Call) -> None:
         no_more_words(call)
         await self._changes.made(
-            call, Deed.UNBLOCK, done=_about(call, "told.unblocked"), already=_about(call, "told.unblocked_already")
+            call,
+            ActionKind.UNBLOCK,
+            done=_about(call, "told.unblocked"),
+            already=_about(call, "told.unblocked_already"),
         )
 
     async def name(self, call: Call) -> None:
@@ -38,7 +41,7 @@ class ContactCommands:
             raise Misused
         name = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
         done = Word(text="told.named", params={"name": name}) if name else Word(text="told.unnamed")
-        await self._changes.made(call, Deed.RENAME, done=done, already=done, detail=name)
+        await self._changes.made(call, ActionKind.RENAME, done=done, already=done, detail=name)
 
     async def tag(self, call: Call) -> Word | None:
         """``+`` or nothing before a tag puts it on, ``-`` takes it off; alone it shows what there is."""
@@ -57,25 +60,27 @@ class ContactCommands:
             done, already = Word(text="told.untagged", params=shown), Word(text="told.untagged_already", params=shown)
         else:
             done, already = Word(text="told.tagged", params=shown), Word(text="told.tagged_already", params=shown)
-        await self._changes.made(call, Deed.UNTAG if off else Deed.TAG, done=done, already=already, detail=tag)
+        await self._changes.made(
+            call, ActionKind.UNTAG if off else ActionKind.TAG, done=done, already=already, detail=tag
+        )
         return None
 
     async def optout(self, call: Call) -> None:
         """``/optout`` itself means "on": no automatic texts from now on."""
         if _switch(call.rest or "on"):
             done, already = _about(call, "told.opted_out"), _about(call, "told.opted_out_already")
-            await self._changes.made(call, Deed.OPT_OUT, done=done, already=already)
+            await self._changes.made(call, ActionKind.OPT_OUT, done=done, already=already)
         else:
             done, already = _about(call, "told.opted_in"), _about(call, "told.opted_in_already")
-            await self._changes.made(call, Deed.OPT_IN, done=done, already=already)
+            await self._changes.made(call, ActionKind.OPT_IN, done=done, already=already)
 
     async def robot(self, call: Call) -> None:
         if _switch(call.rest):
             done, already = Word(text="told.robot_on"), Word(text="told.robot_on_already")
-            await self._changes.made(call, Deed.ROBOT_ON, done=done, already=already)
+            await self._changes.made(call, ActionKind.ROBOT_ON, done=done, already=already)
         else:
             done, already = Word(text="told.robot_off"), Word(text="told.robot_off_already")
-            await self._changes.made(call, Deed.ROBOT_OFF, done=done, already=already)
+            await self._changes.made(call, ActionKind.ROBOT_OFF, done=done, already=already)
 
 
 def _about(call: Call, text: str) -> Word:

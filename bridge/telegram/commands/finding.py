@@ -10,10 +10,10 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from bridge.frozen import frozen
+from bridge.model.actions import SearchHit, SearchQuery, SearchScope
 from bridge.model.base import ConversationId, Ms
-from bridge.model.desk import Among, Find, Found
 from bridge.ports.desk import OrderStore
+from bridge.value import value_object
 
 FOUND = 10
 PAGE = 5_000
@@ -25,7 +25,7 @@ _EVER = 2**53
 _WRITTEN = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
 
 
-@frozen
+@value_object
 class Position:
     """How far a search got: of each kind what has lower ids is not looked through yet."""
 
@@ -46,11 +46,11 @@ class Position:
 BEGIN = Position()
 
 
-@frozen
+@value_object
 class Search:
     """What a search found."""
 
-    found: Sequence[Found]
+    found: Sequence[SearchHit]
     rest: Position | None = None
     """Where to go on; None: nothing is left."""
     back_to: Ms | None = None
@@ -64,10 +64,10 @@ class Finder:
         self._most = most
 
     async def search(self, text: str, chats: Sequence[str] | None, start: Position = BEGIN) -> Search:
-        names = _Heap(Among.TALKS, start.talks)
-        texts = (_Heap(Among.INBOUND, start.inbound), _Heap(Among.SMS, start.sms))
+        names = _Heap(SearchScope.TALKS, start.talks)
+        texts = (_Heap(SearchScope.INBOUND, start.inbound), _Heap(SearchScope.SMS, start.sms))
         heaps = (names, *texts)
-        found: dict[ConversationId, Found] = {}
+        found: dict[ConversationId, SearchHit] = {}
         left = self._most
         while len(found) < FOUND and (heap := max(heaps, key=lambda each: each.newest)).open:
             if heap.waiting:
@@ -86,7 +86,7 @@ class Finder:
         return Search(found=tuple(found.values()), rest=rest, back_to=back_to if known else None)
 
     async def _read(self, heap: _Heap, text: str, chats: Sequence[str] | None) -> None:
-        wanted = Find(text=text, chats=chats, among=heap.among, before=heap.rest, rows=self._page, limit=FOUND)
+        wanted = SearchQuery(text=text, chats=chats, among=heap.among, before=heap.rest, rows=self._page, limit=FOUND)
         page = await self._store.find(wanted)
         heap.waiting.extend(page.found)
         heap.rest = page.rest
@@ -96,11 +96,11 @@ class Finder:
 class _Heap:
     """Rows of one kind, as far as they were read."""
 
-    def __init__(self, among: Among, rest: int) -> None:
+    def __init__(self, among: SearchScope, rest: int) -> None:
         self.among = among
         self.rest = rest
         self.at: Ms = _EVER
-        self.waiting: deque[Found] = deque()
+        self.waiting: deque[SearchHit] = deque()
 
     @property
     def open(self) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from bridge.telegram.api import Api
-from bridge.telegram.trouble import ApiError
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.errors import ApiError
 
 log = structlog.get_logger()
 
 
-class Me:
+class BotName:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._name = ""

@@ -13,16 +13,18 @@ from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
-from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.commands.spec import COMMANDS
 from bridge.telegram.texts import say
-from bridge.telegram.trouble import ApiError, Trouble
 
 log = structlog.get_logger()
 
 _LONGEST: Ms = 10 * MINUTE
-_PASSING = frozenset({Trouble.LATER, Trouble.UNREACHABLE, Trouble.AMBIGUOUS, Trouble.UNAUTHORISED, Trouble.CONFLICT})
+_PASSING = frozenset(
+    {FailureKind.LATER, FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS, FailureKind.UNAUTHORISED, FailureKind.CONFLICT}
+)
 
 
 class Menu:

@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.telegram.chats import Language
-from bridge.telegram.message import LIMIT, Button, Message, clean, pieces, units
+from bridge.telegram.client.message import LIMIT, Button, Message, clean, pieces, units
 
 _FORMS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bridge.frozen import frozen
-from bridge.telegram.message import trimmed
+from bridge.telegram.client.message import trimmed
+from bridge.value import value_object
 
 
-@frozen
+@value_object
 class Command:
     name: str
     about: bool = False
@@ -58,7 +58,7 @@ _ADDRESSED = re.compile(r"/[A-Za-z0-9_]{1,64}@([A-Za-z0-9_]{1,64})(?=[\s,;:!?]|\
 """Any bot's command, as Telegram offers it in a group of several bots."""
 
 
-@frozen
+@value_object
 class Written:
     """A command as it was written."""
 

@@ -10,17 +10,17 @@ import importlib
 import os
 
 from bridge.model.base import MINUTE, SECOND
-from bridge.pipeline import holds
-from bridge.telegram import pace
+from bridge.pipeline import suspensions
+from bridge.telegram.client import rate_limit
 
 CALLS_A_MINUTE = 1_200
 """For a group; the simulated Bot API must be told the same."""
 
 
 def apply() -> None:
-    pace.GROUP = (CALLS_A_MINUTE, MINUTE + 2 * SECOND)
-    holds.PROBE_FIRST = SECOND // 2
-    holds.PROBE_LONGEST = 2 * SECOND
-    holds.TRY_ANYWAY = 4 * SECOND
+    rate_limit.GROUP = (CALLS_A_MINUTE, MINUTE + 2 * SECOND)
+    suspensions.PROBE_FIRST = SECOND // 2
+    suspensions.PROBE_LONGEST = 2 * SECOND
+    suspensions.TRY_ANYWAY = 4 * SECOND
     if spoiled := os.environ.get("SPOILED"):
         importlib.import_module(f"tests.chaos.sabotage.{spoiled}").apply()

@@ -16,11 +16,11 @@ from bridge.app.service import Bridge
 from bridge.pipeline import router
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.inbox import Inbox
-from bridge.pipeline.verdict import Judge
+from bridge.pipeline.outcomes import OutcomePolicy
 from bridge.platforms.iba import IbaPlatform
 from bridge.rules.engine import RuleSet
-from bridge.telegram.desk import Desk
-from bridge.telegram.poster import Poster
+from bridge.telegram.operator_messages import OperatorMessageHandler
+from bridge.telegram.posts.poster import ChatPoster
 from tests.chaos.sabotage import narrow
 
 WORD = os.environ.get("CHAOS_WORD", "")
@@ -98,7 +98,7 @@ def apply() -> None:
     spoil(RuleSet, "decide", "at-rules", lambda self, message, now: f"{message.text} {message.sender}")
     spoil(router, "plan", "at-plan", lambda *everything, **named: (everything, named))
     spoil(IbaPlatform, "send", "at-adapter", lambda self, recipient, sender_name, text: f"{text} {recipient}")
-    spoil(Judge, "verdict", "at-verdict", lambda self, sms, *rest: f"{sms.text} {sms.recipient}")
-    spoil(Poster, "_deliver", "at-poster", lambda self, post, chat: post)
-    spoil(Desk, "on_message", "at-desk", lambda self, update, context: update)
+    spoil(OutcomePolicy, "verdict", "at-verdict", lambda self, sms, *rest: f"{sms.text} {sms.recipient}")
+    spoil(ChatPoster, "_deliver", "at-poster", lambda self, post, chat: post)
+    spoil(OperatorMessageHandler, "on_message", "at-desk", lambda self, update, context: update)
     spoil(Commands, "send", "at-order", lambda self, **order: order)

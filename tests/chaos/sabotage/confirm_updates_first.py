@@ -8,9 +8,9 @@ from typing import Any
 
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.telegram.intake import Intake
-from bridge.telegram.link import IntakeStore
-from bridge.telegram.webhook import Webhook
+from bridge.telegram.updates.connection import IntakeStore
+from bridge.telegram.updates.polling import UpdatePoller
+from bridge.telegram.updates.webhook import Webhook
 
 IN_MEMORY_S = 0.3
 
@@ -39,7 +39,7 @@ class Later:
 
 
 def apply() -> None:
-    delay(Intake)
+    delay(UpdatePoller)
     delay(Webhook)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from bridge.model.base import Ms
 from bridge.model.post import NewPost
-from bridge.model.record import Restored
+from bridge.model.record import Restoration
 from bridge.store.sqlite.store import SqliteStore
 
 
-async def as_it_is(self: SqliteStore, now: Ms, tell: Callable[[Restored], NewPost]) -> None:
+async def as_it_is(self: SqliteStore, now: Ms, tell: Callable[[Restoration], NewPost]) -> None:
     return
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.pipeline.fleet import Fleet
+from bridge.pipeline.cluster import Cluster
 
 
 def apply() -> None:
-    Fleet.has = lambda self, duty: True  # type: ignore[method-assign]
+    Cluster.has = lambda self, duty: True  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ import sys
 from dataclasses import replace
 
 from bridge.model.base import MINUTE
-from bridge.telegram import pace
+from bridge.telegram.client import rate_limit
 from bridge.web.access import ConnectionGate
 from bridge.web.connection import CallbackConnection
 from bridge.web.server import DEFAULT_LIMITS, Listeners
@@ -35,7 +35,7 @@ def apply() -> None:
         short = replace(DEFAULT_LIMITS, keepalive=float(seconds), head_timeout=float(seconds))
         Listeners.__init__.__kwdefaults__["limits"] = short
     if os.environ.get("CHAOS_PACE") == "off":
-        pace.GROUP = (100_000, MINUTE)
+        rate_limit.GROUP = (100_000, MINUTE)
     if size := os.environ.get("CHAOS_SENDBUFFER"):
         _shrink_buffers(int(size))
 

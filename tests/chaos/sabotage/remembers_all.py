@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model.routing import Claim, Claimed, Settlement
+from bridge.model.routing import ClaimedBatch, ClaimRequest, Settlement
 from bridge.pipeline.router import Router
 
 
@@ -10,7 +10,9 @@ def apply() -> None:
     kept: list[object] = []
     settle = Router._settle
 
-    async def keep(self: Router, batch: list[object], settlements: list[Settlement], claim: Claim) -> Claimed | None:
+    async def keep(
+        self: Router, batch: list[object], settlements: list[Settlement], claim: ClaimRequest
+    ) -> ClaimedBatch | None:
         kept.append((batch, settlements))
         return await settle(self, batch, settlements, claim)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from bridge.model.base import InboundId
 from bridge.model.inbound import Accepted, InboundCall
 from bridge.model.sms import Sms
-from bridge.pipeline.gate import Gate
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outbox import Outbox
 
@@ -23,7 +23,7 @@ def apply() -> None:
             await sent[accepted.id].wait()
         return accepted
 
-    async def send_and_say(self: Outbox, sms: Sms, gate: Gate) -> None:
+    async def send_and_say(self: Outbox, sms: Sms, gate: AccountChannel) -> None:
         await send(self, sms, gate)
         sent[sms.inbound_id].set()
 

@@ -9,7 +9,7 @@ import importlib
 import os
 
 from bridge.model.base import SECOND
-from bridge.pipeline import fleet as pipeline
+from bridge.pipeline import cluster as pipeline
 from bridge.store.postgres import fleet as store
 
 

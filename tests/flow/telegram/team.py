@@ -20,7 +20,7 @@ from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.model.base import SECOND, Json, Ms
 from bridge.model.inbound import InboundCall, InboundState
-from bridge.model.routing import Settlement, Shown
+from bridge.model.routing import ForwardPost, Settlement
 from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
@@ -28,7 +28,7 @@ from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
 from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
-from bridge.telegram.side import TelegramSide
+from bridge.telegram.service import TelegramSide
 from tests.clock import ManualClock
 from tests.contract.builders import unrouted
 
@@ -206,7 +206,7 @@ class Team:
                 rule="everything-else",
                 rules_version="1",
                 outcome="forwarded",
-                forwards=(Shown(chat=chat, payload={"rule": "everything-else", **payload}),),
+                forwards=(ForwardPost(chat=chat, payload={"rule": "everything-else", **payload}),),
             )
             [settled] = await self.store.settle([settlement])
             assert settled is not None

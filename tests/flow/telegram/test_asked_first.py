@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.model.actions import Action, ActionKind
 from bridge.model.base import SECOND, Json
-from bridge.model.desk import Deed, Order
-from bridge.model.sms import Ask, Move, SmsState
+from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
@@ -52,9 +52,9 @@ async def press(desk: Team, told: Message, kind: str, *, stale: bool = False) ->
     return desk.api.presses_by_id[query].answer
 
 
-async def ordered(desk: Team, deed: Deed) -> None:
+async def ordered(desk: Team, deed: ActionKind) -> None:
     """As by a command of a colleague."""
-    order = Order(key=f"test:{deed}", deed=deed, author="Anna", subscriber=SUBSCRIBER)
+    order = Action(key=f"test:{deed}", deed=deed, author="Anna", subscriber=SUBSCRIBER)
     assert await desk.store.carry_out(order, done=None, already=None, now=desk.clock.now())
 
 
@@ -196,7 +196,7 @@ async def test_a_question_too_old_to_be_deleted_loses_its_buttons(desk: Team) ->
 
 
 async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
-    await ordered(desk, Deed.OPT_OUT)
+    await ordered(desk, ActionKind.OPT_OUT)
     await says(desk, "Good day")
     told = await asked(desk, "The subscriber opted out")
     assert (await only_sms(desk))[0] is SmsState.DRAFT
@@ -205,12 +205,15 @@ async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None
 
 
 async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
-    await ordered(desk, Deed.BLOCK)
+    await ordered(desk, ActionKind.BLOCK)
     await says(desk, LONG)
     told = await asked(desk, "The number is blocked")
     assert "4 SMS" in told.text, "every reason is named"
     [sms] = await desk.sms()
-    assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.BLOCKED, Ask.PARTS))
+    assert (sms.state, sms.confirmation_reasons) == (
+        SmsState.DRAFT,
+        (ConfirmationReason.BLOCKED, ConfirmationReason.PARTS),
+    )
 
 
 # ------------------------------------------------ characters that cost

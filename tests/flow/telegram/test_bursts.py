@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.sandbox.botapi import Message
-from bridge.telegram.message import LIMIT, units
+from bridge.telegram.client.message import LIMIT, units
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, locked, team
 
 OTHER = "79001112233"

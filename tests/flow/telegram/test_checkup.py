@@ -16,10 +16,10 @@ from bridge.model.base import HOUR, Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi import FREE_REACTIONS, SimulatedBotApi
 from bridge.sandbox.botapi.webhooks import Webhook
-from bridge.telegram.checkup import at_start, examine
-from bridge.telegram.findings import Finding, Level
-from bridge.telegram.render import REACTIONS
-from bridge.telegram.webhook import PATH
+from bridge.telegram.posts.render import REACTIONS
+from bridge.telegram.setup.checks import at_start, examine
+from bridge.telegram.setup.findings import Finding, Level
+from bridge.telegram.updates.webhook import PATH
 from tests.flow.telegram.team import ADMINS, GROUP, settings
 from tests.proxies import HttpProxy, proxy
 from tests.service import free_port

@@ -13,7 +13,7 @@ from bridge.model.sms import Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json
-from bridge.telegram.message import LIMIT, units
+from bridge.telegram.client.message import LIMIT, units
 from tests.flow.telegram.team import CHIEF, GROUP, SUBSCRIBER, Team, team
 
 BORIS = 1002

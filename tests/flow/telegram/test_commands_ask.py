@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.sms import Ask, Move, SmsState
+from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json
@@ -124,7 +124,10 @@ async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) 
     await orders(desk, "/t long")
     await asked(desk, "The subscriber opted out")
     [sms] = await desk.sms()
-    assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.OPTED_OUT, Ask.COMMAND_PARTS))
+    assert (sms.state, sms.confirmation_reasons) == (
+        SmsState.DRAFT,
+        (ConfirmationReason.OPTED_OUT, ConfirmationReason.COMMAND_PARTS),
+    )
 
 
 async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(desk: Team) -> None:

@@ -11,8 +11,8 @@ from bridge.model.base import SECOND, Json
 from bridge.model.sms import Change, Move
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
+from bridge.telegram.client.message import LIMIT, units
 from bridge.telegram.commands.spec import COMMANDS
-from bridge.telegram.message import LIMIT, units
 from tests.flow.telegram.team import ADMINS, CHIEF, GROUP, SUBSCRIBER, Team, team
 
 OTHER = "79001112233"

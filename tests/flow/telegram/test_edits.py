@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.model.base import Json
-from bridge.model.sms import Ask, Change, Move, SmsState
+from bridge.model.sms import Change, ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, Team
@@ -284,7 +284,7 @@ async def test_an_edit_that_adds_a_note_inside_is_asked_about(group: Team) -> No
     group.api.edits(GROUP, written, "Good day\n// he is angry")
     await group.sees("looks like a note")
     [sms] = await group.sms()
-    assert (sms.state, sms.asks) == (SmsState.DRAFT, (Ask.NOTE_INSIDE,))
+    assert (sms.state, sms.confirmation_reasons) == (SmsState.DRAFT, (ConfirmationReason.NOTE_INSIDE,))
 
 
 async def only_boris(group: Team) -> None:

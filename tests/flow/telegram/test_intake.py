@@ -11,7 +11,7 @@ import pytest
 from bridge.model.base import DAY, MINUTE, SECOND, Json
 from bridge.model.chat import StoredUpdate
 from bridge.model.sms import Move
-from bridge.sandbox.botapi import Call, Outage
+from bridge.sandbox.botapi import ApiOutage, Call
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team
 
@@ -112,7 +112,7 @@ async def test_no_offset_outlives_its_use(group: Team) -> None:
 
 async def test_telegram_down_at_the_start(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, running=False) as forum:
-        forum.api.down(Outage.REFUSE)
+        forum.api.down(ApiOutage.REFUSE)
         forum.start()
         await forum.texted("first")
         await forum.texted("second")
@@ -158,8 +158,8 @@ async def test_a_return_after_which_nothing_is_to_be_shown_promises_nothing(grou
     assert "waited" not in told.text, "a reaction is nothing to wait for"
 
 
-@pytest.mark.parametrize("outage", list(Outage))
-async def test_every_kind_of_outage_is_outlived(group: Team, outage: Outage) -> None:
+@pytest.mark.parametrize("outage", list(ApiOutage))
+async def test_every_kind_of_outage_is_outlived(group: Team, outage: ApiOutage) -> None:
     post = await conversation(group)
     await group.settled()
     group.api.down(outage)
@@ -221,7 +221,7 @@ async def test_an_alert_of_an_earlier_run_gets_its_all_clear(group: Team) -> Non
 
 async def test_health_is_the_time_since_the_last_answer(group: Team) -> None:
     await group.until(lambda: group.side.health().heard_at)
-    group.api.down(Outage.BAD_GATEWAY)
+    group.api.down(ApiOutage.BAD_GATEWAY)
     last = group.side.health().heard_at
     await group.until(lambda: not group.side.health().connected)
     assert group.side.health().heard_at == last
@@ -270,7 +270,7 @@ async def test_the_token_is_in_no_log_line(group: Team, caplog: pytest.LogCaptur
         group.api.unauthorised()
         await group.until(lambda: not group.side.health().connected)
         group.api.unauthorised(False)
-        group.api.down(Outage.BAD_GATEWAY)
+        group.api.down(ApiOutage.BAD_GATEWAY)
         await group.until(lambda: not group.side.health().connected)
     secret = group.api.token.split(":")[1]
     shown = [record.getMessage() for record in caplog.records if record.name.startswith("httpx")]

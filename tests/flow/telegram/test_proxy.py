@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.model.base import SECOND
-from bridge.telegram.api import Api
-from bridge.telegram.trouble import ApiError, Trouble
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.errors import ApiError, FailureKind
 from tests.certificate import self_signed, server_side
 from tests.flow.telegram.team import GROUP, Team, team
 from tests.proxies import HttpProxy, Proxy, SocksProxy, copied, proxy
@@ -107,7 +107,7 @@ async def test_a_proxy_that_is_not_there_is_known_not_to_have_sent_anything(sche
             await api.updates(None, 0)
     finally:
         await api.close()
-    assert raised.value.trouble is Trouble.UNREACHABLE
+    assert raised.value.trouble is FailureKind.UNREACHABLE
 
 
 async def test_an_own_server_below_a_path_is_called_there(tmp_path: Path) -> None:

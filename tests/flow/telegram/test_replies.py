@@ -12,10 +12,10 @@ import pytest
 from bridge.model.base import Json
 from bridge.model.chat import StoredUpdate
 from bridge.model.sms import Origin, Priority, SmsState
-from bridge.sandbox.botapi import Outage
+from bridge.sandbox.botapi import ApiOutage
 from bridge.sandbox.botapi.render import message_json
-from bridge.telegram.api import Api
 from bridge.telegram.chats import Chats
+from bridge.telegram.client.api import Api
 from bridge.telegram.conversations import Topics
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
@@ -182,7 +182,7 @@ async def test_a_reply_written_while_the_bridge_was_down_goes_out(tmp_path: Path
 
 async def test_the_code_finds_a_conversation_whose_mapping_was_lost(group: Team) -> None:
     """The connection broke after Telegram took the post: it is posted again, and both copies can be answered."""
-    group.api.down(Outage.CUT_AFTER)
+    group.api.down(ApiOutage.CUT_AFTER)
     await group.texted("Hello")
     await group.until(lambda: group.shown(containing="Hello"))
     group.api.up()

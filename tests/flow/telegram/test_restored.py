@@ -17,9 +17,9 @@ import pytest
 from bridge.model.base import SECOND
 from bridge.model.chat import StoredUpdate
 from bridge.model.sms import Move, SmsState
-from bridge.pipeline import questions
+from bridge.pipeline import escalations
 from bridge.sandbox.botapi import Message
-from bridge.telegram.api import Api
+from bridge.telegram.client.api import Api
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
 BEFORE = "Not sent now: it was written before the store was restored"
@@ -37,7 +37,7 @@ async def start_on_a_copy(desk: Team, path: Path) -> None:
     await desk.stop()
     desk.clock.set(desk.clock.now() // SECOND * SECOND + 900)
     put_back(path)
-    assert await desk.store.settle_restored(desk.clock.now(), questions.about_restored) is not None
+    assert await desk.store.settle_restored(desk.clock.now(), escalations.about_restored) is not None
     desk.start()
 
 

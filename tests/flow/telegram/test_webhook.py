@@ -19,8 +19,8 @@ from bridge.model.base import MINUTE, SECOND, Json
 from bridge.model.sms import SmsState
 from bridge.sandbox.botapi import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.telegram.api import ALLOWED_UPDATES
-from bridge.telegram.webhook import PATH
+from bridge.telegram.client.api import ALLOWED_UPDATES
+from bridge.telegram.updates.webhook import PATH
 from bridge.web.webhook import HEADER, LARGEST
 from tests.clock import ManualClock
 from tests.flow.telegram.team import ADMINS, GROUP, locked

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from bridge.model.base import ADMIN_CHAT
-from bridge.model.chat import Posted, StoredUpdate, UpdateState
+from bridge.model.chat import PostedMessage, StoredUpdate, UpdateState
 from bridge.model.inbound import InboundState
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Change, Move, SmsState
@@ -60,12 +60,12 @@ async def fill(store: SqliteStore) -> None:
         for post in await store.claim_posts(["support", ADMIN_CHAT], now=NOW, limit=10):
             message += 1
             thread = threads[post.conversation.subscriber] if post.conversation else None
-            await store.posts_done([post], Posted(chat_id=GROUP, message_id=message, thread_id=thread), NOW)
+            await store.posts_done([post], PostedMessage(chat_id=GROUP, message_id=message, thread_id=thread), NOW)
     answer = await store.operator_reply(replace(person("op", chat_id=GROUP, message_id=20), text="Да"), NOW)
     await store.claim_due("main", now=NOW, limit=1)
     await store.move(answer.id, Move.ACCEPTED, NOW, Change(platform_ids=("102",)))
     for post in await store.claim_posts([f"id:{GROUP}"], now=NOW, limit=10):
-        await store.posts_done([post], Posted(chat_id=GROUP), NOW)
+        await store.posts_done([post], PostedMessage(chat_id=GROUP), NOW)
     await store.store_updates(7, [StoredUpdate(update_id=1, raw="{}", received_at=NOW)])
     await store.finish_update(7, 1, UpdateState.DONE, "", NOW)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from bridge.config import AccountSettings, GuardSettings, Settings
 from bridge.model.base import InboundId, Ms
 from bridge.model.contact import Contact, RecentReply
-from bridge.model.decision import Decision, Fired, Forward, Reply
+from bridge.model.decision import Decision, FiredRule, Forward, Reply
 from bridge.model.inbound import Inbound, InboundState
-from bridge.model.routing import Unrouted
+from bridge.model.routing import UnroutedMessage
 
 NOON: Ms = 1_767_700_800_000
 
@@ -47,16 +47,16 @@ def inbound(**changes: object) -> Inbound:
     return replace(base, **changes)
 
 
-def item(*, recent: tuple[RecentReply, ...] = (), contact: Contact | None = None, **changes: object) -> Unrouted:
+def item(*, recent: tuple[RecentReply, ...] = (), contact: Contact | None = None, **changes: object) -> UnroutedMessage:
     message = inbound(**changes)
     known = contact or Contact(subscriber=message.subscriber, version=0)
-    return Unrouted(inbound=message, contact=known, recent=recent)
+    return UnroutedMessage(inbound=message, contact=known, recent=recent)
 
 
 def replied(*texts: str, forward: str | None = None, **changes: object) -> Decision:
     forwards = (Forward(chat=forward),) if forward is not None else ()
     replies = tuple(Reply(text=text) for text in texts)
-    base = Fired(rule="hours", file="rules/a.yaml", line=3, replies=replies, forwards=forwards)
+    base = FiredRule(rule="hours", file="rules/a.yaml", line=3, replies=replies, forwards=forwards)
     return Decision(fired=(replace(base, **changes),), rules_version="v1")
 
 

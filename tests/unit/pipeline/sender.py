@@ -12,14 +12,14 @@ from pathlib import Path
 from bridge.config import AccountSettings
 from bridge.model.base import Ms, SmsId
 from bridge.model.sms import NewSms, Origin, Priority, Sms, SmsState
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.fleet import ROLES, Fleet
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.holds import Holds
+from bridge.pipeline.cluster import ROLES, Cluster
 from bridge.pipeline.outbox import Outbox
-from bridge.pipeline.pace import Bucket
+from bridge.pipeline.outcomes import OutcomePolicy
+from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import Judge
+from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
@@ -38,9 +38,9 @@ class Sender:
     path: Path
     platform: SimulatedPlatform
     store: Store
-    gate: Gate
-    holds: Holds
-    judge: Judge
+    gate: AccountChannel
+    holds: AccountSuspensions
+    judge: OutcomePolicy
     outbox: Outbox
     signals: Signals
     clock: Clock
@@ -116,10 +116,12 @@ async def sender(
     settings = AccountSettings(**{**defaults, **account})
     adapter = IbaPlatform(settings)
     signals = Signals()
-    gate = Gate(name="main", settings=settings, platform=adapter, bucket=Bucket(settings.rate, clock.now()))
-    holds = Holds(store=store, signals=signals, clock=clock)
-    judge = Judge(store=store, holds=holds, clock=clock)
-    fleet = Fleet(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
+    gate = AccountChannel(
+        name="main", settings=settings, platform=adapter, bucket=TokenBucket(settings.rate, clock.now())
+    )
+    holds = AccountSuspensions(store=store, signals=signals, clock=clock)
+    judge = OutcomePolicy(store=store, holds=holds, clock=clock)
+    fleet = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
     await fleet.step()
     outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
     try:

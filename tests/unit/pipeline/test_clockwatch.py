@@ -17,7 +17,7 @@ from bridge.model.sms import Move, SmsState
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch, longest_waits
 from bridge.pipeline.delivery import DeliveryPoller
-from bridge.pipeline.verdict import PROBE_CLEAR
+from bridge.pipeline.outcomes import PROBE_CLEAR
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import TUESDAY_NOON, ManualClock
 from tests.contract.builders import reply

@@ -7,20 +7,20 @@ from hypothesis import strategies as st
 
 from bridge.config import AccountSettings, Rate
 from bridge.model.base import DAY, SECOND
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.pace import Bucket
+from bridge.pipeline.account_channel import AccountChannel
+from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.retry import LONGEST, backoff
 from tests.unit.pipeline.samples import NOON
 
 
-def gate(**changes: object) -> Gate:
+def gate(**changes: object) -> AccountChannel:
     account = AccountSettings(login="u", password="p", sender="MyShop", connections=4, **changes)
-    bucket = Bucket(account.rate, NOON)
-    return Gate(name="main", settings=account, platform=None, bucket=bucket)  # type: ignore[arg-type]
+    bucket = TokenBucket(account.rate, NOON)
+    return AccountChannel(name="main", settings=account, platform=None, bucket=bucket)  # type: ignore[arg-type]
 
 
 def test_a_bucket_lets_its_rate_through_and_then_waits() -> None:
-    bucket = Bucket(Rate(10, SECOND), NOON)
+    bucket = TokenBucket(Rate(10, SECOND), NOON)
     assert sum(bucket.take(NOON) for _ in range(20)) == 10
     assert bucket.wait(NOON) == 100
     assert not bucket.take(NOON + 99)
@@ -28,14 +28,14 @@ def test_a_bucket_lets_its_rate_through_and_then_waits() -> None:
 
 
 def test_no_rate_is_no_limit() -> None:
-    bucket = Bucket(None, NOON)
+    bucket = TokenBucket(None, NOON)
     assert bucket.free(NOON, 500) == 500
     assert bucket.wait(NOON) == 0
 
 
 @given(st.lists(st.integers(-DAY, DAY), max_size=30))
 def test_a_jumping_clock_never_gives_more_than_a_bucketful_at_once(jumps: list[int]) -> None:
-    bucket = Bucket(Rate(5, SECOND), NOON)
+    bucket = TokenBucket(Rate(5, SECOND), NOON)
     now = NOON
     for jump in jumps:
         now += jump
@@ -93,7 +93,7 @@ def test_requests_that_were_lost_together_are_one_doubt() -> None:
 
 
 def test_a_share_gains_what_it_was_when_it_was_gained() -> None:
-    bucket = Bucket(Rate(10, SECOND), NOON)
+    bucket = TokenBucket(Rate(10, SECOND), NOON)
     bucket.divide(2, 0, NOON)
     assert sum(bucket.take(NOON) for _ in range(20)) == 5
     bucket.divide(1, 0, NOON + SECOND // 2)
@@ -101,7 +101,7 @@ def test_a_share_gains_what_it_was_when_it_was_gained() -> None:
 
 
 def test_what_gathered_in_a_share_that_was_the_others_is_not_spent() -> None:
-    bucket, free = Bucket(Rate(10, SECOND), NOON), Bucket(None, NOON)
+    bucket, free = TokenBucket(Rate(10, SECOND), NOON), TokenBucket(None, NOON)
     for each in (bucket, free):
         each.divide(2, 0, NOON)
         each.drain(NOON)
@@ -111,7 +111,7 @@ def test_what_gathered_in_a_share_that_was_the_others_is_not_spent() -> None:
 
 
 def test_a_rate_that_counts_fewer_than_share_it_is_the_firsts_and_goes_on_with_who_is_left() -> None:
-    buckets = [Bucket(Rate(2, SECOND), NOON) for _ in range(3)]
+    buckets = [TokenBucket(Rate(2, SECOND), NOON) for _ in range(3)]
     for place, bucket in enumerate(buckets):
         bucket.divide(3, place, NOON)
     assert [bucket.take(NOON) for bucket in buckets] == [True, True, False]
@@ -140,7 +140,7 @@ def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
 ) -> None:
     """The others divide before a newcomer takes, and after one that leaves has ended: see Fleet.may_send."""
     now, rate = NOON, Rate(count, SECOND)
-    shares, taken = [Bucket(rate, now)], []
+    shares, taken = [TokenBucket(rate, now)], []
     for what, number in events:
         if what == "wait":
             now += number
@@ -150,7 +150,7 @@ def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
                 taken.append(now)
         elif (what == "join" and len(shares) < BRIDGES) or (what == "leave" and len(shares) > 1):
             if what == "join":
-                shares.append(Bucket(rate, now))
+                shares.append(TokenBucket(rate, now))
             else:
                 shares.pop(number % len(shares))
             for place, share in enumerate(shares):

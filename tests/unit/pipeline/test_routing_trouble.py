@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import StoreUnavailable
 from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, InboundId, Ms
-from bridge.model.decision import Decision, Fired, Reply
+from bridge.model.decision import Decision, FiredRule, Reply
 from bridge.model.inbound import InboundCall, InboundState
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
@@ -36,7 +36,7 @@ class Scripted:
         self._decide = decide
 
     def decide(self, message: RuleMessage, now: Ms) -> Decision:
-        fired = Fired(rule="r", file="r.yaml", line=1, replies=self._decide(message.text))
+        fired = FiredRule(rule="r", file="r.yaml", line=1, replies=self._decide(message.text))
         return Decision(fired=(fired,), rules_version=self.version)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import StoreUnavailable
 from bridge.pipeline.signals import Signal
-from bridge.pipeline.worker import Outage, keep_alive, run_steps
+from bridge.pipeline.worker import StoreOutage, keep_alive, run_steps
 from tests.clock import ManualClock
 
 
@@ -37,7 +37,7 @@ async def test_a_failing_step_is_tried_again_and_told_once(capsys: pytest.Captur
 
 
 async def test_the_stores_absence_is_told_once_for_all_loops(capsys: pytest.CaptureFixture[str]) -> None:
-    clock, outage, away = ManualClock(), Outage(), True
+    clock, outage, away = ManualClock(), StoreOutage(), True
 
     async def step() -> int:
         if away:

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.config.settings import HoursSettings
 from bridge.model.base import DAY, HOUR, MINUTE, Ms
-from bridge.pipeline.working import office, worked_since
+from bridge.pipeline.watches.working_time import office, worked_since
 from tests.clock import TUESDAY_NOON
 
 # 9 to 18 in Moscow are 6 to 15 in UTC.

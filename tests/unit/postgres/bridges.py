@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from bridge.model.base import Ms
-from bridge.model.fleet import Standing
+from bridge.model.cluster import LeaseStatus
 from bridge.store.held import Held
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.tx import key_of
@@ -40,7 +40,7 @@ class Bridges:
     """A connection of neither."""
     clock: SetClock
 
-    async def alive(self, store: PostgresStore, *duties: str, roles: Sequence[str] = ALL) -> Standing:
+    async def alive(self, store: PostgresStore, *duties: str, roles: Sequence[str] = ALL) -> LeaseStatus:
         return await store.report_alive(name="host:1", roles=frozenset(roles), rules="v1", duties=duties)
 
     async def is_not_heard_of(self, store: PostgresStore) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 import bridge.store.postgres.fleet as store_fleet
-from bridge.pipeline.fleet import ROLES, Fleet
+from bridge.pipeline.cluster import ROLES, Cluster
 from bridge.pipeline.signals import Signals
 from bridge.store.postgres.fleet import _channel
 from bridge.store.postgres.store import PostgresStore
@@ -110,10 +110,10 @@ async def test_whoever_hears_nothing_asks_whether_the_server_is_still_there(both
 
 
 async def test_a_signal_reaches_the_loop_of_another_bridge_and_does_not_come_back(both: Bridges) -> None:
-    fleets: list[Fleet] = []
+    fleets: list[Cluster] = []
     signals = [Signals(), Signals()]
     for store, own in zip((both.one, both.two), signals, strict=True):
-        one = Fleet(
+        one = Cluster(
             store=store, signals=own, clock=ManualClock(), shared_clock=None, name="host:1", roles=frozenset(ROLES)
         )
         one.connect()

@@ -10,9 +10,9 @@ import pytest
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
-from bridge.model.fleet import Standing
+from bridge.model.cluster import LeaseStatus
 from bridge.pipeline.clock import SharedClock, SteadyClock
-from bridge.pipeline.fleet import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Fleet
+from bridge.pipeline.cluster import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Cluster
 from bridge.pipeline.signals import Signals
 from bridge.ports.record import FleetStore
 from bridge.store import held
@@ -32,7 +32,7 @@ class SetForth:
     store: PostgresStore
     ahead: Callable[[], Ms]
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
         standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
         assert standing.now is not None
         return replace(standing, now=standing.now + self.ahead())
@@ -54,7 +54,7 @@ class Deaf:
     store: PostgresStore
     hears: bool = True
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> Standing:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
         standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
         if not self.hears:
             raise StoreUnavailable("cut off")
@@ -72,8 +72,8 @@ class Deaf:
 
 def fleet(
     store: FleetStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
-) -> Fleet:
-    return Fleet(
+) -> Cluster:
+    return Cluster(
         store=store,
         signals=Signals(),
         clock=clock,
@@ -88,7 +88,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-async def steps(one: Fleet, clock: ManualClock, count: int) -> None:
+async def steps(one: Cluster, clock: ManualClock, count: int) -> None:
     for _ in range(count):
         await clock.advance(REPORT)
         await one.step()
@@ -322,9 +322,9 @@ async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, cloc
     one, two = fleet(both.one, clock), fleet(both.two, clock)
     await one.step()
     await two.step()
-    done: list[Fleet] = []
+    done: list[Cluster] = []
 
-    async def step(who: Fleet) -> Ms:
+    async def step(who: Cluster) -> Ms:
         done.append(who)
         return 7
 
@@ -352,7 +352,7 @@ async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: B
 async def test_a_machines_wrong_clock_is_no_jump(both: Bridges, clock: ManualClock) -> None:
     shared = SharedClock(clock)
     steady = SteadyClock(shared)
-    one = Fleet(
+    one = Cluster(
         store=both.one, signals=Signals(), clock=steady, shared_clock=shared, name="host:1", roles=frozenset(ROLES)
     )
     await one.step()

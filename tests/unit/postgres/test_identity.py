@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model.record import Restored
+from bridge.model.record import Restoration
 from bridge.model.sms import SmsState
 from bridge.store import adopt, mark_restored, open_storage, open_store
 from bridge.store.copying import move
@@ -93,7 +93,7 @@ async def lived(url: str) -> None:
         assert await store.settle_restored(NOW, numbers) is None
 
 
-async def started(url: str, now: int = LATER) -> tuple[Restored | None, int]:
+async def started(url: str, now: int = LATER) -> tuple[Restoration | None, int]:
     """What a start is told, and how many SMS it would send."""
     async with opened(open_storage(url, clock=SetClock(now))) as store:
         told = await store.settle_restored(now, numbers)

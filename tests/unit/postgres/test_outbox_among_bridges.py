@@ -14,14 +14,14 @@ from bridge.app.sending import sending
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import HOUR, SECOND, Ms
 from bridge.model.sms import SmsState
+from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.fleet import INTAKE, ROLES, STATUS, TELEGRAM, Fleet
-from bridge.pipeline.gate import Gate
-from bridge.pipeline.holds import Holds
+from bridge.pipeline.cluster import INTAKE, ROLES, STATUS, TELEGRAM, Cluster
 from bridge.pipeline.outbox import Outbox
-from bridge.pipeline.pace import Bucket
+from bridge.pipeline.outcomes import OutcomePolicy
+from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.verdict import Judge
+from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.worker import IDLE
 from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
@@ -41,8 +41,8 @@ pytestmark = needs_postgres
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Half:
     outbox: Outbox
-    fleet: Fleet
-    gate: Gate
+    fleet: Cluster
+    gate: AccountChannel
     clock: ManualClock
 
 
@@ -52,10 +52,12 @@ async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterat
     defaults = {"url": url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
     settings = AccountSettings(**{**defaults, **account})
     platform = IbaPlatform(settings)
-    gate = Gate(name="main", settings=settings, platform=platform, bucket=Bucket(settings.rate, clock.now()))
-    fleet = Fleet(store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES))
+    gate = AccountChannel(
+        name="main", settings=settings, platform=platform, bucket=TokenBucket(settings.rate, clock.now())
+    )
+    fleet = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES))
     await fleet.step()
-    judge = Judge(store=store, holds=Holds(store=store, signals=signals, clock=clock), clock=clock)
+    judge = OutcomePolicy(store=store, holds=AccountSuspensions(store=store, signals=signals, clock=clock), clock=clock)
     outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
     try:
         yield Half(outbox=outbox, fleet=fleet, gate=gate, clock=clock)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.model.actions import Action, ActionKind
 from bridge.model.answers import Balance
-from bridge.model.chat import Posted
+from bridge.model.chat import PostedMessage
 from bridge.model.contact import ContactChange
-from bridge.model.desk import Deed, Order
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Move, SmsState
 from bridge.ports.store import Store
@@ -97,8 +97,8 @@ async def test_a_key_that_two_bridges_give_to_two_numbers_is_the_row_of_the_firs
     assert rows[0].recipient == SUBSCRIBER
 
 
-def opt_out(key: str = "order") -> Order:
-    return Order(key=key, deed=Deed.OPT_OUT, subscriber=SUBSCRIBER, author="Anna (7)")
+def opt_out(key: str = "order") -> Action:
+    return Action(key=key, deed=ActionKind.OPT_OUT, subscriber=SUBSCRIBER, author="Anna (7)")
 
 
 async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: Bridges) -> None:
@@ -204,7 +204,7 @@ async def in_talk(store: Store, key: str) -> bool:
 async def shown(store: PostgresStore, expected: str, both: Bridges) -> None:
     (post,) = await store.claim_posts(["support"], now=NOW, limit=9)
     assert await both.value("SELECT key FROM chat_post WHERE id = $1", post.id) == expected
-    await store.posts_done([post], Posted(chat_id=-1, message_id=int(expected)), NOW)
+    await store.posts_done([post], PostedMessage(chat_id=-1, message_id=int(expected)), NOW)
 
 
 async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_not_stay_behind(both: Bridges) -> None:
@@ -226,7 +226,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
                 ),
                 NOW,
             ),
-            lambda: both.one.posts_done([first], Posted(chat_id=-1, message_id=1), NOW),
+            lambda: both.one.posts_done([first], PostedMessage(chat_id=-1, message_id=1), NOW),
         ]
         tasks: list[asyncio.Task[object]] = []
         async with both.held(held.conversation(talk)):

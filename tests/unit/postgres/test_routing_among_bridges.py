@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bridge.model.routing import Claim
+from bridge.model.routing import ClaimRequest
 from bridge.model.sms import SmsState
 from bridge.store import held
 from bridge.store.postgres.fleet import LATE
@@ -124,7 +124,7 @@ async def test_what_two_take_at_once_is_in_one_hand_each(both: Bridges) -> None:
         await heard(both, both.one, name, subscriber=f"79{name}")
     await both.run("UPDATE inbound SET taken_by = 'gone'")
     claims = [
-        store.claim_unrouted(Claim(limit=3, recent_since=0, day="2027-01-15"))
+        store.claim_unrouted(ClaimRequest(limit=3, recent_since=0, day="2027-01-15"))
         for _ in range(4)
         for store in (both.one, both.two)
     ]

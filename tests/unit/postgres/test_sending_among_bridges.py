@@ -54,7 +54,7 @@ async def test_a_lane_that_began_to_send_between_look_and_start_is_left_alone(bo
 
 async def test_what_was_postponed_between_look_and_start_does_not_leave(both: Bridges) -> None:
     first = await both.one.enqueue(reply("k"))
-    later = Rewrite(text="другой", parts=1, asks=(), due_at=NOW + 5_000, draft=False, author="Anna (7)")
+    later = Rewrite(text="другой", parts=1, confirmation_reasons=(), due_at=NOW + 5_000, draft=False, author="Anna (7)")
     async with both.locked("SELECT 1 FROM sms WHERE key = $1", "k"):
         editing = asyncio.create_task(both.one.rewrite(first.id, first.text, later, NOW))
         await both.waiting(1)

@@ -12,7 +12,7 @@ import pytest
 import bridge.store.postgres.pool as pool
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.model.routing import Claim
+from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store import held, sql
 from bridge.store.postgres.store import PostgresStore, open_store
@@ -100,7 +100,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: B
     born = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
     async with both.locked("SELECT 1 FROM inbound"):
         settling = asyncio.create_task(
-            both.one.settle_and_claim([born], Claim(limit=9, recent_since=0, day="2027-01-15"))
+            both.one.settle_and_claim([born], ClaimRequest(limit=9, recent_since=0, day="2027-01-15"))
         )
         await both.waiting()
         settling.cancel()

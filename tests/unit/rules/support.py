@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigError, Problem
-from bridge.model.decision import Fired
+from bridge.model.decision import FiredRule
 from bridge.rules import RuleContext, RuleMessage, RuleSet, load_rules
 
 CONTEXT = RuleContext(
@@ -48,7 +48,7 @@ def message(text: str = "", **other: str) -> RuleMessage:
     )
 
 
-def fired(rules: RuleSet, text: str = "", **other: str) -> tuple[Fired, ...]:
+def fired(rules: RuleSet, text: str = "", **other: str) -> tuple[FiredRule, ...]:
     return rules.decide(message(text, **other), NOW).fired
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from bridge.model.base import DAY
-from bridge.model.contact import Counted
-from bridge.model.decision import ContactWish, Fired, OptWish
+from bridge.model.contact import RuleCounter
+from bridge.model.decision import ContactEffect, FiredRule, OptOutEffect
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, RuleMessage, Uses
 from tests.unit.rules.support import CONTEXT, NOW, load, message, refuse, reply
 
 
-def decided(rules: RuleSet, asked: RuleMessage) -> Fired:
+def decided(rules: RuleSet, asked: RuleMessage) -> FiredRule:
     (fired,) = rules.decide(asked, NOW).fired
     return fired
 
@@ -61,13 +61,13 @@ def test_a_reply_that_was_given_often_enough_is_left_out_and_nothing_else(tmp_pa
     )
     first = decided(rules, message("x"))
     assert [one.text for one in first.replies] == ["Ответим: x"]
-    assert first.counted == (Counted.REPLY,)
+    assert first.counted == (RuleCounter.REPLY,)
     assert not first.spent
-    again = decided(rules, replace(message("x"), uses=Uses(by_sender={("a", Counted.REPLY): (NOW - 1,)})))
+    again = decided(rules, replace(message("x"), uses=Uses(by_sender={("a", RuleCounter.REPLY): (NOW - 1,)})))
     assert (again.replies, again.counted, again.spent) == ((), (), True)
     assert [one.chat for one in again.forwards] == ["support"]
-    assert again.contact == ContactWish(tag=("seen",))
-    later = decided(rules, replace(message("x"), uses=Uses(by_sender={("a", Counted.REPLY): (NOW - DAY,)})))
+    assert again.contact == ContactEffect(tag=("seen",))
+    later = decided(rules, replace(message("x"), uses=Uses(by_sender={("a", RuleCounter.REPLY): (NOW - DAY,)})))
     assert later.replies
     assert rules.counting.sender == DAY
 
@@ -131,7 +131,7 @@ rules:
   - {name: b, reply: "{{ contact.city | default('?', true) }} {{ contact.tags | length }} {{ contact.name }}"}
 """,
     )
-    assert decided(rules, message("город Казань ")).contact == ContactWish(
+    assert decided(rules, message("город Казань ")).contact == ContactEffect(
         tag=("vip", "new"), untag=("old",), values={"city": "Казань", "seen": "да"}
     )
     assert reply(rules, "x") == "? 0"
@@ -176,10 +176,10 @@ rules:
 def test_the_keyword_alone_opts_out_and_its_confirmation_passes_the_guard(tmp_path: Path) -> None:
     rules = load(tmp_path, STOP)
     fired = decided(rules, message("СТОП!"))
-    assert fired.contact == ContactWish(opt=OptWish.OUT, tag=("gone",))
+    assert fired.contact == ContactEffect(opt=OptOutEffect.OUT, tag=("gone",))
     assert [one.confirms_opt_out for one in fired.replies] == [True]
     back = decided(rules, message("старт"))
-    assert back.contact == ContactWish(opt=OptWish.IN)
+    assert back.contact == ContactEffect(opt=OptOutEffect.IN)
     assert [one.confirms_opt_out for one in back.replies] == [False]
 
 
@@ -189,7 +189,7 @@ def test_the_keyword_alone_opts_out_and_its_confirmation_passes_the_guard(tmp_pa
 def test_a_polite_one_is_put_to_a_person_and_changes_nothing(tmp_path: Path, text: str) -> None:
     fired = decided(load(tmp_path, STOP), message(text))
     assert fired.rule == "stop"
-    assert fired.contact == ContactWish(opt=OptWish.ASK_OUT)
+    assert fired.contact == ContactEffect(opt=OptOutEffect.ASK_OUT)
     assert fired.replies == ()
 
 
@@ -201,7 +201,7 @@ def test_anything_else_is_another_matter(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["отписка от рассылки", "отписка12", "отписка, спасибо"])
 def test_without_only_more_than_the_keyword_asks_a_person_too(tmp_path: Path, text: str) -> None:
     fired = decided(load(tmp_path, STOP), message(text))
-    assert fired.contact == ContactWish(opt=OptWish.ASK_OUT)
+    assert fired.contact == ContactEffect(opt=OptOutEffect.ASK_OUT)
     assert [one.chat for one in fired.forwards] == ["sales"]
     assert fired.replies == ()
 

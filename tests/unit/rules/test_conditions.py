@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.model.base import HOUR
-from bridge.model.contact import Counted
+from bridge.model.contact import RuleCounter
 from bridge.rules import RuleSet
 from bridge.rules.context import ContactFacts, Uses
 from tests.unit.rules.support import NOW, load, message, refuse, reply, winner
@@ -235,9 +235,9 @@ def test_a_limit_holds_for_a_sender_and_for_all_in_the_time_up_to_now(tmp_path: 
     assert dict(rules.counting.totals) == {"one": 24 * HOUR}
 
     def decided(*times: int, total: int = 0) -> str:
-        uses = Uses(by_sender={("one", Counted.MATCH): times}, totals={"one": total})
+        uses = Uses(by_sender={("one", RuleCounter.MATCH): times}, totals={"one": total})
         (fired,) = rules.decide(replace(message("x"), uses=uses), NOW).fired
-        assert fired.counted == ((Counted.MATCH,) if fired.rule == "one" else ())
+        assert fired.counted == ((RuleCounter.MATCH,) if fired.rule == "one" else ())
         return fired.rule
 
     assert decided() == "one"

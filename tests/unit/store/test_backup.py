@@ -18,7 +18,7 @@ from bridge.model.answers import Reason
 from bridge.model.base import ADMIN_CHAT
 from bridge.model.chat import StoredUpdate
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.record import Restored
+from bridge.model.record import Restoration
 from bridge.model.sms import Move, SmsState
 from bridge.store import open_readonly, open_store
 from bridge.store.migrate import Migration, shipped
@@ -39,7 +39,7 @@ def restored(source: Path, path: Path) -> PutBack:
     return put_back(source, path, now=lambda: LATER, progress=lambda done, pages: None)
 
 
-def numbers(told: Restored) -> NewPost:
+def numbers(told: Restoration) -> NewPost:
     params = {"sms": told.sms, "inbound": told.inbound, "updates": told.updates}
     payload = {"text": "alert.restored", "params": params}
     return NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.FAILURE, payload=payload)  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ async def test_the_mark_goes_with_the_rows_it_is_about_or_not_at_all(path: Path,
         taken(path, target)
     restored(target, path)
 
-    def unwell(told: Restored) -> NewPost:
+    def unwell(told: Restoration) -> NewPost:
         raise ValueError("the post cannot be made")
 
     async with opened(open_store(path, clock=SetClock())) as store:

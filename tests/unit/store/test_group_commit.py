@@ -12,7 +12,7 @@ import aiosqlite
 import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.model.routing import Claim
+from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.tx import Tx
@@ -234,7 +234,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     settling = asyncio.create_task(
         store.settle_and_claim(
             [settlement(*pair) for pair in zip(messages, (0, 0, 0), replies, strict=True)],
-            Claim(limit=9, recent_since=0, day="2027-01-15"),
+            ClaimRequest(limit=9, recent_since=0, day="2027-01-15"),
         )
     )
     moving = asyncio.create_task(store.move(other.id, Move.ACCEPTED, NOW))

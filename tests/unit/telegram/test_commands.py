@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bridge.telegram.client.message import LIMIT, Button, units
+from bridge.telegram.commands.lookup import outcome
 from bridge.telegram.commands.pages import midnight, moment, paged, quoted
-from bridge.telegram.commands.reading import outcome
 from bridge.telegram.commands.spec import COMMANDS, parse
-from bridge.telegram.message import LIMIT, Button, units
 from bridge.telegram.texts import known
 
 HOUR = 3_600_000

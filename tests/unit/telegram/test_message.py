@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.telegram.message import clean, one_line, pieces, units
+from bridge.telegram.client.message import clean, one_line, pieces, units
 
 FAMILY = "👨‍👩‍👧"
 

@@ -7,9 +7,9 @@ from telegram import Message
 
 from bridge.model.base import Json
 from bridge.model.contact import Contact
-from bridge.model.sms import Ask
-from bridge.telegram.notes import Notes
-from bridge.telegram.outgoing import Words, judged, words
+from bridge.model.sms import ConfirmationReason
+from bridge.telegram.client.notes import Notes
+from bridge.telegram.replies.sendable import Words, judged, words
 
 PLACE: dict[str, Json] = {"latitude": 55.751244, "longitude": 37.618423}
 LINK = "https://maps.google.com/?q=55.751244,37.618423"
@@ -26,11 +26,11 @@ def message(**content: Json) -> Message:
     ("content", "expected"),
     [
         ({"text": " Good day "}, Words(text="Good day")),
-        ({"caption": "The price list "}, Words(text="The price list", ask=Ask.CAPTION)),
-        ({"location": PLACE}, Words(text=LINK, ask=Ask.PLACE)),
+        ({"caption": "The price list "}, Words(text="The price list", ask=ConfirmationReason.CAPTION)),
+        ({"location": PLACE}, Words(text=LINK, ask=ConfirmationReason.PLACE)),
         (
             {"location": PLACE, "venue": {"location": PLACE, "title": "Shop", "address": "Main Street 1"}},
-            Words(text=f"Shop, Main Street 1\n{LINK}", ask=Ask.PLACE),
+            Words(text=f"Shop, Main Street 1\n{LINK}", ask=ConfirmationReason.PLACE),
         ),
         ({"caption": "\u200b"}, None),
         ({"contact": {"phone_number": "+79001234567", "first_name": "Boris"}}, None),
@@ -41,28 +41,38 @@ def test_the_words_of_a_message(content: dict[str, Json], expected: Words | None
     assert words(message(**content)) == expected
 
 
-def asks(wanted: Words, *, contact: Contact | None = None, confirm_parts: int = 3) -> tuple[Ask, ...]:
+def confirmation_reasons(
+    wanted: Words, *, contact: Contact | None = None, confirm_parts: int = 3
+) -> tuple[ConfirmationReason, ...]:
     known = contact or Contact(subscriber="79", version=0)
-    return judged(wanted, contact=known, notes=Notes("//"), confirm_parts=confirm_parts, replace=False).asks
+    return judged(
+        wanted, contact=known, notes=Notes("//"), confirm_parts=confirm_parts, replace=False
+    ).confirmation_reasons
 
 
 def test_nothing_is_asked_about_a_plain_reply() -> None:
-    assert asks(Words(text="Good day")) == ()
+    assert confirmation_reasons(Words(text="Good day")) == ()
 
 
 def test_every_reason_is_named() -> None:
     both = Contact(subscriber="79", version=1, opted_out=True, blocked=True)
-    wanted = Words(text=LONG + "\n// he lies", ask=Ask.CAPTION)
-    assert asks(wanted, contact=both) == (Ask.CAPTION, Ask.OPTED_OUT, Ask.BLOCKED, Ask.NOTE_INSIDE, Ask.PARTS)
+    wanted = Words(text=LONG + "\n// he lies", ask=ConfirmationReason.CAPTION)
+    assert confirmation_reasons(wanted, contact=both) == (
+        ConfirmationReason.CAPTION,
+        ConfirmationReason.OPTED_OUT,
+        ConfirmationReason.BLOCKED,
+        ConfirmationReason.NOTE_INSIDE,
+        ConfirmationReason.PARTS,
+    )
 
 
 def test_as_many_parts_as_allowed_are_not_asked_about() -> None:
-    assert asks(Words(text=LONG), confirm_parts=4) == ()
-    assert asks(Words(text=LONG), confirm_parts=3) == (Ask.PARTS,)
+    assert confirmation_reasons(Words(text=LONG), confirm_parts=4) == ()
+    assert confirmation_reasons(Words(text=LONG), confirm_parts=3) == (ConfirmationReason.PARTS,)
 
 
 def test_parts_are_counted_after_the_replacement() -> None:
     text = "Your order is ready — come and pick it up. " * 3
     known = Contact(subscriber="79", version=0)
     outgoing = judged(Words(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
-    assert (outgoing.text, outgoing.parts, outgoing.asks) == (text.replace("—", "-"), 1, ())
+    assert (outgoing.text, outgoing.parts, outgoing.confirmation_reasons) == (text.replace("—", "-"), 1, ())

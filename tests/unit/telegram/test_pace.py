@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bridge.model.base import SECOND
 from bridge.model.post import PostPriority
-from bridge.telegram.pace import Pace
+from bridge.telegram.client.rate_limit import RateBudget
 
 GROUP, OTHER, PERSON = -100, -200, 300
 NOON = 1_767_700_800_000
 
 
 def test_a_group_takes_twenty_a_minute_and_no_more() -> None:
-    pace = Pace()
+    pace = RateBudget()
     for second in range(20):
         assert pace.wait(GROUP, PostPriority.INBOUND, NOON + second * SECOND) == 0
         pace.note(GROUP, NOON + second * SECOND)
@@ -22,7 +22,7 @@ def test_a_group_takes_twenty_a_minute_and_no_more() -> None:
 
 
 def test_reactions_leave_room_for_new_sms() -> None:
-    pace = Pace()
+    pace = RateBudget()
     for second in range(14):
         pace.note(GROUP, NOON + second)
     assert pace.wait(GROUP, PostPriority.REACTION, NOON + SECOND) > 0
@@ -31,7 +31,7 @@ def test_reactions_leave_room_for_new_sms() -> None:
 
 
 def test_all_chats_together_stay_below_thirty_a_second() -> None:
-    pace = Pace()
+    pace = RateBudget()
     for chat in range(25):
         pace.note(-chat - 1, NOON)
     assert pace.wait(PERSON, PostPriority.INBOUND, NOON) == SECOND
@@ -39,7 +39,7 @@ def test_all_chats_together_stay_below_thirty_a_second() -> None:
 
 
 def test_a_pause_is_for_one_chat() -> None:
-    pace = Pace()
+    pace = RateBudget()
     pace.pause(GROUP, NOON, 7 * SECOND)
     assert pace.wait(GROUP, PostPriority.INBOUND, NOON) == 7 * SECOND
     assert pace.wait(OTHER, PostPriority.INBOUND, NOON) == 0

@@ -13,8 +13,8 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import PostKind, PostPriority
 from bridge.model.sms import Origin, Priority, Sms, SmsState
-from bridge.telegram import render
-from bridge.telegram.message import LIMIT, clean, units
+from bridge.telegram.client.message import LIMIT, clean, units
+from bridge.telegram.posts import render
 from tests.contract.builders import NOW
 
 CONVERSATION = Conversation(

@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from bridge.config.settings import ChatSettings
 from bridge.errors import StoreError
-from bridge.telegram.api import Api
 from bridge.telegram.chats import Chat
-from bridge.telegram.commands.speaker import Speaker
-from bridge.telegram.message import Message
-from bridge.telegram.pace import Pace
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.message import Message
+from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.commands.transient_replies import TransientReplies
 from tests.clock import ManualClock
 
 MINUTES = 60_000
@@ -37,7 +37,7 @@ async def test_a_search_that_fails_is_given_up_aloud(
         over.set()
         return ()
 
-    speaker = Speaker(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), pace=Pace(), clock=clock)
+    speaker = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), pace=RateBudget(), clock=clock)
     speaker.look(CHAT, found, thread=None, reply_to=None)
     for _ in range(tried):
         await clock.advance(MINUTES)

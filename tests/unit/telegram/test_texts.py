@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import bridge
+from bridge.model.actions import ActionKind
 from bridge.model.answers import Reason
-from bridge.model.desk import Deed
-from bridge.model.sms import Ask, SmsState
-from bridge.pipeline.guards import Hold
+from bridge.model.sms import ConfirmationReason, SmsState
+from bridge.pipeline.guards import Suppression
+from bridge.telegram.client.errors import FailureKind
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
-from bridge.telegram.trouble import Trouble
 
 LANGUAGES = ("ru", "en")
 FORMS = {"ru": 3, "en": 2}
@@ -75,23 +75,23 @@ def test_every_reason_code_has_words(reason: str) -> None:
     assert f"reason.{reason}" in entries("en")
 
 
-@pytest.mark.parametrize("trouble", list(Trouble))
-def test_every_trouble_with_telegram_has_words(trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", list(FailureKind))
+def test_every_trouble_with_telegram_has_words(trouble: FailureKind) -> None:
     assert f"trouble.{trouble}" in entries("en")
 
 
-@pytest.mark.parametrize("ask", list(Ask))
-def test_every_reason_to_ask_first_has_words(ask: Ask) -> None:
+@pytest.mark.parametrize("ask", list(ConfirmationReason))
+def test_every_reason_to_ask_first_has_words(ask: ConfirmationReason) -> None:
     assert f"ask.{ask}" in entries("en")
 
 
-@pytest.mark.parametrize("deed", list(Deed))
-def test_everything_that_people_do_has_words(deed: Deed) -> None:
+@pytest.mark.parametrize("deed", list(ActionKind))
+def test_everything_that_people_do_has_words(deed: ActionKind) -> None:
     assert f"deed.{deed}" in entries("en")
 
 
-@pytest.mark.parametrize("hold", list(Hold))
-def test_every_hold_of_an_automatic_reply_has_words(hold: Hold) -> None:
+@pytest.mark.parametrize("hold", list(Suppression))
+def test_every_hold_of_an_automatic_reply_has_words(hold: Suppression) -> None:
     assert f"held.{hold}" in entries("en")
 
 

@@ -18,8 +18,8 @@ from telegram.error import (
     TimedOut,
 )
 
-from bridge.telegram import api  # noqa: F401 - sets how the library gives periods, before an error is made
-from bridge.telegram.trouble import ApiError, Trouble, classify, translated
+from bridge.telegram.client import api  # noqa: F401 - sets how the library gives periods, before an error is made
+from bridge.telegram.client.errors import ApiError, FailureKind, classify, translated
 
 
 def caused(error: TelegramError, cause: Exception) -> TelegramError:
@@ -33,31 +33,31 @@ REQUEST = httpx.Request("POST", "https://example.test/bot1:SECRET/sendMessage")
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        (BadRequest("Bad Request: message thread not found"), Trouble.THREAD_GONE),
-        (BadRequest("Bad Request: TOPIC_CLOSED"), Trouble.TOPIC_CLOSED),
-        (BadRequest("Bad Request: the chat is not a forum"), Trouble.NO_TOPICS),
-        (BadRequest("Bad Request: not enough rights to create a topic"), Trouble.NO_TOPICS),
-        (BadRequest("Bad Request: not enough rights to send text messages to the chat"), Trouble.CHAT_GONE),
-        (BadRequest("Bad Request: chat not found"), Trouble.CHAT_GONE),
-        (BadRequest("Bad Request: can't parse entities: unsupported start tag"), Trouble.ENTITIES),
-        (BadRequest("Bad Request: REACTION_INVALID"), Trouble.REACTION_REFUSED),
-        (BadRequest("Bad Request: message to react not found"), Trouble.MESSAGE_GONE),
-        (BadRequest("Bad Request: message is not modified: specified new message content"), Trouble.NOT_MODIFIED),
-        (BadRequest("Bad Request: query is too old and response timeout expired"), Trouble.QUERY_OLD),
-        (BadRequest("Bad Request: something nobody has seen"), Trouble.REFUSED),
-        (Forbidden("Forbidden: bot was kicked from the supergroup chat"), Trouble.CHAT_GONE),
-        (InvalidToken("The token `1:SECRET` was rejected"), Trouble.UNAUTHORISED),
-        (Conflict("Conflict: terminated by other getUpdates request"), Trouble.CONFLICT),
-        (caused(TimedOut(), httpx.ReadTimeout("x", request=REQUEST)), Trouble.AMBIGUOUS),
-        (caused(TimedOut(), httpx.PoolTimeout("x", request=REQUEST)), Trouble.UNREACHABLE),
-        (caused(TimedOut(), httpx.ConnectTimeout("x", request=REQUEST)), Trouble.UNREACHABLE),
-        (caused(NetworkError("x"), httpx.ConnectError("x", request=REQUEST)), Trouble.UNREACHABLE),
-        (caused(NetworkError("x"), httpx.RemoteProtocolError("x", request=REQUEST)), Trouble.AMBIGUOUS),
-        (NetworkError("Bad Gateway"), Trouble.AMBIGUOUS),
-        (TelegramError("Invalid server response"), Trouble.AMBIGUOUS),
+        (BadRequest("Bad Request: message thread not found"), FailureKind.THREAD_GONE),
+        (BadRequest("Bad Request: TOPIC_CLOSED"), FailureKind.TOPIC_CLOSED),
+        (BadRequest("Bad Request: the chat is not a forum"), FailureKind.NO_TOPICS),
+        (BadRequest("Bad Request: not enough rights to create a topic"), FailureKind.NO_TOPICS),
+        (BadRequest("Bad Request: not enough rights to send text messages to the chat"), FailureKind.CHAT_GONE),
+        (BadRequest("Bad Request: chat not found"), FailureKind.CHAT_GONE),
+        (BadRequest("Bad Request: can't parse entities: unsupported start tag"), FailureKind.ENTITIES),
+        (BadRequest("Bad Request: REACTION_INVALID"), FailureKind.REACTION_REFUSED),
+        (BadRequest("Bad Request: message to react not found"), FailureKind.MESSAGE_GONE),
+        (BadRequest("Bad Request: message is not modified: specified new message content"), FailureKind.NOT_MODIFIED),
+        (BadRequest("Bad Request: query is too old and response timeout expired"), FailureKind.QUERY_OLD),
+        (BadRequest("Bad Request: something nobody has seen"), FailureKind.REFUSED),
+        (Forbidden("Forbidden: bot was kicked from the supergroup chat"), FailureKind.CHAT_GONE),
+        (InvalidToken("The token `1:SECRET` was rejected"), FailureKind.UNAUTHORISED),
+        (Conflict("Conflict: terminated by other getUpdates request"), FailureKind.CONFLICT),
+        (caused(TimedOut(), httpx.ReadTimeout("x", request=REQUEST)), FailureKind.AMBIGUOUS),
+        (caused(TimedOut(), httpx.PoolTimeout("x", request=REQUEST)), FailureKind.UNREACHABLE),
+        (caused(TimedOut(), httpx.ConnectTimeout("x", request=REQUEST)), FailureKind.UNREACHABLE),
+        (caused(NetworkError("x"), httpx.ConnectError("x", request=REQUEST)), FailureKind.UNREACHABLE),
+        (caused(NetworkError("x"), httpx.RemoteProtocolError("x", request=REQUEST)), FailureKind.AMBIGUOUS),
+        (NetworkError("Bad Gateway"), FailureKind.AMBIGUOUS),
+        (TelegramError("Invalid server response"), FailureKind.AMBIGUOUS),
     ],
 )
-def test_what_to_do(error: TelegramError, trouble: Trouble) -> None:
+def test_what_to_do(error: TelegramError, trouble: FailureKind) -> None:
     found = classify(error)
     assert found.trouble is trouble
     assert "SECRET" not in str(found)

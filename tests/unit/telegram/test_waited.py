@@ -7,10 +7,10 @@ import json
 from bridge.config import TelegramSettings
 from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.model.chat import StoredUpdate
-from bridge.pipeline.arrivals import Waited
+from bridge.pipeline.watches.downtime import WaitingUpdates
 from bridge.telegram.chats import Chats
-from bridge.telegram.notes import Notes
-from bridge.telegram.waited import waited
+from bridge.telegram.client.notes import Notes
+from bridge.telegram.downtime_updates import waited
 
 BEGAN: Ms = 1_800_000_000_000
 CHAT = -1001
@@ -28,7 +28,7 @@ def press(chat: int = CHAT) -> dict[str, Json]:
     return {"callback_query": {"id": "1", "from": PERSON, "chat_instance": "1", "data": "x", "message": under}}
 
 
-def count(*updates: tuple[Ms, dict[str, Json]]) -> Waited:
+def count(*updates: tuple[Ms, dict[str, Json]]) -> WaitingUpdates:
     stored = [
         StoredUpdate(update_id=number, raw=json.dumps({"update_id": number, **body}), received_at=BEGAN + after)
         for number, (after, body) in enumerate(updates)
@@ -38,20 +38,22 @@ def count(*updates: tuple[Ms, dict[str, Json]]) -> Waited:
 
 def test_a_press_waited_if_it_came_at_once_or_stands_before_words_that_waited() -> None:
     late, fresh = {"message": message(BEGAN - MINUTE)}, {"message": message(BEGAN + MINUTE)}
-    assert count((SECOND, press())) == Waited(presses=1)
-    assert count((MINUTE, press()), (MINUTE, late), (MINUTE, press())) == Waited(messages=1, presses=1)
-    assert count((MINUTE, press()), (MINUTE, fresh)) == Waited()
+    assert count((SECOND, press())) == WaitingUpdates(presses=1)
+    assert count((MINUTE, press()), (MINUTE, late), (MINUTE, press())) == WaitingUpdates(messages=1, presses=1)
+    assert count((MINUTE, press()), (MINUTE, fresh)) == WaitingUpdates()
 
 
 def test_what_is_not_for_the_bridge_waited_for_nobody() -> None:
     at = BEGAN - MINUTE
-    assert count((0, {"message": message(at, "lunch?")}), (0, {"message": message(at, "// note")})) == Waited()
-    assert count((0, {"message": message(at, chat=-5)}), (0, press(chat=-5))) == Waited()
+    assert count((0, {"message": message(at, "lunch?")}), (0, {"message": message(at, "// note")})) == WaitingUpdates()
+    assert count((0, {"message": message(at, chat=-5)}), (0, press(chat=-5))) == WaitingUpdates()
     to_others, to_us = message(at, "/weather@OtherBot"), message(at, "/status@Our_Bot")
-    assert count((0, {"message": to_others}), (0, {"message": to_us})) == Waited(messages=1)
+    assert count((0, {"message": to_others}), (0, {"message": to_us})) == WaitingUpdates(messages=1)
     topic: dict[str, Json] = {"is_topic_message": True, "message_thread_id": 5, "forum_topic_closed": {}}
-    assert count((0, {"message": {**message(at, ""), **topic}})) == Waited(), "a topic that was closed"
+    assert count((0, {"message": {**message(at, ""), **topic}})) == WaitingUpdates(), "a topic that was closed"
 
 
 def test_what_nobody_can_read_hides_nothing_behind_it() -> None:
-    assert count((0, {"message": {"chat": 5}}), (0, {"edited_message": message(BEGAN - MINUTE)})) == Waited(edits=1)
+    assert count((0, {"message": {"chat": 5}}), (0, {"edited_message": message(BEGAN - MINUTE)})) == WaitingUpdates(
+        edits=1
+    )

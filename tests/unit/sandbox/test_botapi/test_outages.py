@@ -10,7 +10,7 @@ import pytest
 from telegram.error import BadRequest, NetworkError, RetryAfter, TimedOut
 from telegram.ext import Application
 
-from bridge.sandbox.botapi import TOKEN, Outage, SimulatedBotApi
+from bridge.sandbox.botapi import TOKEN, ApiOutage, SimulatedBotApi
 from tests.clock import ManualClock
 from tests.unit.sandbox.test_botapi.conftest import FORUM, GROUP, PERSON, Bot
 
@@ -107,8 +107,8 @@ async def test_nobody_listens(api: SimulatedBotApi, bot: Bot) -> None:
     assert [m.text for m in api.chats[GROUP].messages] == ["y"]
 
 
-@pytest.mark.parametrize("mode", list(Outage))
-async def test_an_outage_cuts_a_long_poll(api: SimulatedBotApi, bot: Bot, mode: Outage) -> None:
+@pytest.mark.parametrize("mode", list(ApiOutage))
+async def test_an_outage_cuts_a_long_poll(api: SimulatedBotApi, bot: Bot, mode: ApiOutage) -> None:
     waiting = asyncio.create_task(bot.get_updates(timeout=50))
     await api.wait_for(lambda: api.updates.polled)
     api.down(mode)
@@ -160,7 +160,7 @@ async def test_a_program_starts_while_telegram_is_down(api: SimulatedBotApi) -> 
 
 
 async def test_it_stops_in_the_middle_of_anything(clock: ManualClock) -> None:
-    for mode in Outage:
+    for mode in ApiOutage:
         api = SimulatedBotApi(clock=clock)
         await api.start()
         api.down(mode)

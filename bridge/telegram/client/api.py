@@ -1,0 +1,300 @@
+"""The Bot API as this package uses it: a handful of calls on the real library, its errors translated.
+
+It must not decide, retry or wait: pace, order and back-off belong to the poster. Importing this module costs a third
+of a second (the library), so nothing that a short command needs may import it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from telegram import (
+    BotCommandScopeChat,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+)
+from telegram.error import NetworkError
+from telegram.ext import Application, ApplicationBuilder, CallbackContext, ExtBot
+from telegram.request import HTTPXRequest
+
+from bridge.model.base import SECOND, Ms
+from bridge.telegram.client.errors import ApiError, FailureKind, described, translated
+from bridge.telegram.client.message import Button, Entity, Message
+from bridge.value import value_object
+
+# The library warns at every flood limit unless periods are taken as timedelta; read at the time of each error.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
+
+Context = CallbackContext[ExtBot[None], dict[Any, Any], dict[Any, Any], dict[Any, Any]]
+App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], None]
+
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+LONG_POLL: Ms = 25 * SECOND
+CALLERS = 10
+"""Connections that Telegram may hold to a webhook at once; a chat's updates come one by one all the same."""
+_LARGEST_ID = 2**63 - 1
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class _Request(HTTPXRequest):
+    """The library's transport without its habit of logging answers that it cannot read."""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        try:
+            parsed = json.loads(payload.decode("utf-8", "replace"))
+        except ValueError:
+            raise NetworkError("unreadable answer") from None
+        if not isinstance(parsed, dict):
+            raise NetworkError("unreadable answer")
+        return parsed
+
+
+class _Bot(ExtBot[None]):
+    """The library's bot, with raw updates and without a request at start.
+
+    ``initialize`` of the library asks Telegram who the bot is and raises when Telegram is away; the bridge starts
+    without Telegram, and needs nothing of the answer.
+    """
+
+    __slots__ = ("_transports",)
+
+    def __init__(self, token: str, base_url: str, polling: _Request, calling: _Request) -> None:
+        super().__init__(token=token, base_url=base_url, request=calling, get_updates_request=polling)
+        self._transports = (polling, calling)
+
+    async def initialize(self) -> None:
+        for transport in self._transports:
+            await transport.initialize()
+
+    async def shutdown(self) -> None:
+        for transport in self._transports:
+            await transport.shutdown()
+
+    async def raw_updates(self, offset: int | None, timeout_s: float) -> object:
+        # `get_updates` parses the batch as a whole, so one update it cannot read would block all behind it, and
+        # `do_api_request` warns for methods the library knows. Hence the call both of them make.
+        return await self._post(
+            "getUpdates",
+            {"offset": offset, "timeout": int(timeout_s), "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)},
+            read_timeout=timeout_s + 10,
+        )
+
+    async def raw_chat(self, chat_id: int) -> object:
+        return await self._post("getChat", {"chat_id": chat_id})
+
+
+@value_object
+class WebhookState:
+    """What Telegram says of the bot's webhook."""
+
+    url: str
+    """Empty: none is set. May hold another program's secret, so it is for comparing and never for showing."""
+    waiting: int
+    """Updates that were not brought yet."""
+    error_at: Ms | None
+    """The latest attempt that failed."""
+    error: str
+    """Telegram's word for it, in English."""
+
+
+class Api:
+    """Calls by chat id and message id; every method raises :class:`~bridge.telegram.client.errors.ApiError` alone."""
+
+    def __init__(self, token: SecretStr, api_url: str, proxy: str = "") -> None:
+        for noisy in ("httpx", "httpcore"):
+            # httpx logs whole URLs at INFO, and the URL holds the token.
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        via = proxy or None
+        polling = _Request(connection_pool_size=1, proxy=via, read_timeout=40, connect_timeout=10, pool_timeout=5)
+        calling = _Request(
+            connection_pool_size=16,
+            proxy=via,
+            read_timeout=20,
+            write_timeout=20,
+            connect_timeout=10,
+            pool_timeout=10,
+            httpx_kwargs={"event_hooks": {"response": [self._note_time]}},
+        )
+        self.server_time: Ms | None = None
+        """What Telegram's clock said with its latest answer to a call, in whole seconds."""
+        secret = token.get_secret_value()
+        self._bot = _Bot(secret, f"{api_url.rstrip('/')}/bot", polling, calling)
+        self.bot_id = bot_id(secret)
+        builder = ApplicationBuilder().bot(self._bot).updater(None).job_queue(None)
+        self.application: App = builder.build()
+
+    async def _note_time(self, response: httpx.Response) -> None:
+        # A date that cannot be read tells nothing of the time.
+        with contextlib.suppress(ValueError, TypeError):
+            self.server_time = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * SECOND
+
+    async def start(self) -> None:
+        """Never touches the network."""
+        await self.application.initialize()
+
+    async def close(self) -> None:
+        await self.application.shutdown()
+
+    @property
+    def bot(self) -> ExtBot[None]:
+        """For parsing updates, and for the questions of :mod:`bridge.telegram.setup.queries`."""
+        return self._bot
+
+    async def updates(self, offset: int | None, timeout: Ms = LONG_POLL) -> list[dict[str, Any]]:
+        """One long poll. What cannot be an update (no ``update_id``) is left out: nothing could confirm it singly."""
+        with translated():
+            result = await self._bot.raw_updates(offset, timeout / SECOND)
+        if not isinstance(result, list):
+            raise ApiError(FailureKind.AMBIGUOUS, "unreadable answer")
+        return [item for item in result if isinstance(item, dict) and update_id_of(item) is not None]
+
+    async def raw_chat(self, chat_id: int) -> dict[str, Any]:
+        """``ChatFullInfo`` as Telegram wrote it."""
+        with translated():
+            chat = await self._bot.raw_chat(chat_id)
+        if not isinstance(chat, dict):
+            raise ApiError(FailureKind.AMBIGUOUS, "unreadable answer")
+        return chat
+
+    async def webhook(self) -> WebhookState:
+        with translated():
+            info = await self._bot.get_webhook_info()
+        failed = info.last_error_date
+        return WebhookState(
+            url=info.url,
+            waiting=info.pending_update_count,
+            error_at=int(failed.timestamp()) * SECOND if failed is not None else None,
+            error=described(info.last_error_message or ""),
+        )
+
+    async def set_webhook(self, url: str, secret: SecretStr) -> None:
+        """What waits for another address comes to this one."""
+        with translated():
+            await self._bot.set_webhook(
+                url,
+                secret_token=secret.get_secret_value(),
+                allowed_updates=list(ALLOWED_UPDATES),
+                max_connections=CALLERS,
+                drop_pending_updates=False,
+            )
+
+    async def remove_webhook(self) -> None:
+        """What waits for it comes with the next poll."""
+        with translated():
+            await self._bot.delete_webhook(drop_pending_updates=False)
+
+    async def send(
+        self,
+        chat_id: int,
+        message: Message,
+        *,
+        thread_id: int | None = None,
+        reply_to: int | None = None,
+        plain: bool = False,
+    ) -> int:
+        """Returns the message id. ``plain`` leaves out formatting, the way out where Telegram dislikes it."""
+        reply = ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
+        with translated():
+            sent = await self._bot.send_message(
+                chat_id,
+                message.text,
+                entities=None if plain else entities(message.entities),
+                message_thread_id=thread_id,
+                reply_parameters=reply,
+                reply_markup=keyboard(message.buttons),
+                link_preview_options=_NO_PREVIEW,
+                disable_notification=message.silent,
+            )
+        return sent.message_id
+
+    async def edit(self, chat_id: int, message_id: int, message: Message) -> None:
+        with translated():
+            await self._bot.edit_message_text(
+                message.text,
+                chat_id=chat_id,
+                message_id=message_id,
+                entities=entities(message.entities),
+                reply_markup=keyboard(message.buttons),
+                link_preview_options=_NO_PREVIEW,
+            )
+
+    async def drop_buttons(self, chat_id: int, message_id: int) -> None:
+        with translated():
+            await self._bot.edit_message_reply_markup(chat_id=chat_id, message_id=message_id, reply_markup=None)
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        with translated():
+            await self._bot.delete_message(chat_id, message_id)
+
+    async def react(self, chat_id: int, message_id: int, emoji: str) -> None:
+        with translated():
+            await self._bot.set_message_reaction(chat_id, message_id, emoji)
+
+    async def answer_button(self, query_id: str, text: str) -> None:
+        with translated():
+            await self._bot.answer_callback_query(query_id, text[:200])
+
+    async def create_topic(self, chat_id: int, name: str) -> int:
+        with translated():
+            return (await self._bot.create_forum_topic(chat_id, name)).message_thread_id
+
+    async def reopen_topic(self, chat_id: int, thread_id: int) -> None:
+        with translated():
+            await self._bot.reopen_forum_topic(chat_id, thread_id)
+
+    async def close_topic(self, chat_id: int, thread_id: int) -> None:
+        with translated():
+            await self._bot.close_forum_topic(chat_id, thread_id)
+
+    async def rename_topic(self, chat_id: int, thread_id: int, name: str) -> None:
+        with translated():
+            await self._bot.edit_forum_topic(chat_id, thread_id, name)
+
+    async def username(self) -> str:
+        """The bot's own name, as commands in groups are addressed to it."""
+        with translated():
+            return (await self._bot.get_me()).username or ""
+
+    async def commands(self, chat_id: int) -> dict[str, str]:
+        """Which commands Telegram offers in this chat, each with its description; in the order offered."""
+        with translated():
+            found = await self._bot.get_my_commands(scope=BotCommandScopeChat(chat_id))
+        return {command.command: command.description for command in found}
+
+    async def set_commands(self, chat_id: int, commands: Mapping[str, str]) -> None:
+        with translated():
+            await self._bot.set_my_commands(list(commands.items()), scope=BotCommandScopeChat(chat_id))
+
+
+def bot_id(token: str) -> int:
+    """A token begins with the bot's id, so the id is known without asking Telegram; 0 for a token of another form."""
+    head = token.partition(":")[0]
+    return int(head) if head.isascii() and head.isdigit() else 0
+
+
+def update_id_of(update: object) -> int | None:
+    """None for what cannot be an update: nothing could tell it from others."""
+    found = update.get("update_id") if isinstance(update, dict) else None
+    return found if type(found) is int and 0 <= found <= _LARGEST_ID else None
+
+
+def entities(items: Sequence[Entity]) -> list[MessageEntity] | None:
+    return [MessageEntity(type=item.kind, offset=item.offset, length=item.length) for item in items] or None
+
+
+def keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
+    if not buttons:
+        return None
+    return InlineKeyboardMarkup([[InlineKeyboardButton(each.label, callback_data=each.data)] for each in buttons])

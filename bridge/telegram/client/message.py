@@ -1,0 +1,128 @@
+"""A chat message as the renderer makes it and the adapter sends it. Pure.
+
+Lengths and offsets are in UTF-16 code units, as Telegram counts them. No markup is ever built from an SMS's text:
+formatting is by entities, which cannot be broken from inside the text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from bridge.value import value_object
+
+LIMIT = 4096
+"""UTF-16 units in one Telegram message."""
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Format characters that belong to a script or hold an emoji cluster together; every other one is stripped."""
+_KEPT_CONTROLS = frozenset("\n\t")
+_BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols to Unicode, nothing to the eye."""
+
+
+@value_object
+class Entity:
+    kind: str
+    """Telegram's name: ``bold``, ``italic``, ``code``."""
+    offset: int
+    length: int
+
+
+@value_object
+class Button:
+    label: str
+    data: str
+
+
+@value_object
+class Message:
+    text: str
+    entities: tuple[Entity, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    silent: bool = False
+
+
+def units(text: str) -> int:
+    """UTF-16 code units."""
+    return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
+
+
+def clean(text: str) -> str:
+    """Text from outside, safe to show: line breaks kept, control and direction characters gone.
+
+    A right-to-left override would let a subscriber's text rewrite how the lines around it look.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(char for char in lines if _shown(char))
+
+
+def _shown(char: str) -> bool:
+    if char in _KEPT_CONTROLS or char in _JOINERS:
+        return True
+    # Cc control, Cf format (direction marks, zero-width space), Cs lone surrogate, Co private, Cn unassigned is kept.
+    return unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+
+
+def trimmed(text: str) -> str:
+    """Without what nobody sees at its two ends. Inside, joiners and marks belong to scripts and emoji.
+
+    A direction mark pasted in front of a note or a command must not make it a text, and a text of nothing but such
+    characters is none.
+    """
+    start, end = 0, len(text)
+    while start < end and _unseen(text[start]):
+        start += 1
+    while start < end and _unseen(text[end - 1]) and not _variation(text[end - 1]):
+        end -= 1
+    return text[start:end] if any(not _unseen(char) for char in text[start:end]) else ""
+
+
+def _unseen(char: str) -> bool:
+    return char.isspace() or char in _BLANKS or _variation(char) or unicodedata.category(char) in ("Cc", "Cf")
+
+
+def _variation(char: str) -> bool:
+    """It changes the character before it: nothing by itself, and not to be cut off from what it follows."""
+    return "\ufe00" <= char <= "\ufe0f"
+
+
+def one_line(text: str, most: int = 128) -> str:
+    """For names and notes that stand within a line."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def pieces(text: str, room: int) -> Iterator[str]:
+    """Cut a text into pieces of at most ``room`` units, nothing lost; at a line or a word if one is near.
+
+    An empty text is one empty piece.
+    """
+    rest = text
+    while units(rest) > room:
+        cut = _cut(rest, room)
+        yield rest[:cut]
+        rest = rest[cut:]
+    yield rest
+
+
+def _cut(text: str, room: int) -> int:
+    used = 0
+    end = 0
+    for end, char in enumerate(text):  # noqa: B007 - the index is wanted after the loop
+        used += 2 if ord(char) > 0xFFFF else 1
+        if used > room:
+            break
+    for separator in ("\n", " "):
+        at = text.rfind(separator, end // 2, end)
+        if at > 0:
+            return at + 1
+    # Not between a letter and what belongs to it: combining marks, variation selectors, a joiner and what follows.
+    back = end
+    while back > end - 16 and back > 1 and (_clings(text[back]) or text[back - 1] == "\u200d"):
+        back -= 1
+    return back if back > end - 16 else end
+
+
+def _clings(char: str) -> bool:
+    return char == "\u200d" or unicodedata.category(char) in ("Mn", "Me", "Sk")

@@ -1,0 +1,252 @@
+"""Commands about the bridge itself: balance, stats, status, test, rules, reload, help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import Protocol
+
+from bridge.config import Settings
+from bridge.errors import Problem
+from bridge.model.actions import TrafficCounts
+from bridge.model.answers import AccountState
+from bridge.model.base import Json, Ms
+from bridge.model.contact import Contact
+from bridge.model.decision import FiredRule, Forward, OptOutEffect
+from bridge.model.record import QueueStatus
+from bridge.pipeline.facts import contact_facts
+from bridge.ports.desk import OrderStore
+from bridge.ports.record import QueryStore
+from bridge.rules.context import RuleMessage
+from bridge.rules.explain import Explanation, explain
+from bridge.telegram.chats import Language
+from bridge.telegram.client.message import one_line
+from bridge.telegram.commands.calls import Answer, Call, Misused
+from bridge.telegram.commands.pages import midnight, moment, paged, quoted
+from bridge.telegram.commands.rulebook import Rulebook
+from bridge.telegram.commands.spec import COMMANDS, parse
+from bridge.telegram.commands.zones import zone_of
+from bridge.telegram.posts.render import reason
+from bridge.telegram.texts import say
+from bridge.telegram.texts.times import length
+
+LISTED = 50
+"""Rules, tried rules or mistakes that one answer names."""
+_SAMPLE = "79001234567"
+"""Who a tried text is from where no conversation says it."""
+_WEEK = 6
+_OPEN_STATES = ("draft", "queued", "sending", "parked", "uncertain")
+
+
+class ServiceStore(OrderStore, QueryStore, Protocol):
+    """The parts of the store that count."""
+
+
+class SystemCommands:
+    def __init__(self, *, settings: Settings, store: ServiceStore, rulebook: Rulebook) -> None:
+        self._settings = settings
+        self._store = store
+        self._rulebook = rulebook
+
+    # ------------------------------------------------ the state of things
+
+    async def balance(self, call: Call) -> Answer:
+        states = {state.account: state for state in (await self._store.queue_status()).accounts}
+        lines = []
+        for name, account in self._settings.accounts.items():
+            state = states.get(name, AccountState(account=name))
+            lines.append(_balance(state, account.callback.timezone, call.chat.language))
+        return Answer(messages=paged(lines))
+
+    async def stats(self, call: Call) -> Answer:
+        language, zone = call.chat.language, zone_of(self._settings)
+        lines = []
+        for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
+            tally = await self._store.tally(midnight(call.now, zone, days))
+            lines += [say(language, title), *_tallied(tally, language), ""]
+        return Answer(messages=paged(lines[:-1]))
+
+    async def status(self, call: Call) -> Answer:
+        language, zone = call.chat.language, zone_of(self._settings)
+        status = await self._store.queue_status()
+        lines = list(_waiting(status, language, call.now))
+        if status.last_inbound_at is not None:
+            lines.append(say(language, "answer.last_inbound", {"at": moment(status.last_inbound_at, zone, language)}))
+        states = {state.account: state for state in status.accounts}
+        for name in self._settings.accounts:
+            lines.append(_account(states.get(name, AccountState(account=name)), zone, language))
+        rules = self._rulebook.rules
+        lines.append(say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version}))
+        return Answer(messages=paged(lines))
+
+    # ------------------------------------------------ rules
+
+    async def test(self, call: Call) -> Answer:
+        """What the rules would do with a text: in a conversation as if its subscriber wrote it. Nothing is done."""
+        if not call.rest:
+            raise Misused
+        rules = self._rulebook.rules
+        explained = explain(rules, await self._message(call), call.now)
+        return Answer(messages=paged(_explained(explained, call.chat.language)))
+
+    async def _message(self, call: Call) -> RuleMessage:
+        talk = call.conversation
+        subscriber = talk.subscriber if talk is not None else _SAMPLE
+        contact = (
+            await self._store.contact(subscriber) if talk is not None else Contact(subscriber=subscriber, version=0)
+        )
+        return RuleMessage(
+            text=call.rest,
+            sender=subscriber,
+            subscriber=subscriber,
+            receiver=talk.receiver if talk is not None else "",
+            account=talk.account if talk is not None else next(iter(self._settings.accounts)),
+            contact_name=contact.name,
+            contact=contact_facts(contact),
+            conversation_open=contact.robot_paused_until > call.now,
+        )
+
+    async def rules(self, call: Call) -> Answer:
+        """All rules in the order they are asked; with a word those whose name or file holds it."""
+        language, rules = call.chat.language, self._rulebook.rules
+        word = call.rest.casefold()
+        chosen = [rule for rule in rules.rules if word in rule.name.casefold() or word in rule.file.casefold()]
+        lines = [say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version})]
+        for rule in chosen[:LISTED]:
+            off = "" if rule.enabled else f" ({say(language, 'answer.switched_off')})"
+            lines.append(f"• {one_line(rule.name, 64)} — {one_line(rule.file, 200)}:{rule.line}{off}")
+        lines += _more(len(chosen) - LISTED, language)
+        return Answer(messages=paged(lines))
+
+    async def reload(self, call: Call) -> Answer:
+        if call.rest:
+            raise Misused
+        language = call.chat.language
+        done = await self._rulebook.reload()
+        if done.problems:
+            lines = [say(language, "answer.reload_refused", {"version": done.version})]
+            lines += [_mistake(problem) for problem in done.problems[:LISTED]]
+            lines += _more(len(done.problems) - LISTED, language)
+        else:
+            text = "answer.reloaded" if done.changed else "answer.reloaded_same"
+            lines = [say(language, text, {"count": done.rules, "version": done.version})]
+        return Answer(messages=paged(lines))
+
+    # ------------------------------------------------ help
+
+    async def help(self, call: Call) -> Answer:
+        """All that the asker may use; of one command how to write it."""
+        language = call.chat.language
+        if call.rest:
+            asked = parse("/" + call.rest.split()[0].lstrip("/"))
+            if asked is None:
+                raise Misused
+            return Answer(messages=paged([say(language, f"usage.{asked.command.name}")]))
+        admin = call.user_id in self._settings.telegram.admins
+        lines = [
+            f"/{command.name} — {say(language, f'command.{command.name}')}"
+            for command in COMMANDS.values()
+            if admin or not command.admin
+        ]
+        return Answer(messages=paged([*lines, "", say(language, "answer.help")]))
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _balance(state: AccountState, zone: tzinfo, language: Language) -> str:
+    if state.balance is None or state.balance_at is None:
+        return say(language, "answer.balance_unknown", {"account": state.account})
+    return say(
+        language,
+        "answer.balance",
+        {
+            "account": state.account,
+            "balance": f"{state.balance:.2f}",
+            "currency": state.currency,
+            "at": moment(state.balance_at, zone, language),
+        },
+    )
+
+
+def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
+    if state.held_since is None:
+        return say(language, "answer.account_ok", {"account": state.account})
+    since = moment(state.held_since, zone, language)
+    held = {"account": state.account, "reason": reason(state.held_reason, language), "since": since}
+    return say(language, "answer.account_held", held)
+
+
+def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
+    yield say(language, "answer.inbound_new", {"count": status.inbound_new})
+    for state in _OPEN_STATES:
+        if count := status.sms_by_state.get(state, 0):
+            words = say(language, "answer.sending" if state == "sending" else f"fate.{state}")
+            shown = say(language, "answer.sms_in_state", {"state": words, "count": count})
+            if state == "draft" and status.sms_oldest_draft is not None:
+                waits = length(max(now - status.sms_oldest_draft, 0), language)
+                shown = say(language, "answer.oldest", {"what": shown, "lasted": waits})
+            yield shown
+    yield say(language, "answer.posts_waiting", {"count": status.posts_waiting})
+    if status.updates_parked:
+        yield say(language, "answer.updates_parked", {"count": status.updates_parked})
+
+
+def _tallied(tally: TrafficCounts, language: Language) -> Iterator[str]:
+    yield say(language, "answer.tally_in", {"received": tally.received, "people": tally.people})
+    went = {"people": tally.by_people, "rules": tally.by_rules, "parts": tally.parts}
+    yield say(language, "answer.tally_out", went)
+    came = {"delivered": tally.delivered, "failed": tally.failed, "open": tally.open}
+    yield say(language, "answer.tally_fate", came)
+
+
+def _explained(explained: Explanation, language: Language) -> Iterator[str]:
+    yield say(language, "answer.test_words", {"words": one_line(" ".join(explained.words), 300) or "—"})
+    if explained.prefix:
+        yield say(language, "answer.test_prefix", {"prefix": one_line(" ".join(explained.prefix), 64)})
+    if not explained.decision.fired:
+        yield say(language, "answer.no_rule")
+    matched = [tried for tried in explained.tried if tried.matched]
+    for fired, tried in zip(explained.decision.fired, matched, strict=True):
+        place: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
+        yield say(language, "answer.rule", place)
+        yield f"  {one_line(tried.reason, 200)}"
+        yield from _wanted(fired, language)
+    passed = [tried for tried in explained.tried if not tried.matched]
+    if passed:
+        yield ""
+        yield say(language, "answer.test_passed")
+    for tried in passed[:LISTED]:
+        yield f"• {one_line(tried.rule, 64)} ({one_line(tried.file, 200)}:{tried.line}): {one_line(tried.reason, 200)}"
+    yield from _more(len(passed) - LISTED, language)
+
+
+def _wanted(fired: FiredRule, language: Language) -> Iterator[str]:
+    if fired.error is not None:
+        yield "  " + say(language, "head.error", {"error": one_line(fired.error, 300)})
+    for reply in fired.replies:
+        yield "  " + say(language, "answer.would_reply", {"text": quoted(reply.text)})
+    for forward in fired.forwards:
+        yield "  " + say(language, "answer.would_forward", {"chat": _where(forward)})
+    if fired.drop:
+        yield "  " + say(language, "answer.would_drop")
+    contact = fired.contact
+    if contact is not None and contact.opt is not None:
+        out = contact.opt in (OptOutEffect.OUT, OptOutEffect.ASK_OUT)
+        yield "  " + say(language, "deed.opt_out" if out else "deed.opt_in")
+    if contact is not None and (contact.tag or contact.untag):
+        tags = ", ".join((*(f"+{tag}" for tag in contact.tag), *(f"-{tag}" for tag in contact.untag)))
+        yield "  " + say(language, "answer.tags", {"tags": one_line(tags, 300)})
+
+
+def _where(forward: Forward) -> str:
+    return f"{forward.chat} ({one_line(forward.note, 100)})" if forward.note else forward.chat
+
+
+def _mistake(problem: Problem) -> str:
+    return f"• {one_line(str(problem), 400)}"
+
+
+def _more(count: int, language: Language) -> Iterator[str]:
+    if count > 0:
+        yield say(language, "answer.more", {"count": count})

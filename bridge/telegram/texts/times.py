@@ -1,0 +1,33 @@
+"""Times and lengths of time as people read them. Pure: ``now`` and the time zone are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+
+from bridge.model.base import DAY, HOUR, MINUTE, Ms
+from bridge.telegram.chats import Language
+from bridge.telegram.texts import say
+from bridge.value import value_object
+
+
+@value_object
+class Zones:
+    """The time zone of each account's platform: its subscribers and its team most likely live there."""
+
+    of: Mapping[str, tzinfo]
+
+    def shown(self, at: Ms, account: str, now: Ms) -> str:
+        """``14:05``, with the day where it is not today's."""
+        zone = self.of.get(account, UTC)
+        local, today = (datetime.fromtimestamp(ms / 1000, zone) for ms in (at, now))
+        if local.date() == today.date():
+            return f"{local:%H:%M}"
+        return f"{local:%d.%m %H:%M}" if local.year == today.year else f"{local:%d.%m.%Y %H:%M}"
+
+
+def length(ms: Ms, language: Language) -> str:
+    """In the two largest units that count: "2 h 10 min"."""
+    parts = ((ms // DAY, "days"), (ms % DAY // HOUR, "hours"), (ms % HOUR // MINUTE, "minutes"))
+    shown = [say(language, f"length.{unit}", {"count": count}) for count, unit in parts if count]
+    return " ".join(shown[:2]) or say(language, "length.minutes", {"count": 1})
