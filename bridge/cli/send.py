@@ -29,10 +29,8 @@ from bridge.model.sms import Sms, SmsState
 
 WAIT = 60.0
 """Seconds after which the command stops looking; the SMS stays in the queue."""
-TAKEN = frozenset({SmsState.SENT, SmsState.DELIVERED})
 FINISH = 60_000
 """Milliseconds for what is in flight at the end: longer than any request may take."""
-UNDER_WAY = frozenset({SmsState.QUEUED, SmsState.SENDING})
 
 
 @click.command()
@@ -53,21 +51,21 @@ def send(number: str, text: str, account: str, key: str, config: str | None, as_
         print_json(sms)
     else:
         console().print(line(sms), soft_wrap=True)
-    if sms["state"] not in TAKEN:
+    if not SmsState(str(sms["state"])).is_accepted:
         fail(what_next(sms))
 
 
 def line(sms: dict[str, Json]) -> str:
     """One line about the SMS. What went wrong on the way is not told of one that has arrived."""
     ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
-    names = ("reason", "detail") if sms["state"] not in TAKEN else ()
+    names = ("reason", "detail") if not SmsState(str(sms["state"])).is_accepted else ()
     words = " ".join(escape(plain(str(sms[name]))) for name in names if sms[name])
     return " ".join(f"SMS {sms['id']} to {sms['recipient']}: [bold]{sms['state']}[/bold] {ids} {words}".split())
 
 
 def what_next(sms: dict[str, Json]) -> str:
     number = sms["id"]
-    if sms["state"] in UNDER_WAY:
+    if SmsState(str(sms["state"])).is_under_way:
         return f"it waits in the queue; `sms-bridge queue show {number}` says how it goes on"
     if sms["state"] == SmsState.UNCERTAIN:
         return (
@@ -121,7 +119,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             sms = await store.get_sms(sms_id)
-            if sms is not None and sms.state not in UNDER_WAY:
+            if sms is not None and not sms.state.is_under_way:
                 return as_json(sms)
             waits = sms is not None and sms.state is SmsState.QUEUED
             # One that was killed is among them for some seconds; one that is a command goes after its own SMS.
@@ -144,7 +142,7 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
         assert sms is not None
         deadline = time.monotonic() + WAIT
         try:
-            while sms is not None and sms.state in UNDER_WAY and time.monotonic() < deadline:
+            while sms is not None and sms.state.is_under_way and time.monotonic() < deadline:
                 await parts.fleet.step()
                 wait = await parts.outbox.step()
                 await parts.signals.sms.take(parts.clock, min(wait, 500))

@@ -29,8 +29,64 @@ class SmsState(StrEnum):
     """The request may have arrived. A person decides."""
     CANCELLED = "cancelled"
     STALE = "stale"
-    """Not worth sending any more: it waited too long, for its turn (ttl) or for a person's word."""
+    """Not worth sending any more: it waited too long in the queue (ttl), or for a person's decision."""
     ABANDONED = "abandoned"
+    """A person left an ``uncertain`` or ``parked`` SMS as it is, or sent it again as a new row."""
+
+    @property
+    def is_initial(self) -> bool:
+        """A new row may be written in this state."""
+        return self in (SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING)
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing can follow: no move leads out of it."""
+        return not self.is_open and self is not SmsState.SENT
+
+    @property
+    def is_open(self) -> bool:
+        """Waiting, under way, or with an outcome that nobody knows yet."""
+        return self.is_initial or self.needs_person
+
+    @property
+    def is_waiting(self) -> bool:
+        """The request has not left: text and order can still be changed, and it can still be stopped."""
+        return self in (SmsState.DRAFT, SmsState.QUEUED)
+
+    @property
+    def is_under_way(self) -> bool:
+        """The bridge sends it without another decision."""
+        return self in (SmsState.QUEUED, SmsState.SENDING)
+
+    @property
+    def is_accepted(self) -> bool:
+        """The platform took it, and nothing speaks against its delivery."""
+        return self in (SmsState.SENT, SmsState.DELIVERED)
+
+    @property
+    def is_failed(self) -> bool:
+        """The platform refused it or could not deliver it."""
+        return self in (SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED)
+
+    @property
+    def needs_person(self) -> bool:
+        """The outcome is unknown or depends on a top-up: a person decides whether to send it again."""
+        return self in (SmsState.UNCERTAIN, SmsState.PARKED)
+
+    @property
+    def never_left(self) -> bool:
+        """It ended, and the platform surely did not take it."""
+        return self in (SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE)
+
+    @property
+    def may_have_left(self) -> bool:
+        """Nobody can say whether the platform took it."""
+        return self in (SmsState.SENDING, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.ABANDONED)
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """A person may send it again, as a new row."""
+        return self.is_failed or self.needs_person or self in (SmsState.UNCONFIRMED, SmsState.STALE)
 
 
 class ConfirmationReason(StrEnum):
@@ -115,11 +171,6 @@ MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.RESTORE: (frozenset({S.DRAFT, S.QUEUED, S.SENDING}), S.UNCERTAIN),
 }
 """The only table of allowed changes; the store refuses everything else. docs/architecture.md shows it to people."""
-
-BIRTH_STATES = frozenset({S.DRAFT, S.QUEUED, S.SENDING})
-FINAL_STATES = frozenset(
-    {S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.UNCONFIRMED, S.FAILED, S.CANCELLED, S.STALE, S.ABANDONED}
-)
 
 
 class Priority(IntEnum):

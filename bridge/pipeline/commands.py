@@ -10,7 +10,7 @@ from typing import Protocol
 from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.model.base import SmsId
-from bridge.model.sms import Change, Move, Sms, SmsState
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
@@ -103,7 +103,7 @@ class Commands:
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
         """Leave an unknown or parked SMS as it is; take a waiting one off the queue. :raises Refused:"""
         old = await self._known(sms_id)
-        move = Move.CANCEL if old.state in (SmsState.QUEUED, SmsState.DRAFT) else Move.ABANDON
+        move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
         if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
             raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
         self._signals.posts.set()

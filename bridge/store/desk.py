@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from bridge.model.base import Ms, SmsId
-from bridge.model.sms import MOVES, Change, Move, NewSms, Origin, Priority, Sms, SmsState
+from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.store import held, rows, sql
 from bridge.store.base import Writing
 from bridge.store.tx import Again, Tx
 from bridge.store.work_posts import remember_message
 from bridge.store.work_sms import Birth, apply_move, get_sms, insert_sms, sms_of_key
-
-_SENDABLE_AGAIN = frozenset(
-    {
-        SmsState.UNCERTAIN,
-        SmsState.PARKED,
-        SmsState.FAILED,
-        SmsState.UNDELIVERED,
-        SmsState.EXPIRED,
-        SmsState.UNCONFIRMED,
-        SmsState.STALE,
-    }
-)
-
-
-_UNDECIDED = MOVES[Move.ABANDON][0]
 
 
 class DeskVerbs(Writing):
@@ -77,12 +62,12 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
     if known is not None:
         return known
     old = get_sms(tx, sms_id)
-    if old is None or old.state not in _SENDABLE_AGAIN or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
+    if old is None or not old.state.can_be_sent_again or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
     tx.hold([held.subscriber(old.recipient)])
     # Only what was undecided; a final row keeps its state. Where a late answer has decided it since the look, there is
     # nothing to send again.
-    if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state in _UNDECIDED:
+    if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state.needs_person:
         raise Again
     again = NewSms(
         key=key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bridge.model.actions import Action, ActionKind, MessageSubject, SearchPage, SearchQuery, TrafficCounts
@@ -19,10 +19,6 @@ from bridge.store.work_find import found_page
 from bridge.store.work_posts import add_post, begun_conversation, renew_topic
 
 _EVER: Ms = 2**62
-_FAILED = frozenset(
-    {SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED, SmsState.STALE, SmsState.CANCELLED, SmsState.ABANDONED}
-)
-_OPEN = frozenset({SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING, SmsState.PARKED, SmsState.UNCERTAIN})
 
 
 class OrderVerbs(Writing):
@@ -211,8 +207,8 @@ def _tally(since: Ms, tx: Tx) -> TrafficCounts:
     assert came is not None  # a count always has a row
     went = tx.all(sql.SMS_FROM, {"id": _first(tx, sql.NEWEST_SMS, sql.SMS_NEAR, since)})
 
-    def number(states: frozenset[SmsState]) -> int:
-        return sum(row["number"] for row in went if row["state"] in states)
+    def number(counts: Callable[[SmsState], bool]) -> int:
+        return sum(row["number"] for row in went if counts(SmsState(row["state"])))
 
     by_rules = sum(row["number"] for row in went if row["origin"] == Origin.RULE.value)
     return TrafficCounts(
@@ -221,9 +217,9 @@ def _tally(since: Ms, tx: Tx) -> TrafficCounts:
         by_people=sum(row["number"] for row in went) - by_rules,
         by_rules=by_rules,
         parts=sum(row["parts"] for row in went),
-        delivered=number(frozenset({SmsState.DELIVERED})),
-        failed=number(_FAILED),
-        open=number(_OPEN),
+        delivered=number(lambda state: state is SmsState.DELIVERED),
+        failed=number(lambda state: state.is_failed or state.never_left or state is SmsState.ABANDONED),
+        open=number(lambda state: state.is_open),
     )
 
 

@@ -11,23 +11,12 @@ from typing import NamedTuple
 from bridge.errors import StoreError
 from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.post import PostPriority, opening_key
-from bridge.model.sms import BIRTH_STATES, FINAL_STATES, MOVES, Change, ConfirmationReason, Move, NewSms, Sms, SmsState
+from bridge.model.sms import MOVES, Change, ConfirmationReason, Move, NewSms, Sms, SmsState
 from bridge.store import rows, sql
 from bridge.store.many import waves
 from bridge.store.tx import Line, Tx, storable
 from bridge.store.work_posts import Posting, add_posts
 
-_URGENT = frozenset(
-    {
-        SmsState.DRAFT,
-        SmsState.FAILED,
-        SmsState.UNCERTAIN,
-        SmsState.PARKED,
-        SmsState.UNDELIVERED,
-        SmsState.EXPIRED,
-    }
-)
-"""A person has to do something about it."""
 NO_CHANGE = Change()
 _ONLY_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
 """Most moves start in one state: the row need not be read to name it."""
@@ -75,7 +64,7 @@ def insert_sms(tx: Tx, births: Sequence[Birth]) -> list[Sms | None]:
 def _birth(birth: Birth, *, lane_taken: bool) -> Line:
     """``lane_taken``: another one stands before it in the same crowd, which the statement does not see."""
     new = birth.new
-    if new.state not in BIRTH_STATES:
+    if not new.state.is_initial:
         raise StoreError(f"an SMS cannot be born {new.state.value}")
     wish = SmsState.QUEUED if lane_taken and new.state is SmsState.SENDING else new.state
     return (
@@ -211,7 +200,7 @@ def _moving(moving: Moving, source: SmsState) -> Line:
         change.polls,
         1 if target is SmsState.SENDING else 0,
         now if target is SmsState.SENT else None,
-        now if target in FINAL_STATES else None,
+        now if target.is_final else None,
         moving.began,
     )
 
@@ -259,7 +248,9 @@ class Fate(NamedTuple):
         if self.state == SmsState.QUEUED and self.confirmation_reasons == ConfirmationReason.UNDO:
             # The button that stops it lives for a moment.
             return PostPriority.AHEAD
-        return PostPriority.FAILURE if self.state in _URGENT else PostPriority.REACTION
+        state = SmsState(self.state)
+        person_acts = state is SmsState.DRAFT or state.is_failed or state.needs_person
+        return PostPriority.FAILURE if person_acts else PostPriority.REACTION
 
 
 def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:

@@ -17,7 +17,7 @@ from bridge.config import Settings
 from bridge.model.base import SECOND, Json, Ms
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.model.sms import Sms, SmsState
+from bridge.model.sms import Sms
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import ChatStore, PostStore
 from bridge.ports.clock import Clock
@@ -32,7 +32,7 @@ from bridge.telegram.client.rate_limit import RateBudget
 from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.replies.sendable import Words, words
-from bridge.telegram.replies.writer import WAITING, Replies, Reply, WordStore
+from bridge.telegram.replies.writer import Replies, Reply, WordStore
 from bridge.text.plainer import cheaper
 
 log = structlog.get_logger()
@@ -43,7 +43,6 @@ _WORDLESS = frozenset({"notice.text_only", "notice.empty"})
 """Refusals of a message that shows nothing an SMS could carry."""
 ALBUM: Ms = 3 * SECOND
 """An album comes as a message for each picture; so long its caption may be on its way behind those that have none."""
-_NEVER_LEFT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
 
 
 class ReplyStore(WordStore, ChatStore, PostStore, DraftStore, Protocol):
@@ -217,12 +216,12 @@ class OperatorMessageHandler:
     async def _edited_into_note(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
         if await self._withdrawn(message, sms):
             return
-        if sms.state not in _NEVER_LEFT:
+        if not sms.state.never_left:
             await self._notice(message, chat, "notice.edit_note_late", "edited", conversation=conversation)
 
     async def _withdrawn(self, message: Message, sms: Sms) -> bool:
         by = author(message.from_user, message.author_signature)
-        return sms.state in WAITING and await self._replies.withdraw(sms, by)
+        return sms.state.is_waiting and await self._replies.withdraw(sms, by)
 
     async def _edited_inside(self, message: Message, chat: Chat) -> None:
         """No SMS ever came of this message: a note, a command, or words that were refused. They stay what they were."""

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from bridge.model.sms import BIRTH_STATES, MOVES, SmsState
+from bridge.model.sms import MOVES, SmsState
 from bridge.sandbox.botapi.world import Chat, Message
 from bridge.sandbox.ledger import TakenSms
 
@@ -37,7 +37,7 @@ def pair(recipient: str, text: str) -> Hashable:
 # ---------------------------------------------------------------- the store
 
 
-_NO_HISTORY_YET = ", ".join(f"'{state}'" for state in sorted(BIRTH_STATES))
+_NO_HISTORY_YET = ", ".join(f"'{state}'" for state in sorted(filter(lambda each: each.is_initial, SmsState)))
 _FIRST_EVENT = "SELECT sms_id, min(id) AS id FROM sms_event GROUP BY sms_id"
 _LAST_EVENT = "SELECT sms_id, max(id) AS id FROM sms_event GROUP BY sms_id"
 # Sets, not correlated questions: these columns have no index, and a scenario may leave hundreds of thousands of rows.

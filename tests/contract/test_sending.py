@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.sms import FINAL_STATES, MOVES, Change, Move, Priority, SmsState
+from bridge.model.sms import MOVES, Change, Move, Priority, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SetClock, claimed, moved, person, post, reply, sent
 
@@ -44,7 +44,7 @@ async def test_every_move_is_made_from_its_source_states_and_refused_elsewhere(s
             assert made
             assert now.state is target
             assert now.reason == "why"
-            assert (now.final_at == NOW + 7) == (target in FINAL_STATES)
+            assert (now.final_at == NOW + 7) == target.is_final
         else:
             assert not made
             assert (now.state, now.reason) == (state, "")

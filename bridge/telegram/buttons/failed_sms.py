@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from bridge.model.base import SmsId
-from bridge.model.sms import Change, Move, Sms, SmsState
+from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import ChatStore
 from bridge.ports.clock import Clock
@@ -21,7 +21,6 @@ from bridge.telegram.chats import Chat, Chats
 log = structlog.get_logger()
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_ON_ITS_WAY = frozenset({SmsState.QUEUED, SmsState.SENDING})
 
 
 class SmsButtonStore(ChatStore, DeskStore, OutboxStore, Protocol):
@@ -70,7 +69,7 @@ class SendAgain(SmsButton):
         # One key an SMS, not a press: two people who press at once send it once.
         key = f"again:{sms.id}"
         retry = await self._store.send_again(sms.id, key=key, author=press.author, now=self._clock.now())
-        if retry is None or retry.author != press.author or retry.state not in _ON_ITS_WAY:
+        if retry is None or retry.author != press.author or not retry.state.is_under_way:
             # Of what an earlier press has sent long since nothing is sent again.
             return DECIDED
         log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)

@@ -14,6 +14,7 @@ from bridge.model.base import Json, Ms
 from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule, Forward, OptOutEffect
 from bridge.model.record import QueueStatus
+from bridge.model.sms import SmsState
 from bridge.pipeline.facts import contact_facts
 from bridge.ports.desk import OrderStore
 from bridge.ports.record import QueryStore
@@ -35,7 +36,6 @@ LISTED = 50
 _SAMPLE = "79001234567"
 """Who a tried text is from where no conversation says it."""
 _WEEK = 6
-_OPEN_STATES = ("draft", "queued", "sending", "parked", "uncertain")
 
 
 class ServiceStore(OrderStore, QueryStore, Protocol):
@@ -179,7 +179,7 @@ def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
 
 def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
     yield say(language, "answer.inbound_new", {"count": status.inbound_new})
-    for state in _OPEN_STATES:
+    for state in filter(lambda each: each.is_open, SmsState):
         if count := status.sms_by_state.get(state, 0):
             words = say(language, "answer.sending" if state == "sending" else f"fate.{state}")
             shown = say(language, "answer.sms_in_state", {"state": words, "count": count})

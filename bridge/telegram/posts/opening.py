@@ -26,7 +26,6 @@ from bridge.telegram.texts import say
 
 Begin = Callable[[Sequence[Message]], Awaitable[PostedMessage]]
 """Posts them where the conversation stands, in a new topic if it has none; keeps the pace by itself."""
-_NOT_LEFT = frozenset({SmsState.DRAFT, SmsState.CANCELLED, SmsState.STALE, SmsState.FAILED})
 
 
 def opening(post: Post, sms: Sms, language: Language, now: Ms) -> Sequence[Message]:
@@ -49,7 +48,7 @@ def opening(post: Post, sms: Sms, language: Language, now: Ms) -> Sequence[Messa
 
 def _unsent(sms: Sms, language: Language, now: Ms) -> str:
     """Why nobody must take it for sent; empty where it may be on its way."""
-    if sms.state in _NOT_LEFT:
+    if sms.state is SmsState.DRAFT or sms.state.never_left:
         return say(language, f"fate.{sms.state}")
     asked = question(sms, language, now)
     return asked.text if asked is not None else ""

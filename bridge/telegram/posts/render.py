@@ -55,10 +55,6 @@ _EMOJI: Mapping[SmsState, str] = {
     SmsState.UNCERTAIN: "🤔",
     SmsState.ABANDONED: "🤔",
 }
-_FAILED = frozenset({SmsState.FAILED, SmsState.UNDELIVERED, SmsState.EXPIRED})
-_UNKNOWN = frozenset({SmsState.UNCERTAIN, SmsState.PARKED})
-_SPOKEN_OF = _FAILED | _UNKNOWN | {SmsState.CANCELLED, SmsState.STALE}
-"""A reaction alone would not tell enough."""
 
 
 def inbound(
@@ -201,12 +197,12 @@ def fate(sms: Sms, conversation: Conversation | None, language: Language, now: M
         # Under a reply that may have arrived, "not sent" alone would be taken for its own fate.
         word = "cancelled_correction"
     line = say(language, f"fate.{word}")
-    speak = sms.state in _SPOKEN_OF or partly
+    speak = sms.state.is_failed or sms.state.needs_person or sms.state.never_left or partly
     if speak and sms.reason not in ("", sms.state) and sms.state is not SmsState.STALE:  # its line is the reason
         line = say(language, "fate.reason", {"state": line, "reason": reason(sms.reason, language)})
     if speak and sms.detail:
         line += "\n" + say(language, "fate.platform_says", {"detail": one_line(sms.detail, 300)})
-    if sms.state in _UNKNOWN:
+    if sms.state.needs_person:
         line += "\n" + say(language, "fate.twice")
     return StatusView(
         emoji=_EMOJI[sms.state],
@@ -226,12 +222,12 @@ def _undecided(sms: Sms, conversation: Conversation | None, language: Language) 
 
 
 def _choices(sms: Sms, language: Language) -> tuple[Button, ...]:
-    if sms.state in _UNKNOWN:
+    if sms.state.needs_person:
         return (
             Button(label=say(language, "button.again_anyway"), data=f"again:{sms.id}"),
             Button(label=say(language, "button.leave"), data=f"leave:{sms.id}"),
         )
-    if sms.state in _FAILED:
+    if sms.state.is_failed:
         return (Button(label=say(language, "button.again"), data=f"again:{sms.id}"),)
     return ()
 

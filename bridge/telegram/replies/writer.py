@@ -13,7 +13,7 @@ import structlog
 from bridge.config import Settings
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
-from bridge.model.sms import CORRECTIONS, Change, ConfirmationReason, Move, NewSms, Rewrite, Sms, SmsState
+from bridge.model.sms import CORRECTIONS, Change, ConfirmationReason, Move, NewSms, Rewrite, Sms
 from bridge.pipeline import compose
 from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
@@ -27,11 +27,6 @@ from bridge.text.plainer import cheaper
 from bridge.value import value_object
 
 log = structlog.get_logger()
-
-WAITING = frozenset({SmsState.DRAFT, SmsState.QUEUED})
-"""It has not left, and its text may still be another one."""
-_UNSENT = frozenset({SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE})
-_UNCLEAR = frozenset({SmsState.SENDING, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.ABANDONED})
 
 
 class WordStore(DeskStore, DraftStore, OutboxStore, QueryStore, Protocol):
@@ -94,7 +89,7 @@ class Replies:
             # Edited back to what went out: there is nothing to correct any more.
             await self.withdraw(latest, reply.author)
             return
-        if latest.state not in WAITING or not await self._rewritten(reply, latest):
+        if not latest.state.is_waiting or not await self._rewritten(reply, latest):
             await self._offer(reply, latest, await self._store.get_sms(shown.id) or shown)
         self._changed()
 
@@ -134,9 +129,9 @@ class Replies:
     async def _offer(self, reply: Reply, latest: Sms, shown: Sms) -> None:
         """One offer for each SMS that came of the message, however often the edit is told."""
         why = ConfirmationReason.CORRECTS_SENT
-        if shown.state in _UNSENT:
+        if shown.state.never_left:
             why = ConfirmationReason.CORRECTS_UNSENT
-        elif shown.state in _UNCLEAR:
+        elif shown.state.may_have_left:
             why = ConfirmationReason.CORRECTS_UNCLEAR
         now = self._clock.now()
         outgoing = await self._judged(reply, (why,))
