@@ -224,7 +224,7 @@ async def world(
     guards: Mapping[str, object] | None = None,
     telegram: bool = True,
 ) -> AsyncIterator[World]:
-    around = World(folder, clock or SystemClock(), mode)
+    around = World(folder, clock or ManualClock(), mode)
     await around.platform.start()
     await around.telegram.start()
     try:
