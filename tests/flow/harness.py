@@ -16,7 +16,6 @@ from bridge.app.service import Bridge
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import InboundId, Ms
 from bridge.model.sms import Sms, SmsState
-from bridge.pipeline.clock import SystemClock
 from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.world import Chat, Message
