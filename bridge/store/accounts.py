@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from bridge.model.alert import Alert
 from bridge.model.answers import AccountState, Balance
 from bridge.model.base import Ms
-from bridge.store import held, rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store import locks, rows, sql
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Tx
 from bridge.store.work_posts import close_alert, open_alert
 
 
@@ -38,7 +38,7 @@ class AccountVerbs(Writing):
         noted: Params = {"account": account, "amount": balance.amount, "currency": balance.currency, "now": now}
 
         def unit(tx: Tx) -> None:
-            tx.hold([held.balance(account)])  # else what two bridges see at once was spent twice
+            tx.lock([locks.balance(account)])  # else what two bridges see at once was spent twice
             known = tx.one(sql.GET_ACCOUNT, {"account": account})
             before = known["balance"] if known is not None else None
             if before is not None and before > balance.amount:

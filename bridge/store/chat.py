@@ -9,8 +9,8 @@ from bridge.model.base import ConversationId, Ms, PostId
 from bridge.model.chat import Conversation, Post
 from bridge.model.post import NewPost, PostPriority
 from bridge.store import rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Row, Tx
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Row, Tx
 from bridge.store.work_posts import add_post, aliases, remember_topic, same_chat
 from bridge.store.work_shown import conversation_of_id, free_next, joined
 

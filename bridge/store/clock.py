@@ -5,8 +5,8 @@ from __future__ import annotations
 from bridge.model.base import Ms, SmsId
 from bridge.model.record import LongestWaits
 from bridge.store import sql
-from bridge.store.base import Writing
-from bridge.store.tx import Tx
+from bridge.store.repository import Writing
+from bridge.store.transaction import Tx
 
 
 class ClockVerbs(Writing):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bridge.model.base import Ms, SmsId
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
-from bridge.store import held, rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Again, Tx
+from bridge.store import locks, rows, sql
+from bridge.store.repository import Writing
+from bridge.store.transaction import SerializationConflict, Tx
 from bridge.store.work_posts import remember_message
 from bridge.store.work_sms import Birth, apply_move, get_sms, insert_sms, sms_of_key
 
@@ -16,12 +16,12 @@ class DeskVerbs(Writing):
         """Where the key exists already, that row, and nothing is written."""
 
         def unit(tx: Tx) -> Sms:
-            tx.hold([held.subscriber(sms.recipient)])
+            tx.lock([locks.subscriber(sms.recipient)])
             known = sms_of_key(tx, sms.key)
             written = known or insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
                 # Another bridge has written it since the look, for another number: one does not wait for the other.
-                raise Again
+                raise SerializationConflict
             if known is None and sms.conversation_id is not None and written.state is not SmsState.DRAFT:
                 tx.run(sql.NOTE_ANSWERED, {"id": sms.conversation_id})
             if known is None and sms.chat_id is not None and sms.message_id is not None:
@@ -40,7 +40,7 @@ class DeskVerbs(Writing):
 
     async def take_over(self, subscriber: str, until: Ms, now: Ms) -> None:
         def unit(tx: Tx) -> None:
-            tx.hold([held.subscriber(subscriber)])
+            tx.lock([locks.subscriber(subscriber)])
             tx.run(sql.TAKE_OVER, {"subscriber": subscriber, "until": until})
 
         await self._writer.run(unit)
@@ -57,18 +57,18 @@ class DeskVerbs(Writing):
 
 
 def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | None:
-    tx.hold([held.sms(sms_id)])
+    tx.lock([locks.sms(sms_id)])
     known = sms_of_key(tx, key)
     if known is not None:
         return known
     old = get_sms(tx, sms_id)
     if old is None or not old.state.can_be_sent_again or tx.one(sql.RETRIED, {"id": sms_id}) is not None:
         return None
-    tx.hold([held.subscriber(old.recipient)])
+    tx.lock([locks.subscriber(old.recipient)])
     # Only what was undecided; a final row keeps its state. Where a late answer has decided it since the look, there is
     # nothing to send again.
     if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state.needs_person:
-        raise Again
+        raise SerializationConflict
     again = NewSms(
         key=key,
         account=old.account,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bridge.model.base import Ms, SmsId
 from bridge.model.sms import Change, Move, Rewrite, Sms, SmsState
 from bridge.store import rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
-from bridge.store.work_sms import Fate, add_event, apply_move, renew_fate, sms_of_key
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Tx
+from bridge.store.work_sms import Fate, add_event, apply_move, refresh_status, sms_of_key
 
 
 class DraftVerbs(Writing):
@@ -47,5 +47,5 @@ def _rewrite(tx: Tx, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
         moved = apply_move(tx, sms_id, Move.RELEASE, now, change)
     if not moved:
         # It waits as it did, and what is said about it may be another thing.
-        renew_fate(tx, fate, now)
+        refresh_status(tx, fate, now)
     return True

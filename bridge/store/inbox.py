@@ -12,11 +12,11 @@ from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
-from bridge.store import held, rows, sql
-from bridge.store.base import Readers, Writer, Writing
-from bridge.store.many import waves
+from bridge.store import locks, rows, sql
+from bridge.store.batch import conflict_free_batches
+from bridge.store.repository import Readers, Writer, Writing
 from bridge.store.restore import last_in_copy
-from bridge.store.tx import Again, Line, Tx, storable
+from bridge.store.transaction import Line, SerializationConflict, Tx, storable
 from bridge.store.work_posts import Heard, Posting, add_posts, conversation_for, open_alert
 from bridge.store.work_sms import Birth, insert_sms
 
@@ -27,7 +27,7 @@ class InboxVerbs(Writing):
         return False  # where one bridge runs, all are its own
 
     async def accept_inbound(self, call: InboundCall) -> Accepted:
-        return await self._writer.run_together(_accept, call)
+        return await self._writer.run_batched(_accept, call)
 
     async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
         return await self._claiming.run(lambda tx: self._claimed(claim, tx))
@@ -57,11 +57,11 @@ class InboxVerbs(Writing):
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
-    tx.hold(held.call(*_name(each)) for each in calls)
-    for wave in waves(calls, _name):
+    tx.lock(locks.call(*_name(each)) for each in calls)
+    for wave in conflict_free_batches(calls, _name):
         found = {
             (row[0], row[1]): row
-            for row in tx.many(sql.ACCEPT_INBOUND, [(*_line(calls[at]), tx.router) for at in wave])
+            for row in tx.batch(sql.ACCEPT_INBOUND, [(*_line(calls[at]), tx.router) for at in wave])
         }
         for at in wave:
             _, _, id_, repeats = found[_name(calls[at])]
@@ -100,12 +100,12 @@ def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], t
     # A reply is written in one transaction with its contact: a stranger was never answered.
     known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
-    for subscriber, at, text in tx.many(sql.RECENT_REPLIES, known):
+    for subscriber, at, text in tx.batch(sql.RECENT_REPLIES, known):
         recent[subscriber].append(RecentReply(at=at, text=text))
     since = claim.uses_since
     used: defaultdict[str, list[RuleUse]] = defaultdict(list)
     if since is not None:
-        for subscriber, rule, what, at in tx.many(sql.USES, [(inbound.subscriber, since) for inbound, _ in found]):
+        for subscriber, rule, what, at in tx.batch(sql.USES, [(inbound.subscriber, since) for inbound, _ in found]):
             used[subscriber].append(RuleUse(rule=rule, what=RuleCounter(what), at=at))
     copied = last_in_copy(tx) if found else 0
     messages = tuple(
@@ -118,7 +118,7 @@ def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], t
         )
         for inbound, contact in found
     )
-    totals = {row[0]: row[1] for row in tx.many(sql.USES_IN_ALL, list(claim.totals.items()))}
+    totals = {row[0]: row[1] for row in tx.batch(sql.USES_IN_ALL, list(claim.totals.items()))}
     return ClaimedBatch(messages=messages, day=claim.day, spent=_spent(tx, claim.day), totals=totals)
 
 
@@ -166,15 +166,15 @@ class _Spend:
             assert row is not None  # an upsert always has a row
             others = row["parts"] - parts > self._before.get(day, 0)
             if others and day in self._limits and row["parts"] > self._limits[day]:
-                raise Again
+                raise SerializationConflict
 
 
 def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
     numbers = (number for each in settlements for number in (each.subscriber, *(sms.recipient for sms in each.replies)))
-    tx.hold(map(held.subscriber, numbers))
+    tx.lock(map(locks.subscriber, numbers))
     spend = _Spend(tx)
     settled: dict[int, Settled | None] = {}
-    for wave in waves(settlements, lambda settlement: settlement.subscriber):
+    for wave in conflict_free_batches(settlements, lambda settlement: settlement.subscriber):
         places = [at for at in wave if spend.allows(settlements[at])]
         settled |= zip(places, _settle([settlements[at] for at in places], spend, tx), strict=True)
     spend.write()
@@ -183,8 +183,8 @@ def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | Non
 
 def _settle(settlements: Sequence[Settlement], spend: _Spend, tx: Tx) -> list[Settled | None]:
     """Every condition is looked at before or with the first write, so a refused settlement leaves nothing behind."""
-    moved = {row[0]: Heard(*row) for row in tx.many(sql.SETTLE_INBOUND, [_settling(each) for each in settlements])}
-    tx.many(sql.BUMP_CONTACT, [(heard.subscriber, heard.received_at) for heard in moved.values()])
+    moved = {row[0]: Heard(*row) for row in tx.batch(sql.SETTLE_INBOUND, [_settling(each) for each in settlements])}
+    tx.batch(sql.BUMP_CONTACT, [(heard.subscriber, heard.received_at) for heard in moved.values()])
     _remember(tx, [(moved[each.inbound_id].subscriber, each) for each in settlements if each.inbound_id in moved])
     births: list[Birth] = []
     posts: list[Posting] = []
@@ -205,7 +205,7 @@ def _settle(settlements: Sequence[Settlement], spend: _Spend, tx: Tx) -> list[Se
 
 def _remember(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
     """What rules want known of the subscribers, and what counts against their limits."""
-    tx.many(
+    tx.batch(
         sql.CHANGE_CONTACT,
         [
             (subscriber, int(change.opted_out), rows.to_json(change.tags), rows.to_json(change.values))
@@ -213,7 +213,7 @@ def _remember(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
             if (change := each.contact) is not None
         ],
     )
-    tx.many(
+    tx.batch(
         sql.ADD_USE,
         [(use.rule, use.what.value, subscriber, use.at) for subscriber, each in settled for use in each.uses],
     )

@@ -12,9 +12,9 @@ from bridge.model.inbound import Inbound
 from bridge.model.post import NewPost
 from bridge.model.record import HistoryLine
 from bridge.model.sms import Origin, Sms, SmsState
-from bridge.store import held, rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Row, Tx
+from bridge.store import locks, rows, sql
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Row, Tx
 from bridge.store.work_find import found_page
 from bridge.store.work_posts import add_post, begun_conversation, renew_topic
 
@@ -32,7 +32,7 @@ class OrderVerbs(Writing):
 
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
         def unit(tx: Tx) -> Conversation:
-            tx.hold([held.subscriber(subscriber)])
+            tx.lock([locks.subscriber(subscriber)])
             conversation = begun_conversation(tx, chat, subscriber, account, now)
             if tx.run(sql.OPEN_CONVERSATION, {"id": conversation.id}):
                 renew_topic(tx, conversation, f"begun:{now}", now)
@@ -72,7 +72,7 @@ class OrderVerbs(Writing):
 
 
 def _carry_out(order: Action, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
-    tx.hold([held.subscriber(order.subscriber)])
+    tx.lock([locks.subscriber(order.subscriber)])
     if tx.one(sql.DEED_KNOWN, {"key": order.key}) is not None:
         return False  # the update came twice: it was carried out and answered
     if _overtaken(tx, order):

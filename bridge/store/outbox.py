@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bridge.model.base import Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
-from bridge.store import held, rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx, storable
+from bridge.store import locks, rows, sql
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Tx, storable
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import (
     NO_CHANGE,
@@ -20,9 +20,9 @@ from bridge.store.work_sms import (
     apply_move,
     apply_moves,
     get_sms,
-    give_back_if_orphaned,
     insert_sms,
-    renew_fate,
+    refresh_status,
+    release_if_caller_gone,
     sms_of_key,
 )
 
@@ -34,7 +34,7 @@ class OutboxVerbs(Writing):
         now = self._clock.now()
 
         def unit(tx: Tx) -> Sms:
-            tx.hold([held.subscriber(sms.recipient)])
+            tx.lock([locks.subscriber(sms.recipient)])
             written = insert_sms(tx, [Birth(sms, now)])[0]
             if written is None:
                 return _known(tx, sms.key)
@@ -64,7 +64,7 @@ class OutboxVerbs(Writing):
     ) -> bool:
         if move is Move.START:  # leaves a repair, which is this caller's alone
             return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
-        return await self._writer.run_together(apply_moves, Moving(sms_id, move, now, change, began))
+        return await self._writer.run_batched(apply_moves, Moving(sms_id, move, now, change, began))
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:
@@ -112,7 +112,7 @@ class OutboxVerbs(Writing):
             row = tx.one(sql.NOTE_STATUS, {"id": sms_id, "word": word, "poll_at": poll_at, "polls": polls})
             if before is not None and row is not None and before.platform_status != storable(word):
                 add_event(tx, sms_id, "status", SmsState.SENT, SmsState.SENT, now, detail=word)
-                renew_fate(tx, Fate(*row), now)
+                refresh_status(tx, Fate(*row), now)
 
         await self._writer.run(unit)
 
@@ -159,9 +159,9 @@ class _Lanes:
     def hold(self) -> int:
         """Try those that were seen; how many are held now."""
         if self._seen:
-            free = self._tx.hold_free(map(held.subscriber, self._seen))
+            free = self._tx.lock_free(map(locks.subscriber, self._seen))
             for lane, sms_id in self._seen.items():
-                if held.subscriber(lane) in free:
+                if locks.subscriber(lane) in free:
                     self.held[lane] = sms_id
                 else:
                     self._passed.add(lane)
@@ -171,11 +171,11 @@ class _Lanes:
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     """``queued`` → ``sending`` in three statements for all of them: what waits in a long queue is sent this way."""
-    started = [rows.sms(row) for row in tx.many(sql.START_SMS, [(sms_id, now, tx.bridge) for sms_id in ids])]
-    tx.many(sql.ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
+    started = [rows.sms(row) for row in tx.batch(sql.START_SMS, [(sms_id, now, tx.bridge) for sms_id in ids])]
+    tx.batch(sql.ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
     for sms in started:
-        give_back_if_orphaned(tx, sms.key, sms.attempts, now)
-        renew_fate(tx, Fate.of(sms), now)
+        release_if_caller_gone(tx, sms.key, sms.attempts, now)
+        refresh_status(tx, Fate.of(sms), now)
     return sorted(started, key=lambda sms: (sms.priority, sms.id))
 
 

@@ -8,8 +8,8 @@ from bridge.model.base import InboundId, Json, Ms
 from bridge.model.chat import EarlierMessages, Post, PostedMessage
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.store import rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_shown import joined, posts_done
 

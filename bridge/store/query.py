@@ -11,8 +11,8 @@ from bridge.model.inbound import Inbound
 from bridge.model.record import HistoryLine, InboundRange, QueueStatus
 from bridge.model.sms import Sms, SmsState
 from bridge.store import rows, sql
-from bridge.store.base import Reading
-from bridge.store.tx import Params, Tx
+from bridge.store.repository import Reading
+from bridge.store.transaction import Params, Tx
 from bridge.store.work_sms import get_sms
 
 _ALL = 2**62

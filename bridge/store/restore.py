@@ -9,9 +9,9 @@ from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.record import Restoration
 from bridge.model.sms import Change, Move, Sms
-from bridge.store import held, rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Tx
+from bridge.store import locks, rows, sql
+from bridge.store.repository import Writing
+from bridge.store.transaction import Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import Moving, apply_moves
 
@@ -45,7 +45,7 @@ def last_in_copy(tx: Tx) -> InboundId:
 
 
 def _settle(tx: Tx, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
-    tx.hold([held.RESTORATION])
+    tx.lock([locks.RESTORATION])
     copy = tx.one(sql.COPY_TAKEN)
     if copy is None or copy["taken_at"] is None:
         return None

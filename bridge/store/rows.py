@@ -14,7 +14,7 @@ from bridge.model.inbound import Inbound, InboundState
 from bridge.model.record import HistoryLine
 from bridge.model.sms import ConfirmationReason, Origin, Priority, Sms, SmsState
 from bridge.store import sql
-from bridge.store.tx import Row
+from bridge.store.transaction import Row
 
 
 def to_json(value: Mapping[str, Json] | tuple[str, ...]) -> str:

@@ -6,7 +6,8 @@ statement, the wrong one as soon as the right one; so it is left no choice.
 
 Written so that PostgreSQL can share it: integer milliseconds, ON CONFLICT, RETURNING, named parameters (``:name``),
 no functions of one engine. States stand in the text as literals wherever a partial index must match; a parameter
-would hide the index from the planner. What comes in crowds is a :class:`~bridge.store.many.Many`, which reads ``rows``.
+would hide the index from the planner. A statement about many rows is a
+:class:`~bridge.store.batch.BatchStatement`, which reads ``rows``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.model.sms import SmsState
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
 
 INBOUND = (
     "id, account, smsid, sender, subscriber, receiver, prefix, text, date_raw, date, received_at, state, fault,"
@@ -50,7 +51,7 @@ def _of(table: str, columns: str) -> str:
 
 # One statement for first, repeat and conflict: repeats is 0 only for a row that was just made. No (account, smsid)
 # twice among the rows: the second would not see the first.
-ACCEPT_INBOUND = Many(
+ACCEPT_INBOUND = BatchStatement(
     "account, smsid, content_hash, sender, subscriber, receiver, prefix, text, date_raw, date, raw_query, received_at,"
     " fault, taken_by",
     """
@@ -82,7 +83,7 @@ GET_INBOUND = f"SELECT {INBOUND} FROM inbound WHERE id = :id"
 
 # Compare-and-set on all that the decision was made on: the message is still new, its contact has not moved. No
 # subscriber twice among the rows: the second was decided without the first.
-SETTLE_INBOUND = Many(
+SETTLE_INBOUND = BatchStatement(
     "id, version, state, rule, rules_version, outcome, settled_at",
     """
 UPDATE inbound SET state = n.state, rule = n.rule, rules_version = n.rules_version, outcome = n.outcome,
@@ -98,7 +99,7 @@ RETURNING inbound.id, inbound.account, inbound.subscriber, inbound.receiver, inb
 
 GET_CONTACT = f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber"
 
-BUMP_CONTACT = Many(
+BUMP_CONTACT = BatchStatement(
     "subscriber, seen_at",
     """
 INSERT INTO contact (subscriber, version, first_seen_at) SELECT n.subscriber, 1, n.seen_at FROM rows AS n WHERE true
@@ -116,7 +117,7 @@ DO UPDATE SET version = contact.version + 1,
                               THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
 """
 
-CHANGE_CONTACT = Many(
+CHANGE_CONTACT = BatchStatement(
     "subscriber, opted_out, tags, own_values",
     """
 UPDATE contact SET opted_out = n.opted_out, tags = n.tags, own_values = n.own_values
@@ -132,12 +133,12 @@ ON CONFLICT (subscriber) DO UPDATE SET opted_out = excluded.opted_out, version =
 WHERE contact.opted_out <> excluded.opted_out
 """
 
-ADD_USE = Many(
+ADD_USE = BatchStatement(
     "rule, what, subscriber, at",
     "INSERT INTO rule_use (rule, what, subscriber, at) SELECT n.rule, n.what, n.subscriber, n.at FROM rows AS n",
 )
 
-USES = Many(
+USES = BatchStatement(
     "subscriber, since",
     """
 SELECT u.subscriber, u.rule, u.what, u.at FROM rows AS n
@@ -147,7 +148,7 @@ ORDER BY u.at, u.id
 )
 
 # Grows with the rule's own limit: a rule that has reached it does not match any more.
-USES_IN_ALL = Many(
+USES_IN_ALL = BatchStatement(
     "rule, since",
     """
 SELECT n.rule, (SELECT count(*) FROM rule_use AS u WHERE u.rule = n.rule AND u.what = 'match' AND u.at > n.since)
@@ -160,7 +161,7 @@ FORGET_USES = """
 DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)
 """
 
-RECENT_REPLIES = Many(
+RECENT_REPLIES = BatchStatement(
     "subscriber, since",
     """
 SELECT s.recipient, s.created_at, s.text FROM rows AS n
@@ -182,7 +183,7 @@ RETURNING parts
 
 # May a row be born sending as it wishes? Not while its lane sends, nor past queued rows of its own or a more urgent
 # priority. No lane twice among the wishes, and no key twice among the rows.
-INSERT_SMS = Many(
+INSERT_SMS = BatchStatement(
     "key, account, recipient, sender_name, text, parts, origin, priority, wish, created_at, due_at, expires_at,"
     " inbound_id, conversation_id, chat_id, message_id, author, retry_of, asks, bridge",
     """, born AS MATERIALIZED (
@@ -264,7 +265,7 @@ ORDER BY account, recipient
 
 # The one statement that changes a state; from_state is what the caller knows, so a row that moved meanwhile is left
 # alone, and so is one that came back to the same state by another attempt. No id twice among the rows.
-MOVE_SMS = Many(
+MOVE_SMS = BatchStatement(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
     " sent_at, final_at, began, bridge",
     f"""
@@ -293,7 +294,7 @@ RETURNING {_of("sms", FATE)}, sms.key, sms.attempts
 # The same for rows that are about to leave. No lane twice among the rows. Whether the lane is free is asked again: it
 # was looked at before the lane was held. So is whether the row is due: an edit may have postponed it since.
 # "|| ''" keeps the planner from looking for the id among all that waits.
-START_SMS = Many(
+START_SMS = BatchStatement(
     "id, now, bridge",
     f"""
 UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL,
@@ -319,7 +320,7 @@ WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_sinc
 RETURNING {FATE}
 """
 
-ADD_EVENT = Many(
+ADD_EVENT = BatchStatement(
     "sms_id, at, move, from_state, to_state, reason, detail, author",
     """
 INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
@@ -590,7 +591,7 @@ ORDER BY received_at DESC LIMIT :limit
 
 # Behind another of its conversation: not to be shown before that one. No conversation twice among the rows: the second
 # would not see the first.
-INSERT_POST = Many(
+INSERT_POST = BatchStatement(
     "key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at, due_at",
     """
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bridge.model.base import Ms
 from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.store import sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Tx
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Tx
 
 
 class UpdateVerbs(Writing):

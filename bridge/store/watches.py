@@ -10,8 +10,8 @@ from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.record import Downtime
 from bridge.model.sms import UNDECIDED, Change, Move, Sms, SmsState
 from bridge.store import rows, sql
-from bridge.store.base import Writing
-from bridge.store.tx import Params, Row, Tx
+from bridge.store.repository import Writing
+from bridge.store.transaction import Params, Row, Tx
 from bridge.store.work_posts import add_post
 from bridge.store.work_sms import Moving, apply_moves
 

@@ -9,7 +9,7 @@ from functools import partial
 from bridge.model.actions import SearchHit, SearchPage, SearchQuery, SearchScope
 from bridge.model.chat import Conversation
 from bridge.store import rows, sql
-from bridge.store.tx import Params, Row, Tx
+from bridge.store.transaction import Params, Row, Tx
 
 Holds = Callable[..., bool]
 _STATEMENTS = {SearchScope.TALKS: sql.FIND_TALKS, SearchScope.INBOUND: sql.FIND_IN, SearchScope.SMS: sql.FIND_OUT}

@@ -11,9 +11,9 @@ from bridge.model.alert import CROWD, Alert
 from bridge.model.base import ADMIN_CHAT, ConversationId, InboundId, Json, Ms, SmsId
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
-from bridge.store import held, rows, sql
-from bridge.store.many import waves
-from bridge.store.tx import Line, Params, Tx, storable
+from bridge.store import locks, rows, sql
+from bridge.store.batch import conflict_free_batches
+from bridge.store.transaction import Line, Params, Tx, storable
 
 _SHORTEST_CODE = 4
 
@@ -28,9 +28,11 @@ class Posting(NamedTuple):
 def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     """How many were written; those whose keys exist are not."""
     written = 0
-    tx.hold(held.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
-    for wave in waves(range(len(postings)), lambda at: postings[at].post.conversation_id or ("alone", at)):
-        written += len(tx.many(sql.INSERT_POST, [_posting(*postings[at]) for at in wave]))
+    tx.lock(locks.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
+    for wave in conflict_free_batches(
+        range(len(postings)), lambda at: postings[at].post.conversation_id or ("alone", at)
+    ):
+        written += len(tx.batch(sql.INSERT_POST, [_posting(*postings[at]) for at in wave]))
     return written
 
 

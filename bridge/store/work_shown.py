@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bridge.model.base import ConversationId, Ms
 from bridge.model.chat import Conversation, Post, PostedMessage
 from bridge.model.post import PostKind, PostPriority
-from bridge.store import held, rows, sql
-from bridge.store.tx import Params, Row, Tx
+from bridge.store import locks, rows, sql
+from bridge.store.transaction import Params, Row, Tx
 from bridge.store.work_posts import remember_message, remember_topic
 from bridge.store.work_sms import get_sms
 
@@ -70,7 +70,7 @@ def posts_done(tx: Tx, posts: Sequence[Post], posted: PostedMessage, now: Ms) ->
 def free_next(tx: Tx, conversation_id: ConversationId | None) -> None:
     """After each change that takes a post out of its conversation's queue: the next one may be shown."""
     if conversation_id is not None:
-        tx.hold([held.conversation(conversation_id)])
+        tx.lock([locks.conversation(conversation_id)])
         tx.run(sql.FREE_NEXT_POST, {"conversation_id": conversation_id})
 
 

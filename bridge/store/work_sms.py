@@ -13,8 +13,8 @@ from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.post import PostPriority, opening_key
 from bridge.model.sms import MOVES, Change, ConfirmationReason, Move, NewSms, Sms, SmsState
 from bridge.store import rows, sql
-from bridge.store.many import waves
-from bridge.store.tx import Line, Tx, storable
+from bridge.store.batch import conflict_free_batches
+from bridge.store.transaction import Line, Tx, storable
 from bridge.store.work_posts import Posting, add_posts
 
 NO_CHANGE = Change()
@@ -49,15 +49,15 @@ def insert_sms(tx: Tx, births: Sequence[Birth]) -> list[Sms | None]:
         lane = (storable(birth.new.account), storable(birth.new.recipient))
         lines.append((*_birth(birth, lane_taken=lane in lanes), tx.bridge))
         lanes.add(lane)
-    written = {key: (SmsId(id_), SmsState(state)) for key, id_, state in tx.many(sql.INSERT_SMS, lines)}
+    written = {key: (SmsId(id_), SmsState(state)) for key, id_, state in tx.batch(sql.INSERT_SMS, lines)}
     # A key that came twice was written once: the first has it.
     found = [written.pop(storable(birth.new.key), None) for birth in births]
     rows_born = [None if row is None else _born(birth, *row) for birth, row in zip(births, found, strict=True)]
     for sms in rows_born:
         if sms is not None:
             if sms.state is SmsState.SENDING:
-                give_back_if_orphaned(tx, sms.key, sms.attempts, sms.created_at)
-            renew_fate(tx, Fate.of(sms), sms.created_at)
+                release_if_caller_gone(tx, sms.key, sms.attempts, sms.created_at)
+            refresh_status(tx, Fate.of(sms), sms.created_at)
     return rows_born
 
 
@@ -151,7 +151,7 @@ def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_C
 def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     """The same for many, each by itself: one that cannot be made leaves the others alone."""
     made: dict[int, bool] = {}
-    for wave in waves(movings, lambda moving: moving.sms_id):
+    for wave in conflict_free_batches(movings, lambda moving: moving.sms_id):
         made |= zip(wave, _apply(tx, [movings[at] for at in wave]), strict=True)
     return [made[at] for at in range(len(movings))]
 
@@ -159,18 +159,18 @@ def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
 def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
     lines = [(*_moving(moving, sources[moving.sms_id]), tx.bridge) for moving in movings if moving.sms_id in sources]
-    moved = {row[0]: row for row in tx.many(sql.MOVE_SMS, lines)}
+    moved = {row[0]: row for row in tx.batch(sql.MOVE_SMS, lines)}
     done = [moving for moving in movings if moving.sms_id in moved]
-    tx.many(sql.ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
+    tx.batch(sql.ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
     for moving in done:
         *columns, key, attempts = moved[moving.sms_id]
         fate = Fate(*columns)
         if MOVES[moving.move][1] is SmsState.SENDING:
-            give_back_if_orphaned(tx, key, attempts, moving.now)
+            release_if_caller_gone(tx, key, attempts, moving.now)
         if moving.move is Move.RELEASE and fate.conversation_id is not None:
             # A draft answered nobody yet.
             tx.run(sql.NOTE_ANSWERED, {"id": fate.conversation_id})
-        renew_fate(tx, fate, moving.now)
+        refresh_status(tx, fate, moving.now)
     add_posts(tx, [Posting(post, moving.now) for moving in done for post in moving.change.posts])
     return [moving.sms_id in moved for moving in movings]
 
@@ -224,7 +224,7 @@ def add_event(
     author: str = "",
 ) -> None:
     """A line of the row's history that no move wrote."""
-    tx.many(sql.ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, author)])
+    tx.batch(sql.ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, author)])
 
 
 class Fate(NamedTuple):
@@ -253,7 +253,7 @@ class Fate(NamedTuple):
         return PostPriority.FAILURE if person_acts else PostPriority.REACTION
 
 
-def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
+def refresh_status(tx: Tx, fate: Fate, now: Ms) -> None:
     """Have the row's state shown on the operator's message it came from, if it came from one."""
     if fate.chat_id is None or fate.message_id is None:
         return
@@ -273,7 +273,7 @@ def renew_fate(tx: Tx, fate: Fate, now: Ms) -> None:
     tx.run(sql.RENEW_OPENING, {"key": opening_key(fate.chat_id, fate.message_id), "now": now})
 
 
-def give_back_if_orphaned(tx: Tx, key: str, attempts: int, now: Ms) -> None:
+def release_if_caller_gone(tx: Tx, key: str, attempts: int, now: Ms) -> None:
     """A row that is ``sending`` while nobody was told to send it would block its lane until the next start.
 
     ``now``: when it was started.
@@ -293,6 +293,6 @@ def give_back_if_orphaned(tx: Tx, key: str, attempts: int, now: Ms) -> None:
                 reason="interrupted",
                 detail="not sent",
             )
-            renew_fate(later, fate, now)
+            refresh_status(later, fate, now)
 
-    tx.if_orphaned(give_back)
+    tx.if_caller_gone(give_back)

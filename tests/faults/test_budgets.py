@@ -12,7 +12,7 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.routing import ClaimedBatch, ClaimRequest
 from bridge.store import inbox
-from bridge.store.tx import Tx
+from bridge.store.transaction import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
 from tests.flow.harness import world
 

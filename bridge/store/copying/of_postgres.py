@@ -10,13 +10,13 @@ import asyncpg
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import PATIENCE, place
-from bridge.store.postgres.tx import NOW, key_of
+from bridge.store.postgres.tx import NOW, lock_key
 
 _SETTINGS = {
     "application_name": "sms-bridge store copy",
@@ -180,7 +180,7 @@ async def target(url: str) -> AsyncIterator[PostgresTarget]:
 
 async def migrate_within(connection: Any, space: str) -> None:
     """In a transaction that is open; nobody else migrates before its end."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, held.MIGRATIONS))
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(space, locks.MIGRATIONS))
     await migrate(connection)
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.store.tx import Value, storable
+from bridge.store.transaction import Value, storable
 from bridge.value import value_object
 
 BATCH = 5_000

@@ -1,7 +1,7 @@
 """The statements of ``bridge.store.sql`` as PostgreSQL takes them.
 
 Three things differ, and all three are mechanical: parameters are numbered and typed, the rows of a
-:class:`~bridge.store.many.Many` come as one array a column, and columns have other names for their types.
+:class:`~bridge.store.batch.Many` come as one array a column, and columns have other names for their types.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _INTEGERS = frozenset(
@@ -56,7 +56,7 @@ def statement(sql: str) -> Statement:
 
 
 @lru_cache(maxsize=128)
-def crowd(many: Many) -> str:
+def crowd(many: BatchStatement) -> str:
     """One text for any number of rows; a parameter for each column, an array of what the rows have there."""
     arrays = ", ".join(f"${at}::{type_of(name)}[]" for at, name in enumerate(many.columns, 1))
     return f"WITH rows ({', '.join(many.columns)}) AS (SELECT * FROM unnest({arrays})) {many.body}"

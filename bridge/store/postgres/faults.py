@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.store.tx import Again
+from bridge.store.transaction import SerializationConflict
 
 NO_SCHEMA = "there is no such schema, or this user may not use it: create it, or check search_path in storage.url"
 _ADVICE = {
@@ -58,12 +58,12 @@ def is_surroundings(error: BaseException) -> bool:
     return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError))
 
 
-def is_again(error: BaseException) -> bool:
+def is_conflict(error: BaseException) -> bool:
     return _is_overtaken(error) or _state(error) == _TAKEN
 
 
 def _is_overtaken(error: BaseException) -> bool:
-    return isinstance(error, Again) or _state(error) in _GIVEN_UP
+    return isinstance(error, SerializationConflict) or _state(error) in _GIVEN_UP
 
 
 def translate(error: Exception, where: str) -> Exception:

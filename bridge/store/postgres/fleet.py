@@ -20,12 +20,12 @@ import asyncpg
 from bridge import __version__
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
-from bridge.store import held
-from bridge.store.base import Readers, Writer
+from bridge.store import locks
 from bridge.store.postgres.pool import PATIENCE, Pool
 from bridge.store.postgres.transaction import Transactions
-from bridge.store.postgres.tx import NOW, key_of
-from bridge.store.tx import Params, Row, Tx
+from bridge.store.postgres.tx import NOW, lock_key
+from bridge.store.repository import Readers, Writer
+from bridge.store.transaction import Params, Row, Tx
 
 ALIVE: Ms = 10 * SECOND
 """So long a bridge that is not heard of keeps its duties and its messages."""
@@ -108,7 +108,7 @@ class FleetVerbs(FleetQueries):
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
         def unit(tx: Tx) -> LeaseStatus:
             # One after the other: of two that start at once, one sees the other.
-            tx.hold([held.FLEET])
+            tx.lock([locks.CLUSTER])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             mine = _duties(tx, self._bridge, duties, now)
@@ -191,7 +191,7 @@ def _leases(now: Ms) -> Params:
 
 
 def _channel(space: str) -> str:
-    return f"sms_bridge_{key_of(space, held.BELL) & (2**64 - 1):x}"
+    return f"sms_bridge_{lock_key(space, locks.NOTIFICATIONS) & (2**64 - 1):x}"
 
 
 def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:

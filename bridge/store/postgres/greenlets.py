@@ -1,6 +1,6 @@
 """Lets plain functions wait for coroutines, so that one text of the domain's work serves both engines.
 
-What a unit of work does is written once, as a plain function on a :class:`~bridge.store.tx.Tx`. SQLite runs it in a
+A unit of work is written once, as a plain function on a :class:`~bridge.store.transaction.Tx`. SQLite runs it in a
 thread. Here it runs in a greenlet of the event loop's own thread: where it needs an answer of the server, it steps
 aside until that has come. Other tasks run meanwhile; the unit must hold nothing that they could change.
 """

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store import held, sql
+from bridge.store import locks, sql
 from bridge.store.postgres import dialect
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import lock_key
 
 _NUMBERS = """
 SELECT d.oid::text AS database, 'identity'::regclass::oid::text AS identity
@@ -30,7 +30,7 @@ async def compare(connection: Any, space: str, now: Ms) -> None:
     """
     place = await _place(connection)
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(space, held.RESTORATION))
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(space, locks.RESTORATION))
         known = _parsed(await connection.fetchval(sql.KNOWN_PLACE) or "")
         if _the_same(known, place):
             place = {**known, **place}

@@ -8,11 +8,11 @@ from typing import Any
 import asyncpg
 
 from bridge.errors import StoreError
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.migrate import Migration, not_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.pool import PATIENCE
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import lock_key
 
 _OURS = "SELECT to_regclass('schema_version') IS NOT NULL"
 _OTHERS = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r')"
@@ -50,7 +50,7 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
     :raises StoreError: a migration failed, or the schema is of a newer version.
     """
     wanted = shipped() if migrations is None else migrations
-    lock = key_of(await space_of(connection), held.MIGRATIONS)
+    lock = lock_key(await space_of(connection), locks.MIGRATIONS)
     await connection.execute(f"SET lock_timeout = {60 * PATIENCE}")
     await connection.execute("SET statement_timeout = 0")
     await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * PATIENCE / 1000)

@@ -18,7 +18,7 @@ from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.writer import PostgresWriter
-from bridge.store.tx import Unit
+from bridge.store.transaction import Unit
 from bridge.store.verbs import Questions, Verbs
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from bridge.errors import CommitUnknown, StoreError
 from bridge.store.postgres import faults, greenlets
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.tx import PostgresTx
-from bridge.store.tx import Unit
+from bridge.store.transaction import Unit
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Transactions:
             try:
                 return await self._write(work)
             except Exception as error:
-                if tries == TRIES or not faults.is_again(error):
+                if tries == TRIES or not faults.is_conflict(error):
                     raise faults.translate(error, self.where) from error
                 tries += 1
 

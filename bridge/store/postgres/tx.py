@@ -7,11 +7,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from bridge.model.base import Ms
-from bridge.store.held import Held
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
+from bridge.store.locks import LockName
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
-from bridge.store.tx import NOTHING, Line, Params, Row, Unit, Value, storable
+from bridge.store.transaction import NOTHING, Line, Params, Row, Unit, Value, storable
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -25,7 +25,7 @@ _AT_ONCE = 100
 
 
 class PostgresTx:
-    """A :class:`~bridge.store.tx.Tx`. Begins with its first statement, on one way to the server with what it holds."""
+    """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
 
     __slots__ = ("_begin", "_connection", "_orphaned", "_space", "bridge", "router")
 
@@ -68,7 +68,7 @@ class PostgresTx:
         done: str = wait_for(self._connection.execute(statement.text, *_values(statement, params)))
         return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
 
-    def many(self, statement: Many, lines: Sequence[Line]) -> Sequence[Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
         if not lines:
             return ()
         columns = [[_clean(value) for value in column] for column in zip(*lines, strict=True)]
@@ -88,22 +88,22 @@ class PostgresTx:
     def begun(self) -> bool:
         return not self._begin
 
-    def hold(self, names: Iterable[Held]) -> None:
+    def lock(self, names: Iterable[LockName]) -> None:
         if keys := self._keys(names):
             begin, self._begin = self._begin, ""
             wait_for(self._connection.execute(begin + _HOLD % ",".join(map(str, sorted(keys)))))
 
-    def hold_free(self, names: Iterable[Held]) -> set[Held]:
+    def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         keys = self._keys(names)
         if not keys:
             return set()
         return {keys[row["key"]] for row in self._fetch(_HOLD_FREE, [sorted(keys)])}
 
-    def _keys(self, names: Iterable[Held]) -> Mapping[int, Held]:
+    def _keys(self, names: Iterable[LockName]) -> Mapping[int, LockName]:
         """Locks belong to the whole database: other schemas have other keys for the same names."""
-        return {key_of(self._space, name): name for name in names}
+        return {lock_key(self._space, name): name for name in names}
 
-    def if_orphaned(self, repair: Unit[object]) -> None:
+    def if_caller_gone(self, repair: Unit[object]) -> None:
         self._orphaned.append(repair)
 
     @property
@@ -111,7 +111,7 @@ class PostgresTx:
         return tuple(self._orphaned)
 
 
-def key_of(space: str, name: Held) -> int:
+def lock_key(space: str, name: LockName) -> int:
     """The number of an advisory lock: 64 bits with a sign."""
     digest = blake2b(f"{space}\n{name}".encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -1,8 +1,8 @@
 """Group commit on PostgreSQL: what many callers want at once is one transaction, the rest goes side by side.
 
 Unlike SQLite's this is not the only writer: other transactions of this bridge and of others run at the same time. What
-must not change between a look and a write is held (:meth:`~bridge.store.tx.Tx.hold`). A unit that stands alone has a
-transaction of its own, so that no two units in one transaction can wait for two in another.
+must not change between a look and a write is locked (:meth:`~bridge.store.transaction.Tx.lock`). A unit that stands
+alone has a transaction of its own, so that no two units in one transaction can wait for two in another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store.postgres.transaction import OutcomeUnknown, Repairs, Transactions
-from bridge.store.tx import Together, Unit
+from bridge.store.transaction import Together, Unit
 
 log = structlog.get_logger()
 
@@ -79,10 +79,10 @@ class PostgresWriter:
         self.units += 1
         return value
 
-    async def run_together(self, do: Together[Item, T], item: Item) -> T:
+    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
         """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
 
-        What leaves a repair (:meth:`~bridge.store.tx.Tx.if_orphaned`) does not belong here.
+        What leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) does not belong here.
         """
         if self._closing:
             raise StoreError("the store is closed")

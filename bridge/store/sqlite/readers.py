@@ -16,7 +16,7 @@ from bridge.errors import StoreError
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.link import Link
 from bridge.store.sqlite.tx import SqliteTx
-from bridge.store.tx import Unit
+from bridge.store.transaction import Unit
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from contextlib import closing
 from itertools import chain
 
 from bridge.model.base import Ms
-from bridge.store.held import Held
-from bridge.store.many import Many, sizes
-from bridge.store.tx import NOTHING, Line, Params, Unit, storable
+from bridge.store.batch import BatchStatement, batch_sizes
+from bridge.store.locks import LockName
+from bridge.store.transaction import NOTHING, Line, Params, Unit, storable
 
 
 def _cleaned(params: Params | Line) -> Params | Line:
@@ -21,7 +21,7 @@ def _cleaned(params: Params | Line) -> Params | Line:
 
 
 class SqliteTx:
-    """A :class:`~bridge.store.tx.Tx`. One writer at a time: there is nobody to hold anything against."""
+    """A :class:`~bridge.store.transaction.Tx`. One writer at a time: there is nobody to hold anything against."""
 
     __slots__ = ("_db", "_orphaned")
     bridge = ""
@@ -48,19 +48,19 @@ class SqliteTx:
     def run(self, sql: str, params: Params = NOTHING) -> int:
         return self._execute(sql, params).rowcount
 
-    def many(self, statement: Many, lines: Sequence[Line]) -> list[sqlite3.Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []
         at = 0
-        for size in sizes(len(lines)):
+        for size in batch_sizes(len(lines)):
             params = tuple(chain.from_iterable(lines[at : at + size]))
             found += self._execute(statement.text(size), params).fetchall()
             at += size
         return found
 
-    def hold(self, names: Iterable[Held]) -> None:
+    def lock(self, names: Iterable[LockName]) -> None:
         pass
 
-    def hold_free(self, names: Iterable[Held]) -> set[Held]:
+    def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         return set(names)
 
     def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:
@@ -75,7 +75,7 @@ class SqliteTx:
             # beforehand would cost each message what hardly any needs.
             return self._db.execute(sql, _cleaned(params))
 
-    def if_orphaned(self, repair: Unit[object]) -> None:
+    def if_caller_gone(self, repair: Unit[object]) -> None:
         self._orphaned.append(repair)
 
     @property

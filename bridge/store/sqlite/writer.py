@@ -1,7 +1,7 @@
 """The one writer: it owns every transaction and commits the work that waits together (group commit).
 
 Callers hand in a unit of work and await it. No timer: what comes in while a commit runs goes into the next. What many
-callers want at once is done together where that is cheaper (:meth:`Writer.run_together`). A unit must be safe to run
+callers want at once is done together where that is cheaper (:meth:`Writer.run_batched`). A unit must be safe to run
 again, since one that fails is separated from its neighbours by running each of them in a transaction of its own. Nobody
 else may write: a shared connection would let one caller's rollback undo another's acknowledged row.
 """
@@ -22,7 +22,7 @@ from bridge.store.sqlite.checkpoint import Checkpoints
 from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
 from bridge.store.sqlite.link import FileGuard, Link
 from bridge.store.sqlite.tx import SqliteTx
-from bridge.store.tx import Together, Unit
+from bridge.store.transaction import Together, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -88,10 +88,10 @@ class Writer:
         """
         return cast(T, await self._result(_alone(unit)))
 
-    async def run_together(self, do: Together[Item, T], item: Item) -> T:
+    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
         """The same for work that is cheaper for many: all items that wait for this very ``do`` are one call of it.
 
-        What leaves a repair (:meth:`Tx.if_orphaned`) does not belong here: it would be done for each alone after all.
+        Work that leaves a repair (:meth:`Tx.if_caller_gone`) does not belong here: it would be done for each alone.
         """
         return cast(T, await self._result(_Work(cast("Together[object, object]", do), item)))
 

@@ -8,7 +8,7 @@ from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.store import sql
 from bridge.store.postgres.store import PostgresStore
-from bridge.store.tx import Tx
+from bridge.store.transaction import Tx
 from bridge.store.work_sms import apply_move
 
 

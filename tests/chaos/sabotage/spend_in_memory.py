@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from bridge.store import inbox
-from bridge.store.tx import Tx
+from bridge.store.transaction import Tx
 
 _parts: Counter[str] = Counter()
 

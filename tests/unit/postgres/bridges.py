@@ -13,9 +13,9 @@ import asyncpg
 
 from bridge.model.base import Ms
 from bridge.model.cluster import LeaseStatus
-from bridge.store.held import Held
+from bridge.store.locks import LockName
 from bridge.store.postgres.store import PostgresStore, open_store
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import lock_key
 from tests import postgres
 from tests.contract.builders import SetClock
 from tests.unit.pipeline.sender import until
@@ -64,12 +64,12 @@ class Bridges:
         return int(await self.value("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"))
 
     @asynccontextmanager
-    async def held(self, *names: Held) -> AsyncIterator[None]:
-        """What :meth:`~bridge.store.tx.Tx.hold` would wait for."""
+    async def held(self, *names: LockName) -> AsyncIterator[None]:
+        """What :meth:`~bridge.store.transaction.Tx.lock` would wait for."""
         space = str(await self.value("SELECT current_schema()"))
         async with self.beside.transaction():
             for name in names:
-                await self.run("SELECT pg_advisory_xact_lock($1)", key_of(space, name))
+                await self.run("SELECT pg_advisory_xact_lock($1)", lock_key(space, name))
             yield
 
     @asynccontextmanager

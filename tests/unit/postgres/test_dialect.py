@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.sms import SmsState
 from bridge.store import sql
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
 from bridge.store.postgres import dialect
 from bridge.store.postgres.store import open_store
 from tests import postgres
@@ -41,7 +41,7 @@ async def test_every_statement_is_understood(connection: Any) -> None:
     for name, text in STATEMENTS.items():
         if name in COLUMNS:
             continue
-        translated = dialect.crowd(text) if isinstance(text, Many) else dialect.statement(text).text
+        translated = dialect.crowd(text) if isinstance(text, BatchStatement) else dialect.statement(text).text
         try:
             await connection.prepare(translated)
         except asyncpg.PostgresError as error:
@@ -57,7 +57,7 @@ def test_a_name_means_one_parameter_with_one_type() -> None:
 
 
 def test_rows_are_an_array_a_column() -> None:
-    assert dialect.crowd(Many("id, text", "SELECT * FROM rows")) == (
+    assert dialect.crowd(BatchStatement("id, text", "SELECT * FROM rows")) == (
         "WITH rows (id, text) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) SELECT * FROM rows"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.postgres.fleet import ALIVE, FORGOTTEN, SENDS
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
@@ -49,7 +49,7 @@ async def test_a_duty_that_is_not_wanted_any_more_is_free(both: Bridges) -> None
 
 
 async def test_of_two_that_report_at_the_same_moment_one_sees_the_other(both: Bridges) -> None:
-    async with both.held(held.FLEET):
+    async with both.held(locks.CLUSTER):
         reports = [asyncio.create_task(both.alive(store, "telegram")) for store in (both.one, both.two)]
         await both.waiting(2)
     first, second = await asyncio.gather(*reports)

@@ -15,7 +15,7 @@ from bridge.pipeline.clock import SharedClock, SteadyClock
 from bridge.pipeline.cluster import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Cluster
 from bridge.pipeline.signals import Signals
 from bridge.ports.record import FleetStore
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
@@ -119,7 +119,7 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: M
     one = fleet(both.one, clock)
     await one.step()
     await clock.advance(REPORT)
-    async with both.held(held.FLEET):
+    async with both.held(locks.CLUSTER):
         hangs = asyncio.create_task(one.step())
         await both.waiting()
         assert one.has(TELEGRAM), "what was said before holds as long as it was said to"
@@ -282,7 +282,9 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
     try:
         await clock.advance(0)
         assert part.begun == 0
-        async with both.held(held.FLEET):  # so that its looks are not a whole number of seconds after the lease began
+        async with both.held(
+            locks.CLUSTER
+        ):  # so that its looks are not a whole number of seconds after the lease began
             slow = asyncio.create_task(one.step())
             await both.waiting()
             await clock.advance(SECOND // 2)
@@ -341,7 +343,7 @@ async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: B
     await one.step()
     assert abs(shared.now() - await both.now()) < 60 * SECOND
     told = shared.now() - clock.monotonic()
-    async with both.held(held.FLEET):
+    async with both.held(locks.CLUSTER):
         slow = asyncio.create_task(one.step())
         await both.waiting()
         await clock.advance(4 * SECOND)

@@ -123,7 +123,7 @@ async def test_without_the_lock_they_would_be_in_each_others_way(
 ) -> None:
     """The control: the second finds what the first is about to commit."""
     taken = iter(range(100))
-    monkeypatch.setattr(bridge.store.postgres.migrate, "key_of", lambda space, name: next(taken) - 1_000)
+    monkeypatch.setattr(bridge.store.postgres.migrate, "lock_key", lambda space, name: next(taken) - 1_000)
     holding = await asyncpg.connect(url)
     try:
         hold = holding.transaction()

@@ -26,7 +26,7 @@ from bridge.pipeline.worker import IDLE
 from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.postgres.fleet import ALIVE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
@@ -139,7 +139,7 @@ async def test_a_lane_that_another_bridge_holds_is_looked_at_again_soon(
     """Nobody says when it is free: the other may have written nothing in it."""
     await both.one.enqueue(reply("k"))
     async with half(both.one, platform.url) as one, half(both.two, platform.url):
-        async with both.held(held.subscriber(SUBSCRIBER)):
+        async with both.held(locks.subscriber(SUBSCRIBER)):
             assert await one.outbox.step() == IDLE
             await one.fleet.step()
             assert await one.outbox.step() == SECOND

@@ -14,7 +14,7 @@ from bridge.model.contact import ContactChange
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Move, SmsState
 from bridge.ports.store import Store
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore
 from bridge.store.work_posts import codes
 from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settlement, unrouted
@@ -26,7 +26,7 @@ pytestmark = needs_postgres
 
 async def test_send_again_at_two_bridges_is_one_new_row(both: Bridges) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
-    async with both.held(held.sms(old.id)):
+    async with both.held(locks.sms(old.id)):
         pressed = [
             asyncio.create_task(store.send_again(old.id, key=key, author="Anna (7)", now=NOW))
             for store, key in ((both.one, "press:1"), (both.two, "press:2"))
@@ -40,7 +40,7 @@ async def test_send_again_at_two_bridges_is_one_new_row(both: Bridges) -> None:
 
 async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: Bridges) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
-    async with both.held(held.sms(old.id)):
+    async with both.held(locks.sms(old.id)):
         pressed = [
             asyncio.create_task(store.send_again(old.id, key="press", author="Anna (7)", now=NOW))
             for store in (both.one, both.two)
@@ -62,7 +62,7 @@ async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_agai
 
 
 async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
-    async with both.held(held.subscriber(SUBSCRIBER)):
+    async with both.held(locks.subscriber(SUBSCRIBER)):
         replies = [asyncio.create_task(store.operator_reply(person("k"), NOW)) for store in (both.one, both.two)]
         await both.waiting(2)
     first, second = await asyncio.gather(*replies)
@@ -72,7 +72,7 @@ async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
 
 
 async def test_one_command_told_to_two_bridges_is_one_row(both: Bridges) -> None:
-    async with both.held(held.subscriber(SUBSCRIBER)):
+    async with both.held(locks.subscriber(SUBSCRIBER)):
         orders = [asyncio.create_task(store.enqueue(reply("k"))) for store in (both.one, both.two)]
         await both.waiting(2)
     first, second = await asyncio.gather(*orders)
@@ -119,7 +119,7 @@ async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: B
 async def test_what_was_decided_before_an_opt_out_is_decided_again(both: Bridges) -> None:
     inbound = await received(both.one)
     remembers = replace(settlement(inbound, 0, reply("r")), contact=ContactChange(opted_out=False, tags=(), values={}))
-    async with both.held(held.subscriber(SUBSCRIBER)):
+    async with both.held(locks.subscriber(SUBSCRIBER)):
         ordering = asyncio.create_task(both.two.carry_out(opt_out(), done=None, already=None, now=NOW))
         await both.waiting()
         settling = asyncio.create_task(both.one.settle([remembers]))
@@ -146,7 +146,7 @@ async def test_a_take_over_while_a_message_is_settled_stays(both: Bridges) -> No
 
 async def test_a_conversation_that_both_begin_is_one(both: Bridges) -> None:
     inbound = await received(both.one)
-    async with both.held(held.subscriber(SUBSCRIBER)):
+    async with both.held(locks.subscriber(SUBSCRIBER)):
         beginning = asyncio.create_task(both.two.begin_conversation("support", SUBSCRIBER, account="main", now=NOW))
         settling = asyncio.create_task(both.one.settle([settlement(inbound, forwards=("support",))]))
         await both.waiting(2)
@@ -229,7 +229,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
             lambda: both.one.posts_done([first], PostedMessage(chat_id=-1, message_id=1), NOW),
         ]
         tasks: list[asyncio.Task[object]] = []
-        async with both.held(held.conversation(talk)):
+        async with both.held(locks.conversation(talk)):
             for number, begin in enumerate(work if add_first else reversed(work), 1):
                 tasks.append(asyncio.create_task(begin()))  # type: ignore[arg-type]
                 await both.waiting(number)
@@ -249,7 +249,7 @@ async def test_posts_that_two_bridges_write_in_one_talk_are_shown_one_by_one(bot
 
 async def test_a_balance_that_both_are_told_was_spent_once(both: Bridges) -> None:
     await both.one.note_balance("main", Balance(amount=100, currency="RUB"), NOW)
-    async with both.held(held.balance("main")):
+    async with both.held(locks.balance("main")):
         told = [
             asyncio.create_task(store.note_balance("main", Balance(amount=90, currency="RUB"), NOW))
             for store in (both.one, both.two)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.store import sql
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
 from bridge.store.postgres import dialect
 from bridge.store.postgres.migrate import migrate
 from bridge.store.postgres.pool import Pool
@@ -59,7 +59,7 @@ async def connection(folder: Path, kind: str) -> AsyncIterator[Any]:
 async def plan(connection: Any, name: str) -> dict[str, Any]:
     """What the server does for any values."""
     wanted = getattr(sql, name)
-    if isinstance(wanted, Many):
+    if isinstance(wanted, BatchStatement):
         text, count = dialect.crowd(wanted), len(wanted.columns)
     else:
         text, names = dialect.statement(wanted)

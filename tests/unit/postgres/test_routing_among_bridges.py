@@ -7,7 +7,7 @@ import time
 
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import SmsState
-from bridge.store import held
+from bridge.store import locks
 from bridge.store.postgres.fleet import LATE
 from bridge.store.postgres.store import PostgresStore
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, settlement, unrouted
@@ -93,7 +93,7 @@ async def test_of_two_that_decided_one_message_the_second_writes_nothing(both: B
     (item,) = await unrouted(both.one)
     decided = [settlement(item.inbound, 0, reply(key), forwards=("support",)) for key in ("a", "b")]
     # Both have looked when the first writes: the subscriber is held by somebody else until both are there.
-    async with both.held(held.subscriber(SUBSCRIBER)):
+    async with both.held(locks.subscriber(SUBSCRIBER)):
         settling = [
             asyncio.create_task(store.settle([one])) for store, one in zip((both.one, both.two), decided, strict=True)
         ]
@@ -152,7 +152,7 @@ async def test_a_message_routed_meanwhile_is_not_taken_back_from_whoever_routed_
 
 
 async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: Bridges) -> None:
-    async with both.held(held.call("main", "1")):
+    async with both.held(locks.call("main", "1")):
         taking = [asyncio.create_task(store.accept_inbound(call("1", at=NOW))) for store in (both.one, both.two)]
         await both.waiting(2)
     answers = await asyncio.gather(*taking)
@@ -161,7 +161,7 @@ async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: Bridges)
 
 
 async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: Bridges) -> None:
-    async with both.held(held.call("main", "1")):
+    async with both.held(locks.call("main", "1")):
         taking = [
             asyncio.create_task(store.accept_inbound(call("1", text=text)))
             for store, text in ((both.one, "a"), (both.two, "b"))

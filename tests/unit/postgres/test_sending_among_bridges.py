@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from bridge.model.sms import Change, Move, Priority, Rewrite, SmsState
-from bridge.store import held
-from bridge.store.held import Held
+from bridge.store import locks
+from bridge.store.locks import LockName
 from bridge.store.outbox import _claim
-from bridge.store.postgres.tx import key_of
+from bridge.store.postgres.tx import lock_key
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
@@ -36,7 +36,7 @@ async def test_two_that_claim_at_once_have_no_two_rows_of_a_lane(both: Bridges) 
 async def test_a_claim_passes_over_a_lane_that_somebody_holds_and_waits_for_nothing(both: Bridges) -> None:
     await both.one.enqueue(reply("held", recipient="790"))
     await both.one.enqueue(reply("free", recipient="791"))
-    async with both.held(held.subscriber("790")):
+    async with both.held(locks.subscriber("790")):
         assert await claimed(both.two) == ["free"]
     assert await claimed(both.two) == ["held"]
 
@@ -156,12 +156,12 @@ async def test_a_repair_that_is_made_twice_does_not_take_a_row_from_the_bridge_t
 async def test_a_subscriber_held_in_one_schema_is_free_in_another(both: Bridges) -> None:
     await both.one.enqueue(reply("k"))
     async with both.beside.transaction():
-        await both.run("SELECT pg_advisory_xact_lock($1)", key_of("elsewhere", held.subscriber(SUBSCRIBER)))
+        await both.run("SELECT pg_advisory_xact_lock($1)", lock_key("elsewhere", locks.subscriber(SUBSCRIBER)))
         assert await claimed(both.two) == ["k"]
 
 
 @pytest.mark.parametrize("number", ["fleet", "migrations", "restoration", "sms:1", "call:main/1", "balance:main"])
 async def test_a_number_is_no_other_thing_that_is_held_whatever_it_reads(both: Bridges, number: str) -> None:
-    async with both.held(Held(number)):
+    async with both.held(LockName(number)):
         await both.one.enqueue(reply("k", recipient=number))
         assert await claimed(both.two) == ["k"]

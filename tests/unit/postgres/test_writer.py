@@ -14,10 +14,10 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
-from bridge.store import held, sql
+from bridge.store import locks, sql
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.transaction import TRIES
-from bridge.store.tx import Again, Tx
+from bridge.store.transaction import SerializationConflict, Tx
 from tests.contract.builders import NOW, SetClock, call, claimed, received, reply, sent, settlement, spent
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
@@ -111,7 +111,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: B
 
 
 async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Bridges) -> None:
-    async with both.held(held.call("main", "0")):
+    async with both.held(locks.call("main", "0")):
         first = asyncio.create_task(both.one.accept_inbound(call("0")))
         await both.waiting()
         gone = asyncio.create_task(both.one.accept_inbound(call("gone")))
@@ -150,7 +150,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridge
 
     def overtaken(tx: Tx) -> None:
         tried.append(tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
-        raise Again
+        raise SerializationConflict
 
     with pytest.raises(StoreUnavailable):
         await both.one.writer.run(overtaken)

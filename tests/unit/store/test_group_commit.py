@@ -15,7 +15,7 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store.sqlite.store import SqliteStore
-from bridge.store.tx import Tx
+from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
 
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model.sms import SmsState
 from bridge.store import open_readonly, open_store, sql
-from bridge.store.many import MOST, Many
+from bridge.store.batch import MAX_ROWS, BatchStatement
 from bridge.store.migrate import Migration, shipped
 from bridge.store.sqlite.migrate import migrate, statements, version_of
 from tests.contract.builders import SetClock, call, opened
@@ -30,12 +30,12 @@ ALLOWED = {
     "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }
-CROWDS = {name: value for name, value in vars(sql).items() if isinstance(value, Many)}
+CROWDS = {name: value for name, value in vars(sql).items() if isinstance(value, BatchStatement)}
 STATEMENTS = {
     name: value
     for name, value in vars(sql).items()
     if name.isupper() and isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", value)
-} | {name: crowd.text(MOST) for name, crowd in CROWDS.items()}
+} | {name: crowd.text(MAX_ROWS) for name, crowd in CROWDS.items()}
 
 
 def database() -> sqlite3.Connection:

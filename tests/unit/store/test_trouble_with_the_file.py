@@ -19,7 +19,7 @@ import pytest
 from bridge.errors import CommitUnknown, StoreError, StoreLocked, StoreUnavailable
 from bridge.store import open_readonly, open_store
 from bridge.store.sqlite.store import SqliteStore
-from bridge.store.tx import Tx
+from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, SetClock, call, opened, received, reply, unrouted
 
 NOBODY = 65534

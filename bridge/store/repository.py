@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from bridge.ports.clock import Clock
-from bridge.store.tx import Together, Unit
+from bridge.store.transaction import Together, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -28,10 +28,10 @@ class Writer(Protocol):
         :raises StoreError: the unit cannot be done.
         """
 
-    async def run_together(self, do: Together[Item, T], item: Item) -> T:
+    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
         """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
 
-        What leaves a repair (:meth:`~bridge.store.tx.Tx.if_orphaned`) does not belong here.
+        What leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) does not belong here.
         """
 
 

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MOST = 64
+MAX_ROWS = 64
 """Rows in one statement. Sizes are powers of two, so that a handful of prepared statements serves every number."""
 
 
-class Many:
+class BatchStatement:
     """``body`` is a statement that reads ``rows``, a table with these columns."""
 
     __slots__ = ("body", "columns")
@@ -32,20 +32,20 @@ class Many:
 
 
 @lru_cache(maxsize=256)
-def _text(statement: Many, size: int) -> str:
+def _text(statement: BatchStatement, size: int) -> str:
     row = f"({', '.join('?' * len(statement.columns))})"
     return f"WITH rows ({', '.join(statement.columns)}) AS (VALUES {', '.join([row] * size)}) {statement.body}"
 
 
-def sizes(count: int) -> Iterator[int]:
+def batch_sizes(count: int) -> Iterator[int]:
     """How many rows each statement takes, so that together they take ``count``."""
     while count:
-        size = MOST if count >= MOST else 1 << (count.bit_length() - 1)
+        size = MAX_ROWS if count >= MAX_ROWS else 1 << (count.bit_length() - 1)
         yield size
         count -= size
 
 
-def waves(items: Sequence[T], key: Callable[[T], Hashable]) -> Iterator[Sequence[int]]:
+def conflict_free_batches(items: Sequence[T], key: Callable[[T], Hashable]) -> Iterator[Sequence[int]]:
     """Positions of ``items`` in groups, in each of which no key occurs twice; the earlier of two comes first.
 
     What a statement reads is what stood there before it: of two rows that concern each other the second must see what

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bridge.model.base import Ms
-from bridge.store.held import Held
-from bridge.store.many import Many
+from bridge.store.batch import BatchStatement
+from bridge.store.locks import LockName
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
@@ -31,7 +31,7 @@ Together = Callable[["Tx", Sequence[T]], Sequence[R]]
 NOTHING: Params = {}
 
 
-class Again(Exception):
+class SerializationConflict(Exception):
     """What the unit looked at has changed since, by another transaction: undo it all and run it again."""
 
 
@@ -81,10 +81,10 @@ class Tx(Protocol):
     def run(self, sql: str, params: Params = NOTHING) -> int:
         """How many rows a statement without RETURNING changed."""
 
-    def many(self, statement: Many, lines: Sequence[Line]) -> Sequence[Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
         """One statement for all lines, or a few where there are very many; what it returns, in no order."""
 
-    def hold(self, names: Iterable[Held]) -> None:
+    def lock(self, names: Iterable[LockName]) -> None:
         """Keep other transactions that hold one of these names waiting until this one ends; wait for those that do.
 
         For what is looked at and then written, where the look must still be true when it is written. SQLite has one
@@ -92,10 +92,10 @@ class Tx(Protocol):
         other for good.
         """
 
-    def hold_free(self, names: Iterable[Held]) -> set[Held]:
+    def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         """Hold those of the names that nobody else holds now; waits for nothing."""
 
-    def if_orphaned(self, repair: Unit[object]) -> None:
+    def if_caller_gone(self, repair: Unit[object]) -> None:
         """Have ``repair`` run, before any later work, if nobody learns of this unit's success.
 
         That is so where its caller was cancelled, and where COMMIT failed with an unknown outcome. ``repair`` must
