@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
@@ -23,8 +24,7 @@ from yarl import URL
 
 from bridge.config import AccountSettings
 from bridge.model.answers import Receipt, SendClass
-from bridge.platforms.http import Answer, ClientMaker, Fault, HttpLimits, NoAnswer
-from bridge.platforms.http_aiohttp import AiohttpClient
+from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
 from bridge.platforms.http_direct import DirectClient
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import self_signed, server_side, trusting
@@ -70,16 +70,11 @@ RIGHT: dict[str, Outcomes] = {
 }
 ENDLESS = frozenset({"hang", "hang_in_headers", "hang_in_body", "hang_in_chunks", "trickle_on", "hint_on"})
 
-# aiohttp takes a reset inside a body without length for its end, and the first of two answers for the one; the second
-# is then the next request's. The id of the SMS may be wrong there, its outcome is not.
-LOOSE_OF_AIOHTTP = frozenset({"unframed_cut", "twice"})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One thing that goes wrong, on one kind of connection, with one client."""
+    """One thing that goes wrong, on one kind of connection."""
 
-    client: str
     act: str
     right: Outcomes
     secure: bool = False
@@ -89,15 +84,13 @@ class Cell:
     """Of the gateway; empty: where it talks."""
     trusted: bool = True
     limits: HttpLimits = PATIENT
-    loose: bool = False
-    """The id may be another one's."""
     often: int = 1
     """Times the repetitions of a run."""
     connections: int = 1
 
     def __str__(self) -> str:
         line = f"{'TLS' if self.secure else 'plain'}, {f'after {self.before}' if self.before else 'fresh'}"
-        return f"{self.client}, {line}{f', {self.port} port' if self.port else ''}: {self.act}"
+        return f"{line}{f', {self.port} port' if self.port else ''}: {self.act}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,40 +105,35 @@ class Sent:
     """None: the caller went away."""
 
 
-def cells(clients: Sequence[str], *, tls: bool, acts: Sequence[str] = tuple(ACTS)) -> Iterator[Cell]:
-    for client, secure in product(clients, (False, True) if tls else (False,)):
+def cells(*, tls: bool, acts: Sequence[str] = tuple(ACTS)) -> Iterator[Cell]:
+    for secure in (False, True) if tls else (False,):
         for act, before in product([act for act in acts if act != CLOSED_MEANWHILE], ("", "ok")):
-            loose = client == "aiohttp" and act in LOOSE_OF_AIOHTTP
             yield Cell(
-                client=client,
                 secure=secure,
                 act=act,
                 before=before,
-                right=RIGHT[act] | (ACCEPTED if loose else frozenset()) | (NOT_SENT if act in ENDLESS else frozenset()),
+                right=RIGHT[act] | (NOT_SENT if act in ENDLESS else frozenset()),
                 limits=SHORT if act in ENDLESS else PATIENT,
-                loose=loose,
             )
         # Closed about when the request is written: it got through, or nobody knows; never both.
-        yield Cell(
-            client=client, secure=secure, act="ok", before=CLOSED_MEANWHILE, right=ACCEPTED | UNKNOWN, often=RACES
-        )
+        yield Cell(secure=secure, act="ok", before=CLOSED_MEANWHILE, right=ACCEPTED | UNKNOWN, often=RACES)
         # The handshake comes first over TLS: there nothing has left yet.
         never_read = NOT_SENT if secure else NOT_SENT | UNKNOWN
-        yield Cell(client=client, secure=secure, act="ok", port="deaf", right=never_read)
-        yield Cell(client=client, secure=secure, act="ok", port="silent", right=never_read, limits=SHORT)
-        yield Cell(client=client, secure=secure, act="ok", port="nobody", right=NOT_SENT)
+        yield Cell(secure=secure, act="ok", port="deaf", right=never_read)
+        yield Cell(secure=secure, act="ok", port="silent", right=never_read, limits=SHORT)
+        yield Cell(secure=secure, act="ok", port="nobody", right=NOT_SENT)
         if secure:
-            yield Cell(client=client, secure=True, act="ok", trusted=False, right=NOT_SENT)
+            yield Cell(secure=True, act="ok", trusted=False, right=NOT_SENT)
 
 
 class Sender:
     """Sends SMS through real sessions and keeps what they said."""
 
     def __init__(
-        self, ports: Mapping[str, int], makers: Mapping[str, ClientMaker], trust: ssl.SSLContext | None, seed: int
+        self, ports: Mapping[str, int], client: type[DirectClient], trust: ssl.SSLContext | None, seed: int
     ) -> None:
         self._ports = ports
-        self._makers = makers
+        self._client = client
         self._trust = trust
         self._chance = random.Random(seed)
         self.sent: list[Sent] = []
@@ -157,12 +145,12 @@ class Sender:
                 await self._send(platform, cell, cell.before, expected)
                 await asyncio.sleep(self._chance.random() * PAUSE_S)
             await self._send(platform, cell, cell.act, cell.right)
-            if cell.before != CLOSED_MEANWHILE and not cell.port and cell.trusted and not cell.loose:
+            if cell.before != CLOSED_MEANWHILE and not cell.port and cell.trusted:
                 await self._send(platform, cell, "ok", expected)  # the session goes on, with its own answers
 
-    async def crowd(self, client: str, count: int, acts: Sequence[str]) -> None:
+    async def crowd(self, count: int, acts: Sequence[str]) -> None:
         """All acts at once over the few connections of one session, and some callers go away."""
-        cell = Cell(client=client, act="all at once", right=ANY, connections=8)
+        cell = Cell(act="all at once", right=ANY, connections=8)
         places = asyncio.Semaphore(3 * cell.connections)
 
         async def one(platform: IbaPlatform) -> None:
@@ -189,7 +177,7 @@ class Sender:
             connections=cell.connections,
         )
         tls = self._trust if cell.trusted else None
-        platform = IbaPlatform(account, limits=cell.limits, tls=tls, client=self._makers[cell.client])
+        platform = IbaPlatform(account, limits=cell.limits, tls=tls, client=self._client)
         try:
             yield platform
         finally:
@@ -222,13 +210,10 @@ def _wrong(sent: Sent, seen: int) -> Iterator[str]:
     if receipt.outcome is SendClass.ACCEPTED:
         if not seen:
             yield "was called accepted, and the gateway never read it"
-        elif receipt.ids != (id_of(sent.number),) and not sent.cell.loose:
+        elif receipt.ids != (id_of(sent.number),):
             yield f"was called accepted under {receipt.ids}"
     if receipt.outcome not in sent.right:
         yield f"was called {receipt.outcome} ({receipt.reason})"
-
-
-CLIENTS: dict[str, ClientMaker] = {"direct": DirectClient, "aiohttp": AiohttpClient}
 
 
 async def gateway(
@@ -237,16 +222,16 @@ async def gateway(
     *,
     repetitions: int,
     crowd: int = 0,
-    clients: Mapping[str, ClientMaker] = CLIENTS,
+    client: type[DirectClient] = DirectClient,
     acts: Sequence[str] = tuple(ACTS),
     seed: int = 4,
 ) -> Findings:
-    """Each cell so often, and so many SMS in a crowd for each client."""
+    """Each cell so often, and so many SMS in a crowd."""
     complaints: Counter[str] = Counter()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.update([str(context["message"])]))
     certificate = self_signed(folder)
     trust = trusting(certificate) if certificate is not None else None
-    wanted = list(cells(tuple(clients), tls=certificate is not None, acts=acts))
+    wanted = list(cells(tls=certificate is not None, acts=acts))
     turns = [cell for cell in wanted for _ in range(cell.often * repetitions)]
     random.Random(seed).shuffle(turns)
     todo = iter(turns)
@@ -255,7 +240,7 @@ async def gateway(
         Gateway(seed, server_side(certificate) if certificate is not None else None) as opposite,
     ):
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
-        sender = Sender({**opposite.ports, "nobody": nobody.getsockname()[1]}, clients, trust, seed)
+        sender = Sender({**opposite.ports, "nobody": nobody.getsockname()[1]}, client, trust, seed)
 
         async def work() -> None:
             for cell in todo:
@@ -263,28 +248,20 @@ async def gateway(
                 progress(f"{len(sender.sent)} SMS in {len(wanted)} kinds of trouble")
 
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-        for client in clients:
-            await sender.crowd(client, crowd, [act for act in acts if act not in ENDLESS | LOOSE_OF_AIOHTTP])
+        await sender.crowd(crowd, [act for act in acts if act not in ENDLESS])
     violations = list(judged(sender.sent, opposite.seen))
     complaints.pop(UVLOOPS_OWN, None)
     violations += [f"the loop complained {times} times: {complaint}" for complaint, times in complaints.items()]
     lack = without("openssl is not there: no cell over TLS") if certificate is None else Findings()
     figures = {
         "cells": f"{len(wanted)} × {repetitions}",
-        "SMS": f"{len(sender.sent)}, {crowd * len(clients)} of them in crowds",
+        "SMS": f"{len(sender.sent)}, {crowd} of them in a crowd",
         "complete requests read": f"{opposite.seen.total()}, {opposite.on_used_connections} on used connections",
         "most for one SMS": f"{max(opposite.seen.values(), default=0)}",
         "called": told(sender.sent),
-        **{
-            f"written as the gateway closed, {client}": told(
-                [
-                    one
-                    for one in sender.sent
-                    if one.cell.client == client and one.cell.before == CLOSED_MEANWHILE and one.act == one.cell.act
-                ]
-            )
-            for client in clients
-        },
+        "written as the gateway closed": told(
+            [one for one in sender.sent if one.cell.before == CLOSED_MEANWHILE and one.act == one.cell.act]
+        ),
         "wrong": f"{len(violations)}",
     }
     return Findings(figures={**figures, **lack.figures}, violations=[*violations, *lack.violations])
@@ -298,15 +275,28 @@ def told(sent: Sequence[Sent]) -> str:
 # ---------------------------------------------------------------- without the rule
 
 
-class LibrarysOwnWay(AiohttpClient):
+class LibrarysOwnWay(DirectClient):
     """aiohttp as it comes: it repeats a GET on a broken connection and follows redirects."""
+
+    def __init__(
+        self, address: str, *, connections: int, limits: HttpLimits | None, tls: ssl.SSLContext | None, **more: Any
+    ) -> None:
+        super().__init__(address, connections=connections, limits=limits, tls=tls, **more)
+        self._address = address
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=tls or True),
+            timeout=aiohttp.ClientTimeout(total=(limits or PATIENT).total / 1000),
+        )
 
     async def get(self, query: str) -> Answer | NoAnswer:
         try:
-            async with self._open().get(URL(f"{self._address}?{query}", encoded=True)) as response:
+            async with self._session.get(URL(f"{self._address}?{query}", encoded=True)) as response:
                 return Answer(status=response.status, body=await response.read())
         except (aiohttp.ClientError, TimeoutError):
             return NoAnswer(fault=Fault.DISCONNECTED, left=True)
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 class AsksAgain(DirectClient):
@@ -327,7 +317,7 @@ class CallsItNotSent(DirectClient):
 
 
 TWICE = "was asked for 2 times"
-CONTROLS: dict[str, tuple[ClientMaker, str]] = {
+CONTROLS: dict[str, tuple[type[DirectClient], str]] = {
     "library": (LibrarysOwnWay, TWICE),
     "again": (AsksAgain, TWICE),
     "not sent": (CallsItNotSent, "was called not sent, and the gateway has read it"),
@@ -342,12 +332,12 @@ async def control(folder: Path, progress: Progress = nothing) -> Findings:
 
 async def without_rule(folder: Path, name: str, progress: Progress = nothing) -> Findings:
     client, found = CONTROLS[name]
-    findings = await gateway(folder, progress, repetitions=1, clients={name: client}, acts=BROKEN)
+    findings = await gateway(folder, progress, repetitions=1, client=client, acts=BROKEN)
     return Findings(violations=[violation for violation in findings.violations if found in violation])
 
 
 async def run(folder: Path, progress: Progress) -> Findings:
-    """On the loop of the standard library with both clients, then on the faster one with ours."""
+    """On the loop of the standard library, then on the faster one."""
     usual = await gateway(folder, progress, repetitions=scaled(REPETITIONS), crowd=scaled(CROWD))
     other = await asyncio.to_thread(on_uvloop, folder, repetitions=scaled(REPETITIONS // 4), crowd=scaled(CROWD))
     other.figures = {f"uvloop: {name}": figure for name, figure in other.figures.items()}
@@ -362,7 +352,7 @@ def on_uvloop(folder: Path, *, repetitions: int, crowd: int) -> Findings:
     except ImportError:
         return without("uvloop is not installed")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(gateway(folder, repetitions=repetitions, crowd=crowd, clients={"direct": DirectClient}))
+        return runner.run(gateway(folder, repetitions=repetitions, crowd=crowd))
 
 
 SCENARIO = Scenario(

@@ -15,9 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.platforms.http import ClientMaker, HttpLimits
-from bridge.platforms.http_aiohttp import AiohttpClient
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http import HttpLimits
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import self_signed
 from tests.unit.platforms.rawserver import RawServer, raw_server
@@ -39,22 +37,15 @@ async def server() -> AsyncIterator[RawServer]:
         yield server
 
 
-@pytest.fixture(params=[DirectClient, AiohttpClient], ids=["direct", "aiohttp"])
-def client(request: pytest.FixtureRequest) -> ClientMaker:
-    """Both keep the same contract, so each test of a session runs with both."""
-    maker: ClientMaker = request.param
-    return maker
-
-
 @pytest.fixture
-async def connect(client: ClientMaker) -> AsyncIterator[Connect]:
+async def connect() -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         def make(
             url: str, *, limits: HttpLimits = LIMITS, tls: ssl.SSLContext | None = None, **settings: Any
         ) -> IbaPlatform:
             account = AccountSettings(url=url, login=LOGIN, password=SecretStr(PASSWORD), sender="MyShop", **settings)
-            platform = IbaPlatform(account, limits=limits, tls=tls, client=client)
+            platform = IbaPlatform(account, limits=limits, tls=tls)
             stack.push_async_callback(platform.close)
             return platform
 

@@ -1,4 +1,4 @@
-"""``python -m tests.unit.platforms.measure_clients [uvloop]``: what a request costs with each client, side by side.
+"""``python -m tests.unit.platforms.measure_clients [uvloop]``: what a request costs, beside the bare bytes.
 
 The server is bare and lives in a process of its own; counted is the CPU time of this one, which waits for nothing else.
 Bare asks and answers are the same bytes over the loop's transports without any client: what no client can undercut.
@@ -19,8 +19,6 @@ import uvloop
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.platforms.http import ClientMaker
-from bridge.platforms.http_aiohttp import AiohttpClient
 from bridge.platforms.http_direct import DirectClient
 from bridge.platforms.iba import IbaPlatform
 from tests.chaos.gateway import answer
@@ -100,15 +98,15 @@ async def bare(port: int) -> tuple[float, float]:
             line._transport.abort()
 
 
-async def client(port: int, maker: ClientMaker, times: int) -> tuple[float, float]:
-    session = maker(f"http://127.0.0.1:{port}/sendsms.php", connections=CONNECTIONS)
+async def client(port: int, times: int) -> tuple[float, float]:
+    session = DirectClient(f"http://127.0.0.1:{port}/sendsms.php", connections=CONNECTIONS)
     try:
         return await cost(lambda: session.get("x" * 560), times)
     finally:
         await session.close()
 
 
-async def send(port: int, maker: ClientMaker, times: int) -> tuple[float, float]:
+async def send(port: int, times: int) -> tuple[float, float]:
     account = AccountSettings(
         url=f"http://127.0.0.1:{port}",
         login="login-of-shop",
@@ -116,7 +114,7 @@ async def send(port: int, maker: ClientMaker, times: int) -> tuple[float, float]
         sender="MyShop",
         connections=CONNECTIONS,
     )
-    platform = IbaPlatform(account, client=maker)
+    platform = IbaPlatform(account)
     try:
         return await cost(lambda: platform.send("79001112233", "MyShop", TEXT), times)
     finally:
@@ -126,10 +124,8 @@ async def send(port: int, maker: ClientMaker, times: int) -> tuple[float, float]
 async def measure(port: int) -> None:
     series: dict[str, Callable[[], Awaitable[tuple[float, float]]]] = {
         "bare": lambda: bare(port),
-        "direct: get": lambda: client(port, DirectClient, 16_000),
-        "direct: send": lambda: send(port, DirectClient, 16_000),
-        "aiohttp: get": lambda: client(port, AiohttpClient, 3_200),
-        "aiohttp: send": lambda: send(port, AiohttpClient, 3_200),
+        "a request": lambda: client(port, 16_000),
+        "a whole send": lambda: send(port, 16_000),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in series}
     for _ in range(ROUNDS):

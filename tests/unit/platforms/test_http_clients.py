@@ -1,4 +1,4 @@
-"""What the sessions do with connections and odd answers; the same for both clients where nothing else is said."""
+"""What the client does with connections and odd answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Self
 
 import pytest
 
-from bridge.platforms import http_aiohttp, http_direct
-from bridge.platforms.http import Answer, ClientMaker, Fault, HttpLimits, NoAnswer, OnceClient
-from bridge.platforms.http_aiohttp import AiohttpClient
+from bridge.platforms import http_direct
+from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
 from bridge.platforms.http_direct import DirectClient
 from tests.certificate import server_side, trusting
 from tests.unit.platforms.conftest import LIMITS
@@ -24,24 +23,22 @@ ID = b"1179038981"
 QUERY = "dadr=79001112233"
 GIVEN = Answer(status=200, body=ID)
 
-Ask = Callable[..., OnceClient]
+Ask = Callable[..., DirectClient]
 
 
 @pytest.fixture
-async def session(server: RawServer, client: ClientMaker) -> AsyncIterator[Ask]:
+async def session(server: RawServer) -> AsyncIterator[Ask]:
     async with AsyncExitStack() as stack:
 
-        def make(
-            address: str = "", *, connections: int = 16, limits: HttpLimits = LIMITS, maker: ClientMaker = client
-        ) -> OnceClient:
-            made = maker(address or f"{server.url}/sendsms.php", connections=connections, limits=limits)
+        def make(address: str = "", *, connections: int = 16, limits: HttpLimits = LIMITS) -> DirectClient:
+            made = DirectClient(address or f"{server.url}/sendsms.php", connections=connections, limits=limits)
             stack.push_async_callback(made.close)
             return made
 
         yield make
 
 
-async def get(session: OnceClient, query: str = QUERY) -> Answer | NoAnswer:
+async def get(session: DirectClient, query: str = QUERY) -> Answer | NoAnswer:
     async with asyncio.timeout(PATIENCE):
         return await session.get(query)
 
@@ -240,10 +237,7 @@ async def test_a_doubtful_answer_is_none_and_its_connection_is_not_used_again(
     server.then(writes(*pieces))
     client = session()
     result = await get(client)
-    if isinstance(result, Answer):  # aiohttp shows it, and 101 is an unknown outcome as well
-        assert (result.status, client is DirectClient) == (101, False)
-    else:
-        assert result in (NoAnswer(fault=fault, left=True) for fault in (Fault.BAD_HTTP, Fault.BROKEN_BODY))
+    assert result in (NoAnswer(fault=fault, left=True) for fault in (Fault.BAD_HTTP, Fault.BROKEN_BODY))
     server.then(ok)
     assert await get(client) == GIVEN
     assert (len(server.heads), server.accepted) == (2, 2)
@@ -324,16 +318,6 @@ async def test_a_connection_that_spoke_while_idle_is_not_used_again(server: RawS
     await until(lambda: server.ended == 1)
     assert await get(session) == GIVEN
     assert (len(server.heads), server.accepted) == (2, 2)
-    await session.close()
-
-
-async def test_aiohttp_takes_what_was_said_to_nobody_for_its_next_answer(server: RawServer) -> None:
-    # Why accounts do not use it without need: an SMS got another one's id.
-    session = AiohttpClient(server.url, connections=1, limits=LIMITS)
-    assert await get(session) == GIVEN
-    server.conns[0].now(STRAY)
-    await turns()
-    assert await get(session) == Answer(status=200, body=b"66")
     await session.close()
 
 
@@ -449,9 +433,7 @@ async def test_a_connection_that_came_about_too_late_is_closed(
 
 
 @pytest.mark.parametrize("pieces", [2, 5])
-async def test_an_answer_in_several_tls_records_is_read_whole(
-    client: ClientMaker, certificate: Path, pieces: int
-) -> None:
+async def test_an_answer_in_several_tls_records_is_read_whole(certificate: Path, pieces: int) -> None:
     whole = LENGTH + ID
     step = len(whole) // pieces
 
@@ -462,7 +444,7 @@ async def test_an_answer_in_several_tls_records_is_read_whole(
     async with raw_server(server_side(certificate)) as server:
         server.then(ok, in_records, ok)
         address = f"https://127.0.0.1:{server.port}"
-        session = client(address, connections=1, limits=LIMITS, tls=trusting(certificate))
+        session = DirectClient(address, connections=1, limits=LIMITS, tls=trusting(certificate))
         assert [await get(session) for _ in range(3)] == [GIVEN] * 3
         assert server.accepted == 1
         await session.close()
@@ -471,8 +453,7 @@ async def test_an_answer_in_several_tls_records_is_read_whole(
 async def test_an_idle_connection_is_given_up_before_the_server_would(
     server: RawServer, session: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (http_direct, http_aiohttp):
-        monkeypatch.setattr(module, "IDLE", 100)
+    monkeypatch.setattr(http_direct, "IDLE", 100)
     client = session()
     assert await get(client) == GIVEN
     await until(lambda: server.ended == 1)
@@ -614,7 +595,7 @@ async def test_closing_answers_everybody(server: RawServer, session: Ask) -> Non
     assert (len(server.heads), server.accepted) == (1, 1)
 
 
-async def test_no_place_is_lost_however_requests_end(server: RawServer, client: ClientMaker) -> None:
+async def test_no_place_is_lost_however_requests_end(server: RawServer) -> None:
     """Answers, resets, ends and cancelling in any order: afterwards as many requests as before run side by side."""
     chance = random.Random(7)
     places = 4
@@ -635,7 +616,7 @@ async def test_no_place_is_lost_however_requests_end(server: RawServer, client: 
                 await conn.answer(ID)
 
     server.then(anything)
-    session = client(server.url, connections=places, limits=LIMITS)
+    session = DirectClient(server.url, connections=places, limits=LIMITS)
     for _ in range(15):
         tasks = [asyncio.create_task(get(session)) for _ in range(12)]
         for _ in range(6):
