@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from bridge.config import AccountSettings
 from bridge.model.answers import Balance, Reason, Receipt, Report, SendClass
-from bridge.platforms.http import ClientMaker, HttpLimits
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http import HttpLimits
+from bridge.platforms.http_client import HttpClient
 from bridge.platforms.http_query import Quoter
 from bridge.platforms.iba_answers import classify
 from bridge.platforms.iba_callback import CallFault, CallRefused, acknowledgement, parse_callback
@@ -43,7 +43,7 @@ class IbaPlatform:
         *,
         limits: HttpLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        client: ClientMaker = DirectClient,
+        client: type[HttpClient] = HttpClient,
     ) -> None:
         """The keywords default to what production needs; tests and private authorities set them."""
         self._login = settings.login

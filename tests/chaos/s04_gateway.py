@@ -25,7 +25,7 @@ from yarl import URL
 from bridge.config import AccountSettings
 from bridge.model.answers import Receipt, SendClass
 from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import self_signed, server_side, trusting
 from tests.chaos.gateway import ACTS, PAUSE_S, Gateway, id_of
@@ -130,7 +130,7 @@ class Sender:
     """Sends SMS through real sessions and keeps what they said."""
 
     def __init__(
-        self, ports: Mapping[str, int], client: type[DirectClient], trust: ssl.SSLContext | None, seed: int
+        self, ports: Mapping[str, int], client: type[HttpClient], trust: ssl.SSLContext | None, seed: int
     ) -> None:
         self._ports = ports
         self._client = client
@@ -222,7 +222,7 @@ async def gateway(
     *,
     repetitions: int,
     crowd: int = 0,
-    client: type[DirectClient] = DirectClient,
+    client: type[HttpClient] = HttpClient,
     acts: Sequence[str] = tuple(ACTS),
     seed: int = 4,
 ) -> Findings:
@@ -275,7 +275,7 @@ def told(sent: Sequence[Sent]) -> str:
 # ---------------------------------------------------------------- without the rule
 
 
-class LibrarysOwnWay(DirectClient):
+class LibrarysOwnWay(HttpClient):
     """aiohttp as it comes: it repeats a GET on a broken connection and follows redirects."""
 
     def __init__(
@@ -299,7 +299,7 @@ class LibrarysOwnWay(DirectClient):
         await self._session.close()
 
 
-class AsksAgain(DirectClient):
+class AsksAgain(HttpClient):
     """A connection broke, so it tries another, as most clients do."""
 
     async def get(self, query: str) -> Answer | NoAnswer:
@@ -308,7 +308,7 @@ class AsksAgain(DirectClient):
         return await super().get(query) if again else result
 
 
-class CallsItNotSent(DirectClient):
+class CallsItNotSent(HttpClient):
     """No answer, so nothing was sent: the usual mistake."""
 
     async def get(self, query: str) -> Answer | NoAnswer:
@@ -317,7 +317,7 @@ class CallsItNotSent(DirectClient):
 
 
 TWICE = "was asked for 2 times"
-CONTROLS: dict[str, tuple[type[DirectClient], str]] = {
+CONTROLS: dict[str, tuple[type[HttpClient], str]] = {
     "library": (LibrarysOwnWay, TWICE),
     "again": (AsksAgain, TWICE),
     "not sent": (CallsItNotSent, "was called not sent, and the gateway has read it"),

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.answers import Receipt, SendClass
 from bridge.platforms.http import HttpLimits, NoAnswer
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import server_side, trusting
 from tests.unit.platforms.conftest import NUMBER, TEXT, Connect, Watch
@@ -349,7 +349,7 @@ async def test_a_name_that_does_not_resolve_is_not_sent(
     ["http://", "http://[::1", "ftp://127.0.0.1", "nonsense", "", "http://127.0.0.1:99999", "http://" + "a" * 70],
 )
 async def test_an_address_that_is_none_is_not_sent(address: str) -> None:
-    session = DirectClient(address, connections=1)
+    session = HttpClient(address, connections=1)
     answer = await session.get(f"dadr={NUMBER}")
     await session.close()
     assert isinstance(answer, NoAnswer)

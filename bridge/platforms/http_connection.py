@@ -1,8 +1,9 @@
-"""One connection to a server. It carries one request at a time and tells what became of it.
+"""One connection to a server. It carries one request at a time and reports the outcome.
 
-Nothing has left before :meth:`Line.ask`, and anything may have left after it: so each ``NoAnswer`` made here says
-``left``, and none made in ``http_direct`` does. What is read by nobody's request, what stands behind an answer and what
-breaks the rules of HTTP ends the connection; where that throws doubt on an answer, there is none.
+Nothing has left before :meth:`Connection.ask`, and anything may have left after it. So every ``NoAnswer`` made here has
+``left=True``, and every one made in ``http_client`` has ``left=False``. The connection ends when the server sends bytes
+that no request asked for, bytes behind an answer, or anything that breaks the rules of HTTP. An answer in doubt is no
+answer.
 """
 
 from __future__ import annotations
@@ -17,28 +18,31 @@ import httptools
 from bridge.platforms.http import Answer, Fault, NoAnswer
 
 HEAD = 64 * 1024
-"""Bytes of status line and headers, those of interim answers included."""
+"""Limit for status line and headers in bytes, interim answers included."""
 
-# llhttp tells no one how a body is framed. At an end of the connection this finds out, and errs towards "framed": a cut
-# answer is never taken for a whole one.
+# llhttp does not say how a body is framed. This decides it at the end of a connection. In doubt the body counts as
+# framed, because a cut answer must never pass for a whole one.
 _FRAMED = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
-class Keeper(Protocol):
-    """Who holds the lines. All of its methods are called in the loop, and none of them waits."""
+class ConnectionPool(Protocol):
+    """The owner of the connections. Its methods run in the loop and do not wait."""
 
     buffer: memoryview
-    """Where all lines of one loop read into; used between a read and the end of its callback only. A view, because
-    asyncio's TLS slices it for the second record of a read; a slice of a bytearray is a copy, and the bytes lost."""
+    """All connections of one loop read into this buffer; it is in use only during one read callback. It is a memoryview
+    because asyncio's TLS slices it for the second record of a read: a slice of a bytearray is a copy, and those bytes
+    would be lost."""
 
-    def free(self, line: Line) -> None:
-        """It has answered and can be asked again."""
+    def free(self, connection: Connection) -> None:
+        """The connection has answered and can take another request."""
 
-    def lost(self, line: Line) -> None:
-        """It can not be asked any more. Called once, also for a line that was never handed out."""
+    def lost(self, connection: Connection) -> None:
+        """The connection takes no more requests. Called once for each connection that was open."""
 
 
-class Line(asyncio.BufferedProtocol):
+class Connection(asyncio.BufferedProtocol):
+    """Implements the loop's side of a connection, and the callbacks of the parser."""
+
     __slots__ = (
         "_answer",
         "_body",
@@ -47,27 +51,26 @@ class Line(asyncio.BufferedProtocol):
         "_head",
         "_headed",
         "_keep",
-        "_keeper",
         "_loop",
         "_over",
         "_parser",
         "_poll",
+        "_pool",
         "_spare",
-        "_status",
         "_transport",
         "_until",
         "alive",
         "heard",
     )
 
-    def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop, body_limit: int) -> None:
-        self._keeper = keeper
+    def __init__(self, pool: ConnectionPool, loop: asyncio.AbstractEventLoop, body_limit: int) -> None:
+        self._pool = pool
         self._loop = loop
         self._body_limit = body_limit
         self._answer: asyncio.Future[Answer | NoAnswer] | None = None
         self._parser = httptools.HttpResponseParser(self)
-        # As lenient as aiohttp's client: old scripts end lines with LF alone, old servers pad the sizes of chunks. How
-        # long a body is stays strict: both a length and chunks, or two lengths, are no answer.
+        # As lenient as aiohttp's client: old scripts end lines with a bare LF, old servers pad the sizes of chunks. The
+        # length of a body stays strict: a length together with chunks, or two lengths, are no answer.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
@@ -75,11 +78,11 @@ class Line(asyncio.BufferedProtocol):
         self._begin(until=0)
         self._over = False
         self.alive = False
-        """Open, and not known to be closed by the other side."""
+        """True while the connection is open and no end from the server has been noticed."""
         self.heard = 0.0
-        """When something was last read, or asked; in the loop's time."""
+        """Time of the last read or request, by the loop's clock, in seconds."""
 
-    # ------------------------------------------------------------ for the keeper
+    # ------------------------------------------------------------ called by the pool
 
     @property
     def busy(self) -> bool:
@@ -90,16 +93,19 @@ class Line(asyncio.BufferedProtocol):
         return self.alive and not self._transport.is_closing()
 
     def quiet(self) -> bool:
-        """Whether nothing has come on an idle connection: no end, no reset, no bytes.
+        """True if nothing has arrived on an idle connection: no end, no reset, no bytes.
 
-        Asks the system, for the loop may not have got round to telling us. It is what keeps a request from a connection
-        that the server has just closed, where its fate would be unknown. Not for one that was never used: TLS has words
-        of its own there.
+        Asks the operating system, because the loop may not have reported an event yet. This keeps a request off a
+        connection that the server has just closed, where its outcome would be unknown. Not for a connection that has
+        never been used: the TLS handshake leaves bytes of its own there.
         """
         return self.alive and not self._transport.is_closing() and not self._poll.poll(0)
 
     def ask(self, request: bytes, until: float) -> asyncio.Future[Answer | NoAnswer]:
-        """Write the request. The future never fails; who stops waiting for it says so to :meth:`abandon`."""
+        """Write the request. The future never raises; a caller that stops waiting for it calls :meth:`abandon`.
+
+        ``until`` is the deadline, by the loop's clock, in seconds.
+        """
         self._begin(until)
         self._answer = answer = self._loop.create_future()
         self.heard = self._loop.time()
@@ -110,47 +116,48 @@ class Line(asyncio.BufferedProtocol):
         return answer
 
     def abandon(self, answer: asyncio.Future[Answer | NoAnswer]) -> None:
-        """Nobody waits for it any more. By now the line may carry another request; then it goes on."""
+        """Drop the connection if it still works on this answer. If it already carries another request, it goes on."""
         if self._answer is answer:
             self.drop()
 
     def overdue(self, now: float, read_limit: float) -> bool:
+        """True if the deadline has passed, or nothing was read for ``read_limit`` seconds."""
         return now >= self._until or now - self.heard >= read_limit
 
     def fail(self, fault: Fault) -> None:
-        """End the connection, and with it the request on it, if any."""
+        """End the connection. A request on it gets ``fault``."""
         self._settle(NoAnswer(fault=fault, left=True))
         self.drop()
 
     def drop(self) -> None:
-        """End the connection; what was not written yet is not written any more."""
+        """End the connection at once. Bytes that are still in the write buffer are not sent."""
         self._answer = None
         self._over = True
         if self.alive:
             self.alive = False
-            # Not from inside a callback of the transport: uvloop's TLS goes on to use it when we return.
+            # Not inside a callback of the transport: uvloop's TLS uses the transport again when the callback returns.
             self._loop.call_soon(self._transport.abort)
-            self._keeper.lost(self)
+            self._pool.lost(self)
 
     # ------------------------------------------------------------ called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self._over:  # given up while it was being opened, and the loop finished it all the same
+        if self._over:  # dropped while it was being opened; the loop opened it all the same
             self._transport.abort()
             return
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self.alive = True
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._keeper.buffer
+        return self._pool.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._answer is None:
-            self.drop()  # nobody has asked: whatever it is, it must not become the next request's answer
+            self.drop()  # no request is waiting: these bytes must not become the answer to the next one
             return
         self.heard = self._loop.time()
-        data = bytes(self._keeper.buffer[:nbytes])
+        data = bytes(self._pool.buffer[:nbytes])
         if not self._headed:
             self._head += data
         try:
@@ -171,14 +178,14 @@ class Line(asyncio.BufferedProtocol):
         if self._answer is None:
             self.drop()
         elif self._headed and _FRAMED.search(self._head) is None:
-            self._answered()  # a body that ends where the connection does
+            self._answered()  # a body that ends with the connection
             self.drop()
         else:
             self._cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cut()
-        del self._parser  # it holds us, and we hold it
+        del self._parser  # breaks the reference cycle
 
     # ------------------------------------------------------------ called by the parser
 
@@ -194,7 +201,7 @@ class Line(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if 100 <= status < 200:
-            self._headed = False  # "go on" or "soon": the answer is still to come
+            self._headed = False  # an interim answer such as 100 or 103: the final one follows
             return
         self._complete = True
         self._keep = self._parser.should_keep_alive()
@@ -208,12 +215,12 @@ class Line(asyncio.BufferedProtocol):
 
     def _end_of_message(self) -> None:
         if self._spare:
-            # More than was announced. Which part of it is the answer to our request is anybody's guess.
+            # The server sent more than it announced, so it is unknown which part is the answer to this request.
             self.fail(Fault.BAD_HTTP)
             return
         self._answered()
         if self._keep and self._transport.get_write_buffer_size() == 0:
-            self._keeper.free(self)
+            self._pool.free(self)
         else:
             self.drop()
 

@@ -12,9 +12,9 @@ from typing import Self
 
 import pytest
 
-from bridge.platforms import http_direct
+from bridge.platforms import http_client
 from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http_client import HttpClient
 from tests.certificate import server_side, trusting
 from tests.unit.platforms.conftest import LIMITS
 from tests.unit.platforms.rawserver import PATIENCE, Behaviour, Conn, RawServer, ok, raw_server
@@ -23,22 +23,22 @@ ID = b"1179038981"
 QUERY = "dadr=79001112233"
 GIVEN = Answer(status=200, body=ID)
 
-Ask = Callable[..., DirectClient]
+Ask = Callable[..., HttpClient]
 
 
 @pytest.fixture
 async def session(server: RawServer) -> AsyncIterator[Ask]:
     async with AsyncExitStack() as stack:
 
-        def make(address: str = "", *, connections: int = 16, limits: HttpLimits = LIMITS) -> DirectClient:
-            made = DirectClient(address or f"{server.url}/sendsms.php", connections=connections, limits=limits)
+        def make(address: str = "", *, connections: int = 16, limits: HttpLimits = LIMITS) -> HttpClient:
+            made = HttpClient(address or f"{server.url}/sendsms.php", connections=connections, limits=limits)
             stack.push_async_callback(made.close)
             return made
 
         yield make
 
 
-async def get(session: DirectClient, query: str = QUERY) -> Answer | NoAnswer:
+async def get(session: HttpClient, query: str = QUERY) -> Answer | NoAnswer:
     async with asyncio.timeout(PATIENCE):
         return await session.get(query)
 
@@ -102,7 +102,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> N
 
 
 async def test_the_request_is_these_bytes_and_no_others(server: RawServer) -> None:
-    session = DirectClient(f"{server.url}/deep/send.php", connections=1, headers={"User-Agent": "sms-bridge"})
+    session = HttpClient(f"{server.url}/deep/send.php", connections=1, headers={"User-Agent": "sms-bridge"})
     assert await get(session, "user=a&text=%D0%9F,%2B") == GIVEN
     await session.close()
     assert server.heads == [
@@ -143,13 +143,13 @@ async def test_a_query_that_is_not_percent_encoded_is_not_sent(
 
 @pytest.mark.parametrize("name", ["X\r\nY", "Ключ"])
 async def test_a_header_that_would_end_its_line_makes_no_request(server: RawServer, name: str) -> None:
-    session = DirectClient(server.url, connections=1, headers={name: "1"})
+    session = HttpClient(server.url, connections=1, headers={name: "1"})
     assert await get(session) == NoAnswer(fault=Fault.INVALID_URL, left=False)
     await session.close()
 
 
 async def test_an_address_with_a_password_in_it_makes_no_request(server: RawServer) -> None:
-    session = DirectClient(f"http://:secret@127.0.0.1:{server.port}", connections=1)
+    session = HttpClient(f"http://:secret@127.0.0.1:{server.port}", connections=1)
     assert await get(session) == NoAnswer(fault=Fault.INVALID_URL, left=False)
     await session.close()
 
@@ -253,7 +253,7 @@ async def test_an_answer_with_more_behind_it_than_it_announced_is_not_believed(
     # "0" of "0117…" would be the platform's error and the SMS sent again; "11790" would be another message's id.
     short = H + b"Content-Length: " + length + b"\r\n\r\n" + ID[: int(length)]
     server.then(writes(short + more))
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await get(session) == NoAnswer(fault=Fault.BAD_HTTP, left=True)
     server.then(ok)
     assert await get(session) == GIVEN
@@ -263,7 +263,7 @@ async def test_an_answer_with_more_behind_it_than_it_announced_is_not_believed(
 
 async def test_a_body_whose_framing_is_not_known_is_not_believed_at_its_end(server: RawServer) -> None:
     server.then(writes(H + b"Transfer-Encoding: gzip\r\n\r\n" + ID, close=True))
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await get(session) == NoAnswer(fault=Fault.BROKEN_BODY, left=True)
     await session.close()
 
@@ -287,7 +287,7 @@ async def test_a_connection_is_used_again_unless_the_answer_says_no(
 
 async def test_the_connection_used_last_is_used_first(server: RawServer) -> None:
     # So that those too many grow old, and the server's limit on idle connections is met by none in use.
-    session = DirectClient(server.url, connections=4, limits=LIMITS)
+    session = HttpClient(server.url, connections=4, limits=LIMITS)
     await asyncio.gather(*(get(session) for _ in range(4)))
     assert server.accepted == 4
     for _ in range(5):
@@ -312,7 +312,7 @@ STRAY = H + b"Content-Length: 2\r\n\r\n66"
 
 @pytest.mark.parametrize("said", [b"\r\n", STRAY], ids=["blank-line", "answer"])
 async def test_a_connection_that_spoke_while_idle_is_not_used_again(server: RawServer, said: bytes) -> None:
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await get(session) == GIVEN
     server.conns[0].now(said)
     await until(lambda: server.ended == 1)
@@ -325,7 +325,7 @@ async def test_a_connection_that_spoke_while_idle_is_not_used_again(server: RawS
 async def test_an_end_that_the_loop_has_not_noticed_is_found_before_the_request_is_written(
     server: RawServer, how: str
 ) -> None:
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await get(session) == GIVEN
     if how == "end":
         server.conns[0].end_now()
@@ -360,7 +360,7 @@ async def test_a_connection_that_spoke_or_ended_before_it_was_asked_was_surely_n
 
     monkeypatch.setattr(loop, "create_connection", slowly)
     server.on_accept = too_early
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     for _ in range(3):  # and no place is lost by it
         assert await get(session) == NoAnswer(fault=Fault.NOT_CONNECTED, left=False)
     server.on_accept = None
@@ -376,7 +376,7 @@ async def test_an_answer_to_a_request_that_was_not_yet_written_whole_ends_the_co
         await asyncio.Event().wait()
 
     server.on_accept = without_reading
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await get(session, "a" * 20_000_000) == GIVEN  # more than the system takes
     server.on_accept = None
     assert await get(session) == GIVEN
@@ -395,7 +395,7 @@ async def test_what_was_not_written_when_it_was_cancelled_is_not_written_any_mor
         came.set_result(await conn.rest())
 
     server.on_accept = slow_reader
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     asked = asyncio.create_task(get(session, "a" * 20_000_000))
     await began.wait()
     asked.cancel()
@@ -426,7 +426,7 @@ async def test_a_connection_that_came_about_too_late_is_closed(
 
     connecting: list[asyncio.Task[object]] = []
     monkeypatch.setattr(loop, "create_connection", just_before if when == "just before" else after)
-    session = DirectClient(server.url, connections=1, limits=HttpLimits(connect=200))
+    session = HttpClient(server.url, connections=1, limits=HttpLimits(connect=200))
     assert await get(session) == NoAnswer(fault=Fault.CONNECT_TIMEOUT, left=False)
     await until(lambda: server.ended == 1)
     await session.close()
@@ -444,7 +444,7 @@ async def test_an_answer_in_several_tls_records_is_read_whole(certificate: Path,
     async with raw_server(server_side(certificate)) as server:
         server.then(ok, in_records, ok)
         address = f"https://127.0.0.1:{server.port}"
-        session = DirectClient(address, connections=1, limits=LIMITS, tls=trusting(certificate))
+        session = HttpClient(address, connections=1, limits=LIMITS, tls=trusting(certificate))
         assert [await get(session) for _ in range(3)] == [GIVEN] * 3
         assert server.accepted == 1
         await session.close()
@@ -453,7 +453,7 @@ async def test_an_answer_in_several_tls_records_is_read_whole(certificate: Path,
 async def test_an_idle_connection_is_given_up_before_the_server_would(
     server: RawServer, session: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_direct, "IDLE", 100)
+    monkeypatch.setattr(http_client, "IDLE", 100)
     client = session()
     assert await get(client) == GIVEN
     await until(lambda: server.ended == 1)
@@ -464,9 +464,9 @@ async def test_an_idle_connection_is_given_up_before_the_server_would(
 async def test_an_old_connection_is_not_used_even_if_nobody_has_swept_it_up(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_direct, "IDLE", 0)
-    monkeypatch.setattr(http_direct, "SWEEP", 3_600)
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    monkeypatch.setattr(http_client, "IDLE", 0)
+    monkeypatch.setattr(http_client, "SWEEP", 3_600)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert [await get(session), await get(session)] == [GIVEN, GIVEN]
     assert server.accepted == 2
     await session.close()
@@ -573,7 +573,7 @@ async def test_a_connection_that_ends_while_it_is_handed_on_is_not_used(server: 
         conn.end_now()
 
     server.then(answer_and_end, ok)
-    session = DirectClient(server.url, connections=1, limits=LIMITS)
+    session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert await asyncio.gather(get(session), get(session)) == [GIVEN, GIVEN]
     assert (len(server.heads), server.accepted) == (2, 2)
     await session.close()
@@ -616,7 +616,7 @@ async def test_no_place_is_lost_however_requests_end(server: RawServer) -> None:
                 await conn.answer(ID)
 
     server.then(anything)
-    session = DirectClient(server.url, connections=places, limits=LIMITS)
+    session = HttpClient(server.url, connections=places, limits=LIMITS)
     for _ in range(15):
         tasks = [asyncio.create_task(get(session)) for _ in range(12)]
         for _ in range(6):
@@ -684,7 +684,7 @@ def test_on_uvloop_it_keeps_its_word() -> None:
 
     async def run() -> None:
         async with raw_server() as server:
-            session = DirectClient(server.url, connections=2, limits=LIMITS)
+            session = HttpClient(server.url, connections=2, limits=LIMITS)
             server.then(ok, fin, hang, writes(H + b"\r\n" + ID, close=True), ok)
             assert await get(session) == GIVEN
             assert await get(session) == NoAnswer(fault=Fault.DISCONNECTED, left=True)
@@ -695,7 +695,7 @@ def test_on_uvloop_it_keeps_its_word() -> None:
             assert await session.get(QUERY) == GIVEN
             await session.close()
             assert (len(server.heads), server.accepted) == (6, 5)
-        refused = DirectClient(server.url, connections=1, limits=LIMITS)
+        refused = HttpClient(server.url, connections=1, limits=LIMITS)
         assert await get(refused) == NoAnswer(fault=Fault.NOT_CONNECTED, left=False)
         await refused.close()
 

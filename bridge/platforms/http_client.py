@@ -1,7 +1,7 @@
-"""The usual client: connections of our own, so that a GET leaves once and we know whether it left.
+"""The HTTP client for the platform: it sends a GET once and knows whether the request left this machine.
 
-It asks, and that is all: no second try, no redirect, no proxy, no cookie, nothing unpacked, and no task or timer for
-each request. Why not a library's client: docs/decisions/0004-http-client.md.
+It does no second try, no redirect, no proxy, no cookie and no decompression, and needs no task or timer for each
+request. Why not a library's client: docs/decisions/0004-http-client.md.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import TypeAlias
 from yarl import URL
 
 from bridge.platforms.http import IDLE, Answer, Fault, HttpLimits, NoAnswer, fits_a_request_line
-from bridge.platforms.http_line import Line
+from bridge.platforms.http_connection import Connection
 from bridge.value import value_object
 
 SWEEP = 0.1
-"""Seconds between two looks at what is overdue. One timer for all connections instead of one a request: a limit for an
-answer may be exceeded by as much."""
+"""Seconds between two searches for overdue connections. One timer serves all connections, so an answer may exceed its
+time limit by this much."""
 
 TURNS = 4
-"""Of the loop, after which a dropped line has closed its socket, TLS included."""
+"""Turns of the event loop after which a dropped connection has closed its socket, with TLS too."""
 
-_Waiter: TypeAlias = "asyncio.Future[Line | Fault | None]"
-"""Gets a line; None for the right to open one; or why there is none."""
+_Waiter: TypeAlias = "asyncio.Future[Connection | Fault | None]"
+"""Receives a free connection, None for the right to open one, or the reason why there is none."""
 
 
 @value_object
@@ -39,11 +39,11 @@ class _Server:
     before: bytes
     """The request up to the query."""
     after: bytes
-    """The rest of it."""
+    """The request behind the query."""
 
 
-class DirectClient:
-    """Implements :class:`bridge.platforms.http.OnceClient`."""
+class HttpClient:
+    """An HTTP client for one address of one server. Its connections belong to the loop of the first request."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class DirectClient:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """An ``address`` that is none shows at the first request, as ``Fault.INVALID_URL``."""
+        """An invalid ``address`` shows at the first request, as ``Fault.INVALID_URL``."""
         limits = limits or HttpLimits()
         self.buffer = memoryview(bytearray(64 * 1024))
         self._server = _server(address, headers or {})
@@ -66,17 +66,21 @@ class DirectClient:
         self._body = limits.body
         self._most = connections
         self._taken = 0
-        """Lines that are open or being opened."""
-        self._lines: set[Line] = set()
-        self._idle: list[Line] = []
-        """The one used last stands last and is used first, so that those too many grow old."""
+        """Connections that are open or being opened."""
+        self._connections: set[Connection] = set()
+        self._idle: list[Connection] = []
+        """A stack: the connection used last is used first, so that surplus connections grow old and are closed."""
         self._waiting: deque[_Waiter] = deque()
-        """For a line, in the order they came. Some may have given up."""
+        """Requests that wait for a connection, in order of arrival. Cancelled ones may still be among them."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def get(self, query: str) -> Answer | NoAnswer:
+        """Send one GET. ``query`` is percent-encoded already; nothing encodes it again.
+
+        Cancellation propagates, and the request may have left by then.
+        """
         server = self._server
         if server is None or not fits_a_request_line(query):
             return NoAnswer(fault=Fault.INVALID_URL, left=False)
@@ -85,53 +89,54 @@ class DirectClient:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         now = self._loop.time()
-        line = self._rested(now) or await self._another(server, now)
-        if not isinstance(line, Line):
-            return NoAnswer(fault=line, left=False)
-        answer = line.ask(b"".join((server.before, query.encode("ascii"), server.after)), now + self._total)
+        connection = self._idle_connection(now) or await self._another(server, now)
+        if not isinstance(connection, Connection):
+            return NoAnswer(fault=connection, left=False)
+        answer = connection.ask(b"".join((server.before, query.encode("ascii"), server.after)), now + self._total)
         try:
             return await answer
         except BaseException:
-            line.abandon(answer)
+            connection.abandon(answer)
             raise
 
     async def close(self) -> None:
+        """Close all connections. Requests under way get no answer, and later ones are not sent."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         while self._give(Fault.CLIENT_ERROR):
             pass
-        for line in tuple(self._lines):
-            line.fail(Fault.DISCONNECTED)
+        for connection in tuple(self._connections):
+            connection.fail(Fault.DISCONNECTED)
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
-    # ------------------------------------------------------------ called by lines
+    # ------------------------------------------------------------ called by connections
 
-    def free(self, line: Line) -> None:
-        if not self._give(line):
-            self._idle.append(line)
+    def free(self, connection: Connection) -> None:
+        if not self._give(connection):
+            self._idle.append(connection)
 
-    def lost(self, line: Line) -> None:
-        if line in self._lines:
-            self._lines.remove(line)
-            if line in self._idle:
-                self._idle.remove(line)
+    def lost(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            if connection in self._idle:
+                self._idle.remove(connection)
             self._release()
 
-    # ------------------------------------------------------------ a line for a request
+    # ------------------------------------------------------------ a connection for a request
 
-    def _rested(self, now: float) -> Line | None:
-        """An idle line that is as good as known to be open."""
+    def _idle_connection(self, now: float) -> Connection | None:
+        """An idle connection that is almost certainly open."""
         while self._idle:
-            line = self._idle.pop()
-            if now - line.heard < IDLE / 1000 and line.quiet():
-                return line
-            line.drop()
+            connection = self._idle.pop()
+            if now - connection.heard < IDLE / 1000 and connection.quiet():
+                return connection
+            connection.drop()
         return None
 
-    async def _another(self, server: _Server, now: float) -> Line | Fault:
-        """Wait for a line or open one, whichever there is room for. Nothing has left whatever happens here."""
+    async def _another(self, server: _Server, now: float) -> Connection | Fault:
+        """Open a connection if the limit allows it, else wait for one. In either case nothing has been sent yet."""
         until = now + min(self._connect, self._total)
         while not self._closed:
             if self._taken < self._most:
@@ -140,12 +145,12 @@ class DirectClient:
             given = await self._wait(until)
             if given is None:
                 return await self._open(server, until)
-            if not isinstance(given, Line) or given.quiet():
+            if not isinstance(given, Connection) or given.quiet():
                 return given
-            given.drop()  # closed by the other side since it was given
+            given.drop()  # the server closed it after it was handed on
         return Fault.CLIENT_ERROR
 
-    async def _wait(self, until: float) -> Line | Fault | None:
+    async def _wait(self, until: float) -> Connection | Fault | None:
         assert self._loop is not None
         waiter: _Waiter = self._loop.create_future()
         self._waiting.append(waiter)
@@ -153,50 +158,50 @@ class DirectClient:
             async with asyncio.timeout_at(until):
                 return await waiter
         except BaseException as error:
-            # Too late or cancelled, perhaps after it was given something: that goes to the next one.
+            # Timed out or cancelled, perhaps after it had received a connection: the next waiter gets that one.
             given = waiter.result() if waiter.done() and not waiter.cancelled() else Fault.CONNECT_TIMEOUT
             if given is None:
                 self._release()
-            elif isinstance(given, Line) and given.open:
+            elif isinstance(given, Connection) and given.open:
                 self.free(given)
             if isinstance(error, TimeoutError):
                 return Fault.CONNECT_TIMEOUT
             raise
 
-    def _give(self, what: Line | Fault | None) -> bool:
-        """To the first that still waits; False where nobody does."""
+    def _give(self, result: Connection | Fault | None) -> bool:
+        """Hand ``result`` to the first request that still waits. False if none does."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_result(what)
+                waiter.set_result(result)
                 return True
         return False
 
     def _release(self) -> None:
-        """A line less: another may be opened."""
+        """A connection ended, so another may be opened."""
         if not self._give(None):
             self._taken -= 1
 
-    async def _open(self, server: _Server, until: float) -> Line | Fault:
+    async def _open(self, server: _Server, until: float) -> Connection | Fault:
         try:
             async with asyncio.timeout_at(until):
-                line = await self._connected(server, until)
+                connection = await self._connected(server, until)
         except BaseException as error:
             self._release()
             if not isinstance(error, Exception):
                 raise
             return _fault(error)
-        if self._closed or not line.open:
-            # The other side said something or hung up before it was asked: nothing has left, for certain.
-            line.drop()
+        if self._closed or not connection.open:
+            # The server closed the connection or sent something before the request: certainly nothing has left.
+            connection.drop()
             self._release()
             return Fault.CLIENT_ERROR if self._closed else Fault.NOT_CONNECTED
-        self._lines.add(line)
+        self._connections.add(connection)
         self._watch()
-        return line
+        return connection
 
-    async def _connected(self, server: _Server, until: float) -> Line:
-        """Try the server's addresses in turn, and leave time for each of them."""
+    async def _connected(self, server: _Server, until: float) -> Connection:
+        """Try the addresses of the server in turn. Each gets an equal share of the time that is left."""
         assert self._loop is not None
         loop = self._loop
         addresses = await self._resolved(server)
@@ -204,14 +209,14 @@ class DirectClient:
         error: OSError = ConnectionError()
         for number, address in enumerate(addresses):
             share = (until - loop.time()) / (len(addresses) - number)
-            line = Line(self, loop, self._body)
+            made = Connection(self, loop, self._body)
             try:
                 async with asyncio.timeout(min(self._sock_connect, share)):
-                    await loop.create_connection(lambda line=line: line, *address, ssl=self._tls, server_hostname=name)
-                return line
+                    await loop.create_connection(lambda made=made: made, *address, ssl=self._tls, server_hostname=name)
+                return made
             except BaseException as failed:
-                line.drop()  # it may have been open already
-                if not isinstance(failed, OSError):  # a TimeoutError and all of TLS's errors are such
+                made.drop()  # it may have been open already
+                if not isinstance(failed, OSError):  # TimeoutError and the errors of TLS are OSErrors
                     raise
                 error = failed
         raise error
@@ -227,22 +232,22 @@ class DirectClient:
     # ------------------------------------------------------------ time
 
     def _watch(self) -> None:
-        """Have a timer as long as there is something that can be overdue."""
-        if self._timer is None and not self._closed and self._lines:
+        """Start the timer if a connection can become overdue."""
+        if self._timer is None and not self._closed and self._connections:
             assert self._loop is not None
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
-        """End what is overdue."""
+        """Fail overdue requests and drop connections that were idle for too long."""
         assert self._loop is not None
         self._timer = None
         now = self._loop.time()
-        for line in tuple(self._lines):
-            if line.busy:
-                if line.overdue(now, self._read):
-                    line.fail(Fault.READ_TIMEOUT)
-            elif now - line.heard >= IDLE / 1000:
-                line.drop()
+        for connection in tuple(self._connections):
+            if connection.busy:
+                if connection.overdue(now, self._read):
+                    connection.fail(Fault.READ_TIMEOUT)
+            elif now - connection.heard >= IDLE / 1000:
+                connection.drop()
         self._watch()
 
 
@@ -274,7 +279,7 @@ def _default_tls() -> ssl.SSLContext:
 
 
 def _fault(error: Exception) -> Fault:
-    """Why there is no connection. What the error says stays here: it may name more than its class."""
+    """Why the connection failed. Only the class counts: the text of the error may hold secrets."""
     match error:
         case socket.gaierror():
             return Fault.DNS

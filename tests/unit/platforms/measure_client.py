@@ -1,4 +1,4 @@
-"""``python -m tests.unit.platforms.measure_clients [uvloop]``: what a request costs, beside the bare bytes.
+"""``python -m tests.unit.platforms.measure_client [uvloop]``: what a request costs, beside the bare bytes.
 
 The server is bare and lives in a process of its own; counted is the CPU time of this one, which waits for nothing else.
 Bare asks and answers are the same bytes over the loop's transports without any client: what no client can undercut.
@@ -19,7 +19,7 @@ import uvloop
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.platforms.http_direct import DirectClient
+from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
 from tests.chaos.gateway import answer
 
@@ -99,7 +99,7 @@ async def bare(port: int) -> tuple[float, float]:
 
 
 async def client(port: int, times: int) -> tuple[float, float]:
-    session = DirectClient(f"http://127.0.0.1:{port}/sendsms.php", connections=CONNECTIONS)
+    session = HttpClient(f"http://127.0.0.1:{port}/sendsms.php", connections=CONNECTIONS)
     try:
         return await cost(lambda: session.get("x" * 560), times)
     finally:
