@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from bridge.config import Settings
 from bridge.errors import ConfigError
-from bridge.rules.calendar import windows
 from bridge.rules.canned import Canned, all_canned
 from bridge.rules.context import RuleContext
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
+from bridge.rules.schedule import hours_by_name
 from bridge.schema.reader import read_file
 
 
@@ -28,7 +28,7 @@ def rule_context(settings: Settings) -> RuleContext:
         region=settings.region,
         accounts=frozenset(settings.accounts),
         timezone=first.callback.timezone,
-        hours=windows(settings.hours),
+        hours=hours_by_name(settings.hours),
         language=settings.telegram.language,
     )
 

@@ -17,10 +17,10 @@ from bridge.rules.context import RuleContext
 from bridge.rules.defaults import ABOUT
 from bridge.rules.index import Rule
 from bridge.rules.keywords import Keyword
-from bridge.rules.moments import Phase, Season
-from bridge.rules.numbers import BadNumber, compile_numbers
+from bridge.rules.number_patterns import BadNumber, compile_numbers
+from bridge.rules.schedule import Campaign, Phase
 from bridge.rules.schema import ActionEntry, DefaultsEntry, Language, RuleEntry
-from bridge.rules.senders import InSeason
+from bridge.rules.senders import DuringCampaign
 from bridge.rules.template_checks import BadTemplate
 from bridge.rules.templates import Template, check_names, compile_template
 from bridge.schema import Document, near, path_text, validate
@@ -68,7 +68,7 @@ class Compiler:
         self._check_references(path)
 
     def _made(self, entry: RuleEntry, path: Path) -> Rule:
-        season = _season(entry, self.context)
+        campaign = _campaign(entry, self.context)
         instead = {key: _reply_only(entry, key) for key in ("before", "after")}
         limit = entry.when.limit
         return Rule(
@@ -82,10 +82,10 @@ class Compiler:
             ),
             heard=conditions.heard(entry.when),
             patterns=conditions.patterns(entry.when),
-            conditions=self._conditions(entry, season),
+            conditions=self._conditions(entry, campaign),
             actions=_actions(entry, instead=entry.on_error),
             goes_on=entry.continue_,
-            season=season,
+            campaign=campaign,
             before=instead["before"],
             after=instead["after"],
             groups=conditions.groups(entry.when),
@@ -93,15 +93,15 @@ class Compiler:
             total=conditions.counted(limit.total) if limit is not None else None,
         )
 
-    def _conditions(self, entry: RuleEntry, season: Season | None) -> tuple[Condition, ...]:
+    def _conditions(self, entry: RuleEntry, campaign: Campaign | None) -> tuple[Condition, ...]:
         polite = entry.opt_out or entry.opt_in
         made = conditions.compile_when(entry.when, entry.name, self.context, polite=polite)
-        if season is None:
+        if campaign is None:
             return made
         phases = {Phase.DURING}
         phases |= {Phase.BEFORE} if entry.before is not None else set()
         phases |= {Phase.AFTER} if entry.after is not None else set()
-        return (*made, InSeason(season=season, phases=frozenset(phases)))
+        return (*made, DuringCampaign(campaign=campaign, phases=frozenset(phases)))
 
     # ------------------------------------------------------------ checks
 
@@ -215,11 +215,11 @@ class Compiler:
         self.problems.append(self.document.problem(path, message, key=key))
 
 
-def _season(entry: RuleEntry, context: RuleContext) -> Season | None:
+def _campaign(entry: RuleEntry, context: RuleContext) -> Campaign | None:
     if entry.from_date is None and entry.until_date is None:
         return None
     start, end = (day and day.replace(tzinfo=context.timezone) for day in (entry.from_date, entry.until_date))
-    return Season(start=start, end=end)
+    return Campaign(start=start, end=end)
 
 
 def _reply_only(entry: RuleEntry, key: str) -> Actions | None:

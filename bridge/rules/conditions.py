@@ -13,7 +13,7 @@ from typing import Protocol
 from bridge.model.base import Ms
 from bridge.rules.context import RuleMessage
 from bridge.rules.keywords import Hit, Spelling
-from bridge.rules.numbers import Numbers
+from bridge.rules.number_patterns import Numbers
 from bridge.text import folding
 from bridge.text.folding import Folded
 from bridge.text.patterns import Pattern

@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 
 from bridge.model.base import Ms
 from bridge.model.contact import RuleCounter
-from bridge.rules.moments import Hours
+from bridge.rules.schedule import Hours
 from bridge.value import value_object
 
 

@@ -14,7 +14,7 @@ from bridge.rules.actions import Actions, Opt
 from bridge.rules.conditions import Found, View, met_by
 from bridge.rules.context import Counting, RuleContext, RuleMessage
 from bridge.rules.index import Index, Prefix, Rule, hear, without_prefix
-from bridge.rules.moments import Phase
+from bridge.rules.schedule import Phase
 from bridge.rules.templates import ContactView, Variables
 from bridge.text import folding, phones
 from bridge.text.folding import Folded
@@ -91,7 +91,7 @@ class RuleSet:
 
 
 def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> FiredRule:
-    phase = Phase.DURING if rule.season is None else rule.season.phase(view.now)
+    phase = Phase.DURING if rule.campaign is None else rule.campaign.phase(view.now)
     actions = rule.actions_in(phase)
     counted = (RuleCounter.MATCH,) if rule.per_sender or rule.total else ()
     try:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from bridge.rules.actions import Actions
 from bridge.rules.conditions import PATTERN, WORD, Condition, Need, View, best_needs
 from bridge.rules.keywords import Hit, Keyword, Spelling, Vocabulary
-from bridge.rules.moments import Phase, Season
+from bridge.rules.schedule import Campaign, Phase
 from bridge.text import folding
 from bridge.text.folding import Folded
 from bridge.text.patterns import Pattern, PatternSets
@@ -47,7 +47,7 @@ class Rule:
     actions: Actions
     goes_on: bool
     """``continue``: rules after this one are asked as well."""
-    season: Season | None = None
+    campaign: Campaign | None = None
     before: Actions | None = None
     after: Actions | None = None
     groups: tuple[str, ...] = ()

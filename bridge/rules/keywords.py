@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from bridge.text import folding, slips
+from bridge.text import folding
 from bridge.text.folding import Folded, Word
+from bridge.text.typos import one_edit_apart, other_layout, shortened
 from bridge.value import value_object
 
 TYPO_FROM: Final = 5
@@ -75,7 +76,7 @@ class Vocabulary:
             words[spelling].add(word)
         typos: defaultdict[str, list[str]] = defaultdict(list)
         for word in sorted(words[Spelling.TYPO]):
-            for short in dict.fromkeys(slips.shortened(word)):
+            for short in dict.fromkeys(shortened(word)):
                 typos[short].append(word)
         return cls(
             known=frozenset(words[Spelling.EXACT]),
@@ -118,21 +119,21 @@ class Vocabulary:
         for size in dict.fromkeys((len(token), len(bare))):
             if size > _READ * self.longest_layout:
                 continue
-            read = folding.analyse(slips.other_layout(token[:size])).words
+            read = folding.analyse(other_layout(token[:size])).words
             if len(read) == 1 and read[0].folded in self.layout:
                 yield Hit(keyword=read[0].folded, spelling=Spelling.LAYOUT, end=start + len(token))
                 return
         if not seen.words or len(seen.words[0].folded) > _READ * self.longest_layout:
             return
-        if (other := folding.fold(slips.other_layout(_first(seen)))) in self.layout:
+        if (other := folding.fold(other_layout(_first(seen)))) in self.layout:
             yield Hit(keyword=other, spelling=Spelling.LAYOUT)
 
     def _misspelt(self, word: str) -> Iterator[Hit]:
         if not TYPO_FROM - 1 <= len(word) <= self.longest_typo + 1:
             return
-        near = {keyword for short in slips.shortened(word) for keyword in self.typos.get(short, ())}
+        near = {keyword for short in shortened(word) for keyword in self.typos.get(short, ())}
         for keyword in sorted(near):
-            if slips.one_edit_apart(keyword, word):
+            if one_edit_apart(keyword, word):
                 yield Hit(keyword=keyword, spelling=Spelling.TYPO)
 
 
@@ -141,7 +142,7 @@ def forgives_typos(word: str) -> bool:
 
 
 def has_other_layout(word: str) -> bool:
-    return slips.other_layout(word) != word
+    return other_layout(word) != word
 
 
 def _first(seen: Folded) -> str:

@@ -12,7 +12,8 @@ from bridge.rules.index import Prefix, Rule
 from bridge.rules.keywords import Keyword, Spelling
 from bridge.rules.templates import SINGLE_BRACES, Template
 from bridge.schema import plural
-from bridge.text import folding, parts, slips
+from bridge.text import folding, parts
+from bridge.text.typos import one_edit_apart, other_layout, shortened
 
 _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
@@ -129,18 +130,18 @@ def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
     layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
     for rule in rules:
         for word in sorted(word for spelling, word in rule.heard if spelling is Spelling.TYPO):
-            near = [pair for short in slips.shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
+            near = [pair for short in shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
             for other, known in near:
-                if other is not rule and slips.one_edit_apart(word, known):
+                if other is not rule and one_edit_apart(word, known):
                     yield _warning(
                         rule, f"`{word}` is one letter away from `{known}` of {_named(other)}; both forgive a typo"
                     )
                     break
-            for short in dict.fromkeys(slips.shortened(word)):
+            for short in dict.fromkeys(shortened(word)):
                 typos[rule.prefix, short].append((rule, word))
         for keyword in rule.keywords:
             if (Spelling.LAYOUT, keyword.folded) in rule.heard:
-                other_keys = folding.fold(slips.other_layout(keyword.written))
+                other_keys = folding.fold(other_layout(keyword.written))
                 layouts.setdefault((rule.prefix, other_keys), (rule, keyword))
     for rule in rules:
         for keyword in rule.keywords:

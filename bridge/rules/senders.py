@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bridge.model.base import Ms
 from bridge.model.contact import RuleCounter
 from bridge.rules.conditions import Found, Needs, View
-from bridge.rules.moments import Hours, Phase, Season
+from bridge.rules.schedule import Campaign, Hours, Phase
 from bridge.value import value_object
 
 
@@ -20,7 +20,7 @@ class WithinHours:
     needs: Needs = None
 
     def met(self, view: View, found: Found) -> Found | None:
-        is_open = any(hours.hold(view.now) for hours in self.windows.values())
+        is_open = any(hours.is_open(view.now) for hours in self.windows.values())
         return found if is_open is not self.outside else None
 
     def why(self, view: View, found: Found) -> str:
@@ -34,18 +34,18 @@ class WithinHours:
 
 
 @value_object
-class InSeason:
+class DuringCampaign:
     """The days of the campaign; before and after them only where the rule has a reply for it."""
 
-    season: Season
+    campaign: Campaign
     phases: frozenset[Phase]
     needs: Needs = None
 
     def met(self, view: View, found: Found) -> Found | None:
-        return found if self.season.phase(view.now) in self.phases else None
+        return found if self.campaign.phase(view.now) in self.phases else None
 
     def why(self, view: View, found: Found) -> str:
-        phase = self.season.phase(view.now)
+        phase = self.campaign.phase(view.now)
         return {
             Phase.BEFORE: "before: it is not yet from_date",
             Phase.DURING: "from_date, until_date: it is between them",
@@ -53,7 +53,7 @@ class InSeason:
         }[phase]
 
     def why_not(self, view: View, found: Found) -> str:
-        early = self.season.phase(view.now) is Phase.BEFORE
+        early = self.campaign.phase(view.now) is Phase.BEFORE
         return "from_date: it is too early" if early else "until_date: it is over"
 
 

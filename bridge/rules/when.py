@@ -21,7 +21,7 @@ from bridge.rules.conditions import (
 )
 from bridge.rules.context import RuleContext
 from bridge.rules.keywords import Spelling, forgives_typos, has_other_layout
-from bridge.rules.numbers import compile_numbers
+from bridge.rules.number_patterns import compile_numbers
 from bridge.rules.schema import ConditionEntry, ContactEntry, OutsideEntry, WhenEntry
 from bridge.rules.senders import ContactIs, ConversationIs, WithinHours, WithinLimit
 from bridge.rules.template_checks import RESERVED_NAMES

@@ -33,7 +33,7 @@ from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.replies.sendable import Words, words
 from bridge.telegram.replies.writer import Replies, Reply, WordStore
-from bridge.text.plainer import cheaper
+from bridge.text.gsm7_substitution import with_gsm7_characters
 
 log = structlog.get_logger()
 
@@ -192,7 +192,7 @@ class OperatorMessageHandler:
             return
         if is_command(said) or await self._ordered(message):
             # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
-            if not any(ends.endswith(sms.text) for ends in (said, cheaper(said) or said)):
+            if not any(ends.endswith(sms.text) for ends in (said, with_gsm7_characters(said) or said)):
                 await self._notice(message, chat, "notice.edit_command", "edited", conversation=conversation)
             return
         refusal, wanted = self._refusal(message, chat), words(message)

@@ -13,7 +13,7 @@ from bridge.pipeline.worker import Throttle
 from bridge.ports.chats import WatchStore
 from bridge.ports.clock import Clock
 from bridge.ports.sending import AccountStore
-from bridge.rules.moments import Hours
+from bridge.rules.schedule import Hours
 
 LOOK: Ms = MINUTE
 

@@ -13,7 +13,7 @@ from bridge.pipeline.watches.working_time import worked_since
 from bridge.pipeline.worker import Throttle
 from bridge.ports.chats import WatchStore
 from bridge.ports.clock import Clock
-from bridge.rules.moments import Hours
+from bridge.rules.schedule import Hours
 
 REMINDED_AFTER: Ms = HOUR
 """Where the settings name no time: unlike a subscriber's question, an unsent reply is nobody's habit to leave."""

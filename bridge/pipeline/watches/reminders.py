@@ -8,7 +8,7 @@ from bridge.pipeline.watches.working_time import worked_since
 from bridge.pipeline.worker import Throttle
 from bridge.ports.chats import WatchStore
 from bridge.ports.clock import Clock
-from bridge.rules.moments import Hours
+from bridge.rules.schedule import Hours
 
 OLDEST: Ms = 14 * DAY
 """What waits longer is no news: reminders that are turned on must not begin with a year's talks."""

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from bridge.config.settings import HoursSettings
 from bridge.model.base import DAY, HOUR, MINUTE, Ms
-from bridge.rules.calendar import windows
-from bridge.rules.moments import Hours
+from bridge.rules.schedule import Hours, hours_by_name
 
 OFFICE = "office"
 LOOKED_BACK: Ms = 14 * DAY
@@ -18,7 +17,7 @@ LOOKED_BACK: Ms = 14 * DAY
 
 
 def office(settings: Mapping[str, HoursSettings]) -> Hours | None:
-    return windows(settings).get(OFFICE)
+    return hours_by_name(settings).get(OFFICE)
 
 
 def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
@@ -26,7 +25,7 @@ def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
     so much of it lately. Right to a minute, for long waits to five."""
     if hours is None:
         return now - length
-    if not hours.hold(now):
+    if not hours.is_open(now):
         return None
     step = MINUTE if length < HOUR else 5 * MINUTE
     at, left = now, length
@@ -34,6 +33,6 @@ def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
         at -= step
         if now - at > LOOKED_BACK + 8 * length:
             return None
-        if hours.hold(at):
+        if hours.is_open(at):
             left -= step
     return at

@@ -21,7 +21,7 @@ from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, Pres
 from bridge.telegram.buttons.failed_sms import SmsButton, SmsButtonStore
 from bridge.telegram.chats import Chats
 from bridge.text import parts
-from bridge.text.plainer import cheaper
+from bridge.text.gsm7_substitution import with_gsm7_characters
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Release(SmsButton):
 
     async def _released(self, sms: Sms, author: str) -> bool:
         now = self._clock.now()
-        text = cheaper(sms.text) if self._plain else None
+        text = with_gsm7_characters(sms.text) if self._plain else None
         if text is None:
             return await self._store.move(sms.id, Move.RELEASE, now, Change(author=author, due_at=now))
         count = parts.split(text).count

@@ -10,7 +10,7 @@ from bridge.telegram.chats import Language
 from bridge.telegram.client.message import Button
 from bridge.telegram.texts import say
 from bridge.text import parts
-from bridge.text.plainer import cheaper, culprits
+from bridge.text.gsm7_substitution import costly_characters, with_gsm7_characters
 from bridge.value import value_object
 
 ASKED = "asked"
@@ -46,7 +46,7 @@ def question(sms: Sms, language: Language, now: Ms) -> ConfirmationView | None:
         return ConfirmationView(text=say(language, "ask.undo"), buttons=(stop,), mark=f"{ASKED} undo")
     if sms.state is not SmsState.DRAFT:
         return None
-    plain = cheaper(sms.text)
+    plain = with_gsm7_characters(sms.text)
     params = _params(sms, plain, language)
     lines = [say(language, f"ask.{ask}", params) for ask in sms.confirmation_reasons]
     buttons = [Button(label=say(language, _send(sms)), data=f"release:{sms.id}:{sms.parts}")]
@@ -64,7 +64,9 @@ def _params(sms: Sms, plain: str | None, language: Language) -> Mapping[str, Jso
         "parts": sms.parts,
         "chars": len(sms.text),
         "plain": parts.split(plain).count if plain is not None else sms.parts,
-        "signs": " ".join(say(language, "ask.space") if sign.isspace() else sign for sign in culprits(sms.text)),
+        "signs": " ".join(
+            say(language, "ask.space") if sign.isspace() else sign for sign in costly_characters(sms.text)
+        ),
     }
 
 

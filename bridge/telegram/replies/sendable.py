@@ -9,7 +9,7 @@ from bridge.model.sms import ConfirmationReason
 from bridge.telegram.client.message import trimmed
 from bridge.telegram.client.notes import Notes
 from bridge.text import parts
-from bridge.text.plainer import cheaper
+from bridge.text.gsm7_substitution import with_gsm7_characters
 from bridge.value import value_object
 
 MAP = "https://maps.google.com/?q={latitude:.6f},{longitude:.6f}"
@@ -59,7 +59,7 @@ def judged(
 ) -> Outgoing:
     """``replace``: put plain characters in place of dear ones. ``first``: why it is asked about in any case."""
     text = wanted.text
-    plain = cheaper(text)
+    plain = with_gsm7_characters(text)
     if plain is not None and replace:
         text, plain = plain, None
     count = parts.split(text).count

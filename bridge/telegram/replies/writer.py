@@ -23,7 +23,7 @@ from bridge.ports.sending import OutboxStore
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.notes import Notes
 from bridge.telegram.replies.sendable import Outgoing, Words, judged
-from bridge.text.plainer import cheaper
+from bridge.text.gsm7_substitution import with_gsm7_characters
 from bridge.value import value_object
 
 log = structlog.get_logger()
@@ -174,4 +174,4 @@ class Replies:
 
 def same_words(sms: Sms, words: Words) -> bool:
     """Does the SMS say that already, with plain characters perhaps?"""
-    return sms.text in (words.text, cheaper(words.text))
+    return sms.text in (words.text, with_gsm7_characters(words.text))

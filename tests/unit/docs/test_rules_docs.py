@@ -16,7 +16,7 @@ from bridge.config import GuardSettings
 from bridge.errors import ConfigError, Problem
 from bridge.rules import RuleContext
 from bridge.rules.loader import load_rules
-from bridge.rules.moments import Hours, parse_week
+from bridge.rules.schedule import Hours, parse_week
 from bridge.rules.schema import (
     ContactEntry,
     ExampleEntry,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.rules.moments import Hours, parse_week
+from bridge.rules.schedule import Hours, parse_week
 from tests.unit.rules.support import CONTEXT, refuse
 
 Cases = tuple[tuple[str, str, str], ...]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.rules import RuleContext, RuleSet
 from bridge.rules.explain import explain
-from bridge.rules.moments import Hours, parse_week
+from bridge.rules.schedule import Hours, parse_week
 from tests.unit.rules.support import CONTEXT, NOW, load, message
 
 RULES = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.rules.moments import Hours, parse_week
+from bridge.rules.schedule import Hours, parse_week
 from tests.unit.rules.support import CONTEXT, load
 
 HOURS = replace(CONTEXT, hours={"office": Hours(timezone=UTC, week=parse_week({"mon-fri": ("09:00-18:00",)}))})

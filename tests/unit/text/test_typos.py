@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.slips import one_edit_apart, other_layout, shortened
+from bridge.text.typos import one_edit_apart, other_layout, shortened
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.text import parts
-from bridge.text.plainer import cheaper, culprits
+from bridge.text.gsm7_substitution import costly_characters, with_gsm7_characters
 
 LATIN = "Your order is ready, come to the shop on Main Street until nine in the evening. "
 """More than a part of UCS-2, much less than one of GSM-7."""
@@ -25,11 +25,11 @@ LATIN = "Your order is ready, come to the shop on Main Street until nine in the 
     ],
 )
 def test_typography_is_put_plainly(written: str, plain: str) -> None:
-    assert cheaper(LATIN + written) == LATIN + plain
+    assert with_gsm7_characters(LATIN + written) == LATIN + plain
 
 
 def test_each_culprit_is_named_once() -> None:
-    assert culprits("«a» — «b»") == ("«", "»", "—")
+    assert costly_characters("«a» — «b»") == ("«", "»", "—")
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_each_culprit_is_named_once() -> None:
     ],
 )
 def test_what_saves_nothing_is_left_as_it_was_written(text: str) -> None:
-    assert cheaper(text) is None
+    assert with_gsm7_characters(text) is None
 
 
 @given(st.text(alphabet="abc «»“”„’—–…№\u00a0{}€", max_size=400))
 def test_a_plain_text_is_really_cheaper_and_has_nothing_left_to_replace(text: str) -> None:
-    plain = cheaper(text)
+    plain = with_gsm7_characters(text)
     if plain is not None:
         assert parts.split(plain).encoding == "gsm7"
         assert parts.split(plain).count < parts.split(text).count
-        assert cheaper(plain) is None
+        assert with_gsm7_characters(plain) is None

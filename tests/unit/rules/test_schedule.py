@@ -10,14 +10,16 @@ import pytest
 from bridge.config.settings import HoursSettings
 from bridge.model.base import Ms
 from bridge.rules import RuleContext, RuleSet
-from bridge.rules.calendar import windows
+from bridge.rules.schedule import hours_by_name
 from tests.unit.rules.support import load, message, refuse
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 BERLIN = ZoneInfo("Europe/Berlin")
 OFFICE = HoursSettings(timezone=MOSCOW, week={"mon-fri": ("09:00-18:00",)}, holidays="RU")
 NIGHT = HoursSettings(timezone=BERLIN, week={"fri-sat": ("22:00-06:00",), "sun": ("00:00-24:00",)})
-CONTEXT = RuleContext(chats=frozenset({"support"}), hours=windows({"office": OFFICE, "night": NIGHT}), timezone=MOSCOW)
+CONTEXT = RuleContext(
+    chats=frozenset({"support"}), hours=hours_by_name({"office": OFFICE, "night": NIGHT}), timezone=MOSCOW
+)
 
 
 def ms(text: str, zone: ZoneInfo = MOSCOW) -> Ms:
@@ -99,7 +101,7 @@ def test_without_the_package_only_rules_that_need_it_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "holidays", None)
-    context = RuleContext(chats=frozenset({"support"}), hours=windows({"office": OFFICE, "night": NIGHT}))
+    context = RuleContext(chats=frozenset({"support"}), hours=hours_by_name({"office": OFFICE, "night": NIGHT}))
     assert load(tmp_path, "rules: [{name: a, when: {hours: night}, reply: x}]", context).rules
     (problem,) = refuse(tmp_path, "rules: [{name: a, when: {hours: office}, reply: x}]", context)
     assert "pip install 'sms-bridge[holidays]'" in problem.message
@@ -107,7 +109,7 @@ def test_without_the_package_only_rules_that_need_it_are_refused(
 
 def test_a_country_whose_holidays_nobody_knows(tmp_path: Path) -> None:
     nowhere = HoursSettings(timezone=MOSCOW, week={"mon": ("09:00-18:00",)}, holidays="XX")
-    context = RuleContext(chats=frozenset(), hours=windows({"office": nowhere}))
+    context = RuleContext(chats=frozenset(), hours=hours_by_name({"office": nowhere}))
     (problem,) = refuse(tmp_path, "rules: [{name: a, when: {hours: office}, reply: x}]", context)
     assert "nobody knows the holidays of `XX`" in problem.message
 

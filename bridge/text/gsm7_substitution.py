@@ -24,7 +24,7 @@ _PLAIN: Final[Mapping[str, str]] = {
 _TABLE: Final = str.maketrans(dict(_PLAIN))
 
 
-def cheaper(text: str) -> str | None:
+def with_gsm7_characters(text: str) -> str | None:
     """The text with plain characters, where only such ones make it dear; None where that saves nothing.
 
     Every character outside GSM-7 must have a plain one, or nothing is gained.
@@ -36,6 +36,6 @@ def cheaper(text: str) -> str | None:
     return plain if parts.split(plain).count < now.count else None
 
 
-def culprits(text: str) -> tuple[str, ...]:
+def costly_characters(text: str) -> tuple[str, ...]:
     """The characters that :func:`cheaper` replaces, each once, in the order they appear."""
     return tuple(char for char in parts.split(text).forcing if char in _PLAIN)
