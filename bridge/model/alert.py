@@ -1,26 +1,54 @@
-"""What the team is told of once, with its all-clear."""
+"""What the admin chat is told of once, with its all-clear."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
 
-from bridge.model.base import Json
+from bridge.model.base import ADMIN_CHAT, InboundId, Json, Ms, SmsId
+from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.value import value_object
 
 CROWD = 10
-"""Alerts of one kind that are told of one by one."""
+"""Alerts of one kind that are posted one by one; the next ones are replaced by :attr:`Alert.crowd`."""
 
 
 @value_object
 class Alert:
-    """A condition the team is told of once, with its all-clear. ``key`` names the condition while it lasts."""
+    """A condition that the admin chat is told of once. It stays open until its all-clear."""
 
     key: str
+    """Names the condition; while an alert with this key is open, another is not posted."""
     text: str
     """Text id in the telegram texts, for example ``alert.account_fault``."""
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
     crowd: Alert | None = None
-    """Opened in this one's place where ``CROWD`` others are open whose keys begin with its key: the team is told of a
-    flood, once, and not flooded."""
+    """Opened instead of this alert where ``CROWD`` alerts are open whose keys begin with the key of ``crowd``: one post
+    for a flood of the same condition."""
+
+
+def alert_post(
+    text: str,
+    params: Mapping[str, Json],
+    *,
+    key: str | None = None,
+    priority: PostPriority = PostPriority.FAILURE,
+    inbound_id: InboundId | None = None,
+    sms_id: SmsId | None = None,
+    due_at: Ms = 0,
+) -> NewPost:
+    """Build a line for the admin chat from the text with the id ``text``.
+
+    ``key`` makes writing it idempotent, as in :attr:`NewPost.key`.
+    """
+    return NewPost(
+        chat=ADMIN_CHAT,
+        kind=PostKind.ALERT,
+        priority=priority,
+        key=key,
+        payload={"text": text, "params": dict(params)},
+        inbound_id=inbound_id,
+        sms_id=sms_id,
+        due_at=due_at,
+    )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bridge.config import AccountSettings
+from bridge.model.alert import alert_post
 from bridge.model.answers import Reason
-from bridge.model.base import ADMIN_CHAT, Json
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.base import Json
+from bridge.model.post import NewPost
 from bridge.model.record import Restoration
 from bridge.model.sms import Origin, Sms
 
@@ -40,33 +41,16 @@ def about_failed(sms: Sms, reason: str, detail: str) -> tuple[NewPost, ...]:
 def about_restored(restored: Restoration) -> NewPost:
     """The store was put back from a copy: what nobody knows any more, and what to do about it."""
     taken = datetime.fromtimestamp(restored.taken_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return NewPost(
-        chat=ADMIN_CHAT,
-        kind=PostKind.ALERT,
-        priority=PostPriority.FAILURE,
-        key=f"restored:{restored.restored_at}",
-        payload={
-            "text": "alert.restored",
-            "params": {
-                "taken": taken,
-                "sms": restored.sms,
-                "inbound": restored.inbound,
-                "updates": restored.updates,
-            },
-        },
-    )
+    params: dict[str, Json] = {
+        "taken": taken,
+        "sms": restored.sms,
+        "inbound": restored.inbound,
+        "updates": restored.updates,
+    }
+    return alert_post("alert.restored", params, key=f"restored:{restored.restored_at}")
 
 
 def about(sms: Sms, text: str, params: dict[str, Json]) -> tuple[NewPost, ...]:
     if sms.message_id is not None:
         return ()
-    return (
-        NewPost(
-            chat=ADMIN_CHAT,
-            kind=PostKind.ALERT,
-            priority=PostPriority.FAILURE,
-            key=f"{text}:{sms.id}",
-            payload={"text": text, "params": params},
-            sms_id=sms.id,
-        ),
-    )
+    return (alert_post(text, params, key=f"{text}:{sms.id}", sms_id=sms.id),)

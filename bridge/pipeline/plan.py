@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.config import AccountSettings, Settings
-from bridge.model.alert import Alert
-from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, HOUR, Json, Ms
+from bridge.model.alert import Alert, alert_post
+from bridge.model.base import DEFAULT_CHAT, HOUR, Json, Ms
 from bridge.model.contact import RecentReply
 from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost
 from bridge.model.routing import ForwardPost, Settlement, UnroutedMessage
 from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
@@ -184,16 +184,8 @@ def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
     inbound = item.inbound
     if inbound.conflict_of is None:
         return ()
-    return (
-        NewPost(
-            chat=ADMIN_CHAT,
-            kind=PostKind.ALERT,
-            priority=PostPriority.FAILURE,
-            key=f"same_id:{inbound.id}",
-            payload={"text": "alert.same_id", "params": {"account": inbound.account, "smsid": inbound.smsid}},
-            inbound_id=inbound.id,
-        ),
-    )
+    params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid}
+    return (alert_post("alert.same_id", params, key=f"same_id:{inbound.id}", inbound_id=inbound.id),)
 
 
 def rule_error(fired: FiredRule, version: str) -> Alert:

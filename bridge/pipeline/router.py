@@ -15,11 +15,11 @@ import structlog
 
 from bridge.config import Settings
 from bridge.errors import StoreUnavailable
-from bridge.model.base import ADMIN_CHAT, DAY, HOUR, Ms
+from bridge.model.alert import alert_post
+from bridge.model.base import DAY, HOUR, Json, Ms
 from bridge.model.contact import RuleCounter
 from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
-from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.routing import ClaimedBatch, ClaimRequest, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
 from bridge.pipeline import guards
@@ -263,17 +263,8 @@ def queued_only(settlement: Settlement) -> Settlement:
 def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: int) -> Settlement:
     """A malformed call with an id: acknowledged, kept as it came, put to the team."""
     inbound = item.inbound
-    post = NewPost(
-        chat=ADMIN_CHAT,
-        kind=PostKind.ALERT,
-        priority=PostPriority.FAILURE,
-        key=f"quarantine:{inbound.id}",
-        payload={
-            "text": "alert.quarantine",
-            "params": {"account": inbound.account, "smsid": inbound.smsid, "fault": fault},
-        },
-        inbound_id=inbound.id,
-    )
+    params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid, "fault": fault}
+    post = alert_post("alert.quarantine", params, key=f"quarantine:{inbound.id}", inbound_id=inbound.id)
     return Settlement(
         inbound_id=inbound.id,
         subscriber=inbound.subscriber,

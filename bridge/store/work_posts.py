@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bridge.model.alert import CROWD, Alert
-from bridge.model.base import ADMIN_CHAT, ConversationId, InboundId, Json, Ms, SmsId
+from bridge.model.alert import CROWD, Alert, alert_post
+from bridge.model.base import ConversationId, InboundId, Json, Ms, SmsId
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.store import locks, rows, sql
@@ -64,7 +64,7 @@ def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
     opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
     if not tx.run(sql.OPEN_ALERT, {**opened, "params": rows.to_json(alert.params)}):
         return False
-    _post_alert(tx, alert.text, dict(alert.params), alert.account, PostPriority.FAILURE, now)
+    add_post(tx, alert_post(alert.text, alert.params, due_at=now), now)
     return True
 
 
@@ -75,16 +75,10 @@ def _crowded(tx: Tx, key: str, beginning: str) -> bool:
 
 def close_alert(tx: Tx, key: str, text: str, params: dict[str, Json], now: Ms) -> bool:
     """Close it and write the all-clear; False where it is not open."""
-    row = tx.one(sql.CLEAR_ALERT, {"key": key, "now": now})
-    if row is None:
+    if tx.one(sql.CLEAR_ALERT, {"key": key, "now": now}) is None:
         return False
-    _post_alert(tx, text, params, row["account"], PostPriority.STATUS, now)
+    add_post(tx, alert_post(text, params, priority=PostPriority.STATUS, due_at=now), now)
     return True
-
-
-def _post_alert(tx: Tx, text: str, params: dict[str, Json], account: str, priority: PostPriority, now: Ms) -> None:
-    payload: dict[str, Json] = {"text": text, "params": params, "account": account}
-    add_post(tx, NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=priority, payload=payload, due_at=now), now)
 
 
 class Heard(NamedTuple):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
-from bridge.model.base import ADMIN_CHAT, MINUTE, SECOND, Json, Ms
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.alert import alert_post
+from bridge.model.base import MINUTE, SECOND, Json, Ms
+from bridge.model.post import PostPriority
 from bridge.model.record import Downtime
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import WatchStore
@@ -88,13 +89,7 @@ class DowntimeReport:
             return
         params: dict[str, Json] = {"sms": sms, **asdict(waited)}
         text = "alert.arrived" if waited == WaitingUpdates() else "alert.arrived_both" if sms else "alert.arrived_chats"
-        post = NewPost(
-            chat=ADMIN_CHAT,
-            kind=PostKind.ALERT,
-            priority=PostPriority.STATUS,
-            key=f"arrived:{outages[-1].until}",
-            payload={"text": text, "params": params},
-            due_at=now,
-        )
+        key = f"arrived:{outages[-1].until}"
+        post = alert_post(text, params, key=key, priority=PostPriority.STATUS, due_at=now)
         await self._store.outages_told(outages, post, now)
         self._signals.posts.set()

@@ -13,9 +13,8 @@ from typing import Protocol
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model.alert import Alert
-from bridge.model.base import ADMIN_CHAT, MINUTE, SECOND, Json, Ms
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.alert import Alert, alert_post
+from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import Never
@@ -118,17 +117,9 @@ class TelegramConnection:
 
     async def _tell_back(self, since: Ms, now: Ms) -> None:
         waiting = await self._store.sms_to_come(limit=MANY)
-        post = NewPost(
-            chat=ADMIN_CHAT,
-            kind=PostKind.ALERT,
-            priority=PostPriority.FAILURE,
-            key=f"telegram_back:{since}",
-            payload={
-                "text": "alert.telegram_back" if waiting else "alert.telegram_back_idle",
-                "params": {"waiting": waiting, "lasted": now - since},
-            },
-            due_at=now,
-        )
+        text = "alert.telegram_back" if waiting else "alert.telegram_back_idle"
+        params: dict[str, Json] = {"waiting": waiting, "lasted": now - since}
+        post = alert_post(text, params, key=f"telegram_back:{since}", due_at=now)
         await self._store.add_post(post, now)
         self._signals.posts.set()
 
