@@ -176,8 +176,8 @@ def show_outcome(out: Console, rehearsal: DryRun) -> None:
     for sms in settlement.replies:
         line(out, "sent as", sms.sender_name)
     for shown in settlement.forwards:
-        note = shown.payload.get("note")
-        line(out, "forward", shown.chat, f"note: {plain(str(note))}" if note else "")
+        note = shown.payload.note
+        line(out, "forward", shown.chat, f"note: {plain(note)}" if note else "")
     line(out, "outcome", settlement.outcome or "", style="bold")
 
 
@@ -204,7 +204,7 @@ def as_values(rehearsal: DryRun) -> Json:
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
         "replies": list(reply_values(rehearsal)),
         "held": list[Json](holds(rehearsal)),
-        "forwards": [{"chat": shown.chat, "note": shown.payload.get("note", "")} for shown in settlement.forwards],
+        "forwards": [{"chat": shown.chat, "note": shown.payload.note} for shown in settlement.forwards],
         "outcome": settlement.outcome,
         "rules_version": why.decision.rules_version,
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from bridge.model.base import ADMIN_CHAT, InboundId, Json, Ms, SmsId
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import AlertPayload, NewPost, PostPriority
 from bridge.value import value_object
 
 CROWD = 10
@@ -44,10 +44,9 @@ def alert_post(
     """
     return NewPost(
         chat=ADMIN_CHAT,
-        kind=PostKind.ALERT,
         priority=priority,
         key=key,
-        payload={"text": text, "params": dict(params)},
+        payload=AlertPayload(text=text, params=params),
         inbound_id=inbound_id,
         sms_id=sms_id,
         due_at=due_at,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-from bridge.model.base import ConversationId, InboundId, Json, Ms, PostId
+from bridge.model.base import ConversationId, InboundId, Ms, PostId
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
-from bridge.model.post import PostKind, PostPriority
+from bridge.model.post import Payload, PostKind, PostPriority
 from bridge.model.sms import Sms
 from bridge.value import value_object
 
@@ -44,13 +43,12 @@ class Post:
 
     id: PostId
     chat: str
-    kind: PostKind
     priority: PostPriority
-    payload: Mapping[str, Json]
+    payload: Payload
     reply_to: int | None
     attempts: int
     revision: int
-    """Grows when a ``fate`` or ``opening`` is written again while it is being posted; ``posts_done`` compares it."""
+    """Grows when a ``status`` or ``opening`` is written again while it is being posted; ``posts_done`` compares it."""
     shown: str
     """For these two: what was shown last (renderer's own words), so that nothing is said twice."""
     created_at: Ms
@@ -59,6 +57,10 @@ class Post:
     inbound: Inbound | None
     sms: Sms | None
     contact: Contact | None
+
+    @property
+    def kind(self) -> PostKind:
+        return self.payload.kind
 
 
 @value_object

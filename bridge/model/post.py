@@ -1,10 +1,11 @@
-"""What is to be posted in a chat."""
+"""What is to be posted in a chat: the kinds of posts, and what each kind carries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import MISSING, field, fields
 from enum import IntEnum, StrEnum
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from bridge.model.base import ConversationId, InboundId, Json, Ms, SmsId
 from bridge.value import value_object
@@ -14,39 +15,143 @@ class PostKind(StrEnum):
     INBOUND = "inbound"
     """A subscriber's SMS, in its conversation."""
     NOTICE = "notice"
-    """A line for the team about a conversation or an operator's message; ``payload['text']`` is a text id."""
+    """A line for the team about a conversation or an operator's message."""
     ALERT = "alert"
-    """A line in the admin chat; ``payload['text']`` is a text id."""
-    FATE = "fate"
-    """The state of an SMS shown on the operator's message: one row an SMS, always the latest state."""
+    """A line in the admin chat."""
+    STATUS = "status"
+    """The state of an SMS shown on the operator's message: one row for each SMS, always the latest state."""
     OPENING = "opening"
-    """An SMS by which a person began a conversation: its first message in the chat, with the latest state."""
+    """An SMS by which an operator began a conversation: its first message in the chat, with the latest state."""
     TOPIC = "topic"
-    """The conversation's topic is to look as the store says: its name, open or closed."""
+    """Makes the conversation's topic look as the store says: its name, open or closed."""
 
 
 class PostPriority(IntEnum):
     """New SMS before failures before status changes before reactions: a group has one small budget for all of them."""
 
     AHEAD = -1
-    """What is of no use behind new SMS: that there are many of them, and a button that lives for a moment."""
+    """Posts that are of no use behind new SMS: a count of those that wait, and a button that is valid for seconds."""
     INBOUND = 0
     FAILURE = 1
     STATUS = 2
     REACTION = 3
 
 
+OptQuestion = Literal["", "out", "in"]
+
+
+@value_object
+class InboundPayload:
+    """What the rules say about a forwarded SMS and did with it."""
+
+    kind: ClassVar[PostKind] = PostKind.INBOUND
+    rule: str = ""
+    """The rule that forwarded it; empty if no rule matched."""
+    note: str = ""
+    """The rule's note for the team."""
+    error: str = ""
+    """Why the rule failed; empty if it did not."""
+    silent: bool = False
+    """Telegram notifies nobody."""
+    answered: int = 0
+    """Automatic replies that the rules gave."""
+    held: tuple[str, ...] = ()
+    """Why the guards held replies back: text ids behind ``held.``."""
+    opt_question: OptQuestion = ""
+    """The operators are asked whether to opt the subscriber out or in; empty: they are not asked."""
+
+
+@value_object
+class NoticePayload:
+    kind: ClassVar[PostKind] = PostKind.NOTICE
+    text: str
+    """Text id."""
+    params: Mapping[str, Json] = field(default_factory=dict)
+    buttons: tuple[str, ...] = ()
+    """Buttons about the conversation: text ids behind ``button.``."""
+    chat_id: int | None = None
+    """The chat that the message and topic numbers of the post belong to."""
+    thread_id: int | None = None
+    """The topic to post in; None: that of the conversation."""
+    edits: int | None = None
+    """The message that gets this text; None: a new one is sent."""
+    only_draft: bool = False
+    """Not posted once the SMS is no draft any more."""
+    unless_album: str = ""
+    """Key of an album: not posted if the album's caption became an SMS or is a note."""
+
+
+@value_object
+class AlertPayload:
+    kind: ClassVar[PostKind] = PostKind.ALERT
+    text: str
+    """Text id."""
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+
+@value_object
+class StatusPayload:
+    kind: ClassVar[PostKind] = PostKind.STATUS
+
+
+@value_object
+class OpeningPayload:
+    kind: ClassVar[PostKind] = PostKind.OPENING
+    author: str
+    """The operator who began the conversation, by name."""
+    chat_id: int
+    """The chat that the message number of the post belongs to."""
+
+
+@value_object
+class TopicPayload:
+    kind: ClassVar[PostKind] = PostKind.TOPIC
+    renamed: bool
+    """The topic also gets the contact's present name."""
+
+
+Payload = InboundPayload | NoticePayload | AlertPayload | StatusPayload | OpeningPayload | TopicPayload
+"""What a post carries beside the rows it refers to. Never the text of an SMS: that is read from its row."""
+
+_CLASSES: Mapping[PostKind, type[Payload]] = {each.kind: each for each in get_args(Payload)}
+_DEFAULTS: Mapping[type[Payload], Mapping[str, object]] = {
+    each: {
+        item.name: item.default if item.default_factory is MISSING else item.default_factory() for item in fields(each)
+    }
+    for each in _CLASSES.values()
+}
+
+
+def payload_to_json(payload: Payload) -> dict[str, Json]:
+    """The fields that differ from their defaults, as they are stored."""
+    stored: dict[str, Json] = {}
+    for name, default in _DEFAULTS[type(payload)].items():
+        value = getattr(payload, name)
+        if value != default:
+            stored[name] = list(value) if isinstance(value, tuple) else value
+    return stored
+
+
+def payload_from_json(kind: PostKind, stored: Mapping[str, Json]) -> Payload:
+    """The opposite of :func:`payload_to_json`. Ignores fields of a newer version."""
+    cls = _CLASSES[kind]
+    known = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored.items()
+        if name in _DEFAULTS[cls]
+    }
+    return cls(**cast(Any, known))
+
+
 @value_object
 class NewPost:
-    """Something to show in a chat. ``key`` makes writing it idempotent (``None``: always written)."""
+    """A post to write. ``key`` makes writing it idempotent (``None``: always written)."""
 
     chat: str
     """Configured name, :data:`DEFAULT_CHAT` or :data:`ADMIN_CHAT`; ``id:-100…`` addresses a chat by its id."""
-    kind: PostKind
     priority: PostPriority
+    payload: Payload
     key: str | None = None
-    payload: Mapping[str, Json] = field(default_factory=dict)
-    """JSON. Never holds the SMS's text: that is read from ``inbound_id`` or ``sms_id`` when the post is rendered."""
     conversation_id: ConversationId | None = None
     inbound_id: InboundId | None = None
     sms_id: SmsId | None = None
@@ -54,7 +159,11 @@ class NewPost:
     """Message id in the chat that this post answers."""
     due_at: Ms = 0
 
+    @property
+    def kind(self) -> PostKind:
+        return self.payload.kind
+
 
 def opening_key(chat_id: int, message_id: int) -> str:
-    """The key of the ``opening`` of what a command's message sends. Written again with each change of its SMS."""
+    """The key of the ``opening`` post of a command's message. It is written again with each change of its SMS."""
     return f"opening:{chat_id}:{message_id}"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from bridge.model.alert import Alert
-from bridge.model.base import InboundId, Json, Ms
+from bridge.model.base import InboundId, Ms
 from bridge.model.contact import Contact, ContactChange, RecentReply, RuleUse
 from bridge.model.inbound import Inbound, InboundState
-from bridge.model.post import NewPost
+from bridge.model.post import InboundPayload, NewPost
 from bridge.model.sms import NewSms, Sms
 from bridge.value import value_object
 
@@ -61,7 +61,7 @@ class ForwardPost:
     """A forward to write: the conversation (chat, subscriber) is made or brought up to date with the post."""
 
     chat: str
-    payload: Mapping[str, Json] = field(default_factory=dict)
+    payload: InboundPayload
 
 
 @value_object

@@ -15,7 +15,7 @@ from bridge.model.base import DEFAULT_CHAT, HOUR, Json, Ms
 from bridge.model.contact import RecentReply
 from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
-from bridge.model.post import NewPost
+from bridge.model.post import InboundPayload, NewPost, OptQuestion
 from bridge.model.routing import ForwardPost, Settlement, UnroutedMessage
 from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
@@ -126,19 +126,19 @@ def answer(
 def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[ForwardPost]:
     """The chats that see the message: the rules' own wishes, else the default chat where nobody else took it."""
     seen: set[str] = set()
-    asks = wishes.question(decision)
+    opt_question = wishes.opt_question(decision)
     for fired in decision.fired:
         for forward in fired.forwards:
             if forward.chat not in seen:
                 seen.add(forward.chat)
-                shown = payload(fired, answers, forward.note, forward.silent)
-                yield ForwardPost(chat=forward.chat, payload={**shown, **asks})
+                shown = payload(fired, answers, opt_question, forward.note, forward.silent)
+                yield ForwardPost(chat=forward.chat, payload=shown)
     failed = next((fired for fired in decision.fired if fired.error is not None), None)
     if failed is not None and default_chat not in seen:
-        yield ForwardPost(chat=default_chat, payload={**payload(failed, answers), **asks})
-    elif not seen and (asks or lonely(decision, answers, account_known)):
+        yield ForwardPost(chat=default_chat, payload=payload(failed, answers, opt_question))
+    elif not seen and (opt_question or lonely(decision, answers, account_known)):
         first = decision.fired[0] if decision.fired else None
-        yield ForwardPost(chat=default_chat, payload={**payload(first, answers), **asks})
+        yield ForwardPost(chat=default_chat, payload=payload(first, answers, opt_question))
 
 
 def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
@@ -150,18 +150,20 @@ def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
     return not answers.holds or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.holds)
 
 
-def payload(fired: FiredRule | None, answers: Answers, note: str = "", silent: bool = False) -> dict[str, Json]:
+def payload(
+    fired: FiredRule | None, answers: Answers, opt_question: OptQuestion, note: str = "", silent: bool = False
+) -> InboundPayload:
     """What the renderer needs beside the stored message; never a text of the subscriber."""
     error = (fired.error or fired.recovered) if fired is not None else None
-    return {
-        "rule": fired.rule if fired is not None else "",
-        "where": f"{fired.file}:{fired.line}" if fired is not None and fired.file else "",
-        "note": note,
-        "silent": silent,
-        "answered": len(answers.replies),
-        "held": [str(hold) for hold in answers.holds],
-        **({} if error is None else {"error": error}),
-    }
+    return InboundPayload(
+        rule=fired.rule if fired is not None else "",
+        note=note,
+        error=error or "",
+        silent=silent,
+        answered=len(answers.replies),
+        held=tuple(str(hold) for hold in answers.holds),
+        opt_question=opt_question,
+    )
 
 
 def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, ...]) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from bridge.model.base import Json, Ms
+from bridge.model.base import Ms
 from bridge.model.contact import Contact, ContactChange, RuleCounter, RuleUse
 from bridge.model.decision import Decision, FiredRule, OptOutEffect
+from bridge.model.post import OptQuestion
 
 _SPOKEN = {
     OptOutEffect.OUT: "opted out",
@@ -53,12 +54,12 @@ def used(decision: Decision, answering: Collection[str], at: Ms) -> Iterator[Rul
                 yield RuleUse(rule=fired.rule, what=what, at=at)
 
 
-def question(decision: Decision) -> dict[str, Json]:
+def opt_question(decision: Decision) -> OptQuestion:
     """For the post that shows the message: what people are to decide, since its words were not clear enough."""
     wanted = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
     if OptOutEffect.ASK_OUT in wanted:
-        return {"asks": "out"}
-    return {"asks": "in"} if OptOutEffect.ASK_IN in wanted else {}
+        return "out"
+    return "in" if OptOutEffect.ASK_IN in wanted else ""
 
 
 def spoken(decision: Decision) -> Iterator[str]:

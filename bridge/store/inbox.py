@@ -9,7 +9,7 @@ from functools import partial
 from bridge.model.base import ConversationId, Ms
 from bridge.model.contact import Contact, RecentReply, RuleCounter, RuleUse
 from bridge.model.inbound import Accepted, Inbound, InboundCall
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, PostPriority
 from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
 from bridge.store import locks, rows, sql
@@ -244,7 +244,6 @@ def _settled(settlement: Settlement, written: Sequence[Sms | None], spend: _Spen
 def _forward(shown: ForwardPost, conversation_id: ConversationId, settlement: Settlement) -> NewPost:
     return NewPost(
         chat=shown.chat,
-        kind=PostKind.INBOUND,
         priority=PostPriority.INBOUND,
         key=f"in:{settlement.inbound_id}:{shown.chat}",
         payload=shown.payload,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bridge.model.base import InboundId, Json, Ms
 from bridge.model.chat import EarlierMessages, Post, PostedMessage
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostKind, PostPriority
 from bridge.store import rows, sql
 from bridge.store.repository import Writing
 from bridge.store.transaction import Params, Tx
@@ -61,15 +61,13 @@ def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) ->
     counted = [row for row in asked if row is not None]
     # A subscriber whose SMS were forwarded to the same group under two names is counted twice.
     params: dict[str, Json] = {name: sum(row[name] for row in counted) for name in ("sms", "numbers")}
-    payload: dict[str, Json] = {"text": "notice.digest", "params": params}
     alert = tx.one(sql.OPEN_ALERT_OF, {"key": key})
     assert alert is not None
     digest = NewPost(
         chat=chat,
-        kind=PostKind.NOTICE,
         priority=PostPriority.AHEAD,
         key=_digest_key(key, alert["id"]),
-        payload=payload,
+        payload=NoticePayload(text="notice.digest", params=params),
         due_at=now,
     )
     return add_post(tx, digest, now)
@@ -80,15 +78,13 @@ def _close_backlog(tx: Tx, key: str, now: Ms) -> None:
     digest = None if alert is None else tx.one(sql.DIGEST, {"key": _digest_key(key, alert["id"])})
     if alert is None or digest is None:
         return
-    payload: dict[str, Json] = {
-        "text": "notice.digest_over",
-        "params": rows.payload(digest["payload"]).get("params"),
-        "edits": digest["message_id"],
-        "at": digest["chat_id"],
-    }
+    counted = rows.payload(PostKind.NOTICE, digest["payload"])
+    assert isinstance(counted, NoticePayload)
+    payload = NoticePayload(
+        text="notice.digest_over", params=counted.params, edits=digest["message_id"], chat_id=digest["chat_id"]
+    )
     over = NewPost(
         chat=digest["chat"],
-        kind=PostKind.NOTICE,
         priority=PostPriority.STATUS,
         key=_digest_key(key, alert["id"]) + ":over",
         payload=payload,

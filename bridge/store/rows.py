@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import cast
 
 from bridge.model.answers import AccountState
 from bridge.model.base import Json
 from bridge.model.chat import Conversation
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
+from bridge.model.post import Payload, PostKind, payload_from_json
 from bridge.model.record import HistoryLine
 from bridge.model.sms import ConfirmationReason, Origin, Priority, Sms, SmsState
 from bridge.store import sql
@@ -22,8 +22,8 @@ def to_json(value: Mapping[str, Json] | tuple[str, ...]) -> str:
     return json.dumps(value if isinstance(value, tuple) else dict(value), ensure_ascii=False, separators=(",", ":"))
 
 
-def payload(text: str) -> dict[str, Json]:
-    return cast(dict[str, Json], json.loads(text))
+def payload(kind: PostKind, text: str) -> Payload:
+    return payload_from_json(kind, json.loads(text))
 
 
 _INBOUND_COLUMNS = sql.INBOUND.count(",") + 1

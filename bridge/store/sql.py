@@ -611,7 +611,7 @@ RETURNING id
 RENEW_FATE = """
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
                        due_at)
-VALUES (:key, :chat, 'fate', :priority, '{}', :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :now)
+VALUES (:key, :chat, 'status', :priority, '{}', :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :now)
 ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority, due_at = excluded.due_at,
     revision = chat_post.revision + 1, attempts = 0, error = '', finished_at = NULL
 """

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from bridge.model.base import Json, Ms
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.record import Downtime
-from bridge.model.sms import UNDECIDED, Change, Move, Sms, SmsState
+from bridge.model.sms import UNDECIDED, Change, Move, Sms
 from bridge.store import rows, sql
 from bridge.store.repository import Writing
 from bridge.store.transaction import Params, Row, Tx
@@ -86,10 +86,9 @@ def _draft_reminder(sms: Sms, now: Ms) -> NewPost:
     params: dict[str, Json] = {"number": sms.recipient, "lasted": now - sms.due_at}
     return NewPost(
         chat=f"id:{sms.chat_id}",
-        kind=PostKind.NOTICE,
         priority=PostPriority.FAILURE,
         key=f"draft:{sms.id}:{sms.due_at}",
-        payload={"text": "notice.draft", "params": params, "while": SmsState.DRAFT.value},
+        payload=NoticePayload(text="notice.draft", params=params, only_draft=True),
         conversation_id=sms.conversation_id,
         sms_id=sms.id,
         reply_to=sms.message_id,
@@ -109,10 +108,9 @@ def _reminder(row: Row, now: Ms) -> NewPost:
     params: dict[str, Json] = {"number": talk.subscriber, "lasted": now - since}
     return NewPost(
         chat=talk.chat,
-        kind=PostKind.NOTICE,
         priority=PostPriority.FAILURE,
         key=f"remind:{talk.id}:{since}",
-        payload={"text": "notice.reminder", "params": params, "at": row["shown_in"]},
+        payload=NoticePayload(text="notice.reminder", params=params, chat_id=row["shown_in"]),
         conversation_id=talk.id,
         reply_to=row["shown_as"],
         due_at=now,

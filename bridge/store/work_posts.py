@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bridge.model.alert import CROWD, Alert, alert_post
 from bridge.model.base import ConversationId, InboundId, Json, Ms, SmsId
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, PostPriority, TopicPayload, payload_to_json
 from bridge.store import locks, rows, sql
 from bridge.store.batch import conflict_free_batches
 from bridge.store.transaction import Line, Params, Tx, storable
@@ -47,7 +47,7 @@ def _posting(post: NewPost, now: Ms) -> Line:
         post.chat,
         post.kind.value,
         int(post.priority),
-        rows.to_json(post.payload),
+        rows.to_json(payload_to_json(post.payload)),
         post.conversation_id,
         post.inbound_id,
         post.sms_id,
@@ -128,10 +128,9 @@ def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms, *, rename
     if conversation.thread_id is not None:
         post = NewPost(
             chat=conversation.chat,
-            kind=PostKind.TOPIC,
             priority=PostPriority.STATUS,
             key=f"{key}:topic:{conversation.id}",
-            payload={"renamed": renamed},
+            payload=TopicPayload(renamed=renamed),
             conversation_id=conversation.id,
             due_at=now,
         )

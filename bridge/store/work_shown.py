@@ -28,9 +28,8 @@ def joined(tx: Tx, row: Row) -> Post:
     return Post(
         id=row["id"],
         chat=row["chat"],
-        kind=PostKind(row["kind"]),
         priority=PostPriority(row["priority"]),
-        payload=rows.payload(row["payload"]),
+        payload=rows.payload(PostKind(row["kind"]), row["payload"]),
         reply_to=row["reply_to"],
         attempts=row["attempts"],
         revision=row["revision"],
@@ -51,7 +50,7 @@ def posts_done(tx: Tx, posts: Sequence[Post], posted: PostedMessage, now: Ms) ->
         tx.run(sql.POST_DONE, {**done, "chat_id": posted.chat_id, "message_id": posted.message_id})
     last = posts[-1]
     conversation_id = last.conversation.id if last.conversation else None
-    if last.kind is not PostKind.FATE:
+    if last.kind is not PostKind.STATUS:
         free_next(tx, conversation_id)
     if posted.message_id is not None:
         remember_message(

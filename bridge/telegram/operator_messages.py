@@ -16,7 +16,7 @@ from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler
 from bridge.config import Settings
 from bridge.model.base import SECOND, Json, Ms
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.sms import Sms
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import ChatStore, PostStore
@@ -303,19 +303,16 @@ class OperatorMessageHandler:
 
         ``unless``: it is not said where an SMS of this key comes soon, or a note in its place.
         """
-        payload: dict[str, Json] = {
-            "text": text,
-            "params": params or {},
-            "at": message.chat.id,
-        }
-        if message.is_topic_message:
-            payload["thread"] = message.message_thread_id
-        if unless:
-            payload["unless"] = unless
+        payload = NoticePayload(
+            text=text,
+            params=params or {},
+            chat_id=message.chat.id,
+            thread_id=message.message_thread_id if message.is_topic_message else None,
+            unless_album=unless,
+        )
         now = self._clock.now()
         post = NewPost(
             chat=chat.name,
-            kind=PostKind.NOTICE,
             priority=PostPriority.FAILURE,
             key=self._key(message, purpose or text),
             payload=payload,

@@ -214,8 +214,7 @@ _CONVERSATIONS = (
     INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, state, attempts,
                            created_at, due_at, finished_at)
     SELECT 'in:' || (i + 1) || ':' || :chat, :chat, 'inbound', 0,
-           '{"rule":"word-' || (i % 100) || '","where":"rules/bench.yaml:3","note":"","silent":false,"answered":1,'
-           || '"held":[]}',
+           '{"rule":"word-' || (i % 100) || '","answered":1}',
            i + 1, i + 1, 'posted', 0, at + 5, at + 5, at + 500
     FROM n ORDER BY i
     """,

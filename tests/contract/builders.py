@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from bridge.model.base import Ms
+from bridge.model.base import Json, Ms
+from bridge.model.chat import Post
 from bridge.model.inbound import Inbound, InboundCall, InboundState
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import AlertPayload, InboundPayload, NewPost, NoticePayload, Payload, PostKind, PostPriority
 from bridge.model.routing import ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.ports.clock import Waiter
@@ -114,10 +115,29 @@ def person(key: str, *, chat_id: int = -100, message_id: int = 5, recipient: str
     )
 
 
+_PAYLOADS: Mapping[PostKind, Payload] = {
+    PostKind.NOTICE: NoticePayload(text="t"),
+    PostKind.ALERT: AlertPayload(text="t"),
+    PostKind.INBOUND: InboundPayload(),
+}
+
+
 def post(
     chat: str = "support", *, key: str | None = None, kind: PostKind = PostKind.NOTICE, due_at: Ms = NOW
 ) -> NewPost:
-    return NewPost(chat=chat, kind=kind, priority=PostPriority.STATUS, key=key, payload={"text": "t"}, due_at=due_at)
+    return NewPost(chat=chat, priority=PostPriority.STATUS, key=key, payload=_PAYLOADS[kind], due_at=due_at)
+
+
+def text_of(post: Post) -> str:
+    """The text id of a notice or an alert."""
+    assert isinstance(post.payload, NoticePayload | AlertPayload)
+    return post.payload.text
+
+
+def params_of(post: Post) -> Mapping[str, Json]:
+    """The parameters of a notice or an alert."""
+    assert isinstance(post.payload, NoticePayload | AlertPayload)
+    return post.payload.params
 
 
 def settlement(
@@ -140,7 +160,7 @@ def settlement(
         replies=tuple(replace(one, inbound_id=inbound.id) for one in replies),
         spend_limit=spend_limit,
         spend_day="2027-01-15",
-        forwards=tuple(ForwardPost(chat=chat, payload={"rule": "hours"}) for chat in forwards),
+        forwards=tuple(ForwardPost(chat=chat, payload=InboundPayload(rule="hours")) for chat in forwards),
     )
 
 

@@ -18,11 +18,13 @@ from tests.contract.builders import (
     SUBSCRIBER,
     SetClock,
     opened,
+    params_of,
     received,
     reply,
     sent,
     settled,
     settlement,
+    text_of,
     unrouted,
 )
 from tests.contract.conftest import Factory
@@ -64,12 +66,12 @@ async def test_an_alert_is_told_once_until_its_all_clear(store: Store) -> None:
     assert not await store.clear_alert("low", "alert.ok", {}, NOW)
     assert await store.raise_alert(alert, NOW)
     told = await store.claim_posts(["@admin"], now=NOW, limit=9)
-    assert sorted((one.id, one.payload["text"]) for one in told) == [
+    assert sorted((one.id, text_of(one)) for one in told) == [
         (1, "alert.low"),
         (2, "alert.ok"),
         (3, "alert.low"),
     ]
-    assert told[0].payload["params"] == {"n": 3}
+    assert params_of(told[0]) == {"n": 3}
 
 
 async def test_updates_are_kept_once_in_the_order_of_arrival(store: Store) -> None:

@@ -6,9 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.base import Json
 from bridge.model.chat import Conversation, Post, PostedMessage
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import (
+    AlertPayload,
+    InboundPayload,
+    NewPost,
+    NoticePayload,
+    OpeningPayload,
+    Payload,
+    PostKind,
+    PostPriority,
+    StatusPayload,
+    TopicPayload,
+)
 from bridge.model.sms import Change, Move, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, person, post, received, sent, settled, settlement
@@ -148,7 +158,7 @@ async def test_an_operators_message_is_one_sms_and_part_of_the_conversation(stor
     assert await store.sms_of_message(-100, 5) == sms
     assert await store.conversation_of(-100, 5) == conversation
     (fate,) = await fates(store)
-    assert (fate.kind, fate.reply_to, fate.priority) == (PostKind.FATE, 5, PostPriority.REACTION)
+    assert (fate.kind, fate.reply_to, fate.priority) == (PostKind.STATUS, 5, PostPriority.REACTION)
     assert fate.sms == sms
 
 
@@ -214,8 +224,25 @@ async def test_send_again_leaves_a_final_row_as_it_is(store: Store) -> None:
     assert await claimed(store) == ["again"]
 
 
-async def test_a_payload_comes_back_as_it_was(store: Store) -> None:
-    payload: dict[str, Json] = {"text": "a", "params": {"n": 1, "f": 1.5, "none": None, "list": ["я", True]}}
-    await store.add_post(NewPost(chat="x", kind=PostKind.NOTICE, priority=PostPriority.STATUS, payload=payload), NOW)
+@pytest.mark.parametrize(
+    "payload",
+    [
+        InboundPayload(
+            rule="hours", note="VIP", silent=True, answered=2, held=("too_old", "opted_out"), opt_question="in"
+        ),
+        InboundPayload(error="'shop' is undefined"),
+        NoticePayload(
+            text="a", params={"n": 1, "f": 1.5, "none": None, "list": ["я", True]}, buttons=("open", "claim")
+        ),
+        NoticePayload(text="a", chat_id=-100, thread_id=3, edits=4, only_draft=True, unless_album="tg:1:album"),
+        AlertPayload(text="a", params={"n": 0}),
+        StatusPayload(),
+        OpeningPayload(author="Анна", chat_id=-100),
+        TopicPayload(renamed=False),
+    ],
+)
+async def test_a_payload_comes_back_as_it_was(store: Store, payload: Payload) -> None:
+    await store.add_post(NewPost(chat="x", priority=PostPriority.STATUS, payload=payload), NOW)
     (one,) = await store.claim_posts(["x"], now=NOW, limit=1)
     assert one.payload == payload
+    assert one.kind is payload.kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.model.alert import CROWD, Alert
 from bridge.model.base import ADMIN_CHAT
 from bridge.ports.store import Store
-from tests.contract.builders import NOW
+from tests.contract.builders import NOW, text_of
 
 
 def about(number: int, day: str = "2026-01-06") -> Alert:
@@ -14,7 +14,7 @@ def about(number: int, day: str = "2026-01-06") -> Alert:
 
 
 async def told(store: Store) -> list[object]:
-    return [post.payload["text"] for post in await store.claim_posts([ADMIN_CHAT], now=NOW, limit=99)]
+    return [text_of(post) for post in await store.claim_posts([ADMIN_CHAT], now=NOW, limit=99)]
 
 
 async def test_the_first_ones_are_told_one_by_one_and_then_all_the_rest_at_once(store: Store) -> None:

@@ -7,15 +7,28 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.model.alert import alert_post
 from bridge.model.answers import Balance
 from bridge.model.base import ADMIN_CHAT, DAY, HOUR, MINUTE, ConversationId, Ms
 from bridge.model.chat import Post, PostedMessage
 from bridge.model.inbound import Inbound
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostKind, PostPriority
 from bridge.model.record import Downtime
 from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.ports.store import Store
-from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement, unrouted
+from tests.contract.builders import (
+    NOW,
+    SUBSCRIBER,
+    call,
+    params_of,
+    person,
+    post,
+    received,
+    settled,
+    settlement,
+    text_of,
+    unrouted,
+)
 
 SHOWN = PostedMessage(chat_id=-100, message_id=31)
 
@@ -64,10 +77,10 @@ async def test_a_fate_waits_for_no_sms_and_can_be_asked_for_alone(store: Store) 
     assert shown.conversation is not None
     await store.operator_reply(replace(person("k"), conversation_id=shown.conversation.id), NOW)
     both = await due(store, "support", "id:-100")
-    assert [one.kind for one in both] == [PostKind.INBOUND, PostKind.FATE]
+    assert [one.kind for one in both] == [PostKind.INBOUND, PostKind.STATUS]
     least = PostPriority.REACTION
     alone = await store.claim_posts(["support", "id:-100"], now=NOW, limit=9, least=least)
-    assert [one.kind for one in alone] == [PostKind.FATE]
+    assert [one.kind for one in alone] == [PostKind.STATUS]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -134,10 +147,10 @@ async def test_a_backlog_is_told_once_until_it_is_over(store: Store) -> None:
     assert await store.open_backlog("backlog:support", ["support"], "support", NOW)
     assert not await store.open_backlog("backlog:support", ["support"], "support", NOW)
     digest = (await due(store))[0]
-    assert (digest.priority, digest.payload["params"]) == (PostPriority.AHEAD, {"sms": 5, "numbers": 2})
+    assert (digest.priority, params_of(digest)) == (PostPriority.AHEAD, {"sms": 5, "numbers": 2})
     await store.close_backlog("backlog:support", NOW)
     assert await store.open_backlog("backlog:support", ["support"], "support", NOW)
-    assert [one.payload["text"] for one in await due(store) if one.kind is PostKind.NOTICE] == ["notice.digest"] * 2, (
+    assert [text_of(one) for one in await due(store) if one.kind is PostKind.NOTICE] == ["notice.digest"] * 2, (
         "what was never shown needs no all-clear"
     )
 
@@ -150,8 +163,9 @@ async def test_a_digest_that_stands_says_once_that_it_is_over(store: Store) -> N
     for _ in range(2):
         await store.close_backlog("backlog:support", NOW)
     [over] = [one for one in await due(store) if one.kind is PostKind.NOTICE]
-    assert (over.payload["text"], over.payload["params"]) == ("notice.digest_over", {"sms": 1, "numbers": 1})
-    assert (over.payload["edits"], over.payload["at"]) == (SHOWN.message_id, SHOWN.chat_id)
+    assert over.payload == NoticePayload(
+        text="notice.digest_over", params={"sms": 1, "numbers": 1}, edits=SHOWN.message_id, chat_id=SHOWN.chat_id
+    )
 
 
 # ------------------------------------------------ talks that wait for a person
@@ -208,7 +222,8 @@ async def test_a_reminder_answers_the_sms_where_that_is_shown(store: Store) -> N
     await store.posts_done([shown], SHOWN, NOW)
     assert await remind(store, NOW + HOUR) == 1
     [told] = await due(store)
-    assert (told.kind, told.reply_to, told.payload["at"]) == (PostKind.NOTICE, 31, -100)
+    assert isinstance(told.payload, NoticePayload)
+    assert (told.reply_to, told.payload.chat_id) == (31, -100)
     assert told.conversation == shown.conversation
 
 
@@ -277,7 +292,7 @@ async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> 
     for each in (first, first, second):
         await store.note_outage(each)
     assert list(await store.outages()) == [first, second]
-    told = NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.STATUS, key="arrived", due_at=NOW)
+    told = alert_post("alert.arrived", {}, priority=PostPriority.STATUS, key="arrived", due_at=NOW)
     await store.outages_told([first], told, NOW)
     await store.outages_told([second], None, NOW)
     assert list(await store.outages()) == []

@@ -9,7 +9,7 @@ import pytest
 from bridge.model.actions import Action, ActionKind, SearchPage, SearchQuery, SearchScope
 from bridge.model.base import HOUR
 from bridge.model.chat import Conversation, PostedMessage
-from bridge.model.post import PostKind
+from bridge.model.post import AlertPayload, PostKind
 from bridge.model.sms import Sms, SmsState
 from bridge.ports.store import Store
 from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
@@ -33,7 +33,7 @@ def order(deed: ActionKind, key: str = "k", about: Conversation | None = None, *
 
 async def carried(store: Store, given: Action, now: int = NOW) -> bool:
     done = replace(post(key=f"{given.key}:word"), conversation_id=given.conversation_id)
-    already = replace(done, kind=PostKind.ALERT)
+    already = replace(done, payload=AlertPayload(text="t"))
     return await store.carry_out(given, done=done, already=already, now=now)
 
 

@@ -1,7 +1,7 @@
 -- A claim must cost the same however many posts wait behind another of their conversation: those are marked.
 ALTER TABLE chat_post ADD COLUMN behind INTEGER NOT NULL DEFAULT 0;
 UPDATE chat_post SET behind = 1
-WHERE state = 'waiting' AND kind <> 'fate' AND EXISTS (
+WHERE state = 'waiting' AND kind <> 'status' AND EXISTS (
     SELECT 1 FROM chat_post AS e WHERE e.conversation_id = chat_post.conversation_id AND e.state = 'waiting'
                                    AND e.kind IN ('inbound', 'notice') AND e.id < chat_post.id);
 DROP INDEX chat_post_waiting;

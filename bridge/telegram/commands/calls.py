@@ -9,7 +9,7 @@ from dataclasses import field
 from bridge.errors import BridgeError
 from bridge.model.base import Json, Ms
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message
 from bridge.telegram.commands.spec import Command
@@ -71,14 +71,15 @@ class Misused(BridgeError):
 
 def word_post(call: Call, word: Word) -> NewPost:
     """One a call, whatever is said: the answer to a command that is processed twice is one."""
-    payload: dict[str, Json] = {"text": word.text, "params": dict(word.params), "at": call.message_chat}
-    if word.offers:
-        payload["offers"] = list(word.offers)
-    if call.thread is not None:
-        payload["thread"] = call.thread
+    payload = NoticePayload(
+        text=word.text,
+        params=word.params,
+        buttons=word.offers,
+        chat_id=call.message_chat,
+        thread_id=call.thread,
+    )
     return NewPost(
         chat=call.chat.name,
-        kind=PostKind.NOTICE,
         priority=PostPriority.FAILURE,
         key=f"{call.key}:word",
         payload=payload,

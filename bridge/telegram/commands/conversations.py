@@ -8,7 +8,7 @@ from bridge.config import Settings
 from bridge.model.actions import ActionKind
 from bridge.model.base import HOUR, Ms
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, PostKind, PostPriority, opening_key
+from bridge.model.post import NewPost, OpeningPayload, PostPriority, opening_key
 from bridge.schema.values import parse_duration
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import one_line, trimmed
@@ -55,10 +55,9 @@ class ConversationCommands:
         sms = await self._replies.write(written_by(call, text, conversation))
         opening = NewPost(
             chat=chat,
-            kind=PostKind.OPENING,
             priority=PostPriority.FAILURE,
             key=opening_key(call.message_chat, call.message_id),
-            payload={"author": call.name, "at": call.message_chat},
+            payload=OpeningPayload(author=call.name, chat_id=call.message_chat),
             conversation_id=conversation.id,
             sms_id=sms.id,
             # In a topic of its own it answers nothing.

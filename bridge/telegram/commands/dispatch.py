@@ -11,7 +11,7 @@ from telegram import Message
 from bridge.config import Settings
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.pipeline.signals import Signals
 from bridge.ports.chats import ChatStore, PostStore
 from bridge.ports.clock import Clock
@@ -171,15 +171,14 @@ class CommandDispatcher:
             return
         post = NewPost(
             chat=chat.name,
-            kind=PostKind.NOTICE,
             priority=PostPriority.STATUS,
             key=f"claimed:{conversation.id}:{conversation.claimed_until}:{user_id}",
-            payload={
-                "text": "told.claimed_by",
-                "params": dict(claim_params(self._settings, conversation, chat, now)),
-                "at": message.chat.id,
-                **({"thread": message.message_thread_id} if message.is_topic_message else {}),
-            },
+            payload=NoticePayload(
+                text="told.claimed_by",
+                params=claim_params(self._settings, conversation, chat, now),
+                chat_id=message.chat.id,
+                thread_id=message.message_thread_id if message.is_topic_message else None,
+            ),
             conversation_id=conversation.id,
             reply_to=message.message_id,
             due_at=now,

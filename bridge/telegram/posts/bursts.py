@@ -11,7 +11,7 @@ from itertools import takewhile
 from bridge.model.base import Ms
 from bridge.model.chat import Post
 from bridge.model.inbound import Inbound
-from bridge.model.post import PostKind
+from bridge.model.post import InboundPayload
 from bridge.telegram.chats import Language
 from bridge.telegram.client.message import LIMIT, Entity, Message, units
 from bridge.telegram.posts.render import code, remarks, shown_text, subscriber_line, way
@@ -45,33 +45,38 @@ def mergeable(first: Post, behind: Sequence[Post], now: Ms) -> Sequence[Post]:
 
 
 def _plain(post: Post, now: Ms) -> bool:
-    if post.kind is not PostKind.INBOUND or post.inbound is None or post.conversation is None:
+    if not isinstance(post.payload, InboundPayload) or post.inbound is None or post.conversation is None:
         return False
-    return post.attempts == 0 and post.due_at <= now and "asks" not in post.payload
+    return post.attempts == 0 and post.due_at <= now and not post.payload.opt_question
 
 
 def merged(
     posts: Sequence[Post], language: Language, shown: Shown, *, many_accounts: bool, more: Sequence[str] = ()
 ) -> tuple[Message, int] | None:
     """One message, and how many of ``posts`` it holds; None where no second one fits."""
-    known = [(post, post.inbound) for post in posts[:MOST] if post.inbound is not None]
-    ways = [" · ".join(way(sms, post, language, many_accounts=many_accounts)) for post, sms in known]
+    known = [
+        (post, post.inbound, post.payload)
+        for post in posts[:MOST]
+        if post.inbound is not None and isinstance(post.payload, InboundPayload)
+    ]
+    ways = [" · ".join(way(sms, payload, language, many_accounts=many_accounts)) for _, sms, payload in known]
     alike = len(set(ways)) == 1
     who = subscriber_line(known[-1][1].subscriber, known[-1][0].contact, language)
     head = " · ".join([who, *(ways[:1] if alike else ()), *more])
     tail = code(known[-1][0].conversation)
     items: list[_Item] = []
     used = units(head) + units(tail)
-    for (post, sms), came in zip(known, ways, strict=True):
+    for (_, sms, payload), came in zip(known, ways, strict=True):
         time = shown(sms) if alike else f"{shown(sms)} · {came}"
-        item = _Item(time=time, text="\n".join([time, *remarks(post, language), shown_text(sms, language)]))
+        item = _Item(time=time, text="\n".join([time, *remarks(payload, language), shown_text(sms, language)]))
         used += units(item.text) + 2
         if used > _ROOM:
             break
         items.append(item)
     if len(items) < 2:
         return None
-    return _joined(who, head, items, tail, language, silent=_silent(posts[: len(items)])), len(items)
+    silent = all(payload.silent for _, _, payload in known[: len(items)])
+    return _joined(who, head, items, tail, language, silent=silent), len(items)
 
 
 def _joined(who: str, head: str, items: Sequence[_Item], tail: str, language: Language, *, silent: bool) -> Message:
@@ -82,7 +87,3 @@ def _joined(who: str, head: str, items: Sequence[_Item], tail: str, language: La
         entities.append(Entity(kind="bold", offset=units(text), length=units(item.time)))
         text += item.text
     return Message(text=text + tail, entities=tuple(entities), silent=silent)
-
-
-def _silent(posts: Sequence[Post]) -> bool:
-    return all(post.payload.get("silent") is True for post in posts)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from bridge.model.base import Ms
 from bridge.model.chat import Post, PostedMessage
+from bridge.model.post import OpeningPayload
 from bridge.model.sms import Sms, SmsState
 from bridge.ports.clock import Clock
 from bridge.ports.desk import DraftStore
@@ -30,10 +31,10 @@ Begin = Callable[[Sequence[Message]], Awaitable[PostedMessage]]
 
 def opening(post: Post, sms: Sms, language: Language, now: Ms) -> Sequence[Message]:
     """An SMS by which a colleague began a conversation, as its first message there; it says where it has not left."""
-    if post.conversation is None:
+    if post.conversation is None or not isinstance(post.payload, OpeningPayload):
         return ()
     who = subscriber_line(post.conversation.subscriber, post.contact, language)
-    author = one_line(str(post.payload.get("author", "")), 64)
+    author = one_line(post.payload.author, 64)
     head = Message(
         text=f"{who} · {say(language, 'head.begun', {'author': author})}",
         entities=(Entity(kind="bold", offset=0, length=units(who)),),

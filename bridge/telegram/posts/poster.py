@@ -120,7 +120,7 @@ class ChatPoster:
     def _room(self, post: Post, chat: Chat) -> Ms:
         """How long until there is room for it."""
         now = self._clock.monotonic()
-        if post.kind is PostKind.FATE and not self._showing.fates.takes_words(post, chat):
+        if post.kind is PostKind.STATUS and not self._showing.fates.takes_words(post, chat):
             return self._pace.wait_reaction(chat.id, now)
         return self._pace.wait(chat.id, post.priority, now)
 

@@ -14,7 +14,14 @@ from bridge.model.alert import Alert
 from bridge.model.base import HOUR, MINUTE, InboundId, Ms, PostId
 from bridge.model.chat import Conversation, EarlierMessages, Post, PostedMessage
 from bridge.model.inbound import Inbound
-from bridge.model.post import PostKind
+from bridge.model.post import (
+    AlertPayload,
+    InboundPayload,
+    NoticePayload,
+    OpeningPayload,
+    StatusPayload,
+    TopicPayload,
+)
 from bridge.model.record import HistoryLine
 from bridge.model.sms import SmsState
 from bridge.ports.chats import ChatStore, PostStore
@@ -91,40 +98,40 @@ class PostPublisher:
 
         ``refusal``: why Telegram refuses to show a subscriber's message.
         """
-        match post.kind:
-            case PostKind.FATE:
+        match post.payload:
+            case StatusPayload():
 
                 async def answer(message: Message) -> int:
                     return await self._say(post, chat, message, self._thread(post, chat))
 
                 return [post], await self.fates.show(post, chat, answer)
-            case PostKind.INBOUND:
+            case InboundPayload():
                 return await self._show_inbound(post, chat, refusal)
-            case PostKind.OPENING:
+            case OpeningPayload():
 
                 async def begin(messages: Sequence[Message]) -> PostedMessage:
                     return await self._show_in_conversation(post, chat, messages)
 
                 return [post], await self._openings.show(post, chat, begin)
-            case PostKind.TOPIC:
+            case TopicPayload(renamed=renamed):
                 if chat.topics and post.conversation is not None:
-                    turn, renamed = self._turn_of(post, chat), post.payload.get("renamed") is not False
+                    turn = self._turn_of(post, chat)
                     await self._topics.shown(post.conversation, chat, post.contact, turn, renamed=renamed)
                 return [post], PostedMessage(chat_id=chat.id)
-            case PostKind.NOTICE:
-                if (only := post.payload.get("while")) and (post.sms is None or post.sms.state != only):
+            case NoticePayload() as payload:
+                if payload.only_draft and (post.sms is None or post.sms.state is not SmsState.DRAFT):
                     # Decided before it could be said.
                     return [post], PostedMessage(chat_id=chat.id)
-                if isinstance(key := post.payload.get("unless"), str) and await self._said_meanwhile(key):
+                if payload.unless_album and await self._said_meanwhile(payload.unless_album):
                     return [post], PostedMessage(chat_id=chat.id)
-                message = render.notice(post, chat.language)
-                if isinstance(standing := post.payload.get("edits"), int):
-                    await self._reworded(post, chat, standing, message)
+                message = render.notice(post, payload, chat.language)
+                if payload.edits is not None:
+                    await self._reworded(post, chat, payload.edits, message)
                     return [post], PostedMessage(chat_id=chat.id)
                 sent = await self._say(post, chat, message, self._thread(post, chat))
                 return [post], PostedMessage(chat_id=chat.id, message_id=sent)
-            case PostKind.ALERT:
-                sent = await self._say(post, chat, render.alert(post, chat.language), None)
+            case AlertPayload() as payload:
+                sent = await self._say(post, chat, render.alert(post, payload, chat.language), None)
                 return [post], PostedMessage(chat_id=chat.id, message_id=sent)
 
     async def _said_meanwhile(self, album: str) -> bool:
@@ -249,9 +256,8 @@ class PostPublisher:
         await self._store.raise_alert(alert, self._clock.now())
 
     def _thread(self, post: Post, chat: Chat) -> int | None:
-        thread = post.payload.get("thread")
-        if isinstance(thread, int) and anchored(post, chat):
-            return thread
+        if isinstance(post.payload, NoticePayload) and post.payload.thread_id is not None and anchored(post, chat):
+            return post.payload.thread_id
         return post.conversation.thread_id if chat.topics and post.conversation is not None else None
 
     # ------------------------------------------------ sending
@@ -330,7 +336,6 @@ def _told(story: HistoryLine, before: InboundId | None) -> bool:
 
 def anchored(post: Post, chat: Chat) -> bool:
     """Do the post's message and topic numbers mean this chat? Not if the group moved after it was written."""
-    at = post.payload.get("at")
-    if isinstance(at, int):
-        return at == chat.id
+    if isinstance(post.payload, NoticePayload | OpeningPayload) and post.payload.chat_id is not None:
+        return post.payload.chat_id == chat.id
     return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"

@@ -12,6 +12,7 @@ from bridge.model.base import Json, Ms
 from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
+from bridge.model.post import AlertPayload, InboundPayload, NoticePayload
 from bridge.model.sms import CORRECTIONS, UNDECIDED, Sms, SmsState
 from bridge.telegram.chats import Language
 from bridge.telegram.client.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
@@ -64,22 +65,21 @@ def inbound(
 
     ``withheld``: why Telegram does not show the text; the message says so in its place. ``more``: words for the head.
     """
-    sms = post.inbound
-    if sms is None:
+    sms, payload = post.inbound, post.payload
+    if sms is None or not isinstance(payload, InboundPayload):
         return ()
-    head = _head(sms, post, language, many_accounts=many_accounts, more=more)
+    head = _head(sms, post.contact, payload, language, many_accounts=many_accounts, more=more)
     body = shown_text(sms, language)
     if withheld:
         params: dict[str, Json] = {"error": one_line(withheld, 200), "number": number(sms.subscriber)}
         body = say(language, "head.withheld", params)
     # Without a conversation nothing of ours would stand behind the text, and its last line might look like a code.
     tail = code(post.conversation) or "\n—"
-    silent = post.payload.get("silent") is True
     # Room for head, code and the line that numbers the parts; the head's own lines are capped.
     room = LIMIT - units(head.text) - units(tail) - 64
     parts = list(pieces(body, room))
-    messages = [piece(head, parts, number, tail, language, silent) for number in range(len(parts))]
-    messages[-1] = replace(messages[-1], buttons=_opt_choices(post, language))
+    messages = [piece(head, parts, number, tail, language, payload.silent) for number in range(len(parts))]
+    messages[-1] = replace(messages[-1], buttons=_opt_choices(payload, language))
     return tuple(messages)
 
 
@@ -91,53 +91,57 @@ def piece(head: Message, parts: Sequence[str], number: int, tail: str, language:
     return Message(text=text, entities=head.entities, silent=silent)
 
 
-def _opt_choices(post: Post, language: Language) -> tuple[Button, ...]:
+def _opt_choices(payload: InboundPayload, language: Language) -> tuple[Button, ...]:
     """Where a rule left it to people whether the subscriber gets automatic texts. Who is meant the message tells."""
-    asks = _text(post.payload, "asks")
-    if asks not in ("out", "in"):
+    if not payload.opt_question:
         return ()
     return (
-        Button(label=say(language, f"button.opt_{asks}"), data=f"opt:{asks}"),
+        Button(label=say(language, f"button.opt_{payload.opt_question}"), data=f"opt:{payload.opt_question}"),
         Button(label=say(language, "button.opt_keep"), data="opt:keep"),
     )
 
 
-def _head(sms: Inbound, post: Post, language: Language, *, many_accounts: bool, more: Sequence[str]) -> Message:
-    who = subscriber_line(sms.subscriber, post.contact, language)
-    first = " · ".join([who, *way(sms, post, language, many_accounts=many_accounts), *more])
+def _head(
+    sms: Inbound,
+    contact: Contact | None,
+    payload: InboundPayload,
+    language: Language,
+    *,
+    many_accounts: bool,
+    more: Sequence[str],
+) -> Message:
+    who = subscriber_line(sms.subscriber, contact, language)
+    first = " · ".join([who, *way(sms, payload, language, many_accounts=many_accounts), *more])
     return Message(
-        text="\n".join([first, *remarks(post, language)]),
+        text="\n".join([first, *remarks(payload, language)]),
         entities=(Entity(kind="bold", offset=0, length=units(who)),),
     )
 
 
-def way(sms: Inbound, post: Post, language: Language, *, many_accounts: bool) -> Sequence[str]:
+def way(sms: Inbound, payload: InboundPayload, language: Language, *, many_accounts: bool) -> Sequence[str]:
     """Which way an SMS came: the number written to, the account, the rule."""
     words: list[str] = []
     if sms.receiver:
         words.append(say(language, "head.to", {"receiver": one_line(sms.receiver, 32)}))
     if many_accounts:
         words.append(say(language, "head.account", {"account": sms.account}))
-    rule = _text(post.payload, "rule")
-    words.append(say(language, "head.rule", {"rule": one_line(rule, 64)}) if rule else say(language, "head.no_rule"))
+    rule = one_line(payload.rule, 64)
+    words.append(say(language, "head.rule", {"rule": rule}) if rule else say(language, "head.no_rule"))
     return words
 
 
-def remarks(post: Post, language: Language) -> Sequence[str]:
+def remarks(payload: InboundPayload, language: Language) -> Sequence[str]:
     """What the rules say and did about an SMS, a line each."""
     lines: list[str] = []
-    if note := _text(post.payload, "note"):
-        lines.append(say(language, "head.note", {"note": one_line(note, 500)}))
-    if error := _text(post.payload, "error"):
-        lines.append(say(language, "head.error", {"error": one_line(error, 300)}))
-    answered = post.payload.get("answered")
-    if isinstance(answered, int) and answered > 0:
-        lines.append(say(language, "head.answered", {"count": answered}))
-    held = post.payload.get("held")
-    for hold in held if isinstance(held, list) else ():
-        lines.append(say(language, "head.held", {"reason": reason(str(hold), language)}))
-    if (asks := _text(post.payload, "asks")) in ("out", "in"):
-        lines.append(say(language, f"head.asks_{asks}"))
+    if payload.note:
+        lines.append(say(language, "head.note", {"note": one_line(payload.note, 500)}))
+    if payload.error:
+        lines.append(say(language, "head.error", {"error": one_line(payload.error, 300)}))
+    if payload.answered:
+        lines.append(say(language, "head.answered", {"count": payload.answered}))
+    lines += [say(language, "head.held", {"reason": reason(code, language)}) for code in payload.held]
+    if payload.opt_question:
+        lines.append(say(language, f"head.asks_{payload.opt_question}"))
     return lines
 
 
@@ -145,20 +149,19 @@ def shown_text(sms: Inbound, language: Language) -> str:
     return clean(sms.text).strip("\n") or say(language, "head.empty")
 
 
-def notice(post: Post, language: Language) -> Message:
-    text = say(language, _text(post.payload, "text"), spoken(_params(post.payload), language))
-    return Message(text=text + code(post.conversation), buttons=_offers(post, language))
+def notice(post: Post, payload: NoticePayload, language: Language) -> Message:
+    text = say(language, payload.text, spoken(payload.params, language))
+    return Message(text=text + code(post.conversation), buttons=_offers(payload, post.conversation, language))
 
 
 _BY_THE_PLATFORM = frozenset({"alert.account_fault", "alert.sms_failed", "alert.sender_name"})
 """Alerts whose detail is what the platform answered: in its own words, on a line that says so."""
 
 
-def alert(post: Post, language: Language) -> Message:
+def alert(post: Post, payload: AlertPayload, language: Language) -> Message:
     """A line in the admin chat; with the message it is about, and with buttons where a person has to decide."""
-    text, params = _text(post.payload, "text"), _params(post.payload)
-    lines = [say(language, text, spoken(params, language)).strip()]
-    if text in _BY_THE_PLATFORM and (detail := one_line(str(params.get("detail") or ""), 300)):
+    lines = [say(language, payload.text, spoken(payload.params, language)).strip()]
+    if payload.text in _BY_THE_PLATFORM and (detail := one_line(str(payload.params.get("detail") or ""), 300)):
         lines.append(say(language, "fate.platform_says", {"detail": detail}))
     buttons: tuple[Button, ...] = ()
     if post.inbound is not None:
@@ -300,24 +303,15 @@ def code(conversation: Conversation | None) -> str:
     return "" if conversation is None else f"\n#{conversation.code}"
 
 
-def _text(payload: Mapping[str, Json], key: str) -> str:
-    value = payload.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _params(payload: Mapping[str, Json]) -> Mapping[str, Json]:
-    value = payload.get("params")
-    return value if isinstance(value, dict) else {}
-
-
 REACTIONS = frozenset(_EMOJI.values())
 """All that a reply may come to show."""
 
 
-def _offers(post: Post, language: Language) -> tuple[Button, ...]:
-    """Buttons about the conversation under words of ours."""
-    offers = post.payload.get("offers")
-    if post.conversation is None or not isinstance(offers, list):
+def _offers(payload: NoticePayload, conversation: Conversation | None, language: Language) -> tuple[Button, ...]:
+    """Buttons about the conversation, under a notice."""
+    if conversation is None:
         return ()
-    code = post.conversation.code
-    return tuple(Button(label=say(language, f"button.{word}"), data=f"talk:{word}:{code}") for word in offers)
+    return tuple(
+        Button(label=say(language, f"button.{word}"), data=f"talk:{word}:{conversation.code}")
+        for word in payload.buttons
+    )

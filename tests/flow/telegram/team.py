@@ -20,6 +20,7 @@ from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.model.base import SECOND, Json, Ms
 from bridge.model.inbound import InboundCall, InboundState
+from bridge.model.post import InboundPayload
 from bridge.model.routing import ForwardPost, Settlement
 from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline.reload import Reloaded
@@ -176,7 +177,7 @@ class Team:
 
     # ------------------------------------------------ the other end of the bridge
 
-    async def texted(self, text: str, *, subscriber: str = SUBSCRIBER, chat: str = "support", **payload: Json) -> None:
+    async def texted(self, text: str, *, subscriber: str = SUBSCRIBER, chat: str = "support", **payload: Any) -> None:
         """A subscriber's SMS that a rule forwards."""
         number = next(_ids)
         now = self.clock.now()
@@ -206,7 +207,7 @@ class Team:
                 rule="everything-else",
                 rules_version="1",
                 outcome="forwarded",
-                forwards=(ForwardPost(chat=chat, payload={"rule": "everything-else", **payload}),),
+                forwards=(ForwardPost(chat=chat, payload=InboundPayload(**{"rule": "everything-else", **payload})),),
             )
             [settled] = await self.store.settle([settlement])
             assert settled is not None

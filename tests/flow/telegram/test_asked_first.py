@@ -140,7 +140,7 @@ async def test_a_question_that_a_crash_doubled_loses_its_buttons_too(desk: Team,
     lost = await asked(desk, "4 SMS")
     await desk.stop()
     # Killed between Telegram's taking the question and noting that it did.
-    change(tmp_path, "UPDATE chat_post SET state = 'waiting', shown = '' WHERE kind = 'fate'")
+    change(tmp_path, "UPDATE chat_post SET state = 'waiting', shown = '' WHERE kind = 'status'")
     desk.start()
     await desk.settled()
     [_, kept] = desk.shown(containing="4 SMS")

@@ -148,7 +148,7 @@ async def test_one_that_telegram_refuses_does_not_take_its_burst_along(group: Te
 
 async def test_a_question_with_buttons_is_never_merged(group: Team) -> None:
     await burst(group, "one")
-    await group.texted("stop please", asks="out")
+    await group.texted("stop please", opt_question="out")
     await group.texted("three")
     await group.sees("three")
     await group.settled()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.model.alert import alert_post
 from bridge.model.base import HOUR, MINUTE, SECOND
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import AlertPayload, NewPost, PostPriority
 from bridge.model.sms import Change, Move
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
@@ -206,9 +207,8 @@ async def test_numbers_of_the_old_group_mean_nothing_in_the_new_one(group: Team)
     for number in range(10):
         lost = NewPost(
             chat="support",
-            kind=PostKind.ALERT,
             priority=PostPriority.FAILURE,
-            payload={"text": "alert.platform_unreachable", "params": {"account": f"account{number}"}},
+            payload=AlertPayload(text="alert.platform_unreachable", params={"account": f"account{number}"}),
         )
         await group.store.add_post(lost, group.clock.now())
     await group.settled()
@@ -304,9 +304,4 @@ async def test_a_private_chat_can_be_the_desk(tmp_path: Path, mode: str) -> None
 
 
 def alert(text: str) -> NewPost:
-    return NewPost(
-        chat="@admin",
-        kind=PostKind.ALERT,
-        priority=PostPriority.FAILURE,
-        payload={"text": text, "params": {"account": "main"}},
-    )
+    return alert_post(text, {"account": "main"})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.base import HOUR, MINUTE
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.alert import alert_post
+from bridge.model.base import HOUR, MINUTE, Json
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, SmsState
 from bridge.sandbox.botapi import Message
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
@@ -257,14 +257,8 @@ async def test_an_automatic_reply_of_unknown_outcome_is_put_to_the_admins(group:
             priority=Priority.AUTOMATIC,
         )
     )
-    post = NewPost(
-        chat="@admin",
-        kind=PostKind.ALERT,
-        priority=PostPriority.FAILURE,
-        key=f"alert.uncertain:{sms.id}",
-        payload={"text": "alert.uncertain", "params": {"account": "main", "reason": "disconnected"}},
-        sms_id=sms.id,
-    )
+    params: dict[str, Json] = {"account": "main", "reason": "disconnected"}
+    post = alert_post("alert.uncertain", params, key=f"alert.uncertain:{sms.id}", sms_id=sms.id)
     await group.platform(Move.LOSE_TRACK, Change(reason="disconnected", posts=(post,)))
     told = await group.sees("may arrive twice", chat_id=ADMINS)
     assert "the connection broke" in told.text

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.alert import Alert
+from bridge.model.alert import Alert, alert_post
 from bridge.model.base import Json
-from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
@@ -104,13 +103,8 @@ async def test_a_code_typed_into_an_sms_that_an_alert_quotes_redirects_nothing(t
             # An alert about a subscriber's message: the conversation is not known to it.
             await group.texted(text, subscriber=f"7900000000{number}")
             inbound = (await group.store.history(f"7900000000{number}", limit=1))[0].inbound_id
-            alert = NewPost(
-                chat="@admin",
-                kind=PostKind.ALERT,
-                priority=PostPriority.FAILURE,
-                payload={"text": "alert.same_id", "params": {"account": "main", "smsid": str(number)}},
-                inbound_id=inbound,
-            )
+            params: dict[str, Json] = {"account": "main", "smsid": str(number)}
+            alert = alert_post("alert.same_id", params, inbound_id=inbound)
             await group.store.add_post(alert, group.clock.now())
             group.signals.posts.set()
             told = await group.sees(f"same smsid {number}")

@@ -107,7 +107,7 @@ async def test_in_a_topic_a_reply_to_a_word_about_another_number_is_for_nobody(f
 async def test_two_fast_messages_share_one_topic(forum: Team) -> None:
     await forum.stop()
     await forum.texted("first")
-    await forum.texted("second", asks="out")  # what has buttons is a message of its own
+    await forum.texted("second", opt_question="out")  # what has buttons is a message of its own
     forum.start()
     first, second = await forum.sees("first"), await forum.sees("second")
     assert first.thread_id == second.thread_id

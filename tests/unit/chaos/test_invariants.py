@@ -10,10 +10,10 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from bridge.model.alert import alert_post
 from bridge.model.base import ADMIN_CHAT
 from bridge.model.chat import PostedMessage, StoredUpdate, UpdateState
 from bridge.model.inbound import InboundState
-from bridge.model.post import NewPost, PostKind, PostPriority
 from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi.world import Chat, Message, Topic, User
 from bridge.sandbox.ledger import TakenSms
@@ -38,9 +38,7 @@ async def fill(store: SqliteStore) -> None:
             await store.note_status(sms.id, "Send", NOW, 1)
             await store.move(sms.id, Move.DELIVERED, NOW)
         else:
-            question = NewPost(
-                chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.FAILURE, sms_id=sms.id, key="q"
-            )
+            question = alert_post("alert.uncertain", {}, sms_id=sms.id, key="q")
             await store.move(sms.id, Move.LOSE_TRACK, NOW, Change(posts=(question,)))
     for number in (3, 4, 5):
         subscriber = f"7900000000{min(number, 4)}"
@@ -49,9 +47,7 @@ async def fill(store: SqliteStore) -> None:
         plain = settlement(inbound, version, forwards=("support",))
         await settled(store, replace(plain, outcome="forwarded"))
     bad = await received(store, "6", subscriber="79000000006")
-    told = NewPost(
-        chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.FAILURE, inbound_id=bad.id, key="quarantine:6"
-    )
+    told = alert_post("alert.quarantine", {}, inbound_id=bad.id, key="quarantine:6")
     quarantined = replace(settlement(bad), state=InboundState.QUARANTINED, outcome="quarantined: no text")
     await settled(store, replace(quarantined, posts=(told,)))
     threads = {"79000000003": 3, "79000000004": 4}

@@ -7,6 +7,7 @@ import pytest
 from bridge.model.base import ADMIN_CHAT, DAY, DEFAULT_CHAT, MINUTE
 from bridge.model.contact import Contact, RecentReply
 from bridge.model.decision import Decision
+from bridge.model.post import AlertPayload
 from bridge.model.routing import Settlement
 from bridge.model.sms import Priority, SmsState
 from bridge.pipeline.plan import Budget, plan
@@ -51,7 +52,7 @@ def test_a_rule_that_does_nothing_is_no_drop() -> None:
 def test_a_failed_template_sends_nothing_and_shows_the_error() -> None:
     settlement = planned(replied(error="'shop' is undefined"))
     assert settlement.replies == ()
-    assert settlement.forwards[0].payload["error"] == "'shop' is undefined"
+    assert settlement.forwards[0].payload.error == "'shop' is undefined"
     assert [alert.text for alert in settlement.alerts] == ["alert.rule_error"]
 
 
@@ -145,7 +146,9 @@ def test_a_chat_named_twice_sees_the_message_once() -> None:
 def test_the_same_smsid_with_another_text_is_routed_and_told() -> None:
     settlement = planned(replied("да"), conflict_of=3)
     assert len(settlement.replies) == 1
-    assert [(post.chat, post.payload["text"]) for post in settlement.posts] == [(ADMIN_CHAT, "alert.same_id")]
+    [post] = settlement.posts
+    assert isinstance(post.payload, AlertPayload)
+    assert (post.chat, post.payload.text) == (ADMIN_CHAT, "alert.same_id")
 
 
 def test_a_message_of_an_account_that_was_removed_is_still_shown() -> None:

@@ -10,6 +10,7 @@ from bridge.errors import StoreUnavailable
 from bridge.model.base import ADMIN_CHAT
 from bridge.pipeline.reload import Reloader, signature
 from bridge.rules import RuleContext, RuleSet, load_rules
+from tests.contract.builders import text_of
 from tests.unit.pipeline.sender import Sender, sender
 
 GOOD = "rules: [{name: everything, forward: support}]\n"
@@ -35,7 +36,7 @@ def reloader(around: Sender, folder: Path) -> Reloader:
 
 async def told(around: Sender) -> list[str]:
     posts = await around.store.claim_posts([ADMIN_CHAT], now=around.clock.now(), limit=9)
-    return [str(post.payload["text"]) for post in posts]
+    return [text_of(post) for post in posts]
 
 
 async def test_good_rules_are_in_force_while_the_store_is_away_and_the_all_clear_follows(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def test_a_blocked_number_gets_no_confirmation_either_but_its_word_counts() -> N
 @pytest.mark.parametrize(("opt", "asks"), [(OptOutEffect.ASK_OUT, "out"), (OptOutEffect.ASK_IN, "in")])
 def test_what_was_not_clear_is_asked_where_the_message_is_shown(opt: OptOutEffect, asks: str) -> None:
     shown = planned(fired("stop", opt=opt, forwards=(Forward(chat="sales"), Forward(chat="support")))).forwards
-    assert [(one.chat, one.payload["asks"]) for one in shown] == [("sales", asks), ("support", asks)]
+    assert [(one.chat, one.payload.opt_question) for one in shown] == [("sales", asks), ("support", asks)]
     alone = planned(fired("stop", opt=opt))
-    assert [(one.chat, one.payload["asks"]) for one in alone.forwards] == [(DEFAULT_CHAT, asks)]
+    assert [(one.chat, one.payload.opt_question) for one in alone.forwards] == [(DEFAULT_CHAT, asks)]
     assert alone.contact is None
     assert alone.replies == ()
 
@@ -74,7 +74,7 @@ def test_what_was_not_clear_is_asked_where_the_message_is_shown(opt: OptOutEffec
 def test_a_question_is_asked_although_another_rule_answers_or_drops() -> None:
     for other in (fired("thanks", "Спасибо!"), fired("rest", drop=True)):
         settlement = planned(fired("stop", opt=OptOutEffect.ASK_OUT), other)
-        assert [(one.chat, one.payload["asks"]) for one in settlement.forwards] == [(DEFAULT_CHAT, "out")]
+        assert [(one.chat, one.payload.opt_question) for one in settlement.forwards] == [(DEFAULT_CHAT, "out")]
 
 
 def test_tags_and_values_add_up_over_the_rules_and_nothing_is_written_for_nothing() -> None:
@@ -109,7 +109,7 @@ def test_a_message_whose_reply_was_given_often_enough_is_shown_to_somebody() -> 
 def test_what_on_error_did_is_told_of_like_an_error() -> None:
     settlement = planned(fired("a", "Пришлите число", recovered="no second word", forwards=(Forward(chat="sales"),)))
     assert texts(settlement) == ["Пришлите число"]
-    assert [(one.chat, one.payload["error"]) for one in settlement.forwards] == [("sales", "no second word")]
+    assert [(one.chat, one.payload.error) for one in settlement.forwards] == [("sales", "no second word")]
     assert [(alert.text, alert.params["error"]) for alert in settlement.alerts] == [
         ("alert.rule_error", "no second word")
     ]

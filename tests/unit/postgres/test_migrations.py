@@ -34,7 +34,7 @@ INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, a
     VALUES (1, 1, 'start', 'queued', 'sending', '', '', '');
 INSERT INTO chat_post (chat, kind, priority, payload, conversation_id, state, created_at, due_at) VALUES
     ('support', 'inbound', 0, '{}', 1, 'posted', 0, 0), ('support', 'inbound', 0, '{}', 1, 'waiting', 0, 0),
-    ('support', 'fate', 3, '{}', 1, 'waiting', 0, 0), ('support', 'notice', 1, '{}', 1, 'waiting', 0, 0),
+    ('support', 'status', 3, '{}', 1, 'waiting', 0, 0), ('support', 'notice', 1, '{}', 1, 'waiting', 0, 0),
     ('support', 'inbound', 0, '{}', 2, 'waiting', 0, 0);
 INSERT INTO chat_message VALUES (-100, 7, 1, 1, 1, 1);
 INSERT INTO chat_alias VALUES (-100, -200, 1);

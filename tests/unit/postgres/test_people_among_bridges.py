@@ -11,7 +11,7 @@ from bridge.model.actions import Action, ActionKind
 from bridge.model.answers import Balance
 from bridge.model.chat import PostedMessage
 from bridge.model.contact import ContactChange
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.sms import Move, SmsState
 from bridge.ports.store import Store
 from bridge.store import locks
@@ -68,7 +68,7 @@ async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
     first, second = await asyncio.gather(*replies)
     assert first == second
     assert await both.value("SELECT count(*) FROM sms") == 1
-    assert await both.value("SELECT count(*) FROM chat_post WHERE kind = 'fate'") == 1
+    assert await both.value("SELECT count(*) FROM chat_post WHERE kind = 'status'") == 1
 
 
 async def test_one_command_told_to_two_bridges_is_one_row(both: Bridges) -> None:
@@ -191,8 +191,8 @@ async def in_talk(store: Store, key: str) -> bool:
     return await store.add_post(
         NewPost(
             chat="support",
-            kind=PostKind.NOTICE,
             priority=PostPriority.INBOUND,
+            payload=NoticePayload(text="t"),
             key=key,
             conversation_id=conversation.id,
             due_at=NOW,
@@ -218,8 +218,8 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
             lambda: both.two.add_post(
                 NewPost(
                     chat="support",
-                    kind=PostKind.NOTICE,
                     priority=PostPriority.INBOUND,
+                    payload=NoticePayload(text="t"),
                     key="2",
                     conversation_id=talk,
                     due_at=NOW,

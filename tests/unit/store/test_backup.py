@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
+from bridge.model.alert import alert_post
 from bridge.model.answers import Reason
-from bridge.model.base import ADMIN_CHAT
+from bridge.model.base import ADMIN_CHAT, Json
 from bridge.model.chat import StoredUpdate
-from bridge.model.post import NewPost, PostKind, PostPriority
+from bridge.model.post import NewPost
 from bridge.model.record import Restoration
 from bridge.model.sms import Move, SmsState
 from bridge.store import open_readonly, open_store
@@ -26,7 +27,7 @@ from bridge.store.sqlite import backup
 from bridge.store.sqlite.backup import Copy, PutBack, put_back, take
 from bridge.store.sqlite.migrate import migrate, version_of
 from bridge.store.sqlite.store import SqliteStore
-from tests.contract.builders import NOW, SetClock, call, opened, reply, settled, settlement, unrouted
+from tests.contract.builders import NOW, SetClock, call, opened, params_of, reply, settled, settlement, unrouted
 
 LATER = NOW + 60_000
 
@@ -40,9 +41,8 @@ def restored(source: Path, path: Path) -> PutBack:
 
 
 def numbers(told: Restoration) -> NewPost:
-    params = {"sms": told.sms, "inbound": told.inbound, "updates": told.updates}
-    payload = {"text": "alert.restored", "params": params}
-    return NewPost(chat=ADMIN_CHAT, kind=PostKind.ALERT, priority=PostPriority.FAILURE, payload=payload)  # type: ignore[arg-type]
+    params: dict[str, Json] = {"sms": told.sms, "inbound": told.inbound, "updates": told.updates}
+    return alert_post("alert.restored", params)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -246,7 +246,7 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
         assert [sms.key for sms in await store.restored_sms(after=by_key["queued"].id, limit=9)] == ["sending"]
         assert await store.claim_due("main", now=LATER, limit=9) == []
         [post] = await store.claim_posts([ADMIN_CHAT], now=LATER, limit=9)
-        assert post.payload["params"] == {"sms": 3, "inbound": 2, "updates": 1}
+        assert params_of(post) == {"sms": 3, "inbound": 2, "updates": 1}
         await store.accept_inbound(call("after", subscriber="79-after", at=LATER))
         found = {item.inbound.smsid: item.restored for item in await unrouted(store)}
         assert found == {"new": True, "new too": True, "after": False}

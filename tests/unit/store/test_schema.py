@@ -203,7 +203,7 @@ def test_what_waits_in_an_older_store_keeps_its_order() -> None:
     rows = [
         (1, "support", "inbound", 0, "{}", 1, "posted", 0, 0),
         (2, "support", "inbound", 0, "{}", 1, "waiting", 0, 0),
-        (3, "support", "fate", 3, "{}", 1, "waiting", 0, 0),
+        (3, "support", "status", 3, "{}", 1, "waiting", 0, 0),
         (4, "support", "notice", 1, "{}", 1, "waiting", 0, 0),
         (5, "support", "inbound", 0, "{}", 2, "waiting", 0, 0),
         (6, "support", "alert", 1, "{}", None, "waiting", 0, 0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +13,9 @@ from bridge.model.base import ConversationId, InboundId, Json, PostId, SmsId
 from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
-from bridge.model.post import PostKind, PostPriority
+from bridge.model.post import AlertPayload, InboundPayload, PostPriority
 from bridge.model.sms import Origin, Priority, Sms, SmsState
-from bridge.telegram.client.message import LIMIT, clean, units
+from bridge.telegram.client.message import LIMIT, Message, clean, units
 from bridge.telegram.posts import render
 from tests.contract.builders import NOW
 
@@ -53,13 +55,12 @@ def inbound(text: str = "Hello", receiver: str = "1234") -> Inbound:
     )
 
 
-def post(*, text: str = "Hello", name: str = "", **payload: Json) -> Post:
+def post(*, text: str = "Hello", name: str = "", **payload: Any) -> Post:
     return Post(
         id=PostId(1),
         chat="support",
-        kind=PostKind.INBOUND,
         priority=PostPriority.INBOUND,
-        payload=payload,
+        payload=InboundPayload(**payload),
         reply_to=None,
         attempts=0,
         revision=0,
@@ -203,26 +204,25 @@ def test_short_numbers_and_names_have_no_plus() -> None:
 
 def test_an_alert_speaks_words_and_money() -> None:
     params: dict[str, Json] = {"account": "main", "balance": 12.5, "currency": "RUR"}
-    alert = render.alert(_alert(params), "en")
+    alert = _alert(params)
     assert alert.text.splitlines()[0] == "The account main has 12.50 RUR left."
 
 
 @pytest.mark.parametrize(("detail", "more"), [("No money", ["The platform says: No money"]), ("", [])])
 def test_an_alert_tells_our_words_from_the_platforms(detail: str, more: list[str]) -> None:
     params: dict[str, Json] = {"account": "main", "reason": "no_credit", "detail": detail}
-    first, *rest = render.alert(_alert(params, "alert.account_fault"), "en").text.splitlines()
+    first, *rest = _alert(params, "alert.account_fault").text.splitlines()
     assert first.endswith("The queue is kept.")
     assert rest == more
 
 
-def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> Post:
-    value: dict[str, Json] = {"text": text, "params": params}
-    return Post(
+def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> Message:
+    payload = AlertPayload(text=text, params=params)
+    post = Post(
         id=PostId(1),
         chat="@admin",
-        kind=PostKind.ALERT,
         priority=PostPriority.FAILURE,
-        payload=value,
+        payload=payload,
         reply_to=None,
         attempts=0,
         revision=0,
@@ -234,3 +234,4 @@ def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> Post:
         sms=None,
         contact=None,
     )
+    return render.alert(post, payload, "en")
