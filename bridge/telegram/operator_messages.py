@@ -28,7 +28,7 @@ from bridge.telegram.client.api import App, Context
 from bridge.telegram.client.authors import author, from_machine
 from bridge.telegram.client.message import trimmed
 from bridge.telegram.client.notes import NotedAlbums, Notes
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.conversations import Place, place, topic_link
 from bridge.telegram.replies.sendable import Words, words
@@ -58,7 +58,7 @@ class OperatorMessageHandler:
         store: ReplyStore,
         buttons: ButtonDispatcher,
         orders: CommandDispatcher,
-        pace: RateBudget,
+        limiter: RateLimiter,
         noted: NotedAlbums,
         signals: Signals,
         clock: Clock,
@@ -72,7 +72,7 @@ class OperatorMessageHandler:
         self._store = store
         self._buttons = buttons
         self._orders = orders
-        self._pace = pace
+        self._limiter = limiter
         self._replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
         self._signals = signals
         self._clock = clock
@@ -159,7 +159,7 @@ class OperatorMessageHandler:
         name = chat.name if chat is not None else None
         log.info("bot_membership", chat_id=change.chat.id, chat=name, status=change.new_chat_member.status)
         if chat is not None:
-            self._pace.reached(chat.id)
+            self._limiter.reached(chat.id)
             self._signals.posts.set()
 
     # ------------------------------------------------ an operator's reply

@@ -29,7 +29,7 @@ from bridge.telegram.chats import Chats
 from bridge.telegram.client.api import Api, bot_id
 from bridge.telegram.client.errors import FailureKind
 from bridge.telegram.client.notes import NotedAlbums, Notes
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.commands.assembly import Commands
 from bridge.telegram.commands.changes import Changes
 from bridge.telegram.commands.manual_topic_changes import ManualTopicChanges
@@ -134,11 +134,11 @@ class TelegramSide:
         restored = await self._asked(self._store.last_restored)
         # Telegram's times are whole seconds: what it dates within this one came after, for nothing ran just before.
         restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
-        pace = RateBudget()
-        posters = self._posters(api, chats, pace)
-        speaker = TransientReplies(api=api, pace=pace, clock=self._clock)
+        limiter = RateLimiter(self._clock)
+        posters = self._posters(api, chats, limiter)
+        speaker = TransientReplies(api=api, limiter=limiter, clock=self._clock)
         self._me = me = BotName(api)
-        buttons = self._register(api, chats, pace, speaker, me, restored_at)
+        buttons = self._register(api, chats, limiter, speaker, me, restored_at)
         menu = Menu(api=api, chats=chats, clock=self._clock)
         processing = UpdateProcessor(api=api, store=self._store, signals=self._signals, clock=self._clock)
         taking = self._taking(api)
@@ -167,7 +167,7 @@ class TelegramSide:
             link=self._link,
         )
 
-    def _posters(self, api: Api, chats: Chats, pace: RateBudget) -> list[ChatPoster]:
+    def _posters(self, api: Api, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
         """One for each group, however many names the configuration has for it."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
         manner = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, noted=self._noted)
@@ -177,7 +177,7 @@ class TelegramSide:
                 chats=chats,
                 api=api,
                 store=self._store,
-                pace=pace,
+                limiter=limiter,
                 link=self._link,
                 clock=self._clock,
                 manner=manner,
@@ -186,7 +186,7 @@ class TelegramSide:
         ]
 
     def _register(
-        self, api: Api, chats: Chats, pace: RateBudget, speaker: TransientReplies, me: BotName, restored_at: Ms
+        self, api: Api, chats: Chats, limiter: RateLimiter, speaker: TransientReplies, me: BotName, restored_at: Ms
     ) -> ButtonDispatcher:
         commands = Commands(
             settings=self._settings,
@@ -203,8 +203,7 @@ class TelegramSide:
             families={**self._families(chats, commands.changes), **commands.families},
             chats=chats,
             api=api,
-            pace=pace,
-            clock=self._clock,
+            limiter=limiter,
             restored_at=restored_at,
         )
         desk = OperatorMessageHandler(
@@ -213,7 +212,7 @@ class TelegramSide:
             store=self._store,
             buttons=buttons,
             orders=commands.orders(me, restored_at),
-            pace=pace,
+            limiter=limiter,
             noted=self._noted,
             signals=self._signals,
             clock=self._clock,

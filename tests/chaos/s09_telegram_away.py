@@ -22,7 +22,7 @@ from bridge.model.post import PostPriority
 from bridge.sandbox.botapi.server import ApiOutage, Call
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts import poster
 from bridge.telegram.posts.digest import MANY_TALKS
 from tests.chaos import invariants
@@ -287,12 +287,12 @@ def chat_of(call: Call) -> int | None:
 
 def hasty() -> AbstractContextManager[object]:
     """Asks again after a second, whatever Telegram asked for."""
-    pause = RateBudget.pause
+    pause = RateLimiter.pause
 
-    def short(self: RateBudget, chat_id: int, now: Ms, length: Ms) -> None:
-        pause(self, chat_id, now, min(length, SECOND))
+    def short(self: RateLimiter, chat_id: int, length: Ms) -> None:
+        pause(self, chat_id, min(length, SECOND))
 
-    return patch.object(RateBudget, "pause", short)
+    return patch.object(RateLimiter, "pause", short)
 
 
 def careless() -> AbstractContextManager[object]:

@@ -19,13 +19,11 @@ from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
 from bridge.model.base import Json, Ms
 from bridge.model.post import PostPriority
-from bridge.pipeline.worker import Never
-from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import LIMIT, Entity, units
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts.render import decided
 from bridge.telegram.texts import say
 from bridge.value import value_object
@@ -80,8 +78,7 @@ class ButtonDispatcher:
         families: Mapping[str, ButtonHandler],
         chats: Chats,
         api: Api,
-        pace: RateBudget,
-        clock: Clock,
+        limiter: RateLimiter,
         restored_at: Ms,
     ) -> None:
         """``restored_at``: when the store was put back from a copy, else 0."""
@@ -90,8 +87,7 @@ class ButtonDispatcher:
         self._chats = chats
         self._closing: set[asyncio.Task[None]] = set()
         self._api = api
-        self._pace = pace
-        self._clock = clock
+        self._limiter = limiter
 
     async def pressed(self, query: CallbackQuery) -> None:
         message = query.message
@@ -149,14 +145,12 @@ class ButtonDispatcher:
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: PressResult, name: str) -> None:
         """Take the buttons away, and say who decided where this press did it."""
         for _ in range(CLOSING_TRIES):
-            while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.monotonic()):
-                await self._clock.wait(Never(), wait)
-            self._pace.note(chat.id, self._clock.monotonic())
+            await self._limiter.take(chat.id, PostPriority.STATUS)
             try:
                 await self._closed(message, chat, verdict, name)
             except ApiError as error:
                 if error.trouble is FailureKind.LATER:
-                    self._pace.pause(chat.id, self._clock.monotonic(), error.retry_after)
+                    self._limiter.pause(chat.id, error.retry_after)
                     continue
                 log.info("buttons_stay", chat=chat.name, trouble=error.trouble)
             return

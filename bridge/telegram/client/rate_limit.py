@@ -1,9 +1,8 @@
-"""How much may be said: Telegram's budgets for a group and for the whole bot. Pure arithmetic on a given time.
+"""Keeps the bot's calls within Telegram's limits: about 20 messages a minute in a group, 30 calls a second in all.
 
-The time is monotonic: a wall clock that is set must not let a call leave before Telegram's own wait is over.
-
-A group takes about 20 messages a minute, topics and edits included; the bot about 30 calls a second over all, reactions
-too. What matters less leaves room for what matters more, so a new SMS is not held up by a row of reactions.
+Edits and topics count as messages of their chat; reactions count only for the bot as a whole. Less urgent messages
+leave room for more urgent ones, so a new SMS does not wait behind a row of status changes. Times are monotonic: a wall
+clock that is set must not end a pause that Telegram asked for.
 """
 
 from __future__ import annotations
@@ -12,88 +11,100 @@ from collections import deque
 
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.post import PostPriority
+from bridge.pipeline.worker import Never
+from bridge.ports.clock import Clock
 
-_WAY: Ms = 2 * SECOND
-"""Telegram counts a call when it arrives, we when it leaves."""
-GROUP = (20, MINUTE + _WAY)
-PRIVATE = (50, MINUTE + _WAY)
+_TRAVEL: Ms = 2 * SECOND
+"""Telegram counts a call when it arrives, the limiter when it leaves."""
+GROUP = (20, MINUTE + _TRAVEL)
+PRIVATE = (50, MINUTE + _TRAVEL)
 OVERALL = (25, SECOND)
 
-_LEFT_FREE = {
+_RESERVED = {
     PostPriority.AHEAD: 0,
     PostPriority.INBOUND: 0,
     PostPriority.FAILURE: 0,
     PostPriority.STATUS: 3,
     PostPriority.REACTION: 6,
 }
-"""Messages of a chat's budget that a post of this priority does not touch."""
-_FOR_MESSAGES = 8
+"""Messages of a chat's budget that a post of this priority leaves to more urgent ones."""
+_RESERVED_FOR_MESSAGES = 8
 """Calls a second that reactions leave to messages."""
 
 
-class Window:
-    """So many calls in a sliding time."""
+class RateBudget:
+    """At most ``count`` calls within any ``per`` milliseconds. Pure: the time is passed in."""
 
     def __init__(self, count: int, per: Ms) -> None:
         self._count = count
         self._per = per
-        self._made: deque[Ms] = deque()
+        self._spent: deque[Ms] = deque()
 
-    def wait(self, now: Ms, left_free: int = 0) -> Ms:
-        """Milliseconds until one more call is within the budget less ``left_free``; 0 if it is now."""
-        while self._made and self._made[0] <= now - self._per:
-            self._made.popleft()
-        over = len(self._made) - (self._count - left_free)
-        return 0 if over < 0 else max(self._made[over] + self._per - now, 1)
+    def wait(self, now: Ms, reserved: int = 0) -> Ms:
+        """Milliseconds until the next call fits, with ``reserved`` calls left over; 0 if it fits now."""
+        while self._spent and self._spent[0] <= now - self._per:
+            self._spent.popleft()
+        over = len(self._spent) - (self._count - reserved)
+        return 0 if over < 0 else max(self._spent[over] + self._per - now, 1)
 
-    def note(self, now: Ms) -> None:
-        self._made.append(now)
+    def spend(self, now: Ms) -> None:
+        self._spent.append(now)
 
 
-class RateBudget:
-    """The budgets of all chats of one bot, and the pauses that Telegram asked for."""
+class RateLimiter:
+    """The budgets of one bot and of its chats, and the pauses of single chats."""
 
-    def __init__(self) -> None:
-        self._overall = Window(*OVERALL)
-        self._chats: dict[int, Window] = {}
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._overall = RateBudget(*OVERALL)
+        self._chats: dict[int, RateBudget] = {}
         self._paused: dict[int, Ms] = {}
-        """Until when, because Telegram asked for it."""
+        """End of the pause that Telegram asked for, by chat."""
         self._away: dict[int, Ms] = {}
-        """Until when, because the chat could not be reached."""
+        """End of the pause after the chat could not be reached, by chat."""
 
-    def wait(self, chat_id: int, priority: PostPriority, now: Ms) -> Ms:
-        """Milliseconds until a message, an edit or a topic may leave."""
-        window = self._window(chat_id)
-        return max(self._pause_left(chat_id, now), window.wait(now, _LEFT_FREE[priority]), self._overall.wait(now), 0)
+    def wait(self, chat_id: int, priority: PostPriority) -> Ms:
+        """Milliseconds until a message, an edit or a topic may leave; 0: now."""
+        now = self._clock.monotonic()
+        of_chat = self._budget(chat_id).wait(now, _RESERVED[priority])
+        return max(self._pause_left(chat_id, now), of_chat, self._overall.wait(now))
 
-    def wait_reaction(self, chat_id: int, now: Ms) -> Ms:
-        """The same for a reaction: the chat's budget is not touched by it."""
-        return max(self._pause_left(chat_id, now), self._overall.wait(now, _FOR_MESSAGES), 0)
+    def wait_reaction(self, chat_id: int) -> Ms:
+        """Milliseconds until a reaction may leave; 0: now."""
+        now = self._clock.monotonic()
+        return max(self._pause_left(chat_id, now), self._overall.wait(now, _RESERVED_FOR_MESSAGES))
 
-    def note(self, chat_id: int, now: Ms) -> None:
-        """A message, an edit or a topic left for this chat."""
-        self._window(chat_id).note(now)
-        self._overall.note(now)
+    async def take(self, chat_id: int, priority: PostPriority) -> None:
+        """Waits until a message, an edit or a topic may leave, and counts it. Await it before each call."""
+        while wait := self.wait(chat_id, priority):
+            await self._clock.wait(Never(), wait)
+        now = self._clock.monotonic()
+        self._budget(chat_id).spend(now)
+        self._overall.spend(now)
 
-    def note_reaction(self, now: Ms) -> None:
-        self._overall.note(now)
+    async def take_reaction(self, chat_id: int) -> None:
+        """The same for a reaction."""
+        while wait := self.wait_reaction(chat_id):
+            await self._clock.wait(Never(), wait)
+        self._overall.spend(self._clock.monotonic())
 
-    def pause(self, chat_id: int, now: Ms, length: Ms) -> None:
-        """Telegram asked for it; other chats go on. A longer pause is kept."""
-        self._paused[chat_id] = now + max(self._paused.get(chat_id, now) - now, length)
+    def pause(self, chat_id: int, length: Ms) -> None:
+        """Telegram asked for a pause of this chat. A longer one that runs already stays."""
+        now = self._clock.monotonic()
+        self._paused[chat_id] = max(self._paused.get(chat_id, now), now + length)
 
-    def away(self, chat_id: int, now: Ms, length: Ms) -> None:
-        """The chat cannot be reached: so long it is not tried, or until somebody knows better."""
-        self._away[chat_id] = now + length
+    def away(self, chat_id: int, length: Ms) -> None:
+        """The chat could not be reached: it is not tried for ``length``, or until :meth:`reached`."""
+        self._away[chat_id] = self._clock.monotonic() + length
 
     def reached(self, chat_id: int) -> None:
-        """What Telegram itself asked for is waited out all the same."""
+        """The chat can be reached again. A pause that Telegram asked for stays."""
         self._away.pop(chat_id, None)
 
     def _pause_left(self, chat_id: int, now: Ms) -> Ms:
         return max(self._paused.get(chat_id, now), self._away.get(chat_id, now), now) - now
 
-    def _window(self, chat_id: int) -> Window:
+    def _budget(self, chat_id: int) -> RateBudget:
         if chat_id not in self._chats:
-            self._chats[chat_id] = Window(*(GROUP if chat_id < 0 else PRIVATE))
+            self._chats[chat_id] = RateBudget(*(GROUP if chat_id < 0 else PRIVATE))
         return self._chats[chat_id]

@@ -22,7 +22,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import Message
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telemetry.lines import frames
 
 log = structlog.get_logger()
@@ -36,9 +36,9 @@ _ELSEWHERE = frozenset({FailureKind.THREAD_GONE, FailureKind.TOPIC_CLOSED})
 
 
 class TransientReplies:
-    def __init__(self, *, api: Api, pace: RateBudget, clock: Clock) -> None:
+    def __init__(self, *, api: Api, limiter: RateLimiter, clock: Clock) -> None:
         self._api = api
-        self._pace = pace
+        self._limiter = limiter
         self._clock = clock
         self._saying: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -102,7 +102,7 @@ class TransientReplies:
 
     async def _one(self, chat: Chat, message: Message, thread: int | None, reply_to: int | None, began: Ms) -> bool:
         for _ in range(_TRIES):
-            await self._turn(chat)
+            await self._limiter.take(chat.id, PostPriority.STATUS)
             if self._clock.monotonic() - began > _WORTH_WAITING:
                 log.info("answer_too_late", chat=chat.name)
                 return False
@@ -113,7 +113,7 @@ class TransientReplies:
                     # Into the group then; the code in it tells what it is about.
                     thread = None
                 elif error.trouble is FailureKind.LATER:
-                    self._pace.pause(chat.id, self._clock.monotonic(), error.retry_after)
+                    self._limiter.pause(chat.id, error.retry_after)
                 elif error.trouble in _AGAIN:
                     await self._clock.wait(Never(), _PAUSE)
                 else:
@@ -123,9 +123,3 @@ class TransientReplies:
                 return True
         log.warning("answer_given_up", chat=chat.name)
         return False
-
-    async def _turn(self, chat: Chat) -> None:
-        """Somebody waits for it, and yet it leaves room for new SMS."""
-        while wait := self._pace.wait(chat.id, PostPriority.STATUS, self._clock.monotonic()):
-            await self._clock.wait(Never(), wait)
-        self._pace.note(chat.id, self._clock.monotonic())

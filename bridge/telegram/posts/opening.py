@@ -20,7 +20,7 @@ from bridge.telegram.chats import Chat, Language
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import LIMIT, Entity, Message, clean, one_line, pieces, units
-from bridge.telegram.client.rate_limiter import RateLimiter
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts.confirmation import question
 from bridge.telegram.posts.render import code, piece, subscriber_line
 from bridge.telegram.texts import say
@@ -58,10 +58,10 @@ def _unsent(sms: Sms, language: Language, now: Ms) -> str:
 class OpeningMarker:
     """Of one chat."""
 
-    def __init__(self, api: Api, store: DraftStore, turns: RateLimiter, clock: Clock) -> None:
+    def __init__(self, api: Api, store: DraftStore, limiter: RateLimiter, clock: Clock) -> None:
         self._api = api
         self._store = store
-        self._turns = turns
+        self._limiter = limiter
         self._clock = clock
 
     async def show(self, post: Post, chat: Chat, begin: Begin) -> PostedMessage:
@@ -76,7 +76,7 @@ class OpeningMarker:
         chat_id, message_id, *_ = json.loads(post.shown)
         shown = _stands(chat_id, message_id, messages[0])
         if chat_id == chat.id and shown != post.shown:
-            await self._turns.message(chat.id, post.priority)
+            await self._limiter.take(chat.id, post.priority)
             try:
                 # Of a text of several pieces the first tells the state.
                 await self._api.edit(chat.id, message_id, messages[0])

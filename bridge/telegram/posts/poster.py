@@ -22,8 +22,7 @@ from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import CHAT_WIDE, ApiError, FailureKind
-from bridge.telegram.client.rate_limit import RateBudget
-from bridge.telegram.client.rate_limiter import RateLimiter
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts.digest import BacklogDigest
 from bridge.telegram.posts.publisher import PostPublisher, PublisherStore, RenderContext
 from bridge.telegram.updates.connection import TelegramConnection
@@ -50,7 +49,7 @@ class ChatPoster:
         chats: Chats,
         api: Api,
         store: PublisherStore,
-        pace: RateBudget,
+        limiter: RateLimiter,
         link: TelegramConnection,
         clock: Clock,
         manner: RenderContext,
@@ -59,10 +58,10 @@ class ChatPoster:
         self.signal = Signal()
         self._chats = chats
         self._store = store
-        self._pace = pace
+        self._limiter = limiter
         self._link = link
         self._clock = clock
-        self._showing = PostPublisher(api=api, store=store, turns=RateLimiter(pace, clock), clock=clock, manner=manner)
+        self._showing = PostPublisher(api=api, store=store, limiter=limiter, clock=clock, manner=manner)
         self._backlog = BacklogDigest(store, chats, clock)
         self._reached = False
         """The last call of all came through."""
@@ -85,8 +84,8 @@ class ChatPoster:
         if self._away_at is not None and self._link.back_at > self._away_at:
             # Whoever asks for updates has reached it: no need to wait until it is tried again here.
             self._away_at = None
-            self._pace.reached(chat.id)
-        wait = self._pace.wait(chat.id, PostPriority.INBOUND, self._clock.monotonic())
+            self._limiter.reached(chat.id)
+        wait = self._limiter.wait(chat.id, PostPriority.INBOUND)
         if not wait:
             if self._reached:
                 # Only then: what waits while nothing can be said is counted when it can.
@@ -95,7 +94,7 @@ class ChatPoster:
             if worked:
                 return 0
         # Reactions have a budget of their own, and must not wait for the messages'.
-        if not (later := self._pace.wait_reaction(chat.id, self._clock.monotonic())):
+        if not (later := self._limiter.wait_reaction(chat.id)):
             later, worked = await self._work(chat, PostPriority.REACTION)
             if worked:
                 return 0
@@ -119,10 +118,9 @@ class ChatPoster:
 
     def _room(self, post: Post, chat: Chat) -> Ms:
         """How long until there is room for it."""
-        now = self._clock.monotonic()
         if post.kind is PostKind.STATUS and not self._showing.fates.takes_words(post, chat):
-            return self._pace.wait_reaction(chat.id, now)
-        return self._pace.wait(chat.id, post.priority, now)
+            return self._limiter.wait_reaction(chat.id)
+        return self._limiter.wait(chat.id, post.priority)
 
     async def _deliver(self, post: Post, chat: Chat) -> bool:
         """False if the rest of the batch must be looked at anew."""
@@ -165,11 +163,11 @@ class ChatPoster:
         now = self._clock.monotonic()
         if error.trouble is FailureKind.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
-            self._pace.pause(chat.id, now, error.retry_after)
+            self._limiter.pause(chat.id, error.retry_after)
             return
         self._failures += 1
         longest = LONGEST_SHUT if error.trouble is FailureKind.CHAT_GONE else LONGEST_AWAY
-        self._pace.away(chat.id, now, backoff(self._failures, 0.5, longest=longest))
+        self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=longest))
         self._away_at = None if error.trouble is FailureKind.CHAT_GONE else now
         if self._failures == 1 or (error.trouble is FailureKind.CHAT_GONE and not self._shut):
             log.warning("chat_waits", chat=chat.name, trouble=error.trouble, detail=error.detail)

@@ -34,7 +34,7 @@ from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import CHAT_WIDE, ApiError, FailureKind
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.client.notes import NotedAlbums
-from bridge.telegram.client.rate_limiter import RateLimiter
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.conversations import Topics
 from bridge.telegram.posts import bursts, render
 from bridge.telegram.posts.opening import OpeningMarker
@@ -78,16 +78,16 @@ class PostPublisher:
     """Of one chat."""
 
     def __init__(
-        self, *, api: Api, store: PublisherStore, turns: RateLimiter, clock: Clock, manner: RenderContext
+        self, *, api: Api, store: PublisherStore, limiter: RateLimiter, clock: Clock, manner: RenderContext
     ) -> None:
         self._api = api
         self._store = store
-        self._turns = turns
+        self._limiter = limiter
         self._clock = clock
         self._manner = manner
         self._topics = Topics(api, store)
-        self.fates = StatusMarker(api, store, turns, clock)
-        self._openings = OpeningMarker(api, store, turns, clock)
+        self.fates = StatusMarker(api, store, limiter, clock)
+        self._openings = OpeningMarker(api, store, limiter, clock)
         self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
         """Message ids of what already stands of a text of several pieces, by post, chat, topic and number of pieces."""
 
@@ -228,7 +228,7 @@ class PostPublisher:
 
     def _turn_of(self, post: Post, chat: Chat) -> Callable[[], Awaitable[None]]:
         async def turn() -> None:
-            await self._turns.message(chat.id, post.priority)
+            await self._limiter.take(chat.id, post.priority)
 
         return turn
 
@@ -285,7 +285,7 @@ class PostPublisher:
         """What stands there says something else from now on. What is gone, or too old, is worth no words of its own."""
         if not anchored(post, chat):
             return
-        await self._turns.message(chat.id, post.priority)
+        await self._limiter.take(chat.id, post.priority)
         try:
             await self._api.edit(chat.id, message_id, message)
         except ApiError as error:
@@ -297,7 +297,7 @@ class PostPublisher:
         plain = opened = False
         reply_to = post.reply_to if anchored(post, chat) else None
         for _ in range(3):
-            await self._turns.message(chat.id, post.priority)
+            await self._limiter.take(chat.id, post.priority)
             try:
                 sent = await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
             except ApiError as error:
@@ -315,7 +315,7 @@ class PostPublisher:
         raise ApiError(FailureKind.REFUSED, "neither plain nor formatted")
 
     async def _reopened(self, post: Post, chat: Chat, thread: int) -> int | None:
-        await self._turns.message(chat.id, post.priority)
+        await self._limiter.take(chat.id, post.priority)
         try:
             await self._api.reopen_topic(chat.id, thread)
         except ApiError as error:

@@ -17,7 +17,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import Message
-from bridge.telegram.client.rate_limiter import RateLimiter
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts.confirmation import ASKED
 from bridge.telegram.posts.render import StatusView, fate
 from bridge.value import value_object
@@ -57,10 +57,10 @@ class ShownStatus:
 
 
 class StatusMarker:
-    def __init__(self, api: Api, store: DraftStore, turns: RateLimiter, clock: Clock) -> None:
+    def __init__(self, api: Api, store: DraftStore, limiter: RateLimiter, clock: Clock) -> None:
         self._api = api
         self._store = store
-        self._turns = turns
+        self._limiter = limiter
         self._clock = clock
         self._refusing: set[int] = set()
         """Chats that refused a reaction and have taken none since."""
@@ -104,7 +104,7 @@ class StatusMarker:
     async def _react(self, message_id: int, want: StatusView, was: ShownStatus, chat: Chat) -> ShownStatus:
         if want.emoji == was.emoji:
             return was
-        await self._turns.reaction(chat.id)
+        await self._limiter.take_reaction(chat.id)
         try:
             await self._api.react(chat.id, message_id, want.emoji)
         except ApiError as error:
@@ -133,7 +133,7 @@ class StatusMarker:
 
     async def _deleted(self, post: Post, chat: Chat, message_id: int) -> bool:
         """A question that was answered has nothing left to say. False: Telegram does not let us (it is too old)."""
-        await self._turns.message(chat.id, post.priority)
+        await self._limiter.take(chat.id, post.priority)
         try:
             await self._api.delete(chat.id, message_id)
         except ApiError as error:
@@ -144,7 +144,7 @@ class StatusMarker:
         return True
 
     async def _edited(self, post: Post, chat: Chat, message_id: int, message: Message) -> bool:
-        await self._turns.message(chat.id, post.priority)
+        await self._limiter.take(chat.id, post.priority)
         try:
             await self._api.edit(chat.id, message_id, message)
         except ApiError as error:

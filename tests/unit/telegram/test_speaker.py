@@ -13,7 +13,7 @@ from bridge.errors import StoreError
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.message import Message
-from bridge.telegram.client.rate_limit import RateBudget
+from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.commands.transient_replies import TransientReplies
 from tests.clock import ManualClock
 
@@ -37,7 +37,7 @@ async def test_a_search_that_fails_is_given_up_aloud(
         over.set()
         return ()
 
-    speaker = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), pace=RateBudget(), clock=clock)
+    speaker = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter=RateLimiter(clock), clock=clock)
     speaker.look(CHAT, found, thread=None, reply_to=None)
     for _ in range(tried):
         await clock.advance(MINUTES)
