@@ -84,23 +84,23 @@ async def running(
 
 def start_fleet(bridge: Bridge) -> None:
     """What this bridge has to do with others; nothing where the store is its own."""
-    fleet, reloader = bridge.sending.fleet, bridge.reloader
-    fleet.rules_version = lambda: reloader.rules.version
+    cluster, reloader = bridge.sending.cluster, bridge.reloader
+    cluster.rules_version = lambda: reloader.rules.version
     if not bridge.settings.storage.shared:
         return
-    bridge.loop("fleet", fleet.step)
-    fleet.connect()
-    fleet.listen("rules", reloader.follow)
-    reloader.announce = lambda: fleet.ring("rules")
-    bridge.loop("bell", fleet.ringing, fleet.bell)
-    bridge.task("hearing", fleet.hearing())
+    bridge.loop("fleet", cluster.step)
+    cluster.connect()
+    cluster.listen("rules", reloader.follow)
+    reloader.announce = lambda: cluster.ring("rules")
+    bridge.loop("bell", cluster.ringing, cluster.bell)
+    bridge.task("hearing", cluster.hearing())
     bridge.loop("lost", bridge.look_for_lost)
 
 
 def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     parts, settings = bridge.sending, bridge.settings
     store, signals, clock = parts.store, parts.signals, parts.clock
-    fleet = parts.fleet
+    cluster = parts.cluster
     router = Router(
         settings=settings,
         store=store,
@@ -109,20 +109,20 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
         signals=signals,
         clock=clock,
     )
-    delivery = DeliveryPoller(gates=parts.gates, store=store, signals=signals, clock=clock)
+    delivery = DeliveryPoller(channels=parts.channels, store=store, signals=signals, clock=clock)
     watch = AccountWatch(
-        gates=parts.gates,
-        holds=parts.holds,
+        channels=parts.channels,
+        suspensions=parts.suspensions,
         store=store,
-        on_duty=lambda: fleet.has(WATCH),
+        leads=lambda: cluster.leads(WATCH),
         signals=signals,
         clock=clock,
     )
     clockwatch = ClockWatch(
         clock=clock,
         store=store,
-        gates=parts.gates,
-        on_duty=lambda: fleet.has(WATCH),
+        channels=parts.channels,
+        leads=lambda: cluster.leads(WATCH),
         signals=signals,
         longest=longest_waits(settings),
     )
@@ -132,7 +132,7 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     if SENDER in roles:
         bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
     if STATUS in roles:
-        bridge.loop("delivery", fleet.on_duty(STATUS, delivery.step))
+        bridge.loop("delivery", cluster.when_leader(STATUS, delivery.step))
     bridge.loop("accounts", watch.step)
     bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
 
@@ -142,19 +142,19 @@ def start_watches(bridge: Bridge) -> None:
     parts, settings = bridge.sending, bridge.settings
     store, signals, clock = parts.store, parts.signals, parts.clock
     hours = office(settings.hours)
-    fleet = parts.fleet
+    cluster = parts.cluster
 
     async def chats(began: Ms, ended: Ms) -> WaitingUpdates:
         return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else WaitingUpdates()
 
     arrivals = DowntimeReport(store=store, chats=chats, signals=signals, clock=clock)
-    bridge.loop("arrivals", fleet.on_duty(WATCH, arrivals.step))
+    bridge.loop("arrivals", cluster.when_leader(WATCH, arrivals.step))
     after = settings.telegram.remind_after
     drafts = DraftReminders(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
-    bridge.loop("drafts", fleet.on_duty(WATCH, drafts.step))
+    bridge.loop("drafts", cluster.when_leader(WATCH, drafts.step))
     if after is not None:
         reminders = ConversationReminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("reminders", fleet.on_duty(WATCH, reminders.step))
+        bridge.loop("reminders", cluster.when_leader(WATCH, reminders.step))
     silences = {
         name: account.callback.silent_after
         for name, account in settings.accounts.items()
@@ -162,7 +162,7 @@ def start_watches(bridge: Bridge) -> None:
     }
     if silences:
         silence = CallbackSilence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("silence", fleet.on_duty(WATCH, silence.step))
+        bridge.loop("silence", cluster.when_leader(WATCH, silence.step))
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
@@ -189,8 +189,8 @@ def start_telegram(bridge: Bridge) -> None:
         rulebook=bridge.reloader,
         canned=bridge.canned,
     )
-    side, fleet = bridge.telegram, parts.fleet
-    bridge.task("telegram", keep_alive("telegram", lambda: fleet.while_on_duty(TELEGRAM, side.run), parts.clock))
+    side, cluster = bridge.telegram, parts.cluster
+    bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, side.run), parts.clock))
     bridge.task("checkup", look_around(bridge.settings, parts.clock))
 
 

@@ -39,11 +39,11 @@ class Sending:
 
     store: Store
     signals: Signals
-    gates: Mapping[str, AccountChannel]
-    holds: AccountSuspensions
+    channels: Mapping[str, AccountChannel]
+    suspensions: AccountSuspensions
     outbox: Outbox
     clock: SteadyClock
-    fleet: Cluster
+    cluster: Cluster
 
 
 @asynccontextmanager
@@ -64,27 +64,27 @@ async def sending(
         signals = Signals()
         # Whoever has no token must not keep the duty from those who have one.
         able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
-        fleet = Cluster(
+        cluster = Cluster(
             store=store, signals=signals, clock=clock, shared_clock=shared_clock, name=process_name(), roles=able
         )
-        await fleet.step()
-        stack.push_async_callback(fleet.leave)
+        await cluster.step()
+        stack.push_async_callback(cluster.leave)
         # Nothing has been measured yet: what this machine believed until now is no jump, and nothing waits by it.
         clock.take_over(clock.jumped_by())
         if roles:
             await note_outage(store, clock.now())
         await settle_restored(store, clock.now())
-        gates: dict[str, AccountChannel] = {}
+        channels: dict[str, AccountChannel] = {}
         for name, account in settings.accounts.items():
             platform = IbaPlatform(account)
             stack.push_async_callback(platform.close)
             bucket = TokenBucket(account.rate, clock.now())
-            gates[name] = AccountChannel(name=name, settings=account, platform=platform, bucket=bucket)
-        holds = AccountSuspensions(store=store, signals=signals, clock=clock)
-        for gate in gates.values():
-            await holds.load(gate)
-        judge = OutcomePolicy(store=store, holds=holds, clock=clock)
-        outbox = Outbox(gates=gates, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+            channels[name] = AccountChannel(name=name, settings=account, platform=platform, bucket=bucket)
+        suspensions = AccountSuspensions(store=store, signals=signals, clock=clock)
+        for channel in channels.values():
+            await suspensions.load(channel)
+        policy = OutcomePolicy(store=store, suspensions=suspensions, clock=clock)
+        outbox = Outbox(channels=channels, store=store, policy=policy, lease=cluster, signals=signals, clock=clock)
         if not settings.storage.shared:  # else too little is known of the others so far; Bridge.look_for_lost does it
             await find_lost(outbox)
         await ask_about_unknown(settings, store, clock.now())
@@ -92,11 +92,11 @@ async def sending(
         yield Sending(
             store=store,
             signals=signals,
-            gates=gates,
-            holds=holds,
+            channels=channels,
+            suspensions=suspensions,
             outbox=outbox,
             clock=clock,
-            fleet=fleet,
+            cluster=cluster,
         )
 
 

@@ -11,7 +11,7 @@ from bridge.app.sending import Sending, ask_about_unknown, find_lost
 from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, Ms
-from bridge.pipeline.cluster import INTAKE, TELEGRAM, words_of
+from bridge.pipeline.cluster import INTAKE, TELEGRAM, described
 from bridge.pipeline.reload import Reloader
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Step, StoreOutage, run_steps
@@ -84,26 +84,26 @@ class Bridge:
             parts["store"] = "ok"
         except StoreError as error:
             parts["store"] = str(error)
-        for name, gate in self.sending.gates.items():
-            parts[f"account {name}"] = "held" if gate.held else "unreachable" if gate.failures else "ok"
+        for name, channel in self.sending.channels.items():
+            parts[f"account {name}"] = "held" if channel.held else "unreachable" if channel.failures else "ok"
         parts["telegram"] = self._telegram_word()
         if INTAKE not in self.roles:
             parts["intake"] = NOT_HERE  # a listener without callbacks would say "accepting"
-        for number, words in enumerate(words_of(self.sending.fleet.members), 1):
+        for number, words in enumerate(described(self.sending.cluster.nodes), 1):
             parts[f"bridge {number}"] = words
         return Readiness(ok=parts["store"] == "ok", parts=parts)
 
     def _telegram_word(self) -> str:
         if TELEGRAM not in self.roles:
             return NOT_HERE
-        if self.telegram is not None and not self.sending.fleet.has(TELEGRAM):
+        if self.telegram is not None and not self.sending.cluster.leads(TELEGRAM):
             return STANDBY
         return telegram_word(self.telegram, self.sending.clock.now())
 
     async def look_for_lost(self) -> Ms:
         """A step: what became of the sends of bridges that are gone."""
         parts = self.sending
-        if not parts.fleet.may_judge():
+        if not parts.cluster.may_judge():
             return IDLE
         lost, now = await find_lost(parts.outbox), parts.clock.monotonic()
         # Now and then without a reason, too: another bridge may have ended between finding and asking.

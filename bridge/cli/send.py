@@ -104,10 +104,10 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     return followed or await alone(settings, number, text, account, key)
 
 
-def sender_among(members: Sequence[Node]) -> bool:
+def sender_among(nodes: Sequence[Node]) -> bool:
     from bridge.pipeline.cluster import SENDER
 
-    return any(SENDER in member.roles for member in members)
+    return any(SENDER in member.roles for member in nodes)
 
 
 async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json] | None:
@@ -123,7 +123,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
                 return as_json(sms)
             waits = sms is not None and sms.state is SmsState.QUEUED
             # One that was killed is among them for some seconds; one that is a command goes after its own SMS.
-            if waits and settings.storage.shared and not sender_among(await store.members()):
+            if waits and settings.storage.shared and not sender_among(await store.nodes()):
                 return None
             await asyncio.sleep(0.1)
     return queued
@@ -143,7 +143,7 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
         deadline = time.monotonic() + WAIT
         try:
             while sms is not None and sms.state.is_under_way and time.monotonic() < deadline:
-                await parts.fleet.step()
+                await parts.cluster.step()
                 wait = await parts.outbox.step()
                 await parts.signals.sms.take(parts.clock, min(wait, 500))
                 sms = await parts.store.get_sms(sms.id)

@@ -100,7 +100,7 @@ async def bridges(settings: Settings) -> Sequence[Node]:
         return ()
     try:
         async with looking_into(settings) as store:
-            return await store.members()
+            return await store.nodes()
     except StoreError:
         return ()  # whoever uses the store next says what is wrong with it
 
@@ -137,9 +137,9 @@ async def answered(
 
     async with sending(settings) as parts:
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
-        fleet = parts.fleet
-        fleet.connect()
+        cluster = parts.cluster
+        cluster.connect()
         answer = await alone(commands)
         # On other machines there may be bridges that do it: they are told.
-        await fleet.ringing()
-        return answer, any(member.roles for member in fleet.members)
+        await cluster.ringing()
+        return answer, any(node.roles for node in cluster.nodes)

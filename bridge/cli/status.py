@@ -38,27 +38,27 @@ def status(config: str | None, as_json: bool) -> None:
     """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
     settings = settings_of(config, quiet=True)
     need_store(settings)
-    queues, members, running = run_async(lambda: read(settings))
+    queues, nodes, running = run_async(lambda: read(settings))
     if as_json:
-        bridges = [as_json_member(member) for member in members]
+        bridges = [as_json_member(node) for node in nodes]
         print_json({"running": running is not None, "live": running, "queues": as_values(queues), "bridges": bridges})
         return
     # Rows are by the clock that bridges share, where several do; the latest report tells what it shows.
-    now = max((member.seen_at for member in members), default=time.time_ns() // 1_000_000)
-    show(queues, running, now, elsewhere=bool(members))
-    if members:
-        show_bridges(members, now)
+    now = max((node.seen_at for node in nodes), default=time.time_ns() // 1_000_000)
+    show(queues, running, now, elsewhere=bool(nodes))
+    if nodes:
+        show_bridges(nodes, now)
 
 
 async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Node], dict[str, Json] | None]:
     async with looking_into(settings) as store:
         queues = await store.queue_status()
-        members = await store.members()
+        nodes = await store.nodes()
     try:
         running = await live(settings)
     except ServiceRefused as error:
         running = {"service": str(error)}
-    return queues, members, running
+    return queues, nodes, running
 
 
 def as_values(queues: QueueStatus) -> Json:
@@ -66,30 +66,30 @@ def as_values(queues: QueueStatus) -> Json:
     return values
 
 
-def as_json_member(member: Node) -> Json:
+def as_json_member(node: Node) -> Json:
     return {
-        "name": member.name,
-        "roles": [*sorted(member.roles)],
-        "duties": [*sorted(member.duties)],
-        "version": member.version,
-        "rules": member.rules_version,
-        "started_at": member.started_at,
-        "seen_at": member.seen_at,
+        "name": node.name,
+        "roles": [*sorted(node.roles)],
+        "duties": [*sorted(node.leads)],
+        "version": node.version,
+        "rules": node.rules_version,
+        "started_at": node.started_at,
+        "seen_at": node.seen_at,
     }
 
 
-def show_bridges(members: Sequence[Node], now: Ms) -> None:
+def show_bridges(nodes: Sequence[Node], now: Ms) -> None:
     """All that share the store."""
     table = Table("bridge", "roles", "duties", "rules", "version", "since")
-    for member in members:
-        roles = [role for role in ROLES if role in member.roles]
+    for node in nodes:
+        roles = [role for role in ROLES if role in node.roles]
         table.add_row(
-            member.name,
+            node.name,
             "all" if len(roles) == len(ROLES) else ", ".join(roles),
-            ", ".join(sorted(member.duties)),
-            member.rules_version,
-            member.version,
-            ago(member.started_at, now),
+            ", ".join(sorted(node.leads)),
+            node.rules_version,
+            node.version,
+            ago(node.started_at, now),
         )
     console().print(table)
 

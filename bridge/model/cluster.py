@@ -18,7 +18,7 @@ class Node:
     rules_version: str
     started_at: Ms
     seen_at: Ms
-    duties: frozenset[str]
+    leads: frozenset[str]
     """What it does for all of them."""
 
 
@@ -26,13 +26,13 @@ class Node:
 class LeaseStatus:
     """What a bridge may count on, from the moment at which it asked."""
 
-    duties: frozenset[str]
+    leads: frozenset[str]
     """Those of the wanted ones that are this bridge's now."""
-    lasts: Ms | None
+    expires_in: Ms | None
     """How long they stay so without asking again; None: for ever, since nobody else is there."""
-    sends_last: Ms | None
+    sends_expire_in: Ms | None
     """For so long nobody else calls this bridge's sends lost."""
-    members: tuple[Node, ...]
+    nodes: tuple[Node, ...]
     """All that are alive, this one included, the oldest first."""
     id: str
     """This one's own."""

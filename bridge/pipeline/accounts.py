@@ -25,70 +25,70 @@ class AccountWatch:
     def __init__(
         self,
         *,
-        gates: Mapping[str, AccountChannel],
-        holds: AccountSuspensions,
+        channels: Mapping[str, AccountChannel],
+        suspensions: AccountSuspensions,
         store: SuspensionStore,
-        on_duty: Callable[[], bool],
+        leads: Callable[[], bool],
         signals: Signals,
         clock: Clock,
     ) -> None:
-        """``on_duty``: of several bridges one asks; the others follow what it finds out."""
-        self._gates = gates
-        self._holds = holds
+        """``leads``: of several bridges one asks; the others follow what it finds out."""
+        self._channels = channels
+        self._suspensions = suspensions
         self._store = store
-        self._on_duty = on_duty
+        self._leads = leads
         self._signals = signals
         self._clock = clock
         self._ask_at: dict[str, Ms] = {}
         """In monotonic time."""
 
     async def step(self) -> int:
-        waits = [await self._watch(gate) for gate in self._gates.values()]
+        waits = [await self._watch(channel) for channel in self._channels.values()]
         return max(min(waits, default=IDLE), 1)
 
-    async def _watch(self, gate: AccountChannel) -> int:
-        held = gate.held
-        state = await self._store.account_state(gate.name)
-        if gate.held is held:  # else it changed while the store was asked
-            self._holds.follow(gate, state)
-        if not self._on_duty():
+    async def _watch(self, channel: AccountChannel) -> int:
+        held = channel.held
+        state = await self._store.account_state(channel.name)
+        if channel.held is held:  # else it changed while the store was asked
+            self._suspensions.follow(channel, state)
+        if not self._leads():
             return IDLE
-        if gate.held:
-            return await self._holds.probe(gate, state) - self._clock.now()
-        every = gate.settings.balance.every
+        if channel.held:
+            return await self._suspensions.probe(channel, state) - self._clock.now()
+        every = channel.settings.balance.every
         if every is None:
             return IDLE
         now = self._clock.monotonic()
-        ask_at = self._ask_at.get(gate.name, now)
+        ask_at = self._ask_at.get(channel.name, now)
         if now < ask_at:
             return ask_at - now
-        self._ask_at[gate.name] = now + every
-        balance = await self._holds.ask_balance(gate)
+        self._ask_at[channel.name] = now + every
+        balance = await self._suspensions.ask_balance(channel)
         if balance is not None:
-            await self._judge(gate, balance)
+            await self._judge(channel, balance)
         return every
 
-    async def _judge(self, gate: AccountChannel, balance: Balance) -> None:
-        warn_below = gate.settings.balance.warn_below
+    async def _judge(self, channel: AccountChannel, balance: Balance) -> None:
+        warn_below = channel.settings.balance.warn_below
         if warn_below is None:
             return
-        key = f"account:{gate.name}:balance"
+        key = f"account:{channel.name}:balance"
         params: dict[str, str | int | float] = {
-            "account": gate.name,
+            "account": channel.name,
             "balance": balance.amount,
             "currency": balance.currency,
         }
         if balance.amount < warn_below:
-            text, more = await self._how_long(gate, balance)
-            await self._holds.tell(Alert(key=key, text=text, params={**params, **more}, account=gate.name))
+            text, more = await self._how_long(channel, balance)
+            await self._suspensions.tell(Alert(key=key, text=text, params={**params, **more}, account=channel.name))
         elif balance.amount >= warn_below * CLEAR_ABOVE and await self._store.clear_alert(
             key, "alert.balance_ok", params, self._clock.now()
         ):
             self._signals.posts.set()
 
-    async def _how_long(self, gate: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
+    async def _how_long(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
         """What to say of it: for how many days it is enough, where the last days tell."""
-        spent = await self._store.spent_a_day(gate.name, self._clock.now())
+        spent = await self._store.spent_a_day(channel.name, self._clock.now())
         if not spent:
             return "alert.low_balance", {}
         days = int(max(balance.amount, 0) // spent)

@@ -45,16 +45,16 @@ class ClockWatch:
         *,
         clock: SteadyClock,
         store: ClockStore,
-        gates: Mapping[str, AccountChannel],
-        on_duty: Callable[[], bool],
+        channels: Mapping[str, AccountChannel],
+        leads: Callable[[], bool],
         signals: Signals,
         longest: LongestWaits,
     ) -> None:
-        """``on_duty``: of several bridges that share clock and store one moves what waits in it."""
+        """``leads``: of several bridges that share clock and store one moves what waits in it."""
         self._clock = clock
         self._store = store
-        self._on_duty = on_duty
-        self._gates = gates
+        self._leads = leads
+        self._channels = channels
         self._signals = signals
         self._longest = longest
         self._written_before: SmsId | None = None
@@ -99,9 +99,9 @@ class ClockWatch:
         self._signals.posts.set()
 
     async def _take_over(self, by: Ms, since: SmsId) -> None:
-        for gate in self._gates.values():
+        for channel in self._channels.values():
             # When identical requests left is on record by the other clock.
-            gate.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
+            channel.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
         async with self._routing:
             await self._both(by, since)
         self._seen, self._looked_through = None, False
@@ -121,5 +121,5 @@ class ClockWatch:
             raise
 
     async def _shift(self, by: Ms, since: SmsId, now: Ms) -> None:
-        if self._on_duty():
+        if self._leads():
             await self._store.shift_waits(by, now=now, longest=self._longest, since=since)

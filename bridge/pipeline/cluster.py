@@ -28,7 +28,7 @@ INTAKE, ROUTER, SENDER, TELEGRAM, STATUS = ROLES = ("intake", "router", "sender"
 
 WATCH = "watch"
 """The duty of whoever looks after the accounts and tells people what nobody else tells them."""
-DUTIES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
+SINGLETON_ROLES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
 """What one bridge at a time does, by the role it belongs to."""
 
 REPORT: Ms = 3 * SECOND
@@ -66,8 +66,8 @@ class Cluster:
         self.rules_version: Callable[[], str] = str
         """Of the rules in force, for the others to see."""
         self._on: dict[str, Callable[[], None]] = {name: signal.hear for name, signal in signals.named().items()}
-        self._wanted = [duty for role in sorted(roles) for duty in DUTIES.get(role, ())]
-        self._standing: LeaseStatus | None = None
+        self._wanted = [single for role in sorted(roles) for single in SINGLETON_ROLES.get(role, ())]
+        self._lease: LeaseStatus | None = None
         self._asked_at: Ms = 0
         self.joined = 0
         """How often this bridge came to others that shared the rate without it."""
@@ -84,77 +84,73 @@ class Cluster:
     # ------------------------------------------------ what may be counted on
 
     @property
-    def members(self) -> tuple[Node, ...]:
-        return self._standing.members if self._standing is not None else ()
+    def nodes(self) -> tuple[Node, ...]:
+        return self._lease.nodes if self._lease is not None else ()
 
     @property
     def senders(self) -> int:
         """How many bridges share the rate of an account; what it allows is divided among them."""
-        return max(sum(SENDER in member.roles for member in self.members), 1)
+        return max(sum(SENDER in node.roles for node in self.nodes), 1)
 
     @property
-    def place(self) -> int:
+    def position(self) -> int:
         """Which of those that send this one is, from 0, in an order that all know: the oldest is the first."""
-        mine = self._standing.id if self._standing is not None else ""
-        ids = [member.id for member in self.members if SENDER in member.roles]
+        mine = self._lease.id if self._lease is not None else ""
+        ids = [node.id for node in self.nodes if SENDER in node.roles]
         return ids.index(mine) if mine in ids else 0
 
-    def has(self, duty: str) -> bool:
-        standing = self._standing
-        return standing is not None and duty in standing.duties and self._left(standing.lasts) > MARGIN
+    def leads(self, role: str) -> bool:
+        lease = self._lease
+        return lease is not None and role in lease.leads and self._left(lease.expires_in) > MARGIN
 
     def may_send(self) -> bool:
         """Whether a request that leaves now ends before anybody calls it lost, and while the others divide the rate of
         an account with us: that is from when all must have heard of us until we are not heard of any more."""
-        standing = self._standing
-        if standing is None or (self._unaware and self._clock.monotonic() < self._known_at):
+        lease = self._lease
+        if lease is None or (self._unaware and self._clock.monotonic() < self._known_at):
             return False
-        return self._left(standing.lasts) > 0 and self._left(standing.sends_last) > LONGEST_REQUEST
+        return self._left(lease.expires_in) > 0 and self._left(lease.sends_expire_in) > LONGEST_REQUEST
 
     def may_judge(self) -> bool:
         """Whether what this bridge knows of the others is worth something. One that was away itself, or saw the store
         come back just now, gives them time to report."""
-        standing = self._standing
-        if standing is None or standing.lasts is None or self._left(standing.lasts) <= MARGIN:
+        lease = self._lease
+        if lease is None or lease.expires_in is None or self._left(lease.expires_in) <= MARGIN:
             return False
-        return self._clock.monotonic() - self._steady_since > standing.lasts
+        return self._clock.monotonic() - self._steady_since > lease.expires_in
 
-    def _left(self, lasts: Ms | None) -> Ms:
+    def _left(self, expires_in: Ms | None) -> Ms:
         """By this machine's clock, which nobody sets, from the moment before the store was asked."""
-        return LONGEST_REQUEST * 1_000 if lasts is None else self._asked_at + lasts - self._clock.monotonic()
+        return LONGEST_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
 
     # ------------------------------------------------ reporting
 
     async def step(self) -> Ms:
         """Report once. :raises StoreError: what was said before holds as long as it was said to."""
         asked = self._clock.monotonic()
-        standing = await self._store.report_alive(
-            name=self._name, roles=self.roles, rules=self.rules_version(), duties=self._wanted
+        lease = await self._store.report_alive(
+            name=self._name, roles=self.roles, rules=self.rules_version(), wanted=self._wanted
         )
         answered = self._clock.monotonic()
-        before, self._standing = self._standing, standing
-        self._look_around(before, standing, asked, answered)
+        before, self._lease = self._lease, lease
+        self._look_around(before, lease, asked, answered)
         self._asked_at = asked
-        if (
-            standing.now is not None
-            and self._shared_clock is not None
-            and (before is None or answered - asked <= EXACT)
-        ):
-            self._shared_clock.set(standing.now, (asked + answered) // 2)
-        self._tell(before, standing)
+        if lease.now is not None and self._shared_clock is not None and (before is None or answered - asked <= EXACT):
+            self._shared_clock.set(lease.now, (asked + answered) // 2)
+        self._tell(before, lease)
         self._changed.set()
-        return REPORT if standing.lasts is not None else IDLE
+        return REPORT if lease.expires_in is not None else IDLE
 
     def _look_around(self, before: LeaseStatus | None, now: LeaseStatus, asked: Ms, answered: Ms) -> None:
         """Who knows of whom. ``self._asked_at`` is when ``before`` was asked for."""
-        seen = frozenset(member.id for member in now.members if SENDER in member.roles and member.id != now.id)
-        if before is None or answered - self._asked_at >= (before.lasts or 0):
+        seen = frozenset(node.id for node in now.nodes if SENDER in node.roles and node.id != now.id)
+        if before is None or answered - self._asked_at >= (before.expires_in or 0):
             # New, or so long unheard of that the others have divided everything among themselves.
             self._steady_since = asked
             self._unaware = seen
             # That one has reported since does not say that it got the answer. But it sends only as long as the last
             # answer that it got allows: one from before we came is over by then.
-            self._known_at = answered + (now.lasts or 0)
+            self._known_at = answered + (now.expires_in or 0)
             self.joined += bool(seen)
             return
         self._unaware &= seen
@@ -163,20 +159,20 @@ class Cluster:
 
     def _set_forth(self, before: LeaseStatus, now: LeaseStatus, asked: Ms) -> bool:
         """The store's clock ended leases before their time: whoever seems dead need not be."""
-        if before.now is None or now.now is None or now.lasts is None:
+        if before.now is None or now.now is None or now.expires_in is None:
             return False
-        return (now.now - before.now) - (asked - self._asked_at) > now.lasts // 2
+        return (now.now - before.now) - (asked - self._asked_at) > now.expires_in // 2
 
     def _tell(self, before: LeaseStatus | None, now: LeaseStatus) -> None:
-        if now.lasts is None:
+        if now.expires_in is None:
             return
-        duties = before.duties if before is not None else frozenset()
-        for duty in sorted(now.duties - duties):
-            log.info("duty_taken", duty=duty)
-        for duty in sorted(duties - now.duties):
-            log.warning("duty_lost", duty=duty)
-        if before is None or len(before.members) != len(now.members):
-            log.info("bridges", alive=len(now.members), names=[member.name for member in now.members])
+        leads = before.leads if before is not None else frozenset()
+        for role in sorted(now.leads - leads):
+            log.info("singleton_role_taken", role=role)
+        for role in sorted(leads - now.leads):
+            log.warning("singleton_role_lost", role=role)
+        if before is None or len(before.nodes) != len(now.nodes):
+            log.info("bridges", alive=len(now.nodes), names=[node.name for node in now.nodes])
 
     async def leave(self) -> None:
         """At the end, when nothing is under way any more."""
@@ -185,20 +181,20 @@ class Cluster:
 
     # ------------------------------------------------ what only one does
 
-    def on_duty(self, duty: str, step: Step) -> Step:
+    def when_leader(self, role: str, step: Step) -> Step:
         """The step while the duty is ours; a look now and then whether it is, else."""
 
         async def guarded() -> Ms:
-            return await step() if self.has(duty) else REPORT
+            return await step() if self.leads(role) else REPORT
 
         return guarded
 
-    async def while_on_duty(self, duty: str, run: Callable[[], Awaitable[None]]) -> None:
+    async def while_leader(self, role: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a part that has loops of its own whenever the duty is ours, and end it when it is not any more."""
         while True:
-            await self._until(lambda: self.has(duty))
+            await self._until(lambda: self.leads(role))
             part = asyncio.ensure_future(run())
-            loss = asyncio.ensure_future(self._until(lambda: not self.has(duty)))
+            loss = asyncio.ensure_future(self._until(lambda: not self.leads(role)))
             try:
                 await asyncio.wait((part, loss), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -213,7 +209,7 @@ class Cluster:
         """A lease ends without anybody's word, so the time is looked at, too, and at its end to the moment."""
         while not true():
             self._changed.clear()
-            left = self._left(self._standing.lasts) - MARGIN if self._standing is not None else 0
+            left = self._left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
             await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
 
     # ------------------------------------------------ the bell
@@ -228,7 +224,7 @@ class Cluster:
         self._on[word] = act
 
     def ring(self, word: str) -> None:
-        if len(self.members) > 1:
+        if len(self.nodes) > 1:
             self._rung.add(word)
             self._bell.set()
 
@@ -252,11 +248,11 @@ class Cluster:
             act()
 
 
-def words_of(members: Sequence[Node]) -> list[str]:
+def described(nodes: Sequence[Node]) -> list[str]:
     """A line a bridge, for people."""
     return [
-        f"{member.name}: {' '.join(role for role in ROLES if role in member.roles)};"
-        f" rules {member.rules_version}, version {member.version}"
-        + (f"; duties {', '.join(sorted(member.duties))}" if member.duties else "")
-        for member in members
+        f"{node.name}: {' '.join(role for role in ROLES if role in node.roles)};"
+        f" rules {node.rules_version}, version {node.version}"
+        + (f"; duties {', '.join(sorted(node.leads))}" if node.leads else "")
+        for node in nodes
     ]

@@ -39,84 +39,84 @@ class DeliveryPoller:
     def __init__(
         self,
         *,
-        gates: Mapping[str, AccountChannel],
+        channels: Mapping[str, AccountChannel],
         store: PollStore,
         signals: Signals,
         clock: Clock,
     ) -> None:
-        self._gates = gates
+        self._channels = channels
         self._store = store
         self._signals = signals
         self._clock = clock
         began = clock.monotonic()
-        self._buckets = {name: TokenBucket(gate.settings.status.rate, began) for name, gate in gates.items()}
+        self._buckets = {name: TokenBucket(channel.settings.status.rate, began) for name, channel in channels.items()}
 
     async def step(self) -> int:
-        waits = [await self._serve(gate) for gate in self._gates.values()]
+        waits = [await self._serve(channel) for channel in self._channels.values()]
         return min(waits, default=IDLE)
 
-    async def _serve(self, gate: AccountChannel) -> int:
+    async def _serve(self, channel: AccountChannel) -> int:
         pace = self._clock.monotonic()
-        bucket = self._buckets[gate.name]
+        bucket = self._buckets[channel.name]
         allowed = bucket.free(pace, BATCH)
         if not allowed:
             return max(bucket.wait(pace), 1)
         now = self._clock.now()
-        rows = await self._store.due_polls(gate.name, now=now, limit=allowed)
+        rows = await self._store.due_polls(channel.name, now=now, limit=allowed)
         for _ in rows:
             bucket.take(pace)
         for first in range(0, len(rows), CONCURRENT):
-            asked = (self._ask(gate, sms, now) for sms in rows[first : first + CONCURRENT])
+            asked = (self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
             # All have ended before the first error passes: none goes on behind the back of the next step.
             for result in await asyncio.gather(*asked, return_exceptions=True):
                 if result is not None:
                     raise result
         return 0 if len(rows) == allowed else 1_000
 
-    async def _ask(self, gate: AccountChannel, sms: Sms, since: Ms) -> None:
+    async def _ask(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
         """``since``: before the row was read."""
         try:
-            report = await gate.platform.report(sms.platform_ids[0])
+            report = await channel.platform.report(sms.platform_ids[0])
         except PlatformError as error:
-            log.debug("status_unknown", sms_id=sms.id, account=gate.name, error=str(error))
-            await self._no_answer(gate, sms, since)
+            log.debug("status_unknown", sms_id=sms.id, account=channel.name, error=str(error))
+            await self._no_answer(channel, sms, since)
             return
-        await self._answered(gate, sms, report, since)
+        await self._answered(channel, sms, report, since)
 
-    async def _answered(self, gate: AccountChannel, sms: Sms, report: Report, since: Ms) -> None:
+    async def _answered(self, channel: AccountChannel, sms: Sms, report: Report, since: Ms) -> None:
         now = self._clock.now()
         polls = sms.polls + 1
         move = FINAL.get(report.outcome)
         if move is not None:
             change = Change(reason=report.outcome.value, platform_status=report.word, polls=polls)
             await self._finish(sms, move, change)
-        elif self._given_up(gate, sms, min(since, now)):
+        elif self._given_up(channel, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.word, polls=polls))
         else:
-            await self._store.note_status(sms.id, report.word, next_poll(gate, polls, now), polls)
+            await self._store.note_status(sms.id, report.word, next_poll(channel, polls, now), polls)
             if report.word != sms.platform_status:
                 self._signals.posts.set()
 
-    async def _no_answer(self, gate: AccountChannel, sms: Sms, since: Ms) -> None:
+    async def _no_answer(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
         """An error answer changes no message; only the patience has an end."""
         now = self._clock.now()
-        if self._given_up(gate, sms, min(since, now)):
+        if self._given_up(channel, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change())
         else:
-            await self._store.postpone_poll(sms.id, next_poll(gate, sms.polls + 1, now))
+            await self._store.postpone_poll(sms.id, next_poll(channel, sms.polls + 1, now))
 
     async def _finish(self, sms: Sms, move: Move, change: Change) -> None:
         if await self._store.move(sms.id, move, self._clock.now(), change):
             log.info("sms_" + move, sms_id=sms.id, account=sms.account)
             self._signals.posts.set()
 
-    def _given_up(self, gate: AccountChannel, sms: Sms, now: Ms) -> bool:
+    def _given_up(self, channel: AccountChannel, sms: Sms, now: Ms) -> bool:
         """``now``: the sooner of the times before the row was read and after the answer. The clock may have been set in
         between, and the row's ``sent_at`` is by either."""
-        return sms.sent_at is not None and now - sms.sent_at >= gate.settings.status.give_up
+        return sms.sent_at is not None and now - sms.sent_at >= channel.settings.status.give_up
 
 
-def next_poll(gate: AccountChannel, polls: int, now: Ms) -> Ms:
+def next_poll(channel: AccountChannel, polls: int, now: Ms) -> Ms:
     """When to ask after the ``polls``-th question (from 1); the last gap of the schedule repeats."""
-    gaps = gate.settings.status.poll
+    gaps = channel.settings.status.poll
     return now + gaps[min(polls, len(gaps) - 1)]

@@ -46,7 +46,7 @@ class Lease(Protocol):
         """How many bridges share the rate of an account."""
 
     @property
-    def place(self) -> int:
+    def position(self) -> int:
         """Which of them this one is, from 0."""
 
     @property
@@ -67,16 +67,16 @@ class Outbox:
     def __init__(
         self,
         *,
-        gates: Mapping[str, AccountChannel],
+        channels: Mapping[str, AccountChannel],
         store: SendStore,
-        judge: OutcomePolicy,
+        policy: OutcomePolicy,
         lease: Lease,
         signals: Signals,
         clock: Clock,
     ) -> None:
-        self._gates = gates
+        self._channels = channels
         self._store = store
-        self._judge = judge
+        self._policy = policy
         self._lease = lease
         self._signals = signals
         self._clock = clock
@@ -101,18 +101,18 @@ class Outbox:
             return SECOND
         self._share(self._clock.now())
         await self._expire()
-        waits = [await self._serve(gate) for gate in self._gates.values()]
+        waits = [await self._serve(channel) for channel in self._channels.values()]
         return min(waits, default=IDLE)
 
     def _share(self, now: Ms) -> None:
         """Divide the rates as the lease says. Before each taking, not now and then: the others count on it."""
-        senders, place, joined = shared = self._lease.senders, self._lease.place, self._lease.joined
+        senders, position, joined = shared = self._lease.senders, self._lease.position, self._lease.joined
         if shared == self._shared:
             return
-        for gate in self._gates.values():
-            gate.bucket.divide(senders, place, now)
+        for channel in self._channels.values():
+            channel.bucket.divide(senders, position, now)
             if joined != self._shared[2]:
-                gate.bucket.drain(now)
+                channel.bucket.drain(now)
         self._shared = shared
 
     async def _expire(self) -> None:
@@ -129,121 +129,121 @@ class Outbox:
         if len(stale) < EXPIRY_BATCH:
             self._expired_at = now
 
-    async def _serve(self, gate: AccountChannel) -> int:
+    async def _serve(self, channel: AccountChannel) -> int:
         now = self._clock.now()
-        if not gate.backlog:
-            wait = await self._until_due(gate, now)
-            if not gate.backlog:
+        if not channel.backlog:
+            wait = await self._until_due(channel, now)
+            if not channel.backlog:
                 return wait
         # No await from here to the taking, and the taking before the claim: the router hands out places of the same
         # gate while we wait for the store.
         if not self._lease.may_send():
             return SECOND
         self._share(now)
-        gate.queue_waits = True
-        places = gate.places(now)
+        channel.queue_waits = True
+        places = channel.places(now)
         if not places:
             # Held, or all connections busy: a signal comes. Out of tokens or paused: time alone ends it.
-            return IDLE if gate.held else gate.wait(now) or IDLE
+            return IDLE if channel.held else channel.wait(now) or IDLE
         for _ in range(places):
-            gate.bucket.take(now)
-        gate.in_flight += places
+            channel.bucket.take(now)
+        channel.in_flight += places
         claimed = 0
         try:
-            rows = await self._store.claim_due(gate.name, now=now, limit=places)
+            rows = await self._store.claim_due(channel.name, now=now, limit=places)
             claimed = len(rows)
         finally:
             for _ in range(places - claimed):
-                self.give_back(gate.name)
+                self.give_back(channel.name)
         for sms in rows:
             self.launch(sms)
-        gate.queue_waits = claimed == places
+        channel.queue_waits = claimed == places
         if claimed == places:
             return 0
-        wait = await self._until_due(gate, now)
+        wait = await self._until_due(channel, now)
         # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal. Of what
         # another bridge does in a lane nothing may be heard.
-        return min(wait, SECOND) if gate.backlog and self._lease.senders > 1 else wait
+        return min(wait, SECOND) if channel.backlog and self._lease.senders > 1 else wait
 
-    async def _until_due(self, gate: AccountChannel, now: Ms) -> int:
+    async def _until_due(self, channel: AccountChannel, now: Ms) -> int:
         """See whether rows are due; how long until the next one is, where none is."""
-        due = await self._store.next_due(gate.name)
-        gate.backlog = due is not None and due <= now
-        return IDLE if due is None or gate.backlog else min(due - now, IDLE)
+        due = await self._store.next_due(channel.name)
+        channel.backlog = due is not None and due <= now
+        return IDLE if due is None or channel.backlog else min(due - now, IDLE)
 
     # ------------------------------------------------ the router's shortcut
 
     def reserve(self, account: str) -> bool:
-        gate = self._gates.get(account)
-        if gate is None or self._closing or gate.queue_waits or not self._lease.may_send():
+        channel = self._channels.get(account)
+        if channel is None or self._closing or channel.queue_waits or not self._lease.may_send():
             return False
         now = self._clock.now()
         self._share(now)
-        if not gate.places(now) or not gate.bucket.take(now):
+        if not channel.places(now) or not channel.bucket.take(now):
             return False
-        gate.in_flight += 1
+        channel.in_flight += 1
         return True
 
     def give_back(self, account: str) -> None:
-        gate = self._gates[account]
-        gate.in_flight -= 1
-        gate.bucket.give_back()
+        channel = self._channels[account]
+        channel.in_flight -= 1
+        channel.bucket.give_back()
 
     def launch(self, sms: Sms) -> None:
-        task = asyncio.create_task(self._send(sms, self._gates[sms.account]), name=f"send {sms.id}")
+        task = asyncio.create_task(self._send(sms, self._channels[sms.account]), name=f"send {sms.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # ------------------------------------------------ one SMS
 
-    async def _send(self, sms: Sms, gate: AccountChannel) -> None:
-        verdict: Outcome | None = None
+    async def _send(self, sms: Sms, channel: AccountChannel) -> None:
+        outcome: Outcome | None = None
         try:
             try:
                 if self._lease.may_send():
-                    receipt = await self._request(sms, gate)
-                    verdict = await self._verdict(sms, receipt, gate)
+                    receipt = await self._request(sms, channel)
+                    outcome = await self._outcome(sms, receipt, channel)
                 else:
                     # Asleep, or cut off from the store, since it was claimed: the others may soon take it for lost.
-                    verdict = Move.RETRY, Change(reason=Reason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
+                    outcome = Move.RETRY, Change(reason=Reason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
             finally:
                 # The connection is free, and what the answer means for the account is known: another may go while
                 # this one's outcome is written.
-                gate.in_flight -= 1
-            await self._write(sms, *verdict)
+                channel.in_flight -= 1
+            await self._write(sms, *outcome)
         except asyncio.CancelledError:
             # Stopping in the middle of it: as long as no answer is known, it may have arrived. If even this write
             # fails, the next start calls it unknown.
-            move, change = verdict or (Move.LOSE_TRACK, lost(sms, gate, Reason.INTERRUPTED))
+            move, change = outcome or (Move.LOSE_TRACK, lost(sms, channel, Reason.INTERRUPTED))
             await self._move(sms, move, change)
             raise
         finally:
             # Only where rows wait, or this one waits anew: each look costs a question to the store.
-            if gate.backlog or verdict is None or verdict[0] is not Move.ACCEPTED:
+            if channel.backlog or outcome is None or outcome[0] is not Move.ACCEPTED:
                 self._signals.sms.set()
 
-    async def _request(self, sms: Sms, gate: AccountChannel) -> Receipt:
-        receipt = await ask(gate, sms)
+    async def _request(self, sms: Sms, channel: AccountChannel) -> Receipt:
+        receipt = await ask(channel, sms)
         # The probe is one more request: by its end the lease must last, too.
-        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, gate) and self._lease.may_send():
+        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
             log.info("sms_probe", sms_id=sms.id, reason=receipt.reason)
-            again = await ask(gate, sms)
-            return self._judge.probed(receipt, again)
+            again = await ask(channel, sms)
+            return self._policy.probed(receipt, again)
         return receipt
 
-    async def _may_probe(self, sms: Sms, gate: AccountChannel) -> bool:
+    async def _may_probe(self, sms: Sms, channel: AccountChannel) -> bool:
         try:
-            return await self._judge.may_probe(sms, gate)
+            return await self._policy.may_probe(sms, channel)
         except StoreError as error:
             log.warning("sms_probe_not_recorded", sms_id=sms.id, error=str(error))
             return False
 
-    async def _verdict(self, sms: Sms, receipt: Receipt, gate: AccountChannel) -> Outcome:
+    async def _outcome(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
         try:
-            return await self._insist(sms, lambda: self._judge.verdict(sms, receipt, gate))
+            return await self._insist(sms, lambda: self._policy.decide(sms, receipt, channel))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
             log.error("verdict_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
-            return Move.LOSE_TRACK, lost(sms, gate, Reason.INTERNAL)
+            return Move.LOSE_TRACK, lost(sms, channel, Reason.INTERNAL)
 
     async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
         """Until the store takes it, however long that is: the row blocks its lane as ``sending`` meanwhile."""
@@ -303,15 +303,15 @@ def stale_alert(account: str, now: Ms) -> Alert:
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 
-async def ask(gate: AccountChannel, sms: Sms) -> Receipt:
+async def ask(channel: AccountChannel, sms: Sms) -> Receipt:
     """One request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
     try:
-        return await gate.platform.send(sms.recipient, sms.sender_name, sms.text)
+        return await channel.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:
         log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
         return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
 
 
-def lost(sms: Sms, gate: AccountChannel, reason: str) -> Change:
-    posts: tuple[NewPost, ...] = escalations.about_unknown(sms, gate.settings, reason)
+def lost(sms: Sms, channel: AccountChannel, reason: str) -> Change:
+    posts: tuple[NewPost, ...] = escalations.about_unknown(sms, channel.settings, reason)
     return Change(reason=reason, posts=posts)

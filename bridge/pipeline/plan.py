@@ -43,7 +43,7 @@ class Answers:
     """The replies that may leave, and the holds that took the others."""
 
     replies: tuple[NewSms, ...]
-    holds: tuple[Suppression, ...]
+    suppressions: tuple[Suppression, ...]
     rules: frozenset[str] = frozenset()
     """Whose replies leave."""
 
@@ -61,7 +61,7 @@ def plan(
     answers = (
         answer(item, decision, account=account, settings=settings, budget=budget, now=now, place=place)
         if account is not None
-        else Answers(replies=(), holds=())
+        else Answers(replies=(), suppressions=())
     )
     errors = [fired for fired in decision.fired if (fired.error or fired.recovered) is not None]
     default_chat = settings.telegram.default_chat or DEFAULT_CHAT
@@ -81,7 +81,7 @@ def plan(
         forwards=forwards,
         posts=conflict_posts(item),
         alerts=(
-            *hold_alerts(item, answers.holds, account, budget),
+            *hold_alerts(item, answers.suppressions, account, budget),
             *(rule_error(fired, decision.rules_version) for fired in errors),
         ),
         contact=wishes.remembered(item.contact, decision),
@@ -104,7 +104,7 @@ def answer(
     own = [number for each in settings.accounts.values() for number in each.numbers]
     general = guards.hold_all(item, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
-    holds: list[Suppression] = []
+    suppressions: list[Suppression] = []
     answering: set[str] = set()
     wished = [(fired, out, reply) for fired, out in wishes.opted_out(item.contact, decision) for reply in fired.replies]
     for index, (fired, out, reply) in enumerate(wished):
@@ -115,12 +115,12 @@ def answer(
         if hold is None and not budget.take(sms.parts):
             hold = Suppression.DAILY_PARTS
         if hold is not None:
-            holds.append(hold)
+            suppressions.append(hold)
             continue
         recent.append(RecentReply(at=now, text=reply.text))
         replies.append(sms)
         answering.add(fired.rule)
-    return Answers(replies=tuple(replies), holds=tuple(dict.fromkeys(holds)), rules=frozenset(answering))
+    return Answers(replies=tuple(replies), suppressions=tuple(dict.fromkeys(suppressions)), rules=frozenset(answering))
 
 
 def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[ForwardPost]:
@@ -147,7 +147,7 @@ def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
         return True
     if answers.replies or any(fired.drop for fired in decision.fired):
         return False
-    return not answers.holds or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.holds)
+    return not answers.suppressions or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.suppressions)
 
 
 def payload(
@@ -161,7 +161,7 @@ def payload(
         error=error or "",
         silent=silent,
         answered=len(answers.replies),
-        held=tuple(str(hold) for hold in answers.holds),
+        held=tuple(str(hold) for hold in answers.suppressions),
         opt_question=opt_question,
     )
 
@@ -177,7 +177,7 @@ def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, .
     if any(fired.drop for fired in decision.fired):
         words.append("dropped")
     words += wishes.spoken(decision)
-    words += [f"suppressed: {hold}" for hold in answers.holds]
+    words += [f"suppressed: {hold}" for hold in answers.suppressions]
     return ", ".join(words) if words else "kept"
 
 
@@ -200,13 +200,13 @@ def rule_error(fired: FiredRule, version: str) -> Alert:
 
 
 def hold_alerts(
-    item: UnroutedMessage, holds: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
+    item: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
     """One notice for a condition: a day a number, a day for the budget, a day an account for what came late.
 
     Where numbers pump by the hundred, each with its own notice, one for all of them takes the place of the rest.
     """
-    for hold in holds:
+    for hold in suppressions:
         if hold in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):
             yield Alert(
                 key=f"guard:{budget.day}:{item.inbound.subscriber}",

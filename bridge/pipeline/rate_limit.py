@@ -21,7 +21,7 @@ class TokenBucket:
         self._tokens = self._most
         self._seen = now
 
-    def divide(self, among: int, place: int, now: Ms) -> None:
+    def divide(self, among: int, position: int, now: Ms) -> None:
         """From now on this bucket is one of so many that share the rate, the ``place``-th of them, from 0.
 
         All together hold no more than one alone would. Less than one token sends nothing, and would be too much if it
@@ -30,7 +30,7 @@ class TokenBucket:
         if self._rate is None:
             return
         holders = min(among, max(self._rate.count, 1))
-        share = holders if place < holders else 0
+        share = holders if position < holders else 0
         if share != self._among:
             self._refill(now)  # what was gained so far was gained by the old share
             self._among = share

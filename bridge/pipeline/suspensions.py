@@ -49,62 +49,62 @@ class AccountSuspensions:
 
     # ------------------------------------------------ from the outbox
 
-    async def hold(self, gate: AccountChannel, *, reason: str, detail: str) -> None:
+    async def hold(self, channel: AccountChannel, *, reason: str, detail: str) -> None:
         """Stop the account's queue. The gate closes before anything is awaited: nothing else leaves meanwhile."""
-        if not gate.held:  # else another SMS in flight met the same fault first
-            gate.held = True
-            self._writing.add(gate.name)
+        if not channel.held:  # else another SMS in flight met the same fault first
+            channel.held = True
+            self._writing.add(channel.name)
             try:
-                await self._write_hold(gate, reason, detail)
+                await self._write_hold(channel, reason, detail)
             except StoreError:
-                gate.held = False
+                channel.held = False
                 raise
             finally:
-                self._writing.discard(gate.name)
-        await self._tell_hold(gate.name, reason, detail)
+                self._writing.discard(channel.name)
+        await self._tell_hold(channel.name, reason, detail)
 
-    async def _write_hold(self, gate: AccountChannel, reason: str, detail: str) -> None:
+    async def _write_hold(self, channel: AccountChannel, reason: str, detail: str) -> None:
         now = self._clock.now()
         probe_at = now + PROBE_FIRST
-        await self._store.hold_account(gate.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
-        log.error("account_held", account=gate.name, reason=reason, detail=detail)
+        await self._store.hold_account(channel.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
+        log.error("account_held", account=channel.name, reason=reason, detail=detail)
         if reason in MONEY:
             # What is left now is what a top-up is measured against.
-            await self.ask_balance(gate)
+            await self.ask_balance(channel)
 
     async def _tell_hold(self, account: str, reason: str, detail: str) -> None:
         params: dict[str, Json] = {"account": account, "reason": reason, "detail": detail}
         key = f"account:{account}:fault"
         await self.tell(Alert(key=key, text="alert.account_fault", params=params, account=account))
 
-    async def works(self, gate: AccountChannel) -> None:
+    async def works(self, channel: AccountChannel) -> None:
         """The platform took an SMS. Closes what was told of this account; cheap when nothing was.
 
         What is told comes first: should the store refuse it, the trouble is still known when this is tried again.
         """
-        if gate.cautious and not gate.held:
-            waiting = await self._store.queued(gate.name, limit=MANY)
-            params: dict[str, str | int | float] = {"account": gate.name, "waiting": waiting}
-            await self._all_clear(f"account:{gate.name}:fault", "alert.account_ok", params)
-            await self._all_clear(f"account:{gate.name}:unreachable", "alert.platform_back", params)
-        gate.took_one()
+        if channel.cautious and not channel.held:
+            waiting = await self._store.queued(channel.name, limit=MANY)
+            params: dict[str, str | int | float] = {"account": channel.name, "waiting": waiting}
+            await self._all_clear(f"account:{channel.name}:fault", "alert.account_ok", params)
+            await self._all_clear(f"account:{channel.name}:unreachable", "alert.platform_back", params)
+        channel.took_one()
 
-    async def heard(self, gate: AccountChannel) -> None:
+    async def heard(self, channel: AccountChannel) -> None:
         """The platform answered something."""
         now = self._clock.now()
-        gate.reached()
-        if abs(now - self._heard_at.get(gate.name, 0)) >= HEARD_EVERY:
-            self._heard_at[gate.name] = now
-            await self._store.note_contact(gate.name, now)
+        channel.reached()
+        if abs(now - self._heard_at.get(channel.name, 0)) >= HEARD_EVERY:
+            self._heard_at[channel.name] = now
+            await self._store.note_contact(channel.name, now)
 
-    async def unreachable(self, gate: AccountChannel) -> None:
-        log.error("platform_unreachable", account=gate.name)
+    async def unreachable(self, channel: AccountChannel) -> None:
+        log.error("platform_unreachable", account=channel.name)
         await self.tell(
             Alert(
-                key=f"account:{gate.name}:unreachable",
+                key=f"account:{channel.name}:unreachable",
                 text="alert.platform_unreachable",
-                params={"account": gate.name},
-                account=gate.name,
+                params={"account": channel.name},
+                account=channel.name,
             )
         )
 
@@ -114,51 +114,51 @@ class AccountSuspensions:
 
     # ------------------------------------------------ asking again
 
-    async def load(self, gate: AccountChannel) -> None:
+    async def load(self, channel: AccountChannel) -> None:
         """At start: a hold survives the restart, and a first SMS shows whether older trouble is over."""
-        state = await self._store.account_state(gate.name)
-        gate.held = bool(state.held_reason)
-        gate.cautious = True
-        if gate.held:
+        state = await self._store.account_state(channel.name)
+        channel.held = bool(state.held_reason)
+        channel.cautious = True
+        if channel.held:
             # The run before may have ended between the hold and its alert; one that is open is not told again.
-            await self._tell_hold(gate.name, state.held_reason, state.held_detail)
+            await self._tell_hold(channel.name, state.held_reason, state.held_detail)
 
-    def follow(self, gate: AccountChannel, state: AccountState) -> None:
+    def follow(self, channel: AccountChannel, state: AccountState) -> None:
         """Another bridge may have met the account's fault, or its end."""
         held = bool(state.held_reason)
-        if held != gate.held and gate.name not in self._writing:
-            gate.held = held
-            gate.cautious = True
+        if held != channel.held and channel.name not in self._writing:
+            channel.held = held
+            channel.cautious = True
             if not held:
                 self._signals.sms.set()
 
-    async def probe(self, gate: AccountChannel, state: AccountState) -> Ms:
+    async def probe(self, channel: AccountChannel, state: AccountState) -> Ms:
         """Ask whether the hold is over; returns when to ask next."""
         now = self._clock.now()
         # Further away than any probe is planned: the clock was set back since.
         if state.probe_at is not None and now < state.probe_at <= now + PROBE_LONGEST:
             return state.probe_at
-        balance = await self.ask_balance(gate)
+        balance = await self.ask_balance(channel)
         if self._over(state, balance, now):
-            await self._store.release_account(gate.name, now)
-            gate.held, gate.cautious = False, True
-            log.info("account_released", account=gate.name, reason=state.held_reason)
+            await self._store.release_account(channel.name, now)
+            channel.held, channel.cautious = False, True
+            log.info("account_released", account=channel.name, reason=state.held_reason)
             self._signals.sms.set()
             return now
         again = now + min(PROBE_FIRST * (1 << min(state.probes, 10)), PROBE_LONGEST)
-        await self._store.still_held(gate.name, probe_at=again)
+        await self._store.still_held(channel.name, probe_at=again)
         return again
 
-    async def ask_balance(self, gate: AccountChannel) -> Balance | None:
+    async def ask_balance(self, channel: AccountChannel) -> Balance | None:
         """None where the platform gave no usable answer."""
         try:
-            balance = await gate.platform.balance()
+            balance = await channel.platform.balance()
         except PlatformError as error:
-            log.warning("balance_unknown", account=gate.name, error=str(error))
+            log.warning("balance_unknown", account=channel.name, error=str(error))
             return None
         now = self._clock.now()
-        await self._store.note_balance(gate.name, balance, now)
-        await self.heard(gate)
+        await self._store.note_balance(channel.name, balance, now)
+        await self.heard(channel)
         return balance
 
     def _over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:

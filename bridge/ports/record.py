@@ -32,7 +32,7 @@ class RestoreStore(Protocol):
 class FleetStore(Protocol):
     """For several bridges on one store: who is alive, and who does what only one may do."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         """I am here, and would do these duties. One that I do not name any more is free for others."""
 
     async def leave(self) -> None:
@@ -50,7 +50,7 @@ class QueryStore(Protocol):
 
     async def queue_status(self) -> QueueStatus: ...
 
-    async def members(self) -> Sequence[Node]:
+    async def nodes(self) -> Sequence[Node]:
         """The bridges that share the store and are alive, the oldest first; none where it belongs to one alone."""
 
     async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]: ...

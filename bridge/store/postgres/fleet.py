@@ -87,7 +87,7 @@ class FleetQueries:
 
     _readers: Readers
 
-    async def members(self) -> Sequence[Node]:
+    async def nodes(self) -> Sequence[Node]:
         return await self._readers.run(lambda tx: _members(tx, tx.now()))
 
 
@@ -105,26 +105,26 @@ class FleetVerbs(FleetQueries):
     _all_route = False
     """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         def unit(tx: Tx) -> LeaseStatus:
             # One after the other: of two that start at once, one sees the other.
             tx.lock([locks.CLUSTER])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
-            mine = _duties(tx, self._bridge, duties, now)
+            mine = _duties(tx, self._bridge, wanted, now)
             tx.run(FORGET, {"before": now - FORGOTTEN})
             return LeaseStatus(
-                duties=frozenset(mine),
-                lasts=ALIVE,
-                sends_last=SENDS,
-                members=_members(tx, now),
+                leads=frozenset(mine),
+                expires_in=ALIVE,
+                sends_expire_in=SENDS,
+                nodes=_members(tx, now),
                 id=self._bridge,
                 now=now,
             )
 
         standing, _ = await self._reports.write(unit)
         self._transactions.routes = "router" in roles
-        self._all_route = all("router" in member.roles for member in standing.members)
+        self._all_route = all("router" in node.roles for node in standing.nodes)
         return standing
 
     def _about(self, name: str, roles: frozenset[str], rules: str) -> Params:
@@ -204,13 +204,13 @@ def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:
 
 
 def _members(tx: Tx, now: Ms) -> tuple[Node, ...]:
-    duties: dict[str, set[str]] = {}
+    leads: dict[str, set[str]] = {}
     for row in tx.all(DUTIES):
-        duties.setdefault(row["bridge"], set()).add(row["name"])
-    return tuple(_member(row, frozenset(duties.get(row["id"], ()))) for row in tx.all(MEMBERS, {"now": now}))
+        leads.setdefault(row["bridge"], set()).add(row["name"])
+    return tuple(_node(row, frozenset(leads.get(row["id"], ()))) for row in tx.all(MEMBERS, {"now": now}))
 
 
-def _member(row: Row, duties: frozenset[str]) -> Node:
+def _node(row: Row, leads: frozenset[str]) -> Node:
     return Node(
         id=row["id"],
         name=row["name"],
@@ -219,5 +219,5 @@ def _member(row: Row, duties: frozenset[str]) -> Node:
         rules_version=row["rules_version"],
         started_at=row["started_at"],
         seen_at=row["seen_at"],
-        duties=duties,
+        leads=leads,
     )

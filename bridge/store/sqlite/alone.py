@@ -11,8 +11,8 @@ from bridge.model.cluster import LeaseStatus, Node
 class AloneVerbs:
     """:class:`~bridge.ports.record.FleetStore` without a table."""
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
-        return LeaseStatus(duties=frozenset(duties), lasts=None, sends_last=None, members=(), id="", now=None)
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
+        return LeaseStatus(leads=frozenset(wanted), expires_in=None, sends_expire_in=None, nodes=(), id="", now=None)
 
     async def leave(self) -> None:
         """Whoever holds the file's lock is the one."""
@@ -25,5 +25,5 @@ class AloneVerbs:
 
 
 class AloneQueries:
-    async def members(self) -> Sequence[Node]:
+    async def nodes(self) -> Sequence[Node]:
         return ()

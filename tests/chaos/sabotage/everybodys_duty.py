@@ -6,4 +6,4 @@ from bridge.pipeline.cluster import Cluster
 
 
 def apply() -> None:
-    Cluster.has = lambda self, duty: True  # type: ignore[method-assign]
+    Cluster.leads = lambda self, role: True  # type: ignore[method-assign]

@@ -23,8 +23,8 @@ def apply() -> None:
             await sent[accepted.id].wait()
         return accepted
 
-    async def send_and_say(self: Outbox, sms: Sms, gate: AccountChannel) -> None:
-        await send(self, sms, gate)
+    async def send_and_say(self: Outbox, sms: Sms, channel: AccountChannel) -> None:
+        await send(self, sms, channel)
         sent[sms.inbound_id].set()
 
     Inbox.accept = accept_and_send  # type: ignore[method-assign]

@@ -38,9 +38,9 @@ class Sender:
     path: Path
     platform: SimulatedPlatform
     store: Store
-    gate: AccountChannel
-    holds: AccountSuspensions
-    judge: OutcomePolicy
+    channel: AccountChannel
+    suspensions: AccountSuspensions
+    policy: OutcomePolicy
     outbox: Outbox
     signals: Signals
     clock: Clock
@@ -116,22 +116,22 @@ async def sender(
     settings = AccountSettings(**{**defaults, **account})
     adapter = IbaPlatform(settings)
     signals = Signals()
-    gate = AccountChannel(
+    channel = AccountChannel(
         name="main", settings=settings, platform=adapter, bucket=TokenBucket(settings.rate, clock.now())
     )
-    holds = AccountSuspensions(store=store, signals=signals, clock=clock)
-    judge = OutcomePolicy(store=store, holds=holds, clock=clock)
-    fleet = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
-    await fleet.step()
-    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+    suspensions = AccountSuspensions(store=store, signals=signals, clock=clock)
+    policy = OutcomePolicy(store=store, suspensions=suspensions, clock=clock)
+    cluster = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
+    await cluster.step()
+    outbox = Outbox(channels={"main": channel}, store=store, policy=policy, lease=cluster, signals=signals, clock=clock)
     try:
         yield Sender(
             path=path,
             platform=platform,
             store=store,
-            gate=gate,
-            holds=holds,
-            judge=judge,
+            channel=channel,
+            suspensions=suspensions,
+            policy=policy,
             outbox=outbox,
             signals=signals,
             clock=clock,

@@ -56,8 +56,8 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
         watch = ClockWatch(
             clock=clock,
             store=around.store,
-            gates={"main": around.gate},
-            on_duty=lambda: True,
+            channels={"main": around.channel},
+            leads=lambda: True,
             signals=around.signals,
             longest=LONGEST,
         )
@@ -147,17 +147,17 @@ async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watc
     assert watched.clock.jumped_by() == 0
     await around.store.move(sms.id, Move.START, watched.clock.now())
     assert await around.store.identical_since(await around.row(sms.id), watched.clock.now() - PROBE_CLEAR) is None
-    assert not await around.judge.may_probe(await around.row(sms.id), around.gate)
+    assert not await around.policy.may_probe(await around.row(sms.id), around.channel)
     await watched.passes(PROBE_CLEAR)
     await around.store.move(later.id, Move.START, watched.clock.now())
-    assert await around.judge.may_probe(await around.row(later.id), around.gate)
+    assert await around.policy.may_probe(await around.row(later.id), around.channel)
 
 
 @pytest.mark.parametrize("by", [DAY, -DAY])
 async def test_a_take_over_between_a_question_and_its_answer_ends_no_patience(watched: Watched, by: Ms) -> None:
     around = watched.around
     poller = DeliveryPoller(
-        gates={"main": around.gate}, store=around.store, signals=around.signals, clock=watched.clock
+        channels={"main": around.channel}, store=around.store, signals=around.signals, clock=watched.clock
     )
     sms = await around.order("k")
     await around.outbox.step()

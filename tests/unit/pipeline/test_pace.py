@@ -13,7 +13,7 @@ from bridge.pipeline.retry import LONGEST, backoff
 from tests.unit.pipeline.samples import NOON
 
 
-def gate(**changes: object) -> AccountChannel:
+def channel(**changes: object) -> AccountChannel:
     account = AccountSettings(login="u", password="p", sender="MyShop", connections=4, **changes)
     bucket = TokenBucket(account.rate, NOON)
     return AccountChannel(name="main", settings=account, platform=None, bucket=bucket)  # type: ignore[arg-type]
@@ -44,14 +44,14 @@ def test_a_jumping_clock_never_gives_more_than_a_bucketful_at_once(jumps: list[i
 
 
 def test_a_gate_gives_no_more_places_than_connections() -> None:
-    first = gate(rate="off")
+    first = channel(rate="off")
     assert first.places(NOON) == 4
     first.in_flight = 3
     assert first.places(NOON) == 1
 
 
 def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
-    first = gate()
+    first = channel()
     due = first.failed_to_reach(NOON, 0.0)
     assert first.places(NOON) == 0
     assert first.places(due) == 1
@@ -60,13 +60,13 @@ def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
 
 
 def test_a_held_account_sends_nothing() -> None:
-    held = gate()
+    held = channel()
     held.held = True
     assert held.places(NOON) == 0
 
 
 def test_a_clock_set_back_by_a_day_does_not_prolong_a_pause() -> None:
-    first = gate()
+    first = channel()
     first.failed_to_reach(NOON, 0.0)
     assert first.places(NOON - DAY) == 1
 
@@ -81,7 +81,7 @@ def test_waits_grow() -> None:
 
 
 def test_requests_that_were_lost_together_are_one_doubt() -> None:
-    first = gate()
+    first = channel()
     for _ in range(7):
         first.in_doubt(NOON + SECOND, 0.0, began=NOON)
     assert first.paused_until <= NOON + 2 * SECOND, "one broken connection is one reason to wait"
@@ -112,8 +112,8 @@ def test_what_gathered_in_a_share_that_was_the_others_is_not_spent() -> None:
 
 def test_a_rate_that_counts_fewer_than_share_it_is_the_firsts_and_goes_on_with_who_is_left() -> None:
     buckets = [TokenBucket(Rate(2, SECOND), NOON) for _ in range(3)]
-    for place, bucket in enumerate(buckets):
-        bucket.divide(3, place, NOON)
+    for position, bucket in enumerate(buckets):
+        bucket.divide(3, position, NOON)
     assert [bucket.take(NOON) for bucket in buckets] == [True, True, False]
     assert buckets[2].wait(NOON + 9 * SECOND) == 0
     assert not buckets[2].take(NOON + 9 * SECOND), "time does not help"
@@ -153,8 +153,8 @@ def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
                 shares.append(TokenBucket(rate, now))
             else:
                 shares.pop(number % len(shares))
-            for place, share in enumerate(shares):
-                share.divide(len(shares), place, now)
+            for position, share in enumerate(shares):
+                share.divide(len(shares), position, now)
             if what == "join":
                 shares[-1].drain(now)
     for first, since in enumerate(taken):

@@ -112,16 +112,16 @@ async def test_places_come_back_where_settling_fails_or_is_cancelled(tmp_path: P
         with around.away():
             with pytest.raises(StoreUnavailable):
                 await each.step()
-            assert around.gate.in_flight == 0
+            assert around.channel.in_flight == 0
             step = asyncio.create_task(each.step())
 
             async def reserved() -> bool:
-                return around.gate.in_flight > 0
+                return around.channel.in_flight > 0
 
             await until(reserved)
             step.cancel()
             await asyncio.gather(step, return_exceptions=True)
-            assert around.gate.in_flight == 0
+            assert around.channel.in_flight == 0
 
         async def served() -> bool:
             # The cancelled settlement may have been written after all; its row waits in the queue then.

@@ -73,8 +73,8 @@ async def test_a_stop_writes_the_outcome_that_is_known_although_the_store_was_aw
 
 async def test_the_all_clear_is_told_also_where_the_store_was_away_when_it_came(tmp_path: Path) -> None:
     async with sender(tmp_path) as around:
-        await around.holds.unreachable(around.gate)
-        around.gate.cautious = True
+        await around.suspensions.unreachable(around.channel)
+        around.channel.cautious = True
         sms = await around.order("a")
         await around.outbox.step()
         with around.away():
@@ -92,16 +92,16 @@ async def test_a_claim_that_fails_or_is_cancelled_gives_its_places_back(tmp_path
         with around.away():
             with pytest.raises(StoreUnavailable):
                 await around.outbox.step()
-            assert around.gate.in_flight == 0
+            assert around.channel.in_flight == 0
             step = asyncio.create_task(around.outbox.step())
 
             async def taken() -> bool:
-                return around.gate.in_flight > 0
+                return around.channel.in_flight > 0
 
             await until(taken)
             step.cancel()
             await asyncio.gather(step, return_exceptions=True)
-            assert around.gate.in_flight == 0
+            assert around.channel.in_flight == 0
         await around.store.ping()
         await around.outbox.step()
         await around.platform.wait_for(lambda platform: platform.taken == 5)
@@ -121,7 +121,7 @@ async def test_a_platform_that_is_always_busy_is_asked_less_and_less_and_told_of
             await around.outbox.step()
             await around.platform.wait_for(lambda platform, attempt=attempt: len(platform.requests) >= attempt)
             await around.quiet()
-            clock.set(max(clock.now(), around.gate.paused_until))
+            clock.set(max(clock.now(), around.channel.paused_until))
         assert clock.now() - began >= 30 * SECOND
         assert not await around.store.raise_alert(
             Alert(key="account:main:unreachable", text="alert.platform_unreachable"), clock.now()
@@ -135,15 +135,15 @@ async def test_a_platform_of_unknown_outcomes_does_not_eat_the_queue(tmp_path: P
         for number in range(10):
             await around.order(f"k{number}", f"7999000000{number}")
         # The first may leave together; from then on each unknown outcome costs a longer pause.
-        around.gate.cautious = True
+        around.channel.cautious = True
         began = clock.now()
         for attempt in range(1, 7):
             await around.outbox.step()
             await around.platform.wait_for(lambda platform, attempt=attempt: len(platform.requests) >= attempt)
             await around.quiet()
             assert len(around.platform.requests) == attempt
-            assert around.gate.places(clock.now()) == 0
-            clock.set(around.gate.paused_until)
+            assert around.channel.places(clock.now()) == 0
+            clock.set(around.channel.paused_until)
         assert clock.now() - began >= 15 * SECOND
 
 
@@ -165,9 +165,9 @@ async def test_many_in_flight_that_meet_one_fault_are_one_hold(tmp_path: Path) -
 async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is_held(tmp_path: Path) -> None:
     async with sender(tmp_path) as around:
         sms = await around.order("a")
-        around.gate.cautious = True
-        await around.holds.hold(around.gate, reason=Reason.BLOCKED, detail="")
-        await around.judge.verdict(sms, Receipt(outcome=SendClass.ACCEPTED, ids=("1",)), around.gate)
+        around.channel.cautious = True
+        await around.suspensions.hold(around.channel, reason=Reason.BLOCKED, detail="")
+        await around.policy.decide(sms, Receipt(outcome=SendClass.ACCEPTED, ids=("1",)), around.channel)
         alert = Alert(key="account:main:fault", text="alert.account_fault")
         assert not await around.store.raise_alert(alert, around.clock.now())
 
@@ -175,18 +175,18 @@ async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is
 async def test_a_hold_ends_in_time_although_the_clock_was_set_back(tmp_path: Path) -> None:
     clock = ManualClock()
     async with sender(tmp_path, clock=clock) as around:
-        await around.holds.hold(around.gate, reason=Reason.BLOCKED, detail="")
+        await around.suspensions.hold(around.channel, reason=Reason.BLOCKED, detail="")
         clock.set(clock.now() - DAY)
         watch = AccountWatch(
-            gates={"main": around.gate},
-            holds=around.holds,
+            channels={"main": around.channel},
+            suspensions=around.suspensions,
             store=around.store,
-            on_duty=lambda: True,
+            leads=lambda: True,
             signals=around.signals,
             clock=clock,
         )
         await watch.step()
-        assert not around.gate.held
+        assert not around.channel.held
 
 
 async def test_one_zero_while_the_balance_is_silent_holds_only_until_it_speaks_again(tmp_path: Path) -> None:
@@ -199,11 +199,11 @@ async def test_one_zero_while_the_balance_is_silent_holds_only_until_it_speaks_a
         sms = await around.order("a")
         await around.outbox.step()
         await around.quiet()
-        assert around.gate.held
+        assert around.channel.held
         assert (await around.row(sms.id)).state is SmsState.QUEUED
         clock.set(clock.now() + 61 * SECOND)
-        await around.holds.probe(around.gate, await around.store.account_state("main"))
-        assert not around.gate.held
+        await around.suspensions.probe(around.channel, await around.store.account_state("main"))
+        assert not around.channel.held
 
 
 # ------------------------------------------------ the same request
@@ -218,7 +218,7 @@ async def test_a_twin_explains_a_refusal_by_when_the_request_left_not_by_when_it
         clock.set(clock.now() + 50 * SECOND)
         started = await moved(around.store, sms, Move.START, clock.now())
         clock.set(clock.now() + 20 * SECOND)
-        move, _ = await around.judge.verdict(started, Receipt(outcome=SendClass.SAME_REQUEST), around.gate)
+        move, _ = await around.policy.decide(started, Receipt(outcome=SendClass.SAME_REQUEST), around.channel)
         assert move is Move.RETRY
 
 
@@ -232,9 +232,9 @@ async def test_no_probe_where_a_slow_twin_could_be_what_the_platform_refuses(tmp
         started = await moved(around.store, sms, Move.START, clock.now())
         clock.set(clock.now() + 2 * SECOND)
         # The twin's request may have reached the platform seconds after it left: its minute is not surely over.
-        assert not await around.judge.may_probe(started, around.gate)
+        assert not await around.policy.may_probe(started, around.channel)
         other = replace(started, text="другое")
-        assert await around.judge.may_probe(other, around.gate)
+        assert await around.policy.may_probe(other, around.channel)
 
 
 async def test_a_probe_leaves_within_45_seconds_or_not_at_all(tmp_path: Path) -> None:
@@ -244,10 +244,10 @@ async def test_a_probe_leaves_within_45_seconds_or_not_at_all(tmp_path: Path) ->
         began = clock.now()
         early, late = [await moved(around.store, sms, Move.START, began) for sms in rows]
         clock.set(began + 44 * SECOND)
-        assert await around.judge.may_probe(early, around.gate)
-        assert not await around.judge.may_probe(early, around.gate), "once an attempt"
+        assert await around.policy.may_probe(early, around.channel)
+        assert not await around.policy.may_probe(early, around.channel), "once an attempt"
         clock.set(began + 46 * SECOND)
-        assert not await around.judge.may_probe(late, around.gate)
+        assert not await around.policy.may_probe(late, around.channel)
 
 
 async def test_a_twin_from_before_the_clock_was_set_back_delays_by_a_minute_at_most(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ async def test_a_twin_from_before_the_clock_was_set_back_delays_by_a_minute_at_m
         await around.store.move(twin.id, Move.ACCEPTED, clock.now())
         clock.set(clock.now() - DAY)
         started = await moved(around.store, sms, Move.START, clock.now())
-        _, change = await around.judge.verdict(started, Receipt(outcome=SendClass.SAME_REQUEST), around.gate)
+        _, change = await around.policy.decide(started, Receipt(outcome=SendClass.SAME_REQUEST), around.channel)
         assert change.due_at is not None
         assert change.due_at <= clock.now() + MINUTE + SECOND
 

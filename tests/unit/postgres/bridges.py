@@ -40,8 +40,8 @@ class Bridges:
     """A connection of neither."""
     clock: SetClock
 
-    async def alive(self, store: PostgresStore, *duties: str, roles: Sequence[str] = ALL) -> LeaseStatus:
-        return await store.report_alive(name="host:1", roles=frozenset(roles), rules="v1", duties=duties)
+    async def alive(self, store: PostgresStore, *leads: str, roles: Sequence[str] = ALL) -> LeaseStatus:
+        return await store.report_alive(name="host:1", roles=frozenset(roles), rules="v1", wanted=leads)
 
     async def is_not_heard_of(self, store: PostgresStore) -> None:
         """Its lease is over; a request that it began may be under way."""

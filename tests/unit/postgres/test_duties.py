@@ -13,39 +13,39 @@ pytestmark = needs_postgres
 
 
 async def test_a_duty_has_one_holder_and_nobody_takes_it_while_that_one_is_heard_of(both: Bridges) -> None:
-    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
-    assert (await both.alive(both.two, "telegram")).duties == frozenset()
-    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
-    assert (await both.alive(both.two, "telegram", "watch")).duties == {"watch"}
+    assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
+    assert (await both.alive(both.two, "telegram")).leads == frozenset()
+    assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
+    assert (await both.alive(both.two, "telegram", "watch")).leads == {"watch"}
 
 
 async def test_a_duty_is_taken_over_when_the_lease_has_run_out(both: Bridges) -> None:
     await both.alive(both.one, "telegram")
     await both.is_not_heard_of(both.one)
-    assert (await both.alive(both.two, "telegram")).duties == {"telegram"}
+    assert (await both.alive(both.two, "telegram")).leads == {"telegram"}
     back = await both.alive(both.one, "telegram")
-    assert back.duties == frozenset(), "it was another's meanwhile"
-    assert [member.duties for member in back.members if member.id == both.two._bridge] == [{"telegram"}]
+    assert back.leads == frozenset(), "it was another's meanwhile"
+    assert [node.leads for node in back.nodes if node.id == both.two._bridge] == [{"telegram"}]
 
 
 async def test_a_bridge_that_was_away_has_its_duty_again_where_nobody_took_it(both: Bridges) -> None:
     await both.alive(both.one, "telegram")
     await both.is_not_heard_of(both.one)
-    assert (await both.alive(both.one, "telegram")).duties == {"telegram"}
+    assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
 
 
 async def test_whoever_leaves_gives_up_all_at_once(both: Bridges) -> None:
     await both.alive(both.one, "telegram", "watch")
     await both.one.leave()
     there = await both.alive(both.two, "telegram", "watch")
-    assert there.duties == {"telegram", "watch"}
-    assert [member.id for member in there.members] == [both.two._bridge]
+    assert there.leads == {"telegram", "watch"}
+    assert [node.id for node in there.nodes] == [both.two._bridge]
 
 
 async def test_a_duty_that_is_not_wanted_any_more_is_free(both: Bridges) -> None:
     await both.alive(both.one, "telegram", "watch")
-    assert (await both.alive(both.one, "watch")).duties == {"watch"}
-    assert (await both.alive(both.two, "telegram", "watch")).duties == {"telegram"}
+    assert (await both.alive(both.one, "watch")).leads == {"watch"}
+    assert (await both.alive(both.two, "telegram", "watch")).leads == {"telegram"}
 
 
 async def test_of_two_that_report_at_the_same_moment_one_sees_the_other(both: Bridges) -> None:
@@ -53,19 +53,19 @@ async def test_of_two_that_report_at_the_same_moment_one_sees_the_other(both: Br
         reports = [asyncio.create_task(both.alive(store, "telegram")) for store in (both.one, both.two)]
         await both.waiting(2)
     first, second = await asyncio.gather(*reports)
-    assert sorted(len(standing.members) for standing in (first, second)) == [1, 2]
-    assert sorted(len(standing.duties) for standing in (first, second)) == [0, 1]
+    assert sorted(len(lease.nodes) for lease in (first, second)) == [1, 2]
+    assert sorted(len(lease.leads) for lease in (first, second)) == [0, 1]
 
 
 async def test_leases_are_counted_on_the_databases_clock(both: Bridges) -> None:
     before = await both.now()
-    standing = await both.alive(both.one)
+    lease = await both.alive(both.one)
     after = await both.now()
-    assert standing.now is not None
-    assert before <= standing.now <= after, "whatever the clock of this bridge shows"
+    assert lease.now is not None
+    assert before <= lease.now <= after, "whatever the clock of this bridge shows"
     ends = await both.beside.fetchrow("SELECT alive_until, sends_until FROM bridge")
-    assert tuple(ends) == (standing.now + ALIVE, standing.now + SENDS)
-    assert (standing.lasts, standing.sends_last, standing.id) == (ALIVE, SENDS, both.one._bridge)
+    assert tuple(ends) == (lease.now + ALIVE, lease.now + SENDS)
+    assert (lease.expires_in, lease.sends_expire_in, lease.id) == (ALIVE, SENDS, both.one._bridge)
 
 
 async def test_who_is_gone_for_long_is_forgotten_and_others_are_not(both: Bridges) -> None:

@@ -32,10 +32,10 @@ class SetForth:
     store: PostgresStore
     ahead: Callable[[], Ms]
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
-        standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
-        assert standing.now is not None
-        return replace(standing, now=standing.now + self.ahead())
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
+        lease = await self.store.report_alive(name=name, roles=roles, rules=rules, wanted=wanted)
+        assert lease.now is not None
+        return replace(lease, now=lease.now + self.ahead())
 
     async def leave(self) -> None:
         await self.store.leave()
@@ -54,11 +54,11 @@ class Deaf:
     store: PostgresStore
     hears: bool = True
 
-    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, duties: Sequence[str]) -> LeaseStatus:
-        standing = await self.store.report_alive(name=name, roles=roles, rules=rules, duties=duties)
+    async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
+        lease = await self.store.report_alive(name=name, roles=roles, rules=rules, wanted=wanted)
         if not self.hears:
             raise StoreUnavailable("cut off")
-        return standing
+        return lease
 
     async def leave(self) -> None:
         await self.store.leave()
@@ -70,7 +70,7 @@ class Deaf:
         await self.store.hear(heard)
 
 
-def fleet(
+def cluster(
     store: FleetStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
 ) -> Cluster:
     return Cluster(
@@ -95,8 +95,8 @@ async def steps(one: Cluster, clock: ManualClock, count: int) -> None:
 
 
 async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, clock: ManualClock) -> None:
-    one = fleet(both.one, clock)
-    assert not one.has(TELEGRAM)
+    one = cluster(both.one, clock)
+    assert not one.leads(TELEGRAM)
     assert not one.may_send()
     assert not one.may_judge()
 
@@ -104,51 +104,51 @@ async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, cl
 async def test_a_duty_lasts_by_the_bridges_own_clock_and_is_given_up_before_others_take_it(
     both: Bridges, clock: ManualClock
 ) -> None:
-    one = fleet(both.one, clock)
+    one = cluster(both.one, clock)
     await one.step()
     await clock.advance(ALIVE - MARGIN - 1)
-    assert one.has(TELEGRAM)
+    assert one.leads(TELEGRAM)
     await clock.advance(1)
-    assert not one.has(TELEGRAM)
+    assert not one.leads(TELEGRAM)
     assert one.may_send(), "the others still count on it"
     await clock.advance(MARGIN)
     assert not one.may_send(), "the others divide the rate without it from now on"
 
 
 async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: ManualClock) -> None:
-    one = fleet(both.one, clock)
+    one = cluster(both.one, clock)
     await one.step()
     await clock.advance(REPORT)
     async with both.held(locks.CLUSTER):
         hangs = asyncio.create_task(one.step())
         await both.waiting()
-        assert one.has(TELEGRAM), "what was said before holds as long as it was said to"
+        assert one.leads(TELEGRAM), "what was said before holds as long as it was said to"
         await clock.advance(ALIVE - REPORT - MARGIN)
-        assert not one.has(TELEGRAM)
+        assert not one.leads(TELEGRAM)
     await hangs
-    assert one.has(TELEGRAM)
+    assert one.leads(TELEGRAM)
     await clock.advance(REPORT)
-    assert not one.has(TELEGRAM), "the answer came late; the lease did not begin with it"
+    assert not one.leads(TELEGRAM), "the answer came late; the lease did not begin with it"
 
 
 async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridges, clock: ManualClock) -> None:
-    one = fleet(both.one, clock)
+    one = cluster(both.one, clock)
     await one.step()
     await both.run("ALTER TABLE bridge RENAME TO elsewhere")
     with pytest.raises(StoreError):
         await one.step()
-    assert one.has(TELEGRAM)
+    assert one.leads(TELEGRAM)
     await clock.advance(ALIVE)
-    assert not one.has(TELEGRAM)
+    assert not one.leads(TELEGRAM)
     await both.run("ALTER TABLE elsewhere RENAME TO bridge")
     await one.step()
-    assert one.has(TELEGRAM)
+    assert one.leads(TELEGRAM)
 
 
 async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_a_gap(
     both: Bridges, clock: ManualClock
 ) -> None:
-    one = fleet(both.one, clock)
+    one = cluster(both.one, clock)
     await one.step()
     await steps(one, clock, 3)
     assert not one.may_judge()
@@ -166,7 +166,7 @@ async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_
 
 async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: Bridges, clock: ManualClock) -> None:
     began, set_by = clock.monotonic(), [0]
-    one = fleet(SetForth(both.one, lambda: clock.monotonic() - began + set_by[0]), clock)
+    one = cluster(SetForth(both.one, lambda: clock.monotonic() - began + set_by[0]), clock)
     await one.step()
     await steps(one, clock, 4)
     assert one.may_judge()
@@ -178,11 +178,11 @@ async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: 
 
 
 async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, clock: ManualClock) -> None:
-    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
-    assert (one.may_send(), one.senders, one.place, one.joined) == (True, 1, 0, 0)
+    assert (one.may_send(), one.senders, one.position, one.joined) == (True, 1, 0, 0)
     await two.step()
-    assert (two.may_send(), two.senders, two.place, two.joined) == (False, 2, 1, 1)
+    assert (two.may_send(), two.senders, two.position, two.joined) == (False, 2, 1, 1)
     assert (one.may_send(), one.senders) == (True, 1)
     for _ in range(3):
         await steps(one, clock, 1)
@@ -190,14 +190,14 @@ async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, cl
     assert not two.may_send(), "that the other reported does not say that it was told"
     await clock.advance(SECOND)
     assert (two.may_send(), two.senders, one.senders) == (True, 2, 2)
-    assert (one.place, one.joined, two.joined) == (0, 0, 1)
+    assert (one.position, one.joined, two.joined) == (0, 0, 1)
 
 
 async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
     both: Bridges, clock: ManualClock
 ) -> None:
     deaf = Deaf(both.one)
-    one, two = fleet(deaf, clock), fleet(both.two, clock)
+    one, two = cluster(deaf, clock), cluster(both.two, clock)
     await one.step()
     await two.step()
     deaf.hears = False
@@ -215,7 +215,7 @@ async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
 
 
 async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: ManualClock) -> None:
-    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
     await two.step()
     await both.is_not_heard_of(both.one)
@@ -224,7 +224,7 @@ async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: Man
 
 
 async def test_a_newcomer_waits_for_no_one_who_does_not_send(both: Bridges, clock: ManualClock) -> None:
-    one, two = fleet(both.one, clock, ("intake", "router")), fleet(both.two, clock)
+    one, two = cluster(both.one, clock, ("intake", "router")), cluster(both.two, clock)
     await one.step()
     await two.step()
     assert (two.may_send(), two.senders, two.joined) == (True, 1, 0)
@@ -232,7 +232,7 @@ async def test_a_newcomer_waits_for_no_one_who_does_not_send(both: Bridges, cloc
 
 async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges, clock: ManualClock) -> None:
     asleep = ManualClock()
-    one, two = fleet(both.one, clock), fleet(both.two, asleep)
+    one, two = cluster(both.one, clock), cluster(both.two, asleep)
     await one.step()
     await two.step()
     await asleep.advance(REPORT)
@@ -250,7 +250,7 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
 
 
 async def test_when_one_leaves_the_rate_is_the_others(both: Bridges, clock: ManualClock) -> None:
-    one, two = fleet(both.one, clock), fleet(both.two, clock, [SENDER])
+    one, two = cluster(both.one, clock), cluster(both.two, clock, [SENDER])
     await one.step()
     await two.step()
     await one.step()
@@ -277,8 +277,8 @@ class Part:
 
 
 async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both: Bridges, clock: ManualClock) -> None:
-    one, part = fleet(both.one, clock), Part()
-    task = asyncio.create_task(one.while_on_duty(TELEGRAM, part.run))
+    one, part = cluster(both.one, clock), Part()
+    task = asyncio.create_task(one.while_leader(TELEGRAM, part.run))
     try:
         await clock.advance(0)
         assert part.begun == 0
@@ -299,7 +299,7 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
         await clock.advance(0)
         assert (part.running, part.begun) == (True, 2)
         await both.is_not_heard_of(both.one)
-        await fleet(both.two, clock).step()
+        await cluster(both.two, clock).step()
         await one.step()
         await clock.advance(0)
         assert not part.running, "it is another's"
@@ -310,18 +310,18 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
 
 
 async def test_a_part_that_fails_says_so(both: Bridges, clock: ManualClock) -> None:
-    one = fleet(both.one, clock)
+    one = cluster(both.one, clock)
     await one.step()
 
     async def fails() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):
-        await one.while_on_duty(TELEGRAM, fails)
+        await one.while_leader(TELEGRAM, fails)
 
 
 async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, clock: ManualClock) -> None:
-    one, two = fleet(both.one, clock), fleet(both.two, clock)
+    one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
     await two.step()
     done: list[Cluster] = []
@@ -330,14 +330,14 @@ async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, cloc
         done.append(who)
         return 7
 
-    waits = [await each.on_duty(TELEGRAM, lambda each=each: step(each))() for each in (one, two)]  # type: ignore[misc]
+    waits = [await each.when_leader(TELEGRAM, lambda each=each: step(each))() for each in (one, two)]  # type: ignore[misc]
     assert done == [one]
     assert waits == [7, REPORT]
 
 
 async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: Bridges, clock: ManualClock) -> None:
     shared = SharedClock(clock)
-    one = fleet(both.one, clock, shared_clock=shared)
+    one = cluster(both.one, clock, shared_clock=shared)
     wrong_by = abs(shared.now() - await both.now())
     assert wrong_by > 3600 * SECOND, "this machine's clock is wrong"
     await one.step()

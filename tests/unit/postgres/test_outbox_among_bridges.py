@@ -41,8 +41,8 @@ pytestmark = needs_postgres
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Half:
     outbox: Outbox
-    fleet: Cluster
-    gate: AccountChannel
+    cluster: Cluster
+    channel: AccountChannel
     clock: ManualClock
 
 
@@ -52,15 +52,19 @@ async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterat
     defaults = {"url": url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
     settings = AccountSettings(**{**defaults, **account})
     platform = IbaPlatform(settings)
-    gate = AccountChannel(
+    channel = AccountChannel(
         name="main", settings=settings, platform=platform, bucket=TokenBucket(settings.rate, clock.now())
     )
-    fleet = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES))
-    await fleet.step()
-    judge = OutcomePolicy(store=store, holds=AccountSuspensions(store=store, signals=signals, clock=clock), clock=clock)
-    outbox = Outbox(gates={"main": gate}, store=store, judge=judge, lease=fleet, signals=signals, clock=clock)
+    cluster = Cluster(
+        store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES)
+    )
+    await cluster.step()
+    policy = OutcomePolicy(
+        store=store, suspensions=AccountSuspensions(store=store, signals=signals, clock=clock), clock=clock
+    )
+    outbox = Outbox(channels={"main": channel}, store=store, policy=policy, lease=cluster, signals=signals, clock=clock)
     try:
-        yield Half(outbox=outbox, fleet=fleet, gate=gate, clock=clock)
+        yield Half(outbox=outbox, cluster=cluster, channel=channel, clock=clock)
     finally:
         await outbox.drain(100)
         await platform.close()
@@ -96,7 +100,7 @@ async def test_what_was_claimed_by_a_bridge_whose_lease_is_over_goes_back_withou
         assert platform.requests == []
         assert await one.outbox.step() == SECOND
         assert await both.value("SELECT state FROM sms") == SmsState.QUEUED, "nothing is claimed without a lease"
-        await one.fleet.step()
+        await one.cluster.step()
         await one.outbox.step()
         await becomes(both, SmsState.SENT)
         assert platform.taken == 1
@@ -122,10 +126,10 @@ async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, p
     fast = {"rate": "10/s", "connections": 50}
     async with half(both.one, platform.url, **fast) as one, half(both.two, platform.url, **fast) as two:
         assert not two.outbox.reserve("main"), "the other has all of it"
-        await one.fleet.step()
+        await one.cluster.step()
         assert sum(one.outbox.reserve("main") for _ in range(20)) == 5
         await two.clock.advance(SECOND)
-        await two.fleet.step()
+        await two.cluster.step()
         assert not two.outbox.reserve("main"), "the other may not have heard of it yet"
         await two.clock.advance(ALIVE - SECOND)
         assert not two.outbox.reserve("main"), "nothing had gathered for it while it was not one of them"
@@ -141,7 +145,7 @@ async def test_a_lane_that_another_bridge_holds_is_looked_at_again_soon(
     async with half(both.one, platform.url) as one, half(both.two, platform.url):
         async with both.held(locks.subscriber(SUBSCRIBER)):
             assert await one.outbox.step() == IDLE
-            await one.fleet.step()
+            await one.cluster.step()
             assert await one.outbox.step() == SECOND
         assert platform.requests == []
         await one.outbox.step()
@@ -202,5 +206,5 @@ async def test_without_a_token_the_duty_is_left_to_those_who_have_one(
     both: Bridges, platform: SimulatedPlatform
 ) -> None:
     async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
-        assert not parts.fleet.has(TELEGRAM)
-        assert (await both.alive(both.one, TELEGRAM)).duties == {TELEGRAM}
+        assert not parts.cluster.leads(TELEGRAM)
+        assert (await both.alive(both.one, TELEGRAM)).leads == {TELEGRAM}
