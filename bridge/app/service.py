@@ -123,5 +123,5 @@ def telegram_word(side: TelegramSide | None, now: Ms) -> str:
     if side is None:
         return "off (no token)"
     health = side.health()
-    word = "ok" if health.connected else f"trouble: {health.trouble}" if health.trouble else "not reached"
+    word = "ok" if health.connected else f"trouble: {health.failure}" if health.failure else "not reached"
     return word if health.heard_at is None else f"{word}, last heard {max(now - health.heard_at, 0) // 1000}s ago"

@@ -235,7 +235,7 @@ async def _tolerated(call: Awaitable[None]) -> None:
     try:
         await call
     except ApiError as error:
-        if error.trouble in _CHAT_WIDE:
+        if error.kind in _CHAT_WIDE:
             raise
-        if error.trouble is not FailureKind.NOT_MODIFIED:
-            log.info("topic_not_changed", trouble=error.trouble, detail=error.detail)
+        if error.kind is not FailureKind.NOT_MODIFIED:
+            log.info("topic_not_changed", failure=error.kind, detail=error.detail)

@@ -63,7 +63,7 @@ class TelegramHealth:
     """The last question to Telegram got an answer."""
     heard_at: Ms | None
     """When it last answered, or brought an update to the webhook."""
-    trouble: FailureKind | None = None
+    failure: FailureKind | None = None
 
 
 class TelegramSide:
@@ -95,7 +95,7 @@ class TelegramSide:
             enabled=bool(self._settings.telegram.token.get_secret_value()),
             connected=self._link.connected,
             heard_at=self._link.heard_at,
-            trouble=self._link.trouble,
+            failure=self._link.failure,
         )
 
     async def waited(self, began: Ms, ended: Ms) -> WaitingUpdates:

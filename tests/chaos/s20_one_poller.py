@@ -84,7 +84,7 @@ async def one_poller(
         await several.close()
         await telegram.stop()
         await platform.stop()
-    fights = sum(event.get("trouble") == "conflict" for bridge in several.bridges for event in bridge.events())
+    fights = sum(event.get("failure") == "conflict" for bridge in several.bridges for event in bridge.events())
     if fights:
         findings.violations.append(f"{fights} polls of one bridge while another polled")
     findings.figures |= {

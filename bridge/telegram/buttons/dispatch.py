@@ -140,7 +140,7 @@ class ButtonDispatcher:
         try:
             await self._api.answer_button(query.id, say(chat.language, text, params))
         except ApiError as error:
-            log.info("button_not_answered", chat=chat.name, trouble=error.trouble)
+            log.info("button_not_answered", chat=chat.name, failure=error.kind)
 
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: PressResult, name: str) -> None:
         """Take the buttons away, and say who decided where this press did it."""
@@ -149,10 +149,10 @@ class ButtonDispatcher:
             try:
                 await self._closed(message, chat, verdict, name)
             except ApiError as error:
-                if error.trouble is FailureKind.LATER:
+                if error.kind is FailureKind.LATER:
                     self._limiter.pause(chat.id, error.retry_after)
                     continue
-                log.info("buttons_stay", chat=chat.name, trouble=error.trouble)
+                log.info("buttons_stay", chat=chat.name, failure=error.kind)
             return
 
     async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: PressResult, name: str) -> None:

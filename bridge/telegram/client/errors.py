@@ -80,11 +80,9 @@ CHAT_WIDE = frozenset(
 class ApiError(BridgeError):
     """A call to the Bot API failed."""
 
-    def __init__(
-        self, trouble: FailureKind, detail: str, *, retry_after: Ms = 0, new_chat_id: int | None = None
-    ) -> None:
-        super().__init__(f"{trouble}: {detail}")
-        self.trouble = trouble
+    def __init__(self, kind: FailureKind, detail: str, *, retry_after: Ms = 0, new_chat_id: int | None = None) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
         self.detail = detail
         self.retry_after = retry_after
         self.new_chat_id = new_chat_id
@@ -168,8 +166,8 @@ def translated() -> Iterator[None]:
 
 def _bad_request(error: BadRequest) -> ApiError:
     words = error.message.lower()
-    trouble = next((trouble for part, trouble in _BAD_REQUESTS if part in words), FailureKind.REFUSED)
-    return ApiError(trouble, described(error.message))
+    kind = next((kind for part, kind in _BAD_REQUESTS if part in words), FailureKind.REFUSED)
+    return ApiError(kind, described(error.message))
 
 
 def _milliseconds(error: RetryAfter) -> Ms:

@@ -21,5 +21,5 @@ class BotName:
             try:
                 self._name = (await self._api.username()).lower()
             except ApiError as error:
-                log.warning("own_name_unknown", trouble=error.trouble)
+                log.warning("own_name_unknown", failure=error.kind)
         return self._name

@@ -49,9 +49,9 @@ class Menu:
                 await self._api.set_commands(chat.id, wanted)
                 log.info("commands_offered", chat=chat.name, count=len(wanted))
         except ApiError as error:
-            if error.trouble in _PASSING:
+            if error.kind in _PASSING:
                 return max(backoff(failures + 1, 0.5, first=5 * SECOND, longest=_LONGEST), error.retry_after)
-            log.info("commands_not_offered", chat=chat.name, trouble=error.trouble, detail=error.detail)
+            log.info("commands_not_offered", chat=chat.name, failure=error.kind, detail=error.detail)
         return None
 
 

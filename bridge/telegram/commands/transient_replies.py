@@ -109,15 +109,15 @@ class TransientReplies:
             try:
                 await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
             except ApiError as error:
-                if error.trouble in _ELSEWHERE and thread is not None:
+                if error.kind in _ELSEWHERE and thread is not None:
                     # Into the group then; the code in it tells what it is about.
                     thread = None
-                elif error.trouble is FailureKind.LATER:
+                elif error.kind is FailureKind.LATER:
                     self._limiter.pause(chat.id, error.retry_after)
-                elif error.trouble in _AGAIN:
+                elif error.kind in _AGAIN:
                     await self._clock.wait(Never(), _PAUSE)
                 else:
-                    log.warning("answer_refused", chat=chat.name, trouble=error.trouble, detail=error.detail)
+                    log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)
                     return False
             else:
                 return True

@@ -81,7 +81,7 @@ class OpeningMarker:
                 # Of a text of several pieces the first tells the state.
                 await self._api.edit(chat.id, message_id, messages[0])
             except ApiError as error:
-                if error.trouble not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED):
+                if error.kind not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED):
                     raise
         return PostedMessage(chat_id=chat.id, shown=shown)
 

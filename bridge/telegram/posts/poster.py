@@ -138,22 +138,22 @@ class ChatPoster:
 
     async def _failed(self, post: Post, chat: Chat, error: ApiError) -> bool:
         now = self._clock.now()
-        if error.trouble is FailureKind.MIGRATED and error.new_chat_id is not None:
+        if error.kind is FailureKind.MIGRATED and error.new_chat_id is not None:
             await self._store.chat_migrated(chat.id, error.new_chat_id, now)
             self._chats.learn(await self._store.chat_aliases())
             log.info("chat_migrated", chat=chat.name, chat_id=error.new_chat_id)
             return False
-        if error.trouble in CHAT_WIDE:
+        if error.kind in CHAT_WIDE:
             await self._pause(chat, error)
             return False
         if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
             wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=LONGEST_POST)
-            log.warning("post_refused", post_id=post.id, chat=chat.name, trouble=error.trouble, detail=error.detail)
+            log.warning("post_refused", post_id=post.id, chat=chat.name, failure=error.kind, detail=error.detail)
             if post.kind is PostKind.INBOUND:
                 self._refusals[post.id] = error.detail
             await self._store.post_retry(post.id, now + wait, str(error))
         else:
-            log.error("post_dropped", post_id=post.id, chat=chat.name, trouble=error.trouble, detail=error.detail)
+            log.error("post_dropped", post_id=post.id, chat=chat.name, failure=error.kind, detail=error.detail)
             await self._store.post_dropped(post.id, str(error), now)
         return True
 
@@ -161,17 +161,17 @@ class ChatPoster:
         """Only this chat waits; the post stays due as it is."""
         self._reached = False
         now = self._clock.monotonic()
-        if error.trouble is FailureKind.LATER:
+        if error.kind is FailureKind.LATER:
             log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
             self._limiter.pause(chat.id, error.retry_after)
             return
         self._failures += 1
-        longest = LONGEST_SHUT if error.trouble is FailureKind.CHAT_GONE else LONGEST_AWAY
+        longest = LONGEST_SHUT if error.kind is FailureKind.CHAT_GONE else LONGEST_AWAY
         self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=longest))
-        self._away_at = None if error.trouble is FailureKind.CHAT_GONE else now
-        if self._failures == 1 or (error.trouble is FailureKind.CHAT_GONE and not self._shut):
-            log.warning("chat_waits", chat=chat.name, trouble=error.trouble, detail=error.detail)
-        if error.trouble is FailureKind.CHAT_GONE and not self._shut:
+        self._away_at = None if error.kind is FailureKind.CHAT_GONE else now
+        if self._failures == 1 or (error.kind is FailureKind.CHAT_GONE and not self._shut):
+            log.warning("chat_waits", chat=chat.name, failure=error.kind, detail=error.detail)
+        if error.kind is FailureKind.CHAT_GONE and not self._shut:
             self._shut = True
             await self._tell(f"telegram:chat:{chat.name}", "alert.telegram_chat", chat, error)
 

@@ -153,7 +153,7 @@ class PostPublisher:
             try:
                 posted = await self._send_all(post, chat, messages, thread)
             except ApiError as error:
-                if error.trouble is not FailureKind.THREAD_GONE or thread is None or attempt == 2:
+                if error.kind is not FailureKind.THREAD_GONE or thread is None or attempt == 2:
                     raise
                 await self._topics.forget(post.conversation, chat, thread)
                 continue
@@ -241,7 +241,7 @@ class PostPublisher:
         try:
             thread, new = await self._topics.of(conversation, chat, post.contact, self._turn_of(post, chat))
         except ApiError as error:
-            if error.trouble not in (FailureKind.NO_TOPICS, FailureKind.CHAT_GONE, FailureKind.REFUSED):
+            if error.kind not in (FailureKind.NO_TOPICS, FailureKind.CHAT_GONE, FailureKind.REFUSED):
                 raise
             return None, False, error
         if new:
@@ -277,7 +277,7 @@ class PostPublisher:
         try:
             return await self._send(post, chat, message, thread)
         except ApiError as error:
-            if error.trouble is not FailureKind.THREAD_GONE or thread is None:
+            if error.kind is not FailureKind.THREAD_GONE or thread is None:
                 raise
         return await self._send(post, chat, message, None)
 
@@ -289,7 +289,7 @@ class PostPublisher:
         try:
             await self._api.edit(chat.id, message_id, message)
         except ApiError as error:
-            if error.trouble not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED, FailureKind.REFUSED):
+            if error.kind not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED, FailureKind.REFUSED):
                 raise
 
     async def _send(self, post: Post, chat: Chat, message: Message, thread: int | None) -> int:
@@ -301,9 +301,9 @@ class PostPublisher:
             try:
                 sent = await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to, plain=plain)
             except ApiError as error:
-                if error.trouble is FailureKind.TOPIC_CLOSED and thread is not None:
+                if error.kind is FailureKind.TOPIC_CLOSED and thread is not None:
                     thread, opened = await self._reopened(post, chat, thread), True
-                elif error.trouble in (FailureKind.ENTITIES, FailureKind.REFUSED) and not plain:
+                elif error.kind in (FailureKind.ENTITIES, FailureKind.REFUSED) and not plain:
                     plain = True
                 else:
                     raise
@@ -319,9 +319,9 @@ class PostPublisher:
         try:
             await self._api.reopen_topic(chat.id, thread)
         except ApiError as error:
-            if error.trouble in CHAT_WIDE and error.trouble is not FailureKind.CHAT_GONE:
+            if error.kind in CHAT_WIDE and error.kind is not FailureKind.CHAT_GONE:
                 raise
-            if error.trouble is not FailureKind.NOT_MODIFIED:
+            if error.kind is not FailureKind.NOT_MODIFIED:
                 log.warning("topic_stays_closed", chat=chat.name, thread_id=thread, detail=error.detail)
                 return None
         return thread

@@ -108,10 +108,10 @@ class StatusMarker:
         try:
             await self._api.react(chat.id, message_id, want.emoji)
         except ApiError as error:
-            if error.trouble in _NO_REACTIONS:
+            if error.kind in _NO_REACTIONS:
                 self._refusing.add(chat.id)
                 return replace(was, line=True)
-            if error.trouble not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED):
+            if error.kind not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED):
                 raise
         else:
             self._refusing.discard(chat.id)
@@ -137,9 +137,9 @@ class StatusMarker:
         try:
             await self._api.delete(chat.id, message_id)
         except ApiError as error:
-            if error.trouble is FailureKind.REFUSED:
+            if error.kind is FailureKind.REFUSED:
                 return False
-            if error.trouble is not FailureKind.MESSAGE_GONE:
+            if error.kind is not FailureKind.MESSAGE_GONE:
                 raise
         return True
 
@@ -148,9 +148,9 @@ class StatusMarker:
         try:
             await self._api.edit(chat.id, message_id, message)
         except ApiError as error:
-            if error.trouble is FailureKind.MESSAGE_GONE:
+            if error.kind is FailureKind.MESSAGE_GONE:
                 return False
-            if error.trouble is not FailureKind.NOT_MODIFIED:
+            if error.kind is not FailureKind.NOT_MODIFIED:
                 raise
         return True
 

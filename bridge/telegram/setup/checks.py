@@ -59,14 +59,14 @@ async def _examine(api: Api, settings: Settings, clock: Clock, *, may_poll: bool
 
 
 def _unreached(telegram: TelegramSettings, error: ApiError) -> Finding:
-    if error.trouble is FailureKind.UNAUTHORISED:
+    if error.kind is FailureKind.UNAUTHORISED:
         return fault("token_refused")
     host = urlsplit(telegram.api_url).hostname or ""
     return fault("proxy_away" if telegram.proxy else "telegram_away", host=host, **_why(error))
 
 
 def _why(error: ApiError) -> dict[str, Json]:
-    return {"why": f"trouble.{error.trouble}", "detail": error.detail}
+    return {"why": f"trouble.{error.kind}", "detail": error.detail}
 
 
 def _clock(api: Api, clock: Clock) -> list[Finding]:
@@ -104,7 +104,7 @@ async def _poll(api: Api, listen: Ms) -> Finding:
     try:
         await api.updates(None, listen)
     except ApiError as error:
-        if error.trouble in (FailureKind.CONFLICT, FailureKind.WEBHOOK):
+        if error.kind in (FailureKind.CONFLICT, FailureKind.WEBHOOK):
             return fault("polling_conflict")
         return warning("unanswered", **_why(error))
     return ok("polling_alone")
@@ -115,10 +115,10 @@ async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> li
         chat = await chat_info(api, settings.id)
         place = await place_in(api, settings.id)
     except ApiError as error:
-        if error.trouble is FailureKind.MIGRATED and error.new_chat_id is not None:
+        if error.kind is FailureKind.MIGRATED and error.new_chat_id is not None:
             moved = settings.model_copy(update={"id": error.new_chat_id})
             return [warning("chat_moved", chat=name, id=error.new_chat_id), *await _chat(api, bot, name, moved)]
-        if error.trouble is FailureKind.CHAT_GONE:
+        if error.kind is FailureKind.CHAT_GONE:
             if (right := await _in_full(api, settings.id)) is not None:
                 return [fault("chat_id_short", chat=name, id=settings.id, right=right)]
             return [fault("chat_gone", chat=name, id=settings.id, **_why(error))]

@@ -59,7 +59,7 @@ class TelegramConnection:
         """Alerts that may be open; those of an earlier run are closed with the first success."""
         self._told: set[FailureKind] = set()
         """Alerts raised since the last success."""
-        self.trouble: FailureKind | None = None
+        self.failure: FailureKind | None = None
         self.heard_at: Ms | None = None
         """When Telegram last answered a question or brought an update."""
         self.brought_at: Ms = 0
@@ -70,7 +70,7 @@ class TelegramConnection:
     @property
     def connected(self) -> bool:
         """Did the last question get an answer?"""
-        return self.heard_at is not None and self.trouble is None
+        return self.heard_at is not None and self.failure is None
 
     def brought(self, now: Ms) -> None:
         """An update came by itself, and is on disk."""
@@ -79,32 +79,32 @@ class TelegramConnection:
     async def well(self, now: Ms) -> None:
         """A question got its answer. The end of a trouble is told once."""
         self.heard_at = now
-        if self.trouble is not None:
-            log.info("telegram_reachable", was=self.trouble, failures=self._failures)
+        if self.failure is not None:
+            log.info("telegram_reachable", was=self.failure, failures=self._failures)
             self.back_at = self._clock.monotonic()
             self._signals.posts.set()
-        for trouble in sorted(self._open):
-            key, text = ALERTS[trouble]
+        for kind in sorted(self._open):
+            key, text = ALERTS[kind]
             if await self._store.clear_alert(key, f"{text}_ok", {}, now):
                 self._signals.posts.set()
-            self._open.discard(trouble)
-            self._told.discard(trouble)
+            self._open.discard(kind)
+            self._told.discard(kind)
         if self._away_since is not None and now - self._away_since >= WORTH_TELLING:
             await self._tell_back(self._away_since, now)
-        self._failures, self.trouble, self._away_since = 0, None, None
+        self._failures, self.failure, self._away_since = 0, None, None
 
     async def failed(self, error: ApiError, params: Mapping[str, Json] | None = None) -> None:
         """Note it, tell the team where a person must act (``params`` of that text), and wait before the next try."""
         now = self._clock.now()
         self._failures += 1
-        if error.trouble is not self.trouble:
-            log.warning("telegram_unreachable", trouble=error.trouble, detail=error.detail)
-            self.trouble = error.trouble
-        if self._away_since is None and error.trouble not in ALERTS:
+        if error.kind is not self.failure:
+            log.warning("telegram_unreachable", failure=error.kind, detail=error.detail)
+            self.failure = error.kind
+        if self._away_since is None and error.kind not in ALERTS:
             # The others have words of their own, also for their end.
             self._away_since = now
-        if error.trouble in ALERTS and error.trouble not in self._told:
-            await self._raise(error.trouble, params or {"detail": error.detail}, now)
+        if error.kind in ALERTS and error.kind not in self._told:
+            await self._raise(error.kind, params or {"detail": error.detail}, now)
         wait = max(backoff(self._failures, random.random(), longest=LONGEST_WAIT), error.retry_after)
         await self._clock.wait(Never(), wait)
 
@@ -123,13 +123,13 @@ class TelegramConnection:
         await self._store.add_post(post, now)
         self._signals.posts.set()
 
-    async def _raise(self, trouble: FailureKind, params: Mapping[str, Json], now: Ms) -> None:
-        key, text = ALERTS[trouble]
-        self._open.add(trouble)
+    async def _raise(self, kind: FailureKind, params: Mapping[str, Json], now: Ms) -> None:
+        key, text = ALERTS[kind]
+        self._open.add(kind)
         try:
             if await self._store.raise_alert(Alert(key=key, text=text, params=params), now):
                 self._signals.posts.set()
         except StoreError as error:
             log.error("alert_not_stored", alert=key, error=str(error))
             return
-        self._told.add(trouble)
+        self._told.add(kind)

@@ -78,7 +78,7 @@ class UpdatePoller:
             await self._clock.wait(Never(), SHORTEST_POLL)
 
     async def _failed(self, error: ApiError) -> None:
-        if error.trouble is not FailureKind.WEBHOOK:
+        if error.kind is not FailureKind.WEBHOOK:
             await self._link.failed(error)
             return
         try:

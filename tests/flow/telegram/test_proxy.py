@@ -107,7 +107,7 @@ async def test_a_proxy_that_is_not_there_is_known_not_to_have_sent_anything(sche
             await api.updates(None, 0)
     finally:
         await api.close()
-    assert raised.value.trouble is FailureKind.UNREACHABLE
+    assert raised.value.kind is FailureKind.UNREACHABLE
 
 
 async def test_an_own_server_below_a_path_is_called_there(tmp_path: Path) -> None:

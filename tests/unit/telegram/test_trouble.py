@@ -59,7 +59,7 @@ REQUEST = httpx.Request("POST", "https://example.test/bot1:SECRET/sendMessage")
 )
 def test_what_to_do(error: TelegramError, trouble: FailureKind) -> None:
     found = classify(error)
-    assert found.trouble is trouble
+    assert found.kind is trouble
     assert "SECRET" not in str(found)
 
 
