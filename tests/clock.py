@@ -10,7 +10,7 @@ import itertools
 from dataclasses import dataclass
 
 from bridge.model.base import Ms
-from bridge.ports.clock import Waiter
+from bridge.ports.clock import Clock, Waiter
 
 TUESDAY_NOON: Ms = 1_767_700_800_000
 """2026-01-06 12:00:00 UTC: a plain moment, no weekend, no change of summer time near it."""
@@ -27,9 +27,7 @@ class _Sleeper:
     over: asyncio.Future[None]
 
 
-class ManualClock:
-    """Implements :class:`bridge.ports.clock.Clock`."""
-
+class ManualClock(Clock):
     def __init__(self, start: Ms = TUESDAY_NOON) -> None:
         self._passed = start
         """Monotonic time; begins where the wall clock does, so that without a jump both show the same."""
@@ -139,7 +137,7 @@ class ManualClock:
             self._sleepers.remove(sleeper)
 
 
-class Elsewhere:
+class Elsewhere(Clock):
     """Runs with a :class:`ManualClock` and shows what that would show without its jumps."""
 
     def __init__(self, clock: ManualClock) -> None:

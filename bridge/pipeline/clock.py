@@ -23,7 +23,7 @@ _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Where the system has it, the one that also counts while the machine sleeps."""
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's wall clock for stamps; the loop's monotonic one for waiting."""
 
     def now(self) -> Ms:
@@ -41,7 +41,7 @@ class SystemClock:
         return True
 
 
-class _Counting:
+class _Counting(Clock):
     """Wall time that begins as another clock's and goes on by monotonic steps."""
 
     def __init__(self, inner: Clock) -> None:

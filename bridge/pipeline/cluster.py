@@ -17,7 +17,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
 from bridge.pipeline.clock import SharedClock
 from bridge.pipeline.signals import Signal, Signals
-from bridge.pipeline.worker import IDLE, Never, Step
+from bridge.pipeline.worker import IDLE, Step
 from bridge.ports.clock import Clock
 from bridge.ports.record import FleetStore
 
@@ -233,7 +233,7 @@ class Cluster:
         if self._rung:
             words, self._rung = sorted(self._rung), set()
             await self._store.ring(words)
-            await self._clock.wait(Never(), BELL)
+            await self._clock.sleep(BELL)
         return IDLE
 
     @property

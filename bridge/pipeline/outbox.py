@@ -24,7 +24,7 @@ from bridge.pipeline.clock import day_of
 from bridge.pipeline.outcomes import Outcome, OutcomePolicy
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.worker import IDLE, Never
+from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
 from bridge.ports.sending import AccountStore, OutboxStore
 from bridge.telemetry.lines import frames
@@ -255,7 +255,7 @@ class Outbox:
                 failures += 1
                 if failures == 1:
                     log.error("sms_outcome_not_stored", sms_id=sms.id, error=str(error))
-            await self._clock.wait(Never(), backoff(failures, 0.5, first=100, longest=5_000))
+            await self._clock.sleep(backoff(failures, 0.5, first=100, longest=5_000))
 
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
         moved = await self._insist(sms, lambda: self._move(sms, move, change))

@@ -7,7 +7,6 @@ the disk is flooded.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
@@ -65,7 +64,7 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
             elif failures == 1:
                 log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=frames(error))
             wait = backoff(failures, random.random(), first=200, longest=LONGEST_PAUSE)
-            await clock.wait(Never(), wait)
+            await clock.sleep(wait)
             continue
         if failures:
             if not outage.leave(name):
@@ -104,11 +103,4 @@ async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock
             log.error("part_ended", part=name)
         except Exception as error:  # a fault in one part must not take the others along
             log.error("part_failed", part=name, error_class=type(error).__name__, trace=frames(error))
-        await clock.wait(Never(), backoff(failures, random.random()))
-
-
-class Never:
-    """An event that never comes: waiting for it is waiting for the time alone."""
-
-    async def wait(self) -> object:
-        return await asyncio.get_running_loop().create_future()
+        await clock.sleep(backoff(failures, random.random()))

@@ -1,23 +1,28 @@
-"""Time, which tests set."""
+"""Time as a service: tests set it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from bridge.model.base import Ms
 
 
 class Clock(Protocol):
-    """Wall time for what is stored, monotonic time for waiting. Tests set both."""
+    """Wall time for what is stored, monotonic time for what waits in memory."""
 
     def now(self) -> Ms:
         """Milliseconds since 1970-01-01 UTC."""
 
     def monotonic(self) -> Ms:
-        """Milliseconds from some beginning; nobody can set it. For what waits in memory."""
+        """Milliseconds since an arbitrary moment. Setting the machine's clock does not change it."""
 
     async def wait(self, event: Waiter, timeout: Ms | None) -> bool:
-        """Wait until ``event`` is set (True) or ``timeout`` milliseconds are over (False). ``None`` waits for ever."""
+        """Wait until ``event`` is set (True) or ``timeout`` milliseconds are over (False). ``None``: no time limit."""
+
+    async def sleep(self, duration: Ms) -> None:
+        """Wait ``duration`` milliseconds."""
+        await self.wait(asyncio.Event(), duration)
 
 
 class Waiter(Protocol):

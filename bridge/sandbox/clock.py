@@ -9,10 +9,10 @@ import asyncio
 import time
 
 from bridge.model.base import Ms
-from bridge.ports.clock import Waiter
+from bridge.ports.clock import Clock, Waiter
 
 
-class StageClock:
+class StageClock(Clock):
     def __init__(self) -> None:
         self._ahead: Ms = 0
         self._waiting: dict[asyncio.Timeout, Ms] = {}

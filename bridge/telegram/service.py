@@ -17,7 +17,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.watches.downtime import WaitingUpdates
-from bridge.pipeline.worker import IDLE, Never
+from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.rules.canned import Canned
@@ -121,7 +121,7 @@ class TelegramSide:
         telegram = self._settings.telegram
         if not telegram.token.get_secret_value():
             log.info("telegram_off", reason="no token")
-            await Never().wait()
+            await asyncio.Event().wait()
         api = Api(telegram.token, telegram.api_url, telegram.proxy)
         await api.start()
         try:
@@ -251,7 +251,7 @@ class TelegramSide:
                 failures += 1
                 if failures == 1:
                     log.error("store_unavailable", loop="telegram start", error=str(error))
-                await self._clock.wait(Never(), backoff(failures, 0.5, longest=5 * SECOND))
+                await self._clock.sleep(backoff(failures, 0.5, longest=5 * SECOND))
 
     async def _wake(self, posters: list[ChatPoster]) -> None:
         """One signal for all posts, one loop for each chat: pass it on to all of them."""

@@ -15,7 +15,7 @@ from bridge.model.inbound import Inbound, InboundCall, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, NewPost, NoticePayload, Payload, PostKind, PostPriority
 from bridge.model.routing import ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
-from bridge.ports.clock import Waiter
+from bridge.ports.clock import Clock, Waiter
 from bridge.ports.store import Store
 
 NOW: Ms = 1_800_000_000_000
@@ -39,7 +39,7 @@ async def opened(opening: Awaitable[C]) -> AsyncIterator[C]:
         await store.close()
 
 
-class SetClock:
+class SetClock(Clock):
     """A clock that stands where the test puts it; waits by the real loop."""
 
     def __init__(self, now: Ms = NOW) -> None:

@@ -11,7 +11,6 @@ from collections import deque
 
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.post import PostPriority
-from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
 
 _TRAVEL: Ms = 2 * SECOND
@@ -77,7 +76,7 @@ class RateLimiter:
     async def take(self, chat_id: int, priority: PostPriority) -> None:
         """Waits until a message, an edit or a topic may leave, and counts it. Await it before each call."""
         while wait := self.wait(chat_id, priority):
-            await self._clock.wait(Never(), wait)
+            await self._clock.sleep(wait)
         now = self._clock.monotonic()
         self._budget(chat_id).spend(now)
         self._overall.spend(now)
@@ -85,7 +84,7 @@ class RateLimiter:
     async def take_reaction(self, chat_id: int) -> None:
         """The same for a reaction."""
         while wait := self.wait_reaction(chat_id):
-            await self._clock.wait(Never(), wait)
+            await self._clock.sleep(wait)
         self._overall.spend(self._clock.monotonic())
 
     def pause(self, chat_id: int, length: Ms) -> None:

@@ -11,7 +11,6 @@ import structlog
 
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.pipeline.retry import backoff
-from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.client.api import Api
@@ -39,7 +38,7 @@ class Menu:
             failures = 0
             while (wait := await self._offered(chat, failures)) is not None:
                 failures += 1
-                await self._clock.wait(Never(), wait)
+                await self._clock.sleep(wait)
 
     async def _offered(self, chat: Chat, failures: int) -> Ms | None:
         """None where there is nothing more to do for this chat, else when to try again."""

@@ -16,7 +16,6 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.post import PostPriority
-from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
@@ -83,7 +82,7 @@ class TransientReplies:
                     messages = await found()
             except StoreError as error:
                 log.warning("answer_not_found", chat=chat.name, error=str(error))
-                await self._clock.wait(Never(), _PAUSE)
+                await self._clock.sleep(_PAUSE)
             except Exception as error:  # nobody waits for this task, and another try would end the same way
                 log.error("search_failed", chat=chat.name, error_class=type(error).__name__, trace=frames(error))
                 break
@@ -115,7 +114,7 @@ class TransientReplies:
                 elif error.kind is FailureKind.LATER:
                     self._limiter.pause(chat.id, error.retry_after)
                 elif error.kind in _AGAIN:
-                    await self._clock.wait(Never(), _PAUSE)
+                    await self._clock.sleep(_PAUSE)
                 else:
                     log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)
                     return False

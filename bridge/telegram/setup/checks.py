@@ -13,7 +13,6 @@ import structlog
 
 from bridge.config import ChatSettings, Settings, TelegramSettings
 from bridge.model.base import MINUTE, SECOND, Json, Ms
-from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
@@ -158,7 +157,7 @@ async def at_start(settings: Settings, clock: Clock) -> None:
         found = await examine(settings, clock, may_poll=False)
         if not any(each.what in ("telegram_away", "proxy_away") for each in found):
             break
-        await clock.wait(Never(), AGAIN)
+        await clock.sleep(AGAIN)
     told([each for each in found if each.what not in _DONE_BY_A_START])
 
 

@@ -17,7 +17,6 @@ from bridge.model.alert import Alert, alert_post
 from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.worker import Never
 from bridge.ports.chats import ChatStore, UpdateStore
 from bridge.ports.clock import Clock
 from bridge.ports.record import QueryStore
@@ -106,14 +105,14 @@ class TelegramConnection:
         if error.kind in ALERTS and error.kind not in self._told:
             await self._raise(error.kind, params or {"detail": error.detail}, now)
         wait = max(backoff(self._failures, random.random(), longest=LONGEST_WAIT), error.retry_after)
-        await self._clock.wait(Never(), wait)
+        await self._clock.sleep(wait)
 
     async def not_stored(self, error: StoreError) -> None:
         """Nothing was confirmed: Telegram brings the same updates again."""
         self._failures += 1
         if self._failures == 1:
             log.error("updates_not_stored", error=str(error))
-        await self._clock.wait(Never(), backoff(self._failures, random.random(), longest=LONGEST_WAIT))
+        await self._clock.sleep(backoff(self._failures, random.random(), longest=LONGEST_WAIT))
 
     async def _tell_back(self, since: Ms, now: Ms) -> None:
         waiting = await self._store.sms_to_come(limit=MANY)

@@ -16,7 +16,6 @@ from bridge.errors import StoreError
 from bridge.model.base import SECOND, Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.worker import Never
 from bridge.ports.clock import Clock
 from bridge.telegram.client.api import LONG_POLL, Api
 from bridge.telegram.client.errors import ApiError, FailureKind
@@ -75,7 +74,7 @@ class UpdatePoller:
         await self._link.well(now)
         if not (updates or first) and self._clock.monotonic() - asked < SHORTEST_POLL:
             # Whoever answered that did not wait for updates: do not ask him as fast as he answers.
-            await self._clock.wait(Never(), SHORTEST_POLL)
+            await self._clock.sleep(SHORTEST_POLL)
 
     async def _failed(self, error: ApiError) -> None:
         if error.kind is not FailureKind.WEBHOOK:

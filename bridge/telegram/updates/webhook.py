@@ -17,7 +17,6 @@ from bridge.errors import BridgeError, StoreError
 from bridge.model.base import MINUTE, Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.pipeline.worker import Never
 from bridge.ports.chats import UpdateStore
 from bridge.ports.clock import Clock
 from bridge.telegram.client.api import Api, WebhookState, update_id_of
@@ -99,7 +98,7 @@ class WebhookWatch:
             except StoreError as error:
                 await self._link.not_stored(error)
             else:
-                await self._clock.wait(Never(), CHECK)
+                await self._clock.sleep(CHECK)
 
     async def step(self) -> None:
         """One look. :raises ApiError: also where Telegram says that its calls fail."""

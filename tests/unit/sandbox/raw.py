@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from bridge.model.base import Ms
-from bridge.ports.clock import Waiter
+from bridge.ports.clock import Clock, Waiter
 from bridge.sandbox.platform import SimulatedPlatform
 
 NOON: Ms = 1_795_251_600_000
 """2026-11-21 09:00:00 UTC, noon in Moscow."""
 
 
-class SetClock:
+class SetClock(Clock):
     """Stands still; a wait moves it on."""
 
     def __init__(self, at: Ms = NOON) -> None:
