@@ -64,9 +64,9 @@ async def try_shared(url: str, *, now: Ms) -> None:
 
     :raises StoreUnavailable: not now. :raises StoreError: it is newer than this program, or another program's.
     """
-    from bridge.store.postgres import trial
+    from bridge.store.postgres import dry_run
 
-    await trial.attempt(url, now)
+    await dry_run.check_usable(url, now)
 
 
 async def mark_restored(url: str, *, taken_at: Ms) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bridge.store.postgres.pool import place
+from bridge.store.postgres.pool import masked_url
 from tests.bench import decide, reload, starts, tables
 from tests.bench.cases import Case, Sizes, cases
 from tests.bench.disk import commits_per_second
@@ -96,7 +96,7 @@ class Bench:
         only = set(chosen.only or (QUICK_GROUPS if chosen.quick else GROUPS))
         self.cases = [case for case in cases(self.sizes) if only & {case.group, case.key}]
         if any(case.postgres for case in self.cases) and (said := trouble()):
-            console.print(f"PostgreSQL is left out: none answers at {place(SERVER)} ({said})")
+            console.print(f"PostgreSQL is left out: none answers at {masked_url(SERVER)} ({said})")
             self.cases = [case for case in self.cases if not case.postgres]
         self.disk = "disk" in only
         self.alone = [part.table for name, part in (("decide", decide), ("reload", reload)) if name in only]

@@ -15,12 +15,12 @@ from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfi
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
-from bridge.store.postgres.pool import PATIENCE, place
+from bridge.store.postgres.pool import TIMEOUT, masked_url
 from bridge.store.postgres.tx import NOW, lock_key
 
 _SETTINGS = {
     "application_name": "sms-bridge store copy",
-    "lock_timeout": str(PATIENCE),
+    "lock_timeout": str(TIMEOUT),
     # A million rows take a minute, whatever the server's own limits for its usual visitors are.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -195,9 +195,9 @@ async def nobody_runs(connection: Any) -> None:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
-    where = place(url)
+    where = masked_url(url)
     with faults.named(where):
-        connection = await asyncpg.connect(url, timeout=PATIENCE / 1000, server_settings=_SETTINGS)
+        connection = await asyncpg.connect(url, timeout=TIMEOUT / 1000, server_settings=_SETTINGS)
     try:
         yield connection, where
     finally:

@@ -41,22 +41,22 @@ def type_of(name: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def statement(sql: str) -> Statement:
+def numbered(sql: str) -> Statement:
     """``sql`` with numbered parameters."""
     names: list[str] = []
 
-    def numbered(match: re.Match[str]) -> str:
+    def position(match: re.Match[str]) -> str:
         name = match[1]
         if name not in names:
             names.append(name)
         return f"${names.index(name) + 1}::{type_of(name)}"
 
-    text = _PARAMETER.sub(numbered, sql)
+    text = _PARAMETER.sub(position, sql)
     return Statement(text, tuple(names))
 
 
 @lru_cache(maxsize=128)
-def crowd(many: BatchStatement) -> str:
+def batch_text(many: BatchStatement) -> str:
     """One text for any number of rows; a parameter for each column, an array of what the rows have there."""
     arrays = ", ".join(f"${at}::{type_of(name)}[]" for at, name in enumerate(many.columns, 1))
     return f"WITH rows ({', '.join(many.columns)}) AS (SELECT * FROM unnest({arrays})) {many.body}"

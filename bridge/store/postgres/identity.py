@@ -49,12 +49,12 @@ async def adopt(connection: Any, now: Ms) -> None:
 async def mark(connection: Any, taken_at: Ms) -> None:
     """From now on it is a copy of that moment, if it is not one already."""
     if await connection.fetchval(sql.COPY_TAKEN) is None:
-        await connection.execute(dialect.statement(sql.MARK_COPY).text, taken_at)
+        await connection.execute(dialect.numbered(sql.MARK_COPY).text, taken_at)
 
 
 async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:
     words = " ".join(f"{name}={number}" for name, number in place.items())
-    statement = dialect.statement(sql.KEEP_PLACE)
+    statement = dialect.numbered(sql.KEEP_PLACE)
     values = {"place": words, "now": now}
     await connection.execute(statement.text, *(values[name] for name in statement.names))
 

@@ -11,7 +11,7 @@ from bridge.errors import StoreError
 from bridge.store import locks
 from bridge.store.migrate import Migration, not_newer, shipped
 from bridge.store.postgres import dialect, faults
-from bridge.store.postgres.pool import PATIENCE
+from bridge.store.postgres.pool import TIMEOUT
 from bridge.store.postgres.tx import lock_key
 
 _OURS = "SELECT to_regclass('schema_version') IS NOT NULL"
@@ -51,9 +51,9 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
     """
     wanted = shipped() if migrations is None else migrations
     lock = lock_key(await space_of(connection), locks.MIGRATIONS)
-    await connection.execute(f"SET lock_timeout = {60 * PATIENCE}")
+    await connection.execute(f"SET lock_timeout = {60 * TIMEOUT}")
     await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * PATIENCE / 1000)
+    await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * TIMEOUT / 1000)
     try:
         version = await version_of(connection)
         not_newer(version, wanted[-1].version if wanted else 0)

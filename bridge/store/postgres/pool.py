@@ -19,18 +19,18 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.store.postgres.faults import translate
 
-PATIENCE: Ms = 5 * SECOND
+TIMEOUT: Ms = 5 * SECOND
 """How long a statement, a lock, a new connection or a free one is waited for; callbacks are refused after it."""
-REST: Ms = 250
+RETRY_PAUSE: Ms = 250
 """Between two attempts to reach a server that is away."""
 _SETTINGS = {
     "application_name": "sms-bridge",
     "default_transaction_isolation": "read committed",
-    "lock_timeout": str(PATIENCE),
-    "statement_timeout": str(2 * PATIENCE),
+    "lock_timeout": str(TIMEOUT),
+    "statement_timeout": str(2 * TIMEOUT),
     # A bridge that is stopped in the middle (a suspended machine) must not keep its locks, above all not the one under
     # which all report: they have another try before their leases end.
-    "idle_in_transaction_session_timeout": str(PATIENCE),
+    "idle_in_transaction_session_timeout": str(TIMEOUT),
     # A statement is planned once a session, often while its tables are empty: the plan must be one for full tables.
     # Left to its estimates the server reads whole tables then, and goes on doing so while they grow.
     "plan_cache_mode": "force_generic_plan",
@@ -45,7 +45,7 @@ _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_s
 _LISTENING = {"application_name": "sms-bridge (listening)"}
 
 
-def place(url: str) -> str:
+def masked_url(url: str) -> str:
     """The server, database and schema of a URL as messages name them: never the password."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
@@ -61,7 +61,7 @@ class Pool:
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
-        self.where = place(url)
+        self.where = masked_url(url)
         self._size = size
         self._free = asyncio.Semaphore(size)
         self._idle: list[Any] = []
@@ -73,7 +73,7 @@ class Pool:
 
     async def separate(self) -> Any:
         """A connection beside the pool, for whoever keeps one for good and ends it himself."""
-        return await asyncpg.connect(self._url, timeout=PATIENCE / 1000, server_settings=_LISTENING)
+        return await asyncpg.connect(self._url, timeout=TIMEOUT / 1000, server_settings=_LISTENING)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -81,7 +81,7 @@ class Pool:
         if self._closed:
             raise StoreError("the store is closed")
         try:
-            async with asyncio.timeout(PATIENCE / 1000):
+            async with asyncio.timeout(TIMEOUT / 1000):
                 await self._free.acquire()
         except TimeoutError as error:
             raise StoreUnavailable(f"{self.where}: all connections are busy") from error
@@ -110,7 +110,7 @@ class Pool:
         try:
             connection = await self._connect()
         except Exception as error:
-            self._refused, self._try_at = error, asyncio.get_running_loop().time() + REST / 1000
+            self._refused, self._try_at = error, asyncio.get_running_loop().time() + RETRY_PAUSE / 1000
             raise translate(error, self.where) from error
         self._refused = None
         return connection
@@ -118,8 +118,8 @@ class Pool:
     async def _connect(self) -> Any:
         connection = await asyncpg.connect(
             self._url,
-            timeout=PATIENCE / 1000,
-            command_timeout=2 * PATIENCE / 1000,
+            timeout=TIMEOUT / 1000,
+            command_timeout=2 * TIMEOUT / 1000,
             statement_cache_size=512,
             max_cacheable_statement_size=64 * 1024,
             server_settings=_SETTINGS,
@@ -146,7 +146,7 @@ class Pool:
         """Let those end who still ask something, for a moment."""
         self._closed = True
         with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            async with asyncio.timeout(PATIENCE / 1000):
+            async with asyncio.timeout(TIMEOUT / 1000):
                 for _ in range(self._size):
                     await self._free.acquire()
                 for connection in self._idle:

@@ -13,7 +13,7 @@ from bridge.ports.record import QueryStore
 from bridge.ports.store import Store
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
-from bridge.store.postgres.fleet import FleetQueries, FleetVerbs
+from bridge.store.postgres.cluster import ClusterQueries, ClusterRepository
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
@@ -42,7 +42,7 @@ class PostgresReaders:
         await self._pool.close()
 
 
-class PostgresQueries(FleetQueries, Questions):
+class PostgresQueries(ClusterQueries, Questions):
     """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: PostgresReaders) -> None:
@@ -53,7 +53,7 @@ class PostgresQueries(FleetQueries, Questions):
         await self._open.close()
 
 
-class PostgresStore(FleetVerbs, Verbs):
+class PostgresStore(ClusterRepository, Verbs):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(

@@ -16,8 +16,8 @@ from bridge.store.transaction import Unit
 
 T = TypeVar("T")
 
-WRITING = "BEGIN;"
-READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+BEGIN_WRITE = "BEGIN;"
+BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 TRIES = 5
 """Where transactions are in each other's way."""
 
@@ -65,7 +65,7 @@ class Transactions:
 
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
-            value, tx = await self._done(work, connection, WRITING)
+            value, tx = await self._done(work, connection, BEGIN_WRITE)
             if tx.begun:
                 await self._commit(connection, tx.orphaned)
             self.commits += 1
@@ -101,7 +101,7 @@ class Transactions:
         """The query's result out of one snapshot."""
         try:
             async with self._pool.connection() as connection:
-                value, _ = await self._done(query, connection, READING)
+                value, _ = await self._done(query, connection, BEGIN_READ)
                 await _rolled_back(connection)
                 return value
         except Exception as error:

@@ -48,11 +48,11 @@ class PostgresTx:
         return rows[0] if rows else None
 
     def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]:
-        statement = dialect.statement(sql)
+        statement = dialect.numbered(sql)
         return self._fetch(statement.text, _values(statement, params))
 
     def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
-        statement = dialect.statement(sql)
+        statement = dialect.numbered(sql)
         self._start()
         cursor = self._connection.cursor(statement.text, *_values(statement, params), prefetch=_AT_ONCE)
         rows: AsyncIterator[Row] = aiter(cursor)
@@ -63,7 +63,7 @@ class PostgresTx:
                 return
 
     def run(self, sql: str, params: Params = NOTHING) -> int:
-        statement = dialect.statement(sql)
+        statement = dialect.numbered(sql)
         self._start()
         done: str = wait_for(self._connection.execute(statement.text, *_values(statement, params)))
         return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
@@ -72,7 +72,7 @@ class PostgresTx:
         if not lines:
             return ()
         columns = [[_clean(value) for value in column] for column in zip(*lines, strict=True)]
-        return self._fetch(dialect.crowd(statement), columns)
+        return self._fetch(dialect.batch_text(statement), columns)
 
     def _fetch(self, text: str, values: Sequence[Any]) -> Sequence[Row]:
         self._start()

@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import StoreUnavailable
+from bridge.store.sqlite.connection import ThreadConnection, log_of
 from bridge.store.sqlite.faults import is_failed_sync
-from bridge.store.sqlite.link import Link, log_of
 
 PAGES = 4_000
 """16 MB of log between checkpoints: one syncs twice and would else come every few hundred messages."""
@@ -42,7 +42,7 @@ class Checkpoints:
     def committed(self, units: int) -> None:
         self._pages += PAGES_OF_A_COMMIT + PAGES_OF_A_UNIT * units
 
-    async def run_if_due(self, link: Link) -> None:
+    async def run_if_due(self, link: ThreadConnection) -> None:
         """Raises nothing: a failure loses nothing, and what else is wrong the next commit will say."""
         if self._pages < PAGES or not self.allowed:
             return

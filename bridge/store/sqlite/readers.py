@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.errors import StoreError
+from bridge.store.sqlite.connection import ThreadConnection
 from bridge.store.sqlite.faults import translate
-from bridge.store.sqlite.link import Link
 from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.transaction import Unit
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 class Readers:
     """A small pool. A slow question of a person keeps one connection, never the whole store."""
 
-    def __init__(self, links: Sequence[Link], path: Path) -> None:
+    def __init__(self, links: Sequence[ThreadConnection], path: Path) -> None:
         self._links = tuple(links)
         self._path = path
-        self._idle: asyncio.LifoQueue[Link] = asyncio.LifoQueue()
+        self._idle: asyncio.LifoQueue[ThreadConnection] = asyncio.LifoQueue()
         for link in self._links:
             self._idle.put_nowait(link)
         self._closing = False

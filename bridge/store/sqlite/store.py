@@ -19,12 +19,12 @@ from bridge.ports.clock import Clock
 from bridge.ports.record import QueryStore
 from bridge.ports.store import Store
 from bridge.store.migrate import exactly_ours, shipped
-from bridge.store.sqlite.alone import AloneQueries, AloneVerbs
+from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import translate
-from bridge.store.sqlite.link import FileGuard, Link
 from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate
 from bridge.store.sqlite.readers import Readers
+from bridge.store.sqlite.single_node import SingleNode, SingleNodeQueries
 from bridge.store.sqlite.writer import Writer
 from bridge.store.verbs import Questions, Verbs
 
@@ -33,7 +33,7 @@ BUSY_TIMEOUT: Ms = 5 * SECOND
 _READERS = 2
 
 
-class SqliteQueries(AloneQueries, Questions):
+class SqliteQueries(SingleNodeQueries, Questions):
     """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: Readers) -> None:
@@ -44,7 +44,7 @@ class SqliteQueries(AloneQueries, Questions):
         await self._open.close()
 
 
-class SqliteStore(AloneVerbs, AloneQueries, Verbs):
+class SqliteStore(SingleNode, SingleNodeQueries, Verbs):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:
@@ -112,8 +112,8 @@ async def open_store(path: Path, *, clock: Clock, busy_timeout: Ms = BUSY_TIMEOU
     lock = FileLock(path)
     lock.take()
     guard = FileGuard(path)
-    writing = Link(path, readonly=False, busy_timeout=busy_timeout, guard=guard)
-    reading = [Link(path, readonly=True, busy_timeout=busy_timeout) for _ in range(_READERS)]
+    writing = ThreadConnection(path, readonly=False, busy_timeout=busy_timeout, guard=guard)
+    reading = [ThreadConnection(path, readonly=True, busy_timeout=busy_timeout) for _ in range(_READERS)]
     try:
         await writing.open()
         await _checked(writing, path, partial(migrate, migrations=shipped()))
@@ -136,7 +136,7 @@ async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> Sqlit
     :raises StoreError: its version is not this program's.
     """
     path = _absolute(path)
-    link = Link(path, readonly=True, busy_timeout=busy_timeout)
+    link = ThreadConnection(path, readonly=True, busy_timeout=busy_timeout)
     try:
         await link.open()
         await _checked(link, path, _exactly_ours)
@@ -146,7 +146,7 @@ async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> Sqlit
     return SqliteQueries(Readers([link], path))
 
 
-async def _checked(link: Link, path: Path, work: Callable[[sqlite3.Connection], int]) -> None:
+async def _checked(link: ThreadConnection, path: Path, work: Callable[[sqlite3.Connection], int]) -> None:
     try:
         await link.call(work)
     except sqlite3.Error as error:

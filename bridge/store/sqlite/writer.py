@@ -19,8 +19,8 @@ from typing import TypeVar, cast
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.store.sqlite.checkpoint import Checkpoints
+from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
-from bridge.store.sqlite.link import FileGuard, Link
 from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.transaction import Together, Unit
 
@@ -58,7 +58,7 @@ class _Outcome:
 class Writer:
     """``start`` before the first unit, ``close`` after the last; both in one event loop."""
 
-    def __init__(self, link: Link, guard: FileGuard, path: Path) -> None:
+    def __init__(self, link: ThreadConnection, guard: FileGuard, path: Path) -> None:
         self._link = link
         self._guard = guard
         self._path = path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.store.sqlite.link import FileGuard
+from bridge.store.sqlite.connection import FileGuard
 
 
 def apply() -> None:

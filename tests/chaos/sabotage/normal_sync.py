@@ -6,15 +6,15 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bridge.store.sqlite import link
+from bridge.store.sqlite import connection
 
 
 def apply() -> None:
-    connect = link._connect
+    connect = connection._connect
 
     def careless(path: Path, **how: Any) -> sqlite3.Connection:
         db = connect(path, **how)
         db.execute("PRAGMA synchronous = NORMAL")
         return db
 
-    link._connect = careless
+    connection._connect = careless

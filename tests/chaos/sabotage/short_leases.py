@@ -10,13 +10,13 @@ import os
 
 from bridge.model.base import SECOND
 from bridge.pipeline import cluster as pipeline
-from bridge.store.postgres import fleet as store
+from bridge.store.postgres import cluster as store
 
 
 def apply() -> None:
-    store.ALIVE = 2 * SECOND
-    store.SENDS = 8 * SECOND
-    store.LATE = SECOND
+    store.LEASE = 2 * SECOND
+    store.SEND_LEASE = 8 * SECOND
+    store.OVERDUE = SECOND
     pipeline.REPORT = SECOND // 2
     pipeline.MARGIN = SECOND // 2
     pipeline.LONGEST_REQUEST = 4 * SECOND

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bridge.store.sqlite import link
+from bridge.store.sqlite import connection
 from bridge.store.sqlite.checkpoint import PAGES, Checkpoints
 
 
@@ -15,12 +15,12 @@ async def _none(*_: object) -> None:
 
 
 def apply() -> None:
-    connect = link._connect
+    connect = connection._connect
 
     def by_default(path: Path, **how: Any) -> sqlite3.Connection:
         db = connect(path, **how)
         db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
         return db
 
-    link._connect = by_default
+    connection._connect = by_default
     Checkpoints.run_if_due = _none

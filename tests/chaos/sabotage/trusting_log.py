@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.store.sqlite import link
+from bridge.store.sqlite import connection
 
 
 def apply() -> None:
-    assert callable(link._make_log_sure)
-    link._make_log_sure = lambda db, log: None
+    assert callable(connection._make_log_sure)
+    connection._make_log_sure = lambda db, log: None

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-import bridge.store.postgres.fleet as store_fleet
+import bridge.store.postgres.cluster as store_fleet
 from bridge.pipeline.cluster import ROLES, Cluster
 from bridge.pipeline.signals import Signals
-from bridge.store.postgres.fleet import _channel
+from bridge.store.postgres.cluster import _channel
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
 from tests.postgres import needs_postgres

@@ -41,23 +41,23 @@ async def test_every_statement_is_understood(connection: Any) -> None:
     for name, text in STATEMENTS.items():
         if name in COLUMNS:
             continue
-        translated = dialect.crowd(text) if isinstance(text, BatchStatement) else dialect.statement(text).text
+        translated = dialect.batch_text(text) if isinstance(text, BatchStatement) else dialect.numbered(text).text
         try:
             await connection.prepare(translated)
         except asyncpg.PostgresError as error:
             refused[name] = str(error)
     assert refused == {}
-    await connection.prepare(dialect.statement(sql.list_sms([SmsState.QUEUED])).text)
+    await connection.prepare(dialect.numbered(sql.list_sms([SmsState.QUEUED])).text)
 
 
 def test_a_name_means_one_parameter_with_one_type() -> None:
-    text, names = dialect.statement("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit")
+    text, names = dialect.numbered("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit")
     assert text == "SELECT $1::bigint, 'in:' || name, CAST($2::text AS TEXT) FROM t WHERE a = $1::bigint"
     assert names == ("limit", "text")
 
 
 def test_rows_are_an_array_a_column() -> None:
-    assert dialect.crowd(BatchStatement("id, text", "SELECT * FROM rows")) == (
+    assert dialect.batch_text(BatchStatement("id, text", "SELECT * FROM rows")) == (
         "WITH rows (id, text) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) SELECT * FROM rows"
     )
 

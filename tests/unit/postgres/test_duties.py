@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bridge.store import locks
-from bridge.store.postgres.fleet import ALIVE, FORGOTTEN, SENDS
+from bridge.store.postgres.cluster import KEPT_AFTER_END, LEASE, SEND_LEASE
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
 
@@ -64,13 +64,13 @@ async def test_leases_are_counted_on_the_databases_clock(both: Bridges) -> None:
     assert lease.now is not None
     assert before <= lease.now <= after, "whatever the clock of this bridge shows"
     ends = await both.beside.fetchrow("SELECT alive_until, sends_until FROM bridge")
-    assert tuple(ends) == (lease.now + ALIVE, lease.now + SENDS)
-    assert (lease.expires_in, lease.sends_expire_in, lease.id) == (ALIVE, SENDS, both.one._bridge)
+    assert tuple(ends) == (lease.now + LEASE, lease.now + SEND_LEASE)
+    assert (lease.expires_in, lease.sends_expire_in, lease.id) == (LEASE, SEND_LEASE, both.one._bridge)
 
 
 async def test_who_is_gone_for_long_is_forgotten_and_others_are_not(both: Bridges) -> None:
     await both.alive(both.one)
-    await both.run("UPDATE bridge SET sends_until = $1", await both.now() - FORGOTTEN + 60_000)
+    await both.run("UPDATE bridge SET sends_until = $1", await both.now() - KEPT_AFTER_END + 60_000)
     await both.alive(both.two)
     assert await both.value("SELECT count(*) FROM bridge") == 2
     await both.run("UPDATE bridge SET sends_until = $1 WHERE id = $2", 0, both.one._bridge)

@@ -16,7 +16,7 @@ from bridge.pipeline.cluster import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Clu
 from bridge.pipeline.signals import Signals
 from bridge.ports.record import FleetStore
 from bridge.store import locks
-from bridge.store.postgres.fleet import ALIVE
+from bridge.store.postgres.cluster import LEASE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
 from tests.postgres import needs_postgres
@@ -106,7 +106,7 @@ async def test_a_duty_lasts_by_the_bridges_own_clock_and_is_given_up_before_othe
 ) -> None:
     one = cluster(both.one, clock)
     await one.step()
-    await clock.advance(ALIVE - MARGIN - 1)
+    await clock.advance(LEASE - MARGIN - 1)
     assert one.leads(TELEGRAM)
     await clock.advance(1)
     assert not one.leads(TELEGRAM)
@@ -123,7 +123,7 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: M
         hangs = asyncio.create_task(one.step())
         await both.waiting()
         assert one.leads(TELEGRAM), "what was said before holds as long as it was said to"
-        await clock.advance(ALIVE - REPORT - MARGIN)
+        await clock.advance(LEASE - REPORT - MARGIN)
         assert not one.leads(TELEGRAM)
     await hangs
     assert one.leads(TELEGRAM)
@@ -138,7 +138,7 @@ async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridge
     with pytest.raises(StoreError):
         await one.step()
     assert one.leads(TELEGRAM)
-    await clock.advance(ALIVE)
+    await clock.advance(LEASE)
     assert not one.leads(TELEGRAM)
     await both.run("ALTER TABLE elsewhere RENAME TO bridge")
     await one.step()
@@ -154,7 +154,7 @@ async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_
     assert not one.may_judge()
     await steps(one, clock, 1)
     assert one.may_judge()
-    await clock.advance(ALIVE + SECOND)  # it slept, or the store was away
+    await clock.advance(LEASE + SECOND)  # it slept, or the store was away
     assert not one.may_judge()
     await one.step()
     assert not one.may_judge(), "the others may have been away, too"
@@ -201,7 +201,7 @@ async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
     await one.step()
     await two.step()
     deaf.hears = False
-    for _ in range(ALIVE // SECOND):
+    for _ in range(LEASE // SECOND):
         assert not two.may_send()
         assert one.senders == 1, "it has all of the rate to itself, as far as it knows"
         await clock.advance(SECOND)
@@ -237,7 +237,7 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
     await two.step()
     await asleep.advance(REPORT)
     await two.step()
-    await asleep.advance(ALIVE - REPORT)
+    await asleep.advance(LEASE - REPORT)
     assert two.may_send()
     await asleep.advance(REPORT)
     assert not two.may_send()
@@ -245,7 +245,7 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
     assert (two.may_send(), two.joined) == (False, 2), "the other divided nothing meanwhile, and does not know yet"
     await asleep.advance(REPORT)
     await two.step()
-    await asleep.advance(ALIVE - REPORT)
+    await asleep.advance(LEASE - REPORT)
     assert two.may_send()
 
 
@@ -291,7 +291,7 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
         await slow
         await clock.advance(0)
         assert part.running
-        await clock.advance(ALIVE - MARGIN - SECOND // 2 - 1)
+        await clock.advance(LEASE - MARGIN - SECOND // 2 - 1)
         assert part.running
         await clock.advance(1)
         assert not part.running, "not a look later: the margin is for what is under way to end"

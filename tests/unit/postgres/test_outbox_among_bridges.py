@@ -27,7 +27,7 @@ from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import locks
-from bridge.store.postgres.fleet import ALIVE
+from bridge.store.postgres.cluster import LEASE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, sent
@@ -94,7 +94,7 @@ async def test_what_was_claimed_by_a_bridge_whose_lease_is_over_goes_back_withou
         async with both.locked("SELECT 1 FROM sms"):
             claiming = asyncio.create_task(one.outbox.step())
             await both.waiting()
-            await one.clock.advance(ALIVE)
+            await one.clock.advance(LEASE)
         await claiming
         await becomes(both, SmsState.QUEUED)
         assert platform.requests == []
@@ -131,7 +131,7 @@ async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, p
         await two.clock.advance(SECOND)
         await two.cluster.step()
         assert not two.outbox.reserve("main"), "the other may not have heard of it yet"
-        await two.clock.advance(ALIVE - SECOND)
+        await two.clock.advance(LEASE - SECOND)
         assert not two.outbox.reserve("main"), "nothing had gathered for it while it was not one of them"
         await two.clock.advance(SECOND // 2)
         assert sum(two.outbox.reserve("main") for _ in range(20)) == 2

@@ -60,9 +60,9 @@ async def plan(connection: Any, name: str) -> dict[str, Any]:
     """What the server does for any values."""
     wanted = getattr(sql, name)
     if isinstance(wanted, BatchStatement):
-        text, count = dialect.crowd(wanted), len(wanted.columns)
+        text, count = dialect.batch_text(wanted), len(wanted.columns)
     else:
-        text, names = dialect.statement(wanted)
+        text, names = dialect.numbered(wanted)
         count = len(names)
     await connection.execute(f"PREPARE {name} AS {text}")
     values = f"({', '.join(['NULL'] * count)})" if count else ""

@@ -8,7 +8,7 @@ import time
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import SmsState
 from bridge.store import locks
-from bridge.store.postgres.fleet import LATE
+from bridge.store.postgres.cluster import OVERDUE
 from bridge.store.postgres.store import PostgresStore
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, settlement, unrouted
 from tests.postgres import needs_postgres
@@ -62,7 +62,7 @@ async def test_what_came_in_where_nobody_routes_is_anybodys(both: Bridges) -> No
 async def test_what_its_bridge_does_not_get_to_is_anybodys(both: Bridges) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
-    await both.one.accept_inbound(call("late", at=await both.now() - 2 * LATE, subscriber="790"))
+    await both.one.accept_inbound(call("late", at=await both.now() - 2 * OVERDUE, subscriber="790"))
     await heard(both, both.one, "soon", subscriber="791")
     assert await found(both.two) == ["late"]
     assert await found(both.one) == ["soon"]

@@ -10,7 +10,7 @@ import structlog
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store.postgres.migrate import migrate
-from bridge.store.postgres.pool import Pool, place
+from bridge.store.postgres.pool import Pool, masked_url
 from bridge.store.postgres.store import open_store
 from tests import postgres
 from tests.contract.builders import SetClock
@@ -98,6 +98,7 @@ async def test_a_server_that_is_away_is_asked_once_in_a_while(unused_tcp_port: i
 
 def test_messages_name_the_schema_and_never_the_password() -> None:
     assert (
-        place("postgresql://me:secret@db:5432/sms?search_path=a&password=p") == "postgresql://db:5432/sms?search_path=a"
+        masked_url("postgresql://me:secret@db:5432/sms?search_path=a&password=p")
+        == "postgresql://db:5432/sms?search_path=a"
     )
-    assert place("postgresql://me:secret@db/sms?sslmode=require") == "postgresql://db/sms"
+    assert masked_url("postgresql://me:secret@db/sms?sslmode=require") == "postgresql://db/sms"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
+from bridge.store.sqlite.connection import ThreadConnection
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
@@ -39,16 +39,35 @@ def broken(tx: Tx) -> None:
     tx.run("INSERT INTO spend (day, parts) VALUES (NULL, NULL)")
 
 
-async def test_aiosqlite_still_runs_a_whole_function_in_its_thread(path: Path) -> None:
-    """A private call; should a release take it away, docs/decisions/0001-sqlite-writer.md names the way out."""
-    assert inspect.iscoroutinefunction(aiosqlite.Connection._execute)
-    connection = aiosqlite.Connection(lambda: sqlite3.connect(path), iter_chunk_size=64)
-    async with connection:
-        here, there = threading.get_ident(), await connection._execute(threading.get_ident)  # type: ignore[no-untyped-call]
-        assert here != there
-        assert there == await connection._execute(threading.get_ident)  # type: ignore[no-untyped-call]
-        assert await connection._execute(lambda a, b: a + b, 1, 2) == 3  # type: ignore[no-untyped-call]
-        assert isinstance(connection._conn, sqlite3.Connection)
+async def test_work_runs_in_the_connections_thread_in_one_hop_each(path: Path) -> None:
+    """What aiosqlite's public ``commit()`` is used for; see docs/decisions/0001-sqlite-writer.md."""
+    sqlite3.connect(path).close()
+    connection = ThreadConnection(path, readonly=False, busy_timeout=50)
+    await connection.open()
+    order: list[int] = []
+
+    def work(number: int) -> Callable[[sqlite3.Connection], tuple[int, int]]:
+        def run(db: sqlite3.Connection) -> tuple[int, int]:
+            if number == 1:
+                raise ValueError(number)
+            order.append(number)
+            return number, threading.get_ident()
+
+        return run
+
+    calls = [asyncio.create_task(connection.call(work(number))) for number in range(4)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    await connection.close()
+    # A job that failed or lost its caller leaves the others with their own results.
+    assert order == [0, 2, 3]
+    assert isinstance(done[1], ValueError)
+    assert isinstance(done[2], asyncio.CancelledError)
+    results = [each for each in done if isinstance(each, tuple)]
+    assert [number for number, _ in results] == [0, 3]
+    assert {thread for _, thread in results} != {threading.get_ident()}
+    assert len({thread for _, thread in results}) == 1
 
 
 async def test_every_commit_is_synced_and_keys_are_enforced(store: SqliteStore) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from bridge.model.cluster import LeaseStatus, Node
 
 
-class AloneVerbs:
+class SingleNode:
     """:class:`~bridge.ports.record.FleetStore` without a table."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
@@ -24,6 +24,6 @@ class AloneVerbs:
         await asyncio.get_running_loop().create_future()
 
 
-class AloneQueries:
+class SingleNodeQueries:
     async def nodes(self) -> Sequence[Node]:
         return ()

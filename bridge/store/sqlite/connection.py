@@ -1,15 +1,17 @@
-"""One SQLite connection in its own thread, through aiosqlite, opened anew where it can no longer be trusted.
+"""One SQLite connection in a thread of its own, through aiosqlite's public calls.
 
-It must not know what is done with it: transactions belong to the writer and the readers.
+It knows nothing of transactions: the writer and the readers begin and end them.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import aiosqlite
 
@@ -112,7 +114,31 @@ def _write_again(file: Path) -> None:
         os.close(fd)
 
 
-def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connection:
+class BatchConnection(sqlite3.Connection):
+    """A connection whose ``commit()`` runs the next unit of work that was queued for it.
+
+    aiosqlite runs ``commit()`` in the connection's thread. It is the one public call that brings a whole function there
+    in one hop. Transactions are begun and ended by statements, so ``commit()`` has no other use here.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.jobs: deque[Job[Any]] = deque()
+
+    def commit(self) -> None:
+        job = self.jobs.popleft()
+        job.result = job.work(self)
+
+
+@dataclass(eq=False, slots=True)
+class Job(Generic[T]):
+    """One unit of work, and its result once it has run."""
+
+    work: Callable[[sqlite3.Connection], T]
+    result: T | None = None
+
+
+def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> BatchConnection:
     # Never "rwc": a file that vanished must not come back empty.
     mode = "ro" if readonly else "rw"
     db = sqlite3.connect(
@@ -121,6 +147,7 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connect
         isolation_level=None,  # the driver's own mode begins transactions by itself, deferred ones
         cached_statements=256,
         timeout=busy_timeout / 1000,
+        factory=BatchConnection,
     )
     try:
         db.row_factory = sqlite3.Row
@@ -138,15 +165,17 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> sqlite3.Connect
     return db
 
 
-class Link:
-    """A connection that one caller at a time uses."""
+class ThreadConnection:
+    """One SQLite connection with a thread of its own, opened anew after an error that makes it doubtful."""
 
     def __init__(self, path: Path, *, readonly: bool, busy_timeout: Ms, guard: FileGuard | None = None) -> None:
         self._path = path
         self._readonly = readonly
         self._busy_timeout = busy_timeout
         self._guard = guard
-        self._connection: aiosqlite.Connection | None = None
+        self._thread: aiosqlite.Connection | None = None
+        self._jobs: deque[Job[Any]] = deque()
+        """Those of the open connection."""
         self._suspect = False
 
     async def open(self) -> None:
@@ -157,15 +186,18 @@ class Link:
         failures: list[Exception] = []
 
         def connect() -> sqlite3.Connection:
-            # An exception here would end aiosqlite's thread with nobody to wait for it; a stand-in is closed properly.
+            # An exception here would end aiosqlite's thread and its caller would wait for ever. An empty database in
+            # memory takes the connection's place until it is closed below.
             try:
-                return _connect(self._path, readonly=self._readonly, busy_timeout=self._busy_timeout)
+                db = _connect(self._path, readonly=self._readonly, busy_timeout=self._busy_timeout)
             except (sqlite3.Error, StoreUnavailable) as error:
                 failures.append(error)
                 return sqlite3.connect(":memory:")
+            self._jobs = db.jobs
+            return db
 
         # The class instead of aiosqlite.connect(): pragmas are set in the same hop that opens.
-        self._connection = await aiosqlite.Connection(connect, iter_chunk_size=64)
+        self._thread = await aiosqlite.Connection(connect, iter_chunk_size=64)
         if failures:
             await self._close_connection()
             raise translate(failures[0], self._path) from failures[0]
@@ -174,40 +206,37 @@ class Link:
         self._suspect = False
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in the connection's thread, one hop for all it does; a cancelled caller does not stop it.
+        """Run ``work`` in the connection's thread, in one hop. Cancelling the caller does not stop it.
 
         :raises StoreUnavailable: the connection had to be opened anew and could not be.
         """
-        if self._suspect or self._connection is None:
+        if self._suspect or self._thread is None:
             await self.open()
-        connection = self._connection
-        assert connection is not None
-        # aiosqlite has no public way to run a function in its thread; see docs/decisions/0001-sqlite-writer.md.
-        # A unit test fails if a new version takes this one away.
-        result: T = await connection._execute(_with_raw, connection, work)  # type: ignore[no-untyped-call]
-        return result
+        assert self._thread is not None
+        job = Job(work)
+        # Nothing is awaited between the two: jobs and calls of commit() are queued in the same order.
+        self._jobs.append(job)
+        await self._thread.commit()
+        return cast(T, job.result)
 
     def distrust(self) -> None:
-        """Open anew before the next call."""
+        """Open a new connection before the next call."""
         self._suspect = True
 
     def judge(self, error: BaseException) -> None:
+        """Distrust the connection where ``error`` says that it may be at fault."""
         if needs_reconnect(error):
             self.distrust()
 
     async def _close_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
         try:
-            await connection.close()
+            await thread.close()
         except sqlite3.Error:
             # It is given up already, and the error that made it so has been reported.
             self._suspect = True
 
     async def close(self) -> None:
         await self._close_connection()
-
-
-def _with_raw(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    return work(connection._conn)

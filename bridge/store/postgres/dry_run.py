@@ -15,7 +15,7 @@ _MAKE = "CREATE TABLE trial (id BIGINT)"
 """What a start on an empty schema would do."""
 
 
-async def attempt(url: str, now: Ms) -> None:
+async def check_usable(url: str, now: Ms) -> None:
     """:raises StoreUnavailable: a bridge could not use it now. :raises StoreError: newer, or another program's."""
     async with connected(url) as (connection, where):
         with faults.named(where):
@@ -29,7 +29,7 @@ async def _attempt(connection: Any, now: Ms) -> None:
     trial = connection.transaction()
     await trial.start()
     if version:
-        await connection.execute(dialect.statement(sql.BEAT).text, now)
+        await connection.execute(dialect.numbered(sql.BEAT).text, now)
     if version < latest:
         await connection.execute(_MAKE)
     await trial.rollback()

@@ -21,26 +21,26 @@ from bridge import __version__
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
 from bridge.store import locks
-from bridge.store.postgres.pool import PATIENCE, Pool
+from bridge.store.postgres.pool import TIMEOUT, Pool
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.repository import Readers, Writer
 from bridge.store.transaction import Params, Row, Tx
 
-ALIVE: Ms = 10 * SECOND
+LEASE: Ms = 10 * SECOND
 """So long a bridge that is not heard of keeps its duties and its messages."""
-SENDS: Ms = 75 * SECOND
+SEND_LEASE: Ms = 75 * SECOND
 """So long after that was last reported a request of a bridge may be under way: more than the longest request (45 s)
 and what may pass between the report and the request."""
-LATE: Ms = 5 * SECOND
+OVERDUE: Ms = 5 * SECOND
 """A message that its bridge did not route for so long is anybody's who has nothing to do; then it has as long again."""
-FORGOTTEN: Ms = 24 * 3600 * SECOND
+KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
 """So long after its end a bridge's row is of use to nobody."""
-LISTENING = 20.0
+LIVENESS_CHECK_S = 20.0
 """Seconds after which whoever hears nothing asks whether the server is still there."""
-LOOK_AROUND = 1.0
+TAKE_OVER_EVERY_S = 1.0
 """Seconds between two looks for messages that nobody routes, of a bridge that has some of its own."""
-RECONNECT = 2.0
+RECONNECT_S = 2.0
 """Seconds between two attempts to hear again."""
 
 # Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
@@ -82,7 +82,7 @@ LEAVE = "DELETE FROM bridge WHERE id = :bridge"
 FORGET = "DELETE FROM bridge WHERE sends_until < :before"
 
 
-class FleetQueries:
+class ClusterQueries:
     """Questions about the fleet; mixed into what has readers."""
 
     _readers: Readers
@@ -91,7 +91,7 @@ class FleetQueries:
         return await self._readers.run(lambda tx: _members(tx, tx.now()))
 
 
-class FleetVerbs(FleetQueries):
+class ClusterRepository(ClusterQueries):
     """:class:`~bridge.ports.record.FleetStore`; mixed into what has a writer."""
 
     _writer: Writer
@@ -100,7 +100,7 @@ class FleetVerbs(FleetQueries):
     _bridge: str
     _transactions: Transactions
     _reports: Transactions
-    look_around_s = LOOK_AROUND
+    look_around_s = TAKE_OVER_EVERY_S
     _took_at = 0.0
     _all_route = False
     """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
@@ -112,11 +112,11 @@ class FleetVerbs(FleetQueries):
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             mine = _duties(tx, self._bridge, wanted, now)
-            tx.run(FORGET, {"before": now - FORGOTTEN})
+            tx.run(FORGET, {"before": now - KEPT_AFTER_END})
             return LeaseStatus(
                 leads=frozenset(mine),
-                expires_in=ALIVE,
-                sends_expire_in=SENDS,
+                expires_in=LEASE,
+                sends_expire_in=SEND_LEASE,
                 nodes=_members(tx, now),
                 id=self._bridge,
                 now=now,
@@ -158,7 +158,7 @@ class FleetVerbs(FleetQueries):
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 # Whoever has something to do looks now and then: nothing is lost, and the store's absence is told by
                 # those who need it.
-                await asyncio.sleep(RECONNECT)
+                await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self, told: Callable[[Any, int, str, str], None]) -> None:
         connection = await self._writing.separate()
@@ -168,11 +168,11 @@ class FleetVerbs(FleetQueries):
             await connection.add_listener(_channel(self._space), told)
             while not ended.is_set():
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LISTENING):
+                    async with asyncio.timeout(LIVENESS_CHECK_S):
                         await ended.wait()
                         break
                 # A link that is cut without a word is noticed by a question alone.
-                await connection.execute("SELECT 1", timeout=PATIENCE / 1000)
+                await connection.execute("SELECT 1", timeout=TIMEOUT / 1000)
             raise ConnectionResetError
         finally:
             connection.terminate()
@@ -183,11 +183,11 @@ class FleetVerbs(FleetQueries):
             return False
         self._took_at = time.monotonic()
         now = tx.now()
-        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "now": now, "late": now - LATE, "limit": limit}) > 0
+        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "now": now, "late": now - OVERDUE, "limit": limit}) > 0
 
 
 def _leases(now: Ms) -> Params:
-    return {"now": now, "alive_until": now + ALIVE, "sends_until": now + SENDS}
+    return {"now": now, "alive_until": now + LEASE, "sends_until": now + SEND_LEASE}
 
 
 def _channel(space: str) -> str:
