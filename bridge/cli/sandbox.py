@@ -23,8 +23,8 @@ from bridge.model.base import Ms
 
 if TYPE_CHECKING:
     from bridge.app.service import Bridge
-    from bridge.sandbox.stage import Stage
-    from bridge.sandbox.transcript import Line
+    from bridge.sandbox.prompt import Prompt
+    from bridge.sandbox.transcript import TranscriptLine
 
 EXAMPLE = "config.example.yaml"
 POLL: tuple[Ms, ...] = (1_000, 2_000, 30_000)
@@ -67,28 +67,29 @@ def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None
 async def play(settings: Settings, script: TextIO | None, port: int | None) -> int:
     """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
     from bridge.app.running import running
-    from bridge.sandbox.clock import StageClock
-    from bridge.sandbox.operators import StageChat
-    from bridge.sandbox.stage import Stage
+    from bridge.sandbox.clock import SandboxClock
+    from bridge.sandbox.operators import SandboxChat
+    from bridge.sandbox.prompt import Prompt
     from bridge.telemetry import output
 
     out = Console(highlight=False)
     output.configure(settings.logging.model_copy(update={"level": "error"}), [])
     chats = [
-        StageChat(name=name, id=chat.id, forum=chat.mode == "topics") for name, chat in settings.telegram.chats.items()
+        SandboxChat(name=name, id=chat.id, forum=chat.mode == "topics")
+        for name, chat in settings.telegram.chats.items()
     ]
-    clock = StageClock()
+    clock = SandboxClock()
     zone = next(iter(settings.accounts.values())).callback.timezone
-    stage = Stage(clock=clock, zone=zone, chats=chats, tell=lambda line: show(out, line))
-    await stage.start()
+    prompt = Prompt(clock=clock, zone=zone, chats=chats, tell=lambda line: show(out, line))
+    await prompt.start()
     try:
         with tempfile.TemporaryDirectory(prefix="sms-bridge-") as folder:
-            async with running(simulated(settings, stage, Path(folder), port), clock) as bridge:
-                stage.callback_url = with_secret(bridge)
-                narrator = asyncio.create_task(tell_rules(bridge, stage))
-                welcome(out, bridge, stage)
+            async with running(simulated(settings, prompt, Path(folder), port), clock) as bridge:
+                prompt.callback_url = with_secret(bridge)
+                narrator = asyncio.create_task(tell_rules(bridge, prompt))
+                welcome(out, bridge, prompt)
                 try:
-                    return await (follow(out, stage, script) if script is not None else prompt(stage))
+                    return await (follow(out, prompt, script) if script is not None else read_prompt(prompt))
                 finally:
                     narrator.cancel()
     except BridgeError as error:
@@ -97,17 +98,17 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
             hint = "\nTake any free port instead: sms-bridge sandbox --port 0"
         fail(f"{error}{hint}")
     finally:
-        await stage.stop()
+        await prompt.stop()
 
 
-def simulated(settings: Settings, stage: Stage, folder: Path, port: int | None) -> Settings:
-    """The person's settings with every way out replaced by the stage's."""
+def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None) -> Settings:
+    """The person's settings with every way out replaced by a simulated one."""
     from pydantic import SecretStr
 
     accounts = {
         name: account.model_copy(
             update={
-                "url": stage.platform.url,
+                "url": prompt.platform.url,
                 "script": "/sendsms.php",
                 "login": "demo",
                 "password": SecretStr("demo"),
@@ -116,8 +117,8 @@ def simulated(settings: Settings, stage: Stage, folder: Path, port: int | None) 
         )
         for name, account in settings.accounts.items()
     }
-    way = {"api_url": stage.telegram.url, "proxy": "", "updates": "polling"}
-    telegram = settings.telegram.model_copy(update={"token": SecretStr(stage.telegram.token), **way})
+    way = {"api_url": prompt.telegram.url, "proxy": "", "updates": "polling"}
+    telegram = settings.telegram.model_copy(update={"token": SecretStr(prompt.telegram.token), **way})
     server = settings.server if port is None else settings.server.model_copy(update={"port": port})
     return settings.model_copy(
         update={
@@ -137,12 +138,12 @@ def with_secret(bridge: Bridge) -> str:
     return f"{bridge.callback_url}?key={secret}" if secret else bridge.callback_url
 
 
-def welcome(out: Console, bridge: Bridge, stage: Stage) -> None:
-    joint = "&" if "?" in stage.callback_url else "?"
+def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
+    joint = "&" if "?" in prompt.callback_url else "?"
     query = "smsid=1&sender=79083730330&receiver=1234&text=часы"
     out.print(f"[bold]sms-bridge sandbox[/bold]  callbacks: {bridge.callback_url}")
     out.print("Everything around the bridge is simulated. Be the platform from another terminal:", soft_wrap=True)
-    out.print(f"  curl '{stage.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
+    out.print(f"  curl '{prompt.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
     out.print(
         "or be everybody here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
         "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]",
@@ -150,16 +151,16 @@ def welcome(out: Console, bridge: Bridge, stage: Stage) -> None:
     )
 
 
-def show(out: Console, line: Line) -> None:
+def show(out: Console, line: TranscriptLine) -> None:
     # In one piece: a line without its end is lost above a prompt.
-    out.print(Text.assemble((f"{line.voice:>9}", COLOURS[line.voice]), "  ", plain(line.text)), soft_wrap=True)
+    out.print(Text.assemble((f"{line.source:>9}", COLOURS[line.source]), "  ", plain(line.text)), soft_wrap=True)
 
 
-async def tell_rules(bridge: Bridge, stage: Stage) -> None:
+async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
     """Say which rule took each message, as the store has it."""
     from bridge.model.base import InboundId
     from bridge.model.inbound import InboundState
-    from bridge.sandbox.transcript import Voice
+    from bridge.sandbox.transcript import Source
 
     next_id = 1
     while True:
@@ -170,11 +171,11 @@ async def tell_rules(bridge: Bridge, stage: Stage) -> None:
         rule = next((rule for rule in bridge.rules.rules if rule.name == inbound.rule), None)
         where = f" ({rule.file}:{rule.line})" if rule is not None else ""
         what = f"rule {inbound.rule}{where}" if inbound.rule else "no rule matched"
-        stage.say(Voice.BRIDGE, f"{what}: {inbound.outcome}")
+        prompt.say(Source.BRIDGE, f"{what}: {inbound.outcome}")
         next_id += 1
 
 
-async def follow(out: Console, stage: Stage, script: TextIO) -> int:
+async def follow(out: Console, prompt: Prompt, script: TextIO) -> int:
     """Play a file. Its commands and headings are shown among what comes of them; what it waits for shows by itself."""
     from bridge.sandbox.transcript import BadCommand, Quit
 
@@ -182,7 +183,7 @@ async def follow(out: Console, stage: Stage, script: TextIO) -> int:
         if line.strip() and not line.startswith(("wait ", "quit")):
             out.print(Text(plain(line.strip() if line.startswith("#") else f"> {line.strip()}"), "dim"), soft_wrap=True)
         try:
-            await stage.perform(line)
+            await prompt.perform(line)
         except Quit:
             return 0
         except BadCommand as error:
@@ -191,19 +192,19 @@ async def follow(out: Console, stage: Stage, script: TextIO) -> int:
     return 0
 
 
-async def prompt(stage: Stage) -> int:
+async def read_prompt(prompt: Prompt) -> int:
     """Read commands from a person, or from a pipe, until the end of input."""
-    from bridge.sandbox.transcript import BadCommand, Quit, Voice
+    from bridge.sandbox.transcript import BadCommand, Quit, Source
 
     async for line in lines():
         try:
-            await stage.perform(line)
+            await prompt.perform(line)
         except Quit:
             return 0
         except BadCommand as error:
-            stage.say(Voice.STAGE, str(error))
+            prompt.say(Source.SANDBOX, str(error))
     if not sys.stdin.isatty():
-        await stage.settle()
+        await prompt.settle()
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The time in the sandbox: the machine's own, and as far ahead of it as the person at the prompt wants.
+"""The time in the sandbox: the machine's own, moved ahead as far as the person at the prompt wants.
 
-A day of a team can so be played in a minute. All that waits is woken as if the time had passed.
+So a day of a team can be played in a minute. Everything that waits wakes as if the time had passed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from bridge.model.base import Ms
 from bridge.ports.clock import Clock, Waiter
 
 
-class StageClock(Clock):
+class SandboxClock(Clock):
+    """The machine's clock plus the time that the person has let pass."""
+
     def __init__(self) -> None:
         self._ahead: Ms = 0
         self._waiting: dict[asyncio.Timeout, Ms] = {}
@@ -40,7 +42,7 @@ class StageClock(Clock):
         return True
 
     def later(self, by: Ms) -> None:
-        """So much time has passed."""
+        """Move the time ahead by ``by`` milliseconds."""
         self._ahead += by
         here, now = asyncio.get_running_loop().time(), self.monotonic()
         for limit, end in self._waiting.items():

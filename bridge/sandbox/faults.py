@@ -156,7 +156,7 @@ USUAL_DELAY: Mapping[Fault, Ms] = {Fault.SLOW: 500, Fault.TRICKLE: 10}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Armed:
+class ArmedFault:
     """A fault that waits for its request."""
 
     fault: Fault
@@ -178,13 +178,13 @@ class Armed:
         return self.fault in TAKING if self.taken is None else self.taken
 
 
-class Trouble:
+class ArmedFaults:
     """The faults that are armed; of several that fit, the one armed first goes first."""
 
     def __init__(self) -> None:
-        self._armed: list[Armed] = []
+        self._armed: list[ArmedFault] = []
 
-    def arm(self, armed: Armed) -> None:
+    def arm(self, armed: ArmedFault) -> None:
         self._armed.append(armed)
 
     def clear(self) -> None:
@@ -200,7 +200,7 @@ class Trouble:
                 return True
         return False
 
-    def for_request(self, kind: RequestKind, numbers: Sequence[str]) -> Armed | None:
+    def for_request(self, kind: RequestKind, numbers: Sequence[str]) -> ArmedFault | None:
         for at, armed in enumerate(self._armed):
             if armed.matches(kind, numbers):
                 self._use_up(at)

@@ -40,7 +40,7 @@ class TakenSms:
 
 
 @value_object
-class Order:
+class SendRequest:
     """A send request as the page understood it."""
 
     recipients: tuple[str, ...]
@@ -50,7 +50,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class _Fate:
+class _ReportPlan:
     """Where the delivery reports of one SMS stand."""
 
     words: Sequence[str]
@@ -59,37 +59,41 @@ class _Fate:
     at: Ms
 
 
-class Ledger:
-    """:param sender_names: registered names, ``None`` where the account has dynamic ones.
-    :param keep_book: without it SMS are counted only, and every id is told the last of the usual words."""
+@value_object
+class SimulatedAccount:
+    """The account that the simulated platform has."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        sender_names: Sequence[str] | None,
-        balance: float,
-        price: float,
-        first_id: int,
-        keep_book: bool,
-        same_request_window: Ms,
-    ) -> None:
+    login: str = "demo"
+    password: str = "demo"
+    sender_names: Sequence[str] | None = ("TESTSMS", "MyShop", "IBATelecom", "79001112233")
+    """Registered sender names; None for an account with dynamic names."""
+    balance: float = 1000.0
+    price: float = 2.5
+    """Of one part."""
+    same_request_window: Ms = 0
+    """Refuse a request that was taken less than this many milliseconds ago; 0: never."""
+
+
+class Ledger:
+    """:param keep_book: False only counts the SMS, and answers every status question with the last usual word."""
+
+    def __init__(self, account: SimulatedAccount, *, clock: Clock, first_id: int, keep_book: bool) -> None:
         self.book: list[TakenSms] = []
-        self.parked: list[Order] = []
+        self.parked: list[SendRequest] = []
         self.taken = 0
         self.usual_words: tuple[str, ...] = ("Send", "deliver")
-        self.sender_names = sender_names
-        self.price = price
-        self.same_request_window = same_request_window
+        self.sender_names = account.sender_names
+        self.price = account.price
+        self.same_request_window = account.same_request_window
         self._clock = clock
-        self._credit = round(balance * CENT)
+        self._credit = round(account.balance * CENT)
         self._next_id = first_id
         self._first_id = first_id
         self._keep_book = keep_book
         self._by_id: dict[str, TakenSms] = {}
-        self._fates: dict[str, _Fate] = {}
+        self._report_plans: dict[str, _ReportPlan] = {}
         self._words_for: dict[str, tuple[str, ...]] = {}
-        self._recent: dict[Order, Ms] = {}
+        self._recent: dict[SendRequest, Ms] = {}
 
     @property
     def balance(self) -> float:
@@ -101,7 +105,7 @@ class Ledger:
 
     # ------------------------------------------------------------ sending
 
-    def objection(self, order: Order) -> Fault | None:
+    def objection(self, order: SendRequest) -> Fault | None:
         """Why this order would be refused, money aside: the document's rules for names, numbers, text."""
         name = order.sender_name
         if not name:
@@ -120,10 +124,10 @@ class Ledger:
             return Fault.SAME_REQUEST
         return None
 
-    def affords(self, order: Order) -> bool:
+    def affords(self, order: SendRequest) -> bool:
         return self._credit >= self._cost(order)
 
-    def take(self, order: Order) -> tuple[TakenSms, ...]:
+    def take(self, order: SendRequest) -> tuple[TakenSms, ...]:
         """Charge the order and write it into the book; an id for each recipient, in their order."""
         self._credit -= self._cost(order)
         self._remember_request(order)
@@ -145,7 +149,7 @@ class Ledger:
             self._by_id.update((sms.id, sms) for sms in taken)
         return taken
 
-    def park(self, order: Order) -> None:
+    def park(self, order: SendRequest) -> None:
         """Accept the order without money; it goes out by :meth:`top_up`."""
         self._remember_request(order)
         self.parked.append(order)
@@ -163,14 +167,14 @@ class Ledger:
         self._next_id += 1
         return str(self._next_id - 1)
 
-    def _cost(self, order: Order) -> int:
+    def _cost(self, order: SendRequest) -> int:
         return round(self.price * CENT) * len(order.recipients)
 
-    def _is_repetition(self, order: Order) -> bool:
+    def _is_repetition(self, order: SendRequest) -> bool:
         at = self._recent.get(order)
         return at is not None and self._clock.now() - at < self.same_request_window
 
-    def _remember_request(self, order: Order) -> None:
+    def _remember_request(self, order: SendRequest) -> None:
         if not self.same_request_window:
             return
         now = self._clock.now()
@@ -191,11 +195,11 @@ class Ledger:
 
     def set_word(self, platform_id: str, word: str) -> None:
         """From now on every poll of this id is told ``word``."""
-        self._fates[platform_id] = _Fate(words=(word,), asked=0, word=word, at=self._clock.now())
+        self._report_plans[platform_id] = _ReportPlan(words=(word,), asked=0, word=word, at=self._clock.now())
 
     def ask(self, platform_id: str) -> tuple[str, Ms] | None:
         """The status word of an id and since when it holds; ``None`` for an id that was never given."""
-        fate = self._fates.get(platform_id)
+        fate = self._report_plans.get(platform_id)
         if fate is None:
             if not platform_id.isascii() or not platform_id.isdigit():
                 return None
@@ -204,7 +208,7 @@ class Ledger:
             if not self._keep_book:
                 return self.usual_words[-1], self._clock.now()
             words = self._words_for.get(self.recipient_of(platform_id) or "", self.usual_words)
-            fate = self._fates[platform_id] = _Fate(words=words, asked=0, word="", at=0)
+            fate = self._report_plans[platform_id] = _ReportPlan(words=words, asked=0, word="", at=0)
         word = fate.words[min(fate.asked, len(fate.words) - 1)]
         fate.asked += 1
         if word != fate.word:
@@ -216,10 +220,10 @@ class Ledger:
         return sms.recipient if sms else None
 
 
-def order_of(fields: Mapping[str, str], encoding: str) -> Order:
+def send_request_of(fields: Mapping[str, str], encoding: str) -> SendRequest:
     """A send request's fields as an order; nothing is refused here."""
     numbers = fields.get("dadr", "").strip()
-    return Order(
+    return SendRequest(
         recipients=tuple(part.strip() for part in numbers.split(",")) if numbers else (),
         sender_name=fields.get("sadr", ""),
         text=fields.get("text", ""),

@@ -13,7 +13,7 @@ from bridge.sandbox.botapi.api import OPERATOR, SimulatedBotApi
 from bridge.sandbox.botapi.people import MessageKind
 from bridge.sandbox.botapi.reactions import FREE_REACTIONS
 from bridge.sandbox.botapi.world import ChatEvent, EventKind
-from bridge.sandbox.transcript import BadCommand, Transcript, Voice, WrongUse, number_of
+from bridge.sandbox.transcript import BadCommand, Source, Transcript, WrongUse, number_of
 from bridge.schema import plural
 from bridge.value import value_object
 
@@ -22,7 +22,7 @@ SOON = 5.0
 
 
 @value_object
-class StageChat:
+class SandboxChat:
     """A chat of the configuration, to be made in the simulated Telegram."""
 
     name: str
@@ -36,9 +36,9 @@ class Operators:
     def __init__(
         self,
         telegram: SimulatedBotApi,
-        chats: Sequence[StageChat],
+        chats: Sequence[SandboxChat],
         transcript: Transcript,
-        say: Callable[[Voice, str], None],
+        say: Callable[[Source, str], None],
     ) -> None:
         self._telegram = telegram
         self._chats = tuple(chats)
@@ -172,7 +172,7 @@ class Operators:
             raise WrongUse("press", f"there is only {plural(len(post.buttons), 'button')}")
         label, data = post.buttons[index - 1]
         assert post.message_id is not None
-        self._say(Voice.OPERATOR, f"presses [{label}]")
+        self._say(Source.OPERATOR, f"presses [{label}]")
         # A person's screen may still show a button that is gone.
         self._telegram.presses(post.chat_id, post.message_id, data, self._who(post.chat_id), stale=True)
 

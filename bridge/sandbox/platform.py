@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.sandbox.callbacks import Callbacks
 from bridge.sandbox.caller import CallEncoding
-from bridge.sandbox.faults import Armed, Fault, RequestKind, Trouble
-from bridge.sandbox.ledger import Ledger, TakenSms
+from bridge.sandbox.faults import ArmedFault, ArmedFaults, Fault, RequestKind
+from bridge.sandbox.ledger import Ledger, SimulatedAccount, TakenSms
 from bridge.sandbox.records import THANKS, Brought, EventKind, PlatformEvent, SeenRequest
-from bridge.sandbox.sendpage import BalanceForm, SendPage, StatusForm, Ways
+from bridge.sandbox.sendpage import BalanceForm, PlatformVariant, SendPage, StatusForm
 from bridge.sandbox.wire import RawServer, WireReply, WireRequest
 
 __all__ = [
@@ -29,41 +29,34 @@ __all__ = [
     "EventKind",
     "Fault",
     "PlatformEvent",
+    "PlatformVariant",
     "RequestKind",
     "SeenRequest",
+    "SimulatedAccount",
     "SimulatedPlatform",
     "StatusForm",
     "TakenSms",
-    "Ways",
 ]
 
-SENDER_NAMES = ("TESTSMS", "MyShop", "IBATelecom", "79001112233")
+HOST = "127.0.0.1"
 
 
 class SimulatedPlatform:
     """One platform with one account. Start it, give :attr:`url` to the bridge, read :attr:`book`.
 
-    :param sender_names: registered sender names; ``None`` for an account with dynamic names.
-    :param same_request_window: refuse a request that was taken less than so many ms ago (0: never).
-    :param first_id: of the SMS taken; the clock's time by default, so that a new process repeats none.
+    :param port: of 127.0.0.1; 0 takes a free one.
+    :param first_id: id of the first SMS taken; by default the clock's time, so that a new process repeats none.
     :param keep_book: False only counts (for benchmarks): no book, no requests, no status but the last.
     """
 
     def __init__(
         self,
         *,
-        login: str = "demo",
-        password: str = "demo",
-        sender_names: Sequence[str] | None = SENDER_NAMES,
-        balance: float = 1000.0,
-        price: float = 2.5,
         clock: Clock,
-        host: str = "127.0.0.1",
+        account: SimulatedAccount | None = None,
+        variant: PlatformVariant | None = None,
         port: int = 0,
-        script: str = "/sendsms.php",
         on_event: Callable[[PlatformEvent], None] | None = None,
-        ways: Ways | None = None,
-        same_request_window: Ms = 0,
         first_id: int | None = None,
         keep_book: bool = True,
     ) -> None:
@@ -71,19 +64,13 @@ class SimulatedPlatform:
         self._clock = clock
         self._on_event = on_event
         self._keep_book = keep_book
-        self._host = host
+        account = account or SimulatedAccount()
         self._ledger = Ledger(
-            clock=clock,
-            sender_names=sender_names,
-            balance=balance,
-            price=price,
-            first_id=start if first_id is None else first_id,
-            keep_book=keep_book,
-            same_request_window=same_request_window,
+            account, clock=clock, first_id=start if first_id is None else first_id, keep_book=keep_book
         )
-        self._page = SendPage(self._ledger, login=login, password=password, script=script, ways=ways or Ways())
-        self._server = RawServer(self, host, port)
-        self._trouble = Trouble()
+        self._page = SendPage(self._ledger, account, variant or PlatformVariant())
+        self._server = RawServer(self, HOST, port)
+        self._faults = ArmedFaults()
         self._waiters: set[asyncio.Future[None]] = set()
         self._callbacks = Callbacks(clock, first_smsid=start, on_brought=self._was_brought)
         self.requests: list[SeenRequest] = []
@@ -107,7 +94,7 @@ class SimulatedPlatform:
     @property
     def url(self) -> str:
         """``http://host:port``, the account's ``url``. Valid after :meth:`start`."""
-        return f"http://{self._host}:{self._server.port}"
+        return f"http://{HOST}:{self._server.port}"
 
     @property
     def book(self) -> list[TakenSms]:
@@ -133,12 +120,12 @@ class SimulatedPlatform:
         self._ledger.balance = amount
 
     @property
-    def ways(self) -> Ways:
-        return self._page.ways
+    def variant(self) -> PlatformVariant:
+        return self._page.variant
 
-    @ways.setter
-    def ways(self, ways: Ways) -> None:
-        self._page.ways = ways
+    @variant.setter
+    def variant(self, variant: PlatformVariant) -> None:
+        self._page.variant = variant
 
     def sent_to(self, recipient: str) -> list[TakenSms]:
         return [sms for sms in self.book if sms.recipient == recipient]
@@ -162,11 +149,11 @@ class SimulatedPlatform:
         :param on: only requests of this kind; ``None``: any.
         :param taken: force whether the SMS is taken and charged; by default as the fault's name says.
         """
-        self._trouble.arm(Armed(fault=fault, left=times, recipient=recipient, delay=delay, kind=on, taken=taken))
+        self._faults.arm(ArmedFault(fault=fault, left=times, recipient=recipient, delay=delay, kind=on, taken=taken))
 
     def behave(self) -> None:
         """Forget every armed fault."""
-        self._trouble.clear()
+        self._faults.clear()
 
     def close_idle(self) -> int:
         """Close the connections that clients keep alive and unused; how many there were."""
@@ -245,14 +232,14 @@ class SimulatedPlatform:
         return self.connections
 
     def cut_unread(self) -> bool:
-        cut = self._trouble.for_connection()
+        cut = self._faults.for_connection()
         if cut:
             self._tell(EventKind.CUT)
         return cut
 
     def answer(self, request: WireRequest) -> WireReply:
         asked = self._page.read(request)
-        armed = self._trouble.for_request(asked.kind, self._page.numbers_of(asked)) if self._trouble else None
+        armed = self._faults.for_request(asked.kind, self._page.numbers_of(asked)) if self._faults else None
         reply = self._page.reply(asked, armed)
         self.counts[asked.kind] += 1
         seen = None

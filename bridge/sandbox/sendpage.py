@@ -14,14 +14,18 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, Armed, Fault, RequestKind
-from bridge.sandbox.ledger import Ledger, Order, TakenSms, order_of
-from bridge.sandbox.wire import Manner, WireReply, WireRequest
+from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, ArmedFault, Fault, RequestKind
+from bridge.sandbox.ledger import Ledger, SendRequest, SimulatedAccount, TakenSms, send_request_of
+from bridge.sandbox.wire import Behaviour, WireReply, WireRequest
 from bridge.value import value_object
 
 PLATFORM_TIME = ZoneInfo("Europe/Moscow")
 MAX_KNOWN = 512
 """Bytes of a field that is worth remembering in its decoded form."""
+
+
+SCRIPT = "/sendsms.php"
+"""Path of the page."""
 
 
 class BalanceForm(StrEnum):
@@ -51,7 +55,7 @@ _STATUS_GLUE: Mapping[StatusForm, str] = {
 
 
 @value_object
-class Ways:
+class PlatformVariant:
     """What platforms of the family do differently, or the document leaves open."""
 
     wordy: bool = False
@@ -71,7 +75,7 @@ class Ways:
 
 
 @value_object
-class Asked:
+class PageRequest:
     """A request, decoded."""
 
     kind: RequestKind
@@ -89,18 +93,18 @@ class PageReply:
     taken: tuple[TakenSms, ...] = ()
 
 
-_MANNERS: Mapping[Fault, Manner] = {
-    Fault.GARBAGE: Manner.NOT_HTTP,
-    Fault.TRICKLE: Manner.TRICKLE,
-    Fault.HANG: Manner.HANG,
-    Fault.HANG_AFTER_TAKING: Manner.HANG,
-    Fault.CUT_BEFORE_READING: Manner.CLOSE,
-    Fault.CUT_AFTER_READING: Manner.CLOSE,
-    Fault.CUT_AFTER_TAKING: Manner.CLOSE,
-    Fault.RESET: Manner.RESET,
-    Fault.RESET_AFTER_TAKING: Manner.RESET,
-    Fault.HALF_HEADERS: Manner.HALF_HEADERS,
-    Fault.HALF_BODY: Manner.HALF_BODY,
+_BEHAVIOURS: Mapping[Fault, Behaviour] = {
+    Fault.GARBAGE: Behaviour.NOT_HTTP,
+    Fault.TRICKLE: Behaviour.TRICKLE,
+    Fault.HANG: Behaviour.HANG,
+    Fault.HANG_AFTER_TAKING: Behaviour.HANG,
+    Fault.CUT_BEFORE_READING: Behaviour.CLOSE,
+    Fault.CUT_AFTER_READING: Behaviour.CLOSE,
+    Fault.CUT_AFTER_TAKING: Behaviour.CLOSE,
+    Fault.RESET: Behaviour.RESET,
+    Fault.RESET_AFTER_TAKING: Behaviour.RESET,
+    Fault.HALF_HEADERS: Behaviour.HALF_HEADERS,
+    Fault.HALF_BODY: Behaviour.HALF_BODY,
 }
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _NOT_HTTP = b"\x15\x03\x01\x00\x02\x02\x0a"
@@ -147,20 +151,18 @@ def parse_query(query: bytes) -> tuple[dict[str, str], str]:
 
 
 class SendPage:
-    def __init__(self, ledger: Ledger, *, login: str, password: str, script: str, ways: Ways) -> None:
-        self.ways = ways
+    def __init__(self, ledger: Ledger, account: SimulatedAccount, variant: PlatformVariant) -> None:
+        self.variant = variant
         self._ledger = ledger
-        self._login = login
-        self._password = password
-        self._script = script
+        self._account = account
 
     # ------------------------------------------------------------ reading
 
-    def read(self, request: WireRequest) -> Asked:
+    def read(self, request: WireRequest) -> PageRequest:
         path, _, query = request.target.partition(b"?")
         fields, text_encoding = parse_query(query)
         where, method = path.decode("latin-1"), request.method.decode("latin-1")
-        return Asked(
+        return PageRequest(
             kind=self._kind_of(method, where, fields),
             method=method,
             path=where,
@@ -169,17 +171,17 @@ class SendPage:
             text_encoding=text_encoding,
         )
 
-    def numbers_of(self, asked: Asked) -> tuple[str, ...]:
+    def numbers_of(self, asked: PageRequest) -> tuple[str, ...]:
         """The recipients that a request is about."""
         if asked.kind is RequestKind.SEND:
-            return order_of(asked.fields, "utf-8").recipients
+            return send_request_of(asked.fields, "utf-8").recipients
         if asked.kind is RequestKind.STATUS:
             known = self._ledger.recipient_of(asked.fields["smsid"])
             return (known,) if known else ()
         return ()
 
     def _kind_of(self, method: str, path: str, fields: Mapping[str, object]) -> RequestKind:
-        if path != self._script or method != "GET":
+        if path != SCRIPT or method != "GET":
             return RequestKind.OTHER
         if "balance" in fields:
             return RequestKind.BALANCE
@@ -187,16 +189,16 @@ class SendPage:
 
     # ------------------------------------------------------------ answering
 
-    def reply(self, asked: Asked, armed: Armed | None) -> PageReply:
+    def reply(self, asked: PageRequest, armed: ArmedFault | None) -> PageReply:
         if asked.kind is RequestKind.OTHER:
-            status = 405 if asked.path == self._script else 404
+            status = 405 if asked.path == SCRIPT else 404
             return PageReply(wire=WireReply(status=status, body=b"<h1>Not here</h1>"), said="")
         if armed is None:
             said, taken = self._said(asked)
             return PageReply(wire=WireReply(body=self._encode(said)), said=said, taken=taken)
         return self._spoilt(asked, armed)
 
-    def _spoilt(self, asked: Asked, armed: Armed) -> PageReply:
+    def _spoilt(self, asked: PageRequest, armed: ArmedFault) -> PageReply:
         """The answer under a fault: first what the page does, then what becomes of the answer."""
         fault, said = armed.fault, ""
         taken: tuple[TakenSms, ...] = ()
@@ -206,7 +208,7 @@ class SendPage:
         if armed.takes:
             said, taken = self._said(asked)
         if fault is Fault.TWO_IDS and taken:
-            said += self.ways.separator + self._ledger.new_id()
+            said += self.variant.separator + self._ledger.new_id()
         body = BODIES[fault] if fault in BODIES else self._encode(said)
         status = HTTP_STATUS.get(fault, 200)
         if status != 200:
@@ -215,19 +217,19 @@ class SendPage:
             body=_NOT_HTTP if fault is Fault.GARBAGE else body,
             status=status,
             headers=b"Location: %s\r\n" % asked.target if fault is Fault.REDIRECT else b"",
-            manner=_MANNERS.get(fault, Manner.WHOLE),
+            behaviour=_BEHAVIOURS.get(fault, Behaviour.WHOLE),
             delay=armed.delay or USUAL_DELAY.get(fault, 0),
         )
         return PageReply(wire=wire, said=said, taken=taken)
 
-    def _refused_on_purpose(self, asked: Asked, fault: Fault) -> str:
+    def _refused_on_purpose(self, asked: PageRequest, fault: Fault) -> str:
         if asked.kind is RequestKind.BALANCE:
             return ""
         if fault is Fault.PARKED and asked.kind is RequestKind.SEND:
-            self._ledger.park(order_of(asked.fields, asked.text_encoding))
+            self._ledger.park(send_request_of(asked.fields, asked.text_encoding))
         return WORDS[fault]
 
-    def _said(self, asked: Asked) -> tuple[str, tuple[TakenSms, ...]]:
+    def _said(self, asked: PageRequest) -> tuple[str, tuple[TakenSms, ...]]:
         """What the page does and says when nobody spoils it."""
         known = self._knows(asked.fields)
         if asked.kind is RequestKind.BALANCE:
@@ -236,48 +238,48 @@ class SendPage:
             return self._refusal(Fault.BAD_LOGIN), ()
         if asked.kind is RequestKind.STATUS:
             return self._status(asked.fields["smsid"]), ()
-        return self._send(order_of(asked.fields, asked.text_encoding))
+        return self._send(send_request_of(asked.fields, asked.text_encoding))
 
     def _knows(self, fields: Mapping[str, str]) -> bool:
-        return fields.get("user") == self._login and fields.get("pwd") == self._password
+        return fields.get("user") == self._account.login and fields.get("pwd") == self._account.password
 
-    def _send(self, order: Order) -> tuple[str, tuple[TakenSms, ...]]:
+    def _send(self, order: SendRequest) -> tuple[str, tuple[TakenSms, ...]]:
         objection = self._ledger.objection(order)
         if objection is not None:
             return self._refusal(objection), ()
         if not self._ledger.affords(order):
-            if self.ways.broke is Fault.PARKED:
+            if self.variant.broke is Fault.PARKED:
                 self._ledger.park(order)
-            return self._refusal(self.ways.broke), ()
+            return self._refusal(self.variant.broke), ()
         taken = self._ledger.take(order)
-        ids = self.ways.separator.join([sms.id for sms in taken])
-        return ("\ufeff" + ids if self.ways.bom else ids), taken
+        ids = self.variant.separator.join([sms.id for sms in taken])
+        return ("\ufeff" + ids if self.variant.bom else ids), taken
 
     def _status(self, platform_id: str) -> str:
         found = self._ledger.ask(platform_id)
         if found is None:
             return WORDS[Fault.ZERO]
         word, at = found
-        form = self.ways.status_form
+        form = self.variant.status_form
         if form is StatusForm.WORD_ONLY:
             return word
         when = datetime.fromtimestamp(at / 1000, UTC).astimezone(PLATFORM_TIME)
         return f"{word}{_STATUS_GLUE[form]}{when:%Y-%m-%d %H:%M:%S}"
 
     def _balance(self) -> str:
-        amount, ways = f"{self._ledger.balance:.2f}", self.ways
-        match ways.balance_form:
+        amount, variant = f"{self._ledger.balance:.2f}", self.variant
+        match variant.balance_form:
             case BalanceForm.DOCUMENT:
-                return f"{amount}\n{ways.currency}\n{ways.direction}: {amount}\n"
+                return f"{amount}\n{variant.currency}\n{variant.direction}: {amount}\n"
             case BalanceForm.ONE_LINE:
-                return f"{amount} {ways.currency}"
+                return f"{amount} {variant.currency}"
             case BalanceForm.ONE_LINE_COMMA:
-                return f"{amount.replace('.', ',')} {ways.currency}"
+                return f"{amount.replace('.', ',')} {variant.currency}"
 
     def _refusal(self, fault: Fault) -> str:
         """In the document's way, but for what only wordy platforms do at all."""
         always = (Fault.PARKED, Fault.SAME_REQUEST)
-        return WORDS[fault] if self.ways.wordy or fault in always else WORDS[Fault.ZERO]
+        return WORDS[fault] if self.variant.wordy or fault in always else WORDS[Fault.ZERO]
 
     def _encode(self, said: str) -> bytes:
-        return said.encode("cp1251" if self.ways.prose_encoding == "windows-1251" else "utf-8", "replace")
+        return said.encode("cp1251" if self.variant.prose_encoding == "windows-1251" else "utf-8", "replace")

@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.value import value_object
 
 
-class Voice(StrEnum):
+class Source(StrEnum):
     """Who speaks a line; decides its colour."""
 
     SMS_IN = "SMS in"
@@ -20,14 +20,14 @@ class Voice(StrEnum):
     TELEGRAM = "Telegram"
     OPERATOR = "operator"
     BRIDGE = "bridge"
-    STAGE = "sandbox"
+    SANDBOX = "sandbox"
 
 
 @value_object
-class Line:
+class TranscriptLine:
     """One line of the transcript."""
 
-    voice: Voice
+    source: Source
     text: str
 
 
@@ -52,11 +52,11 @@ class Quit(BridgeError):
 class Transcript:
     """All lines so far, and how far ``wait`` has read."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[TranscriptLine] = field(default_factory=list)
     read: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, line: Line) -> None:
+    def add(self, line: TranscriptLine) -> None:
         self.lines.append(line)
         self.changed.set()
 
@@ -69,7 +69,7 @@ class Transcript:
         """Look for a line that holds ``text`` after the last one found."""
         for index in range(self.read, len(self.lines)):
             line = self.lines[index]
-            if text.casefold() in f"{line.voice} {line.text}".casefold():
+            if text.casefold() in f"{line.source} {line.text}".casefold():
                 self.read = index + 1
                 return True
         return False

@@ -24,7 +24,7 @@ MAX_HEAD = 256 * 1024
 MAX_BODY = 64 * 1024
 
 
-class Manner(Enum):
+class Behaviour(Enum):
     """What is done to the connection instead of, or while, answering."""
 
     WHOLE = auto()
@@ -54,7 +54,7 @@ class WireReply:
     status: int = 200
     headers: bytes = b""
     """More header lines, each with its CRLF."""
-    manner: Manner = Manner.WHOLE
+    behaviour: Behaviour = Behaviour.WHOLE
     delay: Ms = 0
     """Before the answer; for ``TRICKLE`` between two bytes."""
 
@@ -196,11 +196,11 @@ class Connection(asyncio.Protocol):
         return WireRequest(method=words[0], target=words[1], connection=self._number)
 
     def _reply(self, reply: WireReply) -> None:
-        if reply.manner is Manner.WHOLE and not reply.delay:
+        if reply.behaviour is Behaviour.WHOLE and not reply.delay:
             self._write(reply)
             return
         self._busy = True
-        if reply.manner is Manner.TRICKLE:
+        if reply.behaviour is Behaviour.TRICKLE:
             self._trickle(head_of(reply, self._keep_alive) + reply.body, 0, reply.delay / 1000)
         elif reply.delay:
             self._later(reply.delay / 1000, lambda: self._misbehave(reply))
@@ -208,23 +208,23 @@ class Connection(asyncio.Protocol):
             self._misbehave(reply)
 
     def _misbehave(self, reply: WireReply) -> None:
-        match reply.manner:
-            case Manner.HANG:
+        match reply.behaviour:
+            case Behaviour.HANG:
                 pass
-            case Manner.CLOSE:
+            case Behaviour.CLOSE:
                 self.close()
-            case Manner.RESET:
+            case Behaviour.RESET:
                 self.reset()
-            case Manner.HALF_HEADERS:
+            case Behaviour.HALF_HEADERS:
                 self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/ht")
                 self.close()
-            case Manner.HALF_BODY:
+            case Behaviour.HALF_BODY:
                 self._transport.write(head_of(reply, self._keep_alive) + reply.body[: len(reply.body) // 2])
                 self.close()
-            case Manner.NOT_HTTP:
+            case Behaviour.NOT_HTTP:
                 self._transport.write(reply.body)
                 self.close()
-            case Manner.WHOLE | Manner.TRICKLE:
+            case Behaviour.WHOLE | Behaviour.TRICKLE:
                 self._write(reply)
                 self._go_on()
 

@@ -23,7 +23,9 @@ from bridge.pipeline.worker import IDLE
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import Refusal
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.faults import Fault, RequestKind
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.s09_telegram_away import chat_of, too_early
@@ -130,8 +132,10 @@ class Hour:
         self.clock = ManualClock()
         self.began = self.clock.monotonic()
         outside = self.clock.elsewhere()
-        self.platforms = {name: SimulatedPlatform(clock=outside, sender_names=None) for name in ACCOUNTS}
-        self.telegram = Chats(clock=outside, group_budget=20, global_per_second=30)
+        self.platforms = {
+            name: SimulatedPlatform(clock=outside, account=SimulatedAccount(sender_names=None)) for name in ACCOUNTS
+        }
+        self.telegram = Chats(clock=outside, options=ServerOptions(group_budget=20, global_per_second=30))
         for chat in (SUPPORT, ADMINS, SALES, REFUSING):
             self.telegram.add_chat(chat, title=str(chat))
         self.seen = Seen()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.powercut import Cut, PowerCut
@@ -97,7 +98,7 @@ class Plant:
 async def plant(
     folder: Path, *, sabotage: str | None = None, callers: int = CALLERS, pause: float = 0, recorded: bool = True
 ) -> AsyncIterator[Plant]:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
     made = Plant(folder, platform, sabotage=sabotage, callers=callers, pause=pause, recorded=recorded)
     try:

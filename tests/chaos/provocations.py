@@ -17,8 +17,10 @@ from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import OPERATOR as OPERATOR_ID
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.server import ApiOutage
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.caller import CallEncoding, call, encode_query
 from bridge.sandbox.faults import Fault, RequestKind
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.hostile_calls import malformed_case
 from tests.chaos.outputs import Outputs
@@ -269,8 +271,12 @@ async def provoked(
     """A running service whose every secret is a planted word, everybody around it, and a place for what it says."""
     folder.mkdir(exist_ok=True)
     clock = SystemClock()
-    platform = SimulatedPlatform(clock=clock, login=LOGIN, password=PASSWORD, sender_names=None, balance=1e9)
-    telegram = SimulatedBotApi(clock=clock, token=TOKEN, group_budget=None, global_per_second=None)
+    platform = SimulatedPlatform(
+        clock=clock, account=SimulatedAccount(login=LOGIN, password=PASSWORD, sender_names=None, balance=1e9)
+    )
+    telegram = SimulatedBotApi(
+        clock=clock, token=TOKEN, options=ServerOptions(group_budget=None, global_per_second=None)
+    )
     telegram.add_chat(SUPPORT, forum=True)
     telegram.add_user(OPERATOR_ID, PERSON)
     await platform.start()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, delivery
@@ -94,7 +95,7 @@ async def intake_killed(
     seed: int = 1,
 ) -> Findings:
     chance = random.Random(seed)
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
     service = ForkedService(
         folder,

@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.model.base import Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, delivery
@@ -37,7 +38,7 @@ async def sender_killed(
     folder: Path, progress: Progress, *, kills: int, sabotage: str | None = None, seed: int = 3
 ) -> Findings:
     chance = random.Random(seed)
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     platform.misbehave(Fault.SLOW, times=None, delay=ANSWERED_AFTER)
     await platform.start()
     service = ForkedService(

@@ -13,7 +13,9 @@ from typing import Literal
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import busy_team, invariants
 from tests.chaos.busy_team import REPLIES, Team
@@ -57,9 +59,10 @@ async def telegram_killed(
 ) -> Findings:
     chance = random.Random(seed)
     clock = SystemClock()
-    platform = SimulatedPlatform(clock=clock, sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None, balance=1e9))
     telegram = SimulatedBotApi(
-        clock=clock, group_budget=None, global_per_second=None, local=True, webhook_retry=RETRY_MS
+        clock=clock,
+        options=ServerOptions(group_budget=None, global_per_second=None, local=True, webhook_retry=RETRY_MS),
     )
     telegram.add_chat(SUPPORT, forum=True)
     team = Team(telegram, chance)

@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.cyrillic import Written, texts
 from tests.chaos.hostile_calls import Case, escaped, get, good_case, malformed_case, query
@@ -129,7 +130,9 @@ def text_calls(written: list[Written]) -> Iterator[tuple[str, str, Trial]]:
 async def listening(
     folder: Path, sabotage: str | None, environment: Mapping[str, str] | None
 ) -> AsyncIterator[Service]:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9, keep_book=False)
+    platform = SimulatedPlatform(
+        clock=SystemClock(), keep_book=False, account=SimulatedAccount(sender_names=None, balance=1e9)
+    )
     await platform.start()
     service = Service(folder, platform, None, sabotage=sabotage, environment=environment, max_age="off")
     try:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, delivery, one_by_one
@@ -36,7 +37,7 @@ async def redelivered(
 ) -> Findings:
     """Half of the messages are answered, half forwarded; restarts are kills and stops in turn."""
     chance = random.Random(seed)
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
     service = Service(
         folder,

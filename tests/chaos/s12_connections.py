@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.crowds import Crowd, Wave, make_room_for
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
@@ -96,7 +97,7 @@ async def crowded(
 ) -> Findings:
     """One wave: it comes, good calls are made beside it for ``stays`` seconds at least, it goes, all is as before."""
     findings = Findings()
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
     service = Service(folder, platform, None, sabotage=sabotage, environment=wave.world, max_age="off")
     caller = Caller(platform, service)

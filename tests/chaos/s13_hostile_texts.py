@@ -17,6 +17,8 @@ from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.hostile_texts import LENGTH, texts
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
@@ -191,8 +193,8 @@ async def in_service(
     """
     lags = folder / "lags"
     lags.touch()
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
-    telegram = SimulatedBotApi(clock=SystemClock(), group_budget=None, global_per_second=None)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
+    telegram = SimulatedBotApi(clock=SystemClock(), options=ServerOptions(group_budget=None, global_per_second=None))
     telegram.add_chat(SUPPORT, forum=True)
     await platform.start()
     await telegram.start()

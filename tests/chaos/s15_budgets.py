@@ -16,6 +16,7 @@ import smsutil
 
 from bridge.model.base import DAY, HOUR, SECOND, Ms
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import EventKind, PlatformEvent, SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, delivery
@@ -198,7 +199,9 @@ async def budgets(
     :param before_midnight: how much of the first day is left when the second part begins.
     """
     clock, others = Clock(folder), Robots(robots)
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9, on_event=others.see)
+    platform = SimulatedPlatform(
+        clock=SystemClock(), on_event=others.see, account=SimulatedAccount(sender_names=None, balance=1e9)
+    )
     await platform.start()
     service = Service(
         folder,

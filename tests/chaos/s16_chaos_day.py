@@ -27,6 +27,7 @@ from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.server import ApiOutage
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.faults import Fault
 from tests.chaos import invariants
 from tests.chaos.crowded_day import CAPTION, RULES, Operators, Subscribers, corrected, pause
@@ -108,7 +109,7 @@ class Day:
         self.platform = IllPlatform(
             self.mischief, answers_within=answers_within, clock=clock, sender_names=None, balance=1e6
         )
-        self.telegram = IllBotApi(self.mischief, clock=clock, group_budget=CALLS_A_MINUTE)
+        self.telegram = IllBotApi(self.mischief, clock=clock, options=ServerOptions(group_budget=CALLS_A_MINUTE))
         self.telegram.add_chat(SUPPORT, forum=True)
         self.kills: list[float] = []
         """When, by the monotonic clock."""

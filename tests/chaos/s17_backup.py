@@ -20,8 +20,10 @@ from typing import Any
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.world import Message
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.chaos import invariants
@@ -205,8 +207,8 @@ def lose(database: Path) -> None:
 
 @asynccontextmanager
 async def neighbours() -> AsyncIterator[tuple[SimulatedPlatform, SimulatedBotApi]]:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
-    telegram = SimulatedBotApi(clock=SystemClock(), group_budget=None, global_per_second=None)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
+    telegram = SimulatedBotApi(clock=SystemClock(), options=ServerOptions(group_budget=None, global_per_second=None))
     telegram.add_chat(SUPPORT, forum=True)
     await platform.start()
     try:

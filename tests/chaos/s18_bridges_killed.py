@@ -10,6 +10,7 @@ from pathlib import Path
 from bridge.model.base import Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
@@ -50,7 +51,7 @@ async def bridges_killed(
     seed: int = 18,
 ) -> Findings:
     chance = random.Random(seed)
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     platform.misbehave(Fault.SLOW, times=None, delay=ANSWERED_AFTER)
     await platform.start()
     url = await postgres.schema_of(folder)

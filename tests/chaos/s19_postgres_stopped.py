@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos.rest import MOVING
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
@@ -46,7 +47,7 @@ async def postgres_stopped(
 async def _stopped(
     server: Cluster, folder: Path, progress: Progress, *, away: float, short: bool, sabotage: str | None, seed: int
 ) -> Findings:
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None, balance=1e9)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
     several = Several(
         folder,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
@@ -34,8 +36,10 @@ async def one_poller(
 ) -> Findings:
     chance = random.Random(seed)
     clock = SystemClock()
-    platform = SimulatedPlatform(clock=clock, sender_names=None, balance=1e9)
-    telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None, local=True)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None, balance=1e9))
+    telegram = SimulatedBotApi(
+        clock=clock, options=ServerOptions(group_budget=None, global_per_second=None, local=True)
+    )
     telegram.add_chat(SUPPORT, forum=True)
     team = Team(telegram, chance)
     await platform.start()

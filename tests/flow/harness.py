@@ -18,7 +18,9 @@ from bridge.model.base import InboundId, Ms
 from bridge.model.sms import Sms, SmsState
 from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.world import Chat, Message
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import Brought
 from tests.clock import ManualClock
@@ -54,8 +56,8 @@ class World:
         self.folder = folder
         self.clock = clock
         self.mode = mode
-        self.platform = SimulatedPlatform(clock=clock, sender_names=None)
-        self.telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None)
+        self.platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
+        self.telegram = SimulatedBotApi(clock=clock, options=ServerOptions(group_budget=None, global_per_second=None))
         self.telegram.add_chat(SUPPORT, title="Support", forum=mode == "topics")
         self.telegram.add_chat(ADMINS, title="Admins")
         self.settings: Settings

@@ -20,6 +20,7 @@ from bridge.model.base import HOUR
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.contract.builders import SetClock, opened, person
@@ -51,7 +52,7 @@ async def sms_bridge(*words: str, stdin: str = "") -> Result:
 
 @pytest.fixture
 async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
     await simulated.start()
     yield simulated
     await simulated.stop()

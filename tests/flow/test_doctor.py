@@ -13,6 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.flow.test_commands import Result, sms_bridge
 from tests.service import SUPPORT, Service, free_port
@@ -22,7 +24,7 @@ SECRET = "callback-secret-of-this-test"
 
 @pytest.fixture
 async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
     await simulated.start()
     yield simulated
     await simulated.stop()
@@ -188,7 +190,7 @@ async def test_in_webhook_mode_it_calls_the_public_address_as_telegram_would(
     tmp_path: Path, platform: SimulatedPlatform
 ) -> None:
     port = free_port()
-    async with SimulatedBotApi(clock=SystemClock(), local=True) as telegram:
+    async with SimulatedBotApi(clock=SystemClock(), options=ServerOptions(local=True)) as telegram:
         telegram.add_chat(SUPPORT, forum=True)
         called: dict[str, dict[str, object]] = {
             "web": {"port": port, "public_url": f"http://127.0.0.1:{port}"},

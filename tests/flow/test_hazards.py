@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge.config import LoggingSettings
 from bridge.model.sms import SmsState
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telemetry import output
 from tests.flow.harness import ADMINS, SUBSCRIBER, World, world
@@ -26,7 +27,9 @@ async def test_no_line_of_a_whole_day_at_debug_level_shows_a_secret_a_text_or_a_
     """Answers, replies, refusals, unknown outcomes, bad calls and outages: everything that may tempt a log line."""
     async with world(tmp_path, start=False) as around:
         await around.platform.stop()
-        around.platform = SimulatedPlatform(password=PASSWORD, clock=around.clock, sender_names=None)
+        around.platform = SimulatedPlatform(
+            clock=around.clock, account=SimulatedAccount(password=PASSWORD, sender_names=None)
+        )
         await around.platform.start()
         around.configure(account={"callback": {"secret": CALLBACK_SECRET}, "password": PASSWORD})
         with everything_logged(around) as log:

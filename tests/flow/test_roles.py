@@ -19,6 +19,8 @@ from bridge.config import load
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.cluster import SENDER
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.web.admin import sockets
 from bridge.web.health import NOT_HERE
@@ -28,7 +30,7 @@ from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
 
 @pytest.fixture
 async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
     await simulated.start()
     yield simulated
     await simulated.stop()
@@ -37,8 +39,10 @@ async def platform() -> AsyncIterator[SimulatedPlatform]:
 @postgres.needs_postgres
 async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tmp_path: Path) -> None:
     clock = SystemClock()
-    platform = SimulatedPlatform(clock=clock, sender_names=None)
-    telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None, local=True)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
+    telegram = SimulatedBotApi(
+        clock=clock, options=ServerOptions(group_budget=None, global_per_second=None, local=True)
+    )
     telegram.add_chat(SUPPORT, forum=True)
     await platform.start()
     await telegram.start()
@@ -72,8 +76,10 @@ async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tm
 @postgres.needs_postgres
 async def test_processes_of_one_machine_share_a_configuration_and_commands_find_any_of_them(tmp_path: Path) -> None:
     clock = SystemClock()
-    platform = SimulatedPlatform(clock=clock, sender_names=None)
-    telegram = SimulatedBotApi(clock=clock, group_budget=None, global_per_second=None, local=True)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
+    telegram = SimulatedBotApi(
+        clock=clock, options=ServerOptions(group_budget=None, global_per_second=None, local=True)
+    )
     telegram.add_chat(SUPPORT, forum=True)
     await platform.start()
     await telegram.start()

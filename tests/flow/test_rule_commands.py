@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.pipeline.clock import SystemClock
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.flow.test_commands import sms_bridge
 from tests.service import Service
@@ -103,7 +104,7 @@ async def test_mistakes_in_the_rules_are_named_instead(config: Path) -> None:
 @pytest.fixture
 async def past(tmp_path: Path) -> AsyncIterator[Service]:
     """A running service that has routed three messages."""
-    platform = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
     await platform.start()
     service = Service(tmp_path, platform, None, rules=RULES)
     await service.start()

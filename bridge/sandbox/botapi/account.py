@@ -9,10 +9,10 @@ from typing import Final
 
 from bridge.model.base import SECOND, Json
 from bridge.sandbox.botapi import messages, topics
-from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import Refusal, bad_request
 from bridge.sandbox.botapi.render import bot_member_json, chat_full_json, member_json, user_json
+from bridge.sandbox.botapi.state import ApiState
 from bridge.sandbox.botapi.updates import poll_timeout
 from bridge.sandbox.botapi.webhooks import checked
 
@@ -21,19 +21,19 @@ MAX_COMMANDS = 100
 MAX_DESCRIPTION = 256
 
 
-def get_me(desk: Desk, params: Params) -> Json:
-    return user_json(desk.world.bot) | {
+def get_me(state: ApiState, params: Params) -> Json:
+    return user_json(state.world.bot) | {
         "can_join_groups": True,
-        "can_read_all_group_messages": not desk.privacy,
+        "can_read_all_group_messages": not state.options.privacy,
         "supports_inline_queries": False,
         "can_connect_to_business": False,
         "has_main_web_app": False,
     }
 
 
-async def get_updates(desk: Desk, params: Params) -> Json:
+async def get_updates(state: ApiState, params: Params) -> Json:
     limit = params.integer("limit")
-    return await desk.updates.poll(
+    return await state.updates.poll(
         offset=params.integer("offset") or 0,
         limit=100 if limit is None else min(max(limit, 1), 100),
         wait=poll_timeout(params.integer("timeout")),
@@ -41,35 +41,35 @@ async def get_updates(desk: Desk, params: Params) -> Json:
     )
 
 
-def set_webhook(desk: Desk, params: Params) -> Json:
+def set_webhook(state: ApiState, params: Params) -> Json:
     url = params.text("url")
     drop = params.flag("drop_pending_updates")
     if not url:
-        return _without_webhook(desk, drop)
+        return _without_webhook(state, drop)
     secret, connections = params.text("secret_token"), params.integer("max_connections")
-    webhook = checked(url, secret, connections, local=desk.local)
-    desk.updates.set_webhook(url, drop_pending=drop, allowed=_allowed_updates(params))
-    desk.caller.set(webhook)
+    webhook = checked(url, secret, connections, local=state.options.local)
+    state.updates.set_webhook(url, drop_pending=drop, allowed=_allowed_updates(params))
+    state.caller.set(webhook)
     return True
 
 
-def delete_webhook(desk: Desk, params: Params) -> Json:
-    return _without_webhook(desk, params.flag("drop_pending_updates"))
+def delete_webhook(state: ApiState, params: Params) -> Json:
+    return _without_webhook(state, params.flag("drop_pending_updates"))
 
 
-def _without_webhook(desk: Desk, drop: bool) -> Json:
-    desk.updates.set_webhook("", drop_pending=drop)
-    desk.caller.set(None)
+def _without_webhook(state: ApiState, drop: bool) -> Json:
+    state.updates.set_webhook("", drop_pending=drop)
+    state.caller.set(None)
     return True
 
 
-def get_webhook_info(desk: Desk, params: Params) -> Json:
+def get_webhook_info(state: ApiState, params: Params) -> Json:
     info: dict[str, Json] = {
-        "url": desk.updates.webhook_url,
+        "url": state.updates.webhook_url,
         "has_custom_certificate": False,
-        "pending_update_count": len(desk.updates.unconfirmed),
+        "pending_update_count": len(state.updates.unconfirmed),
     }
-    webhook = desk.caller.webhook
+    webhook = state.caller.webhook
     if webhook is not None:
         info["max_connections"] = webhook.max_connections
         if webhook.error_at is not None:
@@ -77,38 +77,38 @@ def get_webhook_info(desk: Desk, params: Params) -> Json:
     return info
 
 
-def get_chat(desk: Desk, params: Params) -> Json:
-    return chat_full_json(desk.world.writable(params.text("chat_id")))
+def get_chat(state: ApiState, params: Params) -> Json:
+    return chat_full_json(state.world.writable(params.text("chat_id")))
 
 
-def get_chat_member(desk: Desk, params: Params) -> Json:
-    chat = desk.world.writable(params.text("chat_id"))
+def get_chat_member(state: ApiState, params: Params) -> Json:
+    chat = state.world.writable(params.text("chat_id"))
     user_id = params.integer("user_id")
     if user_id is None or user_id <= 0:
         raise bad_request("invalid user_id specified")
-    if user_id == desk.world.bot.id:
-        return bot_member_json(desk.world.bot, chat)
-    user = desk.world.users.get(user_id)
+    if user_id == state.world.bot.id:
+        return bot_member_json(state.world.bot, chat)
+    user = state.world.users.get(user_id)
     if user is None:
         raise bad_request("PARTICIPANT_ID_INVALID")
     return member_json(user, chat.members.get(user_id, "left"))
 
 
-def get_chat_administrators(desk: Desk, params: Params) -> Json:
-    chat = desk.world.writable(params.text("chat_id"))
+def get_chat_administrators(state: ApiState, params: Params) -> Json:
+    chat = state.world.writable(params.text("chat_id"))
     if not chat.is_group:
         raise bad_request("there are no administrators in the private chat")
     found: list[Json] = [
-        member_json(desk.world.user(user_id), status)
+        member_json(state.world.user(user_id), status)
         for user_id, status in chat.members.items()
         if status in ("administrator", "creator")
     ]
     if chat.bot_is == "administrator":
-        found.append(bot_member_json(desk.world.bot, chat))
+        found.append(bot_member_json(state.world.bot, chat))
     return found
 
 
-def set_my_commands(desk: Desk, params: Params) -> Json:
+def set_my_commands(state: ApiState, params: Params) -> Json:
     commands = params.array("commands", "commands")
     if commands is None:
         raise bad_request("commands must be non-empty")
@@ -116,16 +116,16 @@ def set_my_commands(desk: Desk, params: Params) -> Json:
         raise bad_request("BOT_COMMANDS_TOO_MUCH")
     for command in commands:
         _check_command(command)
-    desk.commands[_scope(desk, params)] = commands
+    state.commands[_scope(state, params)] = commands
     return True
 
 
-def get_my_commands(desk: Desk, params: Params) -> Json:
-    return desk.commands.get(_scope(desk, params), [])
+def get_my_commands(state: ApiState, params: Params) -> Json:
+    return state.commands.get(_scope(state, params), [])
 
 
-def delete_my_commands(desk: Desk, params: Params) -> Json:
-    desk.commands.pop(_scope(desk, params), None)
+def delete_my_commands(state: ApiState, params: Params) -> Json:
+    state.commands.pop(_scope(state, params), None)
     return True
 
 
@@ -139,10 +139,10 @@ def _check_command(command: Json) -> None:
         raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
 
 
-def _scope(desk: Desk, params: Params) -> tuple[str, str]:
+def _scope(state: ApiState, params: Params) -> tuple[str, str]:
     scope = params.object("scope", "BotCommandScope") or {"type": "default"}
     if scope.get("type") in ("chat", "chat_administrators", "chat_member"):
-        desk.world.writable(str(scope.get("chat_id", "")))
+        state.world.writable(str(scope.get("chat_id", "")))
         scope = {**scope, "chat_id": str(scope["chat_id"])}
     return json.dumps(scope, sort_keys=True), params.text("language_code")
 
@@ -156,8 +156,8 @@ def _allowed_updates(params: Params) -> frozenset[str] | None:
     return None if names is None else frozenset(str(name).lower() for name in names)
 
 
-Method = Callable[[Desk, Params], Json]
-WAITING_METHODS: Final[dict[str, Callable[[Desk, Params], Awaitable[Json]]]] = {"getupdates": get_updates}
+Method = Callable[[ApiState, Params], Json]
+WAITING_METHODS: Final[dict[str, Callable[[ApiState, Params], Awaitable[Json]]]] = {"getupdates": get_updates}
 METHODS: Final[dict[str, Method]] = {
     "getme": get_me,
     "setwebhook": set_webhook,

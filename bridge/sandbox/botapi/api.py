@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from bridge.model.base import SECOND, Json, Ms
+from bridge.model.base import Json
 from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.account import METHODS, WAITING_METHODS
-from bridge.sandbox.botapi.desk import Desk, Press
 from bridge.sandbox.botapi.flood import FloodControl
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.people import MessageKind, People
 from bridge.sandbox.botapi.refusal import Refusal
 from bridge.sandbox.botapi.server import ApiOutage, BotApiServer, Call, Scripted
+from bridge.sandbox.botapi.state import ApiState, PressedButton, ServerOptions
 from bridge.sandbox.botapi.updates import UpdateQueue
 from bridge.sandbox.botapi.webhooks import WebhookCaller
 from bridge.sandbox.botapi.world import BotStatus, Chat, ChatEvent, ChatKind, User, World
@@ -35,42 +35,34 @@ class SimulatedBotApi:
         *,
         clock: Clock,
         token: str = TOKEN,
-        host: str = "127.0.0.1",
         port: int = 0,
         on_event: Callable[[ChatEvent], None] | None = None,
-        group_budget: int | None = 20,
-        global_per_second: int | None = 30,
-        username: str = "sms_bridge_bot",
-        privacy: bool = False,
-        local: bool = False,
-        webhook_retry: Ms = SECOND,
+        options: ServerOptions | None = None,
     ) -> None:
+        options = options or ServerOptions()
         self.token = token
-        self.bot = User(id=int(token.split(":")[0]), first_name="SMS", username=username, is_bot=True)
+        self.bot = User(id=int(token.split(":")[0]), first_name="SMS", username="sms_bridge_bot", is_bot=True)
         self.events: list[ChatEvent] = []
         self._on_event = on_event
         self._change = asyncio.Event()
         self.world = World(clock=clock, bot=self.bot, notify=self._happened)
         updates = UpdateQueue(clock)
-        self._desk = Desk(
+        self._state = ApiState(
             world=self.world,
             updates=updates,
-            caller=WebhookCaller(updates, clock, retry=webhook_retry, changed=self._changed),
-            flood=FloodControl(clock, group_budget=group_budget, per_second=global_per_second),
-            privacy=privacy,
-            local=local,
+            caller=WebhookCaller(updates, clock, retry=options.webhook_retry, changed=self._changed),
+            flood=FloodControl(clock, group_budget=options.group_budget, per_second=options.global_per_second),
+            options=options,
         )
-        self._people = People(self._desk)
-        self._server = BotApiServer(
-            token=token, clock=clock, host=host, port=port, answer=self._answer, changed=self._changed
-        )
+        self._people = People(self._state)
+        self._server = BotApiServer(token=token, clock=clock, port=port, answer=self._answer, changed=self._changed)
         self.add_user(OPERATOR, "Anna", username="anna")
 
     async def start(self) -> None:
         await self._server.start()
 
     async def stop(self) -> None:
-        await self._desk.caller.stop()
+        await self._state.caller.stop()
         await self._server.stop()
 
     async def __aenter__(self) -> SimulatedBotApi:
@@ -105,27 +97,27 @@ class SimulatedBotApi:
 
     @property
     def updates(self) -> UpdateQueue:
-        return self._desk.updates
+        return self._state.updates
 
     @property
     def webhook(self) -> WebhookCaller:
         """How updates are brought where a webhook is set, and what became of each call."""
-        return self._desk.caller
+        return self._state.caller
 
     @property
     def flood_control(self) -> FloodControl:
         """Its budgets can be set, and switched off with None, at any time."""
-        return self._desk.flood
+        return self._state.flood
 
     @property
-    def presses_by_id(self) -> Mapping[str, Press]:
+    def presses_by_id(self) -> Mapping[str, PressedButton]:
         """What became of the presses of buttons, by callback query id."""
-        return self._desk.presses
+        return self._state.presses
 
     def commands(self, scope: Mapping[str, Json] | None = None, language_code: str = "") -> list[Json]:
         """What ``getMyCommands`` would answer."""
         wanted = {"scope": dict(scope) if scope else None, "language_code": language_code or None}
-        found = METHODS["getmycommands"](self._desk, Params(wanted))
+        found = METHODS["getmycommands"](self._state, Params(wanted))
         assert isinstance(found, list)
         return found
 
@@ -313,7 +305,7 @@ class SimulatedBotApi:
 
     def flood(self, chat_id: int, retry_after: int) -> None:
         """Refuse what is sent to this chat for so many seconds of the clock."""
-        self._desk.flood.hold(chat_id, retry_after)
+        self._state.flood.hold(chat_id, retry_after)
 
     def unauthorised(self, on: bool = True) -> None:
         """The token was revoked: everything answers 401."""
@@ -328,9 +320,9 @@ class SimulatedBotApi:
     async def _answer(self, method: str, params: Params) -> Json:
         name = method.lower()
         if waiting := WAITING_METHODS.get(name):
-            return await waiting(self._desk, params)
+            return await waiting(self._state, params)
         if known := METHODS.get(name):
-            return known(self._desk, params)
+            return known(self._state, params)
         raise Refusal(404, "Not Found: method not found")
 
     def _actor(self, chat: Chat, user_id: int | None) -> User:

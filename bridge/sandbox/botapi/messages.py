@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bridge.model.base import DAY, SECOND, Json, Ms
-from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.formatting import Formatted, formatted_text, utf16_len
 from bridge.sandbox.botapi.markup import buttons, reply_markup
 from bridge.sandbox.botapi.params import Params, flag_in, integer_in
 from bridge.sandbox.botapi.reactions import FREE_REACTIONS
 from bridge.sandbox.botapi.refusal import NOT_MODIFIED, QUERY_TOO_OLD, bad_request
 from bridge.sandbox.botapi.render import message_json
+from bridge.sandbox.botapi.state import ApiState
 from bridge.sandbox.botapi.world import Chat, EventKind, Message
 
 DELETE_WITHIN: Ms = 2 * DAY
@@ -34,20 +34,20 @@ _ACTIONS = frozenset(
 )
 
 
-def send_message(desk: Desk, params: Params) -> Json:
-    chat = desk.world.writable(params.text("chat_id"))
+def send_message(state: ApiState, params: Params) -> Json:
+    chat = state.world.writable(params.text("chat_id"))
     formatted = formatted_text(params)
     markup = reply_markup(params)
     replied = _replied(chat, params)
-    thread_id = _thread(desk, chat, params, replied)
+    thread_id = _thread(state, chat, params, replied)
     no_preview = flag_in(params.object("link_preview_options", "link preview options") or {}, "is_disabled")
-    desk.spend(chat)
-    message = desk.world.add_message(
+    state.spend(chat)
+    message = state.world.add_message(
         chat,
         Message(
-            id=desk.world.new_message_id(chat),
-            sender=desk.world.bot,
-            date=desk.world.clock.now(),
+            id=state.world.new_message_id(chat),
+            sender=state.world.bot,
+            date=state.world.clock.now(),
             text=formatted.text,
             entities=formatted.entities,
             thread_id=thread_id,
@@ -57,27 +57,27 @@ def send_message(desk: Desk, params: Params) -> Json:
             link_preview=not (no_preview or params.flag("disable_web_page_preview")),
         ),
     )
-    _tell(desk, chat, message, EventKind.POST)
+    _tell(state, chat, message, EventKind.POST)
     return message_json(chat, message)
 
 
-def edit_message_text(desk: Desk, params: Params) -> Json:
-    chat, message = _editable(desk, params)
+def edit_message_text(state: ApiState, params: Params) -> Json:
+    chat, message = _editable(state, params)
     formatted = formatted_text(params)
     markup = reply_markup(params, inline_only=True)
     if message.content:
         raise bad_request("there is no text in the message to edit")
-    return _edit(desk, chat, message, formatted, markup)
+    return _edit(state, chat, message, formatted, markup)
 
 
-def edit_message_reply_markup(desk: Desk, params: Params) -> Json:
-    chat, message = _editable(desk, params)
+def edit_message_reply_markup(state: ApiState, params: Params) -> Json:
+    chat, message = _editable(state, params)
     markup = reply_markup(params, inline_only=True)
-    return _edit(desk, chat, message, Formatted(text=message.text, entities=message.entities), markup)
+    return _edit(state, chat, message, Formatted(text=message.text, entities=message.entities), markup)
 
 
-def delete_message(desk: Desk, params: Params) -> Json:
-    world = desk.world
+def delete_message(state: ApiState, params: Params) -> Json:
+    world = state.world
     chat = world.writable(params.text("chat_id"))
     message = chat.alive(_message_id(params))
     if message is None:
@@ -86,15 +86,15 @@ def delete_message(desk: Desk, params: Params) -> Json:
     administrator = chat.bot_is == "administrator" and chat.can_delete_messages
     if not administrator and not (message.by_bot and young):
         raise bad_request("message can't be deleted")
-    desk.spend(chat)
+    state.spend(chat)
     message.deleted = True
     world.tell(EventKind.DELETE, chat, world.bot, "", thread_id=message.thread_id, message_id=message.id)
     return True
 
 
-def set_message_reaction(desk: Desk, params: Params) -> Json:
+def set_message_reaction(state: ApiState, params: Params) -> Json:
     """Counts for the bot as a whole, not for the group's budget of messages."""
-    world = desk.world
+    world = state.world
     chosen = _reactions(params)
     chat = world.writable(params.text("chat_id"))
     message = chat.alive(params.integer("message_id"))
@@ -104,7 +104,7 @@ def set_message_reaction(desk: Desk, params: Params) -> Json:
         raise bad_request("REACTIONS_TOO_MANY")
     if message.service or not set(chosen) <= _allowed_reactions(chat):
         raise bad_request("REACTION_INVALID")
-    desk.spend(chat, message=False)
+    state.spend(chat, message=False)
     if message.reactions != chosen:
         message.reactions = chosen
         text = "".join(chosen)
@@ -112,40 +112,40 @@ def set_message_reaction(desk: Desk, params: Params) -> Json:
     return True
 
 
-def answer_callback_query(desk: Desk, params: Params) -> Json:
+def answer_callback_query(state: ApiState, params: Params) -> Json:
     if utf16_len(params.text("text")) > MAX_ANSWER:
         raise bad_request("MESSAGE_TOO_LONG")
-    press = desk.presses.get(params.text("callback_query_id"))
-    if press is None or press.answered or desk.world.clock.now() - press.at > ANSWER_WITHIN:
+    press = state.presses.get(params.text("callback_query_id"))
+    if press is None or press.answered or state.world.clock.now() - press.at > ANSWER_WITHIN:
         raise bad_request(QUERY_TOO_OLD)
     press.answered = True
     press.answer = params.text("text")
-    desk.world.tell(EventKind.ANSWER, press.chat, desk.world.bot, press.answer, message_id=press.message_id)
+    state.world.tell(EventKind.ANSWER, press.chat, state.world.bot, press.answer, message_id=press.message_id)
     return True
 
 
-def send_chat_action(desk: Desk, params: Params) -> Json:
-    chat = desk.world.writable(params.text("chat_id"))
+def send_chat_action(state: ApiState, params: Params) -> Json:
+    chat = state.world.writable(params.text("chat_id"))
     if params.text("action") not in _ACTIONS:
         raise bad_request("wrong parameter action in request")
-    _thread(desk, chat, params, None)
+    _thread(state, chat, params, None)
     return True
 
 
-def _edit(desk: Desk, chat: Chat, message: Message, formatted: Formatted, markup: dict[str, Json] | None) -> Json:
+def _edit(state: ApiState, chat: Chat, message: Message, formatted: Formatted, markup: dict[str, Json] | None) -> Json:
     """Without a keyboard in the call the message loses the one it has."""
     same_text = message.text == formatted.text and message.entities == formatted.entities
     if same_text and message.reply_markup == markup:
         raise bad_request(NOT_MODIFIED)
-    desk.spend(chat)
+    state.spend(chat)
     message.text, message.entities, message.reply_markup = formatted.text, formatted.entities, markup
-    message.edited = desk.world.clock.now()
-    _tell(desk, chat, message, EventKind.EDIT)
+    message.edited = state.world.clock.now()
+    _tell(state, chat, message, EventKind.EDIT)
     return message_json(chat, message)
 
 
-def _editable(desk: Desk, params: Params) -> tuple[Chat, Message]:
-    chat = desk.world.writable(params.text("chat_id"))
+def _editable(state: ApiState, params: Params) -> tuple[Chat, Message]:
+    chat = state.world.writable(params.text("chat_id"))
     message = chat.alive(_message_id(params))
     if message is None:
         raise bad_request("message to edit not found")
@@ -177,13 +177,13 @@ def _replied(chat: Chat, params: Params) -> Message | None:
     return replied
 
 
-def _thread(desk: Desk, chat: Chat, params: Params, replied: Message | None) -> int | None:
+def _thread(state: ApiState, chat: Chat, params: Params, replied: Message | None) -> int | None:
     """The thread a message goes to: the one asked for, else the one of what it answers."""
     thread_id = params.integer("message_thread_id")
     if not thread_id:
         if replied is None:
             return None
-        thread_id = desk.world.thread_of_reply(chat, replied)
+        thread_id = state.world.thread_of_reply(chat, replied)
         topic = chat.topic(thread_id)
     else:
         topic = chat.topic(thread_id)
@@ -224,11 +224,11 @@ def _reaction(one: Json) -> str:
     return emoji
 
 
-def _tell(desk: Desk, chat: Chat, message: Message, kind: EventKind) -> None:
-    desk.world.tell(
+def _tell(state: ApiState, chat: Chat, message: Message, kind: EventKind) -> None:
+    state.world.tell(
         kind,
         chat,
-        desk.world.bot,
+        state.world.bot,
         message.text,
         thread_id=message.thread_id,
         message_id=message.id,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from bridge.model.base import SECOND, Json
-from bridge.sandbox.botapi.desk import Desk, Press
 from bridge.sandbox.botapi.formatting import find_commands
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import bot_member_json, chat_json, message_json, user_json
+from bridge.sandbox.botapi.state import ApiState, PressedButton
 from bridge.sandbox.botapi.world import BotStatus, Chat, EventKind, Message, User
 
 
@@ -33,9 +33,9 @@ class MessageKind(StrEnum):
 class People:
     """Every method returns ids; nothing is sent from here, the bot fetches it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._world = desk.world
+    def __init__(self, state: ApiState) -> None:
+        self._state = state
+        self._world = state.world
         self._queries = itertools.count(4_382_000_000_000_000_001)
         self._files = itertools.count(1)
 
@@ -93,7 +93,7 @@ class People:
         if not stale and data not in shown:
             raise LookupError(f"message {message_id} has the buttons {shown}, not {data!r}")
         query_id = str(next(self._queries))
-        self._desk.presses[query_id] = Press(at=self._world.clock.now(), chat=chat, message_id=message_id)
+        self._state.presses[query_id] = PressedButton(at=self._world.clock.now(), chat=chat, message_id=message_id)
         body: dict[str, Json] = {
             "id": query_id,
             "from": user_json(user),
@@ -101,7 +101,7 @@ class People:
             "chat_instance": str(-chat.id),
             "data": data,
         }
-        self._desk.updates.put("callback_query", body)
+        self._state.updates.put("callback_query", body)
         self._world.tell(EventKind.BUTTON, chat, user, data, thread_id=message.thread_id, message_id=message_id)
         return query_id
 
@@ -118,7 +118,7 @@ class People:
                 "old_reaction": [],
                 "new_reaction": new,
             }
-            self._desk.updates.put("message_reaction", body)
+            self._state.updates.put("message_reaction", body)
 
     def creates_topic(self, chat: Chat, name: str, user: User) -> int:
         topic = self._world.add_topic(chat, name, user, 7322096)
@@ -163,12 +163,12 @@ class People:
             "old_chat_member": before,
             "new_chat_member": bot_member_json(self._world.bot, chat),
         }
-        self._desk.updates.put("my_chat_member", body)
+        self._state.updates.put("my_chat_member", body)
         self._world.tell(EventKind.MEMBER, chat, user, status)
 
     def _private_to_people(self, chat: Chat, message: Message, replied: Message | None) -> bool:
         """Privacy mode: in groups only commands, mentions and answers to the bot reach it."""
-        if not self._desk.privacy or not chat.is_group or chat.bot_is == "administrator":
+        if not self._state.options.privacy or not chat.is_group or chat.bot_is == "administrator":
             return False
         command = re.match(r"/\w+(@(\w+))?", message.text)
         to_us = command is not None and command[2] in (None, self._world.bot.username)
@@ -181,7 +181,7 @@ class People:
 
     def _put(self, chat: Chat, kind: str, message: Message) -> None:
         if chat.bot_is in ("administrator", "member"):
-            self._desk.updates.put(kind, message_json(chat, message))
+            self._state.updates.put(kind, message_json(chat, message))
 
     def _tell(self, kind: EventKind, chat: Chat, message: Message) -> None:
         text = message.text or ", ".join(message.content)

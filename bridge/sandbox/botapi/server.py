@@ -22,6 +22,7 @@ from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import Refusal, unauthorized
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{30,}")
+HOST = "127.0.0.1"
 MAX_BODY = 50 * 2**20
 BAD_GATEWAY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.18.0</body>\r\n</html>\r\n"
 
@@ -69,14 +70,13 @@ class BotApiServer:
         *,
         token: str,
         clock: Clock,
-        host: str,
         port: int,
         answer: Callable[[str, Params], Awaitable[Json]],
         changed: Callable[[], None],
     ) -> None:
         self._token = token
         self._clock = clock
-        self._address = (host, port)
+        self._port = port
         self._answer = answer
         self._changed = changed
         self._runner: web.AppRunner | None = None
@@ -92,8 +92,7 @@ class BotApiServer:
     @property
     def url(self) -> str:
         """Known after :meth:`start`; stays the same over outages."""
-        host, port = self._address
-        return f"http://{host}:{port}"
+        return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
         app = web.Application(client_max_size=MAX_BODY)
@@ -134,10 +133,9 @@ class BotApiServer:
             self._opening = asyncio.get_running_loop().create_task(self._open(self._bind()))
 
     def _bind(self) -> socket.socket:
-        host, port = self._address
-        listening = socket.create_server((host, port), backlog=128, reuse_port=False)
+        listening = socket.create_server((HOST, self._port), backlog=128, reuse_port=False)
         listening.setblocking(False)
-        self._address = (host, listening.getsockname()[1])
+        self._port = listening.getsockname()[1]
         return listening
 
     async def _open(self, listening: socket.socket) -> None:

@@ -6,10 +6,10 @@ Of a bot's own messages Telegram tells it nothing, but of the service lines that
 from __future__ import annotations
 
 from bridge.model.base import Json
-from bridge.sandbox.botapi.desk import Desk
 from bridge.sandbox.botapi.params import Params
 from bridge.sandbox.botapi.refusal import bad_request
 from bridge.sandbox.botapi.render import message_json
+from bridge.sandbox.botapi.state import ApiState
 from bridge.sandbox.botapi.world import Chat, EventKind, Topic
 
 MAX_NAME = 128
@@ -17,22 +17,22 @@ MAX_NAME = 128
 DEFAULT_COLOR = 7322096
 
 
-def create_forum_topic(desk: Desk, params: Params) -> Json:
-    chat = _forum(desk, params)
+def create_forum_topic(state: ApiState, params: Params) -> Json:
+    chat = _forum(state, params)
     if not _may_manage(chat):
         raise bad_request("not enough rights to create a topic")
     name = _clean(params.text("name"))
     if not name:
         raise bad_request("title must be non-empty")
-    desk.spend(chat)
+    state.spend(chat)
     color = params.integer("icon_color") or DEFAULT_COLOR
-    topic = desk.world.add_topic(chat, name, desk.world.bot, color)
-    desk.updates.put("message", message_json(chat, chat.history[topic.thread_id]))
+    topic = state.world.add_topic(chat, name, state.world.bot, color)
+    state.updates.put("message", message_json(chat, chat.history[topic.thread_id]))
     return {"message_thread_id": topic.thread_id, "name": topic.name, "icon_color": color}
 
 
-def edit_forum_topic(desk: Desk, params: Params) -> Json:
-    chat = _forum(desk, params)
+def edit_forum_topic(state: ApiState, params: Params) -> Json:
+    chat = _forum(state, params)
     topic = _topic(chat, params)
     if not (_may_manage(chat) or topic.by_bot):
         raise bad_request("not enough rights to edit the topic")
@@ -43,47 +43,47 @@ def edit_forum_topic(desk: Desk, params: Params) -> Json:
         return True
     if name == topic.name:
         raise bad_request("TOPIC_NOT_MODIFIED")
-    desk.spend(chat)
+    state.spend(chat)
     topic.name = name
-    _tell(desk, chat, topic, {"forum_topic_edited": {"name": name}}, name)
+    _tell(state, chat, topic, {"forum_topic_edited": {"name": name}}, name)
     return True
 
 
-def close_forum_topic(desk: Desk, params: Params) -> Json:
-    return _toggle(desk, params, closed=True)
+def close_forum_topic(state: ApiState, params: Params) -> Json:
+    return _toggle(state, params, closed=True)
 
 
-def reopen_forum_topic(desk: Desk, params: Params) -> Json:
-    return _toggle(desk, params, closed=False)
+def reopen_forum_topic(state: ApiState, params: Params) -> Json:
+    return _toggle(state, params, closed=False)
 
 
-def delete_forum_topic(desk: Desk, params: Params) -> Json:
-    chat = _forum(desk, params)
+def delete_forum_topic(state: ApiState, params: Params) -> Json:
+    chat = _forum(state, params)
     topic = _topic(chat, params)
     if not (chat.bot_is == "administrator" and chat.can_delete_messages):
         raise bad_request("not enough rights to delete the topic")
-    desk.spend(chat)
-    desk.world.remove_topic(chat, topic)
-    desk.world.tell(EventKind.DELETE, chat, desk.world.bot, topic.name, thread_id=topic.thread_id)
+    state.spend(chat)
+    state.world.remove_topic(chat, topic)
+    state.world.tell(EventKind.DELETE, chat, state.world.bot, topic.name, thread_id=topic.thread_id)
     return True
 
 
-def _toggle(desk: Desk, params: Params, *, closed: bool) -> Json:
-    chat = _forum(desk, params)
+def _toggle(state: ApiState, params: Params, *, closed: bool) -> Json:
+    chat = _forum(state, params)
     topic = _topic(chat, params)
     if not (_may_manage(chat) or topic.by_bot):
         raise bad_request("not enough rights to close or open the topic")
     if topic.closed is closed:
         raise bad_request("TOPIC_NOT_MODIFIED")
-    desk.spend(chat)
+    state.spend(chat)
     topic.closed = closed
     what = "forum_topic_closed" if closed else "forum_topic_reopened"
-    _tell(desk, chat, topic, {what: {}}, what)
+    _tell(state, chat, topic, {what: {}}, what)
     return True
 
 
-def _forum(desk: Desk, params: Params) -> Chat:
-    chat = desk.world.writable(params.text("chat_id"))
+def _forum(state: ApiState, params: Params) -> Chat:
+    chat = state.world.writable(params.text("chat_id"))
     if not chat.forum:
         raise bad_request("the chat is not a forum")
     return chat
@@ -107,8 +107,8 @@ def _clean(name: str) -> str:
     return " ".join(name.split())[:MAX_NAME]
 
 
-def _tell(desk: Desk, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
-    service = desk.world.add_service(chat, desk.world.bot, content, topic.thread_id)
-    desk.updates.put("message", message_json(chat, service))
+def _tell(state: ApiState, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
+    service = state.world.add_service(chat, state.world.bot, content, topic.thread_id)
+    state.updates.put("message", message_json(chat, service))
     thread_id = topic.thread_id
-    desk.world.tell(EventKind.TOPIC, chat, desk.world.bot, text, thread_id=thread_id, message_id=service.id)
+    state.world.tell(EventKind.TOPIC, chat, state.world.bot, text, thread_id=thread_id, message_id=service.id)

@@ -15,6 +15,7 @@ from bridge.config import Settings
 from bridge.model.base import HOUR, Ms
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi import FREE_REACTIONS, SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.webhooks import Webhook
 from bridge.telegram.posts.render import REACTIONS
 from bridge.telegram.setup.checks import at_start, examine
@@ -178,7 +179,7 @@ async def test_an_administrator_who_may_not_make_topics(api: SimulatedBotApi) ->
 
 @pytest.mark.parametrize(("mode", "level"), [("topics", Level.FAULT), ("replies", Level.WARNING)])
 async def test_privacy_mode_makes_a_plain_member_deaf(mode: str, level: Level) -> None:
-    async with SimulatedBotApi(clock=SystemClock(), privacy=True) as api:
+    async with SimulatedBotApi(clock=SystemClock(), options=ServerOptions(privacy=True)) as api:
         api.add_chat(GROUP, forum=True, bot_is="member")
         api.add_chat(ADMINS)
         seen = await found(configured(api, mode))

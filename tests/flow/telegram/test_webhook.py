@@ -18,6 +18,8 @@ from bridge.config import Settings
 from bridge.model.base import MINUTE, SECOND, Json
 from bridge.model.sms import SmsState
 from bridge.sandbox.botapi import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telegram.client.api import ALLOWED_UPDATES
 from bridge.telegram.updates.webhook import PATH
@@ -38,8 +40,10 @@ class House:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{PATH}"
-        self.api = SimulatedBotApi(clock=self.clock, local=True, group_budget=None, global_per_second=None)
-        self.platform = SimulatedPlatform(clock=self.clock, sender_names=None)
+        self.api = SimulatedBotApi(
+            clock=self.clock, options=ServerOptions(local=True, group_budget=None, global_per_second=None)
+        )
+        self.platform = SimulatedPlatform(clock=self.clock, account=SimulatedAccount(sender_names=None))
         self.api.add_chat(GROUP)
         self.api.add_chat(ADMINS, title="Admins")
         self._stack = AsyncExitStack()

@@ -23,6 +23,7 @@ from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.platforms.iba import IbaPlatform
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.clock import ManualClock
@@ -108,7 +109,7 @@ async def sender(
     folder: Path, *, clock: Clock | None = None, busy: Ms = BUSY, **account: object
 ) -> AsyncIterator[Sender]:
     clock = clock or SystemClock()
-    platform = SimulatedPlatform(clock=clock, sender_names=None)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
     await platform.start()
     path = folder / "bridge.db"
     store = await open_store(path, clock=clock, busy_timeout=busy)

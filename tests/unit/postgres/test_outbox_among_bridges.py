@@ -25,6 +25,7 @@ from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.worker import IDLE
 from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import locks
 from bridge.store.postgres.cluster import LEASE
@@ -72,7 +73,7 @@ async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterat
 
 @pytest.fixture
 async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), sender_names=None)
+    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
     await simulated.start()
     yield simulated
     await simulated.stop()

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from bridge.sandbox.faults import WORDS
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import Fault, RequestKind, SimulatedPlatform
 from tests.unit.sandbox.raw import Heard, SetClock, ask, connected, send_target, target
 
@@ -229,7 +230,7 @@ async def test_a_fault_of_the_whole_account_meets_balance_and_status_too(platfor
 
 
 async def test_the_same_request_is_refused_only_if_the_cut_one_was_taken(clock: SetClock) -> None:
-    platform = SimulatedPlatform(clock=clock, same_request_window=60_000)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(same_request_window=60_000))
     await platform.start()
     platform.misbehave(Fault.CUT_AFTER_READING)
     platform.misbehave(Fault.CUT_AFTER_TAKING)

@@ -8,13 +8,14 @@ from urllib.parse import quote
 
 import pytest
 
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import (
     BalanceForm,
     Fault,
+    PlatformVariant,
     RequestKind,
     SimulatedPlatform,
     StatusForm,
-    Ways,
 )
 from tests.unit.sandbox.raw import SetClock, ask, connected, send_target, target
 
@@ -44,7 +45,7 @@ async def test_text_may_come_in_windows_1251_escaped_or_bare(platform: Simulated
 
 @pytest.mark.parametrize("separator", [",", ";", "\n", "<br>", " "])
 async def test_each_of_up_to_ten_recipients_gets_an_id_of_its_own(platform: SimulatedPlatform, separator: str) -> None:
-    platform.ways = replace(platform.ways, separator=separator)
+    platform.variant = replace(platform.variant, separator=separator)
     numbers = [f"7908373030{last}" for last in range(10)]
     heard = await ask(platform, send_target(dadr=",".join(numbers)))
     assert heard.text.split(separator) == [sms.id for sms in platform.book]
@@ -54,7 +55,7 @@ async def test_each_of_up_to_ten_recipients_gets_an_id_of_its_own(platform: Simu
 
 
 async def test_the_id_may_come_after_a_byte_order_mark(platform: SimulatedPlatform) -> None:
-    platform.ways = replace(platform.ways, bom=True)
+    platform.variant = replace(platform.variant, bom=True)
     assert (await ask(platform, send_target())).body == b"\xef\xbb\xbf" + platform.book[0].id.encode()
 
 
@@ -79,9 +80,9 @@ async def test_every_mistake_is_0_or_prose_and_charges_nothing(
     platform: SimulatedPlatform, fields: dict[str, str], fault: Fault, words: str
 ) -> None:
     assert (await ask(platform, send_target(**fields))).text == "0"
-    platform.ways = Ways(wordy=True)
+    platform.variant = PlatformVariant(wordy=True)
     assert (await ask(platform, send_target(**fields))).text == words
-    platform.ways = Ways(wordy=True, prose_encoding="windows-1251")
+    platform.variant = PlatformVariant(wordy=True, prose_encoding="windows-1251")
     assert (await ask(platform, send_target(**fields))).body == words.encode("cp1251")
     assert platform.book == []
     assert platform.balance == 1000.0
@@ -90,7 +91,7 @@ async def test_every_mistake_is_0_or_prose_and_charges_nothing(
 async def test_names_of_the_documents_length_pass_and_dynamic_names_need_no_registration(
     clock: SetClock,
 ) -> None:
-    platform = SimulatedPlatform(clock=clock, sender_names=None)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
     await platform.start()
     for name in ("ElevenChars", "123456789012345", "My-Shop.ru", "A"):
         assert (await ask(platform, send_target(sadr=name))).text != "0"
@@ -99,7 +100,7 @@ async def test_names_of_the_documents_length_pass_and_dynamic_names_need_no_regi
 
 
 async def test_the_price_leaves_the_balance_and_an_empty_account_sends_nothing(clock: SetClock) -> None:
-    platform = SimulatedPlatform(clock=clock, balance=6.9, price=2.3)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(balance=6.9, price=2.3))
     await platform.start()
     answers = [(await ask(platform, send_target())).text for _ in range(4)]
     balance = (await ask(platform, target(balance="1"))).text
@@ -111,7 +112,9 @@ async def test_the_price_leaves_the_balance_and_an_empty_account_sends_nothing(c
 
 
 async def test_parked_messages_go_out_with_the_money_that_comes(clock: SetClock) -> None:
-    platform = SimulatedPlatform(clock=clock, balance=0, price=2.5, ways=Ways(broke=Fault.PARKED))
+    platform = SimulatedPlatform(
+        clock=clock, variant=PlatformVariant(broke=Fault.PARKED), account=SimulatedAccount(balance=0, price=2.5)
+    )
     await platform.start()
     for text in ("раз", "два", "три"):
         assert "будет отправлена как только вы пополните" in (await ask(platform, send_target(text=text))).text
@@ -133,13 +136,13 @@ async def test_parked_messages_go_out_with_the_money_that_comes(clock: SetClock)
     ],
 )
 async def test_the_balance_after_one_sms(platform: SimulatedPlatform, form: BalanceForm, answer: str) -> None:
-    platform.ways = replace(platform.ways, balance_form=form)
+    platform.variant = replace(platform.variant, balance_form=form)
     await ask(platform, send_target())
     assert (await ask(platform, target(balance="1"))).text == answer
 
 
 async def test_a_balance_question_with_an_error_gets_nothing_at_all(platform: SimulatedPlatform) -> None:
-    platform.ways = Ways(wordy=True)
+    platform.variant = PlatformVariant(wordy=True)
     for wanted in (target(balance="1", pwd="wrong"), target(balance="2")):
         heard = await ask(platform, wanted)
         assert (heard.status, heard.body) == (200, b"")
@@ -166,13 +169,13 @@ async def test_a_status_is_first_send_and_then_deliver_with_the_time_it_changed(
     ],
 )
 async def test_the_status_in_other_platforms_forms(platform: SimulatedPlatform, form: StatusForm, answer: str) -> None:
-    platform.ways = replace(platform.ways, status_form=form)
+    platform.variant = replace(platform.variant, status_form=form)
     wanted = target(smsid=(await ask(platform, send_target())).text)
     assert (await ask(platform, wanted)).text == answer
 
 
 async def test_statuses_can_be_set_late_or_odd(platform: SimulatedPlatform) -> None:
-    platform.ways = replace(platform.ways, status_form=StatusForm.WORD_ONLY)
+    platform.variant = replace(platform.variant, status_form=StatusForm.WORD_ONLY)
     platform.plan_statuses("Send", "Send", "Send", "partly_deliver", "deliver", recipient="79000000001")
     platform.plan_statuses("moderation")
     late = target(smsid=(await ask(platform, send_target(dadr="79000000001"))).text)
@@ -200,7 +203,7 @@ async def test_the_status_of_an_id_never_given_or_with_a_wrong_login_is_0(
 async def test_the_same_request_within_the_window_is_refused_and_one_recipient_or_letter_makes_another(
     clock: SetClock,
 ) -> None:
-    platform = SimulatedPlatform(clock=clock, same_request_window=60_000)
+    platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(same_request_window=60_000))
     await platform.start()
     assert (await ask(platform, send_target())).text.isdigit()
     clock.at += 59_999

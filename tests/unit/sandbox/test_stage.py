@@ -6,8 +6,8 @@ from datetime import UTC
 
 import pytest
 
-from bridge.sandbox.clock import StageClock
-from bridge.sandbox.stage import Stage
+from bridge.sandbox.clock import SandboxClock
+from bridge.sandbox.prompt import Prompt
 from bridge.sandbox.transcript import BadCommand
 
 
@@ -28,6 +28,6 @@ async def test_what_is_no_time_of_day_is_answered_with_the_usage(word: str) -> N
 
 async def told(words: str) -> list[str]:
     lines: list[str] = []
-    stage = Stage(clock=StageClock(), zone=UTC, chats=[], tell=lambda line: lines.append(line.text))
+    stage = Prompt(clock=SandboxClock(), zone=UTC, chats=[], tell=lambda line: lines.append(line.text))
     await stage.perform(words)
     return lines

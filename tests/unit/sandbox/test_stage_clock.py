@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from bridge.model.base import HOUR
-from bridge.sandbox.clock import StageClock
+from bridge.sandbox.clock import SandboxClock
 
 LONG_S = 30
 
 
 async def test_what_waits_ends_when_its_time_has_been_passed_over() -> None:
-    clock = StageClock()
+    clock = SandboxClock()
     short, long = asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(clock.wait(short, HOUR))
     second = asyncio.create_task(clock.wait(long, 3 * HOUR))
@@ -29,7 +29,7 @@ async def test_what_waits_ends_when_its_time_has_been_passed_over() -> None:
 
 
 async def test_time_may_be_passed_over_while_a_wait_is_just_ending() -> None:
-    clock = StageClock()
+    clock = SandboxClock()
     waits = [asyncio.create_task(clock.wait(asyncio.Event(), HOUR)) for _ in range(3)]
     await asyncio.sleep(0)
     clock.later(HOUR)
@@ -39,7 +39,7 @@ async def test_time_may_be_passed_over_while_a_wait_is_just_ending() -> None:
 
 
 async def test_a_wait_without_an_end_hears_its_event() -> None:
-    clock = StageClock()
+    clock = SandboxClock()
     event = asyncio.Event()
     wait = asyncio.create_task(clock.wait(event, None))
     await asyncio.sleep(0)

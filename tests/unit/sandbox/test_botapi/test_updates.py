@@ -9,6 +9,7 @@ from telegram import Update
 from telegram.error import BadRequest, Conflict, InvalidToken
 
 from bridge.sandbox.botapi import ANONYMOUS_ADMIN, MessageKind, SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from tests.clock import ManualClock
 from tests.unit.sandbox.test_botapi.conftest import FORUM, GROUP, OLD_GROUP, PERSON, Bot
 from tests.unit.sandbox.test_botapi.refusals import refused
@@ -192,7 +193,7 @@ async def test_a_group_without_the_bot_is_silent_to_it(api: SimulatedBotApi, bot
 
 
 async def test_privacy_mode_leaves_only_what_is_meant_for_the_bot(clock: ManualClock) -> None:
-    async with SimulatedBotApi(clock=clock, privacy=True) as api:
+    async with SimulatedBotApi(clock=clock, options=ServerOptions(privacy=True)) as api:
         api.add_chat(OLD_GROUP, kind="group", bot_is="member")
         api.add_chat(FORUM)
         for text in ("hello", "/help", "/help@other_bot", "hey @sms_bridge_bot"):

@@ -14,6 +14,7 @@ from telegram.error import Conflict
 
 from bridge.model.base import MINUTE
 from bridge.sandbox.botapi import SimulatedBotApi
+from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.webhooks import SECRET_HEADER
 from tests.clock import ManualClock
 from tests.unit.sandbox.test_botapi.refusals import refused
@@ -65,7 +66,7 @@ class Local:
 @pytest.fixture
 async def local() -> AsyncIterator[Local]:
     clock = ManualClock()
-    async with SimulatedBotApi(clock=clock, local=True) as api:
+    async with SimulatedBotApi(clock=clock, options=ServerOptions(local=True)) as api:
         api.add_chat(GROUP)
         api.add_chat(OTHER)
         async with Bot(api.token, base_url=api.base_url) as bot:

@@ -1,7 +1,7 @@
-"""The sandbox's stage: a subscriber's phone, the platform, a Telegram group, and a voice that tells what happens.
+"""The sandbox behind its prompt: a subscriber's phone, the platform, a Telegram group, a transcript of what happens.
 
-It plays everybody but the bridge. It knows nothing of the bridge's insides: what it tells is what the platform and the
-chat have seen, so a line here is proof, not hope.
+It plays every party but the bridge. It knows nothing of the bridge's internals: it reports only what the platform and
+the chat have seen, so each line is evidence.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from bridge.model.base import SECOND
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.world import ChatEvent, ChatKind
 from bridge.sandbox.botapi.world import EventKind as ChatEventKind
-from bridge.sandbox.clock import StageClock
+from bridge.sandbox.clock import SandboxClock
 from bridge.sandbox.faults import Fault, RequestKind
-from bridge.sandbox.operators import Operators, StageChat
+from bridge.sandbox.ledger import SimulatedAccount
+from bridge.sandbox.operators import Operators, SandboxChat
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import EventKind, PlatformEvent
-from bridge.sandbox.transcript import BadCommand, Line, Quit, Transcript, Voice, WrongUse, number_of
+from bridge.sandbox.transcript import BadCommand, Quit, Source, Transcript, TranscriptLine, WrongUse, number_of
 from bridge.schema import near, parse_duration, plural
 from bridge.value import value_object
 
 SUBSCRIBER = "79083730330"
 SHORT_NUMBER = "1234"
 FIRST_SMSID = 5001
-"""Far from the ids of SMS sent, which begin at the clock: nobody should take one for the other."""
+"""Far from the ids of SMS sent, which begin at the clock, so that the two are not confused."""
 PATIENCE = 30.0
 """Seconds that ``wait`` waits."""
 FAULTS_WIDTH = 66
-"""Columns of a list, so that it stays readable beside the voice in a terminal of 80."""
+"""Columns of a list, so that it stays readable beside the source in a terminal of 80."""
 QUIET = 3.0
-"""Seconds without a line after which a story seems to be at its end; delivery is asked about within two."""
+"""Seconds without a line after which the script counts as finished; the bridge polls delivery within two."""
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
@@ -45,18 +46,22 @@ _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 class Command:
     usage: str
     help: str
-    run: Callable[[Stage, str], Awaitable[None]]
+    run: Callable[[Prompt, str], Awaitable[None]]
 
 
-class Stage:
+class Prompt:
+    """Carries out the lines that a person types or a script holds."""
+
     def __init__(
-        self, *, clock: StageClock, zone: tzinfo, chats: Sequence[StageChat], tell: Callable[[Line], None]
+        self, *, clock: SandboxClock, zone: tzinfo, chats: Sequence[SandboxChat], tell: Callable[[TranscriptLine], None]
     ) -> None:
-        """``zone``: whose clock the person at the prompt means."""
+        """``zone``: time zone of the times that a person types."""
         self._tell = tell
         self._zone = zone
         self.transcript = Transcript()
-        self.platform = SimulatedPlatform(clock=clock, on_event=self._platform_event, sender_names=None)
+        self.platform = SimulatedPlatform(
+            clock=clock, on_event=self._platform_event, account=SimulatedAccount(sender_names=None)
+        )
         self._clock = clock
         self.telegram = SimulatedBotApi(clock=clock, on_event=self._chat_event)
         self.chats = tuple(chats)
@@ -77,8 +82,8 @@ class Stage:
         await self.telegram.stop()
         await self.platform.stop()
 
-    def say(self, voice: Voice, text: str) -> None:
-        line = Line(voice=voice, text=text)
+    def say(self, source: Source, text: str) -> None:
+        line = TranscriptLine(source=source, text=text)
         self.transcript.add(line)
         self._tell(line)
 
@@ -103,7 +108,7 @@ class Stage:
         sender, text = (first.removeprefix("+"), tail) if is_number(first) and tail else (SUBSCRIBER, rest)
         if not text:
             raise WrongUse("sms")
-        self.say(Voice.SMS_IN, f"{sender} → {SHORT_NUMBER}: {text}")
+        self.say(Source.SMS_IN, f"{sender} → {SHORT_NUMBER}: {text}")
         self._last_smsid = str(next(self._smsids))
         self.operators.expected = True
         brought = await self.platform.bring(
@@ -116,67 +121,67 @@ class Stage:
             gap=1_000,
         )
         words = "acknowledged" if brought.acknowledged else "NOT acknowledged"
-        self.say(Voice.PLATFORM, f"{words}: {brought.status} {brought.body.strip() or brought.error}")
+        self.say(Source.PLATFORM, f"{words}: {brought.status} {brought.body.strip() or brought.error}")
 
     async def redeliver(self, rest: str) -> None:
         if not self._last_smsid:
             raise BadCommand("nothing was brought yet; text something first: sms часы")
         times = number_of(rest or "1", "redeliver")
         for brought in await self.platform.redeliver(self._last_smsid, times):
-            self.say(Voice.PLATFORM, f"brought again: {brought.status} {brought.body.strip() or brought.error}")
+            self.say(Source.PLATFORM, f"brought again: {brought.status} {brought.body.strip() or brought.error}")
 
     async def fault(self, rest: str) -> None:
         words = rest.split()
         names = [fault.value for fault in Fault]
         if not words:
-            self.say(Voice.STAGE, f"{usage('fault')}; NAME is one of:")
+            self.say(Source.SANDBOX, f"{usage('fault')}; NAME is one of:")
             for some in textwrap.wrap(", ".join(names), FAULTS_WIDTH, break_on_hyphens=False):
-                self.say(Voice.STAGE, some)
+                self.say(Source.SANDBOX, some)
             return
         name = words[0].lower().replace("-", "_")
         if name not in names:
             raise BadCommand(f"no fault `{words[0]}`{near(name, names) or '; `fault` alone lists them'}")
         times = number_of(words[1], "fault") if len(words) > 1 else 1
         self.platform.misbehave(Fault(name), times=times)
-        self.say(Voice.STAGE, f"the platform will misbehave: {name}, {plural(times, 'time')}")
+        self.say(Source.SANDBOX, f"the platform will misbehave: {name}, {plural(times, 'time')}")
 
     async def behave(self, rest: str) -> None:
         self.platform.behave()
         self.telegram.up()
-        self.say(Voice.STAGE, "platform and Telegram behave again")
+        self.say(Source.SANDBOX, "platform and Telegram behave again")
 
     async def balance(self, rest: str) -> None:
         self.platform.balance = float(number_of(rest, "balance"))
-        self.say(Voice.STAGE, f"the account's balance is {rest} now")
+        self.say(Source.SANDBOX, f"the account's balance is {rest} now")
 
     async def top_up(self, rest: str) -> None:
         self.platform.top_up(float(number_of(rest, "topup")))
-        self.say(Voice.STAGE, f"topped up by {rest}")
+        self.say(Source.SANDBOX, f"topped up by {rest}")
 
     async def statuses(self, rest: str) -> None:
         words = shlex.split(rest)
         if not words:
             raise WrongUse("statuses")
         self.platform.plan_statuses(*words)
-        self.say(Voice.STAGE, f"status questions will be answered: {', then '.join(words)}")
+        self.say(Source.SANDBOX, f"status questions will be answered: {', then '.join(words)}")
 
     # ------------------------------------------------ time
 
     async def outage(self, rest: str) -> None:
         self.telegram.down()
-        self.say(Voice.STAGE, "Telegram is away; `behave` brings it back")
+        self.say(Source.SANDBOX, "Telegram is away; `behave` brings it back")
 
     async def later(self, rest: str) -> None:
-        """``DURATION``: as if so much time had passed."""
+        """``DURATION``: let that much time pass."""
         try:
             by = parse_duration(rest)
         except ValueError:
             raise WrongUse("later", "DURATION is written as in the configuration: 5m, 2h, 1h30m") from None
         self._clock.later(by)
-        self.say(Voice.STAGE, f"{rest} later")
+        self.say(Source.SANDBOX, f"{rest} later")
 
     async def until(self, rest: str) -> None:
-        """``HH:MM``: as if it were that time; the next day's where today's is over."""
+        """``HH:MM``: let time pass until then, today or tomorrow."""
         at = time_of_day(rest)
         now = self._clock.now()
         local = datetime.fromtimestamp(now / SECOND, self._zone)
@@ -184,12 +189,12 @@ class Stage:
         if then <= local:
             then += timedelta(days=1)
         self._clock.later(round(then.timestamp() * SECOND) - now)
-        self.say(Voice.STAGE, f"it is {then:%H:%M}")
+        self.say(Source.SANDBOX, f"it is {then:%H:%M}")
 
     # ------------------------------------------------ scripts
 
     async def wait(self, rest: str) -> None:
-        """``TEXT``: until a line with it is told, after those that earlier waits found."""
+        """``TEXT``: wait for a line that contains it, after the lines that earlier waits found."""
         if not rest:
             raise WrongUse("wait")
         try:
@@ -200,7 +205,7 @@ class Stage:
             raise BadCommand(f"waited {PATIENCE:.0f} s in vain for a line with `{rest}`") from None
 
     async def settle(self) -> None:
-        """Until nothing has happened for a while: the end of piped commands is not the end of what they began."""
+        """Wait until nothing has happened for a while: piped commands end before their effects do."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while self.transcript.lines:
@@ -208,7 +213,7 @@ class Stage:
 
     async def help(self, rest: str) -> None:
         for command in COMMANDS.values():
-            self.say(Voice.STAGE, f"{command.usage:<24} {command.help}")
+            self.say(Source.SANDBOX, f"{command.usage:<24} {command.help}")
 
     async def quit(self, rest: str) -> None:
         raise Quit("bye")
@@ -218,14 +223,14 @@ class Stage:
     def _platform_event(self, event: PlatformEvent) -> None:
         if event.sms is not None:
             sms = event.sms
-            self.say(Voice.SMS_OUT, f"{sms.sender_name} → {sms.recipient}: {sms.text}  (id {sms.id})")
+            self.say(Source.SMS_OUT, f"{sms.sender_name} → {sms.recipient}: {sms.text}  (id {sms.id})")
         elif event.kind is EventKind.ASKED and event.request is not None:
             request = event.request
             if request.kind is RequestKind.STATUS:
                 said = " ".join(request.answer.split())
-                self.say(Voice.STATUS, f"id {request.fields.get('smsid', '')}: {said}")
+                self.say(Source.STATUS, f"id {request.fields.get('smsid', '')}: {said}")
             elif request.kind is RequestKind.SEND and request.fault is not None:
-                self.say(Voice.PLATFORM, f"misbehaves: {request.fault}")
+                self.say(Source.PLATFORM, f"misbehaves: {request.fault}")
 
     def _chat_event(self, event: ChatEvent) -> None:
         place = f"{event.chat} / {event.topic}" if event.topic else event.chat
@@ -241,13 +246,13 @@ class Stage:
             ChatEventKind.BUTTON: f"pressed {event.text}",
             ChatEventKind.MEMBER: event.text,
         }[event.kind]
-        voice = Voice.TELEGRAM if event.by_bot else Voice.OPERATOR
+        source = Source.TELEGRAM if event.by_bot else Source.OPERATOR
         who = "" if event.by_bot else f" {event.who}:"
-        self.say(voice, f"{place}:{who} {' ⏎ '.join(words.splitlines())} {buttons}".rstrip())
+        self.say(source, f"{place}:{who} {' ⏎ '.join(words.splitlines())} {buttons}".rstrip())
 
 
 def time_of_day(word: str) -> time:
-    """``HH:MM`` or ``H:MM``, and no other form of ISO 8601. :raises WrongUse: it is none."""
+    """Read ``HH:MM`` or ``H:MM``. :raises WrongUse: for any other form."""
     with contextlib.suppress(ValueError):
         if found := _TIME_OF_DAY.fullmatch(word):
             return time(int(found[1]), int(found[2]))
@@ -262,13 +267,13 @@ def usage(name: str) -> str:
     return f"usage: {COMMANDS[name].usage}"
 
 
-def operator(act: Callable[[Operators, str], Awaitable[None]]) -> Callable[[Stage, str], Awaitable[None]]:
+def operator(act: Callable[[Operators, str], Awaitable[None]]) -> Callable[[Prompt, str], Awaitable[None]]:
     """What the people at the chat do."""
-    return lambda stage, rest: act(stage.operators, rest)
+    return lambda prompt, rest: act(prompt.operators, rest)
 
 
 COMMANDS: dict[str, Command] = {
-    "sms": Command(usage="sms [+NUMBER] TEXT", help="a subscriber texts", run=Stage.text),
+    "sms": Command(usage="sms [+NUMBER] TEXT", help="a subscriber texts", run=Prompt.text),
     "reply": Command(
         usage="reply TEXT", help="the operator answers in the conversation", run=operator(Operators.reply)
     ),
@@ -287,13 +292,15 @@ COMMANDS: dict[str, Command] = {
     "with": Command(
         usage="with [NUMBER]", help="whose conversation is meant; alone: the latest", run=operator(Operators.choose)
     ),
-    "redeliver": Command(usage="redeliver [TIMES]", help="the platform brings the last SMS again", run=Stage.redeliver),
-    "fault": Command(usage="fault NAME [TIMES]", help="the platform treats the next sends badly", run=Stage.fault),
-    "statuses": Command(usage="statuses WORD…", help="what status questions are answered", run=Stage.statuses),
-    "balance": Command(usage="balance AMOUNT", help="set the account's balance", run=Stage.balance),
-    "topup": Command(usage="topup AMOUNT", help="top up; parked SMS go out", run=Stage.top_up),
-    "outage": Command(usage="outage", help="Telegram cannot be reached", run=Stage.outage),
-    "behave": Command(usage="behave", help="end of all faults", run=Stage.behave),
+    "redeliver": Command(
+        usage="redeliver [TIMES]", help="the platform brings the last SMS again", run=Prompt.redeliver
+    ),
+    "fault": Command(usage="fault NAME [TIMES]", help="the platform treats the next sends badly", run=Prompt.fault),
+    "statuses": Command(usage="statuses WORD…", help="what status questions are answered", run=Prompt.statuses),
+    "balance": Command(usage="balance AMOUNT", help="set the account's balance", run=Prompt.balance),
+    "topup": Command(usage="topup AMOUNT", help="top up; parked SMS go out", run=Prompt.top_up),
+    "outage": Command(usage="outage", help="Telegram cannot be reached", run=Prompt.outage),
+    "behave": Command(usage="behave", help="end of all faults", run=Prompt.behave),
     "close-topic": Command(
         usage="close-topic", help="the operator closes the topic", run=operator(Operators.close_topic)
     ),
@@ -301,10 +308,10 @@ COMMANDS: dict[str, Command] = {
     "delete-topic": Command(
         usage="delete-topic", help="somebody deletes the topic", run=operator(Operators.delete_topic)
     ),
-    "later": Command(usage="later DURATION", help="as if so much time had passed", run=Stage.later),
-    "until": Command(usage="until HH:MM", help="as if it were that time of the day", run=Stage.until),
-    "wait": Command(usage="wait TEXT", help="(scripts) until a line with TEXT appears", run=Stage.wait),
-    "help": Command(usage="help", help="this list", run=Stage.help),
-    "quit": Command(usage="quit", help="leave", run=Stage.quit),
+    "later": Command(usage="later DURATION", help="as if so much time had passed", run=Prompt.later),
+    "until": Command(usage="until HH:MM", help="as if it were that time of the day", run=Prompt.until),
+    "wait": Command(usage="wait TEXT", help="(scripts) until a line with TEXT appears", run=Prompt.wait),
+    "help": Command(usage="help", help="this list", run=Prompt.help),
+    "quit": Command(usage="quit", help="leave", run=Prompt.quit),
 }
 """Everything the prompt understands; `help` shows it in this order."""

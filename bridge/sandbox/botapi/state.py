@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bridge.model.base import Json, Ms
+from bridge.model.base import SECOND, Json, Ms
 from bridge.sandbox.botapi.flood import FloodControl
 from bridge.sandbox.botapi.updates import UpdateQueue
 from bridge.sandbox.botapi.webhooks import WebhookCaller
 from bridge.sandbox.botapi.world import Chat, World
+from bridge.value import value_object
+
+
+@value_object
+class ServerOptions:
+    """How the simulated server treats its bot."""
+
+    group_budget: int | None = 20
+    """Calls a minute for one group; None: no limit."""
+    global_per_second: int | None = 30
+    """Calls a second over all chats; None: no limit."""
+    privacy: bool = False
+    """Privacy mode: in groups, a bot without administrator rights gets only what is addressed to it."""
+    local: bool = False
+    """Local mode: a webhook may be any address, also without TLS."""
+    webhook_retry: Ms = SECOND
+    """First pause after a webhook that failed; it doubles."""
 
 
 @dataclass(kw_only=True, slots=True)
-class Press:
+class PressedButton:
     """A person pressed a button and waits for the bot's word."""
 
     at: Ms
@@ -23,19 +40,16 @@ class Press:
 
 
 @dataclass(kw_only=True, slots=True)
-class Desk:
+class ApiState:
     world: World
     updates: UpdateQueue
     caller: WebhookCaller
     flood: FloodControl
-    presses: dict[str, Press] = field(default_factory=dict)
+    options: ServerOptions
+    presses: dict[str, PressedButton] = field(default_factory=dict)
     """By callback query id."""
     commands: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
     """By scope (canonical JSON) and language code."""
-    local: bool = False
-    """A server of one's own in local mode: webhooks may be anywhere, also without TLS."""
-    privacy: bool = False
-    """Privacy mode: in groups a bot that is no administrator hears only what is meant for it."""
 
     def spend(self, chat: Chat, *, message: bool = True) -> None:
         """Count a call that changes the chat. :raises Refusal: 429."""
