@@ -84,7 +84,7 @@ class Limits:
     total holds for all."""
 
 
-class ConnectionGate:
+class ConnectionCounter:
     """Counts open connections. A caller that was admitted must :meth:`leave`."""
 
     def __init__(self, limits: Limits) -> None:

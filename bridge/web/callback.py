@@ -32,7 +32,7 @@ from bridge.value import value_object
 from bridge.web.access import Network, client_address, contains, same_secret
 from bridge.web.answers import BODIES, plain, text
 from bridge.web.health import LIVE_PATH, READY_PATH, Probes
-from bridge.web.quiet import Quiet
+from bridge.web.throttled_log import ThrottledLog
 
 KEY = b"key"
 """The query parameter that may carry the secret."""
@@ -158,7 +158,7 @@ class CallbackEndpoint:
         protocol: CallbackProtocol,
         probes: Probes,
         clock: Clock,
-        quiet: Quiet,
+        throttled_log: ThrottledLog,
     ) -> None:
         self._accounts = Accounts(callbacks)
         self._region = region
@@ -166,7 +166,7 @@ class CallbackEndpoint:
         self._protocol = protocol
         self._probes = probes
         self._clock = clock
-        self._quiet = quiet
+        self._throttled_log = throttled_log
         self.in_work = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -241,12 +241,12 @@ class CallbackEndpoint:
             received_at=self._clock.now(),
         )
         if not isinstance(call, InboundCall):
-            self._quiet.warning("callback_refused", account=route.account, remote=remote)
+            self._throttled_log.warning("callback_refused", account=route.account, remote=remote)
             return 400, BODIES[400]
         try:
             accepted = await self._inbox.accept(call)
         except StoreError as error:
-            self._quiet.warning("callback_not_stored", account=route.account, error=type(error).__name__)
+            self._throttled_log.warning("callback_not_stored", account=route.account, error=type(error).__name__)
             return 503, BODIES[503]
         # What is new is logged when it is routed, with all that is known by then: a line a message is enough.
         if not accepted.new:
@@ -267,7 +267,7 @@ class CallbackEndpoint:
         return self._refuse(request, status, "secret_refused" if status == 403 else "path_unknown", None)
 
     def _refuse(self, request: web.BaseRequest, status: int, event: str, account: str | None) -> web.Response:
-        self._quiet.warning(event, account=account, remote=request.remote)
+        self._throttled_log.warning(event, account=account, remote=request.remote)
         return plain(status)
 
 

@@ -1,9 +1,7 @@
-"""The two listeners: callbacks for the world; probes (later pages and metrics) and Telegram's webhook. Start,
-drain, stop.
+"""Starts, drains and stops the two listeners: one for callbacks, one for the probes and Telegram's webhook.
 
-The callback listener is aiohttp's low-level server with connections of our own
-(:mod:`bridge.web.connection`); the other one is an ordinary application on a port of its own, so that
-nothing meant for operators faces the platform.
+The callback listener has connections of its own (:mod:`bridge.web.connection`). The other one is an ordinary
+application of aiohttp on a port of its own, so that nothing meant for operators faces the platform.
 """
 
 from __future__ import annotations
@@ -24,26 +22,25 @@ from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.pipeline.inbox import Inbox
 from bridge.ports.clock import Clock
-from bridge.web.access import ConnectionGate, Limits
+from bridge.web.access import ConnectionCounter, Limits
+from bridge.web.aiohttp_connection import PlainErrors
 from bridge.web.callback import CallbackEndpoint, CallbackProtocol
-from bridge.web.connection import CallbackConnection, PlainErrors
+from bridge.web.connection import CallbackServer
 from bridge.web.health import LIVE_PATH, READY_PATH, Health, Probes
-from bridge.web.quiet import Quiet
+from bridge.web.proof import ordinary_answers_work, prove_long_lines
+from bridge.web.throttled_log import ThrottledLog
 from bridge.web.webhook import LARGEST, WebhookEndpoint
 
 log = structlog.get_logger()
 
 BACKLOG = 128
-PROOF_LENGTH = 20_000
-PROOF_TIMEOUT = 5.0
-"""Seconds."""
 FLUSH_TIMEOUT = 1.0
-"""Seconds for what is answered to leave, once nothing is in work any more."""
+"""Seconds for the last answers to leave, when no call is in work any more."""
 CUT_OFF_TIMEOUT = 0.05
-"""Seconds for what was cancelled; aiohttp takes 0 for "no limit"."""
+"""Seconds for cancelled calls to end; aiohttp takes 0 for "no limit"."""
 
 RESERVED_FILES = 100
-"""Open files that the rest of the bridge needs: store, platform, Telegram, the other listener."""
+"""Open files that the other parts need: store, platform, Telegram, the other listener."""
 FEWEST_CONNECTIONS = 16
 
 DEFAULT_LIMITS = Limits()
@@ -52,37 +49,15 @@ _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 LoopErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
-async def prove_long_lines(host: str, port: int) -> None:
-    """Ask our own listener with a 20 kB line that holds a raw byte; it must be understood.
-
-    A limit that aiohttp silently dropped would otherwise refuse long SMS for ever, and nobody would know.
-    :raises BridgeError: the listener cannot take a long callback.
-    """
-    line = b"GET %b?x=\xcf%b HTTP/1.1\r\n" % (LIVE_PATH.encode(), b"a" * PROOF_LENGTH)
-    try:
-        async with asyncio.timeout(PROOF_TIMEOUT):
-            reader, writer = await asyncio.open_connection(host, port)
-            try:
-                writer.write(line + b"Host: localhost\r\nConnection: close\r\n\r\n")
-                answer = await reader.read(64)
-            finally:
-                writer.close()
-    except (OSError, TimeoutError) as error:
-        raise BridgeError(f"the callback listener does not answer its own test ({type(error).__name__})") from error
-    if answer.split(b" ", 2)[1:2] != [b"200"]:
-        raise BridgeError("the callback listener refuses long request lines: long SMS would never get in")
-
-
 def room_for_callers() -> float:
-    """How many connections the limit of open files has room for. Without it callers could use up the files that storing
-    and sending need."""
+    """How many connections the limit of open files allows. Without this, callers could use up the files that the store
+    and the sender need."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if soft == resource.RLIM_INFINITY else max(soft - RESERVED_FILES, FEWEST_CONNECTIONS)
 
 
 class Listeners:
-    """Both listeners, from bound to closed. :meth:`start`, :meth:`stop_intake`, :meth:`close`, in this
-    order."""
+    """Both listeners. Call :meth:`start`, :meth:`stop_intake` and :meth:`close` in this order."""
 
     def __init__(
         self,
@@ -99,9 +74,9 @@ class Listeners:
         proxies = {network for callback in callbacks.values() for network in callback.trusted_proxies}
         self._settings = settings
         self._webhook = webhook
-        self._quiet = Quiet()
+        self._throttled_log = ThrottledLog()
         total = int(min(limits.total, room_for_callers()))
-        self._gate = ConnectionGate(replace(limits, exempt=(*limits.exempt, *proxies), total=total))
+        self._counter = ConnectionCounter(replace(limits, exempt=(*limits.exempt, *proxies), total=total))
         self._probes = Probes(health, accepting=lambda: self._endpoint.accepting)
         self._endpoint = CallbackEndpoint(
             callbacks=callbacks,
@@ -110,32 +85,28 @@ class Listeners:
             protocol=protocol,
             probes=self._probes,
             clock=clock,
-            quiet=self._quiet,
+            throttled_log=self._throttled_log,
         )
-        self._callback_server: web.Server | None = None
+        self._callback_server: CallbackServer | None = None
         self._runner: web.AppRunner | None = None
         self._sockets: list[asyncio.Server] = []
         self._previous_handler: LoopErrorHandler | None = None
-        self._hushing = False
+        self._handles_errors = False
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
 
     @property
     def in_work(self) -> int:
-        """Requests that are being answered now."""
+        """Calls that are being answered now."""
         return self._endpoint.in_work
 
-    @property
-    def by_aiohttp(self) -> int:
-        """Requests to the callback listener so far that were not answered as ordinary calls."""
-        return self._callback_server.requests_count if self._callback_server is not None else 0
-
     async def start(self, *, intake: bool = True) -> None:
-        """Listen on both, and prove that long callbacks get in; without ``intake`` for pages and probes alone.
+        """Listen on both addresses and prove that long callbacks get in. Without ``intake`` only the web listener
+        starts.
 
-        :raises BridgeError: an address is taken or not ours, or the proof failed; nothing is left listening.
+        :raises BridgeError: an address is taken or not ours, or the proof failed. Then nothing listens any more.
         """
-        self._hush_accept_errors()
+        self._throttle_accept_errors()
         try:
             self.web_port = await self._start_web()
             if intake:
@@ -145,18 +116,17 @@ class Listeners:
             raise
 
     def stop_intake(self) -> None:
-        """From now on new callbacks get 503 and the platform brings them again; those in work are
-        finished."""
+        """Answer new callbacks with 503 from now on, so that the platform repeats them. Calls in work are finished."""
         self._endpoint.accepting = False
 
     async def close(self, within: float) -> None:
-        """Finish what is in work within so many seconds, then close everything."""
+        """Finish the calls in work within this many seconds, then close everything."""
         self.stop_intake()
         for listening in self._sockets:
             listening.close()
         self._sockets.clear()
         if self._callback_server is not None:
-            self._callback_server.pre_shutdown()
+            self._callback_server.stop_reading()
             try:
                 async with asyncio.timeout(within):
                     await self._endpoint.idle()
@@ -167,33 +137,30 @@ class Listeners:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        if self._hushing:
+        if self._handles_errors:
             asyncio.get_running_loop().set_exception_handler(self._previous_handler)
-            self._hushing = False
+            self._handles_errors = False
 
     async def _start_callback(self) -> int:
-        loop = asyncio.get_running_loop()
-        server = web.Server(self._endpoint.handle)
-        self._callback_server = server
-        address = self._settings.server
-        host, port = await self._listen(
-            lambda: CallbackConnection(server, self._endpoint, gate=self._gate, quiet=self._quiet, loop=loop),
-            address.host,
-            address.port,
-            "server.port",
+        self._callback_server = CallbackServer(
+            self._endpoint,
+            counter=self._counter,
+            throttled_log=self._throttled_log,
+            ordinary=await ordinary_answers_work(),
         )
+        address = self._settings.server
+        host, port = await self._listen(self._callback_server.connect, address.host, address.port, "server.port")
         await prove_long_lines(host, port)
         return port
 
     async def _start_web(self) -> int:
-        loop = asyncio.get_running_loop()
         self._runner = web.AppRunner(self._pages(), shutdown_timeout=FLUSH_TIMEOUT)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
         address = self._settings.web
         _, port = await self._listen(
-            lambda: PlainErrors(server, quiet=self._quiet, loop=loop),
+            lambda: PlainErrors(server, throttled_log=self._throttled_log),
             address.host,
             address.port,
             "web.port",
@@ -217,7 +184,7 @@ class Listeners:
     async def _listen(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int, setting: str
     ) -> tuple[str, int]:
-        """Bind and serve. The address returned is one that this machine can connect to."""
+        """Bind and serve. Returns an address that this machine can connect to."""
         try:
             listening = await asyncio.get_running_loop().create_server(factory, host, port, backlog=BACKLOG)
         except OSError as error:
@@ -228,19 +195,19 @@ class Listeners:
         bound = listening.sockets[0].getsockname()
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound[0], bound[0]), bound[1]
 
-    def _hush_accept_errors(self) -> None:
-        """Without room for one more open file asyncio reports every waiting connection, every second."""
+    def _throttle_accept_errors(self) -> None:
+        """When no more files can be opened, asyncio reports every waiting connection every second."""
         loop = asyncio.get_running_loop()
         previous = self._previous_handler = loop.get_exception_handler()
 
         def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             error = context.get("exception")
             if isinstance(error, OSError) and error.errno in _NO_ROOM and "accept" in str(context.get("message")):
-                self._quiet.warning("accept_failed", error=errno.errorcode.get(error.errno, ""))
+                self._throttled_log.warning("accept_failed", error=errno.errorcode.get(error.errno, ""))
             elif previous is not None:
                 previous(loop, context)
             else:
                 loop.default_exception_handler(context)
 
         loop.set_exception_handler(handler)
-        self._hushing = True
+        self._handles_errors = True

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from bridge.errors import BridgeError, StoreError
 from bridge.web.access import same_secret
 from bridge.web.answers import plain
-from bridge.web.quiet import Quiet
+from bridge.web.throttled_log import ThrottledLog
 
 log = structlog.get_logger()
 
@@ -44,14 +44,14 @@ class WebhookEndpoint:
         self._secret = secret.get_secret_value().encode()
         self._take = take
         self._refusal = refusal
-        self._quiet = Quiet()
+        self._throttled_log = ThrottledLog()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one call; raises nothing but cancellation."""
         given = request.headers.get(HEADER, "").encode("utf-8", "surrogateescape")
         if not self._secret or not same_secret(given, self._secret):
             # The body of a stranger is not read at all.
-            self._quiet.warning("webhook_secret_refused", remote=request.remote)
+            self._throttled_log.warning("webhook_secret_refused", remote=request.remote)
             return plain(403, close=True)
         body = await self._body(request)
         if not isinstance(body, bytes):
@@ -59,10 +59,10 @@ class WebhookEndpoint:
         try:
             await self._take(body)
         except self._refusal:
-            self._quiet.warning("webhook_refused", remote=request.remote)
+            self._throttled_log.warning("webhook_refused", remote=request.remote)
             return plain(400)
         except StoreError as error:
-            self._quiet.warning("webhook_not_stored", error=type(error).__name__)
+            self._throttled_log.warning("webhook_not_stored", error=type(error).__name__)
             return plain(503)
         except Exception as error:
             # Nothing of the exception's text may go anywhere: it can quote the update. Telegram brings it again.

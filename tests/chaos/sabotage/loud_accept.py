@@ -15,5 +15,5 @@ def _admits_all(_sampler: Sampler, _record: logging.LogRecord) -> bool:
 
 def apply() -> None:
     narrow.apply()
-    Listeners._hush_accept_errors = lambda self: None  # type: ignore[method-assign]
+    Listeners._throttle_accept_errors = lambda self: None  # type: ignore[method-assign]
     Sampler.admits = _admits_all  # type: ignore[method-assign]

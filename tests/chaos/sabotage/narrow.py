@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from bridge.model.base import MINUTE
 from bridge.telegram.client import rate_limit
-from bridge.web.access import ConnectionGate
+from bridge.web.access import ConnectionCounter
 from bridge.web.connection import CallbackConnection
 from bridge.web.server import DEFAULT_LIMITS, Listeners
 
@@ -30,7 +30,7 @@ def apply() -> None:
     if os.environ.get("CHAOS_LOOP") == "asyncio":
         sys.modules["uvloop"] = None  # type: ignore[assignment]  # importing it fails
     if os.environ.get("CHAOS_STRANGERS"):
-        ConnectionGate._exempt = lambda self, remote: remote == "127.0.0.1"  # type: ignore[method-assign]
+        ConnectionCounter._exempt = lambda self, remote: remote == "127.0.0.1"  # type: ignore[method-assign]
     if seconds := os.environ.get("CHAOS_SECONDS"):
         short = replace(DEFAULT_LIMITS, keepalive=float(seconds), head_timeout=float(seconds))
         Listeners.__init__.__kwdefaults__["limits"] = short

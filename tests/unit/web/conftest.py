@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
@@ -31,6 +32,19 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Both ways of answering a call must come to the same."""
     monkeypatch.setattr(wire, "more_headers", "" if request.param == "ordinary" else wire.BY_AIOHTTP)
     return str(request.param)
+
+
+def counting_requests(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The requests that reach a handler of aiohttp from now on."""
+    seen: list[object] = []
+    made = web.BaseRequest.__init__
+
+    def counted(self: web.BaseRequest, *args: Any, **more: Any) -> None:
+        seen.append(self)
+        made(self, *args, **more)
+
+    monkeypatch.setattr(web.BaseRequest, "__init__", counted)
+    return seen
 
 
 class RecordingInbox(Inbox):

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 import structlog
 
-from bridge.web.access import Address, ConnectionGate, Limits, client_address, parse_address
+from bridge.web.access import Address, ConnectionCounter, Limits, client_address, parse_address
 from bridge.web.answers import BODIES
 from bridge.web.callback import Target
 from tests.unit.web.conftest import SiteMaker, account
@@ -176,14 +176,14 @@ def test_where_every_hop_is_a_trusted_proxy_the_first_one_counts(forwarded: list
 
 class TestTheGate:
     def test_an_address_has_its_share_and_gets_it_back(self) -> None:
-        gate = ConnectionGate(Limits(per_address=2))
+        gate = ConnectionCounter(Limits(per_address=2))
         assert [gate.admit("192.0.2.1") for _ in range(3)] == [True, True, False]
         assert gate.admit("192.0.2.2")
         gate.leave("192.0.2.1")
         assert gate.admit("192.0.2.1")
 
     def test_loopback_and_trusted_proxies_have_no_share_but_the_total(self) -> None:
-        gate = ConnectionGate(Limits(per_address=1, total=5, exempt=(ip_network("10.0.0.0/8"),)))
+        gate = ConnectionCounter(Limits(per_address=1, total=5, exempt=(ip_network("10.0.0.0/8"),)))
         callers = ["127.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.1", "192.0.2.1"]
         assert [gate.admit(caller) for caller in callers] == [True] * 5
         assert not gate.admit("127.0.0.1")

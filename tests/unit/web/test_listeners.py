@@ -15,9 +15,10 @@ import structlog
 from aiohttp import web
 
 from bridge.errors import BridgeError
+from bridge.web import proof
 from bridge.web.health import Probes, Readiness
-from bridge.web.server import prove_long_lines
-from tests.unit.web.conftest import Site, SiteMaker
+from bridge.web.proof import prove_long_lines
+from tests.unit.web.conftest import Site, SiteMaker, counting_requests
 from tests.unit.web.wire import BOUND, callback, get, request, talk
 
 
@@ -148,3 +149,37 @@ async def test_running_out_of_files_is_one_line_in_the_log_and_passes(site: Site
                 client.close()
         assert (await site.get(callback())).body == b"smsid=5094"
     assert [entry["event"] for entry in logs].count("accept_failed") == 1
+
+
+@pytest.fixture
+def no_change_of_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event loop whose transports stay with their first protocol, which the ordinary answers rely on."""
+    transport = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
+    change = transport.set_protocol
+
+    def only_the_first(self: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
+        if not hasattr(self, "_protocol"):
+            change(self, protocol)
+
+    monkeypatch.setattr(transport, "set_protocol", only_the_first)
+
+
+@pytest.mark.usefixtures("no_change_of_protocol")
+async def test_where_ordinary_answers_do_not_work_they_are_switched_off_and_calls_are_answered(
+    make_site: SiteMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "TIMEOUT", 0.2)
+    with structlog.testing.capture_logs() as logs:
+        site = await make_site()
+    assert [entry["event"] for entry in logs] == ["ordinary_answers_switched_off"]
+    by_aiohttp = counting_requests(monkeypatch)
+    calls = b"".join(request(callback(smsid=str(number), raw=b"\xcf")) for number in range(50))
+    replies = await talk(site.port, calls, replies=50)
+    assert [reply.body for reply in replies] == [b"smsid=%d" % number for number in range(50)]
+    assert len(by_aiohttp) == 50
+
+
+async def test_where_ordinary_answers_work_nothing_is_logged(make_site: SiteMaker) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await make_site()
+    assert logs == []

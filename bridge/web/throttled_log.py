@@ -1,6 +1,6 @@
-"""Complaints that a stranger can cause without end are logged once in a while, with a count.
+"""Warnings that a stranger can cause without end: one line a minute for each event, with a count of the others.
 
-Must not be used for anything that a person has to see line by line.
+Must not be used for events of which a person has to see every line.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ INTERVAL = 60.0
 log = structlog.get_logger()
 
 
-class Quiet:
-    """One line an interval for each event name; the next line says how many were left out."""
+class ThrottledLog:
+    """Writes one line per interval and event name. The next line says how many were left out."""
 
     def __init__(self, *, interval: float = INTERVAL, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._interval = interval
@@ -26,8 +26,7 @@ class Quiet:
         self._left_out: dict[str, int] = {}
 
     def warning(self, event: str, **values: str | int | None) -> None:
-        """Log, or count what is left out. ``values`` are ids, class names and addresses; never a text or a
-        secret."""
+        """Write the line, or count it. ``values`` are ids, class names and addresses, never a text or a secret."""
         now = self._monotonic()
         if now < self._next.get(event, 0.0):
             self._left_out[event] = self._left_out.get(event, 0) + 1

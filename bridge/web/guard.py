@@ -1,0 +1,95 @@
+"""What one connection of the callback listener may use up: a place among the open ones, and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.web.access import ConnectionCounter
+from bridge.web.throttled_log import ThrottledLog
+
+
+class ConnectionGuard:
+    """Counts the connection, and limits the time for a request head and for a client that does not read."""
+
+    __slots__ = (
+        "_admitted",
+        "_counter",
+        "_head_timer",
+        "_late",
+        "_loop",
+        "_transport",
+        "_write_timer",
+        "log",
+        "remote",
+    )
+
+    def __init__(self, counter: ConnectionCounter, throttled_log: ThrottledLog) -> None:
+        self._counter = counter
+        self.log = throttled_log
+        self._loop = asyncio.get_running_loop()
+        self._admitted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self.remote = ""
+        """The peer's address as text; empty if it has none."""
+
+    def admit(self, transport: asyncio.Transport, late: Callable[[], object]) -> bool:
+        """Count a new connection. False if it was one too many; then it has been closed.
+
+        ``late`` is called when a request head takes too long.
+        """
+        peer = transport.get_extra_info("peername")
+        self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._transport = transport
+        self._late = late
+        self._admitted = self._counter.admit(self.remote)
+        if not self._admitted:
+            self.log.warning("too_many_connections", remote=self.remote)
+            transport.abort()
+        return self._admitted
+
+    @property
+    def keepalive(self) -> float:
+        """Seconds that the connection may be idle."""
+        return self._counter.limits.keepalive
+
+    def handed_over(self, late: Callable[[], object]) -> None:
+        """Another protocol goes on with the connection."""
+        self._late = late
+
+    def leave(self) -> None:
+        """The connection is closed: stop the timers and give its place back."""
+        self.stop_watching_head()
+        self.writing_resumed()
+        if self._admitted:
+            self._admitted = False
+            self._counter.leave(self.remote)
+
+    def watch_head(self) -> None:
+        """Start the time limit for a request head, unless it runs already."""
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._counter.limits.head_timeout, self._head_is_late)
+
+    def stop_watching_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def writing_paused(self) -> None:
+        """The client does not read its answers. It may do so for as long as a connection may be idle."""
+        self._write_timer = self._loop.call_later(self._counter.limits.keepalive, self._answers_not_read)
+
+    def writing_resumed(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        self.log.warning("request_incomplete", remote=self.remote)
+        self._late()
+
+    def _answers_not_read(self) -> None:
+        self.log.warning("answers_not_read", remote=self.remote)
+        self._transport.abort()
