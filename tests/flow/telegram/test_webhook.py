@@ -310,7 +310,7 @@ async def test_a_webhook_that_was_taken_away_is_set_again_and_told(house: House)
 
 async def test_an_address_that_telegram_refuses_is_told(tmp_path: Path) -> None:
     house = House(tmp_path)
-    house.api._desk.local = False  # as Telegram's own servers: https only
+    house.api._state.local = False  # as Telegram's own servers: https only
     async with house.api, AsyncExitStack() as stack:
         await house.platform.start()
         stack.push_async_callback(house.platform.stop)
