@@ -1,89 +1,83 @@
-"""What operators write and press in the chats, turned into rows of the store. Each once, however often it arrives.
+"""What operators write and press in the chats, turned into rows of the store: each once, however often it arrives.
 
-Nothing is sent from here but the short answer to a pressed button: replies become outbox rows, words to the author
-become posts. Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash
-between the effect and its mark) does nothing new.
+Only the short answer to a press is sent from here: replies become outbox rows, notices to the author become posts.
+Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash between the
+effect and its mark) has no second effect.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
 
 import structlog
 from telegram import Message, Update
 from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
-from bridge.config import Settings
 from bridge.model.base import SECOND, Json, Ms
 from bridge.model.chat import Conversation
-from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.sms import Sms
-from bridge.pipeline.signals import Signals
-from bridge.ports.chats import ChatStore, PostStore
-from bridge.ports.clock import Clock
-from bridge.ports.desk import DraftStore
-from bridge.telegram.buttons.dispatch import ButtonDispatcher, millis
-from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat, Chats
+from bridge.telegram import replies
+from bridge.telegram.buttons import sms as sms_buttons
+from bridge.telegram.buttons.dispatch import ButtonDispatcher, ButtonHandler
+from bridge.telegram.buttons.kinds import ButtonKind
 from bridge.telegram.client.api import App, Context
-from bridge.telegram.client.authors import author, from_machine
-from bridge.telegram.client.message import trimmed
-from bridge.telegram.client.notes import NotedAlbums, Notes
+from bridge.telegram.client.notes import AlbumCaptions, Notes
 from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.commands import canned, contacts, conversations, lookup, search
 from bridge.telegram.commands.dispatch import CommandDispatcher
-from bridge.telegram.conversations import Place, place, topic_link
-from bridge.telegram.replies.sendable import Words, words
-from bridge.telegram.replies.writer import Replies, Reply, WordStore
+from bridge.telegram.context import OperatorContext
+from bridge.telegram.conversations import Match, locate, topic_link
+from bridge.telegram.incoming import IncomingMessage, Notice
+from bridge.telegram.replies import Reply, SendableText, sendable_text
 from bridge.text.gsm7_substitution import with_gsm7_characters
 
 log = structlog.get_logger()
 
-_WHO = ("notice.not_operator", "notice.anonymous")
-"""Refusals of an author: the same words as a note were refused to nobody."""
-_WORDLESS = frozenset({"notice.text_only", "notice.empty"})
-"""Refusals of a message that shows nothing an SMS could carry."""
+BUTTONS: Mapping[str, ButtonHandler] = {
+    ButtonKind.SEND_AGAIN: sms_buttons.send_again,
+    ButtonKind.LEAVE: sms_buttons.leave,
+    ButtonKind.RELEASE: sms_buttons.release,
+    ButtonKind.RELEASE_PLAIN: sms_buttons.release_plain,
+    ButtonKind.STOP: sms_buttons.stop,
+    ButtonKind.OPT_OUT: contacts.opt_pressed,
+    ButtonKind.CONVERSATION: conversations.conversation_pressed,
+    ButtonKind.HISTORY: lookup.history_pressed,
+    ButtonKind.SEARCH: search.search_pressed,
+    ButtonKind.CANNED: canned.canned_pressed,
+}
+_TOPIC_LINES = filters.StatusUpdate.FORUM_TOPIC_CLOSED | filters.StatusUpdate.FORUM_TOPIC_REOPENED
+_ABOUT_AUTHOR = frozenset({"not_operator", "anonymous"})
+"""Refusals that a note would not have met."""
+_WITHOUT_TEXT = frozenset({"text_only", "empty"})
+"""Refusals of a message that shows nothing an SMS can carry."""
 ALBUM: Ms = 3 * SECOND
-"""An album comes as a message for each picture; so long its caption may be on its way behind those that have none."""
-
-
-class ReplyStore(WordStore, ChatStore, PostStore, DraftStore, Protocol):
-    """The parts of the store that an operator's message touches."""
+"""An album comes as a message for each picture; this long after a picture without a caption one may still come."""
 
 
 class OperatorMessageHandler:
     def __init__(
         self,
+        context: OperatorContext,
         *,
-        settings: Settings,
-        chats: Chats,
-        store: ReplyStore,
+        commands: CommandDispatcher,
         buttons: ButtonDispatcher,
-        orders: CommandDispatcher,
+        albums: AlbumCaptions,
         limiter: RateLimiter,
-        noted: NotedAlbums,
-        signals: Signals,
-        clock: Clock,
-        bot_id: int,
-        restored_at: Ms,
     ) -> None:
-        """``restored_at``: when the store was put back from a copy, else 0."""
-        self._restored_at = restored_at
-        self._notes = Notes(settings.telegram.note_mark)
-        self._chats = chats
-        self._store = store
+        self._context = context
+        self._commands = commands
         self._buttons = buttons
-        self._orders = orders
+        self._albums = albums
         self._limiter = limiter
-        self._replies = Replies(settings=settings, store=store, signals=signals, clock=clock)
-        self._signals = signals
-        self._clock = clock
-        self._bot_id = bot_id
-        self._noted = noted
+        self._notes = Notes(context.settings.telegram.note_mark)
 
     def register(self, application: App) -> None:
-        """Handlers run one after the other and in the order of arrival; none runs beside another."""
+        """Handlers run one after the other, in the order of arrival."""
         moved = filters.UpdateType.MESSAGE & filters.StatusUpdate.MIGRATE
+        topics = filters.UpdateType.MESSAGE & _TOPIC_LINES
         written = filters.UpdateType.MESSAGE & ~filters.StatusUpdate.ALL
         application.add_handler(MessageHandler(moved, self.on_moved))
+        application.add_handler(MessageHandler(topics, self.on_topic_changed))
         application.add_handler(MessageHandler(written, self.on_message))
         application.add_handler(MessageHandler(filters.UpdateType.EDITED_MESSAGE, self.on_edited))
         application.add_handler(CallbackQueryHandler(self.on_button))
@@ -92,249 +86,216 @@ class OperatorMessageHandler:
     # ------------------------------------------------ updates
 
     async def on_moved(self, update: Update, context: Context) -> None:
-        """The group became a supergroup: told once in the old chat, once in the new one."""
+        """The group became a supergroup: Telegram tells it once in the old chat, once in the new one."""
         message = update.message
         if message is None:
             return
         old = message.migrate_from_chat_id or message.chat.id
         new = message.migrate_to_chat_id or message.chat.id
-        chat = self._chats.by_id(old)
+        chats, store = self._context.chats, self._context.store
+        chat = chats.by_id(old)
         if chat is None or old == new or chat.id == new:
             return
-        await self._store.chat_migrated(old, new, self._clock.now())
-        self._chats.learn(await self._store.chat_aliases())
+        await store.chat_migrated(old, new, self._context.clock.now())
+        chats.learn(await store.chat_aliases())
         log.info("chat_migrated", chat=chat.name, chat_id=new)
-        self._signals.posts.set()
+        self._context.wake()
+
+    async def on_topic_changed(self, update: Update, context: Context) -> None:
+        if (message := self._incoming(update.message)) is not None:
+            await conversations.topic_changed(self._context, message)
 
     async def on_message(self, update: Update, context: Context) -> None:
-        message = update.message
-        if message is None:
+        message = self._incoming(update.message)
+        if message is None or message.from_machine:
             return
-        chat = self._chats.by_id(message.chat.id)
-        if chat is None or from_machine(message):
+        if self._notes.is_note(message.text):
+            if message.raw.media_group_id is not None:
+                self._albums.add_note(message.key("caption"))
             return
-        if self._notes.is_note(written(message)):
-            if message.media_group_id is not None:
-                self._noted.add(self._key(message, "caption"))
+        if await self._commands.handle(message):
             return
-        if await self._orders.taken(message, chat, author(message.from_user, message.author_signature)):
+        located = await locate(message, self._context)
+        if located.match is Match.INTERNAL:
             return
-        placed = await place(message, chat, self._chats, self._bot_id, self._store)
-        if placed.place is Place.TALK:
-            return
-        refusal = self._refusal(message, chat)
-        if placed.conversation is None:
-            if refusal != "notice.unknown_command":
-                await self._not_placed(message, chat, placed.meant)
+        refusal = self._refusal(message)
+        if located.conversation is None:
+            if refusal != "unknown_command":
+                await self._tell_unknown(message, located.probable)
         elif refusal is not None:
-            await self._refused(message, chat, refusal, placed.conversation)
-        elif wanted := words(message):
-            await self._reply(message, chat, placed.conversation, wanted)
+            await self._refuse(message, refusal, located.conversation)
+        elif sendable := sendable_text(message.raw):
+            await self._reply(message, located.conversation, sendable)
 
     async def on_edited(self, update: Update, context: Context) -> None:
-        """What has not left yet gets the new words. An edit alone never makes anything leave that had not been sent or
-        asked about before: what was a note stays one."""
-        message = update.edited_message
-        chat = self._chats.by_id(message.chat.id) if message is not None else None
-        if message is None or chat is None or from_machine(message) or message.location is not None:
-            # Only a place that is followed live reports its moves as edits.
+        """An SMS that has not left yet gets the new text. An edit alone never sends a message that had not been sent
+        or asked about before: what was a note stays one."""
+        message = self._incoming(update.edited_message)
+        if message is None or message.from_machine or message.raw.location is not None:
+            # Only a location that is followed live reports its moves as edits.
             return
-        sms = await self._store.sms_of_message(message.chat.id, message.message_id)
+        sms = await self._context.store.sms_of_message(message.chat_id, message.id)
         if sms is None or sms.conversation_id is None:
-            await self._edited_inside(message, chat)
-        elif (conversation := await self._store.conversation(sms.conversation_id)) is not None:
-            await self._edited_reply(message, chat, conversation, sms)
+            await self._edited_without_sms(message)
+        elif (conversation := await self._context.store.conversation(sms.conversation_id)) is not None:
+            await self._edited_reply(message, conversation, sms)
 
     async def on_button(self, update: Update, context: Context) -> None:
         if update.callback_query is not None:
-            await self._buttons.pressed(update.callback_query)
+            await self._buttons.handle(update.callback_query)
 
     async def on_membership(self, update: Update, context: Context) -> None:
-        """For the log, where whoever sets the bot up finds the chat's id; and what waits for a chat that shut the bot
-        out is tried at once, since the bot may be back. It says nothing."""
+        """Logs the chat's id for the person who sets the bot up. Posts that wait for a chat that had shut the bot out
+        are tried at once, since the bot may be back."""
         change = update.my_chat_member
         if change is None:
             return
-        chat = self._chats.by_id(change.chat.id)
+        chat = self._context.chats.by_id(change.chat.id)
         name = chat.name if chat is not None else None
         log.info("bot_membership", chat_id=change.chat.id, chat=name, status=change.new_chat_member.status)
         if chat is not None:
             self._limiter.reached(chat.id)
-            self._signals.posts.set()
+            self._context.wake()
 
-    # ------------------------------------------------ an operator's reply
+    def _incoming(self, message: Message | None) -> IncomingMessage | None:
+        """None for a chat that is not in the configuration: the bot stays mute there."""
+        chat = self._context.chats.by_id(message.chat.id) if message is not None else None
+        if message is None or chat is None:
+            return None
+        return IncomingMessage(raw=message, chat=chat, bot_id=self._context.bot_id)
 
-    async def _reply(self, message: Message, chat: Chat, conversation: Conversation, wanted: Words) -> None:
-        key = self._key(message, "sms")
-        if message.media_group_id is not None:
-            album = self._key(message, "caption")
-            known = await self._store.sms_of_key(album)
+    # ------------------------------------------------ new messages
+
+    async def _reply(self, message: IncomingMessage, conversation: Conversation, sendable: SendableText) -> None:
+        key = message.key("sms")
+        if message.raw.media_group_id is not None:
+            album = message.key("caption")
+            known = await self._context.store.sms_of_key(album)
             # The first caption of an album speaks for the pictures that have none.
-            key = album if known is None or known.message_id == message.message_id else key
+            key = album if known is None or known.message_id == message.id else key
         try:
-            await self._replies.write(self._said(message, chat, conversation, wanted, key))
+            await replies.write(self._context, _reply(message, conversation, sendable, key))
         except KeyError:
-            await self._no_account(message, chat, conversation)
+            await self._tell_no_account(message, conversation)
         else:
-            await self._orders.wrote(message, chat, conversation)
+            await conversations.tell_claimed(self._context, message, conversation)
 
-    async def _refused(self, message: Message, chat: Chat, refusal: str, conversation: Conversation) -> None:
-        album = self._key(message, "caption") if message.media_group_id is not None else ""
-        if album and (album in self._noted or await self._store.sms_of_key(album)):
-            # Its caption is a note, or was asked about: that nothing but text goes out was said there.
-            return
-        await self._notice(message, chat, refusal, conversation=conversation, unless=album)
+    async def _refuse(self, message: IncomingMessage, refusal: str, conversation: Conversation) -> None:
+        album = message.key("caption") if message.raw.media_group_id is not None else ""
+        if not album or not await self._albums.handled(album):
+            await self._tell(message, refusal, conversation=conversation, unless_album=album)
 
-    async def _edited_reply(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
-        said = written(message)
-        if self._notes.is_note(said):
-            await self._edited_into_note(message, chat, conversation, sms)
-            return
-        if is_command(said) or await self._ordered(message):
-            # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
-            if not any(ends.endswith(sms.text) for ends in (said, with_gsm7_characters(said) or said)):
-                await self._notice(message, chat, "notice.edit_command", "edited", conversation=conversation)
-            return
-        refusal, wanted = self._refusal(message, chat), words(message)
-        if refusal in _WORDLESS and await self._withdrawn(message, sms):
-            # Nobody sees any more what would leave.
-            return
-        if refusal is not None or wanted is None:
-            await self._notice(message, chat, refusal or "notice.text_only", "edited", conversation=conversation)
-            return
-        try:
-            key = self._key(message, "edit")
-            await self._replies.edited(self._said(message, chat, conversation, wanted, key), sms)
-        except KeyError:
-            await self._no_account(message, chat, conversation)
-
-    async def _ordered(self, message: Message) -> bool:
-        """Was it a command that wrote the SMS of this message, whatever the message shows now?"""
-        keys = (self._key(message, purpose) for purpose in ("sms", "caption"))
-        return all([await self._store.sms_of_key(key) is None for key in keys])
-
-    async def _edited_into_note(self, message: Message, chat: Chat, conversation: Conversation, sms: Sms) -> None:
-        if await self._withdrawn(message, sms):
-            return
-        if not sms.state.never_left:
-            await self._notice(message, chat, "notice.edit_note_late", "edited", conversation=conversation)
-
-    async def _withdrawn(self, message: Message, sms: Sms) -> bool:
-        by = author(message.from_user, message.author_signature)
-        return sms.state.is_waiting and await self._replies.withdraw(sms, by)
-
-    async def _edited_inside(self, message: Message, chat: Chat) -> None:
-        """No SMS ever came of this message: a note, a command, or words that were refused. They stay what they were."""
-        if self._notes.is_note(written(message)) or millis(message.date) < self._restored_at:
-            # Perhaps sent by the store that was lost.
-            return
-        placed = await place(message, chat, self._chats, self._bot_id, self._store)
-        if await self._orders.edited(message):
-            await self._notice(message, chat, "notice.edit_command", "edited", conversation=placed.conversation)
-            return
-        refusal = self._refusal(message, chat)
-        if placed.conversation is not None and refusal in (None, *_WHO):
-            await self._notice(
-                message, chat, refusal or "notice.edit_stays", "edited", conversation=placed.conversation
-            )
-
-    def _said(self, message: Message, chat: Chat, conversation: Conversation, wanted: Words, key: str) -> Reply:
-        return Reply(
-            key=key,
-            words=wanted,
-            conversation=conversation,
-            chat=chat,
-            chat_id=message.chat.id,
-            message_id=message.message_id,
-            author=author(message.from_user, message.author_signature),
-        )
-
-    async def _no_account(self, message: Message, chat: Chat, conversation: Conversation) -> None:
-        params: dict[str, Json] = {"account": conversation.account}
-        await self._notice(message, chat, "notice.no_account", params=params, conversation=conversation)
-
-    def _refusal(self, message: Message, chat: Chat) -> str | None:
-        """Why this message, or this edit of it, must not leave, as a text id; None if it may."""
-        if is_command(written(message)):
-            return "notice.unknown_command"
-        user = message.from_user
-        on_behalf_of = message.sender_chat.id if message.sender_chat is not None else None
-        if not chat.admits(user.id if user is not None else None, on_behalf_of=on_behalf_of):
-            anonymous = user is not None and user.id == ANONYMOUS_ADMIN
-            return "notice.anonymous" if anonymous else "notice.not_operator"
-        if message.forward_origin is not None:
-            # Perhaps another subscriber's words, or a colleague's: not what this author wrote to this subscriber.
-            return "notice.forwarded"
-        if message.via_bot is not None:
-            # Another bot made the text, and its author may not have read it.
-            return "notice.via_bot"
-        wanted = words(message)
-        if wanted is None:
-            return "notice.text_only"
-        if not wanted.text:
-            return "notice.empty"
-        if millis(message.edit_date or message.date) < self._restored_at:
+    def _refusal(self, message: IncomingMessage) -> str | None:
+        """Why this message, or this edit of it, must not leave: ``notice.<refusal>``; None if it may."""
+        if message.is_command:
+            return "unknown_command"
+        if message.refusal is not None:
+            return message.refusal
+        sendable = sendable_text(message.raw)
+        if sendable is None:
+            return "text_only"
+        if not sendable.text:
+            return "empty"
+        if message.changed_at < self._context.restored_at:
             # The store that was lost may have sent it: the copy put in its place does not know.
-            return "notice.before_restore"
+            return "before_restore"
         return None
 
-    async def _not_placed(self, message: Message, chat: Chat, meant: Conversation | None) -> None:
-        if meant is None or meant.thread_id is None:
-            await self._notice(message, chat, "notice.not_placed")
+    async def _tell_unknown(self, message: IncomingMessage, probable: Conversation | None) -> None:
+        if probable is None or probable.thread_id is None:
+            await self._tell(message, "not_placed")
         else:
-            link: dict[str, Json] = {"link": topic_link(chat.id, meant.thread_id)}
-            await self._notice(message, chat, "notice.orphan", params=link)
+            link: dict[str, Json] = {"link": topic_link(message.chat.id, probable.thread_id)}
+            await self._tell(message, "orphan", params=link)
 
-    async def _notice(
+    # ------------------------------------------------ edits
+
+    async def _edited_reply(self, message: IncomingMessage, conversation: Conversation, sms: Sms) -> None:
+        if self._notes.is_note(message.text):
+            if not await self._withdrawn(message, sms) and not sms.state.never_left:
+                await self._tell(message, "edit_note_late", "edited", conversation=conversation)
+            return
+        if message.is_command or await self._by_command(message):
+            # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
+            texts = (message.text, with_gsm7_characters(message.text) or message.text)
+            if not any(text.endswith(sms.text) for text in texts):
+                await self._tell(message, "edit_command", "edited", conversation=conversation)
+            return
+        refusal, sendable = self._refusal(message), sendable_text(message.raw)
+        if refusal in _WITHOUT_TEXT and await self._withdrawn(message, sms):
+            # The text that would leave is not visible any more.
+            return
+        if refusal is not None or sendable is None:
+            await self._tell(message, refusal or "text_only", "edited", conversation=conversation)
+            return
+        try:
+            reply = _reply(message, conversation, sendable, message.key("edit"))
+            await replies.apply_edit(self._context, reply, sms)
+        except KeyError:
+            await self._tell_no_account(message, conversation)
+
+    async def _by_command(self, message: IncomingMessage) -> bool:
+        """Whether a command wrote the SMS of this message, whatever the message shows now."""
+        store = self._context.store
+        return all([await store.sms_of_key(message.key(purpose)) is None for purpose in ("sms", "caption")])
+
+    async def _withdrawn(self, message: IncomingMessage, sms: Sms) -> bool:
+        return sms.state.is_waiting and await replies.withdraw(self._context, sms, message.author)
+
+    async def _edited_without_sms(self, message: IncomingMessage) -> None:
+        """A note, a command, or a text that was refused: it stays what it was."""
+        if self._notes.is_note(message.text) or message.sent_at < self._context.restored_at:
+            # The store that was lost may have sent it.
+            return
+        conversation = (await locate(message, self._context)).conversation
+        if await self._commands.shows_command(message):
+            await self._tell(message, "edit_command", "edited", conversation=conversation)
+            return
+        refusal = self._refusal(message)
+        if conversation is not None and (refusal is None or refusal in _ABOUT_AUTHOR):
+            await self._tell(message, refusal or "edit_stays", "edited", conversation=conversation)
+
+    # ------------------------------------------------ notices to the author
+
+    async def _tell_no_account(self, message: IncomingMessage, conversation: Conversation) -> None:
+        params: dict[str, Json] = {"account": conversation.account}
+        await self._tell(message, "no_account", params=params, conversation=conversation)
+
+    async def _tell(
         self,
-        message: Message,
-        chat: Chat,
+        message: IncomingMessage,
         text: str,
         purpose: str = "",
         *,
-        params: dict[str, Json] | None = None,
+        params: Mapping[str, Json] | None = None,
         conversation: Conversation | None = None,
-        unless: str = "",
+        unless_album: str = "",
     ) -> None:
-        """A word under the author's message; one of each kind for a message, or for an album as a whole.
+        """A notice under the author's message: one for each text and message, or for an album as a whole.
 
-        Addressed by the chat's name: the words stand ahead of the conversation's later posts, and must not wait for
-        a group that the name does not mean any more. The numbers in them mean the group of ``at`` alone.
-
-        ``unless``: it is not said where an SMS of this key comes soon, or a note in its place.
+        :param purpose: notices with the same purpose count as the same text.
+        :param unless_album: as in :meth:`Notice.under`.
         """
-        payload = NoticePayload(
-            text=text,
-            params=params or {},
-            chat_id=message.chat.id,
-            thread_id=message.message_thread_id if message.is_topic_message else None,
-            unless_album=unless,
+        notice = Notice(text=f"notice.{text}", params=params or {})
+        now = self._context.clock.now()
+        post = notice.under(
+            message,
+            key=message.key(purpose or notice.text),
+            conversation=conversation,
+            due_at=now + ALBUM if unless_album else now,
+            unless_album=unless_album,
         )
-        now = self._clock.now()
-        post = NewPost(
-            chat=chat.name,
-            priority=PostPriority.FAILURE,
-            key=self._key(message, purpose or text),
-            payload=payload,
-            conversation_id=conversation.id if conversation is not None else None,
-            reply_to=message.message_id,
-            due_at=now + ALBUM if unless else now,
-        )
-        if await self._store.add_post(post, now):
-            log.info("operator_told", notice=text, chat_id=message.chat.id)
-        self._signals.posts.set()
-
-    def _key(self, message: Message, purpose: str) -> str:
-        """With the chat's id as it stands in the update: a group's move must not make an old update look new."""
-        album = message.media_group_id if purpose != "sms" else None
-        which = f"album {album}" if album is not None else message.message_id
-        return f"tg:{self._bot_id}:{message.chat.id}:{which}:{purpose}"
+        if await self._context.tell(post):
+            log.info("operator_notified", notice=notice.text, chat_id=message.chat_id)
 
 
-def written(message: Message) -> str:
-    """The words of its author, under a picture too."""
-    return trimmed(message.text or message.caption or "")
-
-
-def is_command(text: str) -> bool:
-    return text.startswith("/")
+def _reply(message: IncomingMessage, conversation: Conversation, sendable: SendableText, key: str) -> Reply:
+    return Reply(
+        key=key,
+        sendable=sendable,
+        conversation=conversation,
+        chat=message.chat,
+        chat_id=message.chat_id,
+        message_id=message.id,
+        author=message.author,
+    )

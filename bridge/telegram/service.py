@@ -21,24 +21,18 @@ from bridge.pipeline.worker import IDLE
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.rules.canned import Canned
-from bridge.telegram.buttons.dispatch import ButtonDispatcher, ButtonHandler
-from bridge.telegram.buttons.drafts import Release, Stop
-from bridge.telegram.buttons.failed_sms import Leave, SendAgain
-from bridge.telegram.buttons.opt_out import OptButtons
+from bridge.telegram.buttons.dispatch import ButtonDispatcher
 from bridge.telegram.chats import Chats
 from bridge.telegram.client.api import Api, bot_id
 from bridge.telegram.client.errors import FailureKind
-from bridge.telegram.client.notes import NotedAlbums, Notes
+from bridge.telegram.client.notes import AlbumCaptions, Notes
 from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.commands.assembly import Commands
-from bridge.telegram.commands.changes import Changes
-from bridge.telegram.commands.manual_topic_changes import ManualTopicChanges
-from bridge.telegram.commands.me import BotName
+from bridge.telegram.client.transient_replies import TransientReplies
+from bridge.telegram.commands.dispatch import BotName, CommandDispatcher
 from bridge.telegram.commands.menu import Menu
-from bridge.telegram.commands.rulebook import Rulebook
-from bridge.telegram.commands.transient_replies import TransientReplies
-from bridge.telegram.downtime_updates import waited
-from bridge.telegram.operator_messages import OperatorMessageHandler
+from bridge.telegram.context import OperatorContext, Rulebook
+from bridge.telegram.downtime_updates import count_waiting
+from bridge.telegram.operator_messages import BUTTONS, OperatorMessageHandler
 from bridge.telegram.posts.poster import ChatPoster
 from bridge.telegram.posts.publisher import RenderContext
 from bridge.telegram.texts.times import Zones
@@ -85,8 +79,8 @@ class TelegramSide:
         self._signals = signals
         self._clock = clock
         self._link = TelegramConnection(store=store, signals=signals, clock=clock)
-        self._noted = NotedAlbums()
-        self._me: BotName | None = None
+        self._albums = AlbumCaptions(store)
+        self._bot_name: BotName | None = None
         self.webhook = self._webhook()
         """Where what Telegram brings is put; None where it is asked for."""
 
@@ -103,9 +97,9 @@ class TelegramSide:
         telegram = self._settings.telegram
         updates = await self._store.updates_since(bot_id(telegram.token.get_secret_value()), began)
         chats = Chats(telegram, await self._store.chat_aliases())
-        me = await self._me.name() if self._me is not None else ""
+        bot_name = await self._bot_name.get() if self._bot_name is not None else ""
         came = [update for update in updates if update.received_at < ended]
-        return waited(came, began, chats, Notes(telegram.note_mark), me)
+        return count_waiting(came, began, chats, Notes(telegram.note_mark), bot_name)
 
     def _webhook(self) -> Webhook | None:
         telegram = self._settings.telegram
@@ -136,9 +130,29 @@ class TelegramSide:
         restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
         limiter = RateLimiter(self._clock)
         posters = self._posters(api, chats, limiter)
-        speaker = TransientReplies(api=api, limiter=limiter, clock=self._clock)
-        self._me = me = BotName(api)
-        buttons = self._register(api, chats, limiter, speaker, me, restored_at)
+        transient = TransientReplies(api=api, limiter=limiter, clock=self._clock)
+        context = OperatorContext(
+            settings=self._settings,
+            store=self._store,
+            signals=self._signals,
+            clock=self._clock,
+            chats=chats,
+            bot_id=api.bot_id,
+            restored_at=restored_at,
+            transient=transient,
+            rulebook=self._rulebook,
+            canned=self._canned,
+        )
+        self._bot_name = bot_name = BotName(api)
+        buttons = ButtonDispatcher(context, api, limiter, BUTTONS)
+        handler = OperatorMessageHandler(
+            context,
+            commands=CommandDispatcher(context, bot_name),
+            buttons=buttons,
+            albums=self._albums,
+            limiter=limiter,
+        )
+        handler.register(api.application)
         menu = Menu(api=api, chats=chats, clock=self._clock)
         processing = UpdateProcessor(api=api, store=self._store, signals=self._signals, clock=self._clock)
         taking = self._taking(api)
@@ -151,9 +165,9 @@ class TelegramSide:
                 for poster in posters:
                     group.create_task(poster.run(), name=f"telegram poster {poster.name}")
         finally:
-            self._me = None  # it asks by the client that is closed now
+            self._bot_name = None  # it asks by the client that is closed now
             await buttons.stop()
-            await speaker.stop()
+            await transient.stop()
 
     def _taking(self, api: Api) -> UpdatePoller | WebhookWatch:
         """The loop that sees to it that updates come in."""
@@ -170,7 +184,7 @@ class TelegramSide:
     def _posters(self, api: Api, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
         """One for each group, however many names the configuration has for it."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
-        manner = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, noted=self._noted)
+        manner = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
         return [
             ChatPoster(
                 chat.name,
@@ -184,62 +198,6 @@ class TelegramSide:
             )
             for chat in chats
         ]
-
-    def _register(
-        self, api: Api, chats: Chats, limiter: RateLimiter, speaker: TransientReplies, me: BotName, restored_at: Ms
-    ) -> ButtonDispatcher:
-        commands = Commands(
-            settings=self._settings,
-            chats=chats,
-            store=self._store,
-            speaker=speaker,
-            rulebook=self._rulebook,
-            canned=self._canned,
-            signals=self._signals,
-            clock=self._clock,
-            bot_id=api.bot_id,
-        )
-        buttons = ButtonDispatcher(
-            families={**self._families(chats, commands.changes), **commands.families},
-            chats=chats,
-            api=api,
-            limiter=limiter,
-            restored_at=restored_at,
-        )
-        desk = OperatorMessageHandler(
-            settings=self._settings,
-            chats=chats,
-            store=self._store,
-            buttons=buttons,
-            orders=commands.orders(me, restored_at),
-            limiter=limiter,
-            noted=self._noted,
-            signals=self._signals,
-            clock=self._clock,
-            bot_id=api.bot_id,
-            restored_at=restored_at,
-        )
-        desk.register(api.application)
-        by_hand = ManualTopicChanges(chats=chats, changes=commands.changes, bot_id=api.bot_id, restored_at=restored_at)
-        by_hand.register(api.application)
-        return buttons
-
-    def _families(self, chats: Chats, changes: Changes) -> dict[str, ButtonHandler]:
-        """What each kind of button does, by the word its data begin with."""
-        store, signals, clock = self._store, self._signals, self._clock
-        accounts = self._settings.accounts
-
-        def release(*, plain: bool) -> Release:
-            return Release(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock, plain=plain)
-
-        return {
-            "again": SendAgain(accounts=accounts, chats=chats, store=store, signals=signals, clock=clock),
-            "leave": Leave(chats=chats, store=store, signals=signals, clock=clock),
-            "opt": OptButtons(chats=chats, store=store, changes=changes),
-            "release": release(plain=False),
-            "plain": release(plain=True),
-            "stop": Stop(chats=chats, store=store, signals=signals, clock=clock),
-        }
 
     async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
         """What the store says, however long that takes: the side must start without it, too."""

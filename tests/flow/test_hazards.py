@@ -39,7 +39,7 @@ async def test_no_line_of_a_whole_day_at_debug_level_shows_a_secret_a_text_or_a_
             await around.until(lambda: around.bridge.telegram is not None and around.bridge.telegram.health().connected)
             await around.stop()
         lines = log.getvalue()
-        assert '"event": "operator_reply"' in lines, "the log itself is there"
+        assert '"event": "reply_written"' in lines, "the log itself is there"
         token = around.telegram.token
         hidden = [token, token.partition(":")[2], PASSWORD, CALLBACK_SECRET, SUBSCRIBER, f"+{SUBSCRIBER}", *written]
         shown = {secret: line for secret in hidden for line in lines.splitlines() if secret in line}

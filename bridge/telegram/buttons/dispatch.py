@@ -1,30 +1,28 @@
-"""Buttons under posts of the bot: who may press, what is answered, and that a button disappears once it was obeyed.
+"""A press on a button: who may press, which handler it goes to, what its person reads, and that used buttons go away.
 
-What a press means is the business of its handler, the word before the first colon of the button's data: a module of
-its own with a :class:`ButtonHandler`, named in ``service``. What a press changes is committed before anybody is told;
-telling is best effort, since a press that was answered too late has had its effect all the same. A second press is
-told that it is decided already.
+A press has its effect before anything is said about it. Saying it is best effort: Telegram takes no answer to an old
+press, and a second press is told that the matter is decided.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import field, replace
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import field
 
 import structlog
 from telegram import CallbackQuery, MaybeInaccessibleMessage, Message
 
 from bridge.model.base import Json, Ms
 from bridge.model.post import PostPriority
-from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import LIMIT, Entity, units
+from bridge.telegram.client.message import LIMIT, Entity, one_line, units
+from bridge.telegram.client.message import Message as ChatMessage
 from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.posts.render import decided
+from bridge.telegram.context import ActionSource, OperatorContext
+from bridge.telegram.incoming import author, millis
 from bridge.telegram.texts import say
 from bridge.value import value_object
 
@@ -40,14 +38,18 @@ class ButtonPress:
     id: str
     """Telegram's, one for each press."""
     data: str
-    """Behind the family's colon. A client may send any data with a press: nothing in it proves a right."""
+    """What follows the kind."""
     chat: Chat
     message: MaybeInaccessibleMessage
-    user_id: int
-    author: str
-    """For people, in histories: name and id."""
+    source: ActionSource
     name: str
-    """The name alone."""
+    """The operator's name alone."""
+
+    @property
+    def thread_id(self) -> int | None:
+        """The topic it was pressed in; None outside topics."""
+        message = self.message
+        return message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
 
 
 @value_object
@@ -55,77 +57,45 @@ class PressResult:
     answer: str
     """Text id of what the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
-    word: str = ""
-    """What was decided by this press, as in the text ``decided.<word>``; empty if nothing was."""
+    decision: str = ""
+    """What this press decided: the text ``decided.<decision>`` is added to the message. Empty: nothing."""
     stays: bool = False
-    """The buttons may still be pressed: nothing came of this."""
+    """The buttons stay and may be pressed again."""
 
 
 UNKNOWN = PressResult(answer="pressed.unknown", stays=True)
 DECIDED = PressResult(answer="pressed.decided")
 
-
-class ButtonHandler(Protocol):
-    """What the buttons of one kind do."""
-
-    async def pressed(self, press: ButtonPress) -> PressResult: ...
+ButtonHandler = Callable[[OperatorContext, ButtonPress], Awaitable[PressResult]]
+"""Carries out the presses of one kind of button."""
 
 
 class ButtonDispatcher:
     def __init__(
-        self,
-        *,
-        families: Mapping[str, ButtonHandler],
-        chats: Chats,
-        api: Api,
-        limiter: RateLimiter,
-        restored_at: Ms,
+        self, context: OperatorContext, api: Api, limiter: RateLimiter, handlers: Mapping[str, ButtonHandler]
     ) -> None:
-        """``restored_at``: when the store was put back from a copy, else 0."""
-        self._families = families
-        self._restored_at = restored_at
-        self._chats = chats
-        self._closing: set[asyncio.Task[None]] = set()
+        self._context = context
         self._api = api
         self._limiter = limiter
+        self._handlers = handlers
+        self._closing: set[asyncio.Task[None]] = set()
 
-    async def pressed(self, query: CallbackQuery) -> None:
+    async def handle(self, query: CallbackQuery) -> None:
         message = query.message
-        chat = self._chats.by_id(message.chat.id) if message is not None else None
+        chat = self._context.chats.by_id(message.chat.id) if message is not None else None
         if message is None or chat is None:
             return
         # A press always names its person, also where an anonymous administrator pressed.
         if not chat.admits(query.from_user.id, on_behalf_of=None):
-            await self._tell(query, chat, "pressed.not_operator")
+            await self._answer(query, chat, PressResult(answer="pressed.not_operator"))
             return
-        verdict = await self._verdict(query, chat, message)
-        await self._tell(query, chat, verdict.answer, verdict.params)
-        if not verdict.stays and not bare(message):
-            # Beside the updates that follow: the chat may have to be left alone for minutes first.
-            task = asyncio.create_task(self._close(message, chat, verdict, query.from_user.full_name))
+        result = await self._result(query, chat, message)
+        await self._answer(query, chat, result)
+        if not result.stays and not bare(message):
+            # Beside the updates that follow: the chat may take no call for minutes.
+            task = asyncio.create_task(self._close(message, chat, result, query.from_user.full_name))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-
-    async def _verdict(self, query: CallbackQuery, chat: Chat, message: MaybeInaccessibleMessage) -> PressResult:
-        if shown_at(message) < self._restored_at:
-            # Perhaps pressed and obeyed before; and its number may mean another SMS since the store was put back.
-            return PressResult(answer="pressed.before_restore")
-        name, _, data = (query.data or "").partition(":")
-        family = self._families.get(name)
-        if family is None:
-            return UNKNOWN
-        user = query.from_user
-        return await family.pressed(
-            ButtonPress(
-                id=query.id,
-                data=data,
-                chat=chat,
-                message=message,
-                user_id=user.id,
-                author=f"{user.full_name} ({user.id})",
-                name=user.full_name,
-            )
-        )
 
     async def stop(self) -> None:
         """Buttons that still stand are no harm: a press on one says "already decided"."""
@@ -134,33 +104,46 @@ class ButtonDispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tell(
-        self, query: CallbackQuery, chat: Chat, text: str, params: Mapping[str, Json] | None = None
-    ) -> None:
-        try:
-            await self._api.answer_button(query.id, say(chat.language, text, params))
-        except ApiError as error:
-            log.info("button_not_answered", chat=chat.name, failure=error.kind)
+    async def _result(self, query: CallbackQuery, chat: Chat, message: MaybeInaccessibleMessage) -> PressResult:
+        if shown_at(message) < self._context.restored_at:
+            # It may have been pressed before, and since the store was restored its id may mean another SMS.
+            return PressResult(answer="pressed.before_restore")
+        word, _, data = (query.data or "").partition(":")
+        handler = self._handlers.get(word)
+        if handler is None:
+            return UNKNOWN
+        user = query.from_user
+        source = ActionSource(key=f"press:{query.id}", author=author(user), user_id=user.id)
+        press = ButtonPress(id=query.id, data=data, chat=chat, message=message, source=source, name=user.full_name)
+        return await handler(self._context, press)
 
-    async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: PressResult, name: str) -> None:
-        """Take the buttons away, and say who decided where this press did it."""
+    async def _answer(self, query: CallbackQuery, chat: Chat, result: PressResult) -> None:
+        try:
+            await self._api.answer_button(query.id, say(chat.language, result.answer, result.params))
+        except ApiError as error:
+            log.info("press_not_answered", chat=chat.name, failure=error.kind)
+
+    async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
+        """Removes the buttons, and says who decided if this press did."""
         for _ in range(CLOSING_TRIES):
             await self._limiter.take(chat.id, PostPriority.STATUS)
             try:
-                await self._closed(message, chat, verdict, name)
+                await self._closed(message, chat, result, name)
             except ApiError as error:
                 if error.kind is FailureKind.LATER:
                     self._limiter.pause(chat.id, error.retry_after)
                     continue
-                log.info("buttons_stay", chat=chat.name, failure=error.kind)
+                log.info("buttons_not_removed", chat=chat.name, failure=error.kind)
             return
 
-    async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, verdict: PressResult, name: str) -> None:
+    async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
         """:raises ApiError:"""
-        if verdict.word and isinstance(message, Message) and message.text:
-            said = decided(message.text, verdict.word, name, chat.language)
-            if units(said.text) <= LIMIT:
-                await self._api.edit(chat.id, message.message_id, replace(said, entities=bold(message)))
+        if result.decision and isinstance(message, Message) and message.text:
+            text = f"{message.text}\n\n" + say(
+                chat.language, f"decided.{result.decision}", {"author": one_line(name, 64)}
+            )
+            if units(text) <= LIMIT:
+                await self._api.edit(chat.id, message.message_id, ChatMessage(text=text, entities=bold(message)))
                 return
         await self._api.drop_buttons(chat.id, message.message_id)
 
@@ -177,10 +160,6 @@ def bare(message: MaybeInaccessibleMessage) -> bool:
 
 
 def shown_at(message: MaybeInaccessibleMessage) -> Ms:
-    """When the buttons came there; a message that Telegram does not show the bot any more is as old as can be."""
+    """When the buttons came there; a message that Telegram does not show the bot any more has the oldest time."""
     edited = message.edit_date if isinstance(message, Message) else None
     return millis(edited or message.date)
-
-
-def millis(moment: datetime) -> Ms:
-    return int(moment.timestamp() * 1000)

@@ -64,17 +64,12 @@ class FailureKind(StrEnum):
     """Telegram will say the same again to the same request."""
 
 
-CHAT_WIDE = frozenset(
-    {
-        FailureKind.LATER,
-        FailureKind.UNREACHABLE,
-        FailureKind.AMBIGUOUS,
-        FailureKind.CHAT_GONE,
-        FailureKind.UNAUTHORISED,
-        FailureKind.CONFLICT,
-    }
+PASSING = frozenset(
+    {FailureKind.LATER, FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS, FailureKind.UNAUTHORISED, FailureKind.CONFLICT}
 )
-"""Whatever is to be shown there meets the same: the chat waits, not the post."""
+"""Failures that say nothing about the request: it may succeed later."""
+CHAT_WIDE = PASSING | {FailureKind.CHAT_GONE}
+"""Every post meets the same failure: the chat waits, not the post."""
 
 
 class ApiError(BridgeError):

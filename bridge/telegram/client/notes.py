@@ -1,4 +1,4 @@
-"""What is a note among colleagues, by its first line, and which albums have one under a picture.
+"""Notes among colleagues, told by the first line, and the captions of albums.
 
 A note never leaves, so in doubt a line is one. An ellipsis at the beginning of a text is not: people begin so.
 """
@@ -7,26 +7,30 @@ from __future__ import annotations
 
 from collections import deque
 
+from bridge.ports.desk import DraftStore
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
 """Marks a note beside the mark of the settings: the quickest to type."""
 
 
-class NotedAlbums:
-    """Albums whose caption is a note, by the key that an SMS of their caption would have.
+class AlbumCaptions:
+    """Which captions of albums were handled, by the key that an SMS of the caption has or would have.
 
-    A stop forgets them, which costs a word that need not be said.
+    Nothing is said about the pictures of such an album that have no caption.
     """
 
-    def __init__(self) -> None:
-        self._keys: deque[str] = deque(maxlen=100)
+    def __init__(self, store: DraftStore) -> None:
+        self._store = store
+        self._notes: deque[str] = deque(maxlen=100)
+        """A stop forgets them, which costs one notice too many."""
 
-    def add(self, key: str) -> None:
-        self._keys.append(key)
+    def add_note(self, key: str) -> None:
+        self._notes.append(key)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._keys
+    async def handled(self, key: str) -> bool:
+        """The caption is a note, or became an SMS, about which its author was asked."""
+        return key in self._notes or await self._store.sms_of_key(key) is not None
 
 
 class Notes:

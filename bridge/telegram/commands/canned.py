@@ -1,120 +1,147 @@
-"""``/t``: a reply of the configuration by its name, or all of them as buttons."""
+"""``/t`` and its buttons: a canned reply of the configuration by its name, or a list of all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
 
-from bridge.config import Settings
+from telegram import Message
+
 from bridge.errors import TemplateFailed
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.model.sms import Sms
-from bridge.ports.desk import OrderStore
-from bridge.ports.record import QueryStore
 from bridge.rules.canned import OPERATOR, Canned
 from bridge.rules.templates import ContactView, Variables
-from bridge.telegram.chats import Chat
+from bridge.telegram import replies
+from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
+from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.client.message import Button, one_line
-from bridge.telegram.commands.calls import Answer, Call, Word, talk_of, written_by
-from bridge.telegram.commands.pages import paged
-from bridge.telegram.commands.zones import zone_of
-from bridge.telegram.replies.writer import Replies, Reply
+from bridge.telegram.client.message import Message as ChatMessage
+from bridge.telegram.commands.call import Answer, Call, conversation_of, pages, reply_of
+from bridge.telegram.commands.conversations import claimed_by_colleague
+from bridge.telegram.context import OperatorContext
+from bridge.telegram.incoming import Notice
+from bridge.telegram.replies import Reply, SendableText, same_text
 from bridge.telegram.texts import say
 from bridge.text import folding
 
 _PREVIEW = 80
 """Characters of each text in the list."""
 _BUTTONS = 40
-"""Telegram takes 100; whoever has more types the name."""
+"""Telegram takes 100. The others are sent by name."""
 
 
-class CannedStore(OrderStore, QueryStore, Protocol):
-    """The parts of the store that a reply's variables come from."""
+async def t(context: OperatorContext, call: Call) -> Answer | None:
+    conversation = conversation_of(call)
+    if not context.canned:
+        return Notice(text="told.no_replies")
+    if not call.rest:
+        return await _list(context, call, conversation)
+    wanted = call.rest.casefold()
+    reply = next((reply for name, reply in context.canned.items() if name.casefold() == wanted), None)
+    if reply is None:
+        names = one_line(", ".join(context.canned), 250)
+        return Notice(text="told.no_such_reply", params={"name": one_line(call.rest, 64), "names": names})
+    text = await _text(context, reply, conversation, operator=call.message.name, now=call.now)
+    if isinstance(text, Notice):
+        return text
+    sent = await _send(context, reply_of(call, text, conversation))
+    return sent if isinstance(sent, Notice) else None
 
 
-class CannedReplies:
-    def __init__(
-        self, *, settings: Settings, store: CannedStore, replies: Replies, canned: Mapping[str, Canned]
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._replies = replies
-        self._canned = canned
+async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """``<code>:<mark>``: one reply for each list, whoever presses and how often."""
+    code, _, mark = press.data.partition(":")
+    conversation = await context.conversation_by_code(press.chat, code)
+    # A reply whose text changed since has another mark.
+    reply = next((reply for reply in context.canned.values() if reply.mark == mark), None)
+    if conversation is None or reply is None:
+        return UNKNOWN
+    now = context.clock.now()
+    text = await _text(context, reply, conversation, operator=press.name, now=now)
+    if isinstance(text, Notice):
+        return _nothing_sent(text)
+    chosen = _chosen(context, press, conversation, SendableText(text=text, by_command=True))
+    sent = await _send(context, chosen)
+    if isinstance(sent, Notice):
+        return _nothing_sent(sent)
+    if sent.author != chosen.author or not same_text(sent, chosen.sendable):
+        return DECIDED
+    if claimed_by_colleague(conversation, press.source.user_id, now):
+        params = {"name": reply.name, "holder": one_line(conversation.claimed_name, 64)}
+        return PressResult(answer="pressed.canned_claimed", params=params, decision="canned")
+    return PressResult(answer="pressed.canned", params={"name": reply.name}, decision="canned")
 
-    async def t(self, call: Call) -> Answer | Word | None:
-        conversation = talk_of(call)
-        if not self._canned:
-            return Word(text="told.no_replies")
-        if not call.rest:
-            return await self._list(call, conversation)
-        reply = self._named(call.rest)
-        if reply is None:
-            names = one_line(", ".join(self._canned), 250)
-            return Word(text="told.no_such_reply", params={"name": one_line(call.rest, 64), "names": names})
-        text = await self.text(reply, conversation, operator=call.name, now=call.now)
-        if isinstance(text, Word):
-            return text
-        sent = await self.send(written_by(call, text, conversation))
-        return sent if isinstance(sent, Word) else None
 
-    def marked(self, mark: str) -> Canned | None:
-        """The reply that a button means; None where its text is another one by now."""
-        return next((reply for reply in self._canned.values() if reply.mark == mark), None)
-
-    async def text(self, reply: Canned, conversation: Conversation, *, operator: str, now: Ms) -> str | Word:
-        """With its variables filled in; or why that cannot be done."""
+async def _list(context: OperatorContext, call: Call, conversation: Conversation) -> Sequence[ChatMessage]:
+    """Each reply as this subscriber would get it: a press on its button sends it as it stands there."""
+    lines = [say(call.chat.language, "answer.replies")]
+    buttons: list[Button] = []
+    variables = await _variables(context, conversation, call.message.name, call.now)
+    for reply in context.canned.values():
         try:
-            return reply.render(await self._variables(conversation, operator, now))
-        except TemplateFailed as error:
-            return Word(text="told.reply_failed", params={"name": reply.name, "error": str(error)})
-
-    async def send(self, reply: Reply) -> Sms | Word:
-        """What came of this key, perhaps by an earlier press; or why nothing can."""
-        try:
-            return await self._replies.write(reply)
-        except KeyError:
-            return Word(text="notice.no_account", params={"account": reply.conversation.account})
-
-    def _named(self, name: str) -> Canned | None:
-        wanted = name.casefold()
-        return next((reply for key, reply in self._canned.items() if key.casefold() == wanted), None)
-
-    async def _list(self, call: Call, conversation: Conversation) -> Answer:
-        """Each as this subscriber would get it: whoever presses a button sends the text unseen otherwise."""
-        lines = [say(call.chat.language, "answer.replies")]
-        buttons: list[Button] = []
-        variables = await self._variables(conversation, call.name, call.now)
-        for reply in self._canned.values():
-            lines.append(f"• {reply.name}: {_preview(reply, variables, call.chat)}")
-            if len(buttons) < _BUTTONS:
-                buttons.append(Button(label=reply.name, data=f"canned:{conversation.code}:{reply.mark}"))
-        return Answer(messages=paged(lines, conversation=conversation, buttons=buttons))
-
-    async def _variables(self, conversation: Conversation, operator: str, now: Ms) -> Variables:
-        """Those of a rule, taken from the subscriber's latest SMS, and the operator."""
-        contact = await self._store.contact(conversation.subscriber)
-        latest = conversation.last_inbound_id
-        inbound = await self._store.get_inbound(latest) if latest is not None else None
-        text = inbound.text if inbound is not None else ""
-        zone = zone_of(self._settings, conversation)
-        return {
-            "text": text,
-            "args": text,
-            "words": tuple(word.folded for word in folding.analyse(text).words),
-            "sender": inbound.sender if inbound is not None else conversation.subscriber,
-            "receiver": conversation.receiver,
-            "prefix": "",
-            "date": f"{datetime.fromtimestamp(now / 1000, zone):%Y-%m-%d %H:%M}",
-            "account": conversation.account,
-            "contact": ContactView(name=contact.name, tags=contact.tags, own=contact.values),
-            OPERATOR: operator,
-        }
+            preview = one_line(reply.render(variables), _PREVIEW)
+        except TemplateFailed:
+            preview = say(call.chat.language, "answer.reply_not_here")
+        lines.append(f"• {reply.name}: {preview}")
+        buttons.append(button(reply.name, ButtonKind.CANNED, conversation.code, reply.mark))
+    return pages(lines, conversation=conversation, buttons=buttons[:_BUTTONS])
 
 
-def _preview(reply: Canned, variables: Variables, chat: Chat) -> str:
+async def _text(
+    context: OperatorContext, reply: Canned, conversation: Conversation, *, operator: str, now: Ms
+) -> str | Notice:
+    """The reply with its variables filled in, or why that is not possible."""
     try:
-        return one_line(reply.render(variables), _PREVIEW)
-    except TemplateFailed:
-        return say(chat.language, "answer.reply_not_here")
+        return reply.render(await _variables(context, conversation, operator, now))
+    except TemplateFailed as error:
+        return Notice(text="told.reply_failed", params={"name": reply.name, "error": str(error)})
+
+
+async def _variables(context: OperatorContext, conversation: Conversation, operator: str, now: Ms) -> Variables:
+    """Those of a rule, taken from the subscriber's latest SMS, and the operator."""
+    contact = await context.store.contact(conversation.subscriber)
+    latest = conversation.last_inbound_id
+    inbound = await context.store.get_inbound(latest) if latest is not None else None
+    text = inbound.text if inbound is not None else ""
+    return {
+        "text": text,
+        "args": text,
+        "words": tuple(word.folded for word in folding.analyse(text).words),
+        "sender": inbound.sender if inbound is not None else conversation.subscriber,
+        "receiver": conversation.receiver,
+        "prefix": "",
+        "date": f"{datetime.fromtimestamp(now / 1000, context.zone(conversation)):%Y-%m-%d %H:%M}",
+        "account": conversation.account,
+        "contact": ContactView(name=contact.name, tags=contact.tags, own=contact.values),
+        OPERATOR: operator,
+    }
+
+
+async def _send(context: OperatorContext, reply: Reply) -> Sms | Notice:
+    """The SMS of this key, perhaps of an earlier press; or why there is none."""
+    try:
+        return await replies.write(context, reply)
+    except KeyError:
+        return Notice(text="notice.no_account", params={"account": reply.conversation.account})
+
+
+def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversation, sendable: SendableText) -> Reply:
+    message = press.message
+    # Its status is shown under the command that the list answers, as if the reply's name had been written there.
+    asked = message.reply_to_message if isinstance(message, Message) else None
+    return Reply(
+        key=f"tg:{context.bot_id}:{message.chat.id}:{message.message_id}:canned",
+        sendable=sendable,
+        conversation=conversation,
+        chat=press.chat,
+        chat_id=message.chat.id,
+        message_id=asked.message_id if asked is not None else message.message_id,
+        author=press.source.author,
+    )
+
+
+def _nothing_sent(why: Notice) -> PressResult:
+    """The buttons stay: another reply may be possible."""
+    return PressResult(answer=why.text, params=why.params, stays=True)

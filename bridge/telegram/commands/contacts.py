@@ -1,13 +1,15 @@
-"""Commands that change what is known of a subscriber: block, unblock, name, tag, optout, robot."""
+"""Commands and buttons that change what is stored about a subscriber: block, unblock, name, tag, optout, robot."""
 
 from __future__ import annotations
 
 from bridge.model.actions import ActionKind
 from bridge.rules.schema import tag_name
+from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.client.message import one_line
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of
-from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.call import Call, Misused, change, conversation_of, no_arguments
+from bridge.telegram.context import OperatorContext
+from bridge.telegram.incoming import Notice
 from bridge.telegram.posts.render import number
 
 LONGEST_NAME = 64
@@ -15,76 +17,78 @@ ON = frozenset({"on", "вкл", "да"})
 OFF = frozenset({"off", "выкл", "нет"})
 
 
-class ContactCommands:
-    def __init__(self, changes: Changes, notes: Notes) -> None:
-        self._changes = changes
-        self._notes = notes
-
-    async def block(self, call: Call) -> None:
-        no_more_words(call)
-        await self._changes.made(
-            call, ActionKind.BLOCK, done=_about(call, "told.blocked"), already=_about(call, "told.blocked_already")
-        )
-
-    async def unblock(self, call: Call) -> None:
-        no_more_words(call)
-        await self._changes.made(
-            call,
-            ActionKind.UNBLOCK,
-            done=_about(call, "told.unblocked"),
-            already=_about(call, "told.unblocked_already"),
-        )
-
-    async def name(self, call: Call) -> None:
-        """A lone dash takes the name away. Texts for the subscriber may have the name in them, so it is no note."""
-        if not call.rest or self._notes.is_note(call.rest) or self._notes.inside(call.rest):
-            raise Misused
-        name = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
-        done = Word(text="told.named", params={"name": name}) if name else Word(text="told.unnamed")
-        await self._changes.made(call, ActionKind.RENAME, done=done, already=done, detail=name)
-
-    async def tag(self, call: Call) -> Word | None:
-        """``+`` or nothing before a tag puts it on, ``-`` takes it off; alone it shows what there is."""
-        if not call.rest:
-            contact = await self._changes.store.contact(talk_of(call).subscriber)
-            if not contact.tags:
-                return Word(text="told.no_tags")
-            return Word(text="told.tags", params={"tags": ", ".join(contact.tags)})
-        off = call.rest[0] in "-−—"
-        try:
-            tag = tag_name(call.rest.lstrip("+-−—# "))
-        except ValueError:
-            raise Misused from None
-        shown = {"tag": tag}
-        if off:
-            done, already = Word(text="told.untagged", params=shown), Word(text="told.untagged_already", params=shown)
-        else:
-            done, already = Word(text="told.tagged", params=shown), Word(text="told.tagged_already", params=shown)
-        await self._changes.made(
-            call, ActionKind.UNTAG if off else ActionKind.TAG, done=done, already=already, detail=tag
-        )
-        return None
-
-    async def optout(self, call: Call) -> None:
-        """``/optout`` itself means "on": no automatic texts from now on."""
-        if _switch(call.rest or "on"):
-            done, already = _about(call, "told.opted_out"), _about(call, "told.opted_out_already")
-            await self._changes.made(call, ActionKind.OPT_OUT, done=done, already=already)
-        else:
-            done, already = _about(call, "told.opted_in"), _about(call, "told.opted_in_already")
-            await self._changes.made(call, ActionKind.OPT_IN, done=done, already=already)
-
-    async def robot(self, call: Call) -> None:
-        if _switch(call.rest):
-            done, already = Word(text="told.robot_on"), Word(text="told.robot_on_already")
-            await self._changes.made(call, ActionKind.ROBOT_ON, done=done, already=already)
-        else:
-            done, already = Word(text="told.robot_off"), Word(text="told.robot_off_already")
-            await self._changes.made(call, ActionKind.ROBOT_OFF, done=done, already=already)
+async def block(context: OperatorContext, call: Call) -> None:
+    no_arguments(call)
+    await change(context, call, ActionKind.BLOCK, _about(call, "told.blocked"))
 
 
-def _about(call: Call, text: str) -> Word:
-    return Word(text=text, params={"number": number(talk_of(call).subscriber)})
+async def unblock(context: OperatorContext, call: Call) -> None:
+    no_arguments(call)
+    await change(context, call, ActionKind.UNBLOCK, _about(call, "told.unblocked"))
+
+
+async def name(context: OperatorContext, call: Call) -> None:
+    """A lone dash takes the name away. Texts for the subscriber may contain the name, so a note is refused."""
+    notes = Notes(context.settings.telegram.note_mark)
+    if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
+        raise Misused
+    new = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
+    done = Notice(text="told.named", params={"name": new}) if new else Notice(text="told.unnamed")
+    await change(context, call, ActionKind.RENAME, done, already=done, detail=new)
+
+
+async def tag(context: OperatorContext, call: Call) -> Notice | None:
+    """``+`` or nothing before a tag adds it, ``-`` removes it; without a tag the command shows those there are."""
+    if not call.rest:
+        contact = await context.store.contact(conversation_of(call).subscriber)
+        if not contact.tags:
+            return Notice(text="told.no_tags")
+        return Notice(text="told.tags", params={"tags": ", ".join(contact.tags)})
+    try:
+        tag = tag_name(call.rest.lstrip("+-−—# "))
+    except ValueError:
+        raise Misused from None
+    removed = call.rest[0] in "-−—"
+    done = Notice(text="told.untagged" if removed else "told.tagged", params={"tag": tag})
+    await change(context, call, ActionKind.UNTAG if removed else ActionKind.TAG, done, detail=tag)
+    return None
+
+
+async def optout(context: OperatorContext, call: Call) -> None:
+    """``/optout`` alone means "on": no automatic texts from now on."""
+    if _switch(call.rest or "on"):
+        await change(context, call, ActionKind.OPT_OUT, _about(call, "told.opted_out"))
+    else:
+        await change(context, call, ActionKind.OPT_IN, _about(call, "told.opted_in"))
+
+
+async def robot(context: OperatorContext, call: Call) -> None:
+    if _switch(call.rest):
+        await change(context, call, ActionKind.ROBOT_ON, Notice(text="told.robot_on"))
+    else:
+        await change(context, call, ActionKind.ROBOT_OFF, Notice(text="told.robot_off"))
+
+
+async def opt_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """``out``, ``in`` or ``keep``, under an SMS for which a rule left the choice to people.
+
+    The subscriber is that of the post: the press brings no number that could be another's.
+    """
+    conversation = await context.store.conversation_of(press.message.chat.id, press.message.message_id)
+    if conversation is None or conversation.chat not in context.chats.names(press.chat):
+        return UNKNOWN
+    if press.data == "keep":
+        return PressResult(answer="pressed.opt_keep", decision="opt_keep")
+    kind = {"out": ActionKind.OPT_OUT, "in": ActionKind.OPT_IN}.get(press.data)
+    if kind is None:
+        return UNKNOWN
+    if not await context.act(kind, conversation, press.source):
+        return DECIDED
+    return PressResult(answer=f"pressed.opt_{press.data}", decision=f"opt_{press.data}")
+
+
+def _about(call: Call, text: str) -> Notice:
+    return Notice(text=text, params={"number": number(conversation_of(call).subscriber)})
 
 
 def _switch(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""Commands about a conversation: sms, close, open, claim."""
+"""Commands and buttons about a conversation: sms, close, open, claim."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import re
 
 from bridge.config import Settings
 from bridge.model.actions import ActionKind
-from bridge.model.base import HOUR, Ms
+from bridge.model.base import HOUR, Json, Ms
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, OpeningPayload, PostPriority, opening_key
 from bridge.schema.values import parse_duration
+from bridge.telegram import replies
+from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import one_line, trimmed
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.commands.calls import Call, Misused, Word, no_more_words, talk_of, written_by
-from bridge.telegram.commands.changes import Changes
+from bridge.telegram.commands.call import Call, Misused, change, conversation_of, no_arguments, reply_of
 from bridge.telegram.commands.contacts import OFF
-from bridge.telegram.commands.pages import until_when
-from bridge.telegram.commands.zones import zone_of
+from bridge.telegram.context import ActionSource, OperatorContext
+from bridge.telegram.incoming import IncomingMessage, Notice
 from bridge.telegram.posts.render import number
-from bridge.telegram.replies.writer import Replies
+from bridge.telegram.texts.times import until_when
 from bridge.text import phones
 
 CLAIM: Ms = 2 * HOUR
@@ -27,105 +28,155 @@ LONGEST_CLAIM: Ms = 24 * 7 * HOUR
 _WORD = re.compile(r"\S+")
 _LIKE_A_NUMBER = re.compile(r"[+()\d][()\d\-–.]*")
 _FEWEST_DIGITS = 10
-"""Of a number written in groups; a shorter one stands in one piece, or the text's own figures would be taken for it."""
+"""Of a number written in groups. A shorter one has no spaces: the digits behind it belong to the text."""
 
 
-class ConversationCommands:
-    def __init__(self, *, settings: Settings, changes: Changes, replies: Replies) -> None:
-        self._settings = settings
-        self._notes = Notes(settings.telegram.note_mark)
-        self._changes = changes
-        self._replies = replies
-
-    async def sms(self, call: Call) -> Word | None:
-        """A person writes first. The conversation is the one that the number's answers will come to."""
-        addressed = self._addressed(call.rest)
-        if isinstance(addressed, Word):
-            return addressed
-        recipient, text = addressed
-        if self._notes.is_note(text):
-            # Behind the number, too: what a colleague wrote as a note never leaves.
-            return Word(text="told.sms_note")
-        store, chat = self._changes.store, call.chat.name
-        known = await store.conversation_with(chat, recipient)
-        account = known.account if known is not None else next(iter(self._settings.accounts))
-        if account not in self._settings.accounts:
-            return Word(text="notice.no_account", params={"account": account})
-        conversation = await store.begin_conversation(chat, recipient, account=account, now=call.now)
-        sms = await self._replies.write(written_by(call, text, conversation))
-        opening = NewPost(
-            chat=chat,
+async def sms(context: OperatorContext, call: Call) -> Notice | None:
+    """Writes to a number first. The conversation is the one that the number's answers will come to."""
+    addressed = _addressed(call.rest, context.settings)
+    if isinstance(addressed, Notice):
+        return addressed
+    recipient, text = addressed
+    if Notes(context.settings.telegram.note_mark).is_note(text):
+        # Also behind the number: a colleague's note never leaves.
+        return Notice(text="told.sms_note")
+    known = await context.store.conversation_with(call.chat.name, recipient)
+    account = known.account if known is not None else next(iter(context.settings.accounts))
+    if account not in context.settings.accounts:
+        return Notice(text="notice.no_account", params={"account": account})
+    conversation = await context.store.begin_conversation(call.chat.name, recipient, account=account, now=call.now)
+    written = await replies.write(context, reply_of(call, text, conversation))
+    await context.tell(
+        NewPost(
+            chat=call.chat.name,
             priority=PostPriority.FAILURE,
-            key=opening_key(call.message_chat, call.message_id),
-            payload=OpeningPayload(author=call.name, chat_id=call.message_chat),
+            key=opening_key(call.message.chat_id, call.message.id),
+            payload=OpeningPayload(author=call.message.name, chat_id=call.message.chat_id),
             conversation_id=conversation.id,
-            sms_id=sms.id,
+            sms_id=written.id,
             # In a topic of its own it answers nothing.
-            reply_to=None if call.chat.topics else call.message_id,
+            reply_to=None if call.chat.topics else call.message.id,
             due_at=call.now,
         )
-        await store.add_post(opening, call.now)
+    )
+    return None
+
+
+async def close(context: OperatorContext, call: Call) -> None:
+    no_arguments(call)
+    await change(context, call, ActionKind.CLOSE, Notice(text="told.closed", buttons=("open",)))
+
+
+async def reopen(context: OperatorContext, call: Call) -> None:
+    no_arguments(call)
+    await change(context, call, ActionKind.OPEN, Notice(text="told.opened"))
+
+
+async def claim(context: OperatorContext, call: Call) -> Notice | None:
+    conversation = conversation_of(call)
+    if call.message.user_id is None:
+        return Notice(text="told.claim_anonymous")
+    if call.rest.casefold() in OFF:
+        await change(context, call, ActionKind.RELEASE, Notice(text="told.released"))
         return None
-
-    def _addressed(self, rest: str) -> tuple[str, str] | Word:
-        """Number and text, or which of them is missing. A number may be written in groups; the first that is whole
-        counts. :raises Misused: nothing there looks like a number.
-        """
-        end, written = 0, ""
-        for word in _WORD.finditer(rest):
-            if not _LIKE_A_NUMBER.fullmatch(word[0]):
-                break
-            end, written = word.end(), f"{written} {word[0]}".strip()
-            recipient = phones.normalise(written, self._settings.region)
-            enough = " " not in written or len(recipient) >= _FEWEST_DIGITS
-            text = trimmed(rest[end:])
-            if enough and text and phones.answerable(recipient, ()):
-                return recipient, text
-        if not written:
-            raise Misused
-        if phones.answerable(phones.normalise(written, self._settings.region), ()):
-            return Word(text="told.sms_no_text")
-        return Word(text="told.sms_no_number", params={"written": one_line(written, 32)})
-
-    async def close(self, call: Call) -> None:
-        no_more_words(call)
-        done = Word(text="told.closed", offers=("open",))
-        await self._changes.made(call, ActionKind.CLOSE, done=done, already=Word(text="told.closed_already"))
-
-    async def open(self, call: Call) -> None:
-        no_more_words(call)
-        await self._changes.made(
-            call, ActionKind.OPEN, done=Word(text="told.opened"), already=Word(text="told.opened_already")
-        )
-
-    async def claim(self, call: Call) -> Word | None:
-        conversation = talk_of(call)
-        if call.user_id is None:
-            return Word(text="told.claim_anonymous")
-        if call.rest.casefold() in OFF:
-            released = Word(text="told.released")
-            await self._changes.made(
-                call, ActionKind.RELEASE, done=released, already=Word(text="told.released_already")
-            )
-            return None
-        length = _length(call.rest)
-        if taken(conversation, call.user_id, call.now):
-            return Word(
-                text="told.claim_taken",
-                params=claim_params(self._settings, conversation, call.chat, call.now),
-                offers=("claim",),
-            )
-        until = call.now + length
-        params = {
-            "name": call.name,
-            "until": until_when(until, call.now, zone_of(self._settings, conversation), call.chat.language),
-        }
-        word = Word(text="told.claimed", params=params)
-        await self._changes.made(call, ActionKind.CLAIM, done=word, already=word, detail=call.name, until=until)
-        return None
+    length = _claim_length(call.rest)
+    if claimed_by_colleague(conversation, call.message.user_id, call.now):
+        params = claim_params(context, conversation, call.chat, call.now)
+        return Notice(text="told.claim_taken", params=params, buttons=("claim",))
+    until = call.now + length
+    shown = until_when(until, call.now, context.zone(conversation), call.chat.language)
+    done = Notice(text="told.claimed", params={"name": call.message.name, "until": shown})
+    await change(context, call, ActionKind.CLAIM, done, already=done, detail=call.message.name, until=until)
+    return None
 
 
-def _length(rest: str) -> Ms:
+async def conversation_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """``<close | open | claim>:<code>``"""
+    word, _, code = press.data.partition(":")
+    conversation = await context.conversation_by_code(press.chat, code)
+    kind = {"close": ActionKind.CLOSE, "open": ActionKind.OPEN, "claim": ActionKind.CLAIM}.get(word)
+    if conversation is None or kind is None:
+        return UNKNOWN
+    detail, until, shown = "", 0, {}
+    if kind is ActionKind.CLAIM:
+        now = context.clock.now()
+        detail, until = one_line(press.name, 64), now + CLAIM
+        shown = {"until": until_when(until, now, context.zone(conversation), press.chat.language)}
+    if not await context.act(kind, conversation, press.source, detail=detail, until=until):
+        return DECIDED
+    return PressResult(answer=f"pressed.{word}", params=shown, decision=word)
+
+
+async def topic_changed(context: OperatorContext, message: IncomingMessage) -> None:
+    """Somebody closed or opened a topic in Telegram itself: the conversation follows.
+
+    Telegram decides who may manage topics, and has shown what was done, so the bot says nothing about it. The lines
+    that the bot's own changes leave are passed over. A topic that was renamed by hand keeps that name until the next
+    ``/name``: what colleagues write over a topic must not get into texts for the subscriber.
+    """
+    raw, thread_id = message.raw, message.raw.message_thread_id
+    if not message.chat.topics or thread_id is None:
+        return
+    by_bot = raw.from_user is not None and raw.from_user.id == context.bot_id
+    if by_bot or message.sent_at < context.restored_at:
+        # Before the store was restored: an SMS may have opened it since.
+        return
+    conversation = await context.store.conversation_of_topic(raw.chat.id, thread_id)
+    if conversation is None or conversation.thread_id != thread_id:
+        # The topic of no conversation, or one that the conversation had before.
+        return
+    await context.act(
+        ActionKind.CLOSE if raw.forum_topic_closed is not None else ActionKind.OPEN,
+        conversation,
+        ActionSource(key=message.key("line"), author=message.author),
+        topic_line=(raw.chat.id, raw.message_id),
+    )
+
+
+async def tell_claimed(context: OperatorContext, message: IncomingMessage, conversation: Conversation) -> None:
+    """Tells the author of a reply that a colleague has claimed the conversation; once for each claim."""
+    now = context.clock.now()
+    if not claimed_by_colleague(conversation, message.user_id, now):
+        return
+    notice = Notice(text="told.claimed_by", params=claim_params(context, conversation, message.chat, now))
+    key = f"claimed:{conversation.id}:{conversation.claimed_until}:{message.user_id}"
+    await context.tell(
+        notice.under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
+    )
+
+
+def claimed_by_colleague(conversation: Conversation, user_id: int | None, now: Ms) -> bool:
+    return conversation.claimed_until > now and conversation.claimed_by != user_id
+
+
+def claim_params(context: OperatorContext, conversation: Conversation, chat: Chat, now: Ms) -> dict[str, Json]:
+    until = until_when(conversation.claimed_until, now, context.zone(conversation), chat.language)
+    return {"name": one_line(conversation.claimed_name, 64), "until": until, "number": number(conversation.subscriber)}
+
+
+def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
+    """Number and text, or which of them is missing. A number may be written in groups; the first whole one counts.
+
+    :raises Misused: nothing there looks like a number.
+    """
+    end, written = 0, ""
+    for word in _WORD.finditer(rest):
+        if not _LIKE_A_NUMBER.fullmatch(word[0]):
+            break
+        end, written = word.end(), f"{written} {word[0]}".strip()
+        recipient = phones.normalise(written, settings.region)
+        enough = " " not in written or len(recipient) >= _FEWEST_DIGITS
+        text = trimmed(rest[end:])
+        if enough and text and phones.answerable(recipient, ()):
+            return recipient, text
+    if not written:
+        raise Misused
+    if phones.answerable(phones.normalise(written, settings.region), ()):
+        return Notice(text="told.sms_no_text")
+    return Notice(text="told.sms_no_number", params={"written": one_line(written, 32)})
+
+
+def _claim_length(rest: str) -> Ms:
     """How long a claim holds. :raises Misused: no duration, or a useless one."""
     try:
         length = parse_duration(rest.replace(" ", "")) if rest else CLAIM
@@ -134,13 +185,3 @@ def _length(rest: str) -> Ms:
     if not 0 < length <= LONGEST_CLAIM:
         raise Misused
     return length
-
-
-def taken(conversation: Conversation, user_id: int | None, now: Ms) -> bool:
-    """Does a colleague hold it?"""
-    return conversation.claimed_until > now and conversation.claimed_by != user_id
-
-
-def claim_params(settings: Settings, conversation: Conversation, chat: Chat, now: Ms) -> dict[str, str]:
-    until = until_when(conversation.claimed_until, now, zone_of(settings, conversation), chat.language)
-    return {"name": one_line(conversation.claimed_name, 64), "until": until, "number": number(conversation.subscriber)}

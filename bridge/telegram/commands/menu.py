@@ -14,16 +14,13 @@ from bridge.pipeline.retry import backoff
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.client.api import Api
-from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.client.errors import PASSING, ApiError
 from bridge.telegram.commands.spec import COMMANDS
 from bridge.telegram.texts import say
 
 log = structlog.get_logger()
 
 _LONGEST: Ms = 10 * MINUTE
-_PASSING = frozenset(
-    {FailureKind.LATER, FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS, FailureKind.UNAUTHORISED, FailureKind.CONFLICT}
-)
 
 
 class Menu:
@@ -48,7 +45,7 @@ class Menu:
                 await self._api.set_commands(chat.id, wanted)
                 log.info("commands_offered", chat=chat.name, count=len(wanted))
         except ApiError as error:
-            if error.kind in _PASSING:
+            if error.kind in PASSING:
                 return max(backoff(failures + 1, 0.5, first=5 * SECOND, longest=_LONGEST), error.retry_after)
             log.info("commands_not_offered", chat=chat.name, failure=error.kind, detail=error.detail)
         return None

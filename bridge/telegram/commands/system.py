@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
-from typing import Protocol
 
-from bridge.config import Settings
 from bridge.errors import Problem
 from bridge.model.actions import TrafficCounts
 from bridge.model.answers import AccountState
@@ -16,139 +14,132 @@ from bridge.model.decision import FiredRule, Forward, OptOutEffect
 from bridge.model.record import QueueStatus
 from bridge.model.sms import SmsState
 from bridge.pipeline.facts import contact_facts
-from bridge.ports.desk import OrderStore
-from bridge.ports.record import QueryStore
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
 from bridge.telegram.chats import Language
-from bridge.telegram.client.message import one_line
-from bridge.telegram.commands.calls import Answer, Call, Misused
-from bridge.telegram.commands.pages import midnight, moment, paged, quoted
-from bridge.telegram.commands.rulebook import Rulebook
+from bridge.telegram.client.message import Message, one_line
+from bridge.telegram.commands.call import Call, Misused, no_arguments, pages, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse
-from bridge.telegram.commands.zones import zone_of
+from bridge.telegram.context import OperatorContext
 from bridge.telegram.posts.render import reason
 from bridge.telegram.texts import say
-from bridge.telegram.texts.times import length
+from bridge.telegram.texts.times import length, midnight, moment
 
 LISTED = 50
-"""Rules, tried rules or mistakes that one answer names."""
+"""Rules or mistakes that one answer lists."""
 _SAMPLE = "79001234567"
-"""Who a tried text is from where no conversation says it."""
+"""The sender of a tried text outside conversations."""
 _WEEK = 6
 
 
-class ServiceStore(OrderStore, QueryStore, Protocol):
-    """The parts of the store that count."""
+# ---------------------------------------------------------------- the state of the bridge
 
 
-class SystemCommands:
-    def __init__(self, *, settings: Settings, store: ServiceStore, rulebook: Rulebook) -> None:
-        self._settings = settings
-        self._store = store
-        self._rulebook = rulebook
+async def balance(context: OperatorContext, call: Call) -> Sequence[Message]:
+    states = {state.account: state for state in (await context.store.queue_status()).accounts}
+    lines = []
+    for name, account in context.settings.accounts.items():
+        state = states.get(name, AccountState(account=name))
+        lines.append(_balance(state, account.callback.timezone, call.chat.language))
+    return pages(lines)
 
-    # ------------------------------------------------ the state of things
 
-    async def balance(self, call: Call) -> Answer:
-        states = {state.account: state for state in (await self._store.queue_status()).accounts}
-        lines = []
-        for name, account in self._settings.accounts.items():
-            state = states.get(name, AccountState(account=name))
-            lines.append(_balance(state, account.callback.timezone, call.chat.language))
-        return Answer(messages=paged(lines))
+async def stats(context: OperatorContext, call: Call) -> Sequence[Message]:
+    language, zone = call.chat.language, context.zone()
+    lines = []
+    for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
+        tally = await context.store.tally(midnight(call.now, zone, days))
+        lines += [say(language, title), *_tallied(tally, language), ""]
+    return pages(lines[:-1])
 
-    async def stats(self, call: Call) -> Answer:
-        language, zone = call.chat.language, zone_of(self._settings)
-        lines = []
-        for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
-            tally = await self._store.tally(midnight(call.now, zone, days))
-            lines += [say(language, title), *_tallied(tally, language), ""]
-        return Answer(messages=paged(lines[:-1]))
 
-    async def status(self, call: Call) -> Answer:
-        language, zone = call.chat.language, zone_of(self._settings)
-        status = await self._store.queue_status()
-        lines = list(_waiting(status, language, call.now))
-        if status.last_inbound_at is not None:
-            lines.append(say(language, "answer.last_inbound", {"at": moment(status.last_inbound_at, zone, language)}))
-        states = {state.account: state for state in status.accounts}
-        for name in self._settings.accounts:
-            lines.append(_account(states.get(name, AccountState(account=name)), zone, language))
-        rules = self._rulebook.rules
-        lines.append(say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version}))
-        return Answer(messages=paged(lines))
+async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
+    language, zone = call.chat.language, context.zone()
+    status = await context.store.queue_status()
+    lines = list(_waiting(status, language, call.now))
+    if status.last_inbound_at is not None:
+        lines.append(say(language, "answer.last_inbound", {"at": moment(status.last_inbound_at, zone, language)}))
+    states = {state.account: state for state in status.accounts}
+    for name in context.settings.accounts:
+        lines.append(_account(states.get(name, AccountState(account=name)), zone, language))
+    rules = context.rulebook.rules
+    lines.append(say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version}))
+    return pages(lines)
 
-    # ------------------------------------------------ rules
 
-    async def test(self, call: Call) -> Answer:
-        """What the rules would do with a text: in a conversation as if its subscriber wrote it. Nothing is done."""
-        if not call.rest:
+# ---------------------------------------------------------------- rules
+
+
+async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
+    """What the rules would do with a text; in a conversation as if its subscriber had written it. Nothing is done."""
+    if not call.rest:
+        raise Misused
+    rules = context.rulebook.rules
+    explained = explain(rules, await _message(context, call), call.now)
+    return pages(_explained(explained, call.chat.language))
+
+
+async def _message(context: OperatorContext, call: Call) -> RuleMessage:
+    talk = call.conversation
+    subscriber = talk.subscriber if talk is not None else _SAMPLE
+    contact = await context.store.contact(subscriber) if talk is not None else Contact(subscriber=subscriber, version=0)
+    return RuleMessage(
+        text=call.rest,
+        sender=subscriber,
+        subscriber=subscriber,
+        receiver=talk.receiver if talk is not None else "",
+        account=talk.account if talk is not None else next(iter(context.settings.accounts)),
+        contact_name=contact.name,
+        contact=contact_facts(contact),
+        conversation_open=contact.robot_paused_until > call.now,
+    )
+
+
+async def rules(context: OperatorContext, call: Call) -> Sequence[Message]:
+    """The rules in the order they are tried; with a word only those whose name or file contains it."""
+    language, rules = call.chat.language, context.rulebook.rules
+    word = call.rest.casefold()
+    chosen = [rule for rule in rules.rules if word in rule.name.casefold() or word in rule.file.casefold()]
+    lines = [say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version})]
+    for rule in chosen[:LISTED]:
+        off = "" if rule.enabled else f" ({say(language, 'answer.switched_off')})"
+        lines.append(f"• {one_line(rule.name, 64)} — {one_line(rule.file, 200)}:{rule.line}{off}")
+    lines += _more(len(chosen) - LISTED, language)
+    return pages(lines)
+
+
+async def reload(context: OperatorContext, call: Call) -> Sequence[Message]:
+    no_arguments(call)
+    language = call.chat.language
+    done = await context.rulebook.reload()
+    if done.problems:
+        lines = [say(language, "answer.reload_refused", {"version": done.version})]
+        lines += [_mistake(problem) for problem in done.problems[:LISTED]]
+        lines += _more(len(done.problems) - LISTED, language)
+    else:
+        text = "answer.reloaded" if done.changed else "answer.reloaded_same"
+        lines = [say(language, text, {"count": done.rules, "version": done.version})]
+    return pages(lines)
+
+
+# ---------------------------------------------------------------- help
+
+
+async def help(context: OperatorContext, call: Call) -> Sequence[Message]:
+    """All that the asker may use; of one command how to write it."""
+    language = call.chat.language
+    if call.rest:
+        asked = parse("/" + call.rest.split()[0].lstrip("/"))
+        if asked is None:
             raise Misused
-        rules = self._rulebook.rules
-        explained = explain(rules, await self._message(call), call.now)
-        return Answer(messages=paged(_explained(explained, call.chat.language)))
-
-    async def _message(self, call: Call) -> RuleMessage:
-        talk = call.conversation
-        subscriber = talk.subscriber if talk is not None else _SAMPLE
-        contact = (
-            await self._store.contact(subscriber) if talk is not None else Contact(subscriber=subscriber, version=0)
-        )
-        return RuleMessage(
-            text=call.rest,
-            sender=subscriber,
-            subscriber=subscriber,
-            receiver=talk.receiver if talk is not None else "",
-            account=talk.account if talk is not None else next(iter(self._settings.accounts)),
-            contact_name=contact.name,
-            contact=contact_facts(contact),
-            conversation_open=contact.robot_paused_until > call.now,
-        )
-
-    async def rules(self, call: Call) -> Answer:
-        """All rules in the order they are asked; with a word those whose name or file holds it."""
-        language, rules = call.chat.language, self._rulebook.rules
-        word = call.rest.casefold()
-        chosen = [rule for rule in rules.rules if word in rule.name.casefold() or word in rule.file.casefold()]
-        lines = [say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version})]
-        for rule in chosen[:LISTED]:
-            off = "" if rule.enabled else f" ({say(language, 'answer.switched_off')})"
-            lines.append(f"• {one_line(rule.name, 64)} — {one_line(rule.file, 200)}:{rule.line}{off}")
-        lines += _more(len(chosen) - LISTED, language)
-        return Answer(messages=paged(lines))
-
-    async def reload(self, call: Call) -> Answer:
-        if call.rest:
-            raise Misused
-        language = call.chat.language
-        done = await self._rulebook.reload()
-        if done.problems:
-            lines = [say(language, "answer.reload_refused", {"version": done.version})]
-            lines += [_mistake(problem) for problem in done.problems[:LISTED]]
-            lines += _more(len(done.problems) - LISTED, language)
-        else:
-            text = "answer.reloaded" if done.changed else "answer.reloaded_same"
-            lines = [say(language, text, {"count": done.rules, "version": done.version})]
-        return Answer(messages=paged(lines))
-
-    # ------------------------------------------------ help
-
-    async def help(self, call: Call) -> Answer:
-        """All that the asker may use; of one command how to write it."""
-        language = call.chat.language
-        if call.rest:
-            asked = parse("/" + call.rest.split()[0].lstrip("/"))
-            if asked is None:
-                raise Misused
-            return Answer(messages=paged([say(language, f"usage.{asked.command.name}")]))
-        admin = call.user_id in self._settings.telegram.admins
-        lines = [
-            f"/{command.name} — {say(language, f'command.{command.name}')}"
-            for command in COMMANDS.values()
-            if admin or not command.admin
-        ]
-        return Answer(messages=paged([*lines, "", say(language, "answer.help")]))
+        return pages([say(language, f"usage.{asked.command.name}")])
+    admin = call.message.user_id in context.settings.telegram.admins
+    lines = [
+        f"/{command.name} — {say(language, f'command.{command.name}')}"
+        for command in COMMANDS.values()
+        if admin or not command.admin
+    ]
+    return pages([*lines, "", say(language, "answer.help")])
 
 
 # ---------------------------------------------------------------- lines

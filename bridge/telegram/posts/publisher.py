@@ -31,9 +31,9 @@ from bridge.ports.record import QueryStore
 from bridge.ports.sending import AccountStore
 from bridge.telegram.chats import Chat, Language
 from bridge.telegram.client.api import Api
-from bridge.telegram.client.errors import CHAT_WIDE, ApiError, FailureKind
+from bridge.telegram.client.errors import PASSING, ApiError, FailureKind
 from bridge.telegram.client.message import Message, one_line
-from bridge.telegram.client.notes import NotedAlbums
+from bridge.telegram.client.notes import AlbumCaptions
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.conversations import Topics
 from bridge.telegram.posts import bursts, render
@@ -71,7 +71,7 @@ class RenderContext:
 
     many_accounts: bool
     zones: Zones
-    noted: NotedAlbums
+    albums: AlbumCaptions
 
 
 class PostPublisher:
@@ -122,7 +122,7 @@ class PostPublisher:
                 if payload.only_draft and (post.sms is None or post.sms.state is not SmsState.DRAFT):
                     # Decided before it could be said.
                     return [post], PostedMessage(chat_id=chat.id)
-                if payload.unless_album and await self._said_meanwhile(payload.unless_album):
+                if payload.unless_album and await self._manner.albums.handled(payload.unless_album):
                     return [post], PostedMessage(chat_id=chat.id)
                 message = render.notice(post, payload, chat.language)
                 if payload.edits is not None:
@@ -133,10 +133,6 @@ class PostPublisher:
             case AlertPayload() as payload:
                 sent = await self._say(post, chat, render.alert(post, payload, chat.language), None)
                 return [post], PostedMessage(chat_id=chat.id, message_id=sent)
-
-    async def _said_meanwhile(self, album: str) -> bool:
-        """Its caption came behind the picture: a note, or an SMS about which the same is asked."""
-        return album in self._manner.noted or await self._store.sms_of_key(album) is not None
 
     async def _show_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], PostedMessage]:
         posts, messages = await self._messages(post, chat, refusal)
@@ -319,7 +315,7 @@ class PostPublisher:
         try:
             await self._api.reopen_topic(chat.id, thread)
         except ApiError as error:
-            if error.kind in CHAT_WIDE and error.kind is not FailureKind.CHAT_GONE:
+            if error.kind in PASSING:
                 raise
             if error.kind is not FailureKind.NOT_MODIFIED:
                 log.warning("topic_stays_closed", chat=chat.name, thread_id=thread, detail=error.detail)

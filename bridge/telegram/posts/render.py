@@ -235,11 +235,6 @@ def _choices(sms: Sms, language: Language) -> tuple[Button, ...]:
     return ()
 
 
-def decided(text: str, word: str, author: str, language: Language) -> Message:
-    """What stands in place of a message with buttons once somebody pressed one."""
-    return Message(text=text + "\n\n" + say(language, f"decided.{word}", {"author": one_line(author, 64)}))
-
-
 def reason(code: str, language: Language) -> str:
     """A reason code in words; a code nobody has words for is shown as it is."""
     if not code:

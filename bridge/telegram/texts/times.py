@@ -10,6 +10,29 @@ from bridge.telegram.chats import Language
 from bridge.telegram.texts import say
 from bridge.value import value_object
 
+_FORMS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
+
+
+def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -> str:
+    """Day and time. A time that no calendar has, written by a clock that was wrong, is shown as its number."""
+    try:
+        when = datetime.fromtimestamp(at / 1000, zone)
+    except (OverflowError, ValueError, OSError):
+        return str(at)
+    return when.strftime(_FORMS[language] + (":%S" if seconds else ""))
+
+
+def until_when(at: Ms, now: Ms, zone: tzinfo, language: Language) -> str:
+    """The time alone where it is today's."""
+    day, today = (midnight(each, zone) for each in (at, now))
+    return f"{datetime.fromtimestamp(at / 1000, zone):%H:%M}" if day == today else moment(at, zone, language)
+
+
+def midnight(now: Ms, zone: tzinfo, days_back: int = 0) -> Ms:
+    """The beginning of the day in that zone."""
+    today = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(datetime.fromordinal(today.toordinal() - days_back).replace(tzinfo=zone).timestamp() * 1000)
+
 
 @value_object
 class Zones:

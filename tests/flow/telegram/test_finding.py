@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from bridge.model.base import DAY, MINUTE, Ms
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
-from bridge.telegram.commands.finding import BEGIN, FOUND, Finder, Position
+from bridge.telegram.commands.search import BEGIN, FOUND, Position, search
 from tests.flow.telegram.team import GROUP, Team, team
 
 
@@ -96,19 +97,19 @@ async def test_a_search_that_stops_goes_on_where_it_stopped_and_tells_since_when
     group.clock.set(began + 20 * DAY)
     await group.texted("word of the last", subscriber=number(3))
     await group.settled()
-    finder = Finder(group.store, page=4, most=12)
-    first = await finder.search("word", ["support"])
+    sought = partial(search, group.store, "word", ["support"], page=4, most=12)
+    first = await sought()
     assert [hit.text for hit in first.found] == ["word of the last"]
     assert first.back_to is not None
     assert began < first.back_to < began + 19 * DAY
-    found, search, steps = list(first.found), first, 1
-    while search.rest is not None:
-        search, steps = await finder.search("word", ["support"], search.rest), steps + 1
-        found += search.found
+    found, result, steps = list(first.found), first, 1
+    while result.rest is not None:
+        result, steps = await sought(result.rest), steps + 1
+        found += result.found
         assert steps < 9
     assert [hit.text for hit in found] == ["word of the last", "word of the first"]
     assert steps == 3
-    assert search.back_to is None
+    assert result.back_to is None
 
 
 async def test_both_directions_are_searched_in_the_order_of_their_times(group: Team) -> None:
@@ -119,11 +120,12 @@ async def test_both_directions_are_searched_in_the_order_of_their_times(group: T
         group.api.says(GROUP, f"/sms +{number(each + 50)} word out {each}")
         await group.has_now(each + 1)
         group.clock.set(group.clock.now() + MINUTE)
-    search = await Finder(group.store, page=2).search("word", ["support"])
+    sought = partial(search, group.store, "word", ["support"], page=2)
+    result = await sought()
     expected = [f"word {way} {each}" for each in reversed(range(6)) for way in ("out", "in")]
-    assert [hit.text for hit in search.found] == expected[:FOUND]
-    assert search.rest is not None
-    rest = await Finder(group.store, page=2).search("word", ["support"], search.rest)
+    assert [hit.text for hit in result.found] == expected[:FOUND]
+    assert result.rest is not None
+    rest = await sought(result.rest)
     assert [hit.text for hit in rest.found] == expected[FOUND:]
 
 

@@ -31,6 +31,7 @@ async def test_a_forward_makes_a_topic_and_what_stands_in_it_goes_out(forum: Tea
 
     written = forum.api.says(GROUP, "On its way", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
+    await forum.settled()
     [sms] = await forum.sms()
     assert (sms.recipient, sms.text, sms.sender_name, sms.account) == (SUBSCRIBER, "On its way", "MyShop", "main")
     assert (sms.origin, sms.priority, sms.state) == (Origin.OPERATOR, Priority.PERSON, SmsState.QUEUED)

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.telegram.client.message import LIMIT, Button, units
+from bridge.telegram.commands.call import pages, quoted
+from bridge.telegram.commands.dispatch import HANDLERS
 from bridge.telegram.commands.lookup import outcome
-from bridge.telegram.commands.pages import midnight, moment, paged, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.texts import known
+from bridge.telegram.texts.times import midnight, moment
 
 HOUR = 3_600_000
 NOON = 1_800_014_400_000
@@ -43,6 +45,10 @@ def test_what_is_no_command_of_ours_is_left_to_others(text: str) -> None:
     assert parse(text) is None
 
 
+def test_every_command_has_a_handler() -> None:
+    assert list(HANDLERS) == list(COMMANDS)
+
+
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_every_command_has_a_description_and_a_usage(language: str) -> None:
     for name in COMMANDS:
@@ -52,7 +58,7 @@ def test_every_command_has_a_description_and_a_usage(language: str) -> None:
 
 def test_lines_are_cut_into_messages_that_telegram_takes_with_buttons_under_the_last() -> None:
     lines = [f"{number} " + "😀" * 900 for number in range(9)]
-    messages = paged(lines, buttons=[Button(label="b", data="d")])
+    messages = pages(lines, buttons=[Button(label="b", data="d")])
     assert "\n".join(message.text for message in messages) == "\n".join(lines)
     assert all(units(message.text) <= LIMIT for message in messages)
     assert [bool(message.buttons) for message in messages] == [False] * (len(messages) - 1) + [True]
@@ -60,7 +66,7 @@ def test_lines_are_cut_into_messages_that_telegram_takes_with_buttons_under_the_
 
 def test_a_line_longer_than_a_message_is_cut_and_nothing_of_it_lost() -> None:
     line = "я" * 9000
-    assert "".join(message.text for message in paged([line])) == line
+    assert "".join(message.text for message in pages([line])) == line
 
 
 def test_further_lines_of_a_quotation_are_set_in() -> None:

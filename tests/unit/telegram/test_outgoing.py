@@ -9,7 +9,7 @@ from bridge.model.base import Json
 from bridge.model.contact import Contact
 from bridge.model.sms import ConfirmationReason
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.replies.sendable import Words, judged, words
+from bridge.telegram.replies import SendableText, prepared, sendable_text
 
 PLACE: dict[str, Json] = {"latitude": 55.751244, "longitude": 37.618423}
 LINK = "https://maps.google.com/?q=55.751244,37.618423"
@@ -25,38 +25,38 @@ def message(**content: Json) -> Message:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"text": " Good day "}, Words(text="Good day")),
-        ({"caption": "The price list "}, Words(text="The price list", ask=ConfirmationReason.CAPTION)),
-        ({"location": PLACE}, Words(text=LINK, ask=ConfirmationReason.PLACE)),
+        ({"text": " Good day "}, SendableText(text="Good day")),
+        ({"caption": "The price list "}, SendableText(text="The price list", reason=ConfirmationReason.CAPTION)),
+        ({"location": PLACE}, SendableText(text=LINK, reason=ConfirmationReason.PLACE)),
         (
             {"location": PLACE, "venue": {"location": PLACE, "title": "Shop", "address": "Main Street 1"}},
-            Words(text=f"Shop, Main Street 1\n{LINK}", ask=ConfirmationReason.PLACE),
+            SendableText(text=f"Shop, Main Street 1\n{LINK}", reason=ConfirmationReason.PLACE),
         ),
         ({"caption": "\u200b"}, None),
         ({"contact": {"phone_number": "+79001234567", "first_name": "Boris"}}, None),
         ({"dice": {"value": 6, "emoji": "🎲"}}, None),
     ],
 )
-def test_the_words_of_a_message(content: dict[str, Json], expected: Words | None) -> None:
-    assert words(message(**content)) == expected
+def test_the_words_of_a_message(content: dict[str, Json], expected: SendableText | None) -> None:
+    assert sendable_text(message(**content)) == expected
 
 
 def confirmation_reasons(
-    wanted: Words, *, contact: Contact | None = None, confirm_parts: int = 3
+    wanted: SendableText, *, contact: Contact | None = None, confirm_parts: int = 3
 ) -> tuple[ConfirmationReason, ...]:
     known = contact or Contact(subscriber="79", version=0)
-    return judged(
+    return prepared(
         wanted, contact=known, notes=Notes("//"), confirm_parts=confirm_parts, replace=False
     ).confirmation_reasons
 
 
 def test_nothing_is_asked_about_a_plain_reply() -> None:
-    assert confirmation_reasons(Words(text="Good day")) == ()
+    assert confirmation_reasons(SendableText(text="Good day")) == ()
 
 
 def test_every_reason_is_named() -> None:
     both = Contact(subscriber="79", version=1, opted_out=True, blocked=True)
-    wanted = Words(text=LONG + "\n// he lies", ask=ConfirmationReason.CAPTION)
+    wanted = SendableText(text=LONG + "\n// he lies", reason=ConfirmationReason.CAPTION)
     assert confirmation_reasons(wanted, contact=both) == (
         ConfirmationReason.CAPTION,
         ConfirmationReason.OPTED_OUT,
@@ -67,12 +67,12 @@ def test_every_reason_is_named() -> None:
 
 
 def test_as_many_parts_as_allowed_are_not_asked_about() -> None:
-    assert confirmation_reasons(Words(text=LONG), confirm_parts=4) == ()
-    assert confirmation_reasons(Words(text=LONG), confirm_parts=3) == (ConfirmationReason.PARTS,)
+    assert confirmation_reasons(SendableText(text=LONG), confirm_parts=4) == ()
+    assert confirmation_reasons(SendableText(text=LONG), confirm_parts=3) == (ConfirmationReason.PARTS,)
 
 
 def test_parts_are_counted_after_the_replacement() -> None:
     text = "Your order is ready — come and pick it up. " * 3
     known = Contact(subscriber="79", version=0)
-    outgoing = judged(Words(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
+    outgoing = prepared(SendableText(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
     assert (outgoing.text, outgoing.parts, outgoing.confirmation_reasons) == (text.replace("—", "-"), 1, ())

@@ -14,7 +14,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.message import Message
 from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.commands.transient_replies import TransientReplies
+from bridge.telegram.client.transient_replies import Search, TransientReplies
 from tests.clock import ManualClock
 
 MINUTES = 60_000
@@ -37,16 +37,16 @@ async def test_a_search_that_fails_is_given_up_aloud(
         over.set()
         return ()
 
-    speaker = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter=RateLimiter(clock), clock=clock)
-    speaker.look(CHAT, found, thread=None, reply_to=None)
+    replies = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter=RateLimiter(clock), clock=clock)
+    replies.send(CHAT, Search(find=found), thread=None, reply_to=None)
     for _ in range(tried):
         await clock.advance(MINUTES)
-    speaker.look(CHAT, another, thread=None, reply_to=None)
+    replies.send(CHAT, Search(find=another), thread=None, reply_to=None)
     await clock.advance(MINUTES)
     assert over.is_set(), "the next search does not run"
-    await speaker.stop()
+    await replies.stop()
     printed = capsys.readouterr().out
     assert searches == tried
-    assert printed.count("answer_given_up") == 1
+    assert printed.count("answer_abandoned") == 1
     assert SECRET not in printed
     assert ("search_failed" in printed and "in found" in printed) == isinstance(error, RuntimeError)

@@ -10,7 +10,7 @@ from bridge.model.chat import StoredUpdate
 from bridge.pipeline.watches.downtime import WaitingUpdates
 from bridge.telegram.chats import Chats
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.downtime_updates import waited
+from bridge.telegram.downtime_updates import count_waiting
 
 BEGAN: Ms = 1_800_000_000_000
 CHAT = -1001
@@ -33,7 +33,7 @@ def count(*updates: tuple[Ms, dict[str, Json]]) -> WaitingUpdates:
         StoredUpdate(update_id=number, raw=json.dumps({"update_id": number, **body}), received_at=BEGAN + after)
         for number, (after, body) in enumerate(updates)
     ]
-    return waited(stored, BEGAN, CHATS, Notes("//"), "our_bot")
+    return count_waiting(stored, BEGAN, CHATS, Notes("//"), "our_bot")
 
 
 def test_a_press_waited_if_it_came_at_once_or_stands_before_words_that_waited() -> None:

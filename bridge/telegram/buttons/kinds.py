@@ -1,0 +1,37 @@
+"""The buttons there are, and what each one's data mean. Pure.
+
+Data are ``<kind>:<rest>``, at most 64 bytes. A client may send any data with a press: nothing in them proves a right.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bridge.telegram.client.message import Button
+
+
+class ButtonKind(StrEnum):
+    SEND_AGAIN = "again"
+    """``<sms id>``"""
+    LEAVE = "leave"
+    """``<sms id>``"""
+    RELEASE = "release"
+    """``<sms id>:<parts>``: the number of parts that the author was asked about."""
+    RELEASE_PLAIN = "plain"
+    """As ``release``, with plain characters in place of costly ones."""
+    STOP = "stop"
+    """``<sms id>``"""
+    OPT_OUT = "opt"
+    """``out``, ``in`` or ``keep``; the subscriber is that of the post."""
+    CONVERSATION = "talk"
+    """``<close | open | claim>:<code>``"""
+    HISTORY = "past"
+    """``<code>:<time>``: the lines of a history before that time."""
+    SEARCH = "older"
+    """``<position>``: a search goes on where it stopped."""
+    CANNED = "canned"
+    """``<code>:<mark of the reply>``"""
+
+
+def button(label: str, kind: ButtonKind, *data: object) -> Button:
+    return Button(label=label, data=":".join([kind, *map(str, data)]))

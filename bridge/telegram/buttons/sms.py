@@ -1,0 +1,134 @@
+"""Buttons about one SMS: send again, leave it, send a draft, stop it. The store decides whether that is still open.
+
+The buttons of a draft go away with the question, which is how its state shows (``posts.status``), so a press that
+decides leaves them there. A later press finds them only where a crash left a second question, and removes them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+
+from bridge.model.base import SmsId
+from bridge.model.sms import DRAFT_LIFE, UNDECIDED, Change, Move, Rewrite, Sms, SmsState
+from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
+from bridge.telegram.chats import Chat
+from bridge.telegram.context import OperatorContext
+from bridge.text import parts
+from bridge.text.gsm7_substitution import with_gsm7_characters
+
+log = structlog.get_logger()
+
+_ID = re.compile(r"[0-9]{1,18}")
+_OUTLIVED = PressResult(answer="pressed.undecided")
+
+
+async def send_again(context: OperatorContext, press: ButtonPress) -> PressResult:
+    sms = await _sms(context, press.chat, press.data)
+    if sms is None:
+        return UNKNOWN
+    if sms.account not in context.settings.accounts:
+        return _no_account(sms)
+    # One key for each SMS, not for each press: two people who press at once send it once.
+    key, author = f"again:{sms.id}", press.source.author
+    retry = await context.store.send_again(sms.id, key=key, author=author, now=context.clock.now())
+    if retry is None or retry.author != author or not retry.state.is_under_way:
+        # An earlier press sent it: nothing is sent again.
+        return DECIDED
+    log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)
+    context.wake()
+    return PressResult(answer="pressed.again", decision="again")
+
+
+async def leave(context: OperatorContext, press: ButtonPress) -> PressResult:
+    sms = await _sms(context, press.chat, press.data)
+    if sms is None:
+        return UNKNOWN
+    if not await context.store.move(sms.id, Move.ABANDON, context.clock.now(), Change(author=press.source.author)):
+        return DECIDED
+    log.info("sms_abandoned", sms_id=sms.id)
+    context.wake()
+    return PressResult(answer="pressed.leave", decision="leave")
+
+
+async def release(context: OperatorContext, press: ButtonPress) -> PressResult:
+    return await _release(context, press, plain=False)
+
+
+async def release_plain(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """Puts plain characters in place of those that make the SMS longer."""
+    return await _release(context, press, plain=True)
+
+
+async def stop(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """Cancels a draft, or a reply that is held back for a moment."""
+    sms = await _sms(context, press.chat, press.data)
+    if sms is None:
+        return UNKNOWN
+    if await context.store.move(sms.id, Move.CANCEL, context.clock.now(), Change(author=press.source.author)):
+        log.info("sms_stopped", sms_id=sms.id)
+        context.wake()
+        return PressResult(answer="pressed.stopped", stays=True)
+    if sms.reason == UNDECIDED:
+        return _OUTLIVED
+    return DECIDED if sms.state is SmsState.CANCELLED else PressResult(answer="pressed.too_late")
+
+
+async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool) -> PressResult:
+    number, _, count = press.data.partition(":")
+    sms = await _sms(context, press.chat, number)
+    if sms is None:
+        return UNKNOWN
+    if sms.account not in context.settings.accounts:
+        return _no_account(sms)
+    if sms.reason == UNDECIDED or (sms.state is SmsState.DRAFT and context.clock.now() - sms.due_at >= DRAFT_LIFE):
+        # It waited for a decision too long, whether that is on record yet or not.
+        return _OUTLIVED
+    if sms.state is not SmsState.DRAFT:
+        return DECIDED
+    if count != str(sms.parts):
+        # The text changed, and costs another number of parts now: that is another question.
+        return PressResult(answer="pressed.changed", stays=True)
+    if not await _released(context, sms, press.source.author, plain=plain):
+        return DECIDED
+    log.info("sms_released", sms_id=sms.id, plain=plain)
+    context.wake()
+    return PressResult(answer="pressed.released", stays=True)
+
+
+async def _released(context: OperatorContext, sms: Sms, author: str, *, plain: bool) -> bool:
+    now = context.clock.now()
+    text = with_gsm7_characters(sms.text) if plain else None
+    if text is None:
+        return await context.store.move(sms.id, Move.RELEASE, now, Change(author=author, due_at=now))
+    new = Rewrite(
+        text=text,
+        parts=parts.split(text).count,
+        confirmation_reasons=sms.confirmation_reasons,
+        draft=False,
+        due_at=now,
+        author=author,
+    )
+    return await context.store.rewrite(sms.id, sms.text, new, now)
+
+
+async def _sms(context: OperatorContext, chat: Chat, number: str) -> Sms | None:
+    """The SMS of a button; None where this chat may not decide about it."""
+    sms = await context.store.get_sms(SmsId(int(number))) if _ID.fullmatch(number) else None
+    return sms if sms is not None and await _belongs(context, sms, chat) else None
+
+
+async def _belongs(context: OperatorContext, sms: Sms, chat: Chat) -> bool:
+    if chat.name == context.chats.admin_name:
+        return True
+    if sms.chat_id is not None and context.chats.current_id(sms.chat_id) == chat.id:
+        return True
+    if sms.conversation_id is None:
+        return False
+    conversation = await context.store.conversation(sms.conversation_id)
+    return conversation is not None and conversation.chat in context.chats.names(chat)
+
+
+def _no_account(sms: Sms) -> PressResult:
+    return PressResult(answer="pressed.no_account", params={"account": sms.account}, stays=True)

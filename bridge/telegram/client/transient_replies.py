@@ -1,0 +1,114 @@
+"""Sends answers that are not stored (searches, lists), within the chat's rate limit.
+
+A restart loses them, and the operator asks again. Stored posts would keep subscribers' texts a second time, and would
+show yesterday's balance once Telegram is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from weakref import WeakValueDictionary
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model.base import MINUTE, SECOND, Ms
+from bridge.model.post import PostPriority
+from bridge.ports.clock import Clock
+from bridge.telegram.chats import Chat
+from bridge.telegram.client.api import Api
+from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.client.message import Message
+from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telemetry.lines import frames
+from bridge.value import value_object
+
+log = structlog.get_logger()
+
+_TRIES = 4
+_PAUSE: Ms = 5 * SECOND
+_WORTH_WAITING: Ms = 5 * MINUTE
+"""An answer later than that is of no use any more."""
+_PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
+_NO_THREAD = frozenset({FailureKind.THREAD_GONE, FailureKind.TOPIC_CLOSED})
+
+
+@value_object
+class Search:
+    """An answer that may take seconds to find."""
+
+    find: Callable[[], Awaitable[Sequence[Message]]]
+
+
+class TransientReplies:
+    def __init__(self, *, api: Api, limiter: RateLimiter, clock: Clock) -> None:
+        self._api = api
+        self._limiter = limiter
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._chat_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._searching = asyncio.Lock()
+        """One search at a time, so that other readers of the store stay free."""
+
+    def send(self, chat: Chat, answer: Sequence[Message] | Search, *, thread: int | None, reply_to: int | None) -> None:
+        """Returns at once: nothing waits for the answer, and what is asked later may be answered first."""
+        task = asyncio.create_task(self._send(chat, answer, thread, reply_to))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(
+        self, chat: Chat, answer: Sequence[Message] | Search, thread: int | None, reply_to: int | None
+    ) -> None:
+        messages = await self._found(chat, answer) if isinstance(answer, Search) else answer
+        began = self._clock.monotonic()
+        # One answer after the other, each whole.
+        async with self._chat_locks.setdefault(chat.id, asyncio.Lock()):
+            for message in messages:
+                if not await self._sent(chat, message, thread, reply_to, began):
+                    return
+
+    async def _found(self, chat: Chat, search: Search) -> Sequence[Message]:
+        for _ in range(_TRIES):
+            try:
+                async with self._searching:
+                    return await search.find()
+            except StoreError as error:
+                log.warning("search_delayed", chat=chat.name, error=str(error))
+                await self._clock.sleep(_PAUSE)
+            except Exception as error:  # nothing awaits this task, and another try would end the same way
+                log.error("search_failed", chat=chat.name, error_class=type(error).__name__, trace=frames(error))
+                break
+        log.warning("answer_abandoned", chat=chat.name)
+        return ()
+
+    async def _sent(self, chat: Chat, message: Message, thread: int | None, reply_to: int | None, began: Ms) -> bool:
+        for _ in range(_TRIES):
+            # The priority leaves room for new SMS.
+            await self._limiter.take(chat.id, PostPriority.STATUS)
+            if self._clock.monotonic() - began > _WORTH_WAITING:
+                log.info("answer_expired", chat=chat.name)
+                return False
+            try:
+                await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
+            except ApiError as error:
+                if error.kind in _NO_THREAD and thread is not None:
+                    # Into the group then; the code in it tells which conversation it is about.
+                    thread = None
+                elif error.kind is FailureKind.LATER:
+                    self._limiter.pause(chat.id, error.retry_after)
+                elif error.kind in _PASSING:
+                    await self._clock.sleep(_PAUSE)
+                else:
+                    log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)
+                    return False
+            else:
+                return True
+        log.warning("answer_abandoned", chat=chat.name)
+        return False

@@ -1,0 +1,144 @@
+"""One call of a command, its possible answers, and what the handlers of several commands need."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from bridge.errors import BridgeError
+from bridge.model.actions import ActionKind
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.telegram.chats import Chat
+from bridge.telegram.client.message import LIMIT, Button, Message, clean, pieces, units
+from bridge.telegram.client.transient_replies import Search
+from bridge.telegram.commands.spec import Command
+from bridge.telegram.context import ActionSource, OperatorContext
+from bridge.telegram.incoming import IncomingMessage, Notice
+from bridge.telegram.replies import Reply, SendableText
+from bridge.value import value_object
+
+
+@value_object
+class Call:
+    """A command that its author may give."""
+
+    command: Command
+    rest: str
+    """The text after the command's name, trimmed; line breaks are kept."""
+    message: IncomingMessage
+    conversation: Conversation | None
+    """The conversation it is about, if it was given in one."""
+    now: Ms
+
+    @property
+    def chat(self) -> Chat:
+        return self.message.chat
+
+    @property
+    def source(self) -> ActionSource:
+        return ActionSource(key=self.key, author=self.message.author, user_id=self.message.user_id)
+
+    @property
+    def key(self) -> str:
+        """Everything that comes of the call is keyed by it, so a call that is processed twice has one effect."""
+        return self.message.key("order")
+
+    @property
+    def answer_key(self) -> str:
+        return f"{self.key}:word"
+
+
+Answer = Notice | Sequence[Message] | Search
+"""A stored notice, or messages that are not stored."""
+Handler = Callable[[OperatorContext, Call], Awaitable[Answer | None]]
+"""Carries out one command. None: the answer is stored already, with the change it tells of. :raises Misused:"""
+
+
+class Misused(BridgeError):
+    """The call cannot be understood; the answer is how to write the command."""
+
+
+def conversation_of(call: Call) -> Conversation:
+    """:raises Misused: the call is about no conversation."""
+    if call.conversation is None:
+        raise Misused
+    return call.conversation
+
+
+def no_arguments(call: Call) -> None:
+    """``/block +7900…`` looks as if it were about that number but is about the topic's. :raises Misused:"""
+    if call.rest:
+        raise Misused
+
+
+async def change(
+    context: OperatorContext,
+    call: Call,
+    kind: ActionKind,
+    done: Notice,
+    *,
+    already: Notice | None = None,
+    detail: str = "",
+    until: Ms = 0,
+) -> None:
+    """Makes a change and stores its answer in one transaction.
+
+    :param already: the answer where it was so before; by default the text ``<done>_already``.
+    :raises Misused: the call is about no conversation.
+    """
+    conversation = conversation_of(call)
+    already = already or replace(done, text=f"{done.text}_already", buttons=())
+    done_post, already_post = (
+        notice.under(call.message, key=call.answer_key, conversation=conversation, due_at=call.now)
+        for notice in (done, already)
+    )
+    await context.act(kind, conversation, call.source, detail=detail, until=until, done=done_post, already=already_post)
+
+
+def reply_of(call: Call, text: str, conversation: Conversation) -> Reply:
+    """The SMS that a command sends, as a reply of its author: one for each call."""
+    return Reply(
+        key=f"{call.key}:sms",
+        sendable=SendableText(text=text, by_command=True),
+        conversation=conversation,
+        chat=call.chat,
+        chat_id=call.message.chat_id,
+        message_id=call.message.id,
+        author=call.message.author,
+    )
+
+
+# ---------------------------------------------------------------- long answers
+
+
+def pages(
+    lines: Iterable[str], *, conversation: Conversation | None = None, buttons: Sequence[Button] = ()
+) -> Sequence[Message]:
+    """The lines in as few messages as possible; no line is cut that has room in one. Buttons stand under the last.
+
+    Text from outside never stands at the beginning of a line, so it cannot look like a conversation's code.
+    """
+    code = "" if conversation is None else f"\n#{conversation.code}"
+    messages = [Message(text=text + code) for text in _texts(lines, LIMIT - units(code))]
+    if messages and buttons:
+        messages[-1] = replace(messages[-1], buttons=tuple(buttons))
+    return tuple(messages)
+
+
+def _texts(lines: Iterable[str], room: int) -> Iterator[str]:
+    page = ""
+    for line in lines:
+        for piece in pieces(line, room):
+            longer = f"{page}\n{piece}" if page else piece
+            if units(longer) > room:
+                yield page
+                longer = piece
+            page = longer
+    if page:
+        yield page
+
+
+def quoted(text: str) -> str:
+    """A subscriber's or an operator's text behind words of ours: its further lines are indented."""
+    return clean(text).strip().replace("\n", "\n  ")

@@ -1,0 +1,189 @@
+"""``/find`` and its button: searches everything that is stored, the newest first, a page at a time.
+
+Names come first, then texts in the order of their times, in both directions. Between two pages the reader is free for
+others. A search ends when it has found enough or has looked at very many rows, and can go on from there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+
+from telegram import Message
+
+from bridge.model.actions import SearchHit, SearchQuery, SearchScope
+from bridge.model.base import ConversationId, Ms
+from bridge.ports.desk import OrderStore
+from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
+from bridge.telegram.buttons.kinds import ButtonKind, button
+from bridge.telegram.chats import Chat
+from bridge.telegram.client.message import Message as ChatMessage
+from bridge.telegram.client.message import one_line
+from bridge.telegram.client.transient_replies import Search
+from bridge.telegram.commands.call import Call, Misused, pages
+from bridge.telegram.commands.spec import parse
+from bridge.telegram.context import OperatorContext
+from bridge.telegram.conversations import topic_link
+from bridge.telegram.posts.render import number
+from bridge.telegram.texts import say
+from bridge.telegram.texts.times import moment
+from bridge.value import value_object
+
+FOUND = 10
+PAGE = 5_000
+"""Rows that are looked at in one go."""
+MOST = 200_000
+"""Rows that are looked at before the asker reads how far the search got: about a second."""
+_SHORTEST = 2
+"""Characters of what is looked for."""
+_EVER = 2**53
+"""Above every id and every time; three of them fit into a button."""
+_POSITION = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
+
+
+@value_object
+class Position:
+    """How far a search got: of each kind of row those with lower ids are still to be looked at."""
+
+    conversations: int = _EVER
+    inbound: int = _EVER
+    sms: int = _EVER
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        found = _POSITION.fullmatch(text)
+        if found is None:
+            return None
+        conversations, inbound, sms = (min(int(digits), _EVER) for digits in found.groups())
+        return cls(conversations=conversations, inbound=inbound, sms=sms)
+
+    def __str__(self) -> str:
+        return f"{self.conversations}.{self.inbound}.{self.sms}"
+
+
+BEGIN = Position()
+
+
+@value_object
+class SearchResult:
+    found: Sequence[SearchHit]
+    rest: Position | None = None
+    """Where to go on; None: everything was looked at."""
+    back_to: Ms | None = None
+    """Texts since then were looked at; None: all or none of them were."""
+
+
+async def find(context: OperatorContext, call: Call) -> Search:
+    if len(call.rest) < _SHORTEST:
+        raise Misused
+    return Search(find=lambda: _found(context, call.chat, call.rest, BEGIN))
+
+
+async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
+    """``<position>``: the search goes on from there. What is looked for stands in the command the list answers."""
+    start = Position.parse(press.data)
+    if start is None or not isinstance(press.message, Message):
+        return UNKNOWN
+    asked = press.message.reply_to_message
+    written = parse(asked.text or "") if asked is not None else None
+    if asked is None or written is None or written.command.name != "find" or not written.rest:
+        return PressResult(answer="pressed.search_gone")
+    chat, sought = press.chat, written.rest
+    further = Search(find=lambda: _found(context, chat, sought, start))
+    context.transient.send(chat, further, thread=press.thread_id, reply_to=asked.message_id)
+    return PressResult(answer="pressed.past", stays=True)
+
+
+async def _found(context: OperatorContext, chat: Chat, text: str, start: Position) -> Sequence[ChatMessage]:
+    """Searches the conversations of this chat; in the admin chat those of all chats."""
+    language = chat.language
+    everywhere = chat.name == context.chats.admin_name
+    result = await search(context.store, text, None if everywhere else context.chats.names(chat), start)
+    lines: list[str] = []
+    for hit in result.found:
+        conversation = hit.conversation
+        shown = number(conversation.subscriber)
+        if hit.name:
+            shown = f"{one_line(hit.name, 64)}, {shown}"
+        # The code is no line of its own: a reply to this list is for no conversation.
+        lines.append(f"• {shown} (#{conversation.code})")
+        if chat.topics and conversation.thread_id is not None and conversation.chat == chat.name:
+            lines[-1] += f" {topic_link(chat.id, conversation.thread_id)}"
+        if hit.at is not None:
+            at = moment(hit.at, context.zone(conversation), language)
+            lines.append(f"   {at} {one_line(hit.text, 120)}")
+    if not lines:
+        lines.append(say(language, "answer.nothing_found"))
+    if result.back_to is not None:
+        lines.append(say(language, "answer.searched_back", {"at": moment(result.back_to, context.zone(), language)}))
+    further = [button(say(language, "button.older"), ButtonKind.SEARCH, result.rest)] if result.rest else ()
+    return pages(lines, buttons=further)
+
+
+# ---------------------------------------------------------------- the search itself
+
+
+async def search(
+    store: OrderStore,
+    text: str,
+    chats: Sequence[str] | None,
+    start: Position = BEGIN,
+    *,
+    page: int = PAGE,
+    most: int = MOST,
+) -> SearchResult:
+    """:param chats: names of the chats whose conversations count; None: all."""
+    names = _Rows(SearchScope.TALKS, start.conversations)
+    texts = (_Rows(SearchScope.INBOUND, start.inbound), _Rows(SearchScope.SMS, start.sms))
+    kinds = (names, *texts)
+    found: dict[ConversationId, SearchHit] = {}
+    left = most
+    while len(found) < FOUND and (rows := max(kinds, key=lambda each: each.newest)).open:
+        if rows.hits:
+            hit = rows.hits.popleft()
+            found.setdefault(hit.conversation.id, hit)
+        elif left <= 0:
+            break
+        else:
+            left -= page
+            await rows.read(store, text, chats, page)
+    ends = [each.position for each in kinds]
+    rest = Position(conversations=ends[0], inbound=ends[1], sms=ends[2]) if any(ends) else None
+    back_to = max(each.newest for each in texts)
+    # Before a text was looked at it is later than anything, after the last one earlier.
+    known = rest is not None and not names.open and 0 < back_to < _EVER
+    return SearchResult(found=tuple(found.values()), rest=rest, back_to=back_to if known else None)
+
+
+class _Rows:
+    """The rows of one kind, as far as they were read."""
+
+    def __init__(self, scope: SearchScope, rest: int) -> None:
+        self._scope = scope
+        self._rest = rest
+        self._at: Ms = _EVER
+        self.hits: deque[SearchHit] = deque()
+
+    async def read(self, store: OrderStore, text: str, chats: Sequence[str] | None, rows: int) -> None:
+        query = SearchQuery(text=text, chats=chats, among=self._scope, before=self._rest, rows=rows, limit=FOUND)
+        page = await store.find(query)
+        self.hits.extend(page.found)
+        self._rest = page.rest
+        self._at = _EVER if page.at is None else page.at
+
+    @property
+    def open(self) -> bool:
+        return bool(self.hits or self._rest)
+
+    @property
+    def newest(self) -> Ms:
+        """No row that is still to come was written later."""
+        if self.hits:
+            at = self.hits[0].at
+            return _EVER if at is None else at
+        return self._at if self._rest else -1
+
+    @property
+    def position(self) -> int:
+        return self.hits[0].row + 1 if self.hits else self._rest

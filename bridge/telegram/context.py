@@ -1,0 +1,143 @@
+"""What the handlers of operators' messages, commands and buttons share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Protocol
+
+import structlog
+
+from bridge.config import Settings
+from bridge.errors import Problem
+from bridge.model.actions import Action, ActionKind
+from bridge.model.base import Ms
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost
+from bridge.pipeline.signals import Signals
+from bridge.ports.clock import Clock
+from bridge.ports.store import Store
+from bridge.rules import RuleSet
+from bridge.rules.canned import Canned
+from bridge.telegram.chats import Chat, Chats
+from bridge.telegram.client.transient_replies import TransientReplies
+from bridge.value import value_object
+
+log = structlog.get_logger()
+
+
+class Reloaded(Protocol):
+    """The result of loading the rules anew."""
+
+    @property
+    def version(self) -> str:
+        """Of the rules that are in force now."""
+
+    @property
+    def changed(self) -> bool: ...
+
+    @property
+    def rules(self) -> int: ...
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Why the old rules stay in force; empty where the new ones were loaded."""
+
+
+class Rulebook(Protocol):
+    """The rules of the running service; ``app`` passes it in."""
+
+    @property
+    def rules(self) -> RuleSet:
+        """Those in force. Read it once for each piece of work: it may change between two."""
+
+    async def reload(self) -> Reloaded:
+        """Loads the files as they are now; rules with a mistake leave the old ones in force. Never raises."""
+
+
+@value_object
+class ActionSource:
+    """The message or press that an action comes from."""
+
+    key: str
+    """The same however often Telegram brings it."""
+    author: str
+    """For histories: name and id."""
+    user_id: int | None = None
+
+
+@value_object
+class OperatorContext:
+    """The services of a handler, and what all handlers do alike."""
+
+    settings: Settings
+    store: Store
+    signals: Signals
+    clock: Clock
+    chats: Chats
+    bot_id: int
+    restored_at: Ms
+    """When the store was restored from a copy, else 0. Messages and presses before it may have been handled by the
+    store that was lost, so they have no effect."""
+    transient: TransientReplies
+    rulebook: Rulebook
+    canned: Mapping[str, Canned]
+    """The canned replies of the configuration, by name."""
+
+    def zone(self, conversation: Conversation | None = None) -> tzinfo:
+        """The time zone a team reads times in: that of the conversation's account, as the platform's own times."""
+        accounts = self.settings.accounts
+        account = accounts.get(conversation.account) if conversation is not None else None
+        return (account or next(iter(accounts.values()))).callback.timezone
+
+    async def conversation_by_code(self, chat: Chat, code: str) -> Conversation | None:
+        """Only one of the chat's own: a client may send any code with a press."""
+        for name in self.chats.names(chat):
+            if found := await self.store.conversation_of_code(name, code):
+                return found
+        return None
+
+    async def act(
+        self,
+        kind: ActionKind,
+        conversation: Conversation,
+        source: ActionSource,
+        *,
+        detail: str = "",
+        until: Ms = 0,
+        done: NewPost | None = None,
+        already: NewPost | None = None,
+        topic_line: tuple[int, int] | None = None,
+    ) -> bool:
+        """Makes a change, records its author and writes the post ``done``: one transaction.
+
+        :param topic_line: chat and message id of Telegram's own line about it, if it was done in Telegram itself.
+        :returns: False if it was so before; then the post ``already`` is written.
+        """
+        action = Action(
+            key=f"{source.key}:{kind}",
+            deed=kind,
+            author=source.author,
+            subscriber=conversation.subscriber,
+            conversation_id=conversation.id,
+            detail=detail,
+            user_id=source.user_id,
+            until=until,
+            by_hand=topic_line,
+        )
+        changed = await self.store.carry_out(action, done=done, already=already, now=self.clock.now())
+        if changed:
+            log.info("action_done", action=kind, conversation_id=conversation.id)
+        self.signals.posts.set()
+        return changed
+
+    def wake(self) -> None:
+        """An SMS changed: the outbox and the posters look at once."""
+        self.signals.sms.set()
+        self.signals.posts.set()
+
+    async def tell(self, post: NewPost) -> bool:
+        """Stores a post for its chat. False if it is stored already."""
+        written = await self.store.add_post(post, self.clock.now())
+        self.signals.posts.set()
+        return written
