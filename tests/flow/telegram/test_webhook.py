@@ -35,13 +35,13 @@ RULES = "rules:\n  - name: everything-else\n    forward: support\n"
 class House:
     """The whole service, its listeners too, on a port that stays the same over restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, local: bool = True) -> None:
         self.clock = ManualClock()
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{PATH}"
         self.api = SimulatedBotApi(
-            clock=self.clock, options=ServerOptions(local=True, group_budget=None, global_per_second=None)
+            clock=self.clock, options=ServerOptions(local=local, group_budget=None, global_per_second=None)
         )
         self.platform = SimulatedPlatform(clock=self.clock, account=SimulatedAccount(sender_names=None))
         self.api.add_chat(GROUP)
@@ -309,8 +309,7 @@ async def test_a_webhook_that_was_taken_away_is_set_again_and_told(house: House)
 
 
 async def test_an_address_that_telegram_refuses_is_told(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.api._state.local = False  # as Telegram's own servers: https only
+    house = House(tmp_path, local=False)  # as Telegram's own servers: https only
     async with house.api, AsyncExitStack() as stack:
         await house.platform.start()
         stack.push_async_callback(house.platform.stop)
