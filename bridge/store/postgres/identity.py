@@ -2,7 +2,7 @@
 
 What is compared is what a restored dump cannot keep: the numbers of cluster, database and table. What is copied below
 the tables (a base backup, a snapshot of the disk, recovery to a point in time, a standby that was promoted) keeps them:
-for these there is ``sms-bridge store restored``. See docs/decisions/0014-dumps-know-themselves.md.
+for these there is ``sms-bridge store restored``. See docs/decisions/0014-restored-dumps.md.
 """
 
 from __future__ import annotations
