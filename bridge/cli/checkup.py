@@ -6,14 +6,14 @@ It sends no SMS, stores nothing and prints no secret. What it cannot know it doe
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 
-from bridge.cli.service import ServiceRefused, bridges, live
+from bridge.cli.service import ServiceRefused, nodes, process_statuses
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
 from bridge.errors import ConfigError, PlatformError, StoreError
@@ -28,8 +28,7 @@ LOW = 500
 SELF_CALL_S = 5
 LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 _BEST = ("link.ok", "trouble", "link.elsewhere", "link.away", "link.off")
-"""The more telling first; a trouble has a text of its own."""
-_OF_PROCESS = re.compile(r"^process [^:]*: ")
+"""The links of several processes in order of preference; each trouble has a text of its own."""
 NOT_ACKNOWLEDGED = 400
 """What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
 
@@ -94,27 +93,32 @@ def refusal(path: Path, place: Path) -> str:
 async def of_service(settings: Settings) -> tuple[Finding, bool]:
     """Does a bridge run on this store? It is asked over its local socket."""
     try:
-        running = await live(settings)
+        running = await process_statuses(settings)
     except ServiceRefused as error:
         return warning("service_silent", detail=str(error)), True
-    if running is None:
-        names = ", ".join(member.name for member in await bridges(settings))
+    if not running:
+        names = ", ".join(node.name for node in await nodes(settings))
         return (ok("service_elsewhere", bridges=names), True) if names else (ok("service_off"), False)
-    word = str(running.get("telegram", ""))
-    return ok("service", why=link(word), telegram=word), True
+    states = [status.parts.get("telegram", "") for status in running]
+    state = best_link(states)
+    return ok("service", why=link(state), telegram=state), True
 
 
-def link(word: str) -> str:
-    """The text id for what a running service says of its link to Telegram (``telegram_word`` in bridge/app/service.py);
-    of what several say (``together`` in bridge/cli/service.py) the best, for one of them has the link for all."""
-    said = [_link(_OF_PROCESS.sub("", each)) for each in word.split("; ")]
-    return min(said, key=lambda each: _BEST.index(each) if each in _BEST else _BEST.index("trouble"))
+def best_link(states: Sequence[str]) -> str:
+    """Of several processes one has the link to Telegram for all: the state that says most about it."""
+
+    def rank(state: str) -> int:
+        found = link(state)
+        return _BEST.index(found) if found in _BEST else _BEST.index("trouble")
+
+    return min(states, key=rank, default="")
 
 
-def _link(word: str) -> str:
-    state = word.partition(",")[0]
-    kind, _, trouble = state.partition(": ")
-    return f"trouble.{trouble}" if kind == "trouble" else LINK.get(state, "link.away")
+def link(state: str) -> str:
+    """The text id for the state of the link to Telegram (``telegram_word`` in bridge/app/service.py)."""
+    said = state.partition(",")[0]
+    kind, _, trouble = said.partition(": ")
+    return f"trouble.{trouble}" if kind == "trouble" else LINK.get(said, "link.away")
 
 
 async def of_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:

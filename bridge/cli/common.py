@@ -1,4 +1,4 @@
-"""What every command shares: which configuration, how errors look, how tables and JSON are printed."""
+"""What the commands share: finding the configuration, showing errors, printing tables and JSON, opening the store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from bridge.store.opening import Queries
 
 EXIT_FOUND = 1
-"""``check`` found mistakes; an order could not be carried out."""
+"""``check`` found mistakes, or a command could not be carried out."""
 EXIT_CONFIG = 78
-"""A service cannot start with this configuration (EX_CONFIG): systemd must not restart it."""
+"""The service cannot start with this configuration (EX_CONFIG), so systemd must not restart it."""
 
 PIPED_WIDTH = 200
-"""Columns of a table that goes into a file or another program."""
+"""Columns of a table that is written into a file or read by another program."""
 
-_OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that turn the direction of writing: a terminal would do as they say."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that change the direction of writing: a terminal would execute them."""
 
 T = TypeVar("T")
 
@@ -48,17 +48,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def console() -> Console:
-    """For a person. Where no terminal is at the other end, lines are as long as they need to be."""
+    """The console for a person. If the output is no terminal, lines are as long as they need to be."""
     return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
 def plain(text: str) -> str:
-    """A text from outside on one line of a terminal: no line breaks, nothing that the terminal would obey."""
-    return _OBEYED.sub("·", " ⏎ ".join(text.splitlines()))
+    """A foreign text on one line, without line breaks and control characters."""
+    return _CONTROL.sub("·", " ⏎ ".join(text.splitlines()))
 
 
 def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool = False) -> Settings:
-    """Load the configuration or end with its mistakes, each with file, line and column, on stderr."""
+    """Load the configuration. If it has mistakes, print each with file, line and column on stderr, and exit."""
     try:
         path = find(config, os.environ)
         if not quiet:
@@ -66,7 +66,7 @@ def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool 
         settings = load(path, os.environ)
     except ConfigError as error:
         fail_with_problems(error, exit_code)
-    # Commands share the service's code and with it its log; stdout is for the answer alone.
+    # Commands run code of the service, which writes a log. The log goes to stderr; stdout is for the answer.
     output.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
     sys.excepthook = output.uncaught
     return settings
@@ -85,7 +85,7 @@ def fail(message: str, exit_code: int = EXIT_FOUND) -> NoReturn:
 
 
 def run_async(work: Callable[[], Coroutine[object, object, T]]) -> T:
-    """Run one command to its end; our own errors become one line on stderr and exit code 1, Ctrl-C is 130."""
+    """Run a command. An error of ours becomes one line on stderr and exit code 1; Ctrl-C exits with 130."""
     import asyncio
 
     try:
@@ -101,14 +101,17 @@ def print_json(value: Json) -> None:
 
 
 def when(at: Ms | None) -> str:
-    """A point in time for people, in the machine's own time zone."""
+    """A point in time as text, in the time zone of this machine."""
     if at is None:
         return "—"
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def moment(written: str, zone: tzinfo) -> Ms:
-    """``2026-03-01`` or ``2026-03-01 22:15`` in this time zone. :raises click.BadParameter: neither."""
+    """Read ``2026-03-01`` or ``2026-03-01 22:15`` in this time zone.
+
+    :raises click.BadParameter: the text is neither.
+    """
     try:
         at = datetime.fromisoformat(written.strip())
     except ValueError:
@@ -117,7 +120,7 @@ def moment(written: str, zone: tzinfo) -> Ms:
 
 
 def ago(at: Ms | None, now: Ms) -> str:
-    """How long ago, in one unit."""
+    """The time since ``at``, in one unit: ``5m ago``."""
     if at is None:
         return "—"
     seconds = max(now - at, 0) // 1000
@@ -129,7 +132,7 @@ def ago(at: Ms | None, now: Ms) -> str:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for a person at a terminal; silence in a script's log."""
+    """A progress bar on a terminal; nothing in the log of a script. The context gives a function (done, total)."""
     with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def step(done: int, total: int) -> None:
@@ -139,9 +142,20 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield step
 
 
+def read_store(settings: Settings, read: Callable[[Queries], Awaitable[T]]) -> T:
+    """Run one read of the store. Ends the command if there is no store yet."""
+    need_store(settings)
+
+    async def work() -> T:
+        async with read_only_store(settings) as store:
+            return await read(store)
+
+    return run_async(work)
+
+
 @asynccontextmanager
-async def looking_into(settings: Settings) -> AsyncIterator[Queries]:
-    """The store, opened for reading only: beside a running service or without one."""
+async def read_only_store(settings: Settings) -> AsyncIterator[Queries]:
+    """The store, opened for reading only, beside a running service or without one."""
     from bridge.store import open_queries
 
     store = await open_queries(settings.storage.url)
@@ -152,19 +166,19 @@ async def looking_into(settings: Settings) -> AsyncIterator[Queries]:
 
 
 def has_store(settings: Settings) -> bool:
-    """False where no service has ever run. Of a server nothing is known before it is asked."""
+    """False if no service has ever run on this SQLite file. True for a database server, which is not asked here."""
     return settings.storage.shared or settings.storage.sqlite_path.exists()
 
 
 def need_store(settings: Settings) -> None:
-    """Ends the command where there is no store yet."""
+    """End the command if there is no store yet."""
     if not has_store(settings):
-        place = shown(settings.storage.sqlite_path)
-        fail(f"there is no store at {place} yet: start the service once with `sms-bridge run`")
+        path = shown(settings.storage.sqlite_path)
+        fail(f"there is no store at {path} yet: start the service once with `sms-bridge run`")
 
 
 def database_of(settings: Settings) -> Path:
-    """The SQLite file; ends the command where there is none, or none yet."""
+    """The SQLite file. Ends the command if the store is on a database server, or does not exist yet."""
     if settings.storage.shared:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
     need_store(settings)

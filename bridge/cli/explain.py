@@ -19,10 +19,10 @@ from bridge.cli.common import (
     fail_with_problems,
     has_store,
     json_option,
-    looking_into,
     moment,
     plain,
     print_json,
+    read_only_store,
     run_async,
     settings_of,
 )
@@ -100,7 +100,7 @@ async def known(settings: Settings, subscriber: str) -> Contact:
     """What the store knows of the number; a stranger where there is no store."""
     if not has_store(settings):
         return Contact(subscriber=subscriber, version=0)
-    async with looking_into(settings) as store:
+    async with read_only_store(settings) as store:
         return await store.contact(subscriber)
 
 

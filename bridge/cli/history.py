@@ -1,8 +1,6 @@
-"""``sms-bridge history``: what was said with a number."""
+"""``sms-bridge history``: the SMS of both directions with one number."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import click
 
@@ -10,14 +8,13 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
-    looking_into,
-    need_store,
     plain,
     print_json,
-    run_async,
+    read_store,
     settings_of,
     when,
 )
+from bridge.model.base import Json
 from bridge.model.record import HistoryLine
 from bridge.text import phones
 
@@ -30,34 +27,27 @@ from bridge.text import phones
 def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
     """Both directions with NUMBER, oldest first."""
     settings = settings_of(config, quiet=True)
-    need_store(settings)
     subscriber = phones.normalise(number, settings.region)
-
-    async def read() -> Sequence[HistoryLine]:
-        async with looking_into(settings) as store:
-            return await store.history(subscriber, limit=limit)
-
-    stories = run_async(read)
+    lines = read_store(settings, lambda store: store.history(subscriber, limit=limit))
     if as_json:
-        print_json(
-            [
-                {
-                    "at": story.at,
-                    "what": story.what,
-                    "text": story.text,
-                    "state": story.state,
-                    "account": story.account,
-                    "detail": story.detail,
-                    "sms_id": story.sms_id,
-                    "inbound_id": story.inbound_id,
-                }
-                for story in stories
-            ]
-        )
+        print_json([row(line) for line in lines])
         return
-    if not stories:
+    if not lines:
         console().print(f"nothing with {subscriber} in this store")
-    for story in stories:
-        arrow = "[green]←[/green]" if story.what == "in" else "[cyan]→[/cyan]"
-        console().print(f"{when(story.at)} {arrow} [dim]{story.state}[/dim] ", end="")
-        console().print(plain(story.text), markup=False, soft_wrap=True)
+    for line in lines:
+        arrow = "[green]←[/green]" if line.what == "in" else "[cyan]→[/cyan]"
+        console().print(f"{when(line.at)} {arrow} [dim]{line.state}[/dim] ", end="")
+        console().print(plain(line.text), markup=False, soft_wrap=True)
+
+
+def row(line: HistoryLine) -> Json:
+    return {
+        "at": line.at,
+        "what": line.what,
+        "text": line.text,
+        "state": line.state,
+        "account": line.account,
+        "detail": line.detail,
+        "sms_id": line.sms_id,
+        "inbound_id": line.inbound_id,
+    }

@@ -1,8 +1,10 @@
-"""``sms-bridge queue``: what waits for a person's word."""
+"""``sms-bridge queue``: SMS that wait for a decision of a person."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
@@ -13,18 +15,24 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
-    looking_into,
     need_store,
     plain,
     print_json,
+    read_store,
     run_async,
     settings_of,
     when,
 )
-from bridge.cli.service import order, order_all
+from bridge.cli.service import execute
 from bridge.model.base import Json, Ms, SmsId
+from bridge.model.record import HistoryLine
 from bridge.model.sms import Sms, SmsState
+from bridge.value import value_object
 from bridge.web.admin import as_json as sms_json
+
+if TYPE_CHECKING:
+    from bridge.pipeline.commands import Commands
+    from bridge.store.opening import Queries
 
 FOR_PEOPLE = (SmsState.DRAFT, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
 STATES = click.Choice([state.value for state in SmsState])
@@ -47,15 +55,8 @@ def queue() -> None:
 @json_option
 def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: bool) -> None:
     """The newest rows in these states."""
-    settings = settings_of(config, quiet=True)
-    need_store(settings)
-
-    async def read() -> list[Sms]:
-        async with looking_into(settings) as store:
-            wanted = [SmsState(state) for state in states] or list(FOR_PEOPLE)
-            return list(await store.list_sms(wanted, limit=limit))
-
-    rows = run_async(read)
+    wanted = [SmsState(state) for state in states] or list(FOR_PEOPLE)
+    rows = read_store(settings_of(config, quiet=True), lambda store: store.list_sms(wanted, limit=limit))
     if as_json:
         print_json([sms_json(sms) for sms in rows])
         return
@@ -64,7 +65,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
         return
     table = Table()
     for name in ("id", "state", "to", "account", "since", "age", "by", "reason"):
-        # Folded and not cut; a number stays in one piece, half of one is of no use to anybody.
+        # Cells are folded, not cut. A phone number stays in one piece: half of one is useless.
         table.add_column(name, overflow="fold", no_wrap=name in ("to", "age"))
     now = time.time_ns() // 1_000_000
     for sms in rows:
@@ -84,7 +85,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
 
 
 def _since(sms: Sms) -> Ms:
-    """When it came to be as it is; a draft waits for a word since it was last edited."""
+    """When the SMS reached its present state. A draft waits since it was last edited."""
     return sms.due_at if sms.state is SmsState.DRAFT else sms.final_at or sms.sending_since or sms.created_at
 
 
@@ -94,22 +95,18 @@ def _since(sms: Sms) -> Ms:
 @json_option
 def show(sms_id: int, config: str | None, as_json: bool) -> None:
     """Every step of one SMS, with its text."""
-    settings = settings_of(config, quiet=True)
-    need_store(settings)
 
-    async def read() -> tuple[Sms | None, list[dict[str, Json]]]:
-        async with looking_into(settings) as store:
-            story = await store.sms_story(SmsId(sms_id))
-            steps: list[dict[str, Json]] = [
-                {"at": step.at, "state": step.state, "detail": step.detail, "by": step.author} for step in story
-            ]
-            return await store.get_sms(SmsId(sms_id)), steps
+    async def read(store: Queries) -> tuple[Sms | None, Sequence[HistoryLine]]:
+        return await store.get_sms(SmsId(sms_id)), await store.sms_story(SmsId(sms_id))
 
-    sms, steps = run_async(read)
+    sms, steps = read_store(settings_of(config, quiet=True), read)
     if sms is None:
         raise click.ClickException(f"there is no SMS {sms_id}; `sms-bridge queue list` shows the ids")
     if as_json:
-        print_json({**sms_json(sms), "text": sms.text, "steps": list(steps)})
+        rows: list[Json] = [
+            {"at": step.at, "state": step.state, "detail": step.detail, "by": step.author} for step in steps
+        ]
+        print_json({**sms_json(sms), "text": sms.text, "steps": rows})
         return
     out = console()
     out.print(
@@ -117,9 +114,9 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
     )
     out.print(plain(sms.text), markup=False, soft_wrap=True)
     for step in steps:
-        by = f"  by {plain(str(step['by']))}" if step["by"] else ""
-        words = f"  {when(int(str(step['at'])))}  {step['state']}{by}  {plain(str(step['detail']))}"
-        out.print(words.rstrip(), markup=False, soft_wrap=True)
+        by = f"  by {plain(step.author)}" if step.author else ""
+        line = f"  {when(step.at)}  {step.state}{by}  {plain(step.detail)}"
+        out.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
 @queue.command()
@@ -129,19 +126,16 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 @json_option
 def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Send it again, as a new SMS. For an uncertain one: the subscriber may get it twice."""
-    settings = settings_of(config, quiet=True)
-    need_store(settings)
-    number = chosen(sms_id, restored)
-    if number is None:
-        answer, live = run_async(
-            lambda: order_all(settings, "/queue/restored/retry", lambda desk: desk.retry_restored(author="cli"))
-        )
-        report(answer, live, as_json, f"{answer['count']} SMS queued again")
-        return
-    answer, live = run_async(
-        lambda: order(settings, f"/queue/{number}/retry", {}, lambda desk: desk.retry(number, author="cli"))
+    chosen = target(sms_id, restored)
+    answer, live = carry_out(
+        config,
+        f"{chosen.path}/retry",
+        lambda commands: (
+            commands.retry_restored(author="cli") if chosen.id is None else commands.retry(chosen.id, author="cli")
+        ),
     )
-    report(answer, live, as_json, f"queued again as SMS {answer['id']}")
+    words = f"{answer['count']} SMS queued again" if chosen.id is None else f"queued again as SMS {answer['id']}"
+    report(answer, live, as_json, words)
 
 
 @queue.command()
@@ -151,26 +145,45 @@ def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool)
 @json_option
 def abandon(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Leave an uncertain or parked SMS as it is, or take a queued one off the queue."""
-    settings = settings_of(config, quiet=True)
-    need_store(settings)
-    number = chosen(sms_id, restored)
-    if number is None:
-        answer, live = run_async(
-            lambda: order_all(settings, "/queue/restored/abandon", lambda desk: desk.abandon_restored(author="cli"))
-        )
-        report(answer, live, as_json, f"{answer['count']} SMS left as they are")
-        return
-    answer, live = run_async(
-        lambda: order(settings, f"/queue/{number}/abandon", {}, lambda desk: desk.abandon(number, author="cli"))
+    chosen = target(sms_id, restored)
+    answer, live = carry_out(
+        config,
+        f"{chosen.path}/abandon",
+        lambda commands: (
+            commands.abandon_restored(author="cli") if chosen.id is None else commands.abandon(chosen.id, author="cli")
+        ),
     )
-    report(answer, live, as_json, f"SMS {answer['id']} is {answer['state']}")
+    words = (
+        f"{answer['count']} SMS left as they are" if chosen.id is None else f"SMS {answer['id']} is {answer['state']}"
+    )
+    report(answer, live, as_json, words)
 
 
-def chosen(sms_id: int | None, restored: bool) -> SmsId | None:
-    """None for all that a restored back-up left unknown. :raises click.UsageError: neither or both."""
+@value_object
+class Target:
+    """The SMS that a command is about: one, or all that a restored back-up left unknown."""
+
+    id: SmsId | None
+
+    @property
+    def path(self) -> str:
+        """The address on the admin socket."""
+        return f"/queue/{'restored' if self.id is None else self.id}"
+
+
+def target(sms_id: int | None, restored: bool) -> Target:
+    """:raises click.UsageError: the person named neither an id nor --restored, or both."""
     if (sms_id is None) is not restored:
         raise click.UsageError("name one SMS by its id, or say --restored")
-    return None if sms_id is None else SmsId(sms_id)
+    return Target(id=None if sms_id is None else SmsId(sms_id))
+
+
+def carry_out(
+    config: str | None, path: str, alone: Callable[[Commands], Awaitable[Sms | int]]
+) -> tuple[dict[str, Json], bool]:
+    settings = settings_of(config, quiet=True)
+    need_store(settings)
+    return run_async(lambda: execute(settings, path, {}, alone))
 
 
 def report(answer: dict[str, Json], live: bool, as_json: bool, words: str) -> None:

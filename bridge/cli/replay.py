@@ -23,12 +23,12 @@ from bridge.cli.common import (
     console,
     fail_with_problems,
     json_option,
-    looking_into,
     moment,
     need_store,
     plain,
     print_json,
     progress,
+    read_only_store,
     run_async,
     settings_of,
     when,
@@ -129,7 +129,7 @@ def since_when(written: str, settings: Settings) -> Ms:
 
 async def compare(settings: Settings, rules: RuleSet, last: int | None, since: Ms) -> Comparison:
     found = Comparison()
-    async with looking_into(settings) as store:
+    async with read_only_store(settings) as store:
         with progress("replaying") as step:
             async for total, messages in chunks(store, last, since):
                 for message in messages:

@@ -15,13 +15,13 @@ from bridge.cli.common import (
     console,
     fail,
     json_option,
-    looking_into,
     plain,
     print_json,
+    read_only_store,
     run_async,
     settings_of,
 )
-from bridge.cli.service import bridges, call, order
+from bridge.cli.service import call, execute, nodes
 from bridge.config import Settings
 from bridge.model.base import Json, SmsId
 from bridge.model.cluster import Node
@@ -92,9 +92,9 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     key = key or secrets.token_hex(8)
     words: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
     queued = await call(settings, "POST", "/send", words)
-    if queued is None and sender_among(await bridges(settings)):
+    if queued is None and has_sender(await nodes(settings)):
         # On another machine. One more that sends would have to wait until all know of it, and take a part of the rate.
-        queued, _ = await order(
+        queued, _ = await execute(
             settings,
             "/send",
             words,
@@ -104,7 +104,7 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     return followed or await alone(settings, number, text, account, key)
 
 
-def sender_among(nodes: Sequence[Node]) -> bool:
+def has_sender(nodes: Sequence[Node]) -> bool:
     from bridge.pipeline.cluster import SENDER
 
     return any(SENDER in member.roles for member in nodes)
@@ -115,7 +115,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
     from bridge.web.admin import as_json
 
     sms_id = SmsId(int(str(queued["id"])))
-    async with looking_into(settings) as store:
+    async with read_only_store(settings) as store:
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             sms = await store.get_sms(sms_id)
@@ -123,7 +123,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
                 return as_json(sms)
             waits = sms is not None and sms.state is SmsState.QUEUED
             # One that was killed is among them for some seconds; one that is a command goes after its own SMS.
-            if waits and settings.storage.shared and not sender_among(await store.nodes()):
+            if waits and settings.storage.shared and not has_sender(await store.nodes()):
                 return None
             await asyncio.sleep(0.1)
     return queued

@@ -1,4 +1,4 @@
-"""Speaking to the running service over its local socket, or doing it alone under the store's lock."""
+"""Talks to the running service over its local socket, or does the work itself under the store's lock."""
 
 from __future__ import annotations
 
@@ -8,71 +8,72 @@ from typing import cast
 
 import aiohttp
 
-from bridge.cli.common import looking_into
+from bridge.cli.common import read_only_store
 from bridge.config import Settings
 from bridge.errors import BridgeError, StoreError
 from bridge.model.base import Json
 from bridge.model.cluster import Node
 from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
+from bridge.value import value_object
 from bridge.web.admin import as_json, clear, sockets
-from bridge.web.health import ELSEWHERE
 
 SECONDS = 30
+"""Time limit for an answer of the service."""
 
 
 class ServiceRefused(BridgeError):
-    """The running service said no; carries its words."""
+    """The running service refused, or did not answer. Carries its words."""
+
+
+@value_object
+class ProcessStatus:
+    """What one process of the service reports of itself: the state of each part in a few words."""
+
+    process: str
+    """``process 4711``."""
+    parts: Mapping[str, str]
 
 
 async def call(
     settings: Settings, method: str, path: str, body: Json = None, *, own: bool = False
 ) -> dict[str, Json] | None:
-    """Ask the running service; of several on this machine that share the store, any, those with the same configuration
-    file first. ``own``: only those. None where none runs.
+    """Send a request to the running service. None if no service runs on this machine.
 
-    :raises ServiceRefused: it runs and refused.
+    Several processes may share the store; one of them gets the request, first one with the same configuration file.
+    With ``own`` only a process with the same configuration file gets it.
+
+    :raises ServiceRefused: the service runs and refused.
     """
     for socket in sockets(settings, own=own):
-        if (answer := await _ask(settings, socket, method, path, body)) is not None:
+        if (answer := await _request(settings, socket, method, path, body)) is not None:
             return answer
     return None
 
 
-async def live(settings: Settings) -> dict[str, Json] | None:
-    """What the running service says of itself; of several on this machine, all of them together. None where none runs.
+async def process_statuses(settings: Settings) -> Sequence[ProcessStatus]:
+    """What each process on this machine that uses the store reports of itself. Empty if none runs.
 
-    :raises ServiceRefused: one runs, and did not answer.
+    :raises ServiceRefused: a process runs, and none answered.
     """
-    said: dict[str, dict[str, Json]] = {}
-    silent: ServiceRefused | None = None
+    statuses: list[ProcessStatus] = []
+    refused: ServiceRefused | None = None
     for socket in sockets(settings):
         try:
-            answer = await _ask(settings, socket, "GET", "/status", None)
+            answer = await _request(settings, socket, "GET", "/status", None)
         except ServiceRefused as error:
-            silent = error
+            refused = error
         else:
             if answer is not None:
-                said[f"process {socket.stem.rpartition('-')[2]}"] = answer
-    if silent is not None and not said:
-        raise silent
-    return together(said) if said else None
+                parts = {name: str(words) for name, words in answer.items()}
+                statuses.append(ProcessStatus(process=f"process {socket.stem.rpartition('-')[2]}", parts=parts))
+    if refused is not None and not statuses:
+        raise refused
+    return statuses
 
 
-def together(said: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
-    """Each part once where all who have it say the same; else each one's word behind its name."""
-    parts: dict[str, Json] = {}
-    for part in dict.fromkeys(part for each in said.values() for part in each):
-        words = {name: each[part] for name, each in said.items() if part in each}
-        telling = {name: word for name, word in words.items() if word not in ELSEWHERE} or words
-        first, *others = telling.values()
-        same = all(word == first for word in others)
-        parts[part] = first if same else "; ".join(f"{name}: {word}" for name, word in telling.items())
-    return parts
-
-
-async def _ask(settings: Settings, socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
-    """None where nobody listens."""
+async def _request(settings: Settings, socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
+    """None if no process listens on the socket."""
     connector = aiohttp.UnixConnector(str(socket))
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
@@ -83,7 +84,7 @@ async def _ask(settings: Settings, socket: Path, method: str, path: str, body: J
             answer = cast(dict[str, Json], await response.json())
     except aiohttp.ClientConnectorError:
         clear(settings, socket)
-        return None  # a socket file left by a run that was killed
+        return None  # a killed process left its socket file behind
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceRefused(
             f"the running service did not answer ({type(error).__name__}); it may have taken the order:"
@@ -94,42 +95,24 @@ async def _ask(settings: Settings, socket: Path, method: str, path: str, body: J
     return answer
 
 
-async def bridges(settings: Settings) -> Sequence[Node]:
-    """Those that share the store, on whatever machine; none where it belongs to one process, or cannot be read."""
+async def nodes(settings: Settings) -> Sequence[Node]:
+    """The processes that share the store, on any machine. Empty for a store of one process, or if it cannot be read."""
     if not settings.storage.shared:
         return ()
     try:
-        async with looking_into(settings) as store:
+        async with read_only_store(settings) as store:
             return await store.nodes()
     except StoreError:
-        return ()  # whoever uses the store next says what is wrong with it
+        return ()  # the next use of the store reports the error
 
 
-async def order(
-    settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[Sms]]
+async def execute(
+    settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[Sms | int]]
 ) -> tuple[dict[str, Json], bool]:
-    """Let the running service do it; else do it under the lock. Returns the SMS and whether a service has it."""
+    """Let the running service execute a command. If none runs, do ``alone`` under the store's lock.
 
-    async def one(commands: Commands) -> dict[str, Json]:
-        return as_json(await alone(commands))
-
-    return await answered(settings, path, body, one)
-
-
-async def order_all(
-    settings: Settings, path: str, alone: Callable[[Commands], Awaitable[int]]
-) -> tuple[dict[str, Json], bool]:
-    """The same for an order about many; the answer is their ``count``."""
-
-    async def many(commands: Commands) -> dict[str, Json]:
-        return {"count": await alone(commands)}
-
-    return await answered(settings, path, {}, many)
-
-
-async def answered(
-    settings: Settings, path: str, body: Json, alone: Callable[[Commands], Awaitable[dict[str, Json]]]
-) -> tuple[dict[str, Json], bool]:
+    Returns the answer (an SMS, or ``count`` for a command about many) and whether a service carries it on now.
+    """
     answer = await call(settings, "POST", path, body)
     if answer is not None:
         return answer, True
@@ -139,7 +122,7 @@ async def answered(
         commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
         cluster = parts.cluster
         cluster.connect()
-        answer = await alone(commands)
-        # On other machines there may be bridges that do it: they are told.
-        await cluster.ringing()
+        result = await alone(commands)
+        await cluster.ringing()  # services on other machines may carry it on
+        answer = as_json(result) if isinstance(result, Sms) else {"count": result}
         return answer, any(node.roles for node in cluster.nodes)

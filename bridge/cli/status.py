@@ -1,10 +1,10 @@
-"""``sms-bridge status``: the queues, the oldest that waits, and when platform and Telegram were last heard."""
+"""``sms-bridge status``: the queues, the oldest entry of each, and when platform and Telegram last answered."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import click
@@ -15,20 +15,21 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
-    looking_into,
     need_store,
     print_json,
+    read_only_store,
     run_async,
     settings_of,
     when,
 )
-from bridge.cli.service import ServiceRefused, live
+from bridge.cli.service import ProcessStatus, ServiceRefused, process_statuses
 from bridge.config import Settings
 from bridge.model.base import Json, Ms
 from bridge.model.cluster import Node
 from bridge.model.record import QueueStatus
 from bridge.pipeline.cluster import ROLES
 from bridge.telegram.texts import say
+from bridge.web.health import ELSEWHERE
 
 
 @click.command()
@@ -40,24 +41,25 @@ def status(config: str | None, as_json: bool) -> None:
     need_store(settings)
     queues, nodes, running = run_async(lambda: read(settings))
     if as_json:
-        bridges = [as_json_member(node) for node in nodes]
-        print_json({"running": running is not None, "live": running, "queues": as_values(queues), "bridges": bridges})
+        live: dict[str, Json] | None = {**joined(running)} if running else None
+        bridges = [node_row(node) for node in nodes]
+        print_json({"running": bool(running), "live": live, "queues": as_values(queues), "bridges": bridges})
         return
-    # Rows are by the clock that bridges share, where several do; the latest report tells what it shows.
+    # Nodes that share a store write its clock into their reports; the latest report is the best estimate of it.
     now = max((node.seen_at for node in nodes), default=time.time_ns() // 1_000_000)
     show(queues, running, now, elsewhere=bool(nodes))
     if nodes:
-        show_bridges(nodes, now)
+        show_nodes(nodes, now)
 
 
-async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Node], dict[str, Json] | None]:
-    async with looking_into(settings) as store:
+async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Node], Sequence[ProcessStatus]]:
+    async with read_only_store(settings) as store:
         queues = await store.queue_status()
         nodes = await store.nodes()
     try:
-        running = await live(settings)
+        running = await process_statuses(settings)
     except ServiceRefused as error:
-        running = {"service": str(error)}
+        running = [ProcessStatus(process="service", parts={"service": str(error)})]
     return queues, nodes, running
 
 
@@ -66,7 +68,7 @@ def as_values(queues: QueueStatus) -> Json:
     return values
 
 
-def as_json_member(node: Node) -> Json:
+def node_row(node: Node) -> Json:
     return {
         "name": node.name,
         "roles": [*sorted(node.roles)],
@@ -78,8 +80,8 @@ def as_json_member(node: Node) -> Json:
     }
 
 
-def show_bridges(nodes: Sequence[Node], now: Ms) -> None:
-    """All that share the store."""
+def show_nodes(nodes: Sequence[Node], now: Ms) -> None:
+    """Print the processes that share the store."""
     table = Table("bridge", "roles", "duties", "rules", "version", "since")
     for node in nodes:
         roles = [role for role in ROLES if role in node.roles]
@@ -94,18 +96,37 @@ def show_bridges(nodes: Sequence[Node], now: Ms) -> None:
     console().print(table)
 
 
-def explained(word: str) -> str:
-    """A trouble with Telegram has a name that scripts may count on; a person wants to know what it is."""
-    return re.sub(r"\btrouble: (\w+)", lambda found: f"{found[0]} ({say('en', f'trouble.{found[1]}')})", word)
+def joined(statuses: Sequence[ProcessStatus], shown: Callable[[str], str] = str) -> dict[str, str]:
+    """The state of each part: once if all processes agree, else as ``process 7: …; process 8: …``.
+
+    A process that only says that the part is elsewhere does not count if another one knows more. ``shown`` words a
+    state.
+    """
+    parts: dict[str, str] = {}
+    for part in dict.fromkeys(part for status in statuses for part in status.parts):
+        states = {status.process: status.parts[part] for status in statuses if part in status.parts}
+        states = {process: state for process, state in states.items() if state not in ELSEWHERE} or states
+        same = len(set(states.values())) == 1
+        parts[part] = (
+            shown(next(iter(states.values())))
+            if same
+            else "; ".join(f"{process}: {shown(state)}" for process, state in states.items())
+        )
+    return parts
 
 
-def show(queues: QueueStatus, running: dict[str, Json] | None, now: Ms, *, elsewhere: bool) -> None:
-    """``elsewhere``: bridges share the store, if not on this machine."""
+def explained(state: str) -> str:
+    """The state with the meaning of a trouble behind its name. Scripts rely on the name; a person needs the meaning."""
+    return re.sub(r"^trouble: (\w+)", lambda found: f"{found[0]} ({say('en', f'trouble.{found[1]}')})", state)
+
+
+def show(queues: QueueStatus, running: Sequence[ProcessStatus], now: Ms, *, elsewhere: bool) -> None:
+    """Print the state of the service and its queues. ``elsewhere``: processes on other machines may use the store."""
     out = console()
     none = "no service of this user is running on this machine" if elsewhere else "no service is running"
-    out.print("[green]service is running[/green]" if running is not None else f"[yellow]{none}[/yellow]")
-    for name, word in (running or {}).items():
-        out.print(f"  {name}: {explained(str(word))}", markup=False, soft_wrap=True)
+    out.print("[green]service is running[/green]" if running else f"[yellow]{none}[/yellow]")
+    for part, state in joined(running, explained).items():
+        out.print(f"  {part}: {state}", markup=False, soft_wrap=True)
     table = Table("queue", "waiting", "oldest")
     table.add_row("inbound, not routed", str(queues.inbound_new), ago(queues.inbound_oldest, now))
     table.add_row("inbound, quarantined", str(queues.inbound_quarantined), "")

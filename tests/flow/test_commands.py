@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.status import explained
+from bridge.cli.service import ProcessStatus
+from bridge.cli.status import explained, joined
 from bridge.model.base import HOUR
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
@@ -158,9 +159,12 @@ async def test_status_and_history_read_beside_a_running_service(service: Service
 
 def test_status_says_what_a_trouble_with_telegram_is() -> None:
     assert explained("ok, last heard 3s ago") == "ok, last heard 3s ago"
-    several = "process 7: ok; process 8: trouble: unauthorised, last heard 30s ago"
+    several = [
+        ProcessStatus(process="process 7", parts={"telegram": "ok"}),
+        ProcessStatus(process="process 8", parts={"telegram": "trouble: unauthorised, last heard 30s ago"}),
+    ]
     words = "process 7: ok; process 8: trouble: unauthorised (the token was refused), last heard 30s ago"
-    assert explained(several) == words
+    assert joined(several, explained) == {"telegram": words}
 
 
 async def test_balance_proves_the_login(service: Service, platform: SimulatedPlatform) -> None:

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 
 from bridge.app.sending import sending
 from bridge.cli import main
-from bridge.cli.service import bridges
 from bridge.config import load
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.cluster import SENDER
@@ -161,7 +160,7 @@ async def test_send_does_it_itself_once_no_sender_is_left(
         await service.start()
         if left == "killed":
             await service.kill()
-            assert any(SENDER in member.roles for member in await bridges(load(service.config, {}))), "for some seconds"
+            assert any(SENDER in member.roles for member in await nodes(load(service.config, {}))), "for some seconds"
         words = ["send", "79001112233", "Раз", "-c", str(service.config)]
         sent = await asyncio.to_thread(CliRunner().invoke, main, words)
         assert (sent.exit_code, [sms.text for sms in platform.book]) == (0, ["Раз"]), sent.output

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cli.checkup import link
-from bridge.cli.service import together
+from bridge.cli.checkup import best_link, link
 from bridge.web.health import NOT_HERE, STANDBY
 
 OK, OFF, AWAY = "ok, last heard 1s ago", "off (no token)", "not reached"
@@ -31,5 +30,4 @@ CONFLICT = "trouble: conflict, last heard 20s ago"
     ],
 )
 def test_of_several_processes_the_one_that_has_the_link_counts(words: list[str], said: str) -> None:
-    joined = together({f"process {number}": {"telegram": word} for number, word in enumerate(words, 1)})
-    assert link(str(joined.get("telegram", ""))) == said
+    assert link(best_link(words)) == said

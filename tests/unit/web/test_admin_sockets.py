@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.service import together
+from bridge.cli.service import ProcessStatus
+from bridge.cli.status import joined
 from bridge.config import Settings, load
 from bridge.web.admin import clear, socket_path, sockets
 from bridge.web.health import NOT_HERE, STANDBY
@@ -85,14 +86,18 @@ def test_the_socket_of_a_file_is_nobodys_to_take_away(tmp_path: Path, name: str)
 
 
 def test_what_several_say_is_told_once_where_it_is_the_same() -> None:
-    said = {
-        "process 1": {"store": "ok", "account main": "ok", "telegram": STANDBY},
-        "process 2": {"store": "ok", "account main": "unreachable", "telegram": "ok, last heard 1s ago"},
-        "process 3": {"store": "ok", "telegram": NOT_HERE},
-    }
-    assert together(said) == {
+    said = [
+        ProcessStatus(process="process 1", parts={"store": "ok", "account main": "ok", "telegram": STANDBY}),
+        ProcessStatus(
+            process="process 2",
+            parts={"store": "ok", "account main": "unreachable", "telegram": "ok, last heard 1s ago"},
+        ),
+        ProcessStatus(process="process 3", parts={"store": "ok", "telegram": NOT_HERE}),
+    ]
+    assert joined(said) == {
         "store": "ok",
         "account main": "process 1: ok; process 2: unreachable",
         "telegram": "ok, last heard 1s ago",
     }
-    assert together({"process 1": {"telegram": STANDBY}}) == {"telegram": STANDBY}
+    alone = ProcessStatus(process="process 1", parts={"telegram": STANDBY})
+    assert joined([alone]) == {"telegram": STANDBY}
