@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from bridge.app.sending import sending
 from bridge.cli import main
+from bridge.cli.service import nodes
 from bridge.config import load
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.cluster import SENDER
