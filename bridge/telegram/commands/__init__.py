@@ -1,11 +1,11 @@
-"""Commands in the chats: what a colleague orders or asks with a slash.
+"""Commands in the chats: what operators change or ask with a slash.
 
-In reading order: ``spec`` (which commands there are), ``calls`` (what one call is, and what may come of it), ``orders``
-(who may, about whom, and to whom it is handed), then the commands themselves by what they are about: ``contacts``,
-``talks``, ``reading``, ``service``. ``canned`` and ``presses`` are the buttons, ``speaker`` says long answers, ``menu``
-tells Telegram which commands to offer.
+In reading order: ``spec`` (which commands there are), ``call`` (one call, and its possible answers), ``dispatch`` (who
+may give it, which conversation it is about, which handler it goes to), then the handlers by their subject, each module
+with the buttons under its answers: ``conversations``, ``contacts``, ``canned``, ``lookup``, ``search``, ``system``.
+``menu`` tells Telegram which commands to offer.
 
-What a command changes is one transaction with its author and the words that confirm it (``OrderStore.carry_out``), so
-it is done and answered once, whatever is killed in between. What a command only tells is not kept: it is the state of
-the moment, it may quote subscribers, and whoever misses it asks again.
+A command that changes something is one transaction with its author and its answer (``OperatorContext.act``), so it is
+done and answered once, even if the process is killed in between. An answer that only shows something is not stored: it
+is the state of the moment, it may quote subscribers, and an operator who misses it asks again.
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bridge.model.base import Json, Ms
 from bridge.model.sms import ConfirmationReason, Sms, SmsState
+from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Language
 from bridge.telegram.client.message import Button
 from bridge.telegram.texts import say
@@ -36,7 +37,7 @@ class ConfirmationView:
 
 def question(sms: Sms, language: Language, now: Ms) -> ConfirmationView | None:
     """None where nothing is open, or the moment is over in which something could be stopped."""
-    stop = Button(label=say(language, "button.stop"), data=f"stop:{sms.id}")
+    stop = button(say(language, "button.stop"), ButtonKind.STOP, sms.id)
     if (
         sms.state is SmsState.QUEUED
         and ConfirmationReason.UNDO in sms.confirmation_reasons
@@ -49,9 +50,9 @@ def question(sms: Sms, language: Language, now: Ms) -> ConfirmationView | None:
     plain = with_gsm7_characters(sms.text)
     params = _params(sms, plain, language)
     lines = [say(language, f"ask.{ask}", params) for ask in sms.confirmation_reasons]
-    buttons = [Button(label=say(language, _send(sms)), data=f"release:{sms.id}:{sms.parts}")]
+    buttons = [button(say(language, _send(sms)), ButtonKind.RELEASE, sms.id, sms.parts)]
     if plain is not None and ConfirmationReason.COSTLY in sms.confirmation_reasons:
-        buttons.insert(0, Button(label=say(language, "button.plain"), data=f"plain:{sms.id}:{sms.parts}"))
+        buttons.insert(0, button(say(language, "button.plain"), ButtonKind.RELEASE_PLAIN, sms.id, sms.parts))
     return ConfirmationView(
         text="\n".join(lines) or say(language, "fate.draft"),
         buttons=(*buttons, stop),

@@ -14,6 +14,7 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.post import AlertPayload, InboundPayload, NoticePayload
 from bridge.model.sms import CORRECTIONS, UNDECIDED, Sms, SmsState
+from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Language
 from bridge.telegram.client.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
 from bridge.telegram.posts.confirmation import question
@@ -96,8 +97,8 @@ def _opt_choices(payload: InboundPayload, language: Language) -> tuple[Button, .
     if not payload.opt_question:
         return ()
     return (
-        Button(label=say(language, f"button.opt_{payload.opt_question}"), data=f"opt:{payload.opt_question}"),
-        Button(label=say(language, "button.opt_keep"), data="opt:keep"),
+        button(say(language, f"button.opt_{payload.opt_question}"), ButtonKind.OPT_OUT, payload.opt_question),
+        button(say(language, "button.opt_keep"), ButtonKind.OPT_OUT, "keep"),
     )
 
 
@@ -227,11 +228,11 @@ def _undecided(sms: Sms, conversation: Conversation | None, language: Language) 
 def _choices(sms: Sms, language: Language) -> tuple[Button, ...]:
     if sms.state.needs_person:
         return (
-            Button(label=say(language, "button.again_anyway"), data=f"again:{sms.id}"),
-            Button(label=say(language, "button.leave"), data=f"leave:{sms.id}"),
+            button(say(language, "button.again_anyway"), ButtonKind.SEND_AGAIN, sms.id),
+            button(say(language, "button.leave"), ButtonKind.LEAVE, sms.id),
         )
     if sms.state.is_failed:
-        return (Button(label=say(language, "button.again"), data=f"again:{sms.id}"),)
+        return (button(say(language, "button.again"), ButtonKind.SEND_AGAIN, sms.id),)
     return ()
 
 
@@ -307,6 +308,6 @@ def _offers(payload: NoticePayload, conversation: Conversation | None, language:
     if conversation is None:
         return ()
     return tuple(
-        Button(label=say(language, f"button.{word}"), data=f"talk:{word}:{conversation.code}")
+        button(say(language, f"button.{word}"), ButtonKind.CONVERSATION, word, conversation.code)
         for word in payload.buttons
     )
