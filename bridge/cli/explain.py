@@ -33,6 +33,7 @@ from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule
 from bridge.pipeline.dry_run import DryRun, Written, dry_run, subscriber_of
 from bridge.rules import RuleSet
+from bridge.rules.explain import Tried
 from bridge.schema import plural
 from bridge.telegram.texts import say
 from bridge.text import parts
@@ -138,7 +139,9 @@ def tried_table(rehearsal: DryRun) -> Table:
     for tried in rehearsal.explanation.tried:
         mark = Text("✓", "green") if tried.matched else Text("–", "dim")
         place = Text(f"{tried.file}:{tried.line}", "dim")
-        table.add_row(mark, Text(tried.rule, "bold" if tried.matched else ""), place, Text(plain(tried.reason)))
+        table.add_row(
+            mark, Text(tried.rule, "bold" if tried.matched else ""), place, Text(plain(tried.reason.say("en")))
+        )
     return table
 
 
@@ -196,10 +199,7 @@ def as_values(rehearsal: DryRun) -> Json:
         "words": list(why.words),
         "prefix": " ".join(why.prefix),
         "words_behind_prefix": list(why.words_behind),
-        "tried": [
-            {"rule": each.rule, "file": each.file, "line": each.line, "matched": each.matched, "reason": each.reason}
-            for each in why.tried
-        ],
+        "tried": [tried_values(each) for each in why.tried],
         "winner": None if winner is None else {"rule": winner.rule, "file": winner.file, "line": winner.line},
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
         "replies": list(reply_values(rehearsal)),
@@ -207,6 +207,16 @@ def as_values(rehearsal: DryRun) -> Json:
         "forwards": [{"chat": shown.chat, "note": shown.payload.note} for shown in settlement.forwards],
         "outcome": settlement.outcome,
         "rules_version": why.decision.rules_version,
+    }
+
+
+def tried_values(tried: Tried) -> Json:
+    return {
+        "rule": tried.rule,
+        "file": tried.file,
+        "line": tried.line,
+        "matched": tried.matched,
+        "reason": tried.reason.say("en"),
     }
 
 

@@ -1,10 +1,12 @@
-"""What a rule that matched wants done. Wishes only: accounts, guards and queues come later and elsewhere."""
+"""The actions of a rule, and how they become effects of a decision.
+
+An effect is only wanted: guards, accounts and queues decide later, in the pipeline, whether and how it happens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from enum import StrEnum
 
 from bridge.model.base import Ms
 from bridge.model.contact import RuleCounter
@@ -15,7 +17,7 @@ from bridge.value import value_object
 
 @value_object
 class ReplyText:
-    """One text, one for each language, or several of which the message's id chooses."""
+    """One text, one for each language, or several among which the id of the message chooses."""
 
     choices: tuple[Template, ...] = ()
     by_language: Mapping[str, Template] = field(default_factory=dict)
@@ -25,11 +27,11 @@ class ReplyText:
         yield from self.by_language.values()
 
     def chosen(self, *, id: int, languages: tuple[str, ...]) -> Template:
-        """:param languages: the best first; where the reply has none of them, its own first one."""
+        """:param languages: the best first; if the reply has none of them, its first language is taken."""
         if self.choices:
             return self.choices[id % len(self.choices)]
-        wanted = next((language for language in languages if language in self.by_language), None)
-        return self.by_language[wanted] if wanted is not None else next(iter(self.by_language.values()))
+        language = next((language for language in languages if language in self.by_language), None)
+        return self.by_language[language] if language is not None else next(iter(self.by_language.values()))
 
 
 @value_object
@@ -38,9 +40,9 @@ class ReplyAction:
     sender_name: str | None = None
     ttl: Ms | None = None
     once: tuple[int, Ms] | None = None
-    """How often one sender gets it, in how much time."""
+    """How often one sender gets the reply, in how many milliseconds."""
 
-    def wish(self, template: Template, variables: Variables, *, confirms: bool) -> Reply:
+    def effect(self, template: Template, variables: Variables, *, confirms: bool) -> Reply:
         """:raises TemplateFailed: the text cannot be made."""
         text = template.render(variables)
         return Reply(text=text, sender_name=self.sender_name, ttl=self.ttl, confirms_opt_out=confirms)
@@ -52,30 +54,27 @@ class ForwardAction:
     note: Template | None = None
     silent: bool = False
 
-    def wish(self, variables: Variables) -> tuple[Forward, ...]:
-        """A note of which nothing is left is no note. :raises TemplateFailed: the note cannot be made."""
+    def effect(self, variables: Variables) -> tuple[Forward, ...]:
+        """One forward for each chat. A note that comes out empty is left out.
+
+        :raises TemplateFailed: the note cannot be made.
+        """
         note = self.note.render(variables, may_be_empty=True) if self.note else ""
         return tuple(Forward(chat=chat, note=note, silent=self.silent) for chat in self.chats)
 
 
-class Opt(StrEnum):
-    """What an ``opt_out`` or ``opt_in`` of a rule asks for."""
-
-    OUT = "out"
-    IN = "in"
-
-
 @value_object
 class ContactAction:
-    opt: Opt | None = None
+    opt: OptOutEffect | None = None
+    """``OUT`` or ``IN``."""
     tag: tuple[str, ...] = ()
     untag: tuple[str, ...] = ()
     values: Mapping[str, Template] = field(default_factory=dict)
 
-    def wish(self, variables: Variables) -> ContactEffect:
+    def effect(self, variables: Variables) -> ContactEffect:
         """:raises TemplateFailed: a value cannot be made."""
         return ContactEffect(
-            opt=None if self.opt is None else OptOutEffect(self.opt.value),
+            opt=self.opt,
             tag=self.tag,
             untag=self.untag,
             values={name: text.render(variables, may_be_empty=True) for name, text in self.values.items()},
@@ -84,25 +83,25 @@ class ContactAction:
 
 @value_object
 class Actions:
-    """All that one rule does, in the order it is done."""
+    """All actions of one rule, in the order in which they are done."""
 
     contact: ContactAction | None = None
     reply: ReplyAction | None = None
     forward: ForwardAction | None = None
     drop: bool = False
-    instead: Actions | None = None
-    """``on_error``: what is done where a text of these cannot be made."""
+    on_error: Actions | None = None
+    """The actions that replace these if one of their texts cannot be made."""
 
     def templates(self) -> Iterator[Template]:
-        """Every text of the rule that may hold something to fill in."""
+        """Every text of the rule that may hold a placeholder."""
         if self.contact is not None:
             yield from self.contact.values.values()
         if self.reply is not None:
             yield from self.reply.text.all()
         if self.forward is not None and self.forward.note is not None:
             yield self.forward.note
-        if self.instead is not None:
-            yield from self.instead.templates()
+        if self.on_error is not None:
+            yield from self.on_error.templates()
 
     @property
     def needs_variables(self) -> bool:
@@ -110,6 +109,6 @@ class Actions:
         return any(template.compiled is not None for template in self.templates())
 
     @property
-    def counted(self) -> tuple[RuleCounter, ...]:
-        """What is counted of a reply that is given."""
+    def counters(self) -> tuple[RuleCounter, ...]:
+        """The counters of the rule that a reply increases."""
         return (RuleCounter.REPLY,) if self.reply is not None and self.reply.once is not None else ()

@@ -1,4 +1,4 @@
-"""Deciding what the rules say about a message: a pure function of the rules, the message and the time of receipt."""
+"""From a message to a decision: a pure function of the rules, the message and the time of receipt."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from bridge.errors import Problem, TemplateFailed
 from bridge.model.base import MINUTE, Ms
 from bridge.model.contact import RuleCounter
 from bridge.model.decision import ContactEffect, Decision, FiredRule, OptOutEffect, Reply
-from bridge.rules.actions import Actions, Opt
-from bridge.rules.conditions import Found, View, met_by
+from bridge.rules.actions import Actions
+from bridge.rules.conditions.base import Captures, View, met_by
 from bridge.rules.context import Counting, RuleContext, RuleMessage
-from bridge.rules.index import Index, Prefix, Rule, hear, without_prefix
+from bridge.rules.index import Index, without_prefix
+from bridge.rules.rule import Prefix, Rule
 from bridge.rules.schedule import Phase
 from bridge.rules.templates import ContactView, Variables
 from bridge.text import folding, phones
 from bridge.text.folding import Folded
 from bridge.value import value_object
 
-_ASKS = {Opt.OUT: OptOutEffect.ASK_OUT, Opt.IN: OptOutEffect.ASK_IN}
+_ASK_FIRST = {OptOutEffect.OUT: OptOutEffect.ASK_OUT, OptOutEffect.IN: OptOutEffect.ASK_IN}
 
 
 @value_object
 class Views:
-    """A message as the rules see it: those without a prefix, and those with the one that holds."""
+    """A message as rules without a prefix see it, and as rules with the prefix that holds."""
 
     prefix: Prefix
     whole: View
@@ -36,6 +37,15 @@ class Views:
 
 
 @value_object
+class Match:
+    """A rule that matches a message."""
+
+    rule: Rule
+    view: View
+    captures: Captures
+
+
+@value_object
 class RuleSet:
     """All rules of a directory, checked and indexed. Never changes: a reload makes a new one."""
 
@@ -43,29 +53,29 @@ class RuleSet:
     version: str
     """Changes with every byte of the files."""
     warnings: tuple[Problem, ...]
-    """What is suspicious and yet allowed."""
+    """What is allowed and probably not meant."""
     index: Index
     context: RuleContext
     counting: Counting = Counting()
     """What :attr:`RuleMessage.uses` must hold for a decision."""
 
     def decide(self, message: RuleMessage, now: Ms) -> Decision:
-        """What the rules want done. Never raises, whatever the message holds.
+        """The effects that the rules want for a message. Never raises, whatever the message holds.
 
-        The first rule that matches wins; after one with ``continue`` the search goes on. A rule whose text
-        cannot be made wants nothing, says so in ``error``, and ends the search.
+        The first rule that matches wins; after one with ``continue`` the search goes on. A rule whose text cannot be
+        made has no effects but an ``error``, and ends the search.
 
         :param now: the time of receipt.
         """
         fired: list[FiredRule] = []
-        for rule, view, found in self._matches(self.views(message, now)):
-            fired.append(_fire(rule, view, found, self.context))
-            if fired[-1].error is not None or not rule.goes_on:
+        for match in self._matches(self.views(message, now)):
+            fired.append(_fire(match, self.context))
+            if fired[-1].error is not None or not match.rule.goes_on:
                 break
         return Decision(fired=tuple(fired), rules_version=self.version)
 
     def views(self, message: RuleMessage, now: Ms) -> Views:
-        """What there is to see for the rules; the same for all of them but for the prefix."""
+        """The message as the rules see it, which depends on nothing but the prefix of a rule."""
         whole = folding.analyse(message.text)
         prefix = self.index.prefix_of(message.prefix, whole)
         named = bool(message.prefix.strip())
@@ -76,31 +86,32 @@ class RuleSet:
         behind = without_prefix(prefix, whole, named=named)
         return Views(prefix=prefix, whole=plain, behind=self._view(message, behind, receiver, now))
 
-    def _view(self, message: RuleMessage, seen: Folded, receiver: str, now: Ms) -> View:
-        words = tuple(word.folded for word in seen.words)
-        hits = hear(self.index.vocabulary, seen)
-        return View(message=message, seen=seen, words=words, hits=hits, receiver=receiver, now=now)
+    def _view(self, message: RuleMessage, folded: Folded, receiver: str, now: Ms) -> View:
+        words = tuple(word.folded for word in folded.words)
+        keywords = self.index.vocabulary.find(folded)
+        return View(message=message, folded=folded, words=words, keywords=keywords, receiver=receiver, now=now)
 
-    def _matches(self, views: Views) -> Iterator[tuple[Rule, View, Found]]:
+    def _matches(self, views: Views) -> Iterator[Match]:
         for position in self.index.candidates(views.prefix, views.whole, views.behind):
             rule = self.rules[position]
             view = views.of(rule)
-            found = met_by(rule.conditions, view)
-            if found is not None:
-                yield rule, view, found
+            captures = met_by(rule.conditions, view)
+            if captures is not None:
+                yield Match(rule=rule, view=view, captures=captures)
 
 
-def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> FiredRule:
-    phase = Phase.DURING if rule.campaign is None else rule.campaign.phase(view.now)
+def _fire(match: Match, context: RuleContext) -> FiredRule:
+    rule = match.rule
+    phase = Phase.DURING if rule.campaign is None else rule.campaign.phase(match.view.now)
     actions = rule.actions_in(phase)
-    counted = (RuleCounter.MATCH,) if rule.per_sender or rule.total else ()
+    counted = () if rule.limit is None else (RuleCounter.MATCH,)
     try:
-        return _perform(actions, rule, view, found, context, counted=counted)
+        return _perform(actions, match, context, counted=counted)
     except TemplateFailed as error:
         failed = str(error)
-    if actions.instead is not None:
+    if actions.on_error is not None:
         try:
-            return _perform(actions.instead, rule, view, found, context, counted=counted, recovered=failed)
+            return _perform(actions.on_error, match, context, counted=counted, recovered=failed)
         except TemplateFailed as error:
             failed = str(error)
     return FiredRule(rule=rule.name, file=rule.file, line=rule.line, error=failed, counted=counted)
@@ -108,33 +119,31 @@ def _fire(rule: Rule, view: View, found: Found, context: RuleContext) -> FiredRu
 
 def _perform(
     actions: Actions,
-    rule: Rule,
-    view: View,
-    found: Found,
+    match: Match,
     context: RuleContext,
     *,
     counted: tuple[RuleCounter, ...],
     recovered: str | None = None,
 ) -> FiredRule:
-    """:raises TemplateFailed: one of the texts cannot be made; then nothing of the rule is done."""
-    message = view.message
-    variables = _variables(rule, view, found, context) if actions.needs_variables else {}
-    contact = actions.contact.wish(variables) if actions.contact is not None else None
-    forwards = actions.forward.wish(variables) if actions.forward is not None else ()
-    if actions.contact is not None and actions.contact.opt is not None and _says_more(view, found):
-        # "Стоп, спасибо": to end it or not is a person's guess, not ours. Nothing else of the rule is done.
-        asks = ContactEffect(opt=_ASKS[actions.contact.opt])
+    """:raises TemplateFailed: one of the texts cannot be made; then the rule has no effects at all."""
+    rule, message = match.rule, match.view.message
+    variables = _variables(match, context) if actions.needs_variables else {}
+    contact = actions.contact.effect(variables) if actions.contact is not None else None
+    forwards = actions.forward.effect(variables) if actions.forward is not None else ()
+    if contact is not None and contact.opt is not None and _has_more_words(match):
+        # "Стоп, спасибо": only a person can tell whether this opts out. The rule has no other effect.
+        asks = ContactEffect(opt=_ASK_FIRST[contact.opt])
         return FiredRule(
             rule=rule.name, file=rule.file, line=rule.line, forwards=forwards, contact=asks, counted=counted
         )
     replies: tuple[Reply, ...] = ()
-    spent = _is_spent(actions, rule, view)
+    spent = _is_spent(actions, match)
     if actions.reply is not None and not spent:
         languages = (message.contact.language, context.language)
         template = actions.reply.text.chosen(id=message.id, languages=languages)
         confirms = contact is not None and contact.opt is OptOutEffect.OUT
-        replies = (actions.reply.wish(template, variables, confirms=confirms),)
-        counted += actions.counted
+        replies = (actions.reply.effect(template, variables, confirms=confirms),)
+        counted += actions.counters
     return FiredRule(
         rule=rule.name,
         file=rule.file,
@@ -149,27 +158,30 @@ def _perform(
     )
 
 
-def _says_more(view: View, found: Found) -> bool:
-    """Whether something follows the keyword. Without a keyword there is nothing to compare with."""
-    return found.hit is not None and bool(found.hit.rest(view.seen))
+def _has_more_words(match: Match) -> bool:
+    """Whether words follow the keyword. False for a rule without a keyword."""
+    keyword = match.captures.keyword
+    return keyword is not None and bool(keyword.rest(match.view.folded))
 
 
-def _is_spent(actions: Actions, rule: Rule, view: View) -> bool:
+def _is_spent(actions: Actions, match: Match) -> bool:
+    """Whether the sender has had the reply as often as ``once`` allows."""
     if actions.reply is None or actions.reply.once is None:
         return False
-    count, per = actions.reply.once
-    return view.message.uses.of_sender(rule.name, RuleCounter.REPLY, view.now - per) >= count
+    count, period = actions.reply.once
+    since = match.view.now - period
+    return match.view.message.uses.of_sender(match.rule.name, RuleCounter.REPLY, since) >= count
 
 
-def _variables(rule: Rule, view: View, found: Found, context: RuleContext) -> Variables:
-    message = view.message
+def _variables(match: Match, context: RuleContext) -> Variables:
+    view, captures, message = match.view, match.captures, match.view.message
     date = (view.now if message.date is None else message.date) // MINUTE
     return {
-        **dict.fromkeys(rule.groups, ""),
-        **found.groups,
+        **dict.fromkeys(match.rule.groups, ""),
+        **captures.groups,
         "text": message.text,
-        "args": found.args(view),
-        "words": found.words(view),
+        "args": captures.args(view),
+        "words": captures.words(view),
         "sender": message.sender,
         "receiver": message.receiver,
         "prefix": message.prefix,
@@ -181,9 +193,9 @@ def _variables(rule: Rule, view: View, found: Found, context: RuleContext) -> Va
 
 @lru_cache(maxsize=256)
 def _written(minute: int, zone: tzinfo) -> str:
-    """Kept for a while: the messages of a minute share it."""
+    """A date as templates show it. Cached because the messages of a minute share it."""
     try:
         at = datetime.fromtimestamp(minute * MINUTE / 1000, zone)
-    except (OverflowError, ValueError, OSError):  # the platform's date, whatever it was, is no year of ours
+    except (OverflowError, ValueError, OSError):  # a date of the platform outside of the calendar
         return ""
     return f"{at:%Y-%m-%d %H:%M}"

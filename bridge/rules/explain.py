@@ -1,48 +1,49 @@
-"""Why a message got what it got: the words as they are compared, each rule tried, why it matched or did not.
+"""Explains a decision: the words as they are compared, each rule that was tried, and why it matched or did not.
 
-The same views and the same conditions as in a decision, without the index: rules that the index passes over are
-tried here, too, since their reasons are what a person asks for.
+Uses the same views and conditions as a decision, without the index: people also ask about the rules that the index
+passes over.
 """
 
 from __future__ import annotations
 
 from bridge.model.base import Ms
 from bridge.model.decision import Decision
-from bridge.rules.conditions import met_by, why, why_not
+from bridge.rules.conditions.base import met_by, why, why_not
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet, Views
-from bridge.rules.index import Rule
+from bridge.rules.reasons import Reason
+from bridge.rules.rule import Rule
 from bridge.value import value_object
 
 
 @value_object
 class Tried:
-    """One rule that was asked."""
+    """One rule that was tried."""
 
     rule: str
     file: str
     line: int
     matched: bool
-    reason: str
-    """The key that did not hold and what was there instead; where it matched, each key and what made it hold."""
+    reason: Reason
+    """The condition that did not hold, or, for a rule that matched, all its conditions."""
 
 
 @value_object
 class Explanation:
     words: tuple[str, ...]
-    """The text's words as they are compared."""
+    """The words of the text as they are compared."""
     prefix: tuple[str, ...]
-    """The words of the prefix that holds; empty: none."""
+    """The words of the prefix that holds; empty: none does."""
     words_behind: tuple[str, ...]
-    """What is left of the words for rules with that prefix."""
+    """The words that rules with that prefix see."""
     tried: tuple[Tried, ...]
-    """In the order of the files, up to the rule that ended the search; all of them where none did."""
+    """In the order of the files, up to the rule that ended the search, or to the last rule."""
     decision: Decision
-    """What follows, before any guard. Its ``fired`` are the matched ones of :attr:`tried`."""
+    """The decision, before any guard. Its ``fired`` are the rules of :attr:`tried` that matched."""
 
     @property
     def winner(self) -> Tried | None:
-        """The last rule that matched: the one that ended the search, if any did."""
+        """The last rule that matched; it ended the search, unless it has ``continue``."""
         return next((one for one in reversed(self.tried) if one.matched), None)
 
 
@@ -53,7 +54,7 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
     last = decision.fired[-1].rule if decision.fired else None
     tried: list[Tried] = []
     for rule in rules.rules:
-        matched, reason = _tried(rule, views)
+        matched, reason = _try(rule, views)
         tried.append(Tried(rule=rule.name, file=rule.file, line=rule.line, matched=matched, reason=reason))
         if rule.name == last and not (rule.goes_on and decision.fired[-1].error is None):
             break
@@ -66,17 +67,23 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
     )
 
 
-def _tried(rule: Rule, views: Views) -> tuple[bool, str]:
-    """Whether it matches, and why."""
+def _try(rule: Rule, views: Views) -> tuple[bool, Reason]:
+    """Whether the rule matches, and why."""
     if not rule.enabled:
-        return False, "enabled: it is switched off"
+        return False, Reason(key="enabled", text="rule.switched_off")
     if rule.prefix and rule.prefix != views.prefix:
-        holds = f"{' '.join(views.prefix)} holds" if views.prefix else "none holds"
-        return False, f"prefix: {holds}, not {' '.join(rule.prefix)}"
+        return False, _other_prefix(" ".join(views.prefix), " ".join(rule.prefix))
     view = views.of(rule)
     if met_by(rule.conditions, view) is None:
         return False, why_not(rule.conditions, view)
-    reasons = [f"prefix: {' '.join(rule.prefix)} holds"] if rule.prefix else []
-    if rule.conditions:
-        reasons.append(why(rule.conditions, view))
-    return True, "; ".join(reasons) or "no conditions: takes whatever comes"
+    reasons = why(rule.conditions, view)
+    if rule.prefix:
+        holds = Reason(key="prefix", text="prefix.holds", params={"prefix": " ".join(rule.prefix)})
+        reasons = (holds, *reasons)
+    return True, Reason(parts=reasons) if reasons else Reason(text="rule.no_conditions")
+
+
+def _other_prefix(actual: str, wanted: str) -> Reason:
+    if not actual:
+        return Reason(key="prefix", text="prefix.none", params={"wanted": wanted})
+    return Reason(key="prefix", text="prefix.other", params={"actual": actual, "wanted": wanted})

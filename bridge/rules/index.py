@@ -1,8 +1,7 @@
-"""Finding the rules worth asking, so that 10,000 of them cost what 10 do.
+"""Finds the rules that may match a message, so that a decision among 10,000 rules costs what one among ten does.
 
-Keywords, words and expressions are looked for in a message once, for all rules together. A rule that needs one of
-them is only asked where it was found; all others are asked one after the other. Both come out merged, in the order
-of the files.
+The index looks for keywords, words and expressions in a message once, for all rules together. A rule that needs one of
+them is asked only if it was found; every other rule is always asked. The candidates come in the order of the files.
 """
 
 from __future__ import annotations
@@ -12,71 +11,33 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from bridge.rules.actions import Actions
-from bridge.rules.conditions import PATTERN, WORD, Condition, Need, View, best_needs
-from bridge.rules.keywords import Hit, Keyword, Spelling, Vocabulary
-from bridge.rules.schedule import Campaign, Phase
+from bridge.rules.conditions.base import PATTERN, WORD, Need, View, rarest_needs
+from bridge.rules.keywords import Vocabulary
+from bridge.rules.rule import Prefix, Rule
 from bridge.text import folding
 from bridge.text.folding import Folded
-from bridge.text.patterns import Pattern, PatternSets
+from bridge.text.patterns import PatternSets
 from bridge.value import value_object
 
 _K = TypeVar("_K", bound=Hashable)
 
-Prefix = tuple[str, ...]
-"""The folded words of a prefix; empty: none."""
-
-
-@value_object
-class Rule:
-    """A rule ready to be asked."""
-
-    name: str
-    file: str
-    line: int
-    enabled: bool
-    prefix: Prefix
-    keywords: tuple[Keyword, ...]
-    """Those directly under ``when``; :attr:`conditions` has them, too."""
-    heard: frozenset[tuple[Spelling, str]]
-    """Every keyword of the rule, also within ``any`` and ``not``, with the spellings it forgives."""
-    patterns: tuple[Pattern, ...]
-    """Every ``text`` of the rule."""
-    conditions: tuple[Condition, ...]
-    """What must hold beside the prefix."""
-    actions: Actions
-    goes_on: bool
-    """``continue``: rules after this one are asked as well."""
-    campaign: Campaign | None = None
-    before: Actions | None = None
-    after: Actions | None = None
-    groups: tuple[str, ...] = ()
-    """Names that its expressions may put into templates."""
-    per_sender: tuple[int, int] | None = None
-    """Its ``limit``: how often, in how many milliseconds."""
-    total: tuple[int, int] | None = None
-
-    def actions_in(self, phase: Phase) -> Actions:
-        instead = {Phase.BEFORE: self.before, Phase.AFTER: self.after}.get(phase)
-        return self.actions if instead is None else instead
-
 
 @value_object
 class Index:
-    """Positions of enabled rules, ascending, by what they need first."""
+    """Positions of the enabled rules, ascending, by what a message must contain for them."""
 
     always: tuple[int, ...]
     by_prefix: Mapping[Prefix, tuple[int, ...]]
-    """Rules with a prefix that need nothing that can be looked for."""
+    """Rules with a prefix that need nothing else of the text."""
     by_need: Mapping[tuple[Prefix, Need], tuple[int, ...]]
     prefixes: frozenset[Prefix]
     longest_prefix: int
     """In words."""
     vocabulary: Vocabulary
     needs_words: bool
-    """Whether any rule is looked up by a word that may stand anywhere."""
+    """Whether any rule is found by a word that may stand anywhere."""
     sources: tuple[str, ...]
-    """The expressions of :attr:`patterns`, by which rules are looked up."""
+    """The expressions of :attr:`patterns`, as keys of :attr:`by_need`."""
     patterns: PatternSets
 
     @classmethod
@@ -87,7 +48,7 @@ class Index:
         for position, rule in enumerate(rules):
             if not rule.enabled:
                 continue
-            needs = best_needs(rule.conditions)
+            needs = rarest_needs(rule.conditions)
             if needs is not None:
                 for need in sorted(needs):
                     by_need[rule.prefix, need].append(position)
@@ -98,28 +59,28 @@ class Index:
         enabled = [rule for rule in rules if rule.enabled]
         prefixes = frozenset(rule.prefix for rule in enabled if rule.prefix)
         used = {need for _, need in by_need}
-        patterns = {p.source: p for rule in enabled for p in rule.patterns if (PATTERN, p.source) in used}
+        patterns = {p.source: p for rule in enabled for p in rule.patterns() if (PATTERN, p.source) in used}
         return cls(
             always=tuple(always),
             by_prefix=_frozen(by_prefix),
             by_need=_frozen(by_need),
             prefixes=prefixes,
             longest_prefix=max(map(len, prefixes), default=0),
-            vocabulary=Vocabulary.of(pair for rule in enabled for pair in rule.heard),
+            vocabulary=Vocabulary.of(pair for rule in enabled for pair in rule.spellings()),
             needs_words=any(kind == WORD for kind, _ in used),
             sources=tuple(patterns),
             patterns=PatternSets.of(tuple(patterns.values())),
         )
 
     def prefix_of(self, parameter: str, text: Folded) -> Prefix:
-        """The one prefix that holds for a message, or the empty one.
+        """The one prefix that holds for a message; empty: none does.
 
-        The platform's parameter decides where there is one; else the longest prefix the text begins with.
+        The platform's parameter decides if there is one, else the longest prefix that the text begins with.
         """
         if not self.prefixes:
             return ()
         if parameter.strip():
-            named = tuple(word.folded for word in folding.analyse(parameter).words)
+            named = folding.folded_words(parameter)
             return named if named in self.prefixes else ()
         begins = tuple(word.folded for word in text.words[: self.longest_prefix])
         for size in range(len(begins), 0, -1):
@@ -130,6 +91,7 @@ class Index:
     def candidates(self, prefix: Prefix, whole: View, behind: View) -> Iterator[int]:
         """Positions of the rules that may match, each once, in the order of the files.
 
+        :param whole: the message as rules without a prefix see it.
         :param behind: the message as rules with ``prefix`` see it.
         """
         found = [self.always] if self.always else []
@@ -142,7 +104,7 @@ class Index:
 
     def _needing(self, prefix: Prefix, view: View) -> list[tuple[int, ...]]:
         get = self.by_need.get
-        needs: list[Need] = [(hit.spelling, hit.keyword) for hit in view.hits]
+        needs: list[Need] = [(match.spelling, match.keyword) for match in view.keywords]
         if self.needs_words:
             needs += [(WORD, word) for word in dict.fromkeys(view.words)]
         if self.sources:
@@ -150,16 +112,11 @@ class Index:
         return [rules for need in needs if (rules := get((prefix, need))) is not None]
 
 
-def hear(vocabulary: Vocabulary, seen: Folded) -> tuple[Hit, ...]:
-    """The keywords a text begins with; nothing is looked for where no rule has any."""
-    return vocabulary.hear(seen) if vocabulary.known else ()
-
-
 def without_prefix(prefix: Prefix, text: Folded, *, named: bool) -> Folded:
-    """The text behind the prefix; the whole text where the prefix does not stand at its beginning.
+    """The text after the prefix; the whole text if it does not begin with the prefix.
 
-    :param named: the platform itself said that the message came by this prefix. Then it may also be glued to
-        the next word ("7722голос"): the platform looks at characters, not at words.
+    :param named: the platform named the prefix in its call. Then the prefix may also be glued to the next word
+        ("7722голос"): the platform compares characters, not words.
     """
     if tuple(word.folded for word in text.words[: len(prefix)]) == prefix:
         return folding.analyse(text.after(len(prefix)))

@@ -1,4 +1,5 @@
-"""What is allowed and probably not meant: rules that never get their turn, keywords that meet, dear texts."""
+"""Warnings about rules that are allowed and probably not meant: rules that never match, keywords of two rules, costly
+texts."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bridge.errors import Problem
-from bridge.rules.conditions import Account, Condition, From, Keywords, Text, To
-from bridge.rules.index import Prefix, Rule
+from bridge.rules.conditions.base import Condition
+from bridge.rules.conditions.expression import TextFits
+from bridge.rules.conditions.keyword import BeginsWithKeyword
 from bridge.rules.keywords import Keyword, Spelling
+from bridge.rules.rule import Prefix, Rule
 from bridge.rules.templates import SINGLE_BRACES, Template
 from bridge.schema import plural
 from bridge.text import folding, parts
@@ -19,10 +22,10 @@ _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 _CURLY: Final = frozenset("“”„‟‘’‚")
 _COMPARED: Final = 50
-"""With how many earlier rules of one keyword a rule is compared: thousands of them are a table, not a slip."""
+"""How many earlier rules with the same keyword a rule is compared with: thousands are a table, not a mistake."""
 
-Heard = tuple[Prefix, Spelling | None, str]
-"""What a rule is found by: a prefix, and a keyword in one spelling; no spelling: the rule needs no keyword."""
+Start = tuple[Prefix, Spelling | None, str]
+"""How a text begins for which a rule is asked: a prefix, and a keyword in one spelling; no spelling: any text."""
 
 
 def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
@@ -30,7 +33,7 @@ def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
     enabled = [rule for rule in rules if rule.enabled]
     found = [*_never_reached(enabled), *_overlapping(enabled), *_near_misses(enabled)]
     for rule in enabled:
-        found += [*_always_fitting(rule), *_dear(rule), *_single_braces(rule), *_curly_quotes(rule)]
+        found += [*_always_fitting(rule), *_costly(rule), *_single_braces(rule), *_curly_quotes(rule)]
     if not any(_takes_everything(rule) for rule in enabled):
         message = "no rule matches every message; what no rule wants goes to the default chat"
         found.append(Problem(file=directory, line=1, column=1, path="", message=message))
@@ -41,55 +44,52 @@ def _warning(rule: Rule, message: str) -> Problem:
     return Problem(file=rule.file, line=rule.line, column=1, path=rule.name, message=message)
 
 
-def _demands(rule: Rule) -> list[Condition]:
-    """What must hold beside prefix and keyword."""
-    return [one for one in rule.conditions if not (isinstance(one, Keywords) or _is_no_demand(one))]
-
-
-def _is_no_demand(condition: Condition) -> bool:
-    return isinstance(condition, Text) and condition.pattern.always_fits()
+def _further_conditions(rule: Rule) -> list[Condition]:
+    """The conditions that must hold beside prefix and keyword."""
+    return [one for one in rule.conditions if not (isinstance(one, BeginsWithKeyword) or one.always_holds)]
 
 
 def _takes_everything(rule: Rule) -> bool:
-    return not (rule.prefix or rule.keywords or _demands(rule))
+    return not (rule.prefix or rule.keywords or _further_conditions(rule))
 
 
-def _ends(rule: Rule) -> bool:
+def _ends_the_search(rule: Rule) -> bool:
     """Whether no later rule sees a message that has this rule's prefix and keyword."""
-    return not rule.goes_on and not _demands(rule)
+    return not rule.goes_on and not _further_conditions(rule)
 
 
-def _found_by(rule: Rule) -> list[Heard]:
-    keywords = next((one for one in rule.conditions if isinstance(one, Keywords)), None)
-    if keywords is None:
+def _starts(rule: Rule) -> list[Start]:
+    if rule.keyword is None:
         return [(rule.prefix, None, "")]
-    return [(rule.prefix, spelling, word) for spelling, words in keywords.spellings.items() for word in words]
+    return [(rule.prefix, spelling, word) for spelling, words in rule.keyword.spellings.items() for word in words]
 
 
 def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """A rule whose every message is taken by earlier ones, which ask for the same or less."""
-    takers: defaultdict[Heard, list[tuple[Rule, list[Condition]]]] = defaultdict(list)
+    """Rules that earlier rules leave no message: these ask for the same or less."""
+    takers: defaultdict[Start, list[tuple[Rule, list[Condition]]]] = defaultdict(list)
     for rule in rules:
-        demands = _demands(rule)
-        keys = _found_by(rule)
-        unkeyed = takers[(), None, ""] + (takers[rule.prefix, None, ""] if rule.prefix else [])
-        taken_by = [
-            next((taker for taker, asks in unkeyed + takers[key] if all(one in demands for one in asks)), None)
-            for key in keys
-        ]
+        conditions = _further_conditions(rule)
+        starts = _starts(rule)
+        for_any_text = takers[(), None, ""] + (takers[rule.prefix, None, ""] if rule.prefix else [])
+        taken_by = [_taker(for_any_text + takers[start], conditions) for start in starts]
         if (last := taken_by[-1]) is not None and all(taken_by):
             yield _warning(rule, f"can never match: `{last.name}` ({last.file}:{last.line}) takes it all")
         elif not rule.goes_on:
-            for key in keys:
-                if len(takers[key]) < _COMPARED:
-                    takers[key].append((rule, demands))
+            for start in starts:
+                if len(takers[start]) < _COMPARED:
+                    takers[start].append((rule, conditions))
+
+
+def _taker(takers: Sequence[tuple[Rule, list[Condition]]], conditions: Sequence[Condition]) -> Rule | None:
+    """The first of the rules that asks for nothing but these conditions."""
+    return next((rule for rule, asked in takers if all(one in conditions for one in asked)), None)
 
 
 def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Keywords of two rules that fold to the same.
+    """Keywords of two rules that are the same when folded.
 
-    Written alike, they may be meant: the first has more conditions, the second takes the rest. Written differently
-    (РОТ and POT) they never are.
+    The same writing may be meant: the first rule has more conditions, the second takes the rest. A different writing
+    (Cyrillic РОТ, Latin POT) never is.
     """
     seen: defaultdict[tuple[Prefix, str], list[tuple[Rule, Keyword]]] = defaultdict(list)
     for rule in rules:
@@ -108,28 +108,22 @@ def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
 
 
 def _can_meet(one: Rule, other: Rule) -> bool:
-    """Whether one message can be for both, as far as numbers and accounts tell."""
-    for kind in (Account, To, From):
-        ours, theirs = (next((c for c in rule.conditions if isinstance(c, kind)), None) for rule in (one, other))
-        if isinstance(ours, Account) and isinstance(theirs, Account):
-            if ours.names.isdisjoint(theirs.names):
-                return False
-        elif isinstance(ours, To | From) and isinstance(theirs, To | From) and ours.numbers.disjoint(theirs.numbers):
-            return False
-    return True
+    """Whether one message can match both, as far as the conditions alone tell."""
+    return not any(ours.excludes(theirs) for ours in one.conditions for theirs in other.conditions)
 
 
 def _takes_part_of(earlier: Rule, later: Rule) -> bool:
-    """Whether an alias of ``later`` is dead while the rule as a whole is not."""
-    return _ends(earlier) and {k.folded for k in later.keywords} > {k.folded for k in earlier.keywords}
+    """Whether ``later`` never sees some of its keywords, while it still matches by others."""
+    return _ends_the_search(earlier) and {k.folded for k in later.keywords} > {k.folded for k in earlier.keywords}
 
 
 def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Slips that two rules forgive, and a keyword that is another's in the wrong layout."""
+    """Typos that two rules forgive, and a keyword that is another rule's keyword in the other layout."""
     typos: defaultdict[tuple[Prefix, str], list[tuple[Rule, str]]] = defaultdict(list)
     layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
     for rule in rules:
-        for word in sorted(word for spelling, word in rule.heard if spelling is Spelling.TYPO):
+        spellings = frozenset(rule.spellings())
+        for word in sorted(word for spelling, word in spellings if spelling is Spelling.TYPO):
             near = [pair for short in shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
             for other, known in near:
                 if other is not rule and one_edit_apart(word, known):
@@ -140,7 +134,7 @@ def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
             for short in dict.fromkeys(shortened(word)):
                 typos[rule.prefix, short].append((rule, word))
         for keyword in rule.keywords:
-            if (Spelling.LAYOUT, keyword.folded) in rule.heard:
+            if (Spelling.LAYOUT, keyword.folded) in spellings:
                 other_keys = folding.fold(other_layout(keyword.written))
                 layouts.setdefault((rule.prefix, other_keys), (rule, keyword))
     for rule in rules:
@@ -160,28 +154,26 @@ def _named(rule: Rule) -> str:
 
 def _always_fitting(rule: Rule) -> Iterator[Problem]:
     for condition in rule.conditions:
-        if isinstance(condition, Text) and _is_no_demand(condition):
+        if isinstance(condition, TextFits) and condition.always_holds:
             yield _warning(rule, f"the expression `{condition.pattern.source}` fits every text; leave it out")
 
 
 def _replies(rule: Rule) -> Iterator[Template]:
     """Every text that the rule may send."""
-    for actions in (rule.actions, rule.actions.instead, rule.before, rule.after):
-        if actions is not None and actions.reply is not None:
+    for actions in rule.all_actions():
+        if actions.reply is not None:
             yield from actions.reply.text.all()
 
 
 def _single_braces(rule: Rule) -> Iterator[Problem]:
     """``{ args }`` where ``{{ args }}`` is meant."""
-    before_and_after = [] if rule.before is None else list(rule.before.templates())
-    before_and_after += [] if rule.after is None else list(rule.after.templates())
-    for text in (*rule.actions.templates(), *before_and_after):
+    for text in rule.templates():
         if (found := SINGLE_BRACES.search(text.fixed)) is not None:
             yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
 
 
 def _curly_quotes(rule: Rule) -> Iterator[Problem]:
-    """A text that an editor has put in quotes that are none in YAML."""
+    """A text in typographic quotes, which YAML does not take for quotes."""
     for text in _replies(rule):
         written = text.source.strip()
         first, inside, last = written[:1], written[1:-1], written[-1:]
@@ -191,8 +183,8 @@ def _curly_quotes(rule: Rule) -> Iterator[Problem]:
             )
 
 
-def _dear(rule: Rule) -> Iterator[Problem]:
-    """Replies of many parts, and a few signs that make a cheap text dear. Only the fixed text is counted."""
+def _costly(rule: Rule) -> Iterator[Problem]:
+    """Replies of many parts, and replies that only a few characters keep out of GSM-7. Only the fixed text counts."""
     for text in _replies(rule):
         cost = parts.split(text.fixed)
         if cost.count > _MANY_PARTS:

@@ -1,4 +1,4 @@
-"""Reading a directory of rules: all or nothing, and every mistake of every file at once."""
+"""Reads a directory of rules: all of them, or every problem of every file at once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.errors import ConfigError, Problem
+from bridge.model.base import Ms
 from bridge.rules.compiler import Compiler
 from bridge.rules.context import Counting, RuleContext
 from bridge.rules.defaults import inherit
 from bridge.rules.engine import RuleSet
 from bridge.rules.examples import Example, check_examples, read_examples
-from bridge.rules.index import Index, Rule
+from bridge.rules.index import Index
 from bridge.rules.lint import lint
+from bridge.rules.rule import Rule
 from bridge.rules.schema import FileEntry
 from bridge.schema import Document, read_text, read_yaml, shown, validate
 
@@ -37,7 +39,7 @@ def load_rules(directory: Path, context: RuleContext) -> RuleSet:
 
 
 def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Example]]:
-    """The same with the tests of the files, in their order, which were not run. Not for a service.
+    """The rules and the tests of the files, in their order. The tests are not run, so this is not for a service.
 
     :raises ConfigError: with every problem found.
     """
@@ -66,7 +68,7 @@ def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Exa
 
 
 def _values_set(document: Document) -> Iterable[str]:
-    """Names of the values that the rules of a file put on a contact."""
+    """Names of the values that the rules of a file ``set`` on a contact."""
     rules = document.data.get("rules")
     for at in range(len(rules) if isinstance(rules, list) else 0):
         for path in (("rules", at, "set"), ("rules", at, "on_error", "set")):
@@ -75,19 +77,23 @@ def _values_set(document: Document) -> Iterable[str]:
 
 
 def _each_once(problems: Iterable[Problem]) -> list[Problem]:
-    """In order. A mistake in ``defaults`` is each rule's, and is told once, where it stands."""
+    """The problems in order. A mistake in ``defaults``, which every rule inherits, is reported once."""
     first = {(one.file, one.line, one.column, one.message): one for one in sorted(problems, reverse=True)}
     return sorted(first.values())
 
 
 def _counting(rules: Iterable[Rule]) -> Counting:
-    enabled = [rule for rule in rules if rule.enabled]
-    periods = [rule.per_sender[1] for rule in enabled if rule.per_sender is not None]
-    for rule in enabled:
-        done = (rule.actions, rule.actions.instead, rule.before, rule.after)
-        replies = (actions.reply for actions in done if actions is not None)
-        periods += [reply.once[1] for reply in replies if reply is not None and reply.once is not None]
-    totals = {rule.name: rule.total[1] for rule in enabled if rule.total is not None}
+    periods: list[Ms] = []
+    totals: dict[str, Ms] = {}
+    for rule in rules:
+        if not rule.enabled:
+            continue
+        if rule.limit is not None and rule.limit.per_sender is not None:
+            periods.append(rule.limit.per_sender[1])
+        if rule.limit is not None and rule.limit.total is not None:
+            totals[rule.name] = rule.limit.total[1]
+        replies = (actions.reply for actions in rule.all_actions() if actions.reply is not None)
+        periods += [reply.once[1] for reply in replies if reply.once is not None]
     return Counting(sender=max(periods, default=0), totals=totals)
 
 
@@ -128,7 +134,7 @@ def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) 
         problems.append(document.problem((), "write `rules:` in a line above this list"))
         return [], []
     problems.extend(document.problems)
-    if document.problems or not document.data:
+    if not document.data:
         return [], []
     shape, found = validate(FileEntry, document)
     problems.extend(found)
@@ -145,7 +151,7 @@ def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) 
 
 
 def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
-    """Texts without quotes that YAML ends at a ` #`, as in ``reply: Позвоните #1``."""
+    """Warnings about texts without quotes that YAML cuts off at a ` #`, as in ``reply: Позвоните #1``."""
     told = set()
     for path in [
         *(("rules", at, key) for at in range(rules) for key in ("reply", "note", "before", "after")),
@@ -159,11 +165,11 @@ def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
 
 
 Named = tuple[str, Problem]
-"""A rule's name, and where it stands."""
+"""A rule's name, and a problem that holds its place."""
 
 
 def _named(document: Document) -> Iterable[Named]:
-    """Of all rules of a file, also of those with mistakes: a name that is taken is one more."""
+    """The names of all rules of a file, also of rules with other mistakes."""
     rules = document.data.get("rules")
     for at in range(len(rules) if isinstance(rules, list) else 0):
         path = ("rules", at, "name")

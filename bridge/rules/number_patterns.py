@@ -17,7 +17,7 @@ _DECORATION = re.compile(r"[\s()\-.+]")
 
 
 @value_object
-class Numbers:
+class NumberPatterns:
     """A set of numbers, each given in one of the forms people write."""
 
     exact: frozenset[str] = frozenset()
@@ -29,7 +29,7 @@ class Numbers:
     countries: tuple[str, ...] = ()
     """Country codes without ``+``."""
 
-    def disjoint(self, other: Numbers) -> bool:
+    def disjoint(self, other: NumberPatterns) -> bool:
         """Whether it is certain that no number is in both: where all of both are written out."""
         open_ended = self.globs or self.countries or other.globs or other.countries
         return not open_ended and self.exact.isdisjoint(other.exact) and self.names.isdisjoint(other.names)
@@ -48,9 +48,9 @@ class BadNumber(ValueError):
     """A form nobody can mean; the text is for the person who wrote it."""
 
 
-def compile_numbers(values: Iterable[str], context: RuleContext) -> Numbers:
+def compile_numbers(values: Iterable[str], context: RuleContext) -> NumberPatterns:
     """:raises BadNumber: the first value that is none of the forms, or a list that does not exist."""
-    numbers = Numbers()
+    numbers = NumberPatterns()
     for value in values:
         name = value.strip()
         if name in context.lists:
@@ -63,28 +63,28 @@ def compile_numbers(values: Iterable[str], context: RuleContext) -> Numbers:
     return numbers
 
 
-def _compile_entry(value: str, region: str) -> Numbers:
+def _compile_entry(value: str, region: str) -> NumberPatterns:
     if any(char.isalpha() for char in value):
-        return Numbers(names=frozenset({folding.fold(value)}))
+        return NumberPatterns(names=frozenset({folding.fold(value)}))
     if "*" in value:
         pattern = _DECORATION.sub("", value)
         if not pattern.replace("*", "").isdecimal():
             raise BadNumber(f"`{value}` is no pattern of numbers; write digits and `*`, as in `7908*`")
-        return Numbers(globs=(tuple(pattern.split("*")),))
+        return NumberPatterns(globs=(tuple(pattern.split("*")),))
     if _COUNTRY.fullmatch(value):
         code = value.removeprefix("+")
         if int(code) not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
             raise BadNumber(f"`{value}` is no country code; for numbers that begin so write `{code}*`")
-        return Numbers(countries=(code,))
+        return NumberPatterns(countries=(code,))
     number = phones.normalise(value, region)
     if not number.isdecimal():
         forms = "`+79001234567`, `7908*`, `+7` or the name of a list"
         raise BadNumber(f"`{value}` is no number; write {forms}")
-    return Numbers(exact=frozenset({number}))
+    return NumberPatterns(exact=frozenset({number}))
 
 
-def _union(one: Numbers, other: Numbers) -> Numbers:
-    return Numbers(
+def _union(one: NumberPatterns, other: NumberPatterns) -> NumberPatterns:
+    return NumberPatterns(
         exact=one.exact | other.exact,
         names=one.names | other.names,
         globs=one.globs + other.globs,

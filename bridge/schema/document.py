@@ -30,6 +30,8 @@ class Node:
     """Where a text without quotes ends; None for all other values."""
     size: int = 1
     """How many values it has, itself included, aliases expanded."""
+    anchored: bool = False
+    """Aliases may repeat it."""
 
 
 @dataclass(slots=True, eq=False)

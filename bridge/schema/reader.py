@@ -80,6 +80,8 @@ class _Open:
     braces: bool
     key: str | None = None
     key_place: Place = (1, 1)
+    repeated: bool = False
+    """The key stood in the mapping before."""
     merged: list[Node] = field(default_factory=list)
 
 
@@ -130,7 +132,7 @@ def read_yaml(text: str, file: str) -> Document:
         builder.say((1, 1), "not valid YAML")
     except _Stop:
         pass  # recorded where it was raised
-    document = Document(file=file, problems=builder.problems, lines=text.splitlines())
+    document = Document(file=file, problems=builder.problems, lines=text.splitlines(), faulty=builder.faulty)
     if builder.root is not None:
         document.root = builder.root
         value = builder.root.value
@@ -160,6 +162,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.faulty: set[tuple[str | int, ...]] = set()
         self.root: Node | None = None
         self._stack: list[_Open] = []
         self._anchors: dict[str, Node] = {}
@@ -202,15 +205,17 @@ class _Builder:
 
     def say(self, place: Place, message: str, key: str | None = None) -> None:
         """Record a problem of what is being read; ``key``: of this key of it."""
-        path: list[str | int] = [] if key is None else [key]
-        for frame in reversed(self._stack):
+        path = path_text([*self._path(), *([] if key is None else [key])])
+        self.problems.append(Problem(file=self.file, line=place[0], column=place[1], path=path, message=message))
+
+    def _path(self) -> list[str | int]:
+        path: list[str | int] = []
+        for frame in self._stack:
             if isinstance(frame.node.value, list):
-                path.insert(0, len(frame.node.value))
+                path.append(len(frame.node.value))
             elif frame.key is not None and frame.key not in {_DISCARD, _MERGE}:
-                path.insert(0, frame.key)
-        self.problems.append(
-            Problem(file=self.file, line=place[0], column=place[1], path=path_text(path), message=message)
-        )
+                path.append(frame.key)
+        return path
 
     def _stop(self, place: Place, message: str) -> None:
         self.say(place, message)
@@ -237,6 +242,7 @@ class _Builder:
         if plain and event.end_mark is not None:
             node.plain_end = (event.end_mark.line + 1, event.end_mark.column + 1)
         if event.anchor is not None:
+            node.anchored = True
             self._anchors[event.anchor] = node
         self._add(node)
 
@@ -252,7 +258,7 @@ class _Builder:
             key = _MERGE
         elif (first := top.node.keys.get(key)) is not None:
             self.say(place, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
-            key = _DISCARD
+            top.repeated = True
         else:
             top.node.keys[key] = place
         top.key, top.key_place = key, place
@@ -265,6 +271,7 @@ class _Builder:
         is_key = self._expects_key()
         braces = bool(event.flow_style) and isinstance(event, yaml.MappingStartEvent)
         if is_key:
+            self.faulty.add(tuple(self._path()))
             template = braces and self._stack[-1].braces and self._stack[-1].node.place == (place[0], place[1] - 1)
             self.say(
                 self._stack[-1].node.place if template else place,
@@ -283,6 +290,7 @@ class _Builder:
             self._stack[-1].key = _DISCARD
             return
         if done.anchor is not None:
+            done.node.anchored = True
             self._anchors[done.anchor] = done.node
         self._add(done.node)
 
@@ -295,6 +303,7 @@ class _Builder:
                 "an alias `*…` without an anchor `&…` before it; put a text that begins with `*` in quotes",
             )
             node = Node(None, place)
+            self.faulty.add(tuple(self._path()))
         if self._expects_key():
             self.say(place, "an alias cannot be a key")
             self._stack[-1].key = _DISCARD
@@ -313,10 +322,23 @@ class _Builder:
             self._attach(top.node, len(top.node.value), node, node.place)
             return
         key, top.key = top.key, None
+        repeated, top.repeated = top.repeated, False
         if key == _MERGE:
             self._merge(top, node)
+        elif repeated and key is not None:
+            self._add_repeated(top.node.children.get(key), node)
         elif key is not None and key != _DISCARD:
             self._attach(top.node, key, node, top.key_place)
+
+    def _add_repeated(self, first: Node | None, again: Node) -> None:
+        """Add what a repeated key holds to the first value, so that its mistakes are found at the same time."""
+        if first is None or first.anchored:
+            return  # an anchored value may stand in the new one: adding would make a circle
+        for key, child in again.children.items():
+            if isinstance(first.value, list) and isinstance(again.value, list):
+                self._attach(first, len(first.value), child, again.keys[key])
+            elif isinstance(first.value, dict) and isinstance(again.value, dict) and key not in first.children:
+                self._attach(first, key, child, again.keys[key])
 
     def _merge(self, top: _Open, node: Node) -> None:
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]

@@ -46,12 +46,17 @@ class _Fault:
 
 
 def validate(
-    model: type[M], document: Document, *, path: Path = (), given: Mapping[str, object] | None = None
+    model: type[M],
+    document: Document,
+    *,
+    path: Path = (),
+    given: Mapping[str, object] | None = None,
+    context: Mapping[str, object] | None = None,
 ) -> tuple[M | None, list[Problem]]:
-    """Check what stands at ``path``. Either a model, or the problems; what the document has reported is not
-    repeated.
+    """The value at ``path`` as a model, or the problems it has, without those that the document has reported.
 
-    ``given`` are fields of the model that are no keys of the file: they are added, and refused in the file.
+    :param given: fields of the model that are not keys of the file. They are added, and refused in the file.
+    :param context: what validators of the model read in ``info.context``.
     """
     given = given or {}
     value = document.get(path)
@@ -61,7 +66,9 @@ def validate(
         early = [_unknown(model, document, (*path, key), given) for key in hidden]
         value = {key: inner for key, inner in value.items() if key not in given}
     try:
-        made = model.model_validate({**value, **given} if isinstance(value, dict) else value, context=FROM_FILE)
+        made = model.model_validate(
+            {**value, **given} if isinstance(value, dict) else value, context={FROM_FILE: True, **(context or {})}
+        )
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     else:

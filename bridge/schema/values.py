@@ -21,8 +21,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
 
-FROM_FILE = {"from": "file"}
-"""Validation context of values that a person wrote. Code may go where a file may not: None for "off", port 0."""
+FROM_FILE = "from_file"
+"""Key of the validation context of values that a person wrote. Code may do what a file may not: None for "off", port
+0."""
 
 DURATION_HELP = "expected a duration such as 5s, 10m, 2h or 3d"
 RATE_HELP = "expected a rate such as 10/s or 5 per 10m"
@@ -54,7 +55,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def from_file(info: ValidationInfo) -> bool:
     """True where the value was written by a person in a file."""
-    return info.context is FROM_FILE
+    return FROM_FILE in (info.context or ())
 
 
 def parse_duration(value: object) -> Ms:

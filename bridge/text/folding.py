@@ -111,6 +111,11 @@ def fold(text: str) -> str:
     return analyse(text).text
 
 
+def folded_words(text: str) -> tuple[str, ...]:
+    """The words of a text in the form in which they are compared."""
+    return tuple(word.folded for word in analyse(text).words)
+
+
 def analyse(text: str) -> Folded:
     """Fold ``text`` and find its words with their places. Linear in the text; never raises."""
     if _PLAIN.fullmatch(text):

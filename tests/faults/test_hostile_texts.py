@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.rules.conditions import AnyOf, Found, View
+from bridge.rules.conditions.base import Captures, View
+from bridge.rules.conditions.groups import AnyOf
 from bridge.rules.engine import RuleSet
 from bridge.rules.loader import load_rules
 from bridge.text import folding
@@ -78,10 +79,10 @@ def test_work_grows_with_the_text_and_no_faster(every_condition: RuleSet) -> Non
 def test_a_condition_that_looks_from_every_place_to_every_other_is_found_out(
     every_condition: RuleSet, condition_as_it_was: None
 ) -> None:
-    def met(_: AnyOf, view: View, found: Found) -> Found | None:
+    def met(_: AnyOf, view: View, captures: Captures) -> Captures | None:
         text = view.message.text
         x = any(text.startswith("x", end) for start in range(len(text)) for end in range(start, len(text)))
-        return found if x else None
+        return captures if x else None
 
     AnyOf.met = met  # type: ignore[method-assign]
     assert grows_too_fast(every_condition, "digits") == ["rules: digits", "rules: digits by its prefix"]

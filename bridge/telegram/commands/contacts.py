@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.model.actions import ActionKind
-from bridge.rules.schema import tag_name
+from bridge.rules.values import tag_name
 from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.client.message import one_line
 from bridge.telegram.client.notes import Notes

@@ -201,14 +201,15 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
     for fired, tried in zip(explained.decision.fired, matched, strict=True):
         place: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
         yield say(language, "answer.rule", place)
-        yield f"  {one_line(tried.reason, 200)}"
+        yield f"  {one_line(tried.reason.say(language), 200)}"
         yield from _wanted(fired, language)
     passed = [tried for tried in explained.tried if not tried.matched]
     if passed:
         yield ""
         yield say(language, "answer.test_passed")
     for tried in passed[:LISTED]:
-        yield f"• {one_line(tried.rule, 64)} ({one_line(tried.file, 200)}:{tried.line}): {one_line(tried.reason, 200)}"
+        reason = one_line(tried.reason.say(language), 200)
+        yield f"• {one_line(tried.rule, 64)} ({one_line(tried.file, 200)}:{tried.line}): {reason}"
     yield from _more(len(passed) - LISTED, language)
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 
-from bridge.rules.conditions import AnyOf, Found, View
+from bridge.rules.conditions.base import Captures, View
+from bridge.rules.conditions.groups import AnyOf
 from tests.chaos.sabotage import lag_probe
 
 NAIVE = re.compile(r"\d+\s?\d+x")
 
 
-def met(_: AnyOf, view: View, found: Found) -> Found | None:
-    return None if NAIVE.search(view.message.text) is None else found
+def met(_: AnyOf, view: View, captures: Captures) -> Captures | None:
+    return None if NAIVE.search(view.message.text) is None else captures
 
 
 def spoil() -> None:

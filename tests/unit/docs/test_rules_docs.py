@@ -15,20 +15,20 @@ from pydantic import BaseModel
 from bridge.config import GuardSettings
 from bridge.errors import ConfigError, Problem
 from bridge.rules import RuleContext
+from bridge.rules.conditions.contact import ContactEntry
+from bridge.rules.conditions.hours import OutsideEntry
+from bridge.rules.conditions.limit import LimitEntry
+from bridge.rules.conditions.when import WhenEntry
 from bridge.rules.loader import load_rules
 from bridge.rules.schedule import Hours, parse_week
 from bridge.rules.schema import (
-    ContactEntry,
     ExampleEntry,
     ExpectEntry,
     FileEntry,
-    LimitEntry,
-    OutsideEntry,
     RuleEntry,
     SenderEntry,
     SmsEntry,
     StepEntry,
-    WhenEntry,
 )
 from bridge.rules.template_checks import VARIABLES
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.rules import RuleContext, RuleSet
+from bridge.rules import reasons as catalogue
 from bridge.rules.explain import explain
 from bridge.rules.schedule import Hours, parse_week
 from tests.unit.rules.support import CONTEXT, NOW, load, message
@@ -43,7 +45,7 @@ def test_each_rule_says_why_it_did_not_match_up_to_the_one_that_ended_the_search
     rules = load(tmp_path, RULES, ALWAYS)
     found = explain(rules, message("Стоп машина", account="main", receiver="5678"), NOW)
     assert found.words == ("CTOП", "MAШИHA")
-    assert [(one.rule, one.reason) for one in found.tried] == [
+    assert [(one.rule, one.reason.say("en")) for one in found.tried] == [
         ("off", "enabled: it is switched off"),
         ("vote", "prefix: none holds, not 7722"),
         ("stop", "only: the keyword does not stand alone"),
@@ -124,7 +126,7 @@ def test_each_rule_that_matched_says_what_made_it_match(
     tmp_path: Path, text: str, by: dict[str, str], reasons: dict[str, str]
 ) -> None:
     found = explain(load(tmp_path, MATCHES, ALWAYS), message(text, account="main", **by), NOW)
-    matched = {one.rule: one.reason for one in found.tried if one.matched}
+    matched = {one.rule: one.reason.say("en") for one in found.tried if one.matched}
     assert {rule: matched.get(rule) for rule in reasons} == reasons
 
 
@@ -140,7 +142,7 @@ def test_where_nothing_matches_every_rule_is_tried_and_none_wins(tmp_path: Path)
     rules = load(tmp_path, "rules: [{name: a, when: {keyword: x}, reply: x}]")
     found = explain(rules, message("!!"), NOW)
     assert found.winner is None
-    assert [one.reason for one in found.tried] == ["keyword: there is no word, not x"]
+    assert [one.reason.say("en") for one in found.tried] == ["keyword: there is no word, not x"]
 
 
 def test_a_rule_whose_text_cannot_be_made_ends_the_search(tmp_path: Path) -> None:
@@ -198,5 +200,24 @@ def test_the_index_passes_over_no_rule_that_matches(
     rules: RuleSet = load(tmp_path_factory.mktemp("rules"), "\n".join(["rules:", *lines]))
     for text in texts:
         found = explain(rules, message(text, account="main"), NOW)
-        assert all(one.reason for one in found.tried)
+        assert all(one.reason.say("en") for one in found.tried)
         assert [one.rule for one in found.tried if one.matched] == [one.rule for one in found.decision.fired]
+
+
+# ---------------------------------------------------------------- the words of reasons
+
+PLACEHOLDER = re.compile(r"\{\w+\}")
+
+
+def test_every_reason_has_the_same_placeholders_in_every_language() -> None:
+    for text, words in catalogue.TEXTS.items():
+        assert words.keys() == {"en", "ru"}, text
+        assert set(PLACEHOLDER.findall(words["en"])) == set(PLACEHOLDER.findall(words["ru"])), text
+
+
+def test_reasons_are_said_in_russian(tmp_path: Path) -> None:
+    found = explain(load(tmp_path, RULES, ALWAYS), message("Стоп машина", account="main", receiver="5678"), NOW)
+    said = {one.rule: one.reason.say("ru") for one in found.tried}
+    assert said["stop"] == "only: кроме ключевого слова есть другие слова"
+    assert said["either"] == "any: keyword: первое слово — CTOП, а не да; contains: в тексте нет ничего из этого: нет"
+    assert said["rest"] == "условий нет: подходит любое сообщение"

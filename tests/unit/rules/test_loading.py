@@ -293,3 +293,32 @@ def test_a_name_twice_is_told_also_where_the_rule_has_another_mistake(tmp_path: 
         (3, "there is a rule `a` already"),
         (3, "unknown key `keywrd`; did you mean `keyword`?"),
     ]
+
+
+def test_a_repeated_key_or_name_hides_no_other_mistake(tmp_path: Path) -> None:
+    problems = refuse(
+        tmp_path,
+        """rules:
+  - {name: a, when: {keyword: x, keyword: y}, reply: x}
+  - {name: a, forward: nowhere}
+  - {name: b, reply: '{{ nobody }}', when: {hours: {outside: [nowhere]}, only: true}}
+rules:
+  - {nome: c}
+""",
+    )
+    assert [(problem.line, problem.path) for problem in problems] == [
+        (2, "rules[0].when.keyword"),
+        (3, "rules[1].name"),
+        (3, "rules[1].forward"),
+        (4, "rules[2].reply"),
+        (4, "rules[2].when.hours.outside[0]"),
+        (4, "rules[2].when.only"),
+        (5, "rules"),
+        (6, "rules[3]"),
+        (6, "rules[3].nome"),
+    ]
+
+
+def test_a_repeated_key_beside_an_alias_of_itself_makes_no_circle(tmp_path: Path) -> None:
+    problems = refuse(tmp_path, "rules: &all [{name: a, reply: x}]\nrules: [[*all], *all]\n")
+    assert [problem.line for problem in problems] == [2]

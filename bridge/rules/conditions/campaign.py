@@ -1,0 +1,57 @@
+"""``from_date`` and ``until_date`` of a rule, and ``before`` and ``after``: the replies for the time around it."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from bridge.rules.conditions.base import Captures, Condition, View
+from bridge.rules.reasons import Reason
+from bridge.rules.schedule import Campaign, Phase
+from bridge.rules.values import Day, DayEnd, Strict, Texts
+from bridge.value import value_object
+
+
+class CampaignKeys(Strict):
+    """Keys of a rule, not of its ``when``."""
+
+    from_date: Day | None = None
+    until_date: DayEnd | None = None
+    before: Texts | None = None
+    after: Texts | None = None
+
+    @property
+    def ends_before_it_starts(self) -> bool:
+        return self.from_date is not None and self.until_date is not None and self.from_date >= self.until_date
+
+    def campaign(self, timezone: tzinfo) -> Campaign | None:
+        if self.from_date is None and self.until_date is None:
+            return None
+        start, end = (day and day.replace(tzinfo=timezone) for day in (self.from_date, self.until_date))
+        return Campaign(start=start, end=end)
+
+    def condition(self, campaign: Campaign) -> DuringCampaign:
+        phases = {Phase.DURING}
+        phases |= {Phase.BEFORE} if self.before is not None else set()
+        phases |= {Phase.AFTER} if self.after is not None else set()
+        return DuringCampaign(campaign=campaign, phases=frozenset(phases))
+
+
+@value_object
+class DuringCampaign(Condition):
+    """The campaign is on, or in another phase for which the rule has a reply."""
+
+    campaign: Campaign
+    phases: frozenset[Phase]
+
+    def met(self, view: View, captures: Captures) -> Captures | None:
+        return captures if self.campaign.phase(view.now) in self.phases else None
+
+    def why(self, view: View, captures: Captures) -> Reason:
+        phase = self.campaign.phase(view.now)
+        key = "from_date, until_date" if phase is Phase.DURING else phase.value
+        return Reason(key=key, text=f"campaign.{phase.value}")
+
+    def why_not(self, view: View, captures: Captures) -> Reason:
+        if self.campaign.phase(view.now) is Phase.BEFORE:
+            return Reason(key="from_date", text="campaign.too_early")
+        return Reason(key="until_date", text="campaign.over")

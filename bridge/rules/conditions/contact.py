@@ -1,0 +1,82 @@
+"""``contact``: what is known of the sender."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag
+
+from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
+from bridge.rules.reasons import Reason
+from bridge.rules.values import Strict, Tags, shape
+from bridge.schema import Flag
+from bridge.value import value_object
+
+
+class ContactEntry(Strict):
+    """Facts about the sender, all of which must be so."""
+
+    first_time: Flag | None = None
+    opted_out: Flag | None = None
+    blocked: Flag | None = None
+    tag: Tags = ()
+
+
+class ContactKeys(Keys):
+    contact: (
+        Annotated[
+            Annotated[Literal["first_time", "opted_out", "blocked"], Tag("text")]
+            | Annotated[ContactEntry, Tag("keys")],
+            Discriminator(lambda value: "keys" if shape(value) == "keys" else "text"),
+        ]
+        | None
+    ) = None
+
+    def condition(self, scope: Scope) -> Condition | None:
+        if self.contact is None:
+            return None
+        if isinstance(self.contact, str):
+            return ContactIs(facts=((self.contact, True),))
+        written = self.contact.model_dump(exclude={"tag"})
+        facts = tuple((fact, wanted) for fact, wanted in written.items() if wanted is not None)
+        return ContactIs(facts=facts, tags=frozenset(self.contact.tag))
+
+
+@value_object
+class ContactIs(Condition):
+    """Each of these facts about the sender is so, and the sender has one of the tags."""
+
+    facts: tuple[tuple[str, bool], ...] = ()
+    """Names of boolean fields of :class:`~bridge.rules.context.ContactFacts`, with the value wanted."""
+    tags: frozenset[str] = frozenset()
+    """Empty: the tags do not matter."""
+
+    def met(self, view: View, captures: Captures) -> Captures | None:
+        return captures if self._difference(view) is None else None
+
+    def why(self, view: View, captures: Captures) -> Reason:
+        parts = [_fact(fact, wanted) for fact, wanted in self.facts]
+        if self.tags:
+            parts.append(_tags("contact.tagged", self.tags.intersection(view.message.contact.tags)))
+        return Reason(key="contact", parts=tuple(parts), separator=", ")
+
+    def why_not(self, view: View, captures: Captures) -> Reason:
+        difference = self._difference(view)
+        return Reason(key="contact", parts=() if difference is None else (difference,))
+
+    def _difference(self, view: View) -> Reason | None:
+        contact = view.message.contact
+        for fact, wanted in self.facts:
+            if getattr(contact, fact) is not wanted:
+                return _fact(fact, not wanted)
+        if self.tags and self.tags.isdisjoint(contact.tags):
+            return _tags("contact.not_tagged", self.tags)
+        return None
+
+
+def _fact(fact: str, value: bool) -> Reason:
+    return Reason(text="contact.fact", params={"fact": fact, "value": "true" if value else "false"})
+
+
+def _tags(text: str, tags: frozenset[str]) -> Reason:
+    return Reason(text=text, params={"tags": ", ".join(sorted(tags))})

@@ -1,0 +1,99 @@
+"""``keyword``: the text begins with one of these words. ``glued``, ``typo`` and ``layout`` forgive a spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
+from bridge.rules.keywords import Keyword, Spelling, forgives_typos, has_other_layout
+from bridge.rules.reasons import Reason, listed
+from bridge.rules.values import Filled, OneOrMany, has_word
+from bridge.schema import Flag
+from bridge.text import folding
+from bridge.value import value_object
+
+
+def _one_word(value: str) -> str:
+    if "," in value:
+        raise ValueError(f"several keywords are a list: [{value}]")
+    count = len(folding.analyse(has_word(value)).words)
+    if count > 1:
+        raise ValueError(f"`{value}` is {count} words, a keyword is one; for several words use `contains`")
+    return value
+
+
+def _one_edit(value: object) -> object:
+    if value not in ("0", "1", 0, 1):
+        raise ValueError("expected 1 (one wrong letter is forgiven) or 0")
+    return int(str(value))
+
+
+class KeywordKeys(Keys):
+    keyword: Annotated[tuple[Annotated[Filled, AfterValidator(_one_word)], ...], OneOrMany] = ()
+    glued: Flag = False
+    typo: Annotated[int, BeforeValidator(_one_edit)] = 0
+    layout: Flag = False
+
+    def mistakes(self, *, has_keyword: bool) -> Iterator[tuple[str, str]]:
+        for key in ("glued", "typo", "layout"):
+            if getattr(self, key) and not self.keyword:
+                yield key, "needs a `keyword` beside it"
+        if self.typo and self.keyword and not any(forgives_typos(word) for word in self.keyword):
+            yield "typo", "needs a keyword of 5 letters or more: shorter ones are too like each other"
+        if self.layout and self.keyword and not any(map(has_other_layout, self.keyword)):
+            yield "layout", "needs a keyword with letters"
+
+    def condition(self, scope: Scope) -> Condition | None:
+        return BeginsWithKeyword(spellings=self._spellings(), keywords=self._keywords()) if self.keyword else None
+
+    def _keywords(self) -> tuple[Keyword, ...]:
+        return tuple(Keyword(folded=_folded(word), written=word) for word in self.keyword)
+
+    def _spellings(self) -> Mapping[Spelling, frozenset[str]]:
+        words = {written: _folded(written) for written in self.keyword}
+        found = {Spelling.EXACT: frozenset(words.values())}
+        if self.glued:
+            found[Spelling.GLUED] = frozenset(words.values())
+        if self.layout:
+            found[Spelling.LAYOUT] = frozenset(word for written, word in words.items() if has_other_layout(written))
+        if self.typo:
+            found[Spelling.TYPO] = frozenset(word for written, word in words.items() if forgives_typos(word))
+        return found
+
+
+@value_object
+class BeginsWithKeyword(Condition):
+    """The text begins with one of these keywords, in a spelling that the rule forgives."""
+
+    spellings: Mapping[Spelling, frozenset[str]]
+    """For each forgiven spelling, the keywords it is forgiven for, folded."""
+    keywords: tuple[Keyword, ...]
+
+    @property
+    def needs(self) -> frozenset[tuple[Spelling, str]]:
+        return frozenset((spelling, word) for spelling, words in self.spellings.items() for word in words)
+
+    def met(self, view: View, captures: Captures) -> Captures | None:
+        for match in view.keywords:
+            if match.keyword in self.spellings.get(match.spelling, ()):
+                return Captures(keyword=match, groups=captures.groups)
+        return None
+
+    def why(self, view: View, captures: Captures) -> Reason:
+        met = self.met(view, captures)
+        if met is None or met.keyword is None:
+            return Reason()
+        return Reason(key="keyword", text=f"keyword.{met.keyword.spelling}", params={"word": met.keyword.keyword})
+
+    def why_not(self, view: View, captures: Captures) -> Reason:
+        wanted = listed(tuple(keyword.written for keyword in self.keywords))
+        if not view.words:
+            return Reason(key="keyword", text="keyword.no_word", params={"wanted": wanted})
+        return Reason(key="keyword", text="keyword.other", params={"word": view.words[0], "wanted": wanted})
+
+
+def _folded(word: str) -> str:
+    return folding.analyse(word).words[0].folded

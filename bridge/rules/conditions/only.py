@@ -1,0 +1,59 @@
+"""``only``: the keyword is the only word of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
+from bridge.rules.reasons import Reason
+from bridge.schema import Flag
+from bridge.text import folding
+from bridge.value import value_object
+
+COURTESIES: Final = frozenset(
+    folding.fold(word)
+    for word in (
+        *("спасибо", "пожалуйста", "пожалста", "плиз", "благодарю", "большое", "заранее", "вам", "просьба", "прошу"),
+        *("please", "pls", "plz", "thanks", "thank", "thx", "you"),
+    )
+)
+"""Words that make "Стоп" polite and do not change what it asks for."""
+
+
+class OnlyKeys(Keys):
+    only: Flag = False
+
+    def mistakes(self, *, has_keyword: bool) -> Iterator[tuple[str, str]]:
+        if self.only and not has_keyword:
+            yield "only", "needs a `keyword` beside it"
+
+    def condition(self, scope: Scope) -> Condition | None:
+        """A rule that opts out or in also takes a keyword with courtesies; it then asks a person."""
+        allowed = COURTESIES if scope.changes_opt_out else frozenset[str]()
+        return KeywordAlone(allowed=allowed) if self.only else None
+
+
+@value_object
+class KeywordAlone(Condition):
+    """No word follows the keyword, apart from those that are allowed."""
+
+    allowed: frozenset[str] = frozenset()
+    """Folded words that may follow the keyword."""
+
+    def met(self, view: View, captures: Captures) -> Captures | None:
+        match = captures.keyword
+        if match is None or match.end is None:
+            alone = len(view.words) <= 1 or self.allowed.issuperset(view.words[1:])
+        else:
+            alone = all(word.folded in self.allowed for word in match.rest(view.folded))
+        return captures if alone else None
+
+    def why(self, view: View, captures: Captures) -> Reason:
+        rest = captures.words(view)
+        if rest:
+            return Reason(key="only", text="only.courtesy", params={"rest": " ".join(rest)})
+        return Reason(key="only", text="only.alone")
+
+    def why_not(self, view: View, captures: Captures) -> Reason:
+        return Reason(key="only", text="only.more")

@@ -1,0 +1,130 @@
+"""``when``: all keys of conditions together, and how they nest in ``any``, ``all`` and ``not``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from bridge.rules.conditions.account import AccountKeys
+from bridge.rules.conditions.base import Condition, Keys, Scope
+from bridge.rules.conditions.contact import ContactKeys
+from bridge.rules.conditions.contains import ContainsKeys
+from bridge.rules.conditions.conversation import ConversationKeys
+from bridge.rules.conditions.expression import ArgsKeys, TextKeys
+from bridge.rules.conditions.groups import AllOf, AnyOf, NoneOf
+from bridge.rules.conditions.hours import HoursKeys
+from bridge.rules.conditions.keyword import KeywordKeys
+from bridge.rules.conditions.limit import LimitEntry
+from bridge.rules.conditions.number import FromKeys, ToKeys
+from bridge.rules.conditions.only import OnlyKeys
+from bridge.rules.values import NotEmpty, Phrase
+from bridge.schema import Path
+
+DEEPEST: Final = 8
+"""How many ``any``, ``all`` and ``not`` may stand within each other."""
+
+Report = Callable[[Path, str], None]
+"""Takes the path of a key and what is wrong with it."""
+
+
+def _only_directly(value: object, info: ValidationInfo) -> None:
+    key = info.field_name
+    raise ValueError(f"`{key}` stands directly under `when` and nowhere deeper: it is about the rule as a whole")
+
+
+_OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
+
+
+class ConditionEntry(
+    # From the last condition that is asked to the first: pydantic lists the keys of the last base first.
+    ConversationKeys,
+    ContactKeys,
+    HoursKeys,
+    ArgsKeys,
+    TextKeys,
+    ContainsKeys,
+    ToKeys,
+    FromKeys,
+    AccountKeys,
+    OnlyKeys,
+    KeywordKeys,
+):
+    """Conditions within ``any``, ``all`` and ``not``: all that are given must hold."""
+
+    any_: Annotated[tuple[ConditionEntry, ...], NotEmpty] | None = Field(default=None, alias="any")
+    all_: Annotated[tuple[ConditionEntry, ...], NotEmpty] | None = Field(default=None, alias="all")
+    not_: ConditionEntry | None = Field(default=None, alias="not")
+    prefix: _OnlyDirectly = None
+    limit: _OnlyDirectly = None
+
+    def conditions(self, scope: Scope) -> Iterator[Condition]:
+        """All conditions that are given, in the order in which they are asked."""
+        for keys in _IN_ORDER:
+            if (condition := keys.condition(self, scope)) is not None:
+                yield condition
+        if self.all_:
+            yield AllOf(parts=tuple(part.condition(scope) for part in self.all_))
+        if self.any_:
+            yield AnyOf(parts=tuple(part.condition(scope) for part in self.any_))
+        if self.not_ is not None:
+            yield NoneOf(part=self.not_.condition(scope))
+
+    def condition(self, scope: Scope) -> Condition:
+        """All conditions that are given, as one."""
+        parts = tuple(self.conditions(scope))
+        return parts[0] if len(parts) == 1 else AllOf(parts=parts)
+
+
+_IN_ORDER: Final = tuple(keys for keys in reversed(ConditionEntry.__bases__) if issubclass(keys, Keys))
+
+
+class WhenEntry(ConditionEntry):
+    """Conditions of a rule. These two more decide about the rule as a whole."""
+
+    prefix: Phrase | None = None  # type: ignore[assignment]
+    limit: LimitEntry | None = None  # type: ignore[assignment]
+
+    def conditions(self, scope: Scope) -> Iterator[Condition]:
+        yield from super().conditions(scope)
+        if self.limit is not None:
+            yield self.limit.condition(scope)
+
+
+def check(when: WhenEntry, path: Path, report: Report) -> None:
+    """Report the mistakes of ``when`` that need more than one key."""
+    _check_depth(when, path, report)
+    _check_keys(when, path, report, has_keyword=False)
+
+
+def _check_keys(entry: ConditionEntry, path: Path, report: Report, *, has_keyword: bool) -> None:
+    has_keyword = has_keyword or bool(entry.keyword)
+    for keys in _IN_ORDER:
+        for key, message in keys.mistakes(entry, has_keyword=has_keyword):
+            report((*path, key), message)
+    for at, part in enumerate(entry.any_ or ()):
+        _check_keys(part, (*path, "any", at), report, has_keyword=has_keyword)
+    known = has_keyword
+    for at, part in enumerate(entry.all_ or ()):
+        _check_keys(part, (*path, "all", at), report, has_keyword=known)
+        known = known or bool(part.keyword)
+    if entry.not_ is not None:
+        _check_keys(entry.not_, (*path, "not"), report, has_keyword=has_keyword)
+
+
+def _check_depth(when: ConditionEntry, path: Path, report: Report) -> None:
+    for at in _nested(when, tuple(path)):
+        if sum(isinstance(step, str) for step in at[len(path) :]) > DEEPEST:
+            report(at, f"is nested more than {DEEPEST} levels deep; say it with fewer `any`, `all` and `not`")
+            return
+
+
+def _nested(entry: ConditionEntry, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """The path of the conditions and of those within them, at any depth."""
+    yield path
+    for key, parts in (("any", entry.any_), ("all", entry.all_)):
+        for at, part in enumerate(parts or ()):
+            yield from _nested(part, (*path, key, at))
+    if entry.not_ is not None:
+        yield from _nested(entry.not_, (*path, "not"))
