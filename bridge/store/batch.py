@@ -1,8 +1,8 @@
-"""Statements about many rows: one call of the database where there were as many as rows.
+"""Statements about many rows: one call of the database for all of them.
 
-A call costs Python more than SQLite needs for the row, and between two calls the thread gives Python's lock away and
-has to wait for it again. So what comes in crowds (callbacks, settlements, outcomes) is written by a statement that
-reads its rows from a table expression named ``rows``. PostgreSQL knows the same (``unnest`` in place of ``VALUES``).
+A call costs Python more than SQLite needs for the row, and between two calls the thread gives up Python's lock and has
+to wait for it again. So callbacks, settlements and outcomes are written by a statement that reads its rows from a table
+expression named ``rows``: ``VALUES`` on SQLite, ``unnest`` on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
+from bridge.store.schema.mapping import ColumnType, Table
+from bridge.store.statement import declared
+
 T = TypeVar("T")
 
 MAX_ROWS = 64
@@ -18,27 +21,31 @@ MAX_ROWS = 64
 
 
 class BatchStatement:
-    """``body`` is a statement that reads ``rows``, a table with these columns."""
+    """A statement that reads ``rows``, a table with these columns.
 
-    __slots__ = ("body", "columns")
+    A column that is called like one of ``tables`` has its type; the types of the others are keyword arguments.
+    """
 
-    def __init__(self, columns: str, body: str) -> None:
-        self.columns = tuple(columns.replace(",", " ").split())
+    __slots__ = ("body", "types")
+
+    def __init__(self, columns: str, body: str, /, *tables: Table, **types: ColumnType) -> None:
+        self.types = declared(columns.replace(",", " ").split(), tables, types)
+        """Of the columns, in their order."""
         self.body = body
 
     def text(self, size: int) -> str:
-        """For ``size`` rows; parameters by position, row by row."""
+        """The statement for ``size`` rows; parameters by position, row by row."""
         return _text(self, size)
 
 
 @lru_cache(maxsize=256)
 def _text(statement: BatchStatement, size: int) -> str:
-    row = f"({', '.join('?' * len(statement.columns))})"
-    return f"WITH rows ({', '.join(statement.columns)}) AS (VALUES {', '.join([row] * size)}) {statement.body}"
+    row = f"({', '.join('?' * len(statement.types))})"
+    return f"WITH rows ({', '.join(statement.types)}) AS (VALUES {', '.join([row] * size)}) {statement.body}"
 
 
 def batch_sizes(count: int) -> Iterator[int]:
-    """How many rows each statement takes, so that together they take ``count``."""
+    """Sizes of the statements that together take ``count`` rows."""
     while count:
         size = MAX_ROWS if count >= MAX_ROWS else 1 << (count.bit_length() - 1)
         yield size
@@ -46,19 +53,19 @@ def batch_sizes(count: int) -> Iterator[int]:
 
 
 def conflict_free_batches(items: Sequence[T], key: Callable[[T], Hashable]) -> Iterator[Sequence[int]]:
-    """Positions of ``items`` in groups, in each of which no key occurs twice; the earlier of two comes first.
+    """Yields positions of ``items`` in batches; no batch has a key twice, and items of one key keep their order.
 
-    What a statement reads is what stood there before it: of two rows that concern each other the second must see what
-    became of the first.
+    A statement sees only what was there before it. Of two rows about the same thing, the second must see what became of
+    the first, so it goes into a later batch.
     """
     keys = [key(item) for item in items]
     left: Sequence[int] = range(len(items))
     while left:
         taken: set[Hashable] = set()
-        wave: list[int] = []
+        batch: list[int] = []
         later: list[int] = []
-        for at in left:
-            (later if keys[at] in taken else wave).append(at)
-            taken.add(keys[at])
-        yield wave
+        for position in left:
+            (later if keys[position] in taken else batch).append(position)
+            taken.add(keys[position])
+        yield batch
         left = later

@@ -1,49 +1,51 @@
-"""What the verbs of every domain stand on: a writer, readers and the clock. Holds no verb itself."""
+"""The base of all repositories: readers, a writer and the clock."""
 
 from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
 from bridge.ports.clock import Clock
-from bridge.store.transaction import Together, Unit
+from bridge.store.transaction import BatchUnit, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
 class Readers(Protocol):
+    """Runs queries, each in a snapshot of its own."""
+
     async def run(self, query: Unit[T]) -> T:
-        """The query's result out of one snapshot. :raises StoreUnavailable: nothing can be read now."""
+        """The result of the query. :raises StoreUnavailable: nothing can be read now."""
 
 
 class Writer(Protocol):
-    """Each piece of work is one transaction, alone or with others."""
+    """Runs units of work, each in a transaction, alone or together with others."""
 
     async def run(self, unit: Unit[T]) -> T:
-        """The unit's result, after the commit that holds it.
+        """The result of the unit, after the commit.
 
-        A cancelled caller finds its unit done or not done, never half.
-        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: nobody knows); a later
-            call may succeed.
+        If the caller is cancelled, the unit is done or not done, never half done.
+        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: that is not known); a
+            later call may succeed.
         :raises StoreError: the unit cannot be done.
         """
 
-    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
-        """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
+        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
 
-        What leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) does not belong here.
+        Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """
 
 
-class Reading:
-    """Verbs that only ask; all that the command line has while a service runs."""
+class ReadRepository:
+    """A repository that only reads: the command line has no other while a service runs."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
 
 
-class Writing(Reading):
-    """Verbs that change something."""
+class Repository(ReadRepository):
+    """A repository that reads and writes. Each method that writes is one transaction."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock) -> None:
         super().__init__(readers)

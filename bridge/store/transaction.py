@@ -1,10 +1,9 @@
-"""What a unit of work sees of a transaction, whichever engine it runs on.
+"""A transaction as a unit of work sees it, on either engine.
 
-It must not begin, commit or roll back: that is its owner's business.
+A unit of work neither begins nor commits nor rolls back: the writer of the engine does.
 
-Every text on its way into a database passes :func:`storable`, in the one place nobody can forget: NUL is dropped
-(PostgreSQL refuses it) and a lone surrogate becomes U+FFFD (SQLite raises). Lookups pass the same gate, so a cleaned
-key finds its row again.
+Every text that goes into a database passes :func:`storable`: NUL is dropped (PostgreSQL refuses it), and a lone
+surrogate becomes U+FFFD (SQLite raises). Parameters of lookups pass it, too, so a cleaned key finds its row again.
 """
 
 from __future__ import annotations
@@ -15,28 +14,27 @@ from typing import Any, Protocol, TypeVar
 from bridge.model.base import Ms
 from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
+from bridge.store.schema.mapping import Line, Value
+from bridge.store.statement import Statement
 
-Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
-Line = tuple[Value, ...]
-"""One of the rows of a :class:`Many`, in the order of its columns."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 Unit = Callable[["Tx"], T]
-"""Work on one transaction: a plain function, possibly run more than once."""
-Together = Callable[["Tx", Sequence[T]], Sequence[R]]
-"""The same for the items of many callers at once: a result for each of them, in their order."""
+"""Work on one transaction: a plain function, which may run more than once."""
+BatchUnit = Callable[["Tx", Sequence[T]], Sequence[R]]
+"""Work for the items of several callers in one transaction: a result for each item, in their order."""
 
 NOTHING: Params = {}
 
 
 class SerializationConflict(Exception):
-    """What the unit looked at has changed since, by another transaction: undo it all and run it again."""
+    """Another transaction has changed what this unit has read: it is rolled back and runs again."""
 
 
 class Row(Protocol):
-    """A row of a result: by a column's name or place, or taken apart in the statement's order."""
+    """A row of a result. Its values are found by column name or position, or unpacked in the statement's order."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
 
@@ -59,45 +57,46 @@ def storable(text: str) -> str:
 
 
 class Tx(Protocol):
-    """Statements of one transaction, whole results only."""
+    """Runs statements in one transaction. Results are whole, but for :meth:`each`."""
 
     bridge: str
-    """Whose transaction it is; empty where there is one bridge alone."""
+    """Id of the node that runs the transaction; empty where one node has the store for itself."""
 
     router: str
-    """Whose it is to route what this transaction takes in; empty: anybody's, or there is one bridge alone."""
+    """Id of the node that routes the messages that this transaction takes in. Empty: any node routes them, or one node
+    has the store for itself."""
 
     def now(self) -> Ms:
-        """By the database's own clock, which all bridges share. For leases, and for nothing else."""
+        """The time by the database's own clock, which all nodes share. Only for leases."""
 
-    def one(self, sql: str, params: Params = NOTHING) -> Row | None:
-        """The only row of a statement that has one or none. Runs it to its end, as RETURNING needs."""
+    def one(self, statement: Statement, params: Params = NOTHING) -> Row | None:
+        """The only row of a statement that returns one row or none. Runs it to its end, as RETURNING needs."""
 
-    def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]: ...
+    def all(self, statement: Statement, params: Params = NOTHING) -> Sequence[Row]:
+        """All rows that the statement returns."""
 
-    def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
-        """Rows one by one, for a reader that stops early. Write nothing while it runs."""
+    def each(self, statement: Statement, params: Params = NOTHING) -> Iterator[Row]:
+        """Rows one by one, for a reader that stops early. Nothing may be written while it runs."""
 
-    def run(self, sql: str, params: Params = NOTHING) -> int:
-        """How many rows a statement without RETURNING changed."""
+    def run(self, statement: Statement, params: Params = NOTHING) -> int:
+        """Run a statement without RETURNING; returns how many rows it changed."""
 
     def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
-        """One statement for all lines, or a few where there are very many; what it returns, in no order."""
+        """Run one statement for all lines, or a few statements for very many lines. The rows come in no order."""
 
     def lock(self, names: Iterable[LockName]) -> None:
-        """Keep other transactions that hold one of these names waiting until this one ends; wait for those that do.
+        """Lock these names until the transaction ends; wait for other transactions that have locked one of them.
 
-        For what is looked at and then written, where the look must still be true when it is written. SQLite has one
-        writer, and nothing to wait for. Names of one call are taken in one order, so that calls cannot block each
-        other for good.
+        Called before a read that must still be true at the write that follows. SQLite has one writer and nothing to
+        wait for. The names of one call are locked in one order, so that two calls cannot wait for each other.
         """
 
     def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
-        """Hold those of the names that nobody else holds now; waits for nothing."""
+        """Lock those of the names that no other transaction has locked, without waiting; returns them."""
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
         """Have ``repair`` run, before any later work, if nobody learns of this unit's success.
 
-        That is so where its caller was cancelled, and where COMMIT failed with an unknown outcome. ``repair`` must
-        therefore do nothing where the unit was not kept.
+        That happens where the caller was cancelled, and where COMMIT failed with an unknown outcome. So ``repair`` must
+        do nothing where the unit was not kept.
         """

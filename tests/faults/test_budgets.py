@@ -11,7 +11,7 @@ import pytest
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.routing import ClaimedBatch, ClaimRequest
-from bridge.store import inbox
+from bridge.store.repositories import contacts, inbox
 from bridge.store.transaction import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
 from tests.flow.harness import world
@@ -47,7 +47,7 @@ async def test_the_days_spend_is_looked_at_again_with_the_write(
     with_facts = inbox._with_facts
     monkeypatch.setattr(inbox, "_with_facts", old)
     if not rechecked:
-        monkeypatch.setattr(inbox._Spend, "allows", lambda *_: True)
+        monkeypatch.setattr(contacts.SpendBudget, "allows", lambda *_: True)
     async with world(tmp_path, rules=THANKS, guards={"daily_parts": LIMIT}, telegram=False) as around:
         for number in range(LIMIT + 3):
             await around.text("привет", sender=f"7900111{number:04}")

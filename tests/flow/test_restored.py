@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import bridge.store.inbox
+import bridge.store.repositories.inbox
 from bridge.model.base import InboundId
 from bridge.model.sms import SmsState
 from bridge.sandbox.botapi.world import Message
@@ -127,7 +127,7 @@ async def test_without_the_mark_everything_goes_again(tmp_path: Path, monkeypatc
 async def test_without_the_guard_what_was_not_routed_is_answered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge.store.inbox, "last_in_copy", lambda tx: InboundId(0))
+    monkeypatch.setattr(bridge.store.repositories.inbox, "last_in_copy", lambda tx: InboundId(0))
     async with before_and_after(tmp_path) as around:
         await around.start()
         await around.until(lambda: len(around.platform.book) == 6)

@@ -11,12 +11,13 @@ import asyncpg
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import locks
-from bridge.store.copying.tables import BATCH, OWN, Line, Table, in_order, misfit
+from bridge.store.copying.tables import BATCH, OWN, Table, in_order, misfit
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import TIMEOUT, masked_url
 from bridge.store.postgres.tx import NOW, lock_key
+from bridge.store.schema.mapping import Line
 
 _SETTINGS = {
     "application_name": "sms-bridge store copy",

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.store import sql
-from bridge.store.copying.tables import BATCH, KINDS, OWN, Line, Table, in_order
+from bridge.store.copying.tables import BATCH, KINDS, OWN, Table, in_order
 from bridge.store.migrate import exactly_ours, shipped
+from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
+from bridge.store.schema.mapping import Line
 from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
@@ -62,8 +63,8 @@ class SqliteSource(SqliteEnd):
             self._db.execute("ROLLBACK")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
-            if db.execute(sql.COPY_TAKEN).fetchone()[0] is None:
-                db.execute(sql.MARK_COPY, {"taken_at": now})
+            if db.execute(COPY_TAKEN.text).fetchone()[0] is None:
+                db.execute(MARK_COPY.text, {"taken_at": now})
             db.execute("COMMIT")
 
 

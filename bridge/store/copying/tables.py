@@ -10,7 +10,8 @@ from typing import Protocol
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.store.transaction import Value, storable
+from bridge.store.schema.mapping import Line
+from bridge.store.transaction import storable
 from bridge.value import value_object
 
 BATCH = 5_000
@@ -20,7 +21,6 @@ OWN = frozenset({"schema_version", "identity", "bridge", "duty"})
 _BRIDGES = frozenset({"taken_by", "sent_by"})
 """Columns that name a bridge whose work a row is. None runs while a store is moved: it is nobody's."""
 
-Line = tuple[Value, ...]
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
 

@@ -25,6 +25,8 @@ from bridge.store.postgres.pool import TIMEOUT, Pool
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.repository import Readers, Writer
+from bridge.store.schema.tables import BRIDGE, DUTY, INTEGER, TEXT
+from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 LEASE: Ms = 10 * SECOND
@@ -45,7 +47,8 @@ RECONNECT_S = 2.0
 
 # Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
 # that no more are read than are taken.
-TAKE_UNROUTED = f"""
+TAKE_UNROUTED = Statement(
+    f"""
 UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
     SELECT i.id FROM inbound AS i
     WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
@@ -55,31 +58,62 @@ UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
         SELECT 1 FROM inbound AS e
         WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
     LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
-"""
+""",
+    DUTY,
+    now=INTEGER,
+    late=INTEGER,
+    limit=INTEGER,
+)
 
-REPORT = """
+REPORT = Statement(
+    """
 INSERT INTO bridge (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
 VALUES (:bridge, :name, :roles, :program, :rules, :now, :now, :alive_until, :sends_until)
 ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.rules_version,
     seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
-"""
+""",
+    BRIDGE,
+    bridge=TEXT,
+    program=TEXT,
+    rules=TEXT,
+    now=INTEGER,
+)
 
-TAKE_DUTY = """
+TAKE_DUTY = Statement(
+    """
 INSERT INTO duty (name, bridge, since) VALUES (:name, :bridge, :now)
 ON CONFLICT (name) DO UPDATE SET bridge = excluded.bridge, since = excluded.since
 WHERE duty.bridge <> excluded.bridge
   AND NOT EXISTS (SELECT 1 FROM bridge AS b WHERE b.id = duty.bridge AND b.alive_until > :now)
-"""
+""",
+    DUTY,
+    now=INTEGER,
+)
 
-DROP_DUTY = "DELETE FROM duty WHERE bridge = :bridge AND name = :name"
-DUTIES = "SELECT name, bridge FROM duty"
-MEMBERS = """
+DROP_DUTY = Statement(
+    "DELETE FROM duty WHERE bridge = :bridge AND name = :name",
+    DUTY,
+)
+DUTIES = Statement("SELECT name, bridge FROM duty")
+MEMBERS = Statement(
+    """
 SELECT id, name, roles, version, rules_version, started_at, seen_at FROM bridge
 WHERE alive_until > :now ORDER BY started_at, id
-"""
-LEAVE_DUTIES = "DELETE FROM duty WHERE bridge = :bridge"
-LEAVE = "DELETE FROM bridge WHERE id = :bridge"
-FORGET = "DELETE FROM bridge WHERE sends_until < :before"
+""",
+    now=INTEGER,
+)
+LEAVE_DUTIES = Statement(
+    "DELETE FROM duty WHERE bridge = :bridge",
+    DUTY,
+)
+LEAVE = Statement(
+    "DELETE FROM bridge WHERE id = :bridge",
+    DUTY,
+)
+FORGET = Statement(
+    "DELETE FROM bridge WHERE sends_until < :before",
+    before=INTEGER,
+)
 
 
 class ClusterQueries:

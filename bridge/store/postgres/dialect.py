@@ -1,7 +1,7 @@
-"""The statements of ``bridge.store.sql`` as PostgreSQL takes them.
+"""The store's statements as PostgreSQL takes them.
 
 Three things differ, and all three are mechanical: parameters are numbered and typed, the rows of a
-:class:`~bridge.store.batch.Many` come as one array a column, and columns have other names for their types.
+:class:`~bridge.store.batch.BatchStatement` come as one array for each column, and column types have other names.
 """
 
 from __future__ import annotations
@@ -11,59 +11,44 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.store.batch import BatchStatement
+from bridge.store.schema.mapping import ColumnType
+from bridge.store.statement import Statement
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
-_INTEGERS = frozenset(
-    """
-    after alive_until at attempts before began bot_id by chat_id conversation_id created_at date due_at expires_at
-    final_at first id inbound inbound_id last last_inbound late latest least limit message_id new_id now old_id
-    opted_out parts poll_at polls priority probe_at received_at reply_to retry_of revision seen_at sends_until
-    sent_at settled_at since sms sms_id sooner started taken_at thread_id until update_id updates user_id value
-    version
-    """.split()  # noqa: SIM905
-)
-_OTHERS = {"amount": "double precision", "content_hash": "bytea", "raw_query": "bytea"}
-"""One name, one type, in all statements: what a parameter is called says what it is. The rest is text."""
-
+_TYPES = {
+    ColumnType.INTEGER: "bigint",
+    ColumnType.TEXT: "text",
+    ColumnType.BLOB: "bytea",
+    ColumnType.REAL: "double precision",
+}
 _COLUMN_TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION", "TEXT": 'TEXT COLLATE "C"'}
 """Texts are compared byte by byte, as SQLite does, whatever the database's own order is."""
 _COLUMN_TYPE = re.compile(r"\bINTEGER(\s+)PRIMARY KEY\b|\b(?:INTEGER|BLOB|REAL|TEXT)\b")
 
 
-class Statement(NamedTuple):
+class NumberedStatement(NamedTuple):
+    """A statement with the parameters ``$1``, ``$2`` and so on."""
+
     text: str
     names: tuple[str, ...]
-    """What ``$1``, ``$2``… stand for."""
-
-
-def type_of(name: str) -> str:
-    return "bigint" if name in _INTEGERS else _OTHERS.get(name, "text")
+    """Names of the parameters, in the order of their numbers."""
 
 
 @lru_cache(maxsize=512)
-def numbered(sql: str) -> Statement:
-    """``sql`` with numbered parameters."""
-    names: list[str] = []
-
-    def position(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in names:
-            names.append(name)
-        return f"${names.index(name) + 1}::{type_of(name)}"
-
-    text = _PARAMETER.sub(position, sql)
-    return Statement(text, tuple(names))
+def numbered(wanted: Statement) -> NumberedStatement:
+    """The statement with numbered parameters."""
+    numbers = {name: f"${number}::{_TYPES[type]}" for number, (name, type) in enumerate(wanted.types.items(), 1)}
+    return NumberedStatement(wanted.with_parameters(numbers), tuple(wanted.types))
 
 
 @lru_cache(maxsize=128)
-def batch_text(many: BatchStatement) -> str:
-    """One text for any number of rows; a parameter for each column, an array of what the rows have there."""
-    arrays = ", ".join(f"${at}::{type_of(name)}[]" for at, name in enumerate(many.columns, 1))
-    return f"WITH rows ({', '.join(many.columns)}) AS (SELECT * FROM unnest({arrays})) {many.body}"
+def batch_text(wanted: BatchStatement) -> str:
+    """The statement for any number of rows: each parameter is an array with the values of one column."""
+    arrays = ", ".join(f"${number}::{_TYPES[type]}[]" for number, type in enumerate(wanted.types.values(), 1))
+    return f"WITH rows ({', '.join(wanted.types)}) AS (SELECT * FROM unnest({arrays})) {wanted.body}"
 
 
 def schema(script: str) -> str:
-    """A migration's script."""
+    """The schema file with PostgreSQL's types."""
 
     def typed(match: re.Match[str]) -> str:
         if match[1] is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store import sql
 from bridge.store.copying.of_postgres import connected
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.migrate import space_of, version_of
+from bridge.store.repositories.facade import BEAT
 
 _MAKE = "CREATE TABLE trial (id BIGINT)"
 """What a start on an empty schema would do."""
@@ -29,7 +29,7 @@ async def _attempt(connection: Any, now: Ms) -> None:
     trial = connection.transaction()
     await trial.start()
     if version:
-        await connection.execute(dialect.numbered(sql.BEAT).text, now)
+        await connection.execute(dialect.numbered(BEAT).text, now)
     if version < latest:
         await connection.execute(_MAKE)
     await trial.rollback()

@@ -11,9 +11,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store import locks, sql
+from bridge.store import locks
 from bridge.store.postgres import dialect
 from bridge.store.postgres.tx import lock_key
+from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
+from bridge.store.repositories.watches import LAST_SIGN
+from bridge.store.schema.tables import IDENTITY
+from bridge.store.statement import Statement
+
+KNOWN_PLACE = Statement("SELECT place FROM identity")
+KEEP_PLACE = Statement(
+    """
+INSERT INTO identity (id, place, at) VALUES (1, :place, :at)
+ON CONFLICT (id) DO UPDATE SET place = excluded.place, at = excluded.at
+""",
+    IDENTITY,
+)
 
 _NUMBERS = """
 SELECT d.oid::text AS database, 'identity'::regclass::oid::text AS identity
@@ -31,12 +44,12 @@ async def compare(connection: Any, space: str, now: Ms) -> None:
     place = await _place(connection)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(space, locks.RESTORATION))
-        known = _parsed(await connection.fetchval(sql.KNOWN_PLACE) or "")
+        known = _parsed(await connection.fetchval(KNOWN_PLACE.text) or "")
         if _the_same(known, place):
             place = {**known, **place}
         else:
             # A dump does not say when it was made: the last that happened in it is as near as can be.
-            last_sign = await connection.fetchval(sql.LAST_SIGN)
+            last_sign = await connection.fetchval(LAST_SIGN.text)
             await mark(connection, now if last_sign is None else last_sign)
         await _keep(connection, place, now)
 
@@ -48,14 +61,14 @@ async def adopt(connection: Any, now: Ms) -> None:
 
 async def mark(connection: Any, taken_at: Ms) -> None:
     """From now on it is a copy of that moment, if it is not one already."""
-    if await connection.fetchval(sql.COPY_TAKEN) is None:
-        await connection.execute(dialect.numbered(sql.MARK_COPY).text, taken_at)
+    if await connection.fetchval(COPY_TAKEN.text) is None:
+        await connection.execute(dialect.numbered(MARK_COPY).text, taken_at)
 
 
 async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:
     words = " ".join(f"{name}={number}" for name, number in place.items())
-    statement = dialect.numbered(sql.KEEP_PLACE)
-    values = {"place": words, "now": now}
+    statement = dialect.numbered(KEEP_PLACE)
+    values = {"place": words, "at": now}
     await connection.execute(statement.text, *(values[name] for name in statement.names))
 
 

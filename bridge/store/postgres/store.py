@@ -18,8 +18,9 @@ from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.writer import PostgresWriter
+from bridge.store.repositories.facade import Repositories
+from bridge.store.repositories.queries import QueryRepository
 from bridge.store.transaction import Unit
-from bridge.store.verbs import Questions, Verbs
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class PostgresReaders:
         await self._pool.close()
 
 
-class PostgresQueries(ClusterQueries, Questions):
+class PostgresQueries(ClusterQueries, QueryRepository):
     """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: PostgresReaders) -> None:
@@ -53,7 +54,7 @@ class PostgresQueries(ClusterQueries, Questions):
         await self._open.close()
 
 
-class PostgresStore(ClusterRepository, Verbs):
+class PostgresStore(ClusterRepository, Repositories):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(

@@ -11,7 +11,9 @@ from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
-from bridge.store.transaction import NOTHING, Line, Params, Row, Unit, Value, storable
+from bridge.store.schema.mapping import Line, Value
+from bridge.store.statement import Statement
+from bridge.store.transaction import NOTHING, Params, Row, Unit, storable
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -43,18 +45,18 @@ class PostgresTx:
         now: Ms = wait_for(self._connection.fetchval(f"SELECT {NOW}"))
         return now
 
-    def one(self, sql: str, params: Params = NOTHING) -> Row | None:
-        rows = self.all(sql, params)
+    def one(self, statement: Statement, params: Params = NOTHING) -> Row | None:
+        rows = self.all(statement, params)
         return rows[0] if rows else None
 
-    def all(self, sql: str, params: Params = NOTHING) -> Sequence[Row]:
-        statement = dialect.numbered(sql)
-        return self._fetch(statement.text, _values(statement, params))
+    def all(self, statement: Statement, params: Params = NOTHING) -> Sequence[Row]:
+        numbered = dialect.numbered(statement)
+        return self._fetch(numbered.text, _values(numbered, params))
 
-    def each(self, sql: str, params: Params = NOTHING) -> Iterator[Row]:
-        statement = dialect.numbered(sql)
+    def each(self, statement: Statement, params: Params = NOTHING) -> Iterator[Row]:
+        numbered = dialect.numbered(statement)
         self._start()
-        cursor = self._connection.cursor(statement.text, *_values(statement, params), prefetch=_AT_ONCE)
+        cursor = self._connection.cursor(numbered.text, *_values(numbered, params), prefetch=_AT_ONCE)
         rows: AsyncIterator[Row] = aiter(cursor)
         while True:
             try:
@@ -62,10 +64,10 @@ class PostgresTx:
             except StopAsyncIteration:
                 return
 
-    def run(self, sql: str, params: Params = NOTHING) -> int:
-        statement = dialect.numbered(sql)
+    def run(self, statement: Statement, params: Params = NOTHING) -> int:
+        numbered = dialect.numbered(statement)
         self._start()
-        done: str = wait_for(self._connection.execute(statement.text, *_values(statement, params)))
+        done: str = wait_for(self._connection.execute(numbered.text, *_values(numbered, params)))
         return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
 
     def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
@@ -121,5 +123,5 @@ def _clean(value: Value) -> Value:
     return storable(value) if type(value) is str else value
 
 
-def _values(statement: dialect.Statement, params: Params) -> list[Any]:
+def _values(statement: dialect.NumberedStatement, params: Params) -> list[Any]:
     return [_clean(params[name]) for name in statement.names]

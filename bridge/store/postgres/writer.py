@@ -17,7 +17,7 @@ import structlog
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store.postgres.transaction import OutcomeUnknown, Repairs, Transactions
-from bridge.store.transaction import Together, Unit
+from bridge.store.transaction import BatchUnit, Unit
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class PostgresWriter:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._crowds: dict[Together[Any, Any], _Crowd] = {}
+        self._crowds: dict[BatchUnit[Any, Any], _Crowd] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._orphans: set[asyncio.Task[Any]] = set()
         """Transactions whose callers were cancelled."""
@@ -79,7 +79,7 @@ class PostgresWriter:
         self.units += 1
         return value
 
-    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
         """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
 
         What leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) does not belong here.
@@ -91,7 +91,7 @@ class PostgresWriter:
             crowd = self._crowds[do] = _Crowd(self, do)
         return cast(T, await crowd.join(item))
 
-    async def attempt(self, do: Together[Any, Any], items: Sequence[object]) -> Sequence[object]:
+    async def attempt(self, do: BatchUnit[Any, Any], items: Sequence[object]) -> Sequence[object]:
         """One transaction for all of them; for each alone where that is refused."""
         await self._settle_accounts()
         values, repairs = await self._transactions.write(lambda tx: do(tx, items))
@@ -141,7 +141,7 @@ class PostgresWriter:
 class _Crowd:
     """Those who want the same done. No timer: who comes while a transaction runs goes into the next."""
 
-    def __init__(self, writer: PostgresWriter, do: Together[Any, Any]) -> None:
+    def __init__(self, writer: PostgresWriter, do: BatchUnit[Any, Any]) -> None:
         self._writer = writer
         self._do = do
         self._waiting: deque[_Job] = deque()

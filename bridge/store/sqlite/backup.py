@@ -20,8 +20,8 @@ from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.store import sql
 from bridge.store.migrate import shipped
+from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
 from bridge.store.sqlite.faults import is_disk_full, translate
 from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate, version_of
@@ -158,9 +158,9 @@ def _finish(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
         raise StoreError(f"it is damaged ({damage}): the copy was thrown away")
     copy.row_factory = sqlite3.Row
     migrate(copy, shipped())
-    already = copy.execute(sql.COPY_TAKEN).fetchone()["taken_at"]
+    already = copy.execute(COPY_TAKEN.text).fetchone()["taken_at"]
     if already is None:
-        copy.execute(sql.MARK_COPY, {"taken_at": taken_at})
+        copy.execute(MARK_COPY.text, {"taken_at": taken_at})
     return Copy(
         taken_at=taken_at if already is None else already,
         bytes=part.stat().st_size,

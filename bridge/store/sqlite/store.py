@@ -19,6 +19,8 @@ from bridge.ports.clock import Clock
 from bridge.ports.record import QueryStore
 from bridge.ports.store import Store
 from bridge.store.migrate import exactly_ours, shipped
+from bridge.store.repositories.facade import Repositories
+from bridge.store.repositories.queries import QueryRepository
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
@@ -26,14 +28,13 @@ from bridge.store.sqlite.migrate import check_version, migrate
 from bridge.store.sqlite.readers import Readers
 from bridge.store.sqlite.single_node import SingleNode, SingleNodeQueries
 from bridge.store.sqlite.writer import Writer
-from bridge.store.verbs import Questions, Verbs
 
 BUSY_TIMEOUT: Ms = 5 * SECOND
 """How long a commit waits for another program that holds the file; callbacks are refused after it."""
 _READERS = 2
 
 
-class SqliteQueries(SingleNodeQueries, Questions):
+class SqliteQueries(SingleNodeQueries, QueryRepository):
     """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: Readers) -> None:
@@ -44,7 +45,7 @@ class SqliteQueries(SingleNodeQueries, Questions):
         await self._open.close()
 
 
-class SqliteStore(SingleNode, SingleNodeQueries, Verbs):
+class SqliteStore(SingleNode, SingleNodeQueries, Repositories):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:

@@ -11,7 +11,9 @@ from itertools import chain
 from bridge.model.base import Ms
 from bridge.store.batch import BatchStatement, batch_sizes
 from bridge.store.locks import LockName
-from bridge.store.transaction import NOTHING, Line, Params, Unit, storable
+from bridge.store.schema.mapping import Line
+from bridge.store.statement import Statement
+from bridge.store.transaction import NOTHING, Params, Unit, storable
 
 
 def _cleaned(params: Params | Line) -> Params | Line:
@@ -34,19 +36,19 @@ class SqliteTx:
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
 
-    def one(self, sql: str, params: Params = NOTHING) -> sqlite3.Row | None:
-        rows = self.all(sql, params)
+    def one(self, statement: Statement, params: Params = NOTHING) -> sqlite3.Row | None:
+        rows = self.all(statement, params)
         return rows[0] if rows else None
 
-    def all(self, sql: str, params: Params = NOTHING) -> list[sqlite3.Row]:
-        return self._execute(sql, params).fetchall()
+    def all(self, statement: Statement, params: Params = NOTHING) -> list[sqlite3.Row]:
+        return self._execute(statement.text, params).fetchall()
 
-    def each(self, sql: str, params: Params = NOTHING) -> Iterator[sqlite3.Row]:
-        with closing(self._execute(sql, params)) as cursor:
+    def each(self, statement: Statement, params: Params = NOTHING) -> Iterator[sqlite3.Row]:
+        with closing(self._execute(statement.text, params)) as cursor:
             yield from cursor
 
-    def run(self, sql: str, params: Params = NOTHING) -> int:
-        return self._execute(sql, params).rowcount
+    def run(self, statement: Statement, params: Params = NOTHING) -> int:
+        return self._execute(statement.text, params).rowcount
 
     def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []

@@ -22,7 +22,7 @@ from bridge.store.sqlite.checkpoint import Checkpoints
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
 from bridge.store.sqlite.tx import SqliteTx
-from bridge.store.transaction import Together, Unit
+from bridge.store.transaction import BatchUnit, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -35,7 +35,7 @@ MOST_UNITS = 512
 class _Work:
     """What one caller wants: ``do`` for ``item``, together with all who want the same ``do``."""
 
-    do: Together[object, object]
+    do: BatchUnit[object, object]
     item: object
 
 
@@ -88,12 +88,12 @@ class Writer:
         """
         return cast(T, await self._result(_alone(unit)))
 
-    async def run_batched(self, do: Together[Item, T], item: Item) -> T:
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
         """The same for work that is cheaper for many: all items that wait for this very ``do`` are one call of it.
 
         Work that leaves a repair (:meth:`Tx.if_caller_gone`) does not belong here: it would be done for each alone.
         """
-        return cast(T, await self._result(_Work(cast("Together[object, object]", do), item)))
+        return cast(T, await self._result(_Work(cast("BatchUnit[object, object]", do), item)))
 
     async def _result(self, work: _Work) -> object:
         job = self._submit(work)
@@ -269,7 +269,7 @@ def _alone(unit: Unit[T]) -> _Work:
 
 def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
     """Within one transaction; kinds in the order of their first."""
-    kinds: dict[Together[object, object], list[int]] = {}
+    kinds: dict[BatchUnit[object, object], list[int]] = {}
     for at, each in enumerate(work):
         kinds.setdefault(each.do, []).append(at)
     outcomes: dict[int, _Outcome] = {}

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, Sms
-from bridge.store import sql
 from bridge.store.postgres.store import PostgresStore
+from bridge.store.repositories.outbox import LOST_SENDING
+from bridge.store.repositories.sms import apply_move
 from bridge.store.transaction import Tx
-from bridge.store.work_sms import apply_move
 
 
 def apply() -> None:
     async def recover_sending(self: PostgresStore, now: Ms) -> Sequence[Sms]:
         def unit(tx: Tx) -> list[Sms]:
-            for row in tx.all(sql.LOST_SENDING, {"now": tx.now()}):
+            for row in tx.all(LOST_SENDING, {"now": tx.now()}):
                 apply_move(tx, row["id"], Move.RETRY, now, Change(reason="interrupted"))
             return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bridge.store import inbox
+from bridge.store.repositories import contacts, inbox
 from bridge.store.transaction import Tx
 
 _parts: Counter[str] = Counter()
@@ -14,11 +14,12 @@ def spent(tx: Tx, day: str) -> int:
     return _parts[day]
 
 
-class InMemory(inbox._Spend):
+class InMemory(contacts.SpendBudget):
     def write(self) -> None:
         _parts.update(self._added)
 
 
 def apply() -> None:
-    inbox._spent = spent
-    inbox._Spend = InMemory  # type: ignore[misc]
+    contacts.spent_parts = spent
+    inbox.spent_parts = spent
+    inbox.SpendBudget = InMemory  # type: ignore[misc]

@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 
 from bridge.model.sms import SmsState
-from bridge.store import sql
 from bridge.store.batch import BatchStatement
 from bridge.store.postgres import dialect
 from bridge.store.postgres.store import open_store
+from bridge.store.repositories.queries import list_sms
+from bridge.store.schema.tables import INTEGER, TEXT
+from bridge.store.statement import Statement
 from tests import postgres
 from tests.contract.builders import SetClock
-
-STATEMENTS = {name: text for name, text in vars(sql).items() if name.isupper() and " " in str(text)}
-COLUMNS = {"INBOUND", "SMS", "FATE", "CONTACT", "CONVERSATION", "POST"}
+from tests.unit.store.statements import BATCHES, STATEMENTS
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +38,27 @@ async def connection(folder: Path) -> AsyncIterator[Any]:
 @postgres.needs_postgres
 async def test_every_statement_is_understood(connection: Any) -> None:
     refused = {}
-    for name, text in STATEMENTS.items():
-        if name in COLUMNS:
-            continue
-        translated = dialect.batch_text(text) if isinstance(text, BatchStatement) else dialect.numbered(text).text
+    translated = {name: dialect.numbered(each).text for name, each in STATEMENTS.items()}
+    translated |= {name: dialect.batch_text(each) for name, each in BATCHES.items()}
+    for name, text in translated.items():
         try:
-            await connection.prepare(translated)
+            await connection.prepare(text)
         except asyncpg.PostgresError as error:
             refused[name] = str(error)
     assert refused == {}
-    await connection.prepare(dialect.numbered(sql.list_sms([SmsState.QUEUED])).text)
+    await connection.prepare(dialect.numbered(list_sms(frozenset({SmsState.QUEUED}))).text)
 
 
 def test_a_name_means_one_parameter_with_one_type() -> None:
-    text, names = dialect.numbered("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit")
+    text, names = dialect.numbered(
+        Statement("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit", limit=INTEGER, text=TEXT)
+    )
     assert text == "SELECT $1::bigint, 'in:' || name, CAST($2::text AS TEXT) FROM t WHERE a = $1::bigint"
     assert names == ("limit", "text")
 
 
 def test_rows_are_an_array_a_column() -> None:
-    assert dialect.batch_text(BatchStatement("id, text", "SELECT * FROM rows")) == (
+    assert dialect.batch_text(BatchStatement("id, text", "SELECT * FROM rows", id=INTEGER, text=TEXT)) == (
         "WITH rows (id, text) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) SELECT * FROM rows"
     )
 

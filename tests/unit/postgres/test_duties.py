@@ -6,6 +6,7 @@ import asyncio
 
 from bridge.store import locks
 from bridge.store.postgres.cluster import KEPT_AFTER_END, LEASE, SEND_LEASE
+from bridge.store.statement import Statement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
 
@@ -82,8 +83,8 @@ async def test_a_bridge_stopped_in_the_middle_of_its_report_does_not_cost_the_ot
     both: Bridges,
 ) -> None:
     """It holds what all report under; the server lets go of it in time for another try."""
-    limit = await both.one.writer.run(lambda tx: tx.one("SHOW idle_in_transaction_session_timeout"))
-    wait = await both.one.writer.run(lambda tx: tx.one("SHOW lock_timeout"))
+    limit = await both.one.writer.run(lambda tx: tx.one(Statement("SHOW idle_in_transaction_session_timeout")))
+    wait = await both.one.writer.run(lambda tx: tx.one(Statement("SHOW lock_timeout")))
     assert limit is not None
     assert wait is not None
     assert (limit[0], wait[0]) == ("5s", "5s")

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from bridge.store import sql
-from bridge.store.batch import BatchStatement
 from bridge.store.postgres import dialect
 from bridge.store.postgres.migrate import migrate
 from bridge.store.postgres.pool import Pool
 from tests import postgres
 from tests.bench.postgres import fill_on
+from tests.unit.store.statements import BATCHES, STATEMENTS
 
 pytestmark = postgres.needs_postgres
 
@@ -28,8 +27,8 @@ FEW = {"spend", "account_state", "restoration", "pulse", "alert", "chat_alias"}
 HOT = """
 ACCEPT_INBOUND CLAIM_UNROUTED SETTLE_INBOUND BUMP_CONTACT CHANGE_CONTACT USES USES_IN_ALL RECENT_REPLIES GET_SPEND
 ADD_SPEND INSERT_SMS DUE_CANDIDATES START_SMS MOVE_SMS ADD_EVENT NEXT_DUE EXPIRED_QUEUED DUE_POLLS IDENTICAL_SINCE
-GET_SMS GET_SMS_BY_KEY INSERT_POST RENEW_FATE CLAIM_POSTS FREE_NEXT_POST POST_DONE FIND_CONVERSATION TOUCH_CONVERSATION
-PENDING_UPDATES STORE_UPDATE
+GET_SMS GET_SMS_BY_KEY INSERT_POST REFRESH_STATUS CLAIM_POSTS FREE_NEXT_POST POST_DONE FIND_CONVERSATION
+TOUCH_CONVERSATION PENDING_UPDATES STORE_UPDATE
 """.split()  # noqa: SIM905
 
 
@@ -58,11 +57,10 @@ async def connection(folder: Path, kind: str) -> AsyncIterator[Any]:
 
 async def plan(connection: Any, name: str) -> dict[str, Any]:
     """What the server does for any values."""
-    wanted = getattr(sql, name)
-    if isinstance(wanted, BatchStatement):
-        text, count = dialect.batch_text(wanted), len(wanted.columns)
+    if name in BATCHES:
+        text, count = dialect.batch_text(BATCHES[name]), len(BATCHES[name].types)
     else:
-        text, names = dialect.numbered(wanted)
+        text, names = dialect.numbered(STATEMENTS[name])
         count = len(names)
     await connection.execute(f"PREPARE {name} AS {text}")
     values = f"({', '.join(['NULL'] * count)})" if count else ""

@@ -9,8 +9,8 @@ import pytest
 from bridge.model.sms import Change, Move, Priority, Rewrite, SmsState
 from bridge.store import locks
 from bridge.store.locks import LockName
-from bridge.store.outbox import _claim
 from bridge.store.postgres.tx import lock_key
+from bridge.store.repositories.outbox import claim
 from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
@@ -145,7 +145,7 @@ async def test_a_word_about_one_attempt_does_not_move_the_next_of_another_bridge
 
 async def test_a_repair_that_is_made_twice_does_not_take_a_row_from_the_bridge_that_sends_it(both: Bridges) -> None:
     await both.one.enqueue(reply("k"))
-    _, repairs = await both.one._transactions.write(lambda tx: _claim(tx, "main", NOW, 1))
+    _, repairs = await both.one._transactions.write(lambda tx: claim(tx, "main", NOW, 1))
     (repair,) = repairs
     await both.one.writer.run(repair)
     assert await claimed(both.two) == ["k"]

@@ -14,9 +14,11 @@ from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
-from bridge.store import locks, sql
+from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.transaction import TRIES
+from bridge.store.repositories.contacts import ADD_SPEND
+from bridge.store.statement import Statement
 from bridge.store.transaction import SerializationConflict, Tx
 from tests.contract.builders import NOW, SetClock, call, claimed, received, reply, sent, settlement, spent
 from tests.postgres import needs_postgres
@@ -25,20 +27,20 @@ from tests.unit.postgres.bridges import Bridges
 
 pytestmark = needs_postgres
 
-HELD = "SELECT pg_advisory_xact_lock(hashtext(current_schema()))"
+HELD = Statement("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
 
 
 def two_rows(tx: Tx) -> None:
     """Waits between the two while somebody holds the lock."""
-    tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)")
+    tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
     tx.one(HELD)
-    tx.run("INSERT INTO spend (day, parts) VALUES ('b', 1)")
+    tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('b', 1)"))
 
 
 @asynccontextmanager
 async def lock(both: Bridges) -> AsyncIterator[None]:
     async with both.beside.transaction():
-        await both.run(HELD)
+        await both.run(HELD.text)
         yield
 
 
@@ -129,9 +131,9 @@ async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Bri
 async def test_two_in_each_others_way_are_both_done(both: Bridges) -> None:
     def crossing(first: str, second: str) -> Callable[[Tx], None]:
         def unit(tx: Tx) -> None:
-            tx.one(sql.ADD_SPEND, {"day": first, "parts": 1})
+            tx.one(ADD_SPEND, {"day": first, "parts": 1})
             tx.one(HELD)
-            tx.one(sql.ADD_SPEND, {"day": second, "parts": 1})
+            tx.one(ADD_SPEND, {"day": second, "parts": 1})
 
         return unit
 
@@ -149,7 +151,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridge
     tried: list[int] = []
 
     def overtaken(tx: Tx) -> None:
-        tried.append(tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
+        tried.append(tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)")))
         raise SerializationConflict
 
     with pytest.raises(StoreUnavailable):
@@ -161,7 +163,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridge
 async def test_what_stands_there_for_good_is_no_matter_of_coming_later(both: Bridges) -> None:
     await both.run("INSERT INTO spend (day, parts) VALUES ('a', 1)")
     with pytest.raises(StoreError) as caught:
-        await both.one.writer.run(lambda tx: tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
+        await both.one.writer.run(lambda tx: tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)")))
     assert not isinstance(caught.value, StoreUnavailable)
 
 
@@ -329,7 +331,7 @@ async def test_a_lock_that_others_keep_is_not_waited_for_without_end(both: Bridg
 async def test_a_statement_is_not_waited_for_without_end(both: Bridges) -> None:
     async with impatient(both) as store:
         with pytest.raises(StoreUnavailable, match="took too long"):
-            await store.writer.run(lambda tx: tx.one("SELECT pg_sleep(60)"))
+            await store.writer.run(lambda tx: tx.one(Statement("SELECT pg_sleep(60)")))
         await store.ping()
 
 
@@ -348,8 +350,8 @@ async def test_where_all_connections_are_busy_the_next_is_refused_and_later_serv
 
 
 def _wait_long(tx: Tx) -> None:
-    tx.one("SET LOCAL lock_timeout = 0")
-    tx.one("SET LOCAL statement_timeout = 0")
+    tx.one(Statement("SET LOCAL lock_timeout = 0"))
+    tx.one(Statement("SET LOCAL statement_timeout = 0"))
     tx.one(HELD)
 
 

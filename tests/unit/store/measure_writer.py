@@ -17,7 +17,8 @@ from statistics import median
 import aiosqlite
 
 from bridge.model.inbound import InboundCall
-from bridge.store import open_store, sql
+from bridge.store import open_store
+from bridge.store.repositories.inbox import ACCEPT_INBOUND
 from tests.contract.builders import SetClock, call
 
 CALLERS = 64
@@ -29,7 +30,7 @@ Take = Callable[[InboundCall], Awaitable[object]]
 
 def parameters(one: InboundCall) -> list[str | int | bytes | None]:
     """The columns of the statement; a store of one node leaves the last ones, who routes it, empty."""
-    return [getattr(one, name, "") for name in sql.ACCEPT_INBOUND.columns]
+    return [getattr(one, name, "") for name in ACCEPT_INBOUND.types]
 
 
 async def rate(take: Take, tag: str) -> float:
@@ -63,7 +64,7 @@ class StatementHops:
         batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         await self._connection.execute("BEGIN IMMEDIATE")
         for one, _ in batch:
-            await self._connection.execute_fetchall(sql.ACCEPT_INBOUND.text(1), parameters(one))
+            await self._connection.execute_fetchall(ACCEPT_INBOUND.text(1), parameters(one))
         await self._connection.commit()
         for _, done in batch:
             done.set_result(None)

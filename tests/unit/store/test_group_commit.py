@@ -15,6 +15,7 @@ from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store.sqlite.connection import ThreadConnection
 from bridge.store.sqlite.store import SqliteStore
+from bridge.store.statement import Statement
 from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
 
@@ -35,8 +36,8 @@ class Gate:
 
 
 def broken(tx: Tx) -> None:
-    tx.run("INSERT INTO spend (day, parts) VALUES ('never', 1)")
-    tx.run("INSERT INTO spend (day, parts) VALUES (NULL, NULL)")
+    tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('never', 1)"))
+    tx.run(Statement("INSERT INTO spend (day, parts) VALUES (NULL, NULL)"))
 
 
 async def test_work_runs_in_the_connections_thread_in_one_hop_each(path: Path) -> None:
@@ -73,7 +74,7 @@ async def test_work_runs_in_the_connections_thread_in_one_hop_each(path: Path) -
 async def test_every_commit_is_synced_and_keys_are_enforced(store: SqliteStore) -> None:
     def ask(tx: Tx) -> dict[str, object]:
         names = ("synchronous", "journal_mode", "foreign_keys", "busy_timeout", "mmap_size")
-        return {name: row[0] for name in names if (row := tx.one(f"PRAGMA {name}")) is not None}
+        return {name: row[0] for name in names if (row := tx.one(Statement(f"PRAGMA {name}"))) is not None}
 
     found = await store.writer.run(ask)
     assert found.pop("mmap_size", 0) == 0
@@ -162,9 +163,9 @@ async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore
     gate = Gate()
 
     def two_rows(tx: Tx) -> None:
-        tx.run("INSERT INTO spend (day, parts) VALUES ('a', 1)")
+        tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
         gate(tx)
-        tx.run("INSERT INTO spend (day, parts) VALUES ('b', 1)")
+        tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('b', 1)"))
 
     task = asyncio.create_task(store.writer.run(two_rows))
     await gate.wait_entered()
@@ -221,8 +222,8 @@ async def test_a_failed_commit_is_unknown_and_leaves_nothing_sending(store: Sqli
 
     def doomed(tx: Tx) -> None:
         # A deferred key is looked at by COMMIT alone: the real COMMIT fails, with all the work done before.
-        tx.run("PRAGMA defer_foreign_keys = ON")
-        tx.run("INSERT INTO topic (chat_id, thread_id, conversation_id) VALUES (1, 1, 12345)")
+        tx.run(Statement("PRAGMA defer_foreign_keys = ON"))
+        tx.run(Statement("INSERT INTO topic (chat_id, thread_id, conversation_id) VALUES (1, 1, 12345)"))
 
     claim, failed = await asyncio.gather(
         store.claim_due("main", now=NOW, limit=9), store.writer.run(doomed), return_exceptions=True

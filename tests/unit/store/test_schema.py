@@ -10,11 +10,13 @@ import pytest
 
 from bridge.errors import StoreError
 from bridge.model.sms import SmsState
-from bridge.store import open_readonly, open_store, sql
-from bridge.store.batch import MAX_ROWS, BatchStatement
+from bridge.store import open_readonly, open_store
+from bridge.store.batch import MAX_ROWS
 from bridge.store.migrate import Migration, shipped
+from bridge.store.repositories.queries import list_sms
 from bridge.store.sqlite.migrate import migrate, statements, version_of
 from tests.contract.builders import SetClock, call, opened
+from tests.unit.store.statements import BATCHES, STATEMENTS
 
 GROWING = ("inbound", "sms", "sms_event", "chat_post", "chat_message", "tg_update", "conversation", "contact", "alert")
 PARTIAL = re.compile(
@@ -30,12 +32,10 @@ ALLOWED = {
     "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }
-CROWDS = {name: value for name, value in vars(sql).items() if isinstance(value, BatchStatement)}
-STATEMENTS = {
-    name: value
-    for name, value in vars(sql).items()
-    if name.isupper() and isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", value)
-} | {name: crowd.text(MAX_ROWS) for name, crowd in CROWDS.items()}
+TEXTS = {name: statement.text for name, statement in STATEMENTS.items()} | {
+    name: statement.text(MAX_ROWS) for name, statement in BATCHES.items()
+}
+OPEN = list_sms(frozenset({SmsState.UNCERTAIN, SmsState.FAILED}))
 
 
 def database() -> sqlite3.Connection:
@@ -53,9 +53,9 @@ def plan_of(statement: str) -> list[str]:
     return plan
 
 
-@pytest.mark.parametrize("name", [*STATEMENTS, "LIST_OPEN"])
+@pytest.mark.parametrize("name", [*TEXTS, "LIST_OPEN"])
 def test_no_statement_scans_what_grows(name: str) -> None:
-    statement = sql.list_sms([SmsState.UNCERTAIN, SmsState.FAILED]) if name == "LIST_OPEN" else STATEMENTS[name]
+    statement = OPEN.text if name == "LIST_OPEN" else TEXTS[name]
     plan = plan_of(statement)
     names = re.findall(r"(?:FROM|UPDATE|INTO) ([a-z_]+)(?: AS ([a-z]))?", statement)
     growing = {alias or table for table, alias in names if table in GROWING}
@@ -95,7 +95,7 @@ def test_no_statement_scans_what_grows(name: str) -> None:
     ],
 )
 def test_hot_statements_use_the_index_made_for_them(name: str, index: str) -> None:
-    plan = "\n".join(plan_of(STATEMENTS[name]))
+    plan = "\n".join(plan_of(TEXTS[name]))
     assert index in plan
     assert "TEMP B-TREE" not in plan or name == "RECENT_REPLIES", plan
 
@@ -166,10 +166,12 @@ def waiting(count: int) -> sqlite3.Connection:
     """One subscriber's SMS, all to be shown, and one of somebody else behind them."""
     db = database()
     db.execute("PRAGMA foreign_keys = OFF")
-    one = CROWDS["INSERT_POST"].text(1)
+    insert = BATCHES["INSERT_POST"]
     for number in range(count + 1):
         talk = 1 if number < count else 2
-        db.execute(one, (None, "support", "inbound", 0, "{}", talk, number, None, None, 0, 0))
+        post = {"chat": "support", "kind": "inbound", "priority": 0, "payload": "{}", "created_at": 0, "due_at": 0}
+        post |= {"conversation_id": talk, "inbound_id": number}
+        db.execute(insert.text(1), [post.get(column) for column in insert.types])
     return db
 
 
@@ -181,14 +183,14 @@ def test_a_claim_costs_the_same_however_many_wait_behind_one_another() -> None:
     costs = []
     for count in (10, 2_000):
         db = waiting(count)
-        claimed = db.execute(sql.CLAIM_POSTS, CLAIM).fetchall()
-        assert [row[5] for row in claimed] == [1, 2], "the first of each conversation"
+        claimed = db.execute(TEXTS["CLAIM_POSTS"], CLAIM).fetchall()
+        assert [row[-3] for row in claimed] == [1, 2], "the first of each conversation"
         costs.append(
             [
-                steps_of(db, sql.CLAIM_POSTS, CLAIM),
-                steps_of(db, sql.FREE_NEXT_POST, {"conversation_id": 1}),
-                steps_of(db, sql.POSTS_READY, {"chat": "support", "limit": 9}),
-                steps_of(db, sql.POSTS_TO_SHOW, {"chat": "support", "limit": 9}),
+                steps_of(db, TEXTS["CLAIM_POSTS"], CLAIM),
+                steps_of(db, TEXTS["FREE_NEXT_POST"], {"conversation_id": 1}),
+                steps_of(db, TEXTS["POSTS_READY"], {"chat": "support", "limit": 9}),
+                steps_of(db, TEXTS["POSTS_TO_SHOW"], {"chat": "support", "limit": 9}),
             ]
         )
         db.close()
@@ -210,8 +212,8 @@ def test_what_waits_in_an_older_store_keeps_its_order() -> None:
     ]
     db.executemany(f"INSERT INTO chat_post ({columns}) VALUES ({', '.join('?' * 9)})", rows)
     assert migrate(db, shipped()) > 0
-    assert sorted(row[0] for row in db.execute(sql.CLAIM_POSTS, CLAIM)) == [2, 3, 5, 6]
+    assert sorted(row[0] for row in db.execute(TEXTS["CLAIM_POSTS"], CLAIM)) == [2, 3, 5, 6]
     db.execute("UPDATE chat_post SET state = 'posted' WHERE id = 2")
-    db.execute(sql.FREE_NEXT_POST, {"conversation_id": 1})
-    assert sorted(row[0] for row in db.execute(sql.CLAIM_POSTS, CLAIM)) == [3, 4, 5, 6]
+    db.execute(TEXTS["FREE_NEXT_POST"], {"conversation_id": 1})
+    assert sorted(row[0] for row in db.execute(TEXTS["CLAIM_POSTS"], CLAIM)) == [3, 4, 5, 6]
     db.close()

@@ -19,6 +19,7 @@ import pytest
 from bridge.errors import CommitUnknown, StoreError, StoreLocked, StoreUnavailable
 from bridge.store import open_readonly, open_store
 from bridge.store.sqlite.store import SqliteStore
+from bridge.store.statement import Statement
 from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, SetClock, call, opened, received, reply, unrouted
 
@@ -35,9 +36,9 @@ sys.stdin.readline()
 
 def limit_pages(pages: int | None) -> object:
     def unit(tx: Tx) -> None:
-        used = tx.one("PRAGMA page_count")
+        used = tx.one(Statement("PRAGMA page_count"))
         assert used is not None
-        tx.one(f"PRAGMA max_page_count = {used[0] + pages if pages is not None else 2**30}")
+        tx.one(Statement(f"PRAGMA max_page_count = {used[0] + pages if pages is not None else 2**30}"))
 
     return unit
 
@@ -99,7 +100,7 @@ async def test_who_comes_while_others_wait_for_the_lock_is_refused_with_them(sto
 
 
 async def test_a_connection_that_became_read_only_is_opened_anew(store: SqliteStore) -> None:
-    await store.writer.run(lambda tx: tx.run("PRAGMA query_only = ON"))
+    await store.writer.run(lambda tx: tx.run(Statement("PRAGMA query_only = ON")))
     with pytest.raises(StoreUnavailable, match="may not be written"):
         await store.accept_inbound(call())
     assert (await store.accept_inbound(call())).new

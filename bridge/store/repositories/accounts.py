@@ -1,0 +1,158 @@
+"""The state of each account (suspension, balance), and alerts that stay open until their all-clear."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from bridge.model.alert import Alert
+from bridge.model.answers import AccountState, Balance
+from bridge.model.base import Ms
+from bridge.store import locks
+from bridge.store.repositories.alerts import clear_alert, open_alert
+from bridge.store.repository import Repository
+from bridge.store.schema.tables import ACCOUNT_STATE, BALANCE_SPENT, INTEGER, SMS, TEXT
+from bridge.store.statement import Statement
+from bridge.store.transaction import Params, Tx
+
+GET_ACCOUNT = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state WHERE account = :account", ACCOUNT_STATE)
+
+# probes is 0 only after a call that found the account free.
+HOLD_ACCOUNT = Statement(
+    """
+INSERT INTO account_state (account, held_reason, held_detail, held_since, probe_at)
+VALUES (:account, :held_reason, :held_detail, :held_since, :probe_at)
+ON CONFLICT (account) DO UPDATE SET
+    held_reason = excluded.held_reason, held_detail = excluded.held_detail, held_since = excluded.held_since,
+    probe_at = excluded.probe_at, probes = 0
+WHERE account_state.held_since IS NULL
+""",
+    ACCOUNT_STATE,
+)
+
+PROBE_ACCOUNT = Statement(
+    """
+UPDATE account_state SET probes = probes + 1, probe_at = :probe_at WHERE account = :account AND held_since IS NOT NULL
+""",
+    ACCOUNT_STATE,
+)
+
+RELEASE_ACCOUNT = Statement(
+    """
+UPDATE account_state SET held_reason = '', held_detail = '', held_since = NULL, probe_at = NULL, probes = 0,
+                         last_contact_at = :now
+WHERE account = :account AND held_since IS NOT NULL
+""",
+    ACCOUNT_STATE,
+    now=INTEGER,
+)
+
+NOTE_BALANCE = Statement(
+    """
+INSERT INTO account_state (account, balance, currency, balance_at, last_contact_at)
+VALUES (:account, :balance, :currency, :now, :now)
+ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, currency = excluded.currency,
+    balance_at = excluded.balance_at, last_contact_at = excluded.last_contact_at
+""",
+    ACCOUNT_STATE,
+    now=INTEGER,
+)
+
+NOTE_CONTACT = Statement(
+    """
+INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
+ON CONFLICT (account) DO UPDATE SET last_contact_at = excluded.last_contact_at
+""",
+    ACCOUNT_STATE,
+    now=INTEGER,
+)
+
+ADD_SPENT = Statement(
+    """
+INSERT INTO balance_spent (account, day, amount) VALUES (:account, :day, :amount)
+ON CONFLICT (account, day) DO UPDATE SET amount = balance_spent.amount + excluded.amount
+""",
+    BALANCE_SPENT,
+)
+
+SPENT = Statement(
+    """
+SELECT sum(amount) AS amount, min(day) AS first FROM balance_spent
+WHERE account = :account AND day >= :from_day AND day < :to_day
+""",
+    BALANCE_SPENT,
+    from_day=TEXT,
+    to_day=TEXT,
+)
+
+# Counts up to a limit, so that it costs the same however many wait.
+QUEUED_OF = Statement(
+    """
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
+""",
+    SMS,
+    limit=INTEGER,
+)
+
+
+class AccountRepository(Repository):
+    async def account_state(self, account: str) -> AccountState:
+        row = await self._readers.run(lambda tx: tx.one(GET_ACCOUNT, {"account": account}))
+        return AccountState(account=account) if row is None else ACCOUNT_STATE.read(row)
+
+    async def queued(self, account: str, *, limit: int) -> int:
+        row = await self._readers.run(lambda tx: tx.one(QUEUED_OF, {"account": account, "limit": limit}))
+        return 0 if row is None else int(row["number"])
+
+    async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
+        held: Params = {"held_reason": reason, "held_detail": detail, "held_since": now, "probe_at": probe_at}
+        return await self._writer.run(lambda tx: tx.run(HOLD_ACCOUNT, {"account": account, **held}) > 0)
+
+    async def still_held(self, account: str, *, probe_at: Ms) -> None:
+        probe: Params = {"account": account, "probe_at": probe_at}
+        await self._writer.run(lambda tx: tx.run(PROBE_ACCOUNT, probe))
+
+    async def release_account(self, account: str, now: Ms) -> bool:
+        released: Params = {"account": account, "now": now}
+        return await self._writer.run(lambda tx: tx.run(RELEASE_ACCOUNT, released) > 0)
+
+    async def note_balance(self, account: str, balance: Balance, now: Ms) -> None:
+        noted: Params = {"account": account, "balance": balance.amount, "currency": balance.currency, "now": now}
+
+        def unit(tx: Tx) -> None:
+            tx.lock([locks.balance(account)])  # else an expense that two nodes see at once would count twice
+            known = tx.one(GET_ACCOUNT, {"account": account})
+            before = None if known is None else ACCOUNT_STATE.read(known).balance
+            if before is not None and before > balance.amount:
+                spent: Params = {"account": account, "day": _day(now), "amount": before - balance.amount}
+                tx.run(ADD_SPENT, spent)
+            tx.run(NOTE_BALANCE, noted)
+
+        await self._writer.run(unit)
+
+    async def spent_a_day(self, account: str, now: Ms) -> float | None:
+        today = _date(now)
+        week: Params = {"account": account, "from_day": (today - timedelta(days=7)).isoformat(), "to_day": _day(now)}
+        row = await self._readers.run(lambda tx: tx.one(SPENT, week))
+        if row is None or not row["amount"]:
+            return None
+        # A day without a row after the first one cost nothing. Days before the first row may be from before the
+        # account was watched.
+        return float(row["amount"] / (today - date.fromisoformat(row["first"])).days)
+
+    async def note_contact(self, account: str, now: Ms) -> None:
+        await self._writer.run(lambda tx: tx.run(NOTE_CONTACT, {"account": account, "now": now}))
+
+    async def raise_alert(self, alert: Alert, now: Ms) -> bool:
+        return await self._writer.run(lambda tx: open_alert(tx, alert, now))
+
+    async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
+        return await self._writer.run(lambda tx: clear_alert(tx, key, text, {**params}, now))
+
+
+def _date(now: Ms) -> date:
+    return datetime.fromtimestamp(now / 1000, UTC).date()
+
+
+def _day(now: Ms) -> str:
+    return _date(now).isoformat()

@@ -1,0 +1,67 @@
+"""Opens and clears alerts, and writes their posts. Functions on a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.model.alert import CROWD, Alert, alert_post
+from bridge.model.base import Json, Ms
+from bridge.model.post import PostPriority
+from bridge.store.repositories.posting import add_post
+from bridge.store.schema.mapping import to_json
+from bridge.store.schema.tables import ALERT, INTEGER, TEXT
+from bridge.store.statement import Statement
+from bridge.store.transaction import Params, Tx
+
+OPEN_ALERT = Statement(
+    """
+INSERT INTO alert (key, text, params, account, opened_at) VALUES (:key, :text, :params, :account, :now)
+ON CONFLICT (key) WHERE cleared_at IS NULL DO NOTHING
+""",
+    ALERT,
+    now=INTEGER,
+)
+
+# The alerts of one kind, without the alert about the kind itself, whose key is the prefix.
+OPEN_ALERTS_LIKE = Statement(
+    """
+SELECT key FROM alert WHERE cleared_at IS NULL AND key > :prefix AND key < :end AND key <> :key LIMIT :limit
+""",
+    ALERT,
+    prefix=TEXT,
+    end=TEXT,
+    limit=INTEGER,
+)
+
+OPEN_ALERT_OF = Statement("SELECT id FROM alert WHERE key = :key AND cleared_at IS NULL", ALERT)
+
+CLEAR_ALERT = Statement(
+    "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING id",
+    ALERT,
+    now=INTEGER,
+)
+
+
+def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
+    """Open the alert and write its post, or that of the alert for its kind where many are open. False where it is open
+    already."""
+    if alert.crowd is not None and _many_open(tx, alert.key, alert.crowd.key):
+        alert = alert.crowd
+    opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
+    if not tx.run(OPEN_ALERT, {**opened, "params": to_json(alert.params)}):
+        return False
+    add_post(tx, alert_post(alert.text, alert.params, due_at=now), now)
+    return True
+
+
+def _many_open(tx: Tx, key: str, prefix: str) -> bool:
+    like: Params = {"key": key, "prefix": prefix, "end": prefix + "\U0010ffff", "limit": CROWD}
+    return len(tx.all(OPEN_ALERTS_LIKE, like)) == CROWD
+
+
+def clear_alert(tx: Tx, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:
+    """Clear the alert and write the all-clear. False where it is not open."""
+    if tx.one(CLEAR_ALERT, {"key": key, "now": now}) is None:
+        return False
+    add_post(tx, alert_post(text, params, priority=PostPriority.STATUS, due_at=now), now)
+    return True

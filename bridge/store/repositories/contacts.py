@@ -1,0 +1,196 @@
+"""Subscribers, and what limits automatic replies to them: uses of rules, and the parts spent in a day.
+
+Statements, and functions on a transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bridge.model.contact import Contact, ContactChange, RuleUse
+from bridge.model.routing import Settlement
+from bridge.store.batch import BatchStatement
+from bridge.store.schema.tables import CONTACT, INTEGER, RULE_USE, SPEND
+from bridge.store.statement import Statement
+from bridge.store.transaction import SerializationConflict, Tx
+
+CONTACT_CHANGE = CONTACT.writer(ContactChange)
+NEW_RULE_USE = RULE_USE.writer(RuleUse)
+
+GET_CONTACT = Statement(f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber", CONTACT)
+
+# Version 0 is that of a number of which nothing is known.
+ADD_CONTACT = Statement(
+    "INSERT INTO contact (subscriber, version) VALUES (:subscriber, 0) ON CONFLICT (subscriber) DO NOTHING", CONTACT
+)
+
+BUMP_CONTACT = BatchStatement(
+    "subscriber, seen_at",
+    """
+INSERT INTO contact (subscriber, version, first_seen_at) SELECT n.subscriber, 1, n.seen_at FROM rows AS n WHERE true
+ON CONFLICT (subscriber)
+DO UPDATE SET version = contact.version + 1, first_seen_at = COALESCE(contact.first_seen_at, excluded.first_seen_at)
+""",
+    CONTACT,
+    seen_at=INTEGER,
+)
+
+CHANGE_CONTACT = BatchStatement(
+    f"subscriber, {CONTACT_CHANGE}",
+    """
+UPDATE contact SET opted_out = n.opted_out, tags = n.tags, own_values = n.own_values
+FROM rows AS n WHERE contact.subscriber = n.subscriber
+""",
+    CONTACT,
+)
+
+# A later pause wins only where it lasts longer: two operators who answer at once do not shorten each other's pause.
+TAKE_OVER = Statement(
+    """
+INSERT INTO contact (subscriber, version, robot_paused_until) VALUES (:subscriber, 1, :until)
+ON CONFLICT (subscriber)
+DO UPDATE SET version = contact.version + 1,
+    robot_paused_until = CASE WHEN contact.robot_paused_until > excluded.robot_paused_until
+                              THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
+""",
+    CONTACT,
+    until=INTEGER,
+)
+
+# An opt-out of an unknown number gets a row. An opt-in of an unknown number needs none.
+SET_OPTED_OUT = Statement(
+    """
+INSERT INTO contact (subscriber, version, opted_out) SELECT :subscriber, 1, :opted_out
+WHERE :opted_out = 1 OR EXISTS (SELECT 1 FROM contact WHERE subscriber = :subscriber)
+ON CONFLICT (subscriber) DO UPDATE SET opted_out = excluded.opted_out, version = contact.version + 1
+WHERE contact.opted_out <> excluded.opted_out
+""",
+    CONTACT,
+)
+SET_BLOCKED = Statement(
+    """
+UPDATE contact SET blocked = :blocked, version = version + 1 WHERE subscriber = :subscriber AND blocked <> :blocked
+""",
+    CONTACT,
+)
+SET_NAME = Statement(
+    "UPDATE contact SET name = :name, version = version + 1 WHERE subscriber = :subscriber AND name <> :name", CONTACT
+)
+SET_TAGS = Statement(
+    "UPDATE contact SET tags = :tags, version = version + 1 WHERE subscriber = :subscriber AND tags <> :tags", CONTACT
+)
+ROBOT_OFF = Statement(
+    "UPDATE contact SET robot_off = 1, version = version + 1 WHERE subscriber = :subscriber AND robot_off = 0", CONTACT
+)
+# Switching automatic replies on also ends the pause that an operator's reply began: the operator means "now".
+ROBOT_ON = Statement(
+    """
+UPDATE contact SET robot_off = 0, robot_paused_until = 0, version = version + 1
+WHERE subscriber = :subscriber AND (robot_off = 1 OR robot_paused_until > :now)
+""",
+    CONTACT,
+    now=INTEGER,
+)
+
+ADD_USE = BatchStatement(
+    f"subscriber, {NEW_RULE_USE}",
+    f"INSERT INTO rule_use (subscriber, {NEW_RULE_USE}) SELECT n.subscriber, {NEW_RULE_USE.of('n')} FROM rows AS n",
+    RULE_USE,
+)
+
+USES = BatchStatement(
+    "subscriber, since",
+    f"""
+SELECT {RULE_USE.of("u")}, u.subscriber FROM rows AS n
+JOIN rule_use AS u ON u.subscriber = n.subscriber AND u.at > n.since
+ORDER BY u.at, u.id
+""",
+    RULE_USE,
+    since=INTEGER,
+)
+
+# Costs as much as the rule's own limit allows: a rule that has reached its limit matches no more.
+USES_IN_ALL = BatchStatement(
+    "rule, since",
+    """
+SELECT n.rule, (SELECT count(*) FROM rule_use AS u WHERE u.rule = n.rule AND u.what = 'match' AND u.at > n.since)
+FROM rows AS n
+""",
+    RULE_USE,
+    since=INTEGER,
+)
+
+# A limited number of rows: an hour's uses at once would keep other transactions waiting for too long.
+FORGET_USES = Statement(
+    "DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)",
+    before=INTEGER,
+    limit=INTEGER,
+)
+
+GET_SPEND = Statement("SELECT parts FROM spend WHERE day = :day", SPEND)
+
+ADD_SPEND = Statement(
+    """
+INSERT INTO spend (day, parts) VALUES (:day, :parts)
+ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
+RETURNING parts
+""",
+    SPEND,
+)
+
+
+def get_contact(tx: Tx, subscriber: str) -> Contact:
+    """The contact of a subscriber; version 0 where nothing is known."""
+    row = tx.one(GET_CONTACT, {"subscriber": subscriber})
+    return Contact(subscriber=subscriber, version=0) if row is None else CONTACT.read(row)
+
+
+def spent_parts(tx: Tx, day: str) -> int:
+    """Parts of automatic replies written on that day."""
+    row = tx.one(GET_SPEND, {"day": day})
+    return 0 if row is None else int(row["parts"])
+
+
+class SpendBudget:
+    """The parts that settlements of one transaction spend: each day is read once and written once, at the end.
+
+    So a transaction holds the row of the day no longer than its last statements take. A transaction that finds that
+    others have spent what it counted on runs again.
+    """
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._before: dict[str, int] = {}
+        self._asked: Counter[str] = Counter()
+        self._added: Counter[str] = Counter()
+        self._limits: dict[str, int] = {}
+
+    def allows(self, settlement: Settlement) -> bool:
+        """Whether the day has room for it beside all that were allowed before, settled or not."""
+        cost = sum(reply.parts for reply in settlement.replies)
+        limit, day = settlement.spend_limit, settlement.spend_day
+        if limit is not None and cost:
+            if day not in self._before:
+                self._before[day] = spent_parts(self._tx, day)
+            if self._before[day] + self._asked[day] + cost > limit:
+                return False
+            self._limits[day] = min(limit, self._limits.get(day, limit))
+        self._asked[day] += cost
+        return True
+
+    def add(self, day: str, parts: int) -> None:
+        self._added[day] += parts
+
+    def write(self) -> None:
+        """Write what was added. Called after all settlements.
+
+        :raises SerializationConflict: another transaction has spent meanwhile, and together it is above the limit.
+        """
+        for day, parts in sorted(self._added.items()):
+            if not parts:
+                continue
+            row = self._tx.one(ADD_SPEND, {"day": day, "parts": parts})
+            assert row is not None  # an upsert always has a row
+            others = row["parts"] - parts > self._before.get(day, 0)
+            if others and day in self._limits and row["parts"] > self._limits[day]:
+                raise SerializationConflict

@@ -1,0 +1,204 @@
+"""Puts the store right after a restore from a copy, and after the machine's clock was set.
+
+The store that a copy was taken from went on, and may have done everything that waits in the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bridge.model.answers import Reason
+from bridge.model.base import InboundId, Ms, SmsId
+from bridge.model.post import NewPost
+from bridge.model.record import LongestWaits, Restoration
+from bridge.model.sms import Change, Move, Sms
+from bridge.store import locks
+from bridge.store.repositories.posting import add_post
+from bridge.store.repositories.sms import Moving, apply_moves
+from bridge.store.repository import Repository
+from bridge.store.schema.tables import INTEGER, RESTORATION, SMS
+from bridge.store.statement import Statement
+from bridge.store.transaction import Params, Tx
+
+MARK_COPY = Statement("INSERT INTO restoration (taken_at) VALUES (:taken_at)", RESTORATION)
+COPY_TAKEN = Statement("SELECT min(taken_at) AS taken_at FROM restoration WHERE restored_at IS NULL")
+UNMARK_COPY = Statement(
+    """
+UPDATE restoration SET restored_at = :restored_at, last_inbound = :last_inbound, sms = :sms, inbound = :inbound,
+                       updates = :updates
+WHERE restored_at IS NULL
+""",
+    RESTORATION,
+)
+LAST_RESTORED = Statement(
+    f"SELECT {RESTORATION} FROM restoration WHERE restored_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+)
+
+# "state <> 'delivered'" stands beside the states because the index of undelivered SMS asks for it.
+UNSENT = Statement(
+    "SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0 ORDER BY id"
+)
+FOUND_IN_COPY = Statement(
+    """
+SELECT (SELECT max(id) FROM inbound) AS last_inbound,
+       (SELECT count(*) FROM inbound WHERE state = 'new' AND id > 0) AS inbound,
+       (SELECT count(*) FROM tg_update WHERE state = 'new') AS updates
+"""
+)
+RESTORED_SMS = Statement(
+    f"""
+SELECT {SMS} FROM sms
+WHERE state = 'uncertain' AND state <> 'delivered' AND id > 0 AND reason = 'restored' AND id > :after
+ORDER BY id LIMIT :limit
+""",
+    after=INTEGER,
+    limit=INTEGER,
+)
+
+NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
+
+# Everything due by the earlier of the two clocks is due by both. A time further away than the latest is due at once.
+SHIFT_QUEUED = Statement(
+    """
+UPDATE sms SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
+WHERE state = 'queued' AND due_at > :sooner
+""",
+    by=INTEGER,
+    latest=INTEGER,
+    now=INTEGER,
+    sooner=INTEGER,
+)
+
+SHIFT_POLLS = Statement(
+    """
+UPDATE sms SET poll_at = CASE WHEN poll_at + :by <= :latest THEN poll_at + :by ELSE :now END
+WHERE state = 'sent' AND poll_at > :sooner
+""",
+    by=INTEGER,
+    latest=INTEGER,
+    now=INTEGER,
+    sooner=INTEGER,
+)
+
+SHIFT_POSTS = Statement(
+    """
+UPDATE chat_post SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
+WHERE state = 'waiting' AND due_at > :sooner
+""",
+    by=INTEGER,
+    latest=INTEGER,
+    now=INTEGER,
+    sooner=INTEGER,
+)
+
+# A pause that was over by the old clock stays over. Where a time makes sense by both clocks, it is not known which of
+# them wrote it.
+SHIFT_TAKEOVERS = Statement(
+    """
+UPDATE contact SET robot_paused_until = CASE
+    WHEN robot_paused_until > :before AND robot_paused_until + :by <= :latest THEN robot_paused_until + :by
+    WHEN robot_paused_until <= :latest THEN robot_paused_until
+    WHEN robot_paused_until > :before THEN :latest
+    ELSE :now END
+WHERE robot_paused_until > :sooner AND robot_paused_until > 0
+""",
+    before=INTEGER,
+    by=INTEGER,
+    latest=INTEGER,
+    now=INTEGER,
+    sooner=INTEGER,
+)
+
+# "sending", too: such a row may come back into the queue.
+SHIFT_EXPIRY = Statement(
+    """
+UPDATE sms SET expires_at = expires_at + :by, due_at = CASE WHEN state = 'draft' THEN due_at + :by ELSE due_at END
+WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0
+  AND id > :since
+""",
+    by=INTEGER,
+    since=INTEGER,
+)
+
+SHIFT_SENT = Statement(
+    """
+UPDATE sms SET sent_at = sent_at + :by
+WHERE state = 'sent' AND state <> 'delivered' AND id > 0 AND poll_at IS NOT NULL
+  AND id > :since
+""",
+    by=INTEGER,
+    since=INTEGER,
+)
+
+SHIFT_ACCOUNTS = Statement(
+    "UPDATE account_state SET held_since = held_since + :by, probe_at = probe_at + :by, balance_at = balance_at + :by",
+    by=INTEGER,
+)
+
+
+class RecoveryRepository(Repository):
+    async def settle_restored(self, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
+        return await self._writer.run(lambda tx: _settle(tx, now, tell))
+
+    async def last_restored(self) -> Restoration | None:
+        return await self._readers.run(_last_restored)
+
+    async def restored_sms(self, *, after: SmsId, limit: int) -> Sequence[Sms]:
+        page: Params = {"after": after, "limit": limit}
+        return [SMS.read(row) for row in await self._readers.run(lambda tx: tx.all(RESTORED_SMS, page))]
+
+    async def newest_sms(self) -> SmsId:
+        row = await self._readers.run(lambda tx: tx.one(NEWEST_SMS))
+        return SmsId(0 if row is None or row["id"] is None else row["id"])
+
+    async def shift_waits(self, by: Ms, *, now: Ms, longest: LongestWaits, since: SmsId) -> None:
+        await self._writer.run(lambda tx: _shift_waits(tx, by, now, longest, since))
+
+
+def _last_restored(tx: Tx) -> Restoration | None:
+    row = tx.one(LAST_RESTORED)
+    return None if row is None else RESTORATION.read(row)
+
+
+def last_in_copy(tx: Tx) -> InboundId:
+    """The newest message that came with a copy; 0 in a store that was never restored from one."""
+    restored = _last_restored(tx)
+    return InboundId(0) if restored is None else restored.last_inbound
+
+
+def _settle(tx: Tx, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
+    tx.lock([locks.RESTORATION])
+    copy = tx.one(COPY_TAKEN)
+    if copy is None or copy["taken_at"] is None:
+        return None
+    change = Change(reason=Reason.RESTORED)
+    moved = apply_moves(tx, [Moving(row["id"], Move.RESTORE, now, change) for row in tx.all(UNSENT)])
+    found = tx.one(FOUND_IN_COPY)
+    assert found is not None
+    restored = Restoration(
+        taken_at=copy["taken_at"],
+        restored_at=now,
+        last_inbound=InboundId(found["last_inbound"] or 0),
+        sms=len(moved),
+        inbound=found["inbound"],
+        updates=found["updates"],
+    )
+    tx.run(UNMARK_COPY, _RESTORED.params(restored))
+    add_post(tx, tell(restored), now)
+    return restored
+
+
+_RESTORED = RESTORATION.writer(Restoration, without=["taken_at"])
+
+
+def _shift_waits(tx: Tx, by: Ms, now: Ms, longest: LongestWaits, since: SmsId) -> None:
+    before = now - by
+    clocks: Params = {"by": by, "now": now, "sooner": min(now, before)}
+    tx.run(SHIFT_QUEUED, {**clocks, "latest": now + longest.sms})
+    tx.run(SHIFT_POLLS, {**clocks, "latest": now + longest.poll})
+    tx.run(SHIFT_POSTS, {**clocks, "latest": now + longest.post})
+    tx.run(SHIFT_TAKEOVERS, {**clocks, "latest": now + longest.takeover, "before": before})
+    if by:
+        tx.run(SHIFT_EXPIRY, {"by": by, "since": since})
+        tx.run(SHIFT_SENT, {"by": by, "since": since})
+        tx.run(SHIFT_ACCOUNTS, {"by": by})

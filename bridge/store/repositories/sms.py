@@ -1,0 +1,275 @@
+"""Outbound SMS: insertion, moves, history, and the status shown to the operator. The only module that changes a state.
+
+Functions on a transaction, which routing, sending, delivery and operators' actions use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bridge.errors import StoreError
+from bridge.model.base import ConversationId, Ms, SmsId
+from bridge.model.sms import MOVES, Change, Move, NewSms, Sms, SmsState
+from bridge.store.batch import BatchStatement, conflict_free_batches
+from bridge.store.repositories.conversations import note_answered
+from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, Posting, add_posts, refresh_status
+from bridge.store.schema.mapping import Line, to_json
+from bridge.store.schema.tables import INTEGER, SMS, SMS_EVENT, TEXT
+from bridge.store.statement import Statement
+from bridge.store.transaction import Tx, storable
+
+NO_CHANGE = Change()
+_ONLY_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
+"""Most moves start in one state, so the row need not be read to name it."""
+_NEW_SMS = SMS.writer(NewSms, without=["state", "conversation_id"])
+
+# A row may not be written as "sending" while its lane sends, nor past queued rows of its own or a more urgent priority.
+# A key may appear only once among the rows.
+INSERT_SMS = BatchStatement(
+    f"{_NEW_SMS}, wanted_state, conversation_id, created_at, lane_taken, bridge",
+    f""", inserted AS MATERIALIZED (
+    SELECT rows.*, CASE
+        WHEN wanted_state = 'sending' AND lane_taken = 1 THEN 'queued'
+        WHEN wanted_state = 'sending' AND (
+            SELECT 1 FROM sms AS s
+            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'sending'
+            LIMIT 1) IS NOT NULL THEN 'queued'
+        WHEN wanted_state = 'sending' AND (
+            SELECT 1 FROM sms AS s
+            WHERE s.account = rows.account AND s.recipient = rows.recipient AND s.state = 'queued'
+              AND s.priority <= rows.priority LIMIT 1) IS NOT NULL THEN 'queued'
+        ELSE wanted_state END AS state
+    FROM rows)
+INSERT INTO sms ({_NEW_SMS}, state, conversation_id, created_at, attempts, sending_since, left_at, sent_by)
+SELECT {_NEW_SMS.of("n")}, n.state, n.conversation_id, n.created_at,
+       CASE WHEN n.state = 'sending' THEN 1 ELSE 0 END,
+       CASE WHEN n.state = 'sending' THEN n.created_at END,
+       CASE WHEN n.state = 'sending' THEN n.created_at END,
+       CASE WHEN n.state = 'sending' THEN n.bridge ELSE '' END
+FROM inserted AS n WHERE true
+ON CONFLICT (key) DO NOTHING
+RETURNING {SMS}
+""",
+    SMS,
+    wanted_state=TEXT,
+    lane_taken=INTEGER,
+    bridge=TEXT,
+)
+
+GET_SMS = Statement(f"SELECT {SMS} FROM sms WHERE id = :id", SMS)
+GET_SMS_BY_KEY = Statement(f"SELECT {SMS} FROM sms WHERE key = :key", SMS)
+
+# The one statement that changes a state. from_state is what the caller knows, so a row that has moved meanwhile is left
+# alone; began does the same for a row that came back to the same state by another attempt. An id may appear only once
+# among the rows.
+MOVE_SMS = BatchStatement(
+    "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
+    " sent_at, final_at, began, bridge",
+    f"""
+UPDATE sms SET
+    state = n.to_state,
+    reason = COALESCE(n.reason, sms.reason),
+    detail = COALESCE(n.detail, sms.detail),
+    due_at = COALESCE(n.due_at, sms.due_at),
+    platform_ids = COALESCE(n.platform_ids, sms.platform_ids),
+    platform_status = COALESCE(n.platform_status, sms.platform_status),
+    polls = COALESCE(n.polls, sms.polls),
+    poll_at = CASE WHEN n.final_at IS NULL THEN COALESCE(n.poll_at, sms.poll_at) END,
+    attempts = sms.attempts + n.started,
+    left_at = CASE WHEN n.started = 1 THEN n.now ELSE sms.left_at END,
+    probed_at = CASE WHEN n.started = 1 THEN NULL ELSE sms.probed_at END,
+    sending_since = CASE WHEN n.started = 1 THEN n.now WHEN n.to_state = 'queued' THEN NULL ELSE sms.sending_since END,
+    sent_by = CASE WHEN n.started = 1 THEN n.bridge ELSE sms.sent_by END,
+    sent_at = COALESCE(n.sent_at, sms.sent_at),
+    final_at = COALESCE(n.final_at, sms.final_at)
+FROM rows AS n
+WHERE sms.id = n.id AND sms.state = n.from_state AND (n.began IS NULL OR sms.sending_since = n.began)
+RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
+""",
+    SMS,
+    SMS_EVENT,
+    now=INTEGER,
+    started=INTEGER,
+    began=INTEGER,
+    bridge=TEXT,
+)
+
+# A row whose starter never learned that it may send. The conditions prove that it is this very start: the repair may
+# run twice, and another node may have started the row anew, with the same number of attempts.
+RELEASE_SMS = Statement(
+    f"""
+UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
+WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_since = :began AND sent_by = :bridge
+RETURNING {DELIVERY_STATUS}
+""",
+    SMS,
+    began=INTEGER,
+    bridge=TEXT,
+)
+
+ADD_EVENT = BatchStatement(
+    "sms_id, at, move, from_state, to_state, reason, detail, author",
+    """
+INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
+SELECT n.sms_id, n.at, n.move, n.from_state, n.to_state, n.reason, n.detail, n.author FROM rows AS n
+""",
+    SMS_EVENT,
+)
+
+
+def get_sms(tx: Tx, sms_id: SmsId) -> Sms | None:
+    row = tx.one(GET_SMS, {"id": sms_id})
+    return None if row is None else SMS.read(row)
+
+
+def sms_of_key(tx: Tx, key: str) -> Sms | None:
+    row = tx.one(GET_SMS_BY_KEY, {"key": key})
+    return None if row is None else SMS.read(row)
+
+
+class Insertion(NamedTuple):
+    """An SMS that is to be written."""
+
+    new: NewSms
+    now: Ms
+    conversation_id: ConversationId | None = None
+    """The conversation of an SMS that names none itself."""
+
+
+def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
+    """Write the rows, each ``sending`` only where its lane is free. None where a key exists already.
+
+    :raises StoreError: a row cannot begin in its state.
+    """
+    lanes: set[tuple[str, str]] = set()
+    lines: list[Line] = []
+    for new, now, conversation_id in insertions:
+        if not new.state.is_initial:
+            raise StoreError(f"an SMS cannot be written as {new.state.value}")
+        conversation_id = conversation_id if new.conversation_id is None else new.conversation_id
+        # The statement does not see the rows that it writes itself.
+        lane = (storable(new.account), storable(new.recipient))
+        lines.append((*_NEW_SMS.line(new), new.state.value, conversation_id, now, int(lane in lanes), tx.bridge))
+        lanes.add(lane)
+    written = {sms.key: sms for sms in map(SMS.read, tx.batch(INSERT_SMS, lines))}
+    # Of two rows with one key only the first was written.
+    found = [written.pop(storable(insertion.new.key), None) for insertion in insertions]
+    for sms in found:
+        if sms is not None:
+            if sms.state is SmsState.SENDING:
+                release_if_caller_gone(tx, sms.key, sms.attempts, sms.created_at)
+            refresh_status(tx, DeliveryStatus.of(sms), sms.created_at)
+    return found
+
+
+class Moving(NamedTuple):
+    """A row, the move it is to make, and what is written with it."""
+
+    sms_id: SmsId
+    move: Move
+    now: Ms
+    change: Change = NO_CHANGE
+    began: Ms | None = None
+    """``sending_since`` of the only attempt that the move is for."""
+
+
+def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
+    """Make the move with all that belongs to it. False where the row is not in one of the move's source states."""
+    return apply_moves(tx, [Moving(sms_id, move, now, change)])[0]
+
+
+def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
+    """Make several moves, each independent of the others: one that cannot be made leaves the others alone."""
+    made: dict[int, bool] = {}
+    for batch in conflict_free_batches(movings, lambda moving: moving.sms_id):
+        made |= zip(batch, _apply(tx, [movings[at] for at in batch]), strict=True)
+    return [made[at] for at in range(len(movings))]
+
+
+def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
+    sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
+    lines = [(*_moving(moving, sources[moving.sms_id]), tx.bridge) for moving in movings if moving.sms_id in sources]
+    moved = {row[0]: row for row in tx.batch(MOVE_SMS, lines)}
+    done = [moving for moving in movings if moving.sms_id in moved]
+    tx.batch(ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
+    for moving in done:
+        *columns, key, attempts = moved[moving.sms_id]
+        status = DeliveryStatus(*columns)
+        if MOVES[moving.move][1] is SmsState.SENDING:
+            release_if_caller_gone(tx, key, attempts, moving.now)
+        if moving.move is Move.RELEASE and status.conversation_id is not None:
+            # As a draft it was no answer to the subscriber.
+            note_answered(tx, status.conversation_id)
+        refresh_status(tx, status, moving.now)
+    add_posts(tx, [Posting(post, moving.now) for moving in done for post in moving.change.posts])
+    return [moving.sms_id in moved for moving in movings]
+
+
+def _source(tx: Tx, moving: Moving) -> SmsState | None:
+    """The state that the row moves from; None where it is in no source state of the move."""
+    source = _ONLY_SOURCE.get(moving.move)
+    if source is None:
+        before = get_sms(tx, moving.sms_id)
+        return before.state if before is not None and before.state in MOVES[moving.move][0] else None
+    return source
+
+
+def _moving(moving: Moving, source: SmsState) -> Line:
+    target, change, now = MOVES[moving.move][1], moving.change, moving.now
+    return (
+        moving.sms_id,
+        source.value,
+        target.value,
+        now,
+        change.reason,
+        change.detail,
+        change.due_at,
+        None if change.platform_ids is None else to_json(change.platform_ids),
+        change.platform_status,
+        change.poll_at,
+        change.polls,
+        1 if target is SmsState.SENDING else 0,
+        now if target is SmsState.SENT else None,
+        now if target.is_final else None,
+        moving.began,
+    )
+
+
+def _event_of(moving: Moving, source: SmsState) -> Line:
+    change = moving.change
+    words = (change.reason or "", change.detail or "", change.author)
+    return (moving.sms_id, moving.now, moving.move.value, source.value, MOVES[moving.move][1].value, *words)
+
+
+def add_event(
+    tx: Tx,
+    sms_id: SmsId,
+    move: str,
+    source: SmsState,
+    target: SmsState,
+    now: Ms,
+    *,
+    reason: str = "",
+    detail: str = "",
+    author: str = "",
+) -> None:
+    """Write a line of the row's history that no move wrote."""
+    tx.batch(ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, author)])
+
+
+def release_if_caller_gone(tx: Tx, key: str, attempts: int, began: Ms) -> None:
+    """Queue the row again if nobody learns that this transaction moved it to ``sending``.
+
+    Such a row would block its lane until the next start. ``began``: when it was started.
+    """
+
+    def release(later: Tx) -> None:
+        row = later.one(RELEASE_SMS, {"key": key, "attempts": attempts, "began": began, "bridge": later.bridge})
+        if row is not None:
+            status = DeliveryStatus(*row)
+            change = {"reason": "interrupted", "detail": "not sent"}
+            add_event(later, status.id, Move.RETRY.value, SmsState.SENDING, SmsState.QUEUED, began, **change)
+            refresh_status(later, status, began)
+
+    tx.if_caller_gone(release)

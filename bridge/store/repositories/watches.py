@@ -1,0 +1,217 @@
+"""Reminders of what waits for a person, silence of the platforms, and times in which no node ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bridge.model.base import Json, Ms
+from bridge.model.chat import Conversation
+from bridge.model.post import NewPost, NoticePayload, PostPriority
+from bridge.model.record import Downtime
+from bridge.model.sms import UNDECIDED, Change, Move, Sms
+from bridge.store.repositories.alerts import CLEAR_ALERT
+from bridge.store.repositories.posting import add_post
+from bridge.store.repositories.sms import Moving, apply_moves
+from bridge.store.repository import Repository
+from bridge.store.schema.mapping import to_json
+from bridge.store.schema.tables import ALERT, CONVERSATION, INBOUND, INTEGER, SMS
+from bridge.store.statement import Statement
+from bridge.store.transaction import Params, Tx
+
+# Only where the team has seen the latest SMS. One that was shown late, because Telegram was unreachable, counts from
+# the time it was shown.
+UNANSWERED = Statement(
+    f"""
+SELECT {CONVERSATION.of("c")}, c.waits_since, p.chat_id, p.message_id
+FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
+WHERE c.waits_since IS NOT NULL AND c.reminded_at IS NULL AND c.waits_since <= :until AND c.waits_since > :after
+  AND p.message_id IS NOT NULL AND (p.finished_at <= :until OR p.finished_at < p.created_at + 300000)
+ORDER BY c.waits_since LIMIT :limit
+""",
+    until=INTEGER,
+    after=INTEGER,
+    limit=INTEGER,
+)
+
+NOTE_REMINDED = Statement(
+    "UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL",
+    CONVERSATION,
+    now=INTEGER,
+)
+
+# due_at of a draft is the time since which it waits for a decision.
+UNDECIDED_DRAFTS = Statement(
+    """
+SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before
+ORDER BY id LIMIT :limit
+""",
+    before=INTEGER,
+    limit=INTEGER,
+)
+
+# Once for each question that has been shown. A correction may be left undecided: the first text was sent.
+FORGOTTEN_DRAFTS = Statement(
+    f"""
+SELECT {SMS} FROM sms AS s
+WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= :until AND s.chat_id IS NOT NULL
+  AND s.asks NOT LIKE '%corrects_%'
+  AND NOT EXISTS (SELECT 1 FROM chat_post AS p WHERE p.key = 'draft:' || s.id || ':' || s.due_at)
+  AND NOT EXISTS (SELECT 1 FROM chat_post AS f WHERE f.key = 'fate:' || s.id AND f.state = 'waiting')
+ORDER BY s.id LIMIT :limit
+""",
+    until=INTEGER,
+    limit=INTEGER,
+)
+
+# Among the newest only: what an account that never receives anything costs must not grow.
+LAST_CALLED = Statement(
+    """
+SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
+ORDER BY id DESC LIMIT 1
+""",
+    INBOUND,
+)
+
+# The times that a running node writes often.
+LAST_SIGN = Statement(
+    """
+SELECT max(at) AS at FROM (
+    SELECT at FROM pulse
+    UNION ALL SELECT max(last_contact_at) FROM account_state
+    UNION ALL SELECT received_at FROM inbound WHERE id = (SELECT max(id) FROM inbound)
+    UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
+"""
+)
+
+# As many rows as a platform may have kept.
+ARRIVED_LATE = Statement(
+    """
+SELECT count(*) AS number FROM inbound
+WHERE id > (SELECT max(id) FROM inbound) - 100000
+  AND (received_at >= :before AND date > :after AND date < :before
+    OR received_at < :before AND settled_at >= :before AND COALESCE(date, received_at) >= :since)
+""",
+    before=INTEGER,
+    after=INTEGER,
+    since=INTEGER,
+)
+
+# The alert of a downtime is open, without a post, until the team is told what had waited. Nodes that start together
+# see the same downtime, and it ends with the last of them. One that was told is not begun again: it is looked for among
+# the newest alerts only, since such nodes start within a minute or so of each other.
+NOTE_OUTAGE = Statement(
+    """
+INSERT INTO alert (key, text, params, account, opened_at)
+SELECT :key, :text, :params, '', :opened_at WHERE NOT EXISTS (
+    SELECT 1 FROM alert WHERE id > (SELECT max(id) FROM alert) - 1000 AND key = :key AND cleared_at IS NOT NULL)
+ON CONFLICT (key) WHERE cleared_at IS NULL DO UPDATE SET params = excluded.params, opened_at = excluded.opened_at
+WHERE excluded.opened_at > alert.opened_at
+""",
+    ALERT,
+)
+OUTAGES = Statement(
+    "SELECT params FROM alert WHERE cleared_at IS NULL AND key > 'outage:' AND key < 'outage;' ORDER BY id"
+)
+
+
+class WatchRepository(Repository):
+    async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
+        return await self._writer.run(lambda tx: _remind(tx, until, after, now, limit))
+
+    async def remind_of_drafts(self, *, until: Ms, now: Ms, limit: int) -> int:
+        return await self._writer.run(lambda tx: _remind_of_drafts(tx, until, now, limit))
+
+    async def expire_drafts(self, *, before: Ms, now: Ms, limit: int) -> int:
+        return await self._writer.run(lambda tx: _expire_drafts(tx, before, now, limit))
+
+    async def last_called(self, account: str) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(LAST_CALLED, {"account": account}))
+        return None if row is None else row["received_at"]
+
+    async def last_sign(self) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(LAST_SIGN))
+        return None if row is None else row["at"]
+
+    async def note_outage(self, outage: Downtime) -> None:
+        opened: Params = {
+            "key": _outage_key(outage),
+            "text": "alert.arrived",
+            "params": to_json({"since": outage.since, "until": outage.until}),
+            "opened_at": outage.until,
+        }
+        await self._writer.run(lambda tx: tx.run(NOTE_OUTAGE, opened))
+
+    async def outages(self) -> Sequence[Downtime]:
+        found = await self._readers.run(lambda tx: tx.all(OUTAGES))
+        return [Downtime(**json.loads(row["params"])) for row in found]
+
+    async def outages_told(self, outages: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
+        def unit(tx: Tx) -> None:
+            for outage in outages:
+                tx.one(CLEAR_ALERT, {"key": _outage_key(outage), "now": now})
+            if post is not None:
+                add_post(tx, post, now)
+
+        await self._writer.run(unit)
+
+    async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
+        times: Params = {"after": after, "before": before, "since": since}
+        row = await self._readers.run(lambda tx: tx.one(ARRIVED_LATE, times))
+        return 0 if row is None else row["number"]
+
+
+def _outage_key(outage: Downtime) -> str:
+    return f"outage:{outage.since}"
+
+
+def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
+    found = tx.all(UNANSWERED, {"until": until, "after": after, "limit": limit})
+    for row in found:
+        *columns, waits_since, chat_id, message_id = row
+        conversation = CONVERSATION.read(columns)
+        tx.run(NOTE_REMINDED, {"id": conversation.id, "now": now})
+        add_post(tx, _reminder(conversation, waits_since, chat_id, message_id, now), now)
+    return len(found)
+
+
+def _reminder(conversation: Conversation, waits_since: Ms, chat_id: int, message_id: int, now: Ms) -> NewPost:
+    """A post in reply to the SMS that waits for an answer."""
+    params: dict[str, Json] = {"number": conversation.subscriber, "lasted": now - waits_since}
+    return NewPost(
+        chat=conversation.chat,
+        priority=PostPriority.FAILURE,
+        key=f"remind:{conversation.id}:{waits_since}",
+        payload=NoticePayload(text="notice.reminder", params=params, chat_id=chat_id),
+        conversation_id=conversation.id,
+        reply_to=message_id,
+        due_at=now,
+    )
+
+
+def _remind_of_drafts(tx: Tx, until: Ms, now: Ms, limit: int) -> int:
+    found = [SMS.read(row) for row in tx.all(FORGOTTEN_DRAFTS, {"until": until, "limit": limit})]
+    for sms in found:
+        add_post(tx, _draft_reminder(sms, now), now)
+    return len(found)
+
+
+def _draft_reminder(sms: Sms, now: Ms) -> NewPost:
+    """A post under the message that waits for a decision; one for each question about it."""
+    params: dict[str, Json] = {"number": sms.recipient, "lasted": now - sms.due_at}
+    return NewPost(
+        chat=f"id:{sms.chat_id}",
+        priority=PostPriority.FAILURE,
+        key=f"draft:{sms.id}:{sms.due_at}",
+        payload=NoticePayload(text="notice.draft", params=params, only_draft=True),
+        conversation_id=sms.conversation_id,
+        sms_id=sms.id,
+        reply_to=sms.message_id,
+        due_at=now,
+    )
+
+
+def _expire_drafts(tx: Tx, before: Ms, now: Ms, limit: int) -> int:
+    found = tx.all(UNDECIDED_DRAFTS, {"before": before, "limit": limit})
+    change = Change(reason=UNDECIDED)
+    return sum(apply_moves(tx, [Moving(row["id"], Move.EXPIRE_WAITING, now, change) for row in found]))

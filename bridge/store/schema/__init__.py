@@ -1,0 +1,1 @@
+"""The tables of the store: the schema file, and each table's columns once."""

@@ -1,0 +1,253 @@
+"""Maps the fields of a dataclass to the columns of a table, and a row back to the dataclass.
+
+The type of a field decides the type of its column and how its value is stored:
+
+========================  ========  ===========================
+field                     column    stored as
+========================  ========  ===========================
+``int``, ``Ms``, an id    INTEGER   itself
+``bool``                  INTEGER   0 or 1
+``float``                 REAL      itself
+``str``                   TEXT      itself
+``bytes``                 BLOB      itself
+an enum of ``str``        TEXT      its value
+an enum of ``int``        INTEGER   its value
+``tuple``, ``Mapping``    TEXT      JSON
+========================  ========  ===========================
+
+``| None`` makes no difference: None is NULL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from enum import Enum, StrEnum
+from operator import attrgetter
+from types import UnionType
+from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from bridge.model.base import Json
+from bridge.value import value_object
+
+T = TypeVar("T")
+N = TypeVar("N")
+Value = str | int | float | bytes | None
+"""What a column holds."""
+Line = tuple[Value, ...]
+"""The values of one row, in the order of some columns."""
+
+
+class ColumnType(StrEnum):
+    """Types of columns, by their names in the schema file."""
+
+    INTEGER = "INTEGER"
+    TEXT = "TEXT"
+    BLOB = "BLOB"
+    REAL = "REAL"
+
+
+@value_object
+class Codec:
+    """How one kind of value is stored in a column. Without a function the value is stored as it is."""
+
+    type: ColumnType
+    read: Callable[[Any], Any] | Mapping[Any, Any] | None = None
+    """Makes the value of what the column holds: a function, or a table of all values."""
+    write: Callable[[Any], Any] | None = None
+
+
+def to_json(value: Mapping[str, Json] | Sequence[str]) -> str:
+    """JSON that is not ASCII-escaped: an escaped lone surrogate would pass ``storable`` unnoticed."""
+    plain = dict(value) if isinstance(value, Mapping) else value
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def words_of(enum: type[StrEnum]) -> Codec:
+    """Stores a tuple of enum members as words with spaces between them."""
+
+    def read(text: str) -> tuple[StrEnum, ...]:
+        return tuple(map(enum, text.split())) if text else ()
+
+    return Codec(type=ColumnType.TEXT, read=read, write=" ".join)
+
+
+def read_tuple(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
+
+
+def read_mapping(text: str) -> dict[str, Json]:
+    return {} if text == "{}" else json.loads(text)
+
+
+_PLAIN = {
+    int: Codec(type=ColumnType.INTEGER),
+    bool: Codec(type=ColumnType.INTEGER, read=bool, write=int),
+    float: Codec(type=ColumnType.REAL),
+    str: Codec(type=ColumnType.TEXT),
+    bytes: Codec(type=ColumnType.BLOB),
+    tuple: Codec(type=ColumnType.TEXT, read=read_tuple, write=to_json),
+    Mapping: Codec(type=ColumnType.TEXT, read=read_mapping, write=to_json),
+}
+
+
+def codec_of(hint: Any) -> Codec:
+    """The codec for a field with this type.
+
+    :raises TypeError: no column can hold it.
+    """
+    if isinstance(hint, NewType):
+        return codec_of(hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        (inner,) = (each for each in get_args(hint) if each is not type(None))
+        return _nullable(codec_of(inner))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        members = {member.value: member for member in hint}
+        stored = int if issubclass(hint, int) else str
+        return Codec(type=_PLAIN[stored].type, read=members, write=attrgetter("value"))
+    plain = get_origin(hint) or hint
+    if plain not in _PLAIN:
+        raise TypeError(f"no column can hold {hint}")
+    return _PLAIN[plain]
+
+
+def _nullable(codec: Codec) -> Codec:
+    def unless_none(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        return None if function is None else lambda value: None if value is None else function(value)
+
+    read = {**codec.read, None: None} if isinstance(codec.read, Mapping) else unless_none(codec.read)
+    return Codec(type=codec.type, read=read, write=unless_none(codec.write))
+
+
+class Table:
+    """A table whose rows are not read as values of one class.
+
+    ``columns``: every column with its type.
+    """
+
+    def __init__(self, name: str, *, key: Sequence[str] = ("id",), columns: Mapping[str, ColumnType]) -> None:
+        self.name = name
+        self.key = tuple(key)
+        """Columns of the primary key, in its order."""
+        self.types = dict(columns)
+        """Every column with its type."""
+
+
+class MappedTable(Table, Generic[T]):
+    """A table whose rows are read as ``model``: a column for each of its fields, and the columns in ``others``.
+
+    ``renamed``: columns that are not called like their field. ``codecs``: fields that are stored in a way of their own.
+    ``joined``: fields that are no columns; the reader takes them as keyword arguments.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: type[T],
+        *,
+        key: Sequence[str] = ("id",),
+        others: Mapping[str, ColumnType],
+        renamed: Mapping[str, str] = {},
+        codecs: Mapping[str, Codec] = {},
+        joined: Sequence[str] = (),
+    ) -> None:
+        self._renamed = renamed
+        self._codecs = codecs
+        found = self._mapped(model, without=joined)
+        super().__init__(name, key=key, columns={column: codec.type for column, codec in found.values()} | {**others})
+        self.columns = tuple(column for column, _ in found.values())
+        """Columns of the model, in the order in which the reader takes a row apart."""
+        self.read: Callable[..., T] = _reader(model, {field: codec for field, (_, codec) in found.items()}, joined)
+        """Makes a value of a row of :attr:`columns`."""
+
+    def __str__(self) -> str:
+        """The columns of the model, for a SELECT list."""
+        return ", ".join(self.columns)
+
+    def of(self, alias: str) -> str:
+        """The same, each as a column of ``alias``."""
+        return ", ".join(f"{alias}.{column}" for column in self.columns)
+
+    @property
+    def width(self) -> int:
+        """Number of columns that the reader takes."""
+        return len(self.columns)
+
+    def writer(self, model: type[N], *, without: Sequence[str] = ()) -> Writer[N]:
+        """Writes values of ``model``, whose fields but those in ``without`` are columns of this table."""
+        found = self._mapped(model, without=without)
+        for column, codec in found.values():
+            if self.types.get(column) is not codec.type:
+                raise TypeError(f"{model.__name__}: {self.name} has no such column {column}")
+        return Writer(
+            columns=tuple(column for column, _ in found.values()),
+            line=_writer({field: codec for field, (_, codec) in found.items()}),
+        )
+
+    def _mapped(self, model: type[Any], *, without: Sequence[str]) -> dict[str, tuple[str, Codec]]:
+        """Field → its column and codec."""
+        hints = get_type_hints(model)
+        names = [field.name for field in fields(model) if field.name not in without]
+        return {
+            name: (self._renamed.get(name, name), self._codecs.get(name) or codec_of(hints[name])) for name in names
+        }
+
+
+@value_object
+class Writer(Generic[N]):
+    """Takes a value apart for an INSERT."""
+
+    columns: tuple[str, ...]
+    line: Callable[[N], Line]
+    """Makes the values of :attr:`columns`."""
+
+    def __str__(self) -> str:
+        """The columns, for an INSERT list."""
+        return ", ".join(self.columns)
+
+    def of(self, alias: str) -> str:
+        """The same, each as a column of ``alias``."""
+        return ", ".join(f"{alias}.{column}" for column in self.columns)
+
+    @property
+    def parameters(self) -> str:
+        """Parameters that are called like the columns, for VALUES."""
+        return ", ".join(f":{column}" for column in self.columns)
+
+    def params(self, value: N) -> dict[str, Value]:
+        """The values of :attr:`parameters`."""
+        return dict(zip(self.columns, self.line(value), strict=True))
+
+
+# Readers and writers are generated once, as dataclasses generate __init__: a loop over the columns takes three times as
+# long, and a message is read and written some twenty times on its way.
+
+
+def _reader(model: type[T], codecs: Mapping[str, Codec], joined: Sequence[str]) -> Callable[..., T]:
+    def value(name: str, codec: Codec) -> str:
+        if codec.read is None:
+            return name
+        return f"read_{name}[{name}]" if isinstance(codec.read, Mapping) else f"read_{name}({name})"
+
+    arguments = [f"{name}={value(name, codec)}" for name, codec in codecs.items()] + [
+        f"{name}={name}" for name in joined
+    ]
+    parameters = ", ".join(["row", "*", *joined] if joined else ["row"])
+    source = f"def read({parameters}):\n    {', '.join(codecs)}, = row\n    return model({', '.join(arguments)})\n"
+    functions = {f"read_{name}": codec.read for name, codec in codecs.items()}
+    return _compiled(source, "read", {"model": model, **functions})
+
+
+def _writer(codecs: Mapping[str, Codec]) -> Callable[[Any], Line]:
+    values = [
+        f"value.{name}" if codec.write is None else f"write_{name}(value.{name})" for name, codec in codecs.items()
+    ]
+    functions = {f"write_{name}": codec.write for name, codec in codecs.items()}
+    return _compiled(f"def line(value):\n    return ({', '.join(values)},)\n", "line", functions)
+
+
+def _compiled(source: str, name: str, names: dict[str, Any]) -> Callable[..., Any]:
+    exec(source, names)
+    made: Callable[..., Any] = names[name]
+    return made
