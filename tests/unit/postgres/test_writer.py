@@ -307,8 +307,8 @@ class Cut:
 @asynccontextmanager
 async def impatient(both: Bridges, patience: Ms = 400) -> AsyncIterator[PostgresStore]:
     """A store that waits for nothing longer than a moment."""
-    before = pool.PATIENCE, dict(pool._SETTINGS)
-    pool.PATIENCE = patience
+    before = pool.TIMEOUT, dict(pool._SETTINGS)
+    pool.TIMEOUT = patience
     pool._SETTINGS |= {"lock_timeout": "200", "statement_timeout": "300"}
     try:
         store = await open_store(both.url, clock=SetClock())
@@ -317,7 +317,7 @@ async def impatient(both: Bridges, patience: Ms = 400) -> AsyncIterator[Postgres
         finally:
             await store.close()
     finally:
-        pool.PATIENCE = before[0]
+        pool.TIMEOUT = before[0]
         pool._SETTINGS.update(before[1])
 
 
