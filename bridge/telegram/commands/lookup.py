@@ -69,7 +69,7 @@ def _line(said: HistoryLine, zone: tzinfo, language: Language) -> str:
         case "in":
             return f"{at} ← {quoted(said.text) or say(language, 'head.empty')}"
         case "act":
-            action = say(language, f"deed.{said.state}", {"detail": one_line(said.text, 64)})
+            action = say(language, f"action.{said.state}", {"detail": one_line(said.text, 64)})
             return f"{at} · {one_line(said.author, 64)}: {action}"
     by = f" — {one_line(said.author, 64)}" if said.author else ""
     return f"{at} → {quoted(said.text)} [{_state(SmsState(said.state), language)}{by}]"

@@ -225,7 +225,7 @@ def _wanted(fired: FiredRule, language: Language) -> Iterator[str]:
     contact = fired.contact
     if contact is not None and contact.opt is not None:
         out = contact.opt in (OptOutEffect.OUT, OptOutEffect.ASK_OUT)
-        yield "  " + say(language, "deed.opt_out" if out else "deed.opt_in")
+        yield "  " + say(language, "action.opt_out" if out else "action.opt_in")
     if contact is not None and (contact.tag or contact.untag):
         tags = ", ".join((*(f"+{tag}" for tag in contact.tag), *(f"-{tag}" for tag in contact.untag)))
         yield "  " + say(language, "answer.tags", {"tags": one_line(tags, 300)})

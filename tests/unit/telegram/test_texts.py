@@ -85,9 +85,9 @@ def test_every_reason_to_ask_first_has_words(ask: ConfirmationReason) -> None:
     assert f"ask.{ask}" in entries("en")
 
 
-@pytest.mark.parametrize("deed", list(ActionKind))
-def test_everything_that_people_do_has_words(deed: ActionKind) -> None:
-    assert f"deed.{deed}" in entries("en")
+@pytest.mark.parametrize("kind", list(ActionKind))
+def test_every_action_has_words(kind: ActionKind) -> None:
+    assert f"action.{kind}" in entries("en")
 
 
 @pytest.mark.parametrize("hold", list(Suppression))
