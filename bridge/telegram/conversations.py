@@ -1,4 +1,4 @@
-"""Which conversation an operator's message belongs to, and the topic of each conversation.
+"""Which conversation an operator's message belongs to.
 
 In a chat with topics the topic decides. Elsewhere a reply decides: by the stored mapping of the message replied to, or,
 where a crash or the group's move cut the mapping off, by the short id that every post of the bot carries.
@@ -6,28 +6,16 @@ where a crash or the group's move cut the mapping off, by the short id that ever
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from weakref import WeakValueDictionary
 
-import structlog
 from telegram import Message
 
-from bridge.model.base import ConversationId
 from bridge.model.chat import Conversation
-from bridge.model.contact import Contact
-from bridge.ports.chats import ChatStore
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.api import Api
-from bridge.telegram.client.errors import PASSING, ApiError, FailureKind
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import IncomingMessage, from_bot
-from bridge.telegram.posts.render import topic_name
 from bridge.value import value_object
-
-log = structlog.get_logger()
 
 _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
 """A line of its own: the renderer lets no line from outside look like that without one of its own behind it."""
@@ -125,79 +113,3 @@ async def _replied_to(replied: Message, chat: Chat, context: OperatorContext) ->
         # Of the bot that this team had before, only what is on record counts: any bot can copy a code.
         return None
     return await context.conversation_by_code(chat, codes[-1])
-
-
-class Topics:
-    """Makes each conversation's topic once."""
-
-    def __init__(self, api: Api, store: ChatStore) -> None:
-        self._api = api
-        self._store = store
-        self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
-
-    async def of(
-        self, conversation: Conversation, chat: Chat, contact: Contact | None, turn: Callable[[], Awaitable[None]]
-    ) -> tuple[int, bool]:
-        """The topic's thread id, and whether it was made now. It is stored before anything is posted into it.
-
-        ``turn`` is awaited before the call that makes one.
-
-        What the caller holds may be older than the topic (two messages claimed together), so the store is asked under
-        the lock. :raises ApiError: Telegram would not make it.
-        """
-        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
-        async with lock:
-            current = await self._store.conversation(conversation.id)
-            if current is not None and current.thread_id is not None:
-                return current.thread_id, False
-            await turn()
-            thread_id = await self._api.create_topic(chat.id, topic_name(conversation, contact))
-            await self._store.set_topic(conversation.id, chat.id, thread_id)
-            log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
-            return thread_id, True
-
-    async def shown(
-        self,
-        conversation: Conversation,
-        chat: Chat,
-        contact: Contact | None,
-        turn: Callable[[], Awaitable[None]],
-        *,
-        renamed: bool,
-    ) -> None:
-        """Open or close the topic as the store says; ``renamed``: give it the name that the contact has now.
-
-        What holds there already is no call's failure, and a topic that is gone is made anew by what is said next.
-        :raises ApiError: the chat takes nothing now.
-        """
-        thread_id = conversation.thread_id
-        if thread_id is None:
-            return
-        if renamed:
-            await turn()
-            await _tolerated(self._api.rename_topic(chat.id, thread_id, topic_name(conversation, contact)))
-        await turn()
-        if conversation.closed_at is not None:
-            await _tolerated(self._api.close_topic(chat.id, thread_id))
-        else:
-            await _tolerated(self._api.reopen_topic(chat.id, thread_id))
-
-    async def forget(self, conversation: Conversation, chat: Chat, thread_id: int) -> None:
-        """The topic was deleted in Telegram. A newer one made meanwhile is kept."""
-        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
-        async with lock:
-            current = await self._store.conversation(conversation.id)
-            if current is not None and current.thread_id == thread_id:
-                await self._store.set_topic(conversation.id, chat.id, None)
-                log.info("topic_gone", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
-
-
-async def _tolerated(call: Awaitable[None]) -> None:
-    """How a topic looks is worth no retry that the next message would not make anyway."""
-    try:
-        await call
-    except ApiError as error:
-        if error.kind in PASSING or error.kind is FailureKind.MIGRATED:
-            raise
-        if error.kind is not FailureKind.NOT_MODIFIED:
-            log.info("topic_not_changed", failure=error.kind, detail=error.detail)

@@ -5,7 +5,7 @@ It decides nothing about when: pace, order and what becomes of a failure are the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -35,10 +35,10 @@ from bridge.telegram.client.errors import PASSING, ApiError, FailureKind
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.client.notes import AlbumCaptions
 from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.conversations import Topics
 from bridge.telegram.posts import bursts, render
 from bridge.telegram.posts.opening import OpeningMarker
 from bridge.telegram.posts.status import StatusMarker
+from bridge.telegram.posts.topics import Topics
 from bridge.telegram.texts import say
 from bridge.telegram.texts.times import Zones
 from bridge.value import value_object
@@ -85,7 +85,7 @@ class PostPublisher:
         self._limiter = limiter
         self._clock = clock
         self._manner = manner
-        self._topics = Topics(api, store)
+        self._topics = Topics(api, store, limiter)
         self.fates = StatusMarker(api, store, limiter, clock)
         self._openings = OpeningMarker(api, store, limiter, clock)
         self._pieces: dict[tuple[PostId, int, int | None, int], list[int]] = {}
@@ -115,8 +115,7 @@ class PostPublisher:
                 return [post], await self._openings.show(post, chat, begin)
             case TopicPayload(renamed=renamed):
                 if chat.topics and post.conversation is not None:
-                    turn = self._turn_of(post, chat)
-                    await self._topics.shown(post.conversation, chat, post.contact, turn, renamed=renamed)
+                    await self._topics.refresh(post.conversation, chat, post.contact, post.priority, renamed=renamed)
                 return [post], PostedMessage(chat_id=chat.id)
             case NoticePayload() as payload:
                 if payload.only_draft and (post.sms is None or post.sms.state is not SmsState.DRAFT):
@@ -222,12 +221,6 @@ class PostPublisher:
 
     # ------------------------------------------------ where
 
-    def _turn_of(self, post: Post, chat: Chat) -> Callable[[], Awaitable[None]]:
-        async def turn() -> None:
-            await self._limiter.take(chat.id, post.priority)
-
-        return turn
-
     async def _topic(
         self, post: Post, conversation: Conversation, chat: Chat
     ) -> tuple[int | None, bool, ApiError | None]:
@@ -235,7 +228,7 @@ class PostPublisher:
         the message still gets there."""
 
         try:
-            thread, new = await self._topics.of(conversation, chat, post.contact, self._turn_of(post, chat))
+            thread, new = await self._topics.thread(conversation, chat, post.contact, post.priority)
         except ApiError as error:
             if error.kind not in (FailureKind.NO_TOPICS, FailureKind.CHAT_GONE, FailureKind.REFUSED):
                 raise
@@ -306,7 +299,7 @@ class PostPublisher:
             else:
                 if opened and post.conversation is not None and post.conversation.closed_at is not None:
                     # Opened for these words alone: the conversation stays closed, and its topic must not tell else.
-                    await self._topics.shown(post.conversation, chat, None, self._turn_of(post, chat), renamed=False)
+                    await self._topics.refresh(post.conversation, chat, None, post.priority, renamed=False)
                 return sent
         raise ApiError(FailureKind.REFUSED, "neither plain nor formatted")
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bridge.model.base import Json
 from bridge.model.chat import StoredUpdate
+from bridge.model.post import PostPriority
 from bridge.model.sms import Origin, Priority, SmsState
 from bridge.sandbox.botapi import ApiOutage
 from bridge.sandbox.botapi.render import message_json
 from bridge.telegram.chats import Chats
 from bridge.telegram.client.api import Api
-from bridge.telegram.conversations import Topics
+from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.posts.topics import Topics
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
 
@@ -126,8 +129,9 @@ async def test_two_who_ask_for_a_topic_at_once_get_the_same(forum: Team) -> None
     api = Api(forum.settings.telegram.token, forum.api.url)
     await api.start()
     try:
-        topics = Topics(api, forum.store)
-        asked = await asyncio.gather(*(topics.of(post.conversation, chat, None, no_wait) for _ in range(3)))
+        topics = Topics(api, forum.store, RateLimiter(forum.clock))
+        ask = partial(topics.thread, post.conversation, chat, None, PostPriority.INBOUND)
+        asked = await asyncio.gather(*(ask() for _ in range(3)))
     finally:
         await api.close()
     assert len({thread for thread, _ in asked}) == 1
@@ -255,10 +259,6 @@ async def test_formatting_that_telegram_dislikes_is_left_out(group: Team) -> Non
     group.api.answer_next("sendMessage", 400, "Bad Request: can't parse entities: whatever")
     await group.texted("Hello")
     assert (await group.sees("Hello")).entities == []
-
-
-async def no_wait() -> None:
-    """For a budget that is never used up."""
 
 
 def as_sent(group: Team, message_id: int) -> dict[str, Json]:
