@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from bridge.store.work_posts import codes
-
 from bridge.store.migrate import shipped
+from bridge.store.repositories.conversations import codes
 from bridge.store.sqlite.migrate import migrate
 from tests.bench import postgres
 from tests.bench.load import subscriber

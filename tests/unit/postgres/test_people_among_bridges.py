@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from bridge.store.work_posts import codes
 
 from bridge.model.actions import Action, ActionKind
 from bridge.model.answers import Balance
@@ -17,6 +16,7 @@ from bridge.model.sms import Move, SmsState
 from bridge.ports.store import Store
 from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore
+from bridge.store.repositories.conversations import codes
 from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settlement, unrouted
 from tests.postgres import needs_postgres
 from tests.unit.postgres.bridges import Bridges
