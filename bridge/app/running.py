@@ -1,4 +1,4 @@
-"""The service from its start to its end: parts are started in order and stopped in reverse.
+"""Starts the parts of the service in order and stops them in reverse.
 
 Start: store (with its lock), what the last run left ``sending``, rules, accounts, loops, Telegram, listeners last: a
 callback is taken only when everything behind it stands. Stop: intake first, then routing, then the SMS in flight
@@ -26,13 +26,12 @@ from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.reload import Reloader, signature
-from bridge.pipeline.router import Nowhere, Router
+from bridge.pipeline.router import NoSender, Router
 from bridge.pipeline.watches.callback_silence import CallbackSilence
 from bridge.pipeline.watches.downtime import DowntimeReport, WaitingUpdates
-from bridge.pipeline.watches.drafts import REMINDED_AFTER, DraftReminders
-from bridge.pipeline.watches.reminders import ConversationReminders
+from bridge.pipeline.watches.reminders import Reminders
 from bridge.pipeline.watches.working_time import office
-from bridge.pipeline.worker import keep_alive
+from bridge.pipeline.worker import Step, keep_alive
 from bridge.platforms import iba_callback
 from bridge.ports.clock import Clock
 from bridge.web.admin import AdminSocket, socket_path
@@ -49,7 +48,7 @@ OUTBOX = "outbox"
 async def running(
     settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset(ROLES)
 ) -> AsyncIterator[Bridge]:
-    """The service, from "every callback is taken" to "everything is closed"; with fewer ``roles`` a part of it.
+    """Run the service while the context lasts: inside it, callbacks are taken. With fewer ``roles`` only a part runs.
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
@@ -63,12 +62,10 @@ async def running(
             load=lambda: rules_of(settings),
             folder=settings.rules,
             config=settings.file,
-            store=parts.store,
-            signals=parts.signals,
-            clock=parts.clock,
+            services=parts.services,
         )
         bridge = Bridge(settings, parts, reloader, canned, roles)
-        start_fleet(bridge)
+        start_cluster(bridge)
         start_pipeline(bridge, roles)
         if STATUS in roles:
             start_watches(bridge)
@@ -82,120 +79,103 @@ async def running(
         log.info("stopping")
 
 
-def start_fleet(bridge: Bridge) -> None:
-    """What this bridge has to do with others; nothing where the store is its own."""
+def start_cluster(bridge: Bridge) -> None:
+    """What this node has to do with other nodes: nothing where the store belongs to it alone."""
     cluster, reloader = bridge.sending.cluster, bridge.reloader
     cluster.rules_version = lambda: reloader.rules.version
     if not bridge.settings.storage.shared:
         return
-    bridge.loop("fleet", cluster.step)
+    bridge.loop("cluster", cluster.step)
     cluster.connect()
-    cluster.listen("rules", reloader.follow)
-    reloader.announce = lambda: cluster.ring("rules")
-    bridge.loop("bell", cluster.ringing, cluster.bell)
-    bridge.task("hearing", cluster.hearing())
+    cluster.on_notification("rules", reloader.follow)
+    reloader.announce = lambda: cluster.notify("rules")
+    bridge.loop("notify", cluster.send_notifications, cluster.to_notify)
+    bridge.task("listen", cluster.listen())
     bridge.loop("lost", bridge.look_for_lost)
 
 
 def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     parts, settings = bridge.sending, bridge.settings
-    store, signals, clock = parts.store, parts.signals, parts.clock
-    cluster = parts.cluster
+    services, channels, cluster = parts.services, parts.channels, parts.cluster
+
+    def leads() -> bool:
+        return cluster.leads(WATCH)
+
     router = Router(
         settings=settings,
-        store=store,
         rules=lambda: bridge.rules,
-        launcher=parts.outbox if SENDER in roles else Nowhere(),
-        signals=signals,
-        clock=clock,
+        launcher=parts.outbox if SENDER in roles else NoSender(),
+        services=services,
     )
-    delivery = DeliveryPoller(channels=parts.channels, store=store, signals=signals, clock=clock)
-    watch = AccountWatch(
-        channels=parts.channels,
-        suspensions=parts.suspensions,
-        store=store,
-        leads=lambda: cluster.leads(WATCH),
-        signals=signals,
-        clock=clock,
+    delivery = DeliveryPoller(channels=channels, services=services)
+    accounts = AccountWatch(channels=channels, suspensions=parts.suspensions, leads=leads, services=services)
+    clock_watch = ClockWatch(
+        clock=parts.clock, channels=channels, leads=leads, longest=longest_waits(settings), services=services
     )
-    clockwatch = ClockWatch(
-        clock=clock,
-        store=store,
-        channels=parts.channels,
-        leads=lambda: cluster.leads(WATCH),
-        signals=signals,
-        longest=longest_waits(settings),
-    )
-    bridge.loop("clock", clockwatch.step)
+    bridge.loop("clock", clock_watch.step)
     if ROUTER in roles:
-        bridge.loop(ROUTER, clockwatch.undisturbed(router.step), signals.inbound)
+        bridge.loop(ROUTER, clock_watch.undisturbed(router.step), services.signals.inbound)
     if SENDER in roles:
-        bridge.loop(OUTBOX, parts.outbox.step, signals.sms)
+        bridge.loop(OUTBOX, parts.outbox.step, services.signals.sms)
     if STATUS in roles:
         bridge.loop("delivery", cluster.when_leader(STATUS, delivery.step))
-    bridge.loop("accounts", watch.step)
+    bridge.loop("accounts", accounts.step)
     bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
 
 
 def start_watches(bridge: Bridge) -> None:
-    """What is told to people because nothing happened."""
-    parts, settings = bridge.sending, bridge.settings
-    store, signals, clock = parts.store, parts.signals, parts.clock
+    """What the team is told because nothing happened."""
+    services, settings = bridge.sending.services, bridge.settings
     hours = office(settings.hours)
-    cluster = parts.cluster
 
-    async def chats(began: Ms, ended: Ms) -> WaitingUpdates:
-        return await bridge.telegram.waited(began, ended) if bridge.telegram is not None else WaitingUpdates()
+    def watch(name: str, step: Step) -> None:
+        bridge.loop(name, bridge.sending.cluster.when_leader(WATCH, step))
 
-    arrivals = DowntimeReport(store=store, chats=chats, signals=signals, clock=clock)
-    bridge.loop("arrivals", cluster.when_leader(WATCH, arrivals.step))
-    after = settings.telegram.remind_after
-    drafts = DraftReminders(after=after or REMINDED_AFTER, hours=hours, store=store, signals=signals, clock=clock)
-    bridge.loop("drafts", cluster.when_leader(WATCH, drafts.step))
-    if after is not None:
-        reminders = ConversationReminders(after=after, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("reminders", cluster.when_leader(WATCH, reminders.step))
-    silences = {
+    async def count_updates(since: Ms, until: Ms) -> WaitingUpdates:
+        return await bridge.telegram.waited(since, until) if bridge.telegram is not None else WaitingUpdates()
+
+    watch("downtime", DowntimeReport(count_updates=count_updates, services=services).step)
+    watch("reminders", Reminders(after=settings.telegram.remind_after, hours=hours, services=services).step)
+    silent_after = {
         name: account.callback.silent_after
         for name, account in settings.accounts.items()
         if account.callback.silent_after is not None
     }
-    if silences:
-        silence = CallbackSilence(after=silences, hours=hours, store=store, signals=signals, clock=clock)
-        bridge.loop("silence", cluster.when_leader(WATCH, silence.step))
+    if silent_after:
+        watch("silence", CallbackSilence(after=silent_after, hours=hours, services=services).step)
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
-    """Routing ends first, so that nothing new is born; then what is in flight; then the rest."""
+    """Routing ends first, so that it writes no new SMS; then the SMS in flight; then the rest."""
     await bridge.stop(ROUTER, OUTBOX)
     await bridge.sending.outbox.drain(bridge.settings.server.shutdown)
     await bridge.stop()
 
 
 def start_telegram(bridge: Bridge) -> None:
-    """Nothing to do without a token: forwards wait in the store."""
+    """Without a token nothing starts, and forwards wait in the store."""
     if not bridge.settings.telegram.token.get_secret_value():
         log.warning("telegram_off", reason="telegram.token is empty; forwards wait in the store")
         return
-    # Imported late: python-telegram-bot costs a third of a second that a bridge without Telegram need not pay.
+    # Imported late: python-telegram-bot takes a third of a second, which a node without Telegram need not pay.
     from bridge.telegram.service import TelegramSide
 
     parts = bridge.sending
     bridge.telegram = TelegramSide(
         settings=bridge.settings,
-        store=parts.store,
-        signals=parts.signals,
+        store=parts.services.store,
+        signals=parts.services.signals,
         clock=parts.clock,
         rulebook=bridge.reloader,
         canned=bridge.canned,
     )
     side, cluster = bridge.telegram, parts.cluster
     bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, side.run), parts.clock))
-    bridge.task("checkup", look_around(bridge.settings, parts.clock))
+    bridge.task("checkup", startup_checks(bridge.settings, parts.clock))
 
 
-async def look_around(settings: Settings, clock: Clock) -> None:
-    """What is not well with bot and chats, into the log. A fault of this must not be one of the service."""
+async def startup_checks(settings: Settings, clock: Clock) -> None:
+    """Log what is wrong with bot and chats. A failure of the checks is only logged: the service goes on."""
     from bridge.telegram.setup.checks import at_start
 
     try:
@@ -206,7 +186,7 @@ async def look_around(settings: Settings, clock: Clock) -> None:
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
     parts = bridge.sending
-    commands = Commands(settings=bridge.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+    commands = Commands(settings=bridge.settings, services=parts.services)
     path = socket_path(bridge.settings)
     admin = AdminSocket(path, commands, status=bridge.live, reload=bridge.reloader.reload)
     await admin.start()
@@ -214,7 +194,7 @@ async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
 
 
 def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
-    """The route that Telegram calls; None where it is asked for its updates."""
+    """The route that Telegram calls; None where the bridge polls for updates."""
     if bridge.telegram is None or bridge.telegram.webhook is None:
         return None
     from bridge.telegram.updates.webhook import PATH, NoUpdate
@@ -228,11 +208,11 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
 
 
 async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool) -> None:
-    """Last to start and first to stop: an acknowledgement needs everything else."""
+    """Start the listeners. They start last and stop first: an acknowledgement needs everything else."""
     settings, parts = bridge.settings, bridge.sending
     listeners = Listeners(
         settings,
-        inbox=Inbox(parts.store, parts.signals, parts.clock),
+        inbox=Inbox(parts.services),
         protocol=iba_callback,
         health=bridge,
         clock=parts.clock,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 from bridge import __version__
-from bridge.app.sending import Sending, ask_about_unknown, find_lost
+from bridge.app.sending import Sending, ask_about_unknown, recover_lost
 from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, Ms
@@ -40,8 +40,8 @@ class Bridge:
         self.settings = settings
         self.roles = roles
         self.sending = sending
-        self.store = sending.store
-        self.signals = sending.signals
+        self.store = sending.services.store
+        self.signals = sending.services.signals
         self.reloader = reloader
         self.canned = canned
         self.telegram: TelegramSide | None = None
@@ -85,7 +85,7 @@ class Bridge:
         except StoreError as error:
             parts["store"] = str(error)
         for name, channel in self.sending.channels.items():
-            parts[f"account {name}"] = "held" if channel.held else "unreachable" if channel.failures else "ok"
+            parts[f"account {name}"] = "held" if channel.suspended else "unreachable" if channel.failures else "ok"
         parts["telegram"] = self._telegram_word()
         if INTAKE not in self.roles:
             parts["intake"] = NOT_HERE  # a listener without callbacks would say "accepting"
@@ -105,7 +105,7 @@ class Bridge:
         parts = self.sending
         if not parts.cluster.may_judge():
             return IDLE
-        lost, now = await find_lost(parts.outbox), parts.clock.monotonic()
+        lost, now = await recover_lost(parts.outbox), parts.clock.monotonic()
         # Now and then without a reason, too: another bridge may have ended between finding and asking.
         if lost or now - self._asked_at >= ASK_EVERY:
             await ask_about_unknown(self.settings, self.store, parts.clock.now())

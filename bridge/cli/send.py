@@ -137,7 +137,7 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
     from bridge.web.admin import as_json
 
     async with sending(settings, roles=frozenset({SENDER})) as parts:
-        commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        commands = Commands(settings=settings, services=parts.services)
         sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
         assert sms is not None
         deadline = time.monotonic() + WAIT
@@ -145,8 +145,8 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
             while sms is not None and sms.state.is_under_way and time.monotonic() < deadline:
                 await parts.cluster.step()
                 wait = await parts.outbox.step()
-                await parts.signals.sms.take(parts.clock, min(wait, 500))
-                sms = await parts.store.get_sms(sms.id)
+                await parts.services.signals.sms.take(parts.clock, min(wait, 500))
+                sms = await parts.services.store.get_sms(sms.id)
         finally:
             # Others of the queue may have left beside it: theirs is no unknown outcome only because we are done.
             await parts.outbox.drain(FINISH)

@@ -119,10 +119,10 @@ async def execute(
     from bridge.app.sending import sending
 
     async with sending(settings) as parts:
-        commands = Commands(settings=settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        commands = Commands(settings=settings, services=parts.services)
         cluster = parts.cluster
         cluster.connect()
         result = await alone(commands)
-        await cluster.ringing()  # services on other machines may carry it on
+        await cluster.send_notifications()  # services on other machines may carry it on
         answer = as_json(result) if isinstance(result, Sms) else {"count": result}
         return answer, any(node.roles for node in cluster.nodes)

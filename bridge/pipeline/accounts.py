@@ -1,4 +1,4 @@
-"""Watching the accounts: the balance with its two thresholds, and the end of a hold."""
+"""Watches the accounts: asks for the balance, warns when it is low, and finds out when a suspension is over."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from bridge.model.alert import Alert
 from bridge.model.answers import Balance
 from bridge.model.base import Ms
 from bridge.pipeline.account_channel import AccountChannel
-from bridge.pipeline.signals import Signals
-from bridge.pipeline.suspensions import AccountSuspensions, SuspensionStore
+from bridge.pipeline.services import Services
+from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.worker import IDLE
-from bridge.ports.clock import Clock
 
 log = structlog.get_logger()
 
 CLEAR_ABOVE = 1.2
-"""A low balance is over only this far above the threshold, or spending and topping up would ring all day."""
+"""The alert ends at this multiple of the threshold. At the threshold itself it would come and go all day."""
 
 
 class AccountWatch:
@@ -27,33 +26,31 @@ class AccountWatch:
         *,
         channels: Mapping[str, AccountChannel],
         suspensions: AccountSuspensions,
-        store: SuspensionStore,
         leads: Callable[[], bool],
-        signals: Signals,
-        clock: Clock,
+        services: Services,
     ) -> None:
-        """``leads``: of several bridges one asks; the others follow what it finds out."""
+        """``leads``: whether this node asks the platform; the other nodes follow what it finds out."""
         self._channels = channels
         self._suspensions = suspensions
-        self._store = store
         self._leads = leads
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._ask_at: dict[str, Ms] = {}
         """In monotonic time."""
 
-    async def step(self) -> int:
+    async def step(self) -> Ms:
         waits = [await self._watch(channel) for channel in self._channels.values()]
         return max(min(waits, default=IDLE), 1)
 
-    async def _watch(self, channel: AccountChannel) -> int:
-        held = channel.held
+    async def _watch(self, channel: AccountChannel) -> Ms:
+        suspended = channel.suspended
         state = await self._store.account_state(channel.name)
-        if channel.held is held:  # else it changed while the store was asked
+        if channel.suspended is suspended:  # else it changed while the store was asked
             self._suspensions.follow(channel, state)
         if not self._leads():
             return IDLE
-        if channel.held:
+        if channel.suspended:
             return await self._suspensions.probe(channel, state) - self._clock.now()
         every = channel.settings.balance.every
         if every is None:
@@ -65,10 +62,10 @@ class AccountWatch:
         self._ask_at[channel.name] = now + every
         balance = await self._suspensions.ask_balance(channel)
         if balance is not None:
-            await self._judge(channel, balance)
+            await self._check(channel, balance)
         return every
 
-    async def _judge(self, channel: AccountChannel, balance: Balance) -> None:
+    async def _check(self, channel: AccountChannel, balance: Balance) -> None:
         warn_below = channel.settings.balance.warn_below
         if warn_below is None:
             return
@@ -79,15 +76,17 @@ class AccountWatch:
             "currency": balance.currency,
         }
         if balance.amount < warn_below:
-            text, more = await self._how_long(channel, balance)
-            await self._suspensions.tell(Alert(key=key, text=text, params={**params, **more}, account=channel.name))
+            text, more = await self._lasts(channel, balance)
+            await self._suspensions.raise_alert(
+                Alert(key=key, text=text, params={**params, **more}, account=channel.name)
+            )
         elif balance.amount >= warn_below * CLEAR_ABOVE and await self._store.clear_alert(
             key, "alert.balance_ok", params, self._clock.now()
         ):
             self._signals.posts.set()
 
-    async def _how_long(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
-        """What to say of it: for how many days it is enough, where the last days tell."""
+    async def _lasts(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
+        """The text of the alert, and for how many days the balance lasts if the last days tell."""
         spent = await self._store.spent_a_day(channel.name, self._clock.now())
         if not spent:
             return "alert.low_balance", {}

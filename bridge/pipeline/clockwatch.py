@@ -18,9 +18,8 @@ from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.outcomes import PROBE_CLEAR, SAME_REQUEST_WINDOW
 from bridge.pipeline.retry import LONGEST, LONGEST_POST
-from bridge.pipeline.signals import Signals
+from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE, Step
-from bridge.ports.sending import ClockStore
 
 log = structlog.get_logger()
 
@@ -44,18 +43,17 @@ class ClockWatch:
         self,
         *,
         clock: SteadyClock,
-        store: ClockStore,
         channels: Mapping[str, AccountChannel],
         leads: Callable[[], bool],
-        signals: Signals,
         longest: LongestWaits,
+        services: Services,
     ) -> None:
         """``leads``: of several bridges that share clock and store one moves what waits in it."""
         self._clock = clock
-        self._store = store
+        self._store = services.store
         self._leads = leads
         self._channels = channels
-        self._signals = signals
+        self._signals = services.signals
         self._longest = longest
         self._written_before: SmsId | None = None
         """The newest SMS of earlier runs: which clock wrote those, nobody knows."""

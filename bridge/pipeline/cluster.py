@@ -1,8 +1,8 @@
-"""This bridge among others on one store: what it may count on, what only one of them does, and what it tells the rest.
+"""This node among the others that share a store: what it may count on, and what only one of them does.
 
-A bridge reports that it is alive, and is told what is its own until when. Between two reports only its own clock says
-whether that still holds: one that cannot report, or slept, stops in time by itself. Where a store belongs to one bridge
-everything is its own for ever, and nothing of this costs anything.
+A node reports that it is alive and gets a lease: what it may do, and for how long. Between two reports it decides by
+its own clock whether the lease still holds, so a node that cannot report, or slept, stops in time by itself. Where a
+store belongs to one node, its lease has no end, and nothing of this costs anything.
 """
 
 from __future__ import annotations
@@ -16,72 +16,66 @@ import structlog
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
 from bridge.pipeline.clock import SharedClock
-from bridge.pipeline.signals import Signal, Signals
+from bridge.pipeline.services import Services
+from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Step
-from bridge.ports.clock import Clock
-from bridge.ports.record import FleetStore
 
 log = structlog.get_logger()
 
 INTAKE, ROUTER, SENDER, TELEGRAM, STATUS = ROLES = ("intake", "router", "sender", "telegram", "status")
-"""What a process may be for: take callbacks, route, send, talk to Telegram, and ask what became of SMS and accounts."""
+"""What a process does: take callbacks, route, send, talk to Telegram, ask for delivery reports and watch accounts."""
 
 WATCH = "watch"
-"""The duty of whoever looks after the accounts and tells people what nobody else tells them."""
+"""The singleton role that watches the accounts and runs ``pipeline/watches/``."""
 SINGLETON_ROLES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
-"""What one bridge at a time does, by the role it belongs to."""
+"""What one node at a time does for all of them, by the role that it is part of."""
 
-REPORT: Ms = 3 * SECOND
-"""Between two reports."""
+REPORT_EVERY: Ms = 3 * SECOND
 EXACT: Ms = SECOND
-"""A report that took longer does not tell the time: the store may have looked at its clock anywhere in between."""
+"""A report that took longer does not set the clock: the store may have read its own at any moment of it."""
 MARGIN: Ms = SECOND
-"""Left of a lease when it is given up: for what is under way to end."""
+"""A lease is given up this long before its end, so that work under way can end."""
 LONGEST_REQUEST: Ms = 50 * SECOND
-"""What a request to the platform may take, and something over."""
-BELL: Ms = 50
-"""What is rung within so long is rung together."""
+"""Longest time that a request to the platform may take, and some seconds more."""
+NOTIFY_EVERY: Ms = 50
+"""Notifications within this time are sent together."""
 
 
 class Cluster:
-    """Told to others by :meth:`step`; asked by everybody else."""
+    """Reports with each :meth:`step`; the other parts ask it what this node may do."""
 
     def __init__(
-        self,
-        *,
-        store: FleetStore,
-        signals: Signals,
-        clock: Clock,
-        shared_clock: SharedClock | None,
-        name: str,
-        roles: frozenset[str],
+        self, *, services: Services, shared_clock: SharedClock | None, name: str, roles: frozenset[str]
     ) -> None:
-        """``shared_clock``: to be set by what the store says."""
+        """``shared_clock``: set by what the store says. ``name``: shown to people. ``roles``: of :data:`ROLES`."""
         self.roles = roles
-        self._store = store
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._shared_clock = shared_clock
         self._name = name
         self.rules_version: Callable[[], str] = str
-        """Of the rules in force, for the others to see."""
-        self._on: dict[str, Callable[[], None]] = {name: signal.hear for name, signal in signals.named().items()}
+        """Names the rules in force; the other nodes show it."""
+        self._actions: dict[str, Callable[[], None]] = {
+            name: signal.hear for name, signal in self._signals.named().items()
+        }
         self._wanted = [single for role in sorted(roles) for single in SINGLETON_ROLES.get(role, ())]
         self._lease: LeaseStatus | None = None
         self._asked_at: Ms = 0
+        """When the lease was asked for, in monotonic time."""
         self.joined = 0
-        """How often this bridge came to others that shared the rate without it."""
+        """How often this node joined others that had shared the rate without it."""
         self._unaware: frozenset[str] = frozenset()
-        """Others that sent when we came, as long as they may not know of us and are there."""
+        """Senders that were there when this node joined and may not know of it yet."""
         self._known_at: Ms = 0
-        """By then they know of us, or have stopped: their leases of that time are over."""
+        """By then they know of this node or have stopped: the leases that they had when it joined are over."""
         self._steady_since: Ms = 0
-        """Since when no report was missed, and no lease ended by the store's clock alone."""
+        """Since then no report was missed, and no lease ended because the store's clock was set."""
         self._changed = asyncio.Event()
-        self._rung: set[str] = set()
-        self._bell = Signal()
+        self._pending: set[str] = set()
+        self._to_notify = Signal()
 
-    # ------------------------------------------------ what may be counted on
+    # ------------------------------------------------ what this node may do
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -89,108 +83,98 @@ class Cluster:
 
     @property
     def senders(self) -> int:
-        """How many bridges share the rate of an account; what it allows is divided among them."""
+        """How many nodes share the rate of an account."""
         return max(sum(SENDER in node.roles for node in self.nodes), 1)
 
     @property
     def position(self) -> int:
-        """Which of those that send this one is, from 0, in an order that all know: the oldest is the first."""
+        """The place of this node among the senders, from 0. All nodes know the same order: the oldest is the first."""
         mine = self._lease.id if self._lease is not None else ""
         ids = [node.id for node in self.nodes if SENDER in node.roles]
         return ids.index(mine) if mine in ids else 0
 
     def leads(self, role: str) -> bool:
+        """Whether this node has the singleton role now."""
         lease = self._lease
         return lease is not None and role in lease.leads and self._left(lease.expires_in) > MARGIN
 
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before anybody calls it lost, and while the others divide the rate of
-        an account with us: that is from when all must have heard of us until we are not heard of any more."""
+        """Whether a request that leaves now ends before another node calls it lost, and while the other nodes share the
+        rate with this one: from when all must know of it until its lease ends."""
         lease = self._lease
         if lease is None or (self._unaware and self._clock.monotonic() < self._known_at):
             return False
         return self._left(lease.expires_in) > 0 and self._left(lease.sends_expire_in) > LONGEST_REQUEST
 
     def may_judge(self) -> bool:
-        """Whether what this bridge knows of the others is worth something. One that was away itself, or saw the store
-        come back just now, gives them time to report."""
+        """Whether this node may call other nodes dead. After it was away itself, or the store was, the others first get
+        the time of a lease to report."""
         lease = self._lease
         if lease is None or lease.expires_in is None or self._left(lease.expires_in) <= MARGIN:
             return False
         return self._clock.monotonic() - self._steady_since > lease.expires_in
 
     def _left(self, expires_in: Ms | None) -> Ms:
-        """By this machine's clock, which nobody sets, from the moment before the store was asked."""
+        """Time left by the monotonic clock, counted from the moment before the store was asked."""
         return LONGEST_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
 
     # ------------------------------------------------ reporting
 
     async def step(self) -> Ms:
-        """Report once. :raises StoreError: what was said before holds as long as it was said to."""
+        """Report once. :raises StoreError: the last lease holds until its end."""
         asked = self._clock.monotonic()
         lease = await self._store.report_alive(
             name=self._name, roles=self.roles, rules=self.rules_version(), wanted=self._wanted
         )
         answered = self._clock.monotonic()
         before, self._lease = self._lease, lease
-        self._look_around(before, lease, asked, answered)
+        self._note_senders(before, lease, asked, answered)
         self._asked_at = asked
         if lease.now is not None and self._shared_clock is not None and (before is None or answered - asked <= EXACT):
             self._shared_clock.set(lease.now, (asked + answered) // 2)
-        self._tell(before, lease)
+        log_changes(before, lease)
         self._changed.set()
-        return REPORT if lease.expires_in is not None else IDLE
+        return REPORT_EVERY if lease.expires_in is not None else IDLE
 
-    def _look_around(self, before: LeaseStatus | None, now: LeaseStatus, asked: Ms, answered: Ms) -> None:
-        """Who knows of whom. ``self._asked_at`` is when ``before`` was asked for."""
+    def _note_senders(self, before: LeaseStatus | None, now: LeaseStatus, asked: Ms, answered: Ms) -> None:
+        """Note which senders may not know of this node. ``self._asked_at`` is when ``before`` was asked for."""
         seen = frozenset(node.id for node in now.nodes if SENDER in node.roles and node.id != now.id)
         if before is None or answered - self._asked_at >= (before.expires_in or 0):
-            # New, or so long unheard of that the others have divided everything among themselves.
+            # This node is new, or was silent for so long that the others divided the rate without it.
             self._steady_since = asked
             self._unaware = seen
-            # That one has reported since does not say that it got the answer. But it sends only as long as the last
-            # answer that it got allows: one from before we came is over by then.
+            # A node that has reported since may not have got the answer. But it sends only as long as the last answer
+            # that it did get allows, and one from before this node joined is over by then.
             self._known_at = answered + (now.expires_in or 0)
             self.joined += bool(seen)
             return
         self._unaware &= seen
-        if self._set_forth(before, now, asked):
+        if self._store_clock_jumped(before, now, asked):
             self._steady_since = asked
 
-    def _set_forth(self, before: LeaseStatus, now: LeaseStatus, asked: Ms) -> bool:
-        """The store's clock ended leases before their time: whoever seems dead need not be."""
+    def _store_clock_jumped(self, before: LeaseStatus, now: LeaseStatus, asked: Ms) -> bool:
+        """Whether the store's clock was set forth: it ended leases before their time, of nodes that may be alive."""
         if before.now is None or now.now is None or now.expires_in is None:
             return False
         return (now.now - before.now) - (asked - self._asked_at) > now.expires_in // 2
 
-    def _tell(self, before: LeaseStatus | None, now: LeaseStatus) -> None:
-        if now.expires_in is None:
-            return
-        leads = before.leads if before is not None else frozenset()
-        for role in sorted(now.leads - leads):
-            log.info("singleton_role_taken", role=role)
-        for role in sorted(leads - now.leads):
-            log.warning("singleton_role_lost", role=role)
-        if before is None or len(before.nodes) != len(now.nodes):
-            log.info("bridges", alive=len(now.nodes), names=[node.name for node in now.nodes])
-
     async def leave(self) -> None:
-        """At the end, when nothing is under way any more."""
-        with suppress(Exception):  # what is not given back runs out by itself
+        """Give the lease back, at the end, when nothing is under way any more."""
+        with suppress(Exception):  # a lease that is not given back expires by itself
             await self._store.leave()
 
-    # ------------------------------------------------ what only one does
+    # ------------------------------------------------ what one node does for all
 
     def when_leader(self, role: str, step: Step) -> Step:
-        """The step while the duty is ours; a look now and then whether it is, else."""
+        """A step that does its work while this node has the singleton role, and else only looks whether it has it."""
 
         async def guarded() -> Ms:
-            return await step() if self.leads(role) else REPORT
+            return await step() if self.leads(role) else REPORT_EVERY
 
         return guarded
 
     async def while_leader(self, role: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a part that has loops of its own whenever the duty is ours, and end it when it is not any more."""
+        """Run a part that has loops of its own while this node has the singleton role, and cancel it at its end."""
         while True:
             await self._until(lambda: self.leads(role))
             part = asyncio.ensure_future(run())
@@ -202,54 +186,69 @@ class Cluster:
                     task.cancel()
                 await asyncio.gather(part, loss, return_exceptions=True)
             if part.done() and not part.cancelled():
-                part.result()  # whoever started us handles its error
+                part.result()  # the caller handles its error
                 return
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        """A lease ends without anybody's word, so the time is looked at, too, and at its end to the moment."""
+        """Leases expire on their own, so the check wakes at their end, not only when one changes."""
         while not true():
             self._changed.clear()
             left = self._left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
             await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
 
-    # ------------------------------------------------ the bell
+    # ------------------------------------------------ notifications between nodes
 
     def connect(self) -> None:
-        """From now on what this bridge signals to itself is heard by the others, and the other way round."""
+        """From now on the signals of this node reach the other nodes, and theirs reach this node."""
         for name, signal in self._signals.named().items():
-            signal.also = lambda name=name: self.ring(name)
+            signal.also = lambda name=name: self.notify(name)
 
-    def listen(self, word: str, act: Callable[[], None]) -> None:
-        """Have ``act`` done when another bridge rings this word."""
-        self._on[word] = act
+    def on_notification(self, name: str, act: Callable[[], None]) -> None:
+        """Call ``act`` when another node notifies of ``name``."""
+        self._actions[name] = act
 
-    def ring(self, word: str) -> None:
+    def notify(self, name: str) -> None:
+        """Tell the other nodes soon."""
         if len(self.nodes) > 1:
-            self._rung.add(word)
-            self._bell.set()
+            self._pending.add(name)
+            self._to_notify.set()
 
-    async def ringing(self) -> Ms:
-        """A step: what was rung meanwhile goes out together."""
-        if self._rung:
-            words, self._rung = sorted(self._rung), set()
-            await self._store.ring(words)
-            await self._clock.sleep(BELL)
+    async def send_notifications(self) -> Ms:
+        """A step: sends the notifications that have gathered."""
+        if self._pending:
+            names, self._pending = sorted(self._pending), set()
+            await self._store.ring(names)
+            await self._clock.sleep(NOTIFY_EVERY)
         return IDLE
 
     @property
-    def bell(self) -> Signal:
-        return self._bell
+    def to_notify(self) -> Signal:
+        """Set while there is something to send."""
+        return self._to_notify
 
-    async def hearing(self) -> None:
-        await self._store.hear(self._heard)
+    async def listen(self) -> None:
+        """Act on the notifications of other nodes, until cancelled."""
+        await self._store.hear(self._notified)
 
-    def _heard(self, word: str) -> None:
-        if (act := self._on.get(word)) is not None:
+    def _notified(self, name: str) -> None:
+        if (act := self._actions.get(name)) is not None:
             act()
 
 
+def log_changes(before: LeaseStatus | None, now: LeaseStatus) -> None:
+    if now.expires_in is None:
+        return
+    leads = before.leads if before is not None else frozenset()
+    for role in sorted(now.leads - leads):
+        log.info("singleton_role_taken", role=role)
+    for role in sorted(leads - now.leads):
+        log.warning("singleton_role_lost", role=role)
+    if before is None or len(before.nodes) != len(now.nodes):
+        log.info("nodes_counted", alive=len(now.nodes), names=[node.name for node in now.nodes])
+
+
 def described(nodes: Sequence[Node]) -> list[str]:
-    """A line a bridge, for people."""
+    """One line for each node, for people."""
     return [
         f"{node.name}: {' '.join(role for role in ROLES if role in node.roles)};"
         f" rules {node.rules_version}, version {node.version}"

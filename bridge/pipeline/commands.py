@@ -1,38 +1,29 @@
-"""What a person may order from the command line; the same verbs whether a service runs or not."""
+"""What the command line can change: the same functions whether a service runs or not."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.model.base import SmsId
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import compose
-from bridge.pipeline.signals import Signals
-from bridge.ports.clock import Clock
-from bridge.ports.desk import DeskStore
-from bridge.ports.record import RestoreStore
-from bridge.ports.sending import OutboxStore
+from bridge.pipeline.services import Services
 from bridge.text import phones
 
-BULK = 500
-"""SMS decided about at a time."""
-
-
-class CommandStore(OutboxStore, DeskStore, RestoreStore, Protocol):
-    """What the orders write."""
+BATCH = 500
+"""SMS that are decided about at a time."""
 
 
 class Refused(BridgeError):
-    """The order cannot be carried out; says why and what to do."""
+    """The command cannot be carried out. The message says why, and what to do."""
 
 
 def account_of(settings: Settings, account: str) -> str:
-    """The account that is meant; the only one needs no name. :raises Refused:"""
+    """The account with this name; without a name the only one. :raises Refused: there is no such account."""
     names = list(settings.accounts)
     if not account and len(names) == 1:
         return names[0]
@@ -43,7 +34,7 @@ def account_of(settings: Settings, account: str) -> str:
 
 
 def recipient_of(settings: Settings, to: str) -> str:
-    """The number as it is kept. :raises Refused: nobody can be reached by it."""
+    """The number as it is stored. :raises Refused: no SMS can be sent to it."""
     recipient = phones.normalise(to, settings.region)
     if not phones.answerable(recipient, ()):
         raise Refused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
@@ -51,16 +42,16 @@ def recipient_of(settings: Settings, to: str) -> str:
 
 
 class Commands:
-    def __init__(self, *, settings: Settings, store: CommandStore, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, settings: Settings, services: Services) -> None:
         self._settings = settings
-        self._store = store
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
 
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
         """Queue one SMS with a person's priority. The same ``key`` twice is one SMS.
 
-        :raises Refused: no such account, a number nobody can be reached by, an empty text, another number's key.
+        :raises Refused: unknown account, a number that cannot get SMS, an empty text, a key used for another number.
         """
         chosen = account_of(self._settings, account)
         recipient = recipient_of(self._settings, to)
@@ -78,13 +69,13 @@ class Commands:
         )
         row = await self._store.enqueue(sms)
         if row.recipient != recipient:
-            # What became of that one would be taken for what becomes of this.
+            # Its outcome would be taken for the outcome of this SMS.
             raise Refused(f"the key {key!r} was used for SMS {row.id} to another number; nothing was sent")
         self._signals.sms.set()
         return row
 
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
-        """Send again as a new row. :raises Refused: the row's state does not allow it (any more)."""
+        """Send again as a new row. :raises Refused: the state of the row does not allow it."""
         old = await self._known(sms_id)
         if old.account not in self._settings.accounts:
             raise Refused(
@@ -101,7 +92,10 @@ class Commands:
         return new
 
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
-        """Leave an unknown or parked SMS as it is; take a waiting one off the queue. :raises Refused:"""
+        """Leave an uncertain or parked SMS as it is; take a waiting one off the queue.
+
+        :raises Refused: the SMS is in another state.
+        """
         old = await self._known(sms_id)
         move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
         if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
@@ -111,9 +105,9 @@ class Commands:
         return await self._known(sms_id)
 
     async def retry_restored(self, *, author: str) -> int:
-        """Send again all that a restored copy left unknown, oldest first; how many SMS that makes.
+        """Send again all SMS that a restored copy left unknown, oldest first; returns how many.
 
-        What went by an account that is not configured any more stays as it is.
+        SMS whose account is not configured any more stay as they are.
         """
 
         async def again(sms: Sms) -> bool:
@@ -125,7 +119,7 @@ class Commands:
         return await self._each_restored(again)
 
     async def abandon_restored(self, *, author: str) -> int:
-        """Leave as it is all that a restored copy left unknown; how many SMS that were."""
+        """Leave all SMS as they are that a restored copy left unknown; returns how many."""
 
         async def leave(sms: Sms) -> bool:
             return await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=author))
@@ -134,8 +128,8 @@ class Commands:
 
     async def _each_restored(self, decide: Callable[[Sms], Awaitable[bool]]) -> int:
         decided, last = 0, SmsId(0)
-        while rows := await self._store.restored_sms(after=last, limit=BULK):
-            # Handed in together, so that they share commits; the store writes them in the order of handing in.
+        while rows := await self._store.restored_sms(after=last, limit=BATCH):
+            # Started together, so that they share commits; the store writes them in the order of starting.
             decided += sum(await asyncio.gather(*(decide(sms) for sms in rows)))
             last = rows[-1].id
         self._signals.sms.set()

@@ -1,23 +1,20 @@
-"""What became of an SMS that the platform took: asked on the account's schedule, oldest due first, never in a rush."""
+"""Polls delivery reports of SMS that the platform took: on the account's schedule, the oldest due first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
 
 import structlog
 
 from bridge.errors import PlatformError
 from bridge.model.answers import Report, ReportClass
-from bridge.model.base import Ms
+from bridge.model.base import SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.rate_limit import TokenBucket
-from bridge.pipeline.signals import Signals
+from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
-from bridge.ports.clock import Clock
-from bridge.ports.sending import DeliveryStore, OutboxStore
 
 log = structlog.get_logger()
 
@@ -31,50 +28,44 @@ FINAL: Mapping[ReportClass, Move] = {
 }
 
 
-class PollStore(OutboxStore, DeliveryStore, Protocol):
-    """The rows and their schedule."""
-
-
 class DeliveryPoller:
     def __init__(
         self,
         *,
         channels: Mapping[str, AccountChannel],
-        store: PollStore,
-        signals: Signals,
-        clock: Clock,
+        services: Services,
     ) -> None:
         self._channels = channels
-        self._store = store
-        self._signals = signals
-        self._clock = clock
-        began = clock.monotonic()
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
+        began = self._clock.monotonic()
         self._buckets = {name: TokenBucket(channel.settings.status.rate, began) for name, channel in channels.items()}
 
-    async def step(self) -> int:
+    async def step(self) -> Ms:
         waits = [await self._serve(channel) for channel in self._channels.values()]
         return min(waits, default=IDLE)
 
-    async def _serve(self, channel: AccountChannel) -> int:
-        pace = self._clock.monotonic()
+    async def _serve(self, channel: AccountChannel) -> Ms:
+        started = self._clock.monotonic()
         bucket = self._buckets[channel.name]
-        allowed = bucket.free(pace, BATCH)
+        allowed = bucket.free(started, BATCH)
         if not allowed:
-            return max(bucket.wait(pace), 1)
+            return max(bucket.wait(started), 1)
         now = self._clock.now()
         rows = await self._store.due_polls(channel.name, now=now, limit=allowed)
         for _ in rows:
-            bucket.take(pace)
+            bucket.take(started)
         for first in range(0, len(rows), CONCURRENT):
             asked = (self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
-            # All have ended before the first error passes: none goes on behind the back of the next step.
+            # All have ended before the first error passes: none may run beside the next step.
             for result in await asyncio.gather(*asked, return_exceptions=True):
                 if result is not None:
                     raise result
-        return 0 if len(rows) == allowed else 1_000
+        return 0 if len(rows) == allowed else SECOND
 
     async def _ask(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
-        """``since``: before the row was read."""
+        """Ask about one SMS and write the answer. ``since``: a moment before the row was read."""
         try:
             report = await channel.platform.report(sms.platform_ids[0])
         except PlatformError as error:
@@ -98,7 +89,7 @@ class DeliveryPoller:
                 self._signals.posts.set()
 
     async def _no_answer(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
-        """An error answer changes no message; only the patience has an end."""
+        """Without a usable answer the SMS keeps its state until the time to give up."""
         now = self._clock.now()
         if self._given_up(channel, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change())
@@ -111,12 +102,15 @@ class DeliveryPoller:
             self._signals.posts.set()
 
     def _given_up(self, channel: AccountChannel, sms: Sms, now: Ms) -> bool:
-        """``now``: the sooner of the times before the row was read and after the answer. The clock may have been set in
-        between, and the row's ``sent_at`` is by either."""
+        """Whether it is time to stop asking.
+
+        ``now``: the earlier of the times before the row was read and after the answer. The clock may have been set in
+        between, and the row's ``sent_at`` may be by either.
+        """
         return sms.sent_at is not None and now - sms.sent_at >= channel.settings.status.give_up
 
 
 def next_poll(channel: AccountChannel, polls: int, now: Ms) -> Ms:
-    """When to ask after the ``polls``-th question (from 1); the last gap of the schedule repeats."""
+    """When to ask again after the ``polls``-th question, counted from 1. The last gap of the schedule repeats."""
     gaps = channel.settings.status.poll
     return now + gaps[min(polls, len(gaps) - 1)]

@@ -1,14 +1,12 @@
-"""From a parsed callback to a row on disk: the first half of "acknowledged means safe".
+"""Stores what a callback brings, wakes the router, and notices a platform that does not understand our answer.
 
-Returning means committed; every error of the store passes through, so that no acknowledgement is given.
-Routing is somebody else's work: this module stores, wakes the router, and notices a platform that does not
-understand our answer.
+When :meth:`Inbox.accept` returns, the SMS is committed and may be acknowledged. Every error of the store passes
+through, so that nothing is acknowledged.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
 
 import structlog
 
@@ -17,34 +15,25 @@ from bridge.model.alert import Alert
 from bridge.model.base import Ms
 from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.signals import Signals
-from bridge.ports.clock import Clock
-from bridge.ports.inbox import InboxStore
+from bridge.pipeline.services import Services
 
 REPEATS_BEFORE_ALERT = 3
-"""A platform may bring a message again for reasons of its own (a lost answer); three times means it never
-reads us."""
+"""One repeat may mean that our answer was lost. Three mean that the platform never understands it."""
 
-LONGEST_HOLD: Ms = 250
-"""How long a callback is held back while routing is behind. Intake alone could use up the machine, and the more it
-took, the fewer would be answered; but a router in trouble must not stop it."""
+LONGEST_DELAY: Ms = 250
+"""How long a callback waits while routing is behind. Otherwise intake could use up the machine, and the more it took,
+the fewer SMS would be routed. A router that stands still must not stop intake, so the delay has a limit."""
 
 log = structlog.get_logger()
 
 
-class InboxAndAlerts(InboxStore, Protocol):
-    """The part of the store that the inbox needs."""
-
-    async def raise_alert(self, alert: Alert, now: Ms) -> bool: ...
-
-
 class Inbox:
-    """Takes callbacks in; any number of :meth:`accept` may run at once."""
+    """Any number of :meth:`accept` may run at the same time."""
 
-    def __init__(self, store: InboxAndAlerts, signals: Signals, clock: Clock) -> None:
-        self._store = store
-        self._signals = signals
-        self._clock = clock
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._under_way: Counter[tuple[str, str, bytes]] = Counter()
 
     async def accept(self, call: InboundCall) -> Accepted:
@@ -53,10 +42,9 @@ class Inbox:
         :raises StoreError: nothing may be acknowledged.
         """
         if not self._signals.room.is_set():
-            await self._clock.wait(self._signals.room, LONGEST_HOLD)
+            await self._clock.wait(self._signals.room, LONGEST_DELAY)
         key = (call.account, call.smsid, call.content_hash)
-        # A copy that comes while the first is still in work could not know our answer: no sign of a wrong
-        # one.
+        # A repeat that comes while the first call is in work is no sign of a wrong answer: there was none yet.
         acknowledged_before = key not in self._under_way
         self._under_way[key] += 1
         try:
@@ -72,7 +60,7 @@ class Inbox:
         return accepted
 
     async def _alert(self, call: InboundCall, accepted: Accepted) -> None:
-        """Say once a day that our answers to this account are not understood."""
+        """Tell the team once a day that the platform does not understand our answers to this account."""
         now = self._clock.now()
         alert = Alert(
             key=f"account:{call.account}:not_acknowledged:{day_of(now)}",
@@ -88,10 +76,9 @@ class Inbox:
         try:
             opened = await self._store.raise_alert(alert, now)
         except StoreError as error:
-            # The message itself is safe on disk and must be acknowledged; the next repeat raises the alert
-            # again.
+            # The SMS itself is committed and must be acknowledged. The next repeat raises the alert again.
             log.warning("alert_not_stored", alert=alert.key, error=type(error).__name__)
             return
         if opened:
             self._signals.posts.set()
-            log.warning("not_acknowledged", account=call.account, smsid=call.smsid, repeats=accepted.repeats)
+            log.warning("acknowledgement_ignored", account=call.account, smsid=call.smsid, repeats=accepted.repeats)

@@ -1,7 +1,7 @@
-"""Paid SMS leave here, each once. ``sending`` is on disk before a request leaves; what may have left is never repeated.
+"""Sends queued SMS, each once: ``sending`` is committed before a request leaves, and no unknown outcome is repeated.
 
-The store decides which row may go (lanes, priorities, due times); the gate decides when (rate, connections, holds);
-:mod:`bridge.pipeline.outcomes` decides what an answer means. This module only carries rows between them.
+The store decides which row may go (lanes, priorities, due times), the account channel decides when (rate, connections,
+suspension), and :mod:`bridge.pipeline.outcomes` decides what an answer means. This module carries rows between them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,13 @@ from bridge.errors import StoreError
 from bridge.model.alert import Alert
 from bridge.model.answers import Reason, Receipt, SendClass
 from bridge.model.base import SECOND, Ms
-from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, Sms
-from bridge.pipeline import escalations
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.outcomes import Outcome, OutcomePolicy
+from bridge.pipeline.outcomes import Outcome, OutcomePolicy, lost, probed
 from bridge.pipeline.retry import backoff
-from bridge.pipeline.signals import Signals
+from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
-from bridge.ports.clock import Clock
-from bridge.ports.sending import AccountStore, OutboxStore
 from bridge.telemetry.lines import frames
 from bridge.text import phones
 
@@ -35,138 +31,132 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 EXPIRY_BATCH = 500
-EXPIRY_EVERY = 1_000
+EXPIRY_EVERY: Ms = SECOND
 
 
 class Lease(Protocol):
-    """How far this bridge may act by itself; see :class:`~bridge.pipeline.cluster.Cluster`."""
+    """How far this node may act on its own. Implemented by :class:`~bridge.pipeline.cluster.Cluster`."""
 
     @property
     def senders(self) -> int:
-        """How many bridges share the rate of an account."""
+        """How many nodes share the rate of an account."""
 
     @property
     def position(self) -> int:
-        """Which of them this one is, from 0."""
+        """The place of this node among them, from 0."""
 
     @property
     def joined(self) -> int:
-        """How often this bridge came to others that shared the rate without it."""
+        """How often this node joined others that had shared the rate without it."""
 
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before anybody calls it lost, and is within this bridge's share."""
-
-
-class SendStore(OutboxStore, AccountStore, Protocol):
-    """The rows, and what the team is told of them."""
+        """Whether a request that leaves now ends before another node calls it lost, and is within this node's share."""
 
 
 class Outbox:
-    """Sends what the store says is due, over all accounts; launches for the router what was born ``sending``."""
+    """Sends what is due, over all accounts. Launches for the router the SMS that it wrote as ``sending``."""
 
     def __init__(
         self,
         *,
         channels: Mapping[str, AccountChannel],
-        store: SendStore,
         policy: OutcomePolicy,
         lease: Lease,
-        signals: Signals,
-        clock: Clock,
+        services: Services,
     ) -> None:
         self._channels = channels
-        self._store = store
         self._policy = policy
         self._lease = lease
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._expired_at = 0
-        self._shared = (1, 0, 0)
-        """``senders``, ``place`` and ``joined`` of the lease when the rates were last divided."""
+        self._expired_at: Ms = 0
+        self._divided = (1, 0, 0)
+        """``senders``, ``position`` and ``joined`` of the lease when the rates were last divided."""
 
     @property
     def under_way(self) -> int:
-        """SMS whose request or whose outcome is not written yet."""
+        """SMS whose request is under way or whose outcome is not written yet."""
         return len(self._tasks)
 
     # ------------------------------------------------ the loop
 
-    async def step(self) -> int:
+    async def step(self) -> Ms:
         """Claim and launch what is due; returns milliseconds until there may be more."""
         if self._closing:
             return IDLE
         if not self._lease.may_send():
             return SECOND
-        self._share(self._clock.now())
+        self._divide_rates(self._clock.now())
         await self._expire()
         waits = [await self._serve(channel) for channel in self._channels.values()]
         return min(waits, default=IDLE)
 
-    def _share(self, now: Ms) -> None:
-        """Divide the rates as the lease says. Before each taking, not now and then: the others count on it."""
-        senders, position, joined = shared = self._lease.senders, self._lease.position, self._lease.joined
-        if shared == self._shared:
+    def _divide_rates(self, now: Ms) -> None:
+        """Divide the rates as the lease says. Called before each taking of a token: the other nodes count on it."""
+        senders, position, joined = divided = self._lease.senders, self._lease.position, self._lease.joined
+        if divided == self._divided:
             return
         for channel in self._channels.values():
             channel.bucket.divide(senders, position, now)
-            if joined != self._shared[2]:
+            if joined != self._divided[2]:
                 channel.bucket.drain(now)
-        self._shared = shared
+        self._divided = divided
 
     async def _expire(self) -> None:
-        """Call stale what waited too long. ``claim_due`` passes such rows over anyway, so this need not be prompt."""
+        """Call stale what waited too long. It need not be prompt: ``claim_due`` passes over expired rows."""
         now = self._clock.now()
         if abs(now - self._expired_at) < EXPIRY_EVERY:
             return
         stale = await self._store.expire_queued(now=now, limit=EXPIRY_BATCH)
         if stale:
-            log.info("sms_stale", count=len(stale))
+            log.info("sms_expired", count=len(stale))
             for account in {sms.account for sms in stale}:
                 await self._store.raise_alert(stale_alert(account, now), now)
             self._signals.posts.set()
         if len(stale) < EXPIRY_BATCH:
             self._expired_at = now
 
-    async def _serve(self, channel: AccountChannel) -> int:
+    async def _serve(self, channel: AccountChannel) -> Ms:
         now = self._clock.now()
         if not channel.backlog:
             wait = await self._until_due(channel, now)
             if not channel.backlog:
                 return wait
-        # No await from here to the taking, and the taking before the claim: the router hands out places of the same
-        # gate while we wait for the store.
+        # No await from here until the tokens are taken, and they are taken before the claim: while the claim waits for
+        # the store, the router takes slots of the same channel.
         if not self._lease.may_send():
             return SECOND
-        self._share(now)
+        self._divide_rates(now)
         channel.queue_waits = True
-        places = channel.places(now)
-        if not places:
-            # Held, or all connections busy: a signal comes. Out of tokens or paused: time alone ends it.
-            return IDLE if channel.held else channel.wait(now) or IDLE
-        for _ in range(places):
+        slots = channel.free_slots(now)
+        if not slots:
+            # Suspended, or all connections busy: a signal comes. Out of tokens or paused: only time ends it.
+            return IDLE if channel.suspended else channel.wait(now) or IDLE
+        for _ in range(slots):
             channel.bucket.take(now)
-        channel.in_flight += places
+        channel.in_flight += slots
         claimed = 0
         try:
-            rows = await self._store.claim_due(channel.name, now=now, limit=places)
+            rows = await self._store.claim_due(channel.name, now=now, limit=slots)
             claimed = len(rows)
         finally:
-            for _ in range(places - claimed):
+            for _ in range(slots - claimed):
                 self.give_back(channel.name)
         for sms in rows:
             self.launch(sms)
-        channel.queue_waits = claimed == places
-        if claimed == places:
+        channel.queue_waits = claimed == slots
+        if claimed == slots:
             return 0
         wait = await self._until_due(channel, now)
-        # Due rows that were not claimed wait for their lanes: the end of what blocks them sets the signal. Of what
-        # another bridge does in a lane nothing may be heard.
+        # Due rows that were not claimed wait for their lanes; the end of the SMS ahead of them sets the signal. An SMS
+        # that another node sends in the lane may end without a signal here.
         return min(wait, SECOND) if channel.backlog and self._lease.senders > 1 else wait
 
-    async def _until_due(self, channel: AccountChannel, now: Ms) -> int:
-        """See whether rows are due; how long until the next one is, where none is."""
+    async def _until_due(self, channel: AccountChannel, now: Ms) -> Ms:
+        """Note whether rows are due; returns milliseconds until the next one is, if none is due now."""
         due = await self._store.next_due(channel.name)
         channel.backlog = due is not None and due <= now
         return IDLE if due is None or channel.backlog else min(due - now, IDLE)
@@ -178,8 +168,8 @@ class Outbox:
         if channel is None or self._closing or channel.queue_waits or not self._lease.may_send():
             return False
         now = self._clock.now()
-        self._share(now)
-        if not channel.places(now) or not channel.bucket.take(now):
+        self._divide_rates(now)
+        if not channel.free_slots(now) or not channel.bucket.take(now):
             return False
         channel.in_flight += 1
         return True
@@ -202,33 +192,31 @@ class Outbox:
             try:
                 if self._lease.may_send():
                     receipt = await self._request(sms, channel)
-                    outcome = await self._outcome(sms, receipt, channel)
+                    outcome = await self._decide(sms, receipt, channel)
                 else:
-                    # Asleep, or cut off from the store, since it was claimed: the others may soon take it for lost.
+                    # The machine slept, or lost the store, since the claim: other nodes may soon call the SMS lost.
                     outcome = Move.RETRY, Change(reason=Reason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
             finally:
-                # The connection is free, and what the answer means for the account is known: another may go while
-                # this one's outcome is written.
+                # The connection is free, and the channel knows what the answer means for the account: the next SMS may
+                # go while this outcome is written.
                 channel.in_flight -= 1
             await self._write(sms, *outcome)
         except asyncio.CancelledError:
-            # Stopping in the middle of it: as long as no answer is known, it may have arrived. If even this write
-            # fails, the next start calls it unknown.
-            move, change = outcome or (Move.LOSE_TRACK, lost(sms, channel, Reason.INTERRUPTED))
-            await self._move(sms, move, change)
+            # The service stops. As long as no answer is known, the SMS may have arrived. If even this write fails, the
+            # next start calls it unknown.
+            await self._move(sms, *(outcome or lost(sms, channel, Reason.INTERRUPTED)))
             raise
         finally:
-            # Only where rows wait, or this one waits anew: each look costs a question to the store.
+            # Only where rows wait, or this one waits again: each look costs a question to the store.
             if channel.backlog or outcome is None or outcome[0] is not Move.ACCEPTED:
                 self._signals.sms.set()
 
     async def _request(self, sms: Sms, channel: AccountChannel) -> Receipt:
-        receipt = await ask(channel, sms)
-        # The probe is one more request: by its end the lease must last, too.
+        receipt = await send(channel, sms)
+        # The probe is one more request: the lease must last until its end, too.
         if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
-            log.info("sms_probe", sms_id=sms.id, reason=receipt.reason)
-            again = await ask(channel, sms)
-            return self._policy.probed(receipt, again)
+            log.info("sms_probed", sms_id=sms.id, reason=receipt.reason)
+            return probed(receipt, await send(channel, sms))
         return receipt
 
     async def _may_probe(self, sms: Sms, channel: AccountChannel) -> bool:
@@ -238,15 +226,15 @@ class Outbox:
             log.warning("sms_probe_not_recorded", sms_id=sms.id, error=str(error))
             return False
 
-    async def _outcome(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
         try:
             return await self._insist(sms, lambda: self._policy.decide(sms, receipt, channel))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
-            log.error("verdict_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
-            return Move.LOSE_TRACK, lost(sms, channel, Reason.INTERNAL)
+            log.error("outcome_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
+            return lost(sms, channel, Reason.INTERNAL)
 
     async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
-        """Until the store takes it, however long that is: the row blocks its lane as ``sending`` meanwhile."""
+        """Repeat until the store takes it, however long that is. Until then the row blocks its lane as ``sending``."""
         failures = 0
         while True:
             try:
@@ -260,7 +248,7 @@ class Outbox:
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
         moved = await self._insist(sms, lambda: self._move(sms, move, change))
         if not moved and move is Move.ACCEPTED:
-            # Called lost by another bridge while this one could not be heard of; here is the proof that it was not.
+            # Another node called it lost while this node was cut off; the answer proves that it was not.
             moved = await self._insist(sms, lambda: self._move(sms, Move.PROVE, change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
@@ -275,21 +263,23 @@ class Outbox:
             self._signals.posts.set()
 
     async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
-        """Of this very attempt: where the store did not say whether it took the word, another may have begun since."""
+        """Move this very attempt: where the store did not confirm a write, another attempt may have begun since."""
         return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
 
     # ------------------------------------------------ start and stop
 
     async def recover(self) -> int:
-        """What was ``sending`` at a bridge that is gone may have arrived. At start, before anything is sent, and then
-        again and again where there are others."""
+        """Call unknown what a node that is gone was sending; returns how many SMS that are.
+
+        Runs at start, before anything is sent, and regularly where there are other nodes.
+        """
         lost_rows = await self._store.recover_sending(self._clock.now())
         for sms in lost_rows:
             log.warning("sms_uncertain", sms_id=sms.id, reason="interrupted", to=phones.mask(sms.recipient))
         return len(lost_rows)
 
-    async def drain(self, timeout: int) -> None:
-        """Stop claiming, let what is in flight finish for ``timeout`` milliseconds, then call the rest unknown."""
+    async def drain(self, timeout: Ms) -> None:
+        """Stop claiming, let what is in flight finish within ``timeout``, then call the rest unknown."""
         self._closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout / 1000)
@@ -299,19 +289,14 @@ class Outbox:
 
 
 def stale_alert(account: str, now: Ms) -> Alert:
-    """Once a day an account: somebody waits for an answer that no longer comes by itself."""
+    """Once a day for each account: a subscriber waits for a reply that will not come by itself any more."""
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 
-async def ask(channel: AccountChannel, sms: Sms) -> Receipt:
-    """One request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
+async def send(channel: AccountChannel, sms: Sms) -> Receipt:
+    """Make one request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
     try:
         return await channel.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:
         log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
         return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
-
-
-def lost(sms: Sms, channel: AccountChannel, reason: str) -> Change:
-    posts: tuple[NewPost, ...] = escalations.about_unknown(sms, channel.settings, reason)
-    return Change(reason=reason, posts=posts)

@@ -18,15 +18,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import structlog
 
 from bridge.errors import ConfigError, Problem, StoreUnavailable
 from bridge.model.alert import Alert
 from bridge.model.base import SECOND, Json, Ms
-from bridge.pipeline.signals import Signal, Signals
-from bridge.ports.clock import Clock
+from bridge.pipeline.services import Services
+from bridge.pipeline.signals import Signal
 from bridge.rules import RuleSet
 from bridge.schema import shown
 from bridge.telemetry.lines import frames
@@ -91,14 +91,6 @@ class Reloaded:
     warnings: tuple[Problem, ...] = ()
 
 
-class AlertStore(Protocol):
-    """Where the team is told."""
-
-    async def raise_alert(self, alert: Alert, now: Ms) -> bool: ...
-
-    async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool: ...
-
-
 class Reloader:
     """Holds the rules in force."""
 
@@ -110,9 +102,7 @@ class Reloader:
         load: Callable[[], RuleSet],
         folder: Path,
         config: Path,
-        store: AlertStore,
-        signals: Signals,
-        clock: Clock,
+        services: Services,
     ) -> None:
         """``seen``: the folder's signature from before ``rules`` were read, so that no change falls between."""
         self.rules = rules
@@ -123,9 +113,9 @@ class Reloader:
         self._load = load
         self._folder = folder
         self._config = config
-        self._store = store
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._loaded: Signature = seen
         self._changing: Signature | None = None
         self._config_was = fingerprint(config)

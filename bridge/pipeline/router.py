@@ -26,10 +26,8 @@ from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.facts import as_rules_see
 from bridge.pipeline.plan import Budget, plan
-from bridge.pipeline.signals import Signals
+from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
-from bridge.ports.clock import Clock
-from bridge.ports.inbox import RouterStore
 from bridge.rules.engine import RuleSet
 from bridge.telemetry.lines import frames
 from bridge.text import phones
@@ -64,7 +62,7 @@ class Launcher(Protocol):
         """Send a row that is ``sending`` already, on a reserved place."""
 
 
-class Nowhere:
+class NoSender:
     """For a process that does not send: all it writes is ``queued``."""
 
     def reserve(self, account: str) -> bool:
@@ -82,18 +80,16 @@ class Router:
         self,
         *,
         settings: Settings,
-        store: RouterStore,
         rules: Callable[[], RuleSet],
         launcher: Launcher,
-        signals: Signals,
-        clock: Clock,
+        services: Services,
     ) -> None:
         self._settings = settings
-        self._store = store
         self._rules = rules
         self._launcher = launcher
-        self._signals = signals
-        self._clock = clock
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
         self._window = guards.longest_window(settings.guards)
         self._next: tuple[RuleSet, ClaimedBatch] | None = None
         """What the store said there was to do after the last batch, and for which rules it was asked."""

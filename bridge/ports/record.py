@@ -53,7 +53,8 @@ class QueryStore(Protocol):
     async def nodes(self) -> Sequence[Node]:
         """The bridges that share the store and are alive, the oldest first; none where it belongs to one alone."""
 
-    async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]: ...
+    async def list_sms(self, states: Sequence[SmsState], *, limit: int, before: SmsId | None = None) -> Sequence[Sms]:
+        """SMS in these states, the newest first. ``before``: only those with a lower id, for the next page."""
 
     async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """What was said with this number, both directions, oldest first, the newest ``limit`` lines."""

@@ -72,13 +72,13 @@ class AccountStore(Protocol):
 
     async def account_state(self, account: str) -> AccountState: ...
 
-    async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
+    async def suspend_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
         """Hold the account's queue. False, and nothing changes, where it is held already: another met it first."""
 
-    async def still_held(self, account: str, *, probe_at: Ms) -> None:
+    async def postpone_probe(self, account: str, *, probe_at: Ms) -> None:
         """A held account was asked whether it is well again, and is not: when to ask again."""
 
-    async def release_account(self, account: str, now: Ms) -> bool:
+    async def resume_account(self, account: str, now: Ms) -> bool:
         """True if it was held."""
 
     async def note_balance(self, account: str, balance: Balance, now: Ms) -> None:

@@ -45,7 +45,7 @@ from tests.chaos.sabotage import clumsy
 from tests.service import LOOK_AGAIN, SUPPORT, Service
 
 COMPLAINTS = (
-    *("callback_failed", "rules_failed", "plan_failed", "platform_adapter_failed", "verdict_failed", "loop_failed"),
+    *("callback_failed", "rules_failed", "plan_failed", "platform_adapter_failed", "outcome_failed", "loop_failed"),
     *("update_parked", "Task exception was never retrieved", "Exception in callback"),
 )
 """What the log says where each part stumbles."""

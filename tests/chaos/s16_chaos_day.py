@@ -78,7 +78,7 @@ FAULTS_OF_OURS = frozenset(
         "rules_failed",
         "settle_refused",
         "update_parked",
-        "verdict_failed",
+        "outcome_failed",
     }
 )
 """Lines of the log that no ill neighbour can be the reason of."""

@@ -32,25 +32,25 @@ from tests.contract.conftest import Factory
 
 async def test_an_account_is_held_once_and_probes_are_counted(store: Store) -> None:
     assert await store.account_state("main") == AccountState(account="main")
-    assert await store.hold_account("main", reason="no_credit", detail="d", now=NOW, probe_at=NOW + 5)
-    assert not await store.hold_account("main", reason="other", detail="e", now=NOW + 5, probe_at=NOW + 99)
+    assert await store.suspend_account("main", reason="no_credit", detail="d", now=NOW, probe_at=NOW + 5)
+    assert not await store.suspend_account("main", reason="other", detail="e", now=NOW + 5, probe_at=NOW + 99)
     state = await store.account_state("main")
     assert (state.held_reason, state.held_detail, state.probe_at, state.probes) == ("no_credit", "d", NOW + 5, 0), (
         "another SMS, or another bridge, met the same fault: nobody asked the platform anything"
     )
-    await store.still_held("main", probe_at=NOW + 9)
+    await store.postpone_probe("main", probe_at=NOW + 9)
     state = await store.account_state("main")
     assert (state.held_reason, state.held_since, state.probe_at, state.probes) == ("no_credit", NOW, NOW + 9, 1)
-    assert await store.release_account("main", NOW + 10)
-    assert not await store.release_account("main", NOW + 10)
-    await store.still_held("main", probe_at=NOW + 20)
+    assert await store.resume_account("main", NOW + 10)
+    assert not await store.resume_account("main", NOW + 10)
+    await store.postpone_probe("main", probe_at=NOW + 20)
     state = await store.account_state("main")
     assert (state.held_reason, state.held_since, state.probes, state.probe_at) == ("", None, 0, None)
-    assert await store.hold_account("main", reason="x", detail="", now=NOW + 11, probe_at=NOW + 12)
+    assert await store.suspend_account("main", reason="x", detail="", now=NOW + 11, probe_at=NOW + 12)
 
 
 async def test_balance_and_contact_are_kept_beside_the_hold(store: Store) -> None:
-    await store.hold_account("main", reason="x", detail="", now=NOW, probe_at=NOW)
+    await store.suspend_account("main", reason="x", detail="", now=NOW, probe_at=NOW)
     await store.note_balance("main", Balance(amount=12.5, currency="RUB"), NOW + 1)
     await store.note_contact("main", NOW + 2)
     state = await store.account_state("main")

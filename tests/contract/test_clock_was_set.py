@@ -98,7 +98,7 @@ async def test_a_pause_that_only_the_right_clock_makes_sense_of_is_kept(store: S
 
 @both_ways
 async def test_a_hold_is_as_old_as_before(store: Store, by: Ms) -> None:
-    await store.hold_account("main", reason="blocked", detail="", now=NOW - HOUR, probe_at=NOW + MINUTE)
+    await store.suspend_account("main", reason="blocked", detail="", now=NOW - HOUR, probe_at=NOW + MINUTE)
     now = await shift(store, by)
     state = await store.account_state("main")
     assert (state.held_since, state.probe_at) == (now - HOUR, now + MINUTE)

@@ -41,7 +41,7 @@ async def prepared(around: World) -> Store:
 async def test_a_hold_whose_alert_a_crash_prevented_is_told_at_the_next_start(tmp_path: Path) -> None:
     async with world(tmp_path, start=False) as around:
         store = await prepared(around)
-        await store.hold_account("main", reason="blocked", detail="", now=around.clock.now(), probe_at=2**50)
+        await store.suspend_account("main", reason="blocked", detail="", now=around.clock.now(), probe_at=2**50)
         await store.close()
         await around.start()
         await around.post("main", chat=around.admins.id)
@@ -69,10 +69,10 @@ async def test_what_cannot_be_sent_any_more_is_not_queued_again(tmp_path: Path) 
         await store.close()
         await around.start()
         parts = around.bridge.sending
-        desk = Commands(settings=around.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+        desk = Commands(settings=around.settings, services=parts.services)
         with pytest.raises(Refused, match="former"):
             await desk.retry(row.id, author="cli")
-        assert await parts.store.list_sms([SmsState.QUEUED], limit=9) == []
+        assert await parts.services.store.list_sms([SmsState.QUEUED], limit=9) == []
 
 
 async def test_a_command_that_leaves_does_not_call_others_in_flight_unknown(tmp_path: Path) -> None:

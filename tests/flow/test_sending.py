@@ -39,7 +39,7 @@ def buttons(around: World) -> list[tuple[int, str, str]]:
 
 def commands(around: World) -> Commands:
     parts = around.bridge.sending
-    return Commands(settings=around.settings, store=parts.store, signals=parts.signals, clock=parts.clock)
+    return Commands(settings=around.settings, services=parts.services)
 
 
 async def test_a_key_is_one_sms_and_of_one_number(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ async def test_people_overtake_robots_and_subscribers_do_not_wait_for_each_other
             (Origin.RULE, Priority.AUTOMATIC),
             (Origin.COMMAND, Priority.PERSON),
         }
-        await around.bridge.sending.store.release_account("main", 0)
+        await around.bridge.store.resume_account("main", 0)
         await around.restart()
         await around.until(lambda: len(around.platform.book) == 2)
         assert [sms.text for sms in around.platform.book] == ["от человека", "Работаем с 9 до 18."]

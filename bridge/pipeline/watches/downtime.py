@@ -1,8 +1,9 @@
-"""After a start: what had waited for it meanwhile. One post, and only where something had; a stop before it is said
-leaves it to the next start.
+"""Reports what arrived while the bridge was down: one post, ten minutes after a start, or none if nothing arrived.
 
-The platform repeats what nobody acknowledged, so SMS come in the first minutes, and their own dates tell them apart;
-Telegram keeps what people wrote and pressed. What had been taken before the stop and was routed only now waited, too.
+A report that was interrupted by a stop is made after the next start.
+
+The platform repeats what was not acknowledged, so SMS come in the first minutes, and their own dates tell them apart.
+Telegram keeps what people wrote and pressed. SMS that were stored before the stop and routed after it count, too.
 """
 
 from __future__ import annotations
@@ -14,22 +15,21 @@ from bridge.model.alert import alert_post
 from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.model.post import PostPriority
 from bridge.model.record import Downtime
-from bridge.pipeline.signals import Signals
-from bridge.ports.chats import WatchStore
-from bridge.ports.clock import Clock
+from bridge.pipeline.services import Services
+from bridge.ports.store import Store
 from bridge.value import value_object
 
-WAIT: Ms = 10 * MINUTE
-"""How long the platform is given to bring them."""
-WORTH_TELLING: Ms = MINUTE
-"""A shorter stop is a restart."""
+REPORT_AFTER: Ms = 10 * MINUTE
+"""After a start: the platform has repeated by then what it has to repeat."""
+SHORTEST: Ms = MINUTE
+"""A shorter stop is a restart, and not reported."""
 ON_ITS_WAY: Ms = 5 * SECOND
-"""What is dated so shortly before the start may have been on its way; dates are whole seconds, too."""
+"""An SMS dated this shortly before the start may have been on its way then; dates are whole seconds, too."""
 
 
 @value_object
 class WaitingUpdates:
-    """What people did in the chats meanwhile, to be carried out after the start."""
+    """What people did in the chats during a downtime. It is carried out after the start."""
 
     messages: int = 0
     """Replies and commands."""
@@ -45,51 +45,52 @@ class WaitingUpdates:
         )
 
 
-AskChats = Callable[[Ms, Ms], Awaitable[WaitingUpdates]]
-"""What had waited for a start at the first time and came before the second; asked when it surely has come in."""
+CountUpdates = Callable[[Ms, Ms], Awaitable[WaitingUpdates]]
+"""Counts the updates that had waited for a start at the first time and came before the second."""
 
 
-async def note_outage(store: WatchStore, now: Ms) -> None:
-    """For every start of a service, before it gives a sign of life itself: what nothing ran until now."""
+async def note_downtime(store: Store, now: Ms) -> None:
+    """Store the time in which no node ran. Called at every start, before the service gives a sign of life itself."""
     since = await store.last_sign()
-    if since is not None and now - since >= WORTH_TELLING:
+    if since is not None and now - since >= SHORTEST:
         await store.note_outage(Downtime(since=since, until=now))
 
 
 class DowntimeReport:
-    def __init__(self, *, store: WatchStore, chats: AskChats, signals: Signals, clock: Clock) -> None:
-        self._store = store
-        self._chats = chats
-        self._signals = signals
-        self._clock = clock
-        self._tell_at = clock.monotonic() + WAIT
-        self._told = False
+    def __init__(self, *, count_updates: CountUpdates, services: Services) -> None:
+        self._count_updates = count_updates
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
+        self._report_at = self._clock.monotonic() + REPORT_AFTER
+        self._reported = False
 
     async def step(self) -> Ms:
-        left = self._tell_at - self._clock.monotonic()
-        if self._told or left > 0:
-            return max(left, WAIT)
-        if outages := await self._store.outages():
-            await self._tell(outages)
-        self._told = True
-        return WAIT
+        left = self._report_at - self._clock.monotonic()
+        if self._reported or left > 0:
+            return max(left, REPORT_AFTER)
+        if downtimes := await self._store.outages():
+            await self._report(downtimes)
+        self._reported = True
+        return REPORT_AFTER
 
-    async def _tell(self, outages: Sequence[Downtime]) -> None:
+    async def _report(self, downtimes: Sequence[Downtime]) -> None:
         now = self._clock.now()
         # What came between two starts had waited for the first of them.
-        until = [*(outage.until for outage in outages[1:]), now + 1]
-        sms, waited, counted = 0, WaitingUpdates(), 0
-        for outage, next_one in zip(outages, until, strict=True):
-            before = outage.until - ON_ITS_WAY
-            sms += await self._store.arrived_late(after=outage.since, before=before, since=counted)
-            waited += await self._chats(outage.until, next_one)
+        until = [*(downtime.until for downtime in downtimes[1:]), now + 1]
+        sms, updates, counted = 0, WaitingUpdates(), 0
+        for downtime, next_start in zip(downtimes, until, strict=True):
+            before = downtime.until - ON_ITS_WAY
+            sms += await self._store.arrived_late(after=downtime.since, before=before, since=counted)
+            updates += await self._count_updates(downtime.until, next_start)
             counted = before
-        if not sms and waited == WaitingUpdates():
-            await self._store.outages_told(outages, None, now)
+        if not sms and updates == WaitingUpdates():
+            await self._store.outages_told(downtimes, None, now)
             return
-        params: dict[str, Json] = {"sms": sms, **asdict(waited)}
-        text = "alert.arrived" if waited == WaitingUpdates() else "alert.arrived_both" if sms else "alert.arrived_chats"
-        key = f"arrived:{outages[-1].until}"
+        params: dict[str, Json] = {"sms": sms, **asdict(updates)}
+        in_chats = updates != WaitingUpdates()
+        text = "alert.arrived" if not in_chats else "alert.arrived_both" if sms else "alert.arrived_chats"
+        key = f"arrived:{downtimes[-1].until}"
         post = alert_post(text, params, key=key, priority=PostPriority.STATUS, due_at=now)
-        await self._store.outages_told(outages, post, now)
+        await self._store.outages_told(downtimes, post, now)
         self._signals.posts.set()

@@ -1,35 +1,46 @@
-"""A talk that waits for a person too long, in working time, is told of in its chat: once, until somebody answers."""
+"""Reminds the team of what waits for a person: an SMS without an answer, and a draft that nobody decided about.
+
+Each is told of once, in working time. A draft is not sent any more after a day: a text is written for its moment, and
+what is released days later may not be true any more. The team is told, and whoever still wants it writes it anew.
+"""
 
 from __future__ import annotations
 
-from bridge.model.base import DAY, MINUTE, Ms
-from bridge.pipeline.signals import Signals
+from bridge.model.base import DAY, HOUR, MINUTE, Ms
+from bridge.model.sms import DRAFT_LIFE
+from bridge.pipeline.services import Services
 from bridge.pipeline.watches.working_time import worked_since
 from bridge.pipeline.worker import Throttle
-from bridge.ports.chats import WatchStore
-from bridge.ports.clock import Clock
 from bridge.rules.schedule import Hours
 
+DRAFT_AFTER: Ms = HOUR
+"""A draft is told of after this time where the settings name none: a reply is not left unsent on purpose."""
 OLDEST: Ms = 14 * DAY
-"""What waits longer is no news: reminders that are turned on must not begin with a year's talks."""
-AT_ONCE = 50
-LOOK: Ms = MINUTE
+"""Conversations that wait longer are not told of: turning reminders on must not post a year's backlog."""
+BATCH = 50
+EVERY: Ms = MINUTE
 
 
-class ConversationReminders:
-    def __init__(self, *, after: Ms, hours: Hours | None, store: WatchStore, signals: Signals, clock: Clock) -> None:
+class Reminders:
+    def __init__(self, *, after: Ms | None, hours: Hours | None, services: Services) -> None:
+        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: SMS are not told of,
+        and drafts after :data:`DRAFT_AFTER`."""
         self._after = after
         self._hours = hours
-        self._store = store
-        self._signals = signals
-        self._clock = clock
-        self._minute = Throttle(LOOK, clock)
+        self._store = services.store
+        self._signals = services.signals
+        self._clock = services.clock
+        self._throttle = Throttle(EVERY, services.clock)
 
     async def step(self) -> Ms:
-        return await self._minute.step(self._look)
+        return await self._throttle.step(self._look)
 
     async def _look(self) -> None:
         now = self._clock.now()
-        until = worked_since(self._hours, now, self._after)
-        if until is not None and await self._store.remind(until=until, after=now - OLDEST, now=now, limit=AT_ONCE):
+        written = await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=BATCH)
+        if (until := worked_since(self._hours, now, self._after or DRAFT_AFTER)) is not None:
+            written += await self._store.remind_of_drafts(until=until, now=now, limit=BATCH)
+            if self._after is not None:
+                written += await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)
+        if written:
             self._signals.posts.set()

@@ -1,6 +1,6 @@
-"""The team's working time, for what is told only while somebody is there. Pure: ``now`` is passed in.
+"""The team's working time, for reminders that are sent only while the team is there. Pure: ``now`` is passed in.
 
-The window named ``office`` says when that is; without one it is always.
+The window named ``office`` in the configuration is working time; without one it is always working time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from bridge.model.base import DAY, HOUR, MINUTE, Ms
 from bridge.rules.schedule import Hours, hours_by_name
 
 OFFICE = "office"
-LOOKED_BACK: Ms = 14 * DAY
-"""Holidays are shorter. A long wait is looked for further back, as far as a week of few hours spreads it."""
+LONGEST_HOLIDAY: Ms = 14 * DAY
+"""The search goes back this far, and further for a long wait, which a week with few hours spreads."""
 
 
 def office(settings: Mapping[str, HoursSettings]) -> Hours | None:
@@ -21,8 +21,10 @@ def office(settings: Mapping[str, HoursSettings]) -> Hours | None:
 
 
 def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
-    """The latest moment since which ``length`` of working time has passed; None outside of it, and where there was not
-    so much of it lately. Right to a minute, for long waits to five."""
+    """The latest moment since which ``length`` of working time has passed, exact to a minute (from an hour: to five).
+
+    None outside working time, and where there was not that much working time lately.
+    """
     if hours is None:
         return now - length
     if not hours.is_open(now):
@@ -31,7 +33,7 @@ def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
     at, left = now, length
     while left > 0:
         at -= step
-        if now - at > LOOKED_BACK + 8 * length:
+        if now - at > LONGEST_HOLIDAY + 8 * length:
             return None
         if hours.is_open(at):
             left -= step

@@ -104,15 +104,15 @@ class AccountRepository(Repository):
         row = await self._readers.run(lambda tx: tx.one(QUEUED_OF, {"account": account, "limit": limit}))
         return 0 if row is None else int(row["number"])
 
-    async def hold_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
+    async def suspend_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
         held: Params = {"held_reason": reason, "held_detail": detail, "held_since": now, "probe_at": probe_at}
         return await self._writer.run(lambda tx: tx.run(HOLD_ACCOUNT, {"account": account, **held}) > 0)
 
-    async def still_held(self, account: str, *, probe_at: Ms) -> None:
+    async def postpone_probe(self, account: str, *, probe_at: Ms) -> None:
         probe: Params = {"account": account, "probe_at": probe_at}
         await self._writer.run(lambda tx: tx.run(PROBE_ACCOUNT, probe))
 
-    async def release_account(self, account: str, now: Ms) -> bool:
+    async def resume_account(self, account: str, now: Ms) -> bool:
         released: Params = {"account": account, "now": now}
         return await self._writer.run(lambda tx: tx.run(RELEASE_ACCOUNT, released) > 0)
 

@@ -112,7 +112,7 @@ GROUP BY origin, state
     SMS,
 )
 
-_ALWAYS: Ms = 2**62
+_MAX: int = 2**62
 """Later than any time, and more than any number of rows."""
 
 
@@ -122,7 +122,9 @@ def list_sms(states: frozenset[SmsState]) -> Statement:
     wanted = ", ".join(f"'{state.value}'" for state in sorted(states))
     guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered' AND id > 0"
     return Statement(
-        f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} ORDER BY id DESC LIMIT :limit", limit=INTEGER
+        f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} AND id < :before ORDER BY id DESC LIMIT :limit",
+        before=INTEGER,
+        limit=INTEGER,
     )
 
 
@@ -133,10 +135,11 @@ class QueryRepository(ReadRepository):
     async def get_sms(self, sms_id: SmsId) -> Sms | None:
         return await self._readers.run(lambda tx: get_sms(tx, sms_id))
 
-    async def list_sms(self, states: Sequence[SmsState], *, limit: int) -> Sequence[Sms]:
+    async def list_sms(self, states: Sequence[SmsState], *, limit: int, before: SmsId | None = None) -> Sequence[Sms]:
         if not states:
             return []
-        found = await self._readers.run(lambda tx: tx.all(list_sms(frozenset(states)), {"limit": limit}))
+        page: Params = {"limit": limit, "before": _MAX if before is None else before}
+        found = await self._readers.run(lambda tx: tx.all(list_sms(frozenset(states)), page))
         return [SMS.read(row) for row in found]
 
     async def sms_story(self, sms_id: SmsId) -> Sequence[HistoryLine]:
@@ -159,7 +162,7 @@ class QueryRepository(ReadRepository):
         return await self._readers.run(partial(_history_page, subscriber, before, limit))
 
     async def deeds(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
-        lines = await self._readers.run(lambda tx: _action_lines(tx, _page(subscriber, _ALWAYS, limit)))
+        lines = await self._readers.run(lambda tx: _action_lines(tx, _page(subscriber, _MAX, limit)))
         return list(reversed(lines))
 
     async def find(self, wanted: SearchQuery) -> SearchPage:
@@ -169,7 +172,7 @@ class QueryRepository(ReadRepository):
         return await self._readers.run(partial(_traffic, since))
 
     async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
-        span: Params = {"last": _ALWAYS if last is None else last, "since": since}
+        span: Params = {"last": _MAX if last is None else last, "since": since}
         row = await self._readers.run(lambda tx: tx.one(ROUTED_SPAN, span))
         if row is None or row["first"] is None:
             return None
@@ -255,7 +258,7 @@ def _page(subscriber: str, before: Ms, limit: int) -> Params:
 
 def _history(subscriber: str, limit: int, tx: Tx) -> list[HistoryLine]:
     """The newest lines of both directions, oldest first, with the platform's words about the SMS that failed."""
-    page = _page(subscriber, _ALWAYS, limit)
+    page = _page(subscriber, _MAX, limit)
     sent = [_outbound_line(sms, sms.detail or sms.reason) for sms in _sent(tx, page)]
     lines = _sorted([*_inbound_lines(tx, page), *sent])
     return lines[-limit:] if limit > 0 else []

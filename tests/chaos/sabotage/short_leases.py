@@ -17,7 +17,7 @@ def apply() -> None:
     store.LEASE = 2 * SECOND
     store.SEND_LEASE = 8 * SECOND
     store.OVERDUE = SECOND
-    pipeline.REPORT = SECOND // 2
+    pipeline.REPORT_EVERY = SECOND // 2
     pipeline.MARGIN = SECOND // 2
     pipeline.LONGEST_REQUEST = 4 * SECOND
     if spoiled := os.environ.get("SPOILED"):

@@ -18,6 +18,7 @@ from bridge.pipeline.cluster import ROLES, Cluster
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.outcomes import OutcomePolicy
 from bridge.pipeline.rate_limit import TokenBucket
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.platforms.iba import IbaPlatform
@@ -38,13 +39,23 @@ BUSY: Ms = 40
 class Sender:
     path: Path
     platform: SimulatedPlatform
-    store: Store
+    services: Services
     channel: AccountChannel
     suspensions: AccountSuspensions
     policy: OutcomePolicy
     outbox: Outbox
-    signals: Signals
-    clock: Clock
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    @property
+    def signals(self) -> Signals:
+        return self.services.signals
+
+    @property
+    def clock(self) -> Clock:
+        return self.services.clock
 
     async def order(self, key: str, recipient: str = "79990000001", *, text: str = "раз") -> Sms:
         return await self.store.enqueue(
@@ -116,26 +127,24 @@ async def sender(
     defaults = {"url": platform.url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
     settings = AccountSettings(**{**defaults, **account})
     adapter = IbaPlatform(settings)
-    signals = Signals()
+    services = Services(store=store, signals=Signals(), clock=clock)
     channel = AccountChannel(
         name="main", settings=settings, platform=adapter, bucket=TokenBucket(settings.rate, clock.now())
     )
-    suspensions = AccountSuspensions(store=store, signals=signals, clock=clock)
-    policy = OutcomePolicy(store=store, suspensions=suspensions, clock=clock)
-    cluster = Cluster(store=store, signals=signals, clock=clock, shared_clock=None, name="one", roles=frozenset(ROLES))
+    suspensions = AccountSuspensions(services)
+    policy = OutcomePolicy(suspensions=suspensions, services=services)
+    cluster = Cluster(services=services, shared_clock=None, name="one", roles=frozenset(ROLES))
     await cluster.step()
-    outbox = Outbox(channels={"main": channel}, store=store, policy=policy, lease=cluster, signals=signals, clock=clock)
+    outbox = Outbox(channels={"main": channel}, policy=policy, lease=cluster, services=services)
     try:
         yield Sender(
             path=path,
             platform=platform,
-            store=store,
+            services=services,
             channel=channel,
             suspensions=suspensions,
             policy=policy,
             outbox=outbox,
-            signals=signals,
-            clock=clock,
         )
     finally:
         await outbox.drain(100)

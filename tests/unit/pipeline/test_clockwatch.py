@@ -55,11 +55,10 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     async with sender(tmp_path, clock=clock, on_unknown="probe", status=status) as around:
         watch = ClockWatch(
             clock=clock,
-            store=around.store,
             channels={"main": around.channel},
             leads=lambda: True,
-            signals=around.signals,
             longest=LONGEST,
+            services=around.services,
         )
         await watch.step()
         yield Watched(around=around, machine=machine, clock=clock, watch=watch)
@@ -156,9 +155,7 @@ async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watc
 @pytest.mark.parametrize("by", [DAY, -DAY])
 async def test_a_take_over_between_a_question_and_its_answer_ends_no_patience(watched: Watched, by: Ms) -> None:
     around = watched.around
-    poller = DeliveryPoller(
-        channels={"main": around.channel}, store=around.store, signals=around.signals, clock=watched.clock
-    )
+    poller = DeliveryPoller(channels={"main": around.channel}, services=around.services)
     sms = await around.order("k")
     await around.outbox.step()
     await around.becomes(sms.id, SmsState.SENT)

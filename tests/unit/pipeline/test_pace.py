@@ -45,30 +45,30 @@ def test_a_jumping_clock_never_gives_more_than_a_bucketful_at_once(jumps: list[i
 
 def test_a_gate_gives_no_more_places_than_connections() -> None:
     first = channel(rate="off")
-    assert first.places(NOON) == 4
+    assert first.free_slots(NOON) == 4
     first.in_flight = 3
-    assert first.places(NOON) == 1
+    assert first.free_slots(NOON) == 1
 
 
 def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
     first = channel()
-    due = first.failed_to_reach(NOON, 0.0)
-    assert first.places(NOON) == 0
-    assert first.places(due) == 1
-    first.took_one()
-    assert first.places(due) == 4
+    due = first.note_not_sent(NOON, 0.0)
+    assert first.free_slots(NOON) == 0
+    assert first.free_slots(due) == 1
+    first.note_accepted()
+    assert first.free_slots(due) == 4
 
 
 def test_a_held_account_sends_nothing() -> None:
     held = channel()
-    held.held = True
-    assert held.places(NOON) == 0
+    held.suspended = True
+    assert held.free_slots(NOON) == 0
 
 
 def test_a_clock_set_back_by_a_day_does_not_prolong_a_pause() -> None:
     first = channel()
-    first.failed_to_reach(NOON, 0.0)
-    assert first.places(NOON - DAY) == 1
+    first.note_not_sent(NOON, 0.0)
+    assert first.free_slots(NOON - DAY) == 1
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -83,13 +83,13 @@ def test_waits_grow() -> None:
 def test_requests_that_were_lost_together_are_one_doubt() -> None:
     first = channel()
     for _ in range(7):
-        first.in_doubt(NOON + SECOND, 0.0, began=NOON)
+        first.note_unknown(NOON + SECOND, 0.0, started_at=NOON)
     assert first.paused_until <= NOON + 2 * SECOND, "one broken connection is one reason to wait"
     later = first.paused_until
-    first.in_doubt(later + SECOND, 0.0, began=later)
-    assert first.doubts == 2
-    first.in_doubt(later + SECOND, 0.0, began=None)
-    assert first.doubts == 3, "of an unknown beginning: counted"
+    first.note_unknown(later + SECOND, 0.0, started_at=later)
+    assert first.unknowns == 2
+    first.note_unknown(later + SECOND, 0.0, started_at=None)
+    assert first.unknowns == 3, "of an unknown beginning: counted"
 
 
 def test_a_share_gains_what_it_was_when_it_was_gained() -> None:

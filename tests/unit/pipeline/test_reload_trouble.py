@@ -28,9 +28,7 @@ def reloader(around: Sender, folder: Path) -> Reloader:
         load=load,
         folder=folder,
         config=folder / "config.yaml",
-        store=around.store,
-        signals=around.signals,
-        clock=around.clock,
+        services=around.services,
     )
 
 
@@ -74,9 +72,7 @@ async def test_a_fault_of_ours_in_loading_leaves_the_rules_in_force(tmp_path: Pa
             load=breaks,
             folder=folder,
             config=folder / "config.yaml",
-            store=around.store,
-            signals=around.signals,
-            clock=around.clock,
+            services=around.services,
         )
         done = await broken.reload()
         assert "RecursionError" in done.problems[0].message

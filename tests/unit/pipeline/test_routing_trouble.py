@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,9 @@ def router(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Router
     rules = Scripted(decide)
     return Router(
         settings=settings(),
-        store=around.store,
         rules=lambda: rules,  # type: ignore[arg-type, return-value]
         launcher=around.outbox,
-        signals=around.signals,
-        clock=around.clock,
+        services=around.services,
     )
 
 
@@ -145,7 +144,7 @@ async def test_what_comes_while_a_batch_is_settled_is_not_left_to_the_slow_look(
     async with sender(tmp_path, connections=3) as around:
         each = router(around, lambda _: ())
         clock = Awake()
-        inbox = Inbox(around.store, around.signals, clock)
+        inbox = Inbox(replace(around.services, clock=clock))
         loop = asyncio.create_task(run_steps("router", each.step, around.signals.inbound, clock))
 
         async def routed() -> bool:

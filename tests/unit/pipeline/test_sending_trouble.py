@@ -73,7 +73,7 @@ async def test_a_stop_writes_the_outcome_that_is_known_although_the_store_was_aw
 
 async def test_the_all_clear_is_told_also_where_the_store_was_away_when_it_came(tmp_path: Path) -> None:
     async with sender(tmp_path) as around:
-        await around.suspensions.unreachable(around.channel)
+        await around.suspensions.report_unreachable(around.channel)
         around.channel.cautious = True
         sms = await around.order("a")
         await around.outbox.step()
@@ -142,7 +142,7 @@ async def test_a_platform_of_unknown_outcomes_does_not_eat_the_queue(tmp_path: P
             await around.platform.wait_for(lambda platform, attempt=attempt: len(platform.requests) >= attempt)
             await around.quiet()
             assert len(around.platform.requests) == attempt
-            assert around.channel.places(clock.now()) == 0
+            assert around.channel.free_slots(clock.now()) == 0
             clock.set(around.channel.paused_until)
         assert clock.now() - began >= 15 * SECOND
 
@@ -166,7 +166,7 @@ async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is
     async with sender(tmp_path) as around:
         sms = await around.order("a")
         around.channel.cautious = True
-        await around.suspensions.hold(around.channel, reason=Reason.BLOCKED, detail="")
+        await around.suspensions.suspend(around.channel, reason=Reason.BLOCKED, detail="")
         await around.policy.decide(sms, Receipt(outcome=SendClass.ACCEPTED, ids=("1",)), around.channel)
         alert = Alert(key="account:main:fault", text="alert.account_fault")
         assert not await around.store.raise_alert(alert, around.clock.now())
@@ -175,18 +175,16 @@ async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is
 async def test_a_hold_ends_in_time_although_the_clock_was_set_back(tmp_path: Path) -> None:
     clock = ManualClock()
     async with sender(tmp_path, clock=clock) as around:
-        await around.suspensions.hold(around.channel, reason=Reason.BLOCKED, detail="")
+        await around.suspensions.suspend(around.channel, reason=Reason.BLOCKED, detail="")
         clock.set(clock.now() - DAY)
         watch = AccountWatch(
             channels={"main": around.channel},
             suspensions=around.suspensions,
-            store=around.store,
             leads=lambda: True,
-            signals=around.signals,
-            clock=clock,
+            services=around.services,
         )
         await watch.step()
-        assert not around.channel.held
+        assert not around.channel.suspended
 
 
 async def test_one_zero_while_the_balance_is_silent_holds_only_until_it_speaks_again(tmp_path: Path) -> None:
@@ -199,11 +197,11 @@ async def test_one_zero_while_the_balance_is_silent_holds_only_until_it_speaks_a
         sms = await around.order("a")
         await around.outbox.step()
         await around.quiet()
-        assert around.channel.held
+        assert around.channel.suspended
         assert (await around.row(sms.id)).state is SmsState.QUEUED
         clock.set(clock.now() + 61 * SECOND)
         await around.suspensions.probe(around.channel, await around.store.account_state("main"))
-        assert not around.channel.held
+        assert not around.channel.suspended
 
 
 # ------------------------------------------------ the same request

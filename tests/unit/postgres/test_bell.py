@@ -10,6 +10,7 @@ import pytest
 
 import bridge.store.postgres.cluster as store_fleet
 from bridge.pipeline.cluster import ROLES, Cluster
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.store.postgres.cluster import _channel
 from bridge.store.postgres.store import PostgresStore
@@ -110,29 +111,28 @@ async def test_whoever_hears_nothing_asks_whether_the_server_is_still_there(both
 
 
 async def test_a_signal_reaches_the_loop_of_another_bridge_and_does_not_come_back(both: Bridges) -> None:
-    fleets: list[Cluster] = []
+    clusters: list[Cluster] = []
     signals = [Signals(), Signals()]
     for store, own in zip((both.one, both.two), signals, strict=True):
-        one = Cluster(
-            store=store, signals=own, clock=ManualClock(), shared_clock=None, name="host:1", roles=frozenset(ROLES)
-        )
+        services = Services(store=store, signals=own, clock=ManualClock())
+        one = Cluster(services=services, shared_clock=None, name="host:1", roles=frozenset(ROLES))
         one.connect()
-        fleets.append(one)
-    for one in (*fleets, *fleets):
+        clusters.append(one)
+    for one in (*clusters, *clusters):
         await one.step()
     rung: list[str] = []
-    fleets[1].listen("rules", lambda: rung.append("rules"))
+    clusters[1].on_notification("rules", lambda: rung.append("rules"))
     async with hearing(both, both.one, []):
-        task = asyncio.create_task(fleets[1].hearing())
+        task = asyncio.create_task(clusters[1].listen())
 
         async def listens() -> bool:
             return len(await listeners(both)) == 2
 
         await until(listens)
         signals[0].sms.set()
-        fleets[0].ring("rules")
+        clusters[0].notify("rules")
         signals[0].inbound.pass_on()
-        ringing = asyncio.create_task(fleets[0].ringing())
+        ringing = asyncio.create_task(clusters[0].send_notifications())
 
         async def came() -> bool:
             return signals[1].sms.is_set() and signals[1].inbound.is_set() and bool(rung)
@@ -142,5 +142,5 @@ async def test_a_signal_reaches_the_loop_of_another_bridge_and_does_not_come_bac
             each.cancel()
         await asyncio.gather(task, ringing, return_exceptions=True)
     assert not signals[0].inbound.is_set(), "it told the others alone"
-    assert fleets[1]._rung == set(), "what was heard is not rung again"
+    assert clusters[1]._pending == set(), "what was heard is not rung again"
     assert rung == ["rules"]

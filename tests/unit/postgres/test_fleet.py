@@ -12,7 +12,8 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus
 from bridge.pipeline.clock import SharedClock, SteadyClock
-from bridge.pipeline.cluster import MARGIN, REPORT, ROLES, SENDER, TELEGRAM, Cluster
+from bridge.pipeline.cluster import MARGIN, REPORT_EVERY, ROLES, SENDER, TELEGRAM, Cluster
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.ports.record import FleetStore
 from bridge.store import locks
@@ -74,9 +75,7 @@ def cluster(
     store: FleetStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
 ) -> Cluster:
     return Cluster(
-        store=store,
-        signals=Signals(),
-        clock=clock,
+        services=Services(store=store, signals=Signals(), clock=clock),  # type: ignore[arg-type]
         shared_clock=shared_clock,
         name="host:1",
         roles=frozenset(roles),
@@ -90,7 +89,7 @@ def clock() -> ManualClock:
 
 async def steps(one: Cluster, clock: ManualClock, count: int) -> None:
     for _ in range(count):
-        await clock.advance(REPORT)
+        await clock.advance(REPORT_EVERY)
         await one.step()
 
 
@@ -118,16 +117,16 @@ async def test_a_duty_lasts_by_the_bridges_own_clock_and_is_given_up_before_othe
 async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     await one.step()
-    await clock.advance(REPORT)
+    await clock.advance(REPORT_EVERY)
     async with both.held(locks.CLUSTER):
         hangs = asyncio.create_task(one.step())
         await both.waiting()
         assert one.leads(TELEGRAM), "what was said before holds as long as it was said to"
-        await clock.advance(LEASE - REPORT - MARGIN)
+        await clock.advance(LEASE - REPORT_EVERY - MARGIN)
         assert not one.leads(TELEGRAM)
     await hangs
     assert one.leads(TELEGRAM)
-    await clock.advance(REPORT)
+    await clock.advance(REPORT_EVERY)
     assert not one.leads(TELEGRAM), "the answer came late; the lease did not begin with it"
 
 
@@ -235,17 +234,17 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
     one, two = cluster(both.one, clock), cluster(both.two, asleep)
     await one.step()
     await two.step()
-    await asleep.advance(REPORT)
+    await asleep.advance(REPORT_EVERY)
     await two.step()
-    await asleep.advance(LEASE - REPORT)
+    await asleep.advance(LEASE - REPORT_EVERY)
     assert two.may_send()
-    await asleep.advance(REPORT)
+    await asleep.advance(REPORT_EVERY)
     assert not two.may_send()
     await two.step()
     assert (two.may_send(), two.joined) == (False, 2), "the other divided nothing meanwhile, and does not know yet"
-    await asleep.advance(REPORT)
+    await asleep.advance(REPORT_EVERY)
     await two.step()
-    await asleep.advance(LEASE - REPORT)
+    await asleep.advance(LEASE - REPORT_EVERY)
     assert two.may_send()
 
 
@@ -332,7 +331,7 @@ async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, cloc
 
     waits = [await each.when_leader(TELEGRAM, lambda each=each: step(each))() for each in (one, two)]  # type: ignore[misc]
     assert done == [one]
-    assert waits == [7, REPORT]
+    assert waits == [7, REPORT_EVERY]
 
 
 async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: Bridges, clock: ManualClock) -> None:
@@ -354,9 +353,8 @@ async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: B
 async def test_a_machines_wrong_clock_is_no_jump(both: Bridges, clock: ManualClock) -> None:
     shared = SharedClock(clock)
     steady = SteadyClock(shared)
-    one = Cluster(
-        store=both.one, signals=Signals(), clock=steady, shared_clock=shared, name="host:1", roles=frozenset(ROLES)
-    )
+    services = Services(store=both.one, signals=Signals(), clock=steady)
+    one = Cluster(services=services, shared_clock=shared, name="host:1", roles=frozenset(ROLES))
     await one.step()
     assert abs(steady.jumped_by()) > 3600 * SECOND
     steady.take_over(steady.jumped_by())

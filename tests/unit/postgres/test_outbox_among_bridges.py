@@ -20,6 +20,7 @@ from bridge.pipeline.cluster import INTAKE, ROLES, STATUS, TELEGRAM, Cluster
 from bridge.pipeline.outbox import Outbox
 from bridge.pipeline.outcomes import OutcomePolicy
 from bridge.pipeline.rate_limit import TokenBucket
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.worker import IDLE
@@ -49,21 +50,18 @@ class Half:
 
 @asynccontextmanager
 async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterator[Half]:
-    clock, signals = ManualClock(NOW), Signals()
+    clock = ManualClock(NOW)
+    services = Services(store=store, signals=Signals(), clock=clock)
     defaults = {"url": url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
     settings = AccountSettings(**{**defaults, **account})
     platform = IbaPlatform(settings)
     channel = AccountChannel(
         name="main", settings=settings, platform=platform, bucket=TokenBucket(settings.rate, clock.now())
     )
-    cluster = Cluster(
-        store=store, signals=signals, clock=clock, shared_clock=None, name="host:1", roles=frozenset(ROLES)
-    )
+    cluster = Cluster(services=services, shared_clock=None, name="host:1", roles=frozenset(ROLES))
     await cluster.step()
-    policy = OutcomePolicy(
-        store=store, suspensions=AccountSuspensions(store=store, signals=signals, clock=clock), clock=clock
-    )
-    outbox = Outbox(channels={"main": channel}, store=store, policy=policy, lease=cluster, signals=signals, clock=clock)
+    policy = OutcomePolicy(suspensions=AccountSuspensions(services), services=services)
+    outbox = Outbox(channels={"main": channel}, policy=policy, lease=cluster, services=services)
     try:
         yield Half(outbox=outbox, cluster=cluster, channel=channel, clock=clock)
     finally:
@@ -193,14 +191,14 @@ async def test_whoever_starts_first_notes_how_long_nothing_ran(both: Bridges, pl
     async with sending(settings(both, platform), roles=frozenset({INTAKE})):
         await both.one.accept_inbound(call("2", at=await both.now()))
         async with sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
-            [outage] = await parts.store.outages()
+            [outage] = await parts.services.store.outages()
     assert outage.since == stopped
 
 
 async def test_a_command_is_no_start_of_a_service(both: Bridges, platform: SimulatedPlatform) -> None:
     await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
     async with sending(settings(both, platform)) as parts:
-        assert not await parts.store.outages()
+        assert not await parts.services.store.outages()
 
 
 async def test_without_a_token_the_duty_is_left_to_those_who_have_one(

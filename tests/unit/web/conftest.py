@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
 from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.platforms import iba
 from bridge.ports.store import Store
@@ -128,7 +129,7 @@ async def make_site(tmp_path: Path) -> AsyncIterator[SiteMaker]:
             store = await open_store(path, clock=clock, busy_timeout=100)
             stack.push_async_callback(store.close)
             signals = Signals()
-            inbox = RecordingInbox(store, signals, clock)
+            inbox = RecordingInbox(Services(store=store, signals=signals, clock=clock))
             settings = Settings(
                 file=tmp_path / "config.yaml",
                 server=ServerSettings(port=port),

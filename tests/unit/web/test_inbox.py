@@ -13,6 +13,7 @@ from bridge.model.alert import Alert
 from bridge.model.base import InboundId, Ms
 from bridge.model.inbound import Accepted, InboundCall
 from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT, Inbox
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.ports.store import Store
 from bridge.store import open_store
@@ -67,7 +68,7 @@ async def store(tmp_path: Path) -> AsyncIterator[AlertsSeen]:
 
 async def test_three_repeats_open_one_alert_that_names_the_setting(store: AlertsSeen) -> None:
     signals = Signals()
-    inbox = Inbox(store, signals, ManualClock())
+    inbox = Inbox(Services(store=store, signals=signals, clock=ManualClock()))
     for _ in range(REPEATS_BEFORE_ALERT):
         await inbox.accept(call())
     assert store.asked == 0
@@ -87,7 +88,7 @@ async def test_three_repeats_open_one_alert_that_names_the_setting(store: Alerts
 
 
 async def test_copies_that_come_while_the_first_is_in_work_are_no_sign_of_a_wrong_answer(store: AlertsSeen) -> None:
-    inbox = Inbox(store, Signals(), ManualClock())
+    inbox = Inbox(Services(store=store, signals=Signals(), clock=ManualClock()))
     accepted = await asyncio.gather(*(inbox.accept(call()) for _ in range(10)))
     assert sorted(one.repeats for one in accepted) == list(range(10))
     assert sum(one.new for one in accepted) == 1
@@ -95,7 +96,7 @@ async def test_copies_that_come_while_the_first_is_in_work_are_no_sign_of_a_wron
 
 
 async def test_an_alert_that_cannot_be_written_does_not_cost_the_acknowledgement(store: AlertsSeen) -> None:
-    inbox = Inbox(store, Signals(), ManualClock())
+    inbox = Inbox(Services(store=store, signals=Signals(), clock=ManualClock()))
     store.alerts_fail = True
     for _ in range(REPEATS_BEFORE_ALERT + 1):
         accepted = await inbox.accept(call())
@@ -115,7 +116,7 @@ class BrokenStore:
 
 async def test_what_was_not_stored_is_not_accepted_and_wakes_nobody() -> None:
     signals = Signals()
-    inbox = Inbox(BrokenStore(), signals, ManualClock())
+    inbox = Inbox(Services(store=BrokenStore(), signals=signals, clock=ManualClock()))
     for _ in range(REPEATS_BEFORE_ALERT + 1):
         with pytest.raises(StoreUnavailable):
             await inbox.accept(call())
@@ -124,7 +125,7 @@ async def test_what_was_not_stored_is_not_accepted_and_wakes_nobody() -> None:
 
 async def test_only_a_new_message_wakes_the_router(store: AlertsSeen) -> None:
     signals = Signals()
-    inbox = Inbox(store, signals, ManualClock())
+    inbox = Inbox(Services(store=store, signals=signals, clock=ManualClock()))
     first = await inbox.accept(call())
     assert first == Accepted(id=InboundId(first.id), new=True, repeats=0)
     assert signals.inbound.is_set()
