@@ -1,7 +1,7 @@
-"""Which configured chat an id or a name means, through groups that changed their id.
+"""The chats of the configuration, found by name or id.
 
-A group that becomes a supergroup (turning topics on does that) gets a new id. The configuration keeps the old one and
-goes on working: ids are looked up through the store's aliases, in both directions.
+A group that becomes a supergroup (turning topics on does that) gets a new id. A configuration with the old id goes on
+working: ids are looked up through the store's aliases, in both directions.
 """
 
 from __future__ import annotations
@@ -16,37 +16,40 @@ from bridge.value import value_object
 Language = Literal["ru", "en"]
 
 ANONYMOUS_ADMIN = 1_087_968_824
-"""The account in whose name Telegram shows what an anonymous administrator writes."""
+"""The account that Telegram shows as the author of an anonymous administrator's message."""
 
 
 @value_object
 class Chat:
-    """A chat of the configuration, at the id it has now."""
+    """A chat of the configuration, with its present id."""
 
     name: str
     id: int
     language: Language
     settings: ChatSettings
     moved: bool = False
-    """It had another id once; message numbers started anew then."""
+    """It had another id before. Message ids started anew with the present one."""
 
     @property
     def topics(self) -> bool:
         return self.settings.mode == "topics"
 
     def admits(self, user_id: int | None, *, on_behalf_of: int | None) -> bool:
-        """May this author send SMS and decide about them? ``on_behalf_of`` is the chat a message was written as."""
+        """Whether this author may send SMS and decide about them.
+
+        :param on_behalf_of: the chat or channel that a message was written as.
+        """
         if user_id == ANONYMOUS_ADMIN and on_behalf_of == self.id:
             return self.settings.anonymous_admins
         if user_id is None or on_behalf_of is not None:
-            # A channel that somebody writes as: nobody knows who that is.
+            # A channel hides who writes.
             return False
         operators = self.settings.operators
         return operators == "members" or user_id in operators
 
 
 class Chats:
-    """All configured chats. Aliases are given at start and whenever a group moves."""
+    """All chats of the configuration. Aliases (old id → present id) are given at the start and when a group moves."""
 
     def __init__(self, settings: TelegramSettings, aliases: Mapping[int, int]) -> None:
         self._settings = settings
@@ -95,15 +98,15 @@ class Chats:
                 yield chat
 
     def names(self, chat: Chat) -> Sequence[str]:
-        """Every name that a conversation of this group may be stored under, the chat's own first."""
+        """The names that a conversation of this group may be stored under, the chat's own first."""
         names = [other.name for other in self if other.id == chat.id]
         if self.default_name in names:
-            # Forwarded while no default chat was named: shown, and answered, in the one that is named now.
+            # Forwarded while no default chat was configured: shown and answered in the present one.
             names.append(DEFAULT_CHAT)
         return names
 
     def addresses(self, chat: Chat) -> Sequence[str]:
-        """Every way a stored post may name this chat."""
+        """The names under which a stored post may address this chat."""
         names = list(self.names(chat))
         if self.admin_name in names:
             names.append(ADMIN_CHAT)

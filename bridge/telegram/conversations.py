@@ -1,13 +1,12 @@
 """Which conversation an operator's message belongs to.
 
-In a chat with topics the topic decides. Elsewhere a reply decides: by the stored mapping of the message replied to, or,
-where a crash or the group's move cut the mapping off, by the short id that every post of the bot carries.
+In a chat with topics the topic decides. Elsewhere the message replied to decides: by its stored mapping or, where a
+crash or the group's move broke the mapping, by the code that every post of the bot carries.
 """
 
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
 from telegram import Message
 
@@ -18,34 +17,29 @@ from bridge.telegram.incoming import IncomingMessage, from_bot
 from bridge.value import value_object
 
 _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
-"""A line of its own: the renderer lets no line from outside look like that without one of its own behind it."""
-
-
-class Match(StrEnum):
-    """Whether an operator's message belongs to a conversation."""
-
-    FOUND = "found"
-    INTERNAL = "internal"
-    """Colleagues among themselves: nothing leaves, and the bot says nothing."""
-    UNKNOWN = "unknown"
-    """Meant for a subscriber, and not known for which: the author must be told."""
+"""A conversation's code stands on a line of its own. If a text from outside contains such a line, the bot's own code
+still stands behind it."""
 
 
 @value_object
 class Located:
-    match: Match
+    """The conversation of an operator's message. Without one the message is meant for a subscriber, and it is not known
+    for which: its author must be told, unless it is internal."""
+
     conversation: Conversation | None = None
+    internal: bool = False
+    """Colleagues among themselves: nothing leaves, and the bot says nothing."""
     probable: Conversation | None = None
-    """Of an unknown one: the conversation whose number its topic bears. For telling the author where to write, never
-    for sending."""
+    """The conversation whose number the message's topic bears. For telling the author where to write, never for
+    sending."""
 
 
-_INTERNAL = Located(match=Match.INTERNAL)
-_UNKNOWN = Located(match=Match.UNKNOWN)
+_INTERNAL = Located(internal=True)
+_UNKNOWN = Located()
 
 
 async def locate(message: IncomingMessage, context: OperatorContext) -> Located:
-    """The conversation that a message belongs to."""
+    """Finds the conversation that a message belongs to."""
     if message.replies_elsewhere:
         return _UNKNOWN
     replied = message.replied_to
@@ -55,27 +49,27 @@ async def locate(message: IncomingMessage, context: OperatorContext) -> Located:
         if found is not None:
             about = None if replied is None else await _replied_to(replied, chat, context)
             if about is not None and about.id != found.id:
-                # A post about another conversation that stands here, such as the status of a `/sms`: who is meant?
+                # A post about another conversation stands in this topic, such as the status of a `/sms`.
                 return _UNKNOWN
             if chat.settings.send == "all":
-                return Located(match=Match.FOUND, conversation=found)
-            # Where only replies leave, a reply to a colleague's word is internal like everything else.
+                return Located(conversation=found)
+            # Where only replies leave, a reply to a colleague's message is internal, too.
             if replied is None or (not from_bot(replied, bot_id) and about is None):
                 return _INTERNAL
-            return Located(match=Match.FOUND, conversation=found)
+            return Located(conversation=found)
         if replied is None and message.in_topic_of_bot:
-            # A crash came between making this topic and storing it: it bears a number and leads nowhere.
-            return Located(match=Match.UNKNOWN, probable=await _named(message, context))
+            # A crash came between making this topic and storing it.
+            return Located(probable=await _named(message, context))
     if replied is None:
         return _INTERNAL
     found = await _replied_to(replied, chat, context)
     if found is not None:
-        return Located(match=Match.FOUND, conversation=found)
+        return Located(conversation=found)
     return _UNKNOWN if from_bot(replied, bot_id) else _INTERNAL
 
 
 async def _named(message: IncomingMessage, context: OperatorContext) -> Conversation | None:
-    """By the name that the bot gave the topic: it ends in the number."""
+    """The conversation of the number in the topic's name, which the bot gave it."""
     first = message.raw.reply_to_message
     created = first.forum_topic_created if first is not None else None
     if created is None or not created.name.strip():
@@ -110,6 +104,6 @@ async def _replied_to(replied: Message, chat: Chat, context: OperatorContext) ->
     if mapped is not None and (mapped.code == codes[-1] if codes else not chat.moved):
         return mapped
     if not codes or not from_bot(replied, context.bot_id):
-        # Of the bot that this team had before, only what is on record counts: any bot can copy a code.
+        # A post of the bot that this team had before counts only if it is on record: any bot can copy a code.
         return None
     return await context.conversation_by_code(chat, codes[-1])

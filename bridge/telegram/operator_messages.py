@@ -26,7 +26,7 @@ from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.commands import canned, contacts, conversations, lookup, search
 from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.context import OperatorContext
-from bridge.telegram.conversations import Match, locate, topic_link
+from bridge.telegram.conversations import locate, topic_link
 from bridge.telegram.incoming import IncomingMessage, Notice
 from bridge.telegram.replies import Reply, SendableText, sendable_text
 from bridge.text.gsm7_substitution import with_gsm7_characters
@@ -116,7 +116,7 @@ class OperatorMessageHandler:
         if await self._commands.handle(message):
             return
         located = await locate(message, self._context)
-        if located.match is Match.INTERNAL:
+        if located.internal:
             return
         refusal = self._refusal(message)
         if located.conversation is None:

@@ -1,6 +1,6 @@
-"""Notes among colleagues, told by the first line, and the captions of albums.
+"""Notes among colleagues, and captions of albums.
 
-A note never leaves, so in doubt a line is one. An ellipsis at the beginning of a text is not: people begin so.
+A note never leaves, so in doubt a line is a note. A text that begins with an ellipsis is not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bridge.ports.desk import DraftStore
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
-"""Marks a note beside the mark of the settings: the quickest to type."""
+"""Marks a note, as the mark of the settings does."""
 
 
 class AlbumCaptions:
@@ -29,7 +29,7 @@ class AlbumCaptions:
         self._notes.append(key)
 
     async def handled(self, key: str) -> bool:
-        """The caption is a note, or became an SMS, about which its author was asked."""
+        """Whether the caption was a note, or became an SMS, about which its author was asked."""
         return key in self._notes or await self._store.sms_of_key(key) is not None
 
 
@@ -38,11 +38,11 @@ class Notes:
         self._mark = mark
 
     def is_note(self, text: str) -> bool:
-        """A note as a whole: its first line decides."""
+        """Whether the whole text is a note: its first line decides."""
         return self._marked(text)
 
     def inside(self, text: str) -> bool:
-        """A later line looks like a note: perhaps pasted, perhaps meant for colleagues."""
+        """Whether a later line looks like a note: it may be pasted, or meant for colleagues."""
         _, *later = trimmed(text).splitlines() or [""]
         return any(self._marked(line) for line in later)
 

@@ -1,6 +1,6 @@
-"""Tells Telegram which commands to offer in each chat, in its language. Harmless where it fails: all commands work.
+"""Tells Telegram which commands to offer in each chat, in its language. Commands also work where that fails.
 
-What Telegram has is asked first: the list is kept there for ever, and is set only where it is another one.
+Telegram keeps the list for ever, so it is read first and set only if it differs.
 """
 
 from __future__ import annotations

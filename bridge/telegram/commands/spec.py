@@ -1,6 +1,6 @@
-"""Which commands there are, in the order in which help and menu show them. Pure.
+"""The commands, in the order in which help and menu show them. Pure.
 
-Of each: ``command.<name>`` (what it does, in the menu) and ``usage.<name>`` (how to write it) in both catalogues.
+Each has two texts in both catalogues: ``command.<name>`` (what it does) and ``usage.<name>`` (how to write it).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Command:
     about: bool = False
     """Needs a conversation: that of its topic, or of the message it replies to."""
     writes: bool = False
-    """An SMS may come of it."""
+    """It may write an SMS."""
     admin: bool = False
-    """Only for the people of ``telegram.admins``."""
+    """Only for administrators (``telegram.admins``)."""
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -51,11 +51,11 @@ COMMANDS: Mapping[str, Command] = {
     )
 }
 _ALIASES = {"start": "help"}
-"""What Telegram's own "Start" button writes in a private chat."""
+"""Telegram's own "Start" button writes ``/start`` in a private chat."""
 
 _WRITTEN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?=\s|$)")
 _ADDRESSED = re.compile(r"/[A-Za-z0-9_]{1,64}@([A-Za-z0-9_]{1,64})(?=[\s,;:!?]|\.?(?:\s|$))")
-"""Any bot's command, as Telegram offers it in a group of several bots."""
+"""A command with the name of a bot, as Telegram offers it in a group with several bots."""
 
 
 @value_object
@@ -64,18 +64,18 @@ class Written:
 
     command: Command
     addressee: str
-    """The bot it is for, in lower case; empty: whoever knows it."""
+    """The bot it is for, in lower case; empty: any bot that knows it."""
     rest: str
 
 
 def addressee(text: str) -> str:
-    """The bot that a command names, in lower case, also where it is no command of ours; empty: none."""
+    """The bot that a command names, in lower case, also if the command is not ours; empty: none."""
     found = _ADDRESSED.match(trimmed(text))
     return found[1].lower() if found is not None else ""
 
 
 def parse(text: str) -> Written | None:
-    """None where this is no command of ours; whatever else begins with a slash is not for us to judge."""
+    """None if the text is no command of ours."""
     shown = trimmed(text)
     found = _WRITTEN.match(shown)
     if found is None:
