@@ -1,4 +1,4 @@
-# Two commands matter: `make run` (a sandbox with everything simulated) and `make test` (all checks and tests).
+# The two commands that matter: `make run` (a sandbox with everything simulated) and `make test` (all checks and tests).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ YAML_SERVER := .yaml-language-server
 
 setup: $(READY)
 
-# The lock pins every package with its hashes; the project itself is installed without asking for anything more.
+# The lock pins every package, the extras included, with its hashes. The project itself is installed without any other.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,12 +17,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What some tests need of the system; they say so and are skipped where it is missing. Needs root where it installs.
+# Installs what some tests need of the system, as root. Without it those tests are skipped and say so; in CI they fail.
 system:
 	@command -v openssl >/dev/null || { apt-get update -q && apt-get install -y -q openssl; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update -q && apt-get install -y -q postgresql; }
 	@command -v cc >/dev/null || { apt-get update -q && apt-get install -y -q gcc libc6-dev; }
-	@test -d $(YAML_SERVER)/node_modules || ! command -v npm >/dev/null \
+	@command -v npm >/dev/null || { apt-get update -q && apt-get install -y -q npm; }
+	@test -d $(YAML_SERVER)/node_modules \
 	  || npm install --silent --no-audit --no-fund --prefix $(YAML_SERVER) yaml-language-server@1.25.0
 
 run: $(READY)
@@ -47,11 +48,11 @@ tests: $(READY)
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-# Wants the machine for itself; `make bench ARGS=--quick` is a minute. docs/performance.md says what the figures mean.
+# Needs a quiet machine. `make bench ARGS=--quick` takes a minute. docs/performance.md explains the figures.
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
-# What editors are told of the files that people write. A test compares what is there with what this writes.
+# Writes the JSON Schemas for editors. A test compares the files with what this writes.
 schema: $(READY)
 	@mkdir -p schema
 	@for kind in rules config; do \
@@ -59,7 +60,7 @@ schema: $(READY)
 	  $(BIN)/sms-bridge schema $$kind --language ru > schema/$$kind.schema.ru.json; \
 	done
 
-# Made anew by hand when pyproject.toml changes; the lock holds hashes and no address of any index.
+# Run by hand when the dependencies change. The lock holds hashes and no address of an index.
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed to make the lock: pip install uv"; exit 1; }
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet pyproject.toml -o requirements.lock

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from io import TextIOWrapper
 from pathlib import Path
@@ -209,16 +210,39 @@ async def read_prompt(prompt: Prompt) -> int:
 
 
 async def lines() -> AsyncIterator[str]:
+    """The lines that a person types, or those of a pipe, until the end of input."""
     if not sys.stdin.isatty():
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
         while line := await asyncio.to_thread(sys.stdin.readline):
             yield line
         return
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.patch_stdout import patch_stdout
-
+    try:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.patch_stdout import patch_stdout
+    except ImportError:
+        async for line in plain_lines():
+            yield line
+        return
     session: PromptSession[str] = PromptSession()
     with patch_stdout(raw=True), contextlib.suppress(EOFError):
         while True:
             yield await session.prompt_async("> ")
+
+
+async def plain_lines() -> AsyncIterator[str]:
+    """Lines of a terminal without the extra ``prompt``: no history, and output appears inside what is being typed."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Queue[str] = asyncio.Queue()
+
+    def read() -> None:
+        # A file object of its own: at the end of the program the interpreter closes sys.stdin, and a read that still
+        # waits would make it fail. RuntimeError: the loop is closed.
+        with open(0, closefd=False, errors="replace") as keyboard, contextlib.suppress(RuntimeError):
+            for line in keyboard:
+                loop.call_soon_threadsafe(typed.put_nowait, line)
+            loop.call_soon_threadsafe(typed.put_nowait, "")
+
+    threading.Thread(target=read, daemon=True).start()
+    while line := await typed.get():
+        yield line

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from tests.chaos.scenario import Findings
-
-
-def in_ci() -> bool:
-    """Nothing may be skipped there for want of a tool."""
-    return bool(os.environ.get("CI"))
+from tests.needs import in_ci
 
 
 def without(lack: str) -> Findings:

@@ -9,8 +9,8 @@ import pytest
 from tests.chaos.failed_syncs import failed_syncs
 from tests.chaos.preload import missing
 from tests.chaos.s06_disk import cannot_mount, full_disk
-from tests.chaos.tools import in_ci
 from tests.chaos.troubles import MOVED, SYNC_FAILS, troubles
+from tests.needs import in_ci
 
 pytestmark = [
     pytest.mark.faults,

@@ -14,7 +14,7 @@ import pytest
 from tests.chaos.powercut import PowerCut
 from tests.chaos.preload import Act, Disk, Kind, missing
 from tests.chaos.s02_power_cut import BEFORE_A_CHECKPOINT, COMMIT, MOMENT, first_messages, power_cuts
-from tests.chaos.tools import in_ci
+from tests.needs import in_ci
 
 pytestmark = [
     pytest.mark.faults,

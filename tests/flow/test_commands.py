@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -389,3 +391,30 @@ async def test_a_sandbox_script_plays_the_readme() -> None:
 def timeless(line: str) -> str:
     """A line of the sandbox without what differs each time: ids of SMS and times."""
     return re.sub(r"\b(\d{13}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\b", "…", line)
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"help\nquit\n", 0), (b"help\n\x03", 130)], ids=["quit", "ctrl-c"])
+async def test_the_sandbox_has_a_plain_prompt_where_the_extra_is_not_installed(
+    tmp_path: Path, typed: bytes, code: int
+) -> None:
+    (tmp_path / "prompt_toolkit.py").write_text("raise ImportError", encoding="utf-8")
+    ours, theirs = pty.openpty()
+    with open(ours, "wb", buffering=0) as keyboard, open(theirs, "rb") as terminal:
+        process = await asyncio.create_subprocess_exec(
+            *("setsid", "--ctty", sys.executable, "-m", "bridge", "sandbox", "--port", "0"),
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stdin=terminal,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b"or be everybody here" not in await process.stdout.readline():
+                pass
+            keyboard.write(typed.removesuffix(b"\x03"))
+            while b"help" not in await process.stdout.readline():
+                pass
+            if typed.endswith(b"\x03"):
+                keyboard.write(b"\x03")
+            _, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (code, "")

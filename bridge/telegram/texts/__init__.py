@@ -13,7 +13,6 @@ from importlib.resources import files
 from io import BytesIO
 
 from bridge.model.base import Json
-from bridge.telegram.texts.po import compiled, parsed
 
 COUNTED = {
     "alert.telegram_back": "waiting",
@@ -33,8 +32,14 @@ COUNTED = {
 
 @cache
 def catalogue(language: str) -> GNUTranslations:
-    source = files(__package__).joinpath(language, "telegram.po").read_text(encoding="utf-8")
-    return GNUTranslations(BytesIO(compiled(parsed(source))))
+    """The texts of one language: compiled in an installed package, from the source in a checkout."""
+    folder = files(__package__).joinpath(language)
+    ready = folder.joinpath("telegram.mo")
+    if ready.is_file():
+        return GNUTranslations(BytesIO(ready.read_bytes()))
+    from bridge.telegram.texts.po import compiled, parsed
+
+    return GNUTranslations(BytesIO(compiled(parsed(folder.joinpath("telegram.po").read_text(encoding="utf-8")))))
 
 
 def known(language: str, text_id: str) -> bool:

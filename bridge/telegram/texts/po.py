@@ -1,6 +1,7 @@
-"""Reads gettext's ``.po`` files at start, so that no generated file is kept beside them. Strict: a slip is an error.
+"""Compiles gettext's ``.po`` files: when a wheel is built (``hatch_build.py``), and at the start in a checkout.
 
-Only what the catalogues need: comments, msgid, msgid_plural, msgstr, msgstr[n], and strings over several lines.
+Knows only what the catalogues need: comments, msgid, msgid_plural, msgstr, msgstr[n], and strings over several lines.
+Anything else is an error. Imports nothing of this program, because the build runs it alone.
 """
 
 from __future__ import annotations

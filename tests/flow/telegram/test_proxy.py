@@ -16,6 +16,7 @@ from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from tests.certificate import self_signed, server_side
 from tests.flow.telegram.team import GROUP, Team, team
+from tests.needs import lacking
 from tests.proxies import HttpProxy, Proxy, SocksProxy, copied, proxy
 
 KINDS = [HttpProxy, SocksProxy]
@@ -53,7 +54,7 @@ async def test_a_conversation_goes_through_the_proxy(tmp_path: Path, kind: type[
 async def test_https_goes_through_a_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = self_signed(tmp_path)
     if certificate is None:
-        pytest.skip("needs openssl: make system")
+        lacking("openssl")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with proxy(HttpProxy, "bridge", "secret") as way, behind(tmp_path, way.url) as plain:
         there = urlsplit(plain.api.url)

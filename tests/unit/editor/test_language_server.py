@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import lacking
 from tests.unit.editor.server import LanguageServer, language_server
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / ".yaml-language-server/node_modules/yaml-language-server/bin/yaml-language-server"
 NODE = shutil.which("node")
-
-pytestmark = pytest.mark.skipif(
-    NODE is None or not SCRIPT.exists(), reason="node and yaml-language-server are not here: `make system` with npm"
-)
 
 
 def named(folder: str) -> list[str]:
@@ -25,7 +22,8 @@ def named(folder: str) -> list[str]:
 
 @pytest.fixture
 async def server() -> AsyncIterator[LanguageServer]:
-    assert NODE is not None
+    if NODE is None or not SCRIPT.exists():
+        lacking("yaml-language-server, which needs node and npm,")
     async with language_server(NODE, SCRIPT, ROOT) as running:
         yield running
 

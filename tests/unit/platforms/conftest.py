@@ -18,6 +18,7 @@ from bridge.config import AccountSettings
 from bridge.platforms.http import HttpLimits
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import self_signed
+from tests.needs import lacking
 from tests.unit.platforms.rawserver import RawServer, raw_server
 
 LOGIN = "login-of-shop"
@@ -89,5 +90,5 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1 and its key in one file."""
     made = self_signed(tmp_path_factory.mktemp("tls"))
     if made is None:
-        pytest.skip("makes its certificate with the openssl command, which is not installed")
+        lacking("openssl")
     return made

@@ -13,8 +13,8 @@ import pytest
 from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
 from tests.chaos.preload import Act, Disk, Kind, missing
-from tests.chaos.tools import in_ci
 from tests.contract.builders import SetClock, call, opened
+from tests.needs import in_ci
 
 LONG = "ж" * 50_000
 COMMITS = 60
