@@ -131,6 +131,9 @@ async def test_lists_show_the_newest_first(store: Store) -> None:
     assert [one.key for one in both] == ["b", "a"]
     assert [one.key for one in await store.list_sms([SmsState.SENT], limit=9)] == ["a"]
     assert await store.list_sms([], limit=9) == []
+    assert [one.key for one in await store.list_sms([SmsState.SENT, SmsState.DELIVERED], limit=1)] == ["b"]
+    page = await store.list_sms([SmsState.SENT, SmsState.DELIVERED], limit=1, before=both[0].id)
+    assert [one.key for one in page] == ["a"]
 
 
 async def test_everything_is_there_after_a_restart(factory: Factory, tmp_path: Path, clock: SetClock) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.app.sending import sending
 from bridge.cli.send import deliver
+from bridge.model.base import ADMIN_CHAT
 from bridge.model.sms import NewSms, Origin, Priority, SmsState
 from bridge.pipeline.commands import Commands, Refused
 from bridge.ports.store import Store
@@ -59,6 +61,35 @@ async def test_an_unknown_outcome_of_an_account_that_was_removed_is_still_put_to
         await store.close()
         await around.start()
         await around.post("former", chat=around.admins.id)
+
+
+async def test_every_unknown_outcome_is_put_to_a_person_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.app.sending.PAGE", 2)
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        rows = [await store.enqueue(order(f"k{number}", recipient=f"7999000000{number}")) for number in range(5)]
+        await store.claim_due("main", now=around.clock.now(), limit=9)
+        await store.close()
+        async with sending(around.settings, around.clock) as parts:
+            posts = await parts.services.store.claim_posts([ADMIN_CHAT], now=around.clock.now(), limit=99)
+        assert {post.sms.id for post in posts if post.sms is not None} == {row.id for row in rows}
+
+
+async def test_what_waits_for_an_account_that_was_removed_fails_however_much_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.app.sending.PAGE", 2)
+    async with world(tmp_path, start=False) as around:
+        store = await prepared(around)
+        for number in range(5):
+            await store.enqueue(order(f"k{number}", account="former"))
+        await store.close()
+        async with sending(around.settings, around.clock) as parts:
+            failed = await parts.services.store.list_sms([SmsState.FAILED], limit=9)
+            assert await parts.services.store.list_sms([SmsState.QUEUED], limit=9) == []
+        assert len(failed) == 5
 
 
 async def test_what_cannot_be_sent_any_more_is_not_queued_again(tmp_path: Path) -> None:
