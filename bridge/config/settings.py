@@ -46,7 +46,6 @@ SenderName = Annotated[str, AfterValidator(own.check_sender)]
 OwnNumber = Annotated[str, AfterValidator(own.plain_number)]
 BaseUrl = Annotated[str, AfterValidator(own.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(own.check_path)]
-NotYet = Annotated[None, BeforeValidator(own.only("off"), json_schema_input_type=Literal["off"])]
 
 
 class Section(BaseModel):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -24,7 +23,6 @@ POSTGRES = ("postgresql://", "postgres://")
 NEVER_ASKS = 1_000
 """``confirm_parts: off``: more parts than any SMS can have."""
 LONGEST_UNDO = 10 * MINUTE
-NOT_AVAILABLE = "not available in this version"
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 _SENDER = re.compile(r"[A-Za-z0-9 ._-]{1,11}|[0-9]{1,15}")
@@ -193,17 +191,6 @@ def check_undo(value: int | None) -> int | None:
     if value is not None and value > LONGEST_UNDO:
         raise ValueError("too long; a reply may be held back for at most 10m")
     return value
-
-
-def only(word: str) -> Callable[[object], object]:
-    """A key whose other values come in a later version."""
-
-    def check(value: object) -> object:
-        if value == word or (value is None and word == OFF):
-            return None if word == OFF else value
-        raise ValueError(f"{NOT_AVAILABLE}; write `{word}` or leave the key out")
-
-    return check
 
 
 def check_storage(value: str) -> str:
