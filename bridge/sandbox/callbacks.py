@@ -1,4 +1,4 @@
-"""The messages that the simulated platform brings to the bridge, kept so that they can be brought again.
+"""The messages that the simulated platform brings to the bridge, kept so that they can be result again.
 
 Why it exists: a platform repeats a call byte by byte until it is acknowledged, so what is repeated must be
 what was sent and not a second rendering of it.
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.sandbox.caller import CallEncoding, call, encode_query, is_acknowledged
-from bridge.sandbox.records import Brought
+from bridge.sandbox.records import CallbackResult
 from bridge.sandbox.sendpage import PLATFORM_TIME
 from bridge.value import value_object
 
@@ -29,10 +29,10 @@ class Message:
 
 
 class Callbacks:
-    def __init__(self, clock: Clock, *, first_smsid: int, on_brought: Callable[[Brought], None]) -> None:
+    def __init__(self, clock: Clock, *, first_smsid: int, on_result: Callable[[CallbackResult], None]) -> None:
         self._clock = clock
         self._next_smsid = first_smsid
-        self._on_brought = on_brought
+        self._on_result = on_result
         self._messages: dict[str, Message] = {}
 
     def write(
@@ -63,27 +63,27 @@ class Callbacks:
         self._messages[smsid] = message
         return message
 
-    async def bring(self, message: Message, *, attempts: int, gap: Ms) -> Brought:
-        brought = await self._call(message)
+    async def send(self, message: Message, *, attempts: int, gap: Ms) -> CallbackResult:
+        result = await self._call(message)
         for attempt in range(2, attempts + 1):
-            if brought.acknowledged:
+            if result.acknowledged:
                 break
             if gap:
                 await self._clock.wait(asyncio.Event(), gap)
-            brought = replace(await self._call(message), calls=attempt)
-        return brought
+            result = replace(await self._call(message), calls=attempt)
+        return result
 
-    async def redeliver(self, smsid: str, times: int) -> list[Brought]:
-        """:raises KeyError: no message with this id was brought."""
+    async def redeliver(self, smsid: str, times: int) -> list[CallbackResult]:
+        """:raises KeyError: no message with this id was result."""
         return [await self._call(self._messages[smsid]) for _ in range(times)]
 
-    async def bring_raw(self, url: str, raw_query: bytes, method: str) -> Brought:
+    async def send_raw(self, url: str, raw_query: bytes, method: str) -> CallbackResult:
         found = next((part[6:] for part in raw_query.split(b"&") if part.startswith(b"smsid=")), b"")
         return await self._call(Message(smsid=found.decode("latin-1"), url=url, query=raw_query), method)
 
-    async def _call(self, message: Message, method: str = "GET") -> Brought:
+    async def _call(self, message: Message, method: str = "GET") -> CallbackResult:
         answer = await call(message.url, message.query, method=method)
-        brought = Brought(
+        result = CallbackResult(
             smsid=message.smsid,
             status=answer.status,
             body=answer.body.decode("utf-8", "replace"),
@@ -91,5 +91,5 @@ class Callbacks:
             headers=answer.headers,
             error=answer.error,
         )
-        self._on_brought(brought)
-        return brought
+        self._on_result(result)
+        return result

@@ -17,15 +17,15 @@ from bridge.sandbox.callbacks import Callbacks
 from bridge.sandbox.caller import CallEncoding
 from bridge.sandbox.faults import ArmedFault, ArmedFaults, Fault, RequestKind
 from bridge.sandbox.ledger import Ledger, SimulatedAccount, TakenSms
-from bridge.sandbox.records import THANKS, Brought, EventKind, PlatformEvent, SeenRequest
+from bridge.sandbox.records import THANKS, CallbackResult, EventKind, PlatformEvent, SeenRequest
 from bridge.sandbox.sendpage import BalanceForm, PlatformVariant, SendPage, StatusForm
 from bridge.sandbox.wire import RawServer, WireReply, WireRequest
 
 __all__ = [
     "THANKS",
     "BalanceForm",
-    "Brought",
     "CallEncoding",
+    "CallbackResult",
     "EventKind",
     "Fault",
     "PlatformEvent",
@@ -72,10 +72,10 @@ class SimulatedPlatform:
         self._server = RawServer(self, HOST, port)
         self._faults = ArmedFaults()
         self._waiters: set[asyncio.Future[None]] = set()
-        self._callbacks = Callbacks(clock, first_smsid=start, on_brought=self._was_brought)
+        self._callbacks = Callbacks(clock, first_smsid=start, on_result=self._called_back)
         self.requests: list[SeenRequest] = []
         """Every request that was read, oldest first."""
-        self.brought: list[Brought] = []
+        self.callback_results: list[CallbackResult] = []
         """Every callback that was called, oldest first."""
         self.counts: Counter[RequestKind] = Counter()
         """How many requests of each kind were read, also without a book."""
@@ -198,7 +198,7 @@ class SimulatedPlatform:
             seen = ", ".join(f"{count} {kind}" for kind, count in self.counts.items()) or "no requests"
             raise TimeoutError(
                 f"not so within {timeout_s} s; {self.taken} SMS taken, {self.parked} parked, {seen}, "
-                f"{len(self.brought)} callbacks"
+                f"{len(self.callback_results)} callbacks"
             ) from error
 
     def _tell(
@@ -207,7 +207,7 @@ class SimulatedPlatform:
         *,
         request: SeenRequest | None = None,
         sms: TakenSms | None = None,
-        brought: Brought | None = None,
+        result: CallbackResult | None = None,
         recipient: str = "",
     ) -> None:
         for waiter in self._waiters:
@@ -220,7 +220,7 @@ class SimulatedPlatform:
                     at=self._clock.now(),
                     request=request,
                     sms=sms,
-                    brought=brought,
+                    result=result,
                     recipient=recipient,
                 )
             )
@@ -262,7 +262,7 @@ class SimulatedPlatform:
 
     # ------------------------------------------------------------ calling the bridge
 
-    async def bring(
+    async def send_callback(
         self,
         callback_url: str,
         *,
@@ -275,7 +275,7 @@ class SimulatedPlatform:
         date: str | None = None,
         attempts: int = 1,
         gap: Ms = 0,
-    ) -> Brought:
+    ) -> CallbackResult:
         """Bring an inbound SMS; call again, ``attempts`` in all, until the answer holds the id.
 
         :param callback_url: may hold a query of its own (a secret); the message's fields follow it.
@@ -293,17 +293,17 @@ class SimulatedPlatform:
             date=date,
         )
         self._tell(EventKind.THANKED, recipient=sender)
-        return await self._callbacks.bring(message, attempts=attempts, gap=gap)
+        return await self._callbacks.send(message, attempts=attempts, gap=gap)
 
-    async def redeliver(self, smsid: str, times: int = 1) -> list[Brought]:
+    async def redeliver(self, smsid: str, times: int = 1) -> list[CallbackResult]:
         """Bring the message of :meth:`bring` again, byte by byte the same, acknowledged or not."""
         return await self._callbacks.redeliver(smsid, times)
 
-    async def bring_raw(self, callback_url: str, raw_query: bytes, method: str = "GET") -> Brought:
+    async def send_raw_callback(self, callback_url: str, raw_query: bytes, method: str = "GET") -> CallbackResult:
         """Call with exactly these bytes as the query; the result's ``smsid`` is the query's first one."""
-        return await self._callbacks.bring_raw(callback_url, raw_query, method)
+        return await self._callbacks.send_raw(callback_url, raw_query, method)
 
-    def _was_brought(self, brought: Brought) -> None:
+    def _called_back(self, result: CallbackResult) -> None:
         if self._keep_book:
-            self.brought.append(brought)
-        self._tell(EventKind.BROUGHT, brought=brought)
+            self.callback_results.append(result)
+        self._tell(EventKind.CALLED_BACK, result=result)

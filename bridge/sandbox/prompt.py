@@ -111,7 +111,7 @@ class Prompt:
         self.say(Source.SMS_IN, f"{sender} → {SHORT_NUMBER}: {text}")
         self._last_smsid = str(next(self._smsids))
         self.operators.expected = True
-        brought = await self.platform.bring(
+        result = await self.platform.send_callback(
             self.callback_url,
             text=text,
             sender=sender,
@@ -120,15 +120,15 @@ class Prompt:
             attempts=3,
             gap=1_000,
         )
-        words = "acknowledged" if brought.acknowledged else "NOT acknowledged"
-        self.say(Source.PLATFORM, f"{words}: {brought.status} {brought.body.strip() or brought.error}")
+        words = "acknowledged" if result.acknowledged else "NOT acknowledged"
+        self.say(Source.PLATFORM, f"{words}: {result.status} {result.body.strip() or result.error}")
 
     async def redeliver(self, rest: str) -> None:
         if not self._last_smsid:
             raise BadCommand("nothing was brought yet; text something first: sms часы")
         times = number_of(rest or "1", "redeliver")
-        for brought in await self.platform.redeliver(self._last_smsid, times):
-            self.say(Source.PLATFORM, f"brought again: {brought.status} {brought.body.strip() or brought.error}")
+        for result in await self.platform.redeliver(self._last_smsid, times):
+            self.say(Source.PLATFORM, f"brought again: {result.status} {result.body.strip() or result.error}")
 
     async def fault(self, rest: str) -> None:
         words = rest.split()

@@ -37,7 +37,7 @@ class SeenRequest:
 
 
 @value_object
-class Brought:
+class CallbackResult:
     """One call of the bridge's callback and its result."""
 
     smsid: str
@@ -63,7 +63,7 @@ class EventKind(StrEnum):
     """A connection was closed before anything was read from it."""
     THANKED = "thanked"
     """The platform itself texted :data:`THANKS` to the subscriber."""
-    BROUGHT = "brought"
+    CALLED_BACK = "called_back"
     """The bridge's callback was called."""
 
 
@@ -75,6 +75,6 @@ class PlatformEvent:
     at: Ms
     request: SeenRequest | None = None
     sms: TakenSms | None = None
-    brought: Brought | None = None
+    result: CallbackResult | None = None
     recipient: str = ""
     """``THANKED``: the subscriber."""

@@ -126,7 +126,7 @@ class Subscribers:
         if self._mischief.strikes():
             await self._cut(sms)
             return False
-        brought = await self._platform.bring_raw(self._url, sms.query)
+        brought = await self._platform.send_raw_callback(self._url, sms.query)
         if brought.acknowledged:
             self.acknowledged_at.append(time.monotonic())
         return brought.acknowledged

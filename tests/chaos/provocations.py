@@ -70,7 +70,7 @@ class Provocateur:
         """An SMS that is taken; returns its sender."""
         sender = sender or self.number()
         url = f"http://127.0.0.1:{self._service.port}/{account}.php/{quote(SECRET, safe='')}"
-        brought = await self._platform.bring(url, text=text, sender=sender, **other)  # type: ignore[arg-type]
+        brought = await self._platform.send_callback(url, text=text, sender=sender, **other)  # type: ignore[arg-type]
         assert brought.acknowledged, brought
         return sender
 
@@ -131,7 +131,7 @@ class Provocateur:
         locker = sqlite3.connect(self._service.database, isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
         try:
-            brought = await self._platform.bring(self.url, text=TEXT, sender=self.number(), smsid="90")
+            brought = await self._platform.send_callback(self.url, text=TEXT, sender=self.number(), smsid="90")
             assert not brought.acknowledged, brought
         finally:
             locker.execute("ROLLBACK")
@@ -235,7 +235,7 @@ class Provocateur:
         for part in clumsy.PARTS:
             for start in ("", "эхо "):
                 text = f"{start}{TEXT} at-{part}"
-                await self._platform.bring(self.url, text=text, sender=self.number(), attempts=4)
+                await self._platform.send_callback(self.url, text=text, sender=self.number(), attempts=4)
         chat = self._telegram.chats[SUPPORT]
         await self._telegram.wait_for(lambda: any(post.thread_id for post in chat.from_bot), timeout_s=30)
         thread = next(post.thread_id for post in chat.from_bot if post.thread_id)

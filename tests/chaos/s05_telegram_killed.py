@@ -84,7 +84,7 @@ async def telegram_killed(
     asked = 0
 
     async def ask(number: int, subscriber: int) -> None:
-        await platform.bring(
+        await platform.send_callback(
             service.callback_url, text=f"Вопрос {number}", sender=f"79{subscriber:09d}", attempts=100, gap=50
         )
 

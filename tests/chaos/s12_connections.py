@@ -76,7 +76,7 @@ class Caller:
         attempts = 0
         while time.monotonic() <= began + patience:
             attempts += 1
-            brought = await self._platform.bring(
+            brought = await self._platform.send_callback(
                 self._service.callback_url, text="эхо раз", sender=f"7900{self._smsid}", smsid=str(self._smsid)
             )
             if brought.acknowledged:

@@ -163,7 +163,7 @@ class Probed:
     async def takes(self, text: str) -> float:
         """Bring it, wait until all is done that comes of it; how late the loop was meanwhile."""
         self.late()
-        brought = await self._platform.bring(self._service.callback_url, text=text, sender=SUBSCRIBER)
+        brought = await self._platform.send_callback(self._service.callback_url, text=text, sender=SUBSCRIBER)
         assert brought.acknowledged, brought
         async with asyncio.timeout(60):
             while any(self._service.count(query) for query in UNFINISHED):

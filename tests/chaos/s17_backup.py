@@ -115,7 +115,7 @@ class Story:
         """From when to when the copy was made, by the monotonic clock."""
 
     async def text(self, sender: str, text: str) -> None:
-        brought = await self.platform.bring(self.service.callback_url, text=text, sender=sender, attempts=3)
+        brought = await self.platform.send_callback(self.service.callback_url, text=text, sender=sender, attempts=3)
         assert brought.acknowledged, brought
 
     async def post(self, text: str) -> Message:

@@ -63,7 +63,9 @@ async def one_poller(
         await several.start()
         for number in range(SUBSCRIBERS):
             bridge = several.bridges[number % BRIDGES]
-            await platform.bring(bridge.callback_url, text=f"Вопрос {number}", sender=f"79{number:09d}", attempts=100)
+            await platform.send_callback(
+                bridge.callback_url, text=f"Вопрос {number}", sender=f"79{number:09d}", attempts=100
+            )
         await telegram.wait_for(lambda: len(team.threads()) == SUBSCRIBERS, STANDS_STILL_S)
         for _ in range(kills):
             before = platform.taken

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.sandbox.records import Brought
+from bridge.sandbox.records import CallbackResult
 from tests.service import LOOK_AGAIN, Service
 
 
@@ -23,7 +23,7 @@ class Answer:
 
     began: float
     ended: float
-    brought: Brought
+    brought: CallbackResult
 
 
 class Stubborn:
@@ -66,7 +66,7 @@ class Stubborn:
         smsid, sender = str(1_000_000 + number), f"79{number:09d}"
         while not self._stopping.is_set():
             began = time.monotonic()
-            brought = await self._platform.bring(
+            brought = await self._platform.send_callback(
                 self._service.callback_url, text=f"эхо {smsid}", sender=sender, smsid=smsid, date="2026-01-06 12:00:00"
             )
             if brought.status:

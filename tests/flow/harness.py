@@ -22,7 +22,7 @@ from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.world import Chat, Message
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.sandbox.records import Brought
+from bridge.sandbox.records import CallbackResult
 from tests.clock import ManualClock
 
 SUPPORT = -1001234567890
@@ -126,9 +126,9 @@ class World:
 
     # ------------------------------------------------ what people do
 
-    async def text(self, text: str, *, sender: str = SUBSCRIBER, **call: object) -> Brought:
+    async def text(self, text: str, *, sender: str = SUBSCRIBER, **call: object) -> CallbackResult:
         """A subscriber's SMS; the platform must get its acknowledgement."""
-        brought = await self.platform.bring(self.bridge.callback_url, text=text, sender=sender, **call)  # type: ignore[arg-type]
+        brought = await self.platform.send_callback(self.bridge.callback_url, text=text, sender=sender, **call)  # type: ignore[arg-type]
         assert brought.acknowledged, brought
         return brought
 

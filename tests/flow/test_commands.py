@@ -147,7 +147,7 @@ async def test_status_and_history_read_beside_a_running_service(service: Service
     config = ("-c", str(service.config))
     assert (await sms_bridge("status", *config)).code == 1
     await service.start()
-    assert (await platform.bring(service.callback_url, text="эхо 1", sender="79990000001")).acknowledged
+    assert (await platform.send_callback(service.callback_url, text="эхо 1", sender="79990000001")).acknowledged
     await platform.wait_for(lambda each: each.taken == 1)
     status = (await sms_bridge("status", "--json", *config)).json()
     assert isinstance(status, dict)
@@ -245,7 +245,7 @@ async def test_the_answer_for_scripts_is_json_and_nothing_else(service: Service,
 async def test_a_text_from_outside_cannot_command_the_terminal(service: Service, platform: SimulatedPlatform) -> None:
     await service.start()
     text = "раз\x1b[31mдва [bold]три\nчетыре"
-    assert (await platform.bring(service.callback_url, text=text, sender="79990000001")).acknowledged
+    assert (await platform.send_callback(service.callback_url, text=text, sender="79990000001")).acknowledged
     result = await sms_bridge("history", "79990000001", "-c", str(service.config))
     assert "раз·[31mдва [bold]три ⏎ четыре" in result.out
 

@@ -51,7 +51,7 @@ async def a_day(around: World) -> list[str]:
     url = f"{around.bridge.callback_url}?key={CALLBACK_SECRET}"
     texts = ["часы особая фраза", "цена", "спам особый", "Где мой заказ номер семь?"]
     for text in texts:
-        assert (await around.platform.bring(url, text=text, sender=SUBSCRIBER)).acknowledged
+        assert (await around.platform.send_callback(url, text=text, sender=SUBSCRIBER)).acknowledged
     await around.sms(SmsState.DELIVERED)
     post = await around.post("номер семь")
     answers = ["Выезжает курьер Пётр", "Второй ответ: бочка", "Третий ответ: чаша", "// между нами, грубиян"]
@@ -65,8 +65,8 @@ async def a_day(around: World) -> list[str]:
     await around.sms(SmsState.UNCERTAIN)
     around.answer(answers[3], post)
     around.telegram.raw_update({"message": {"text": "нечитаемое обновление", "message_id": 1}})
-    await around.platform.bring_raw(url, f"key={CALLBACK_SECRET}&smsid=77&text=plainwords".encode())
-    await around.platform.bring_raw(
+    await around.platform.send_raw_callback(url, f"key={CALLBACK_SECRET}&smsid=77&text=plainwords".encode())
+    await around.platform.send_raw_callback(
         around.bridge.callback_url, b"key=wrong-one&smsid=78&text=plainwords&num=" + SUBSCRIBER.encode()
     )
     await around.post("77", chat=ADMINS)

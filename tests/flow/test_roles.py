@@ -55,12 +55,12 @@ async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tm
     takes, does = services
     try:
         await takes.start()
-        brought = await platform.bring(takes.callback_url, text="эхо раз", sender="79001112233")
+        brought = await platform.send_callback(takes.callback_url, text="эхо раз", sender="79001112233")
         assert brought.acknowledged
         # Nobody answers it yet: the process that would is not there.
         assert postgres.rows(store["storage"]["url"], "SELECT state FROM inbound") == [("new",)]
         await does.start()
-        await platform.bring(takes.callback_url, text="Вопрос", sender="79001112233")
+        await platform.send_callback(takes.callback_url, text="Вопрос", sender="79001112233")
         await platform.wait_for(lambda each: each.taken == 1, 30)
         await telegram.wait_for(lambda: any("Вопрос" in post.text for post in telegram.chats[SUPPORT].from_bot), 30)
         assert [sms.text for sms in platform.book] == ["Ответ раз"]

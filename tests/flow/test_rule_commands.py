@@ -109,7 +109,7 @@ async def past(tmp_path: Path) -> AsyncIterator[Service]:
     service = Service(tmp_path, platform, None, rules=RULES)
     await service.start()
     for sender, text in (("79080000001", "часы"), ("79080000002", "Доставка? {{ text }}"), ("79080000003", "привет")):
-        assert (await platform.bring(service.callback_url, text=text, sender=sender)).acknowledged
+        assert (await platform.send_callback(service.callback_url, text=text, sender=sender)).acknowledged
     await service.until("SELECT count(*) FROM inbound WHERE state = 'routed'", 3)
     yield service
     await service.close()

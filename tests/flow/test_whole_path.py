@@ -34,12 +34,12 @@ async def test_a_question_is_answered_from_the_chat(tmp_path: Path, mode: Litera
 
 async def test_a_callback_brought_ten_times_has_one_effect(tmp_path: Path) -> None:
     async with world(tmp_path) as around:
-        brought = await around.text("часы")
-        again = await around.platform.redeliver(brought.smsid, 9)
+        result = await around.text("часы")
+        again = await around.platform.redeliver(result.smsid, 9)
         assert all(each.acknowledged for each in again)
         await around.sms(SmsState.DELIVERED)
         await around.restart()
-        assert (await around.platform.redeliver(brought.smsid))[0].acknowledged
+        assert (await around.platform.redeliver(result.smsid))[0].acknowledged
         await around.text("часы", sender="79990000001")
         await around.sms(SmsState.DELIVERED, 2)
         assert [sms.recipient for sms in around.platform.book] == ["79083730330", "79990000001"]
@@ -47,8 +47,8 @@ async def test_a_callback_brought_ten_times_has_one_effect(tmp_path: Path) -> No
 
 async def test_a_platform_that_never_understands_us_is_told_of_once(tmp_path: Path) -> None:
     async with world(tmp_path) as around:
-        brought = await around.text("часы")
-        await around.platform.redeliver(brought.smsid, 8)
+        result = await around.text("часы")
+        await around.platform.redeliver(result.smsid, 8)
         await around.post("callback.answer", chat=around.admins.id)
         await around.text("последнее")
         await around.post("последнее")
@@ -57,8 +57,10 @@ async def test_a_platform_that_never_understands_us_is_told_of_once(tmp_path: Pa
 
 async def test_a_malformed_call_with_an_id_is_kept_and_put_to_the_team(tmp_path: Path) -> None:
     async with world(tmp_path) as around:
-        brought = await around.platform.bring_raw(around.bridge.callback_url, b"smsid=77&text=%D0%BA%D1%82%D0%BE")
-        assert brought.acknowledged
+        result = await around.platform.send_raw_callback(
+            around.bridge.callback_url, b"smsid=77&text=%D0%BA%D1%82%D0%BE"
+        )
+        assert result.acknowledged
         post = await around.post("77", chat=around.admins.id)
         assert "кто" in post.text
         assert around.platform.book == []

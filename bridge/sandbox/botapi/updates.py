@@ -68,7 +68,7 @@ class UpdateQueue:
         self._confirm(0)
         return [update for _, update in self._waiting.values()]
 
-    def brought(self, update_id: int) -> None:
+    def confirm(self, update_id: int) -> None:
         """A webhook took it."""
         self._waiting.pop(update_id, None)
 

@@ -63,7 +63,7 @@ class WebhookCaller:
         self._lost = 0
         self.webhook: Webhook | None = None
         self.paused = False
-        self.brought: list[tuple[int, int]] = []
+        self.calls: list[tuple[int, int]] = []
         """Update id and the status that answered; 0 where none did."""
         queue.on_put = self.look
 
@@ -117,7 +117,7 @@ class WebhookCaller:
                 problem = await self._call(self.webhook, update)
             if problem is None:
                 failures = 0
-                self._queue.brought(update_id(update))
+                self._queue.confirm(update_id(update))
             else:
                 failures += 1
                 self.webhook.error, self.webhook.error_at = problem, self._clock.now()
@@ -143,7 +143,7 @@ class WebhookCaller:
             status, reason, said = 0, "", "Connection timed out"
         else:
             said = f"Wrong response from the webhook: {status} {reason}"
-        self.brought.append((update_id(update), status))
+        self.calls.append((update_id(update), status))
         if self._lost and status:
             self._lost -= 1
             return "Connection timed out"

@@ -135,7 +135,7 @@ async def test_a_webhook_that_telegram_cannot_call(api: SimulatedBotApi) -> None
     api.updates.set_webhook(url + PATH, drop_pending=False)
     api.webhook.set(Webhook(url=url + PATH, secret="", max_connections=1))
     api.says(GROUP, "hello")
-    await api.wait_for(lambda: api.webhook.brought)
+    await api.wait_for(lambda: api.webhook.calls)
     seen = await found(called_at(api, url))
     assert seen["webhook_failing"].params == {"detail": "Connection refused", "waiting": 1}
 

@@ -101,7 +101,7 @@ class House:
 
     async def texted(self, text: str) -> int:
         """A subscriber writes; the id of what the team sees of it."""
-        await self.platform.bring(self.bridge.callback_url, text=text, sender="79083730330", receiver="1234")
+        await self.platform.send_callback(self.bridge.callback_url, text=text, sender="79083730330", receiver="1234")
         found: list[int] = []
 
         def shown() -> bool:
@@ -168,7 +168,7 @@ async def test_what_telegram_brings_again_has_no_second_effect(house: House) -> 
     await house.until(lambda: not house.api.updates.unconfirmed)
     house.api.says(GROUP, "Till six", reply_to=post)
     await house.has_sms("On its way", "Till six")
-    assert [status for _, status in house.api.webhook.brought] == [200] * 4
+    assert [status for _, status in house.api.webhook.calls] == [200] * 4
 
 
 async def test_what_cannot_be_stored_is_not_taken(house: House, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_what_cannot_be_stored_is_not_taken(house: House, tmp_path: Path) 
     await house.until(lambda: not house.api.updates.unconfirmed)
     with locked(tmp_path):
         house.api.says(GROUP, "On its way", reply_to=post)
-        await house.until(lambda: any(status == 503 for _, status in house.api.webhook.brought), within_s=40)
+        await house.until(lambda: any(status == 503 for _, status in house.api.webhook.calls), within_s=40)
         assert house.api.updates.unconfirmed
     await house.has_sms("On its way")
 
@@ -258,7 +258,7 @@ async def test_a_change_of_mode_loses_nothing_in_either_direction(tmp_path: Path
         post = await house.texted("Where is my order?")
         await house.stop()
         house.api.says(GROUP, "while away", reply_to=post)
-        await house.until(lambda: house.api.webhook.brought)
+        await house.until(lambda: house.api.webhook.calls)
         await house.start("polling")
         await house.has_sms("while away")
         assert house.api.updates.webhook_url == ""

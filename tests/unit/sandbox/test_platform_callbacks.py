@@ -10,8 +10,10 @@ from tests.unit.sandbox.raw import Callback, SetClock, http
 
 async def test_a_call_has_the_documents_fields_in_its_order(platform: SimulatedPlatform) -> None:
     async with Callback(http(b"smsid=5094")) as bridge:
-        brought = await platform.bring(bridge.url, text="Заказ 5", sender="79083730330", smsid="5094", prefix="77")
-    assert (brought.status, brought.body, brought.acknowledged) == (200, "smsid=5094", True)
+        result = await platform.send_callback(
+            bridge.url, text="Заказ 5", sender="79083730330", smsid="5094", prefix="77"
+        )
+    assert (result.status, result.body, result.acknowledged) == (200, "smsid=5094", True)
     assert bridge.targets == [
         b"/sms.php?date=2026-11-21%2012%3A00%3A00"
         b"&text=%D0%97%D0%B0%D0%BA%D0%B0%D0%B7%205&smsid=5094&sender=79083730330&receiver=1234&prefix=77"
@@ -31,13 +33,13 @@ async def test_text_comes_in_each_encoding_escaped_or_bare(
     platform: SimulatedPlatform, encoding: CallEncoding | str, wanted: bytes
 ) -> None:
     async with Callback(http(b"")) as bridge:
-        await platform.bring(bridge.url, text="Ре& н", sender="7900", encoding=encoding)
+        await platform.send_callback(bridge.url, text="Ре& н", sender="7900", encoding=encoding)
     assert b"&text=" + wanted + b"&smsid=" in bridge.targets[0]
 
 
 async def test_a_secret_in_the_callbacks_query_stays_in_front(platform: SimulatedPlatform) -> None:
     async with Callback(http(b"")) as bridge:
-        await platform.bring(bridge.url + "?key=s3cret", text="a", sender="7900", date="")
+        await platform.send_callback(bridge.url + "?key=s3cret", text="a", sender="7900", date="")
     assert bridge.targets[0].startswith(b"/sms.php?key=s3cret&date=&text=a&")
 
 
@@ -57,8 +59,8 @@ async def test_the_id_anywhere_in_the_body_is_an_acknowledgement_whatever_the_st
     platform: SimulatedPlatform, answer: bytes, acknowledged: bool
 ) -> None:
     async with Callback(answer) as bridge:
-        brought = await platform.bring(bridge.url, text="a", sender="7900", smsid="77")
-    assert brought.acknowledged is acknowledged
+        result = await platform.send_callback(bridge.url, text="a", sender="7900", smsid="77")
+    assert result.acknowledged is acknowledged
 
 
 async def test_it_calls_again_until_the_id_comes_with_the_gap_between(
@@ -66,21 +68,21 @@ async def test_it_calls_again_until_the_id_comes_with_the_gap_between(
 ) -> None:
     start = clock.now()
     async with Callback(http(b"sorry")) as bridge:
-        unheard = await platform.bring(bridge.url, text="a", sender="7900", attempts=3, gap=60_000)
+        unheard = await platform.send_callback(bridge.url, text="a", sender="7900", attempts=3, gap=60_000)
     assert (unheard.calls, unheard.acknowledged) == (3, False)
     assert len(set(bridge.targets)) == 1
     assert clock.now() - start == 120_000
     async with Callback(http(b"smsid=8")) as bridge:
-        heard = await platform.bring(bridge.url, text="a", sender="7900", smsid="8", attempts=3)
+        heard = await platform.send_callback(bridge.url, text="a", sender="7900", smsid="8", attempts=3)
         assert (heard.calls, len(bridge.heads)) == (1, 1)
 
 
 async def test_a_redelivery_is_the_same_call_byte_by_byte(platform: SimulatedPlatform, clock: SetClock) -> None:
     async with Callback(http(b"smsid=9")) as bridge:
-        await platform.bring(bridge.url, text="привет", sender="7900", smsid="9", encoding="raw-1251")
+        await platform.send_callback(bridge.url, text="привет", sender="7900", smsid="9", encoding="raw-1251")
         clock.at += 3_600_000
         again = await platform.redeliver("9", 2)
-    assert [brought.acknowledged for brought in again] == [True, True]
+    assert [result.acknowledged for result in again] == [True, True]
     assert len(bridge.targets) == 3
     assert len(set(bridge.targets)) == 1
 
@@ -96,16 +98,16 @@ async def test_a_redelivery_is_the_same_call_byte_by_byte(platform: SimulatedPla
 )
 async def test_any_bytes_can_be_brought_as_they_are(platform: SimulatedPlatform, query: bytes) -> None:
     async with Callback(http(b"smsid=5")) as bridge:
-        brought = await platform.bring_raw(bridge.url, query)
-        assert (await platform.bring_raw(bridge.url, query, method="POST")).status == 200
+        result = await platform.send_raw_callback(bridge.url, query)
+        assert (await platform.send_raw_callback(bridge.url, query, method="POST")).status == 200
     assert bridge.heads[0].startswith(b"GET /sms.php" + (b"?" + query if query else b"") + b" HTTP/1.1\r\n")
     assert bridge.heads[1].startswith(b"POST /sms.php")
-    assert brought.acknowledged is bool(query)
+    assert result.acknowledged is bool(query)
 
 
 async def test_ids_of_messages_are_numbers_and_never_repeat(platform: SimulatedPlatform) -> None:
     async with Callback(http(b"")) as bridge:
-        ids = [(await platform.bring(bridge.url, text="a", sender="7900")).smsid for _ in range(3)]
+        ids = [(await platform.send_callback(bridge.url, text="a", sender="7900")).smsid for _ in range(3)]
     assert all(smsid.isdigit() for smsid in ids)
     assert len(set(ids)) == 3
 
@@ -115,18 +117,18 @@ async def test_a_broken_bridge_is_an_unacknowledged_call_not_an_exception(
     platform: SimulatedPlatform, answer: bytes
 ) -> None:
     async with Callback(answer) as bridge:
-        brought = await platform.bring(bridge.url, text="a", sender="7900", smsid="5")
-    assert brought.status == 0
-    assert brought.error
-    dead = await platform.bring(bridge.url, text="a", sender="7900")
+        result = await platform.send_callback(bridge.url, text="a", sender="7900", smsid="5")
+    assert result.status == 0
+    assert result.error
+    dead = await platform.send_callback(bridge.url, text="a", sender="7900")
     assert (dead.status, dead.error) == (0, "ConnectionRefusedError")
-    assert platform.brought == [brought, dead]
+    assert platform.callback_results == [result, dead]
 
 
 async def test_events_tell_of_every_call_and_of_the_platforms_own_thanks(clock: SetClock) -> None:
     events: list[PlatformEvent] = []
     platform = SimulatedPlatform(clock=clock, on_event=events.append)
     async with Callback(http(b"smsid=1")) as bridge:
-        await platform.bring(bridge.url, text="a", sender="7900", smsid="1")
-    assert [event.kind for event in events] == [EventKind.THANKED, EventKind.BROUGHT]
+        await platform.send_callback(bridge.url, text="a", sender="7900", smsid="1")
+    assert [event.kind for event in events] == [EventKind.THANKED, EventKind.CALLED_BACK]
     assert events[0].recipient == "7900"
