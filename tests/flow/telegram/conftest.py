@@ -11,12 +11,12 @@ from tests.flow.telegram.team import Team, team
 @pytest.fixture
 async def forum(tmp_path: Path) -> AsyncIterator[Team]:
     """A supergroup with topics."""
-    async with team(tmp_path, forum=True) as desk:
-        yield desk
+    async with team(tmp_path, forum=True) as staff:
+        yield staff
 
 
 @pytest.fixture
 async def group(tmp_path: Path) -> AsyncIterator[Team]:
     """A plain group: replies."""
-    async with team(tmp_path, forum=False) as desk:
-        yield desk
+    async with team(tmp_path, forum=False) as staff:
+        yield staff

@@ -288,8 +288,8 @@ async def team(
         store = await open_store(path / "bridge.db", clock=clock, busy_timeout=20)
         stack.push_async_callback(store.close)
         mode = "topics" if forum else "replies"
-        desk = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock, Book(path / "rules"))
-        stack.push_async_callback(desk.stop)
+        staff = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock, Book(path / "rules"))
+        stack.push_async_callback(staff.stop)
         if running:
-            desk.start()
-        yield desk
+            staff.start()
+        yield staff

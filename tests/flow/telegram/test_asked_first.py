@@ -24,170 +24,170 @@ PLAIN = DEAR.replace("—", "-")
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Team]:
+async def staff(tmp_path: Path) -> AsyncIterator[Team]:
     async with team(tmp_path, forum=True) as made:
         yield made
 
 
-async def says(desk: Team, text: str = "", **how: object) -> int:
+async def says(staff: Team, text: str = "", **how: object) -> int:
     """A colleague's message in the subscriber's topic."""
-    if not desk.shown(containing="Hello"):
-        await desk.texted("Hello")
-    post = await desk.sees("Hello")
-    return desk.api.says(GROUP, text, thread_id=post.thread_id, **how)  # type: ignore[arg-type]
+    if not staff.shown(containing="Hello"):
+        await staff.texted("Hello")
+    post = await staff.sees("Hello")
+    return staff.api.says(GROUP, text, thread_id=post.thread_id, **how)  # type: ignore[arg-type]
 
 
-async def asked(desk: Team, words: str) -> Message:
-    told = await desk.sees(words)
-    await desk.settled()
+async def asked(staff: Team, words: str) -> Message:
+    told = await staff.sees(words)
+    await staff.settled()
     return told
 
 
-async def press(desk: Team, told: Message, kind: str, *, stale: bool = False) -> str:
+async def press(staff: Team, told: Message, kind: str, *, stale: bool = False) -> str:
     """Press the button of this kind; what is answered."""
     data = next(data for data in buttons(told) if data.startswith(kind + ":"))
-    query = desk.api.presses(GROUP, told.id, data, stale=stale)
-    await desk.answered(query)
-    await desk.settled()
-    return desk.api.presses_by_id[query].answer
+    query = staff.api.presses(GROUP, told.id, data, stale=stale)
+    await staff.answered(query)
+    await staff.settled()
+    return staff.api.presses_by_id[query].answer
 
 
-async def ordered(desk: Team, deed: ActionKind) -> None:
+async def ordered(staff: Team, deed: ActionKind) -> None:
     """As by a command of a colleague."""
     order = Action(key=f"test:{deed}", deed=deed, author="Anna", subscriber=SUBSCRIBER)
-    assert await desk.store.carry_out(order, done=None, already=None, now=desk.clock.now())
+    assert await staff.store.carry_out(order, done=None, already=None, now=staff.clock.now())
 
 
-async def only_sms(desk: Team) -> tuple[SmsState, str]:
-    [sms] = await desk.sms()
+async def only_sms(staff: Team) -> tuple[SmsState, str]:
+    [sms] = await staff.sms()
     return sms.state, sms.text
 
 
 # ------------------------------------------------ parts
 
 
-async def test_a_long_reply_waits_for_a_word(desk: Team) -> None:
-    written = await says(desk, LONG)
-    told = await asked(desk, "4 SMS, 245 characters")
+async def test_a_long_reply_waits_for_a_word(staff: Team) -> None:
+    written = await says(staff, LONG)
+    told = await asked(staff, "4 SMS, 245 characters")
     assert told.reply_to == written
-    assert await only_sms(desk) == (SmsState.DRAFT, LONG)
-    await desk.reacts(written, "✍")
-    assert await desk.store.claim_due("main", now=desk.clock.now(), limit=5) == []
+    assert await only_sms(staff) == (SmsState.DRAFT, LONG)
+    await staff.reacts(written, "✍")
+    assert await staff.store.claim_due("main", now=staff.clock.now(), limit=5) == []
 
-    assert await press(desk, told, "release") == "Sending"
-    assert await only_sms(desk) == (SmsState.QUEUED, LONG)
-    await desk.reacts(written, "👀")
+    assert await press(staff, told, "release") == "Sending"
+    assert await only_sms(staff) == (SmsState.QUEUED, LONG)
+    await staff.reacts(written, "👀")
     assert told.deleted, "a question that was answered goes away"
 
 
-async def test_a_reply_of_as_many_parts_as_are_allowed_goes_at_once(desk: Team) -> None:
-    await says(desk, "слово " * 33)
-    await desk.until(desk.has_sms)
-    [sms] = await desk.sms()
+async def test_a_reply_of_as_many_parts_as_are_allowed_goes_at_once(staff: Team) -> None:
+    await says(staff, "слово " * 33)
+    await staff.until(staff.has_sms)
+    [sms] = await staff.sms()
     assert (sms.parts, sms.state) == (3, SmsState.QUEUED)
 
 
-async def test_a_draft_that_nobody_wants_is_cancelled(desk: Team) -> None:
-    written = await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
-    assert await press(desk, told, "stop") == "Not sent"
-    assert (await only_sms(desk))[0] is SmsState.CANCELLED
-    await desk.reacts(written, "💔")
+async def test_a_draft_that_nobody_wants_is_cancelled(staff: Team) -> None:
+    written = await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
+    assert await press(staff, told, "stop") == "Not sent"
+    assert (await only_sms(staff))[0] is SmsState.CANCELLED
+    await staff.reacts(written, "💔")
     assert buttons(told) == []
 
 
-async def test_two_who_press_at_once_send_it_once(desk: Team) -> None:
-    await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
+async def test_two_who_press_at_once_send_it_once(staff: Team) -> None:
+    await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
     [release, stop] = buttons(told)
-    first = desk.api.presses(GROUP, told.id, release)
-    second = desk.api.presses(GROUP, told.id, release)
-    third = desk.api.presses(GROUP, told.id, stop)
+    first = staff.api.presses(GROUP, told.id, release)
+    second = staff.api.presses(GROUP, told.id, release)
+    third = staff.api.presses(GROUP, told.id, stop)
     for query in (first, second, third):
-        await desk.answered(query)
-    answers = [desk.api.presses_by_id[query].answer for query in (first, second, third)]
+        await staff.answered(query)
+    answers = [staff.api.presses_by_id[query].answer for query in (first, second, third)]
     assert answers[:2] == ["Sending", "Already decided"]
     # Released, and taken back before it left: the later word counts, as it would with `undo`.
-    assert (await only_sms(desk))[0] is SmsState.CANCELLED
+    assert (await only_sms(staff))[0] is SmsState.CANCELLED
 
 
-async def test_the_question_and_the_draft_outlive_a_restart_and_are_not_doubled(desk: Team) -> None:
-    written = await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
-    desk.api.raw_update({"message": as_sent(desk, written)})
-    await desk.settled()
-    await desk.restart()
-    await desk.settled()
-    assert len(desk.shown(containing="4 SMS")) == 1
-    assert await press(desk, told, "release") == "Sending"
-    assert await only_sms(desk) == (SmsState.QUEUED, LONG)
+async def test_the_question_and_the_draft_outlive_a_restart_and_are_not_doubled(staff: Team) -> None:
+    written = await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
+    staff.api.raw_update({"message": as_sent(staff, written)})
+    await staff.settled()
+    await staff.restart()
+    await staff.settled()
+    assert len(staff.shown(containing="4 SMS")) == 1
+    assert await press(staff, told, "release") == "Sending"
+    assert await only_sms(staff) == (SmsState.QUEUED, LONG)
 
 
-async def test_a_decision_that_was_killed_before_it_was_told_is_shown_after_the_start(desk: Team) -> None:
-    written = await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
-    await desk.stop()
-    [draft] = await desk.sms()
-    assert await desk.store.move(draft.id, Move.RELEASE, desk.clock.now())
-    desk.start()
-    await desk.reacts(written, "👀")
-    await desk.settled()
+async def test_a_decision_that_was_killed_before_it_was_told_is_shown_after_the_start(staff: Team) -> None:
+    written = await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
+    await staff.stop()
+    [draft] = await staff.sms()
+    assert await staff.store.move(draft.id, Move.RELEASE, staff.clock.now())
+    staff.start()
+    await staff.reacts(written, "👀")
+    await staff.settled()
     assert told.deleted
 
 
-async def test_a_question_that_a_crash_doubled_loses_its_buttons_too(desk: Team, tmp_path: Path) -> None:
-    await says(desk, LONG)
-    lost = await asked(desk, "4 SMS")
-    await desk.stop()
+async def test_a_question_that_a_crash_doubled_loses_its_buttons_too(staff: Team, tmp_path: Path) -> None:
+    await says(staff, LONG)
+    lost = await asked(staff, "4 SMS")
+    await staff.stop()
     # Killed between Telegram's taking the question and noting that it did.
     change(tmp_path, "UPDATE chat_post SET state = 'waiting', shown = '' WHERE kind = 'status'")
-    desk.start()
-    await desk.settled()
-    [_, kept] = desk.shown(containing="4 SMS")
-    assert await press(desk, lost, "release") == "Sending"
+    staff.start()
+    await staff.settled()
+    [_, kept] = staff.shown(containing="4 SMS")
+    assert await press(staff, lost, "release") == "Sending"
     assert kept.deleted
-    assert await press(desk, lost, "release") == "Already decided"
-    await desk.until(lambda: buttons(lost) == [])
+    assert await press(staff, lost, "release") == "Already decided"
+    await staff.until(lambda: buttons(lost) == [])
 
 
-async def test_a_question_about_another_length_releases_nothing(desk: Team) -> None:
-    written = await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
+async def test_a_question_about_another_length_releases_nothing(staff: Team) -> None:
+    written = await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
     old = next(data for data in buttons(told) if data.startswith("release:"))
-    desk.api.edits(GROUP, written, LONG * 2)
-    await desk.sees("8 SMS")
-    query = desk.api.presses(GROUP, told.id, old, stale=True)
-    await desk.answered(query)
-    assert "has changed" in desk.api.presses_by_id[query].answer
-    assert (await only_sms(desk))[0] is SmsState.DRAFT
+    staff.api.edits(GROUP, written, LONG * 2)
+    await staff.sees("8 SMS")
+    query = staff.api.presses(GROUP, told.id, old, stale=True)
+    await staff.answered(query)
+    assert "has changed" in staff.api.presses_by_id[query].answer
+    assert (await only_sms(staff))[0] is SmsState.DRAFT
 
 
 async def test_a_stranger_in_the_group_releases_nothing(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, operators=[1001]) as desk:
-        desk.api.add_user(1002, "Boris")
-        await says(desk, LONG)
-        told = await asked(desk, "4 SMS")
-        query = desk.api.presses(GROUP, told.id, buttons(told)[0], 1002)
-        await desk.answered(query)
-        await desk.settled()
-        assert (await only_sms(desk))[0] is SmsState.DRAFT
+    async with team(tmp_path, forum=True, operators=[1001]) as staff:
+        staff.api.add_user(1002, "Boris")
+        await says(staff, LONG)
+        told = await asked(staff, "4 SMS")
+        query = staff.api.presses(GROUP, told.id, buttons(told)[0], 1002)
+        await staff.answered(query)
+        await staff.settled()
+        assert (await only_sms(staff))[0] is SmsState.DRAFT
 
 
 async def test_where_reactions_are_forbidden_the_question_becomes_the_status_line(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, group={"reactions": "none"}) as desk:
-        await says(desk, LONG)
-        told = await asked(desk, "4 SMS")
-        await press(desk, told, "release")
+    async with team(tmp_path, forum=True, group={"reactions": "none"}) as staff:
+        await says(staff, LONG)
+        told = await asked(staff, "4 SMS")
+        await press(staff, told, "release")
         assert not told.deleted
         assert "Waiting to be sent" in told.text
         assert buttons(told) == []
 
 
-async def test_a_question_too_old_to_be_deleted_loses_its_buttons(desk: Team) -> None:
-    await says(desk, LONG)
-    told = await asked(desk, "4 SMS")
-    desk.api.answer_next("deleteMessage", 400, "Bad Request: message can't be deleted for everyone")
-    await press(desk, told, "release")
+async def test_a_question_too_old_to_be_deleted_loses_its_buttons(staff: Team) -> None:
+    await says(staff, LONG)
+    told = await asked(staff, "4 SMS")
+    staff.api.answer_next("deleteMessage", 400, "Bad Request: message can't be deleted for everyone")
+    await press(staff, told, "release")
     assert not told.deleted
     assert buttons(told) == []
 
@@ -195,21 +195,21 @@ async def test_a_question_too_old_to_be_deleted_loses_its_buttons(desk: Team) ->
 # ------------------------------------------------ who does not want to be written to
 
 
-async def test_a_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
-    await ordered(desk, ActionKind.OPT_OUT)
-    await says(desk, "Good day")
-    told = await asked(desk, "The subscriber opted out")
-    assert (await only_sms(desk))[0] is SmsState.DRAFT
-    await press(desk, told, "release")
-    assert await only_sms(desk) == (SmsState.QUEUED, "Good day")
+async def test_a_reply_to_whoever_opted_out_waits_for_a_word(staff: Team) -> None:
+    await ordered(staff, ActionKind.OPT_OUT)
+    await says(staff, "Good day")
+    told = await asked(staff, "The subscriber opted out")
+    assert (await only_sms(staff))[0] is SmsState.DRAFT
+    await press(staff, told, "release")
+    assert await only_sms(staff) == (SmsState.QUEUED, "Good day")
 
 
-async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
-    await ordered(desk, ActionKind.BLOCK)
-    await says(desk, LONG)
-    told = await asked(desk, "The number is blocked")
+async def test_a_reply_to_a_blocked_number_waits_for_a_word(staff: Team) -> None:
+    await ordered(staff, ActionKind.BLOCK)
+    await says(staff, LONG)
+    told = await asked(staff, "The number is blocked")
     assert "4 SMS" in told.text, "every reason is named"
-    [sms] = await desk.sms()
+    [sms] = await staff.sms()
     assert (sms.state, sms.confirmation_reasons) == (
         SmsState.DRAFT,
         (ConfirmationReason.BLOCKED, ConfirmationReason.PARTS),
@@ -219,136 +219,136 @@ async def test_a_reply_to_a_blocked_number_waits_for_a_word(desk: Team) -> None:
 # ------------------------------------------------ characters that cost
 
 
-async def test_a_dash_that_makes_it_dearer_is_pointed_out(desk: Team) -> None:
-    await says(desk, DEAR)
-    told = await asked(desk, "These characters make it cost more: —\n2 SMS with them, 1 with plain ones.")
-    await press(desk, told, "plain")
-    [sms] = await desk.sms()
+async def test_a_dash_that_makes_it_dearer_is_pointed_out(staff: Team) -> None:
+    await says(staff, DEAR)
+    told = await asked(staff, "These characters make it cost more: —\n2 SMS with them, 1 with plain ones.")
+    await press(staff, told, "plain")
+    [sms] = await staff.sms()
     assert (sms.state, sms.text, sms.parts) == (SmsState.QUEUED, PLAIN, 1)
 
 
-async def test_who_wants_the_dash_keeps_it(desk: Team) -> None:
-    await says(desk, DEAR)
-    await press(desk, await asked(desk, "make it cost more"), "release")
-    assert await only_sms(desk) == (SmsState.QUEUED, DEAR)
+async def test_who_wants_the_dash_keeps_it(staff: Team) -> None:
+    await says(staff, DEAR)
+    await press(staff, await asked(staff, "make it cost more"), "release")
+    assert await only_sms(staff) == (SmsState.QUEUED, DEAR)
 
 
-async def test_what_costs_no_more_is_nobodys_business(desk: Team) -> None:
-    await says(desk, "Your order — ready")
-    await desk.until(desk.has_sms)
-    assert await only_sms(desk) == (SmsState.QUEUED, "Your order — ready")
+async def test_what_costs_no_more_is_nobodys_business(staff: Team) -> None:
+    await says(staff, "Your order — ready")
+    await staff.until(staff.has_sms)
+    assert await only_sms(staff) == (SmsState.QUEUED, "Your order — ready")
 
 
 async def test_a_chat_may_have_dear_characters_replaced(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, replace=True) as desk:
-        written = await says(desk, DEAR)
-        await desk.until(desk.has_sms)
-        assert await only_sms(desk) == (SmsState.QUEUED, PLAIN)
+    async with team(tmp_path, forum=True, replace=True) as staff:
+        written = await says(staff, DEAR)
+        await staff.until(staff.has_sms)
+        assert await only_sms(staff) == (SmsState.QUEUED, PLAIN)
         # A link preview is reported as an edit; the chat still shows the dash.
-        desk.api.edits(GROUP, written, DEAR)
-        await desk.settled()
-        assert await only_sms(desk) == (SmsState.QUEUED, PLAIN)
+        staff.api.edits(GROUP, written, DEAR)
+        await staff.settled()
+        assert await only_sms(staff) == (SmsState.QUEUED, PLAIN)
 
 
 # ------------------------------------------------ what is no text
 
 
 @pytest.mark.parametrize("kind", [MessageKind.PHOTO, MessageKind.DOCUMENT, MessageKind.VOICE])
-async def test_a_caption_is_offered(desk: Team, kind: MessageKind) -> None:
-    written = await says(desk, "The price list", kind=kind)
-    told = await asked(desk, "Nothing was sent; the caption can be")
+async def test_a_caption_is_offered(staff: Team, kind: MessageKind) -> None:
+    written = await says(staff, "The price list", kind=kind)
+    told = await asked(staff, "Nothing was sent; the caption can be")
     assert told.reply_to == written
-    assert (await only_sms(desk))[0] is SmsState.DRAFT
-    await press(desk, told, "release")
-    assert await only_sms(desk) == (SmsState.QUEUED, "The price list")
+    assert (await only_sms(staff))[0] is SmsState.DRAFT
+    await press(staff, told, "release")
+    assert await only_sms(staff) == (SmsState.QUEUED, "The price list")
 
 
-async def test_a_place_is_offered_as_a_link(desk: Team) -> None:
-    await says(desk, kind=MessageKind.LOCATION)
-    told = await asked(desk, "a link to a map can be")
-    await press(desk, told, "release")
-    assert await only_sms(desk) == (SmsState.QUEUED, "https://maps.google.com/?q=55.751244,37.618423")
+async def test_a_place_is_offered_as_a_link(staff: Team) -> None:
+    await says(staff, kind=MessageKind.LOCATION)
+    told = await asked(staff, "a link to a map can be")
+    await press(staff, told, "release")
+    assert await only_sms(staff) == (SmsState.QUEUED, "https://maps.google.com/?q=55.751244,37.618423")
 
 
 @pytest.mark.parametrize("caption", ["// for us", ". for us"])
-async def test_a_note_under_a_picture_is_a_note(desk: Team, caption: str) -> None:
-    await says(desk, caption, kind=MessageKind.PHOTO)
-    await desk.settled()
-    assert await desk.sms() == []
-    assert len(desk.shown()) == 1
+async def test_a_note_under_a_picture_is_a_note(staff: Team, caption: str) -> None:
+    await says(staff, caption, kind=MessageKind.PHOTO)
+    await staff.settled()
+    assert await staff.sms() == []
+    assert len(staff.shown()) == 1
 
 
-async def test_a_command_under_a_picture_never_leaves(desk: Team) -> None:
-    await says(desk, "/block", kind=MessageKind.PHOTO)
-    await desk.sees("no such command")
-    assert await desk.sms() == []
+async def test_a_command_under_a_picture_never_leaves(staff: Team) -> None:
+    await says(staff, "/block", kind=MessageKind.PHOTO)
+    await staff.sees("no such command")
+    assert await staff.sms() == []
 
 
-async def test_an_album_is_asked_about_once(desk: Team) -> None:
-    ids = [await says(desk, caption, kind=MessageKind.PHOTO) for caption in ("Look", "", "")]
-    await desk.settled()
-    before = len(desk.shown())
+async def test_an_album_is_asked_about_once(staff: Team) -> None:
+    ids = [await says(staff, caption, kind=MessageKind.PHOTO) for caption in ("Look", "", "")]
+    await staff.settled()
+    before = len(staff.shown())
     album: list[dict[str, Json]] = [
-        as_sent(desk, each) | {"media_group_id": "7", "message_id": each + 500} for each in ids
+        as_sent(staff, each) | {"media_group_id": "7", "message_id": each + 500} for each in ids
     ]
     for message in album:
-        desk.api.raw_update({"message": message})
-    await desk.settled()
-    assert len(desk.shown()) == before + 1
-    assert [sms.text for sms in await desk.sms()] == ["Look", "Look"]
+        staff.api.raw_update({"message": message})
+    await staff.settled()
+    assert len(staff.shown()) == before + 1
+    assert [sms.text for sms in await staff.sms()] == ["Look", "Look"]
 
 
 @pytest.mark.parametrize("captions", [("Look", "", ""), ("", "Look", ""), ("", "", "Look"), ("", "", "")])
-async def test_that_only_text_goes_out_is_said_once_an_album(desk: Team, captions: tuple[str, ...]) -> None:
-    before = await album_of(desk, captions)
-    await desk.sees("SMS is text only")
-    await desk.passes(6 * SECOND)
-    await desk.settled()
-    assert len(desk.shown()) == before + 1
-    assert [sms.text for sms in await desk.sms()] == [text for text in captions if text]
+async def test_that_only_text_goes_out_is_said_once_an_album(staff: Team, captions: tuple[str, ...]) -> None:
+    before = await album_of(staff, captions)
+    await staff.sees("SMS is text only")
+    await staff.passes(6 * SECOND)
+    await staff.settled()
+    assert len(staff.shown()) == before + 1
+    assert [sms.text for sms in await staff.sms()] == [text for text in captions if text]
 
 
 @pytest.mark.parametrize("captions", [("// for us", "", ""), ("", "// for us", ""), ("", "", "// for us")])
-async def test_an_album_whose_caption_is_a_note_stays_among_colleagues(desk: Team, captions: tuple[str, ...]) -> None:
-    before = await album_of(desk, captions)
-    await desk.passes(6 * SECOND)
-    await desk.settled()
-    assert len(desk.shown()) == before
+async def test_an_album_whose_caption_is_a_note_stays_among_colleagues(staff: Team, captions: tuple[str, ...]) -> None:
+    before = await album_of(staff, captions)
+    await staff.passes(6 * SECOND)
+    await staff.settled()
+    assert len(staff.shown()) == before
 
 
-async def album_of(desk: Team, captions: tuple[str, ...]) -> int:
+async def album_of(staff: Team, captions: tuple[str, ...]) -> int:
     """Its pictures come one after the other, each with the caption it has; how much had been said before."""
-    first = await says(desk, "// a place to stand in")
-    await desk.settled()
-    before = len(desk.shown())
-    desk.stride = 50  # the pictures come together, and time must not run between them
-    body = as_sent(desk, first)
+    first = await says(staff, "// a place to stand in")
+    await staff.settled()
+    before = len(staff.shown())
+    staff.stride = 50  # the pictures come together, and time must not run between them
+    body = as_sent(staff, first)
     del body["text"]
     picture: Json = [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]
     for each, caption in enumerate(captions):
         words = {"caption": caption} if caption else {}
         message = {**body, **words, "photo": picture, "media_group_id": "9", "message_id": 700 + each}
-        desk.api.raw_update({"message": message})
+        staff.api.raw_update({"message": message})
     return before
 
 
 async def test_where_only_replies_leave_nothing_else_is_asked_about(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, send="replies") as desk:
-        await says(desk, LONG)
-        await says(desk, "look at this", kind=MessageKind.PHOTO)
-        await says(desk, kind=MessageKind.LOCATION)
-        talk = await says(desk, "short")
-        desk.api.edits(GROUP, talk, "still short")
-        await desk.settled()
-        assert await desk.sms() == []
-        assert len(desk.shown()) == 1
-        post = desk.shown()[0]
-        await says(desk, LONG, reply_to=post.id)
-        await desk.sees("4 SMS")
+    async with team(tmp_path, forum=True, send="replies") as staff:
+        await says(staff, LONG)
+        await says(staff, "look at this", kind=MessageKind.PHOTO)
+        await says(staff, kind=MessageKind.LOCATION)
+        talk = await says(staff, "short")
+        staff.api.edits(GROUP, talk, "still short")
+        await staff.settled()
+        assert await staff.sms() == []
+        assert len(staff.shown()) == 1
+        post = staff.shown()[0]
+        await says(staff, LONG, reply_to=post.id)
+        await staff.sees("4 SMS")
 
 
-def as_sent(desk: Team, message_id: int) -> dict[str, Json]:
-    chat = desk.api.chats[GROUP]
+def as_sent(staff: Team, message_id: int) -> dict[str, Json]:
+    chat = staff.api.chats[GROUP]
     return message_json(chat, chat.history[message_id])
 
 

@@ -18,13 +18,13 @@ OTHER = "79001112233"
 MOVED = -1002223334445
 
 
-async def burst(desk: Team, *texts: str) -> None:
+async def burst(staff: Team, *texts: str) -> None:
     """They come while the group takes nothing."""
-    desk.api.flood_control.hold(GROUP, 30)
-    await desk.texted("before them", subscriber=OTHER)
-    await desk.until(lambda: any(call.status == 429 for call in desk.api.calls))
+    staff.api.flood_control.hold(GROUP, 30)
+    await staff.texted("before them", subscriber=OTHER)
+    await staff.until(lambda: any(call.status == 429 for call in staff.api.calls))
     for text in texts:
-        await desk.texted(text)
+        await staff.texted(text)
 
 
 def bold(message: Message) -> list[str]:
@@ -211,11 +211,11 @@ async def test_a_digest_of_the_group_that_moved_is_left_alone(tmp_path: Path) ->
         assert plain.api.calls_of("editMessageText") == []
 
 
-async def many(desk: Team) -> None:
-    await desk.stop()
+async def many(staff: Team) -> None:
+    await staff.stop()
     for number in range(24):
-        await desk.texted(f"<{number}>", subscriber=f"790011122{number:02}")
-    desk.start()
+        await staff.texted(f"<{number}>", subscriber=f"790011122{number:02}")
+    staff.start()
 
 
 async def test_a_reply_to_a_digest_is_said_not_to_be_sent(group: Team) -> None:
@@ -241,27 +241,27 @@ async def test_few_are_shown_without_a_word_about_it(group: Team) -> None:
 # ------------------------------------------------ the fate of many replies
 
 
-async def talks(desk: Team, count: int) -> list[Message]:
+async def talks(staff: Team, count: int) -> list[Message]:
     """So many conversations, and nothing left to show."""
     for number in range(count):
-        await desk.texted("Hello", subscriber=f"790011122{number:02}")
-    await desk.settled()
-    await desk.passes(2 * MINUTE)
-    return desk.shown(containing="Hello")
+        await staff.texted("Hello", subscriber=f"790011122{number:02}")
+    await staff.settled()
+    await staff.passes(2 * MINUTE)
+    return staff.shown(containing="Hello")
 
 
-async def delivered(desk: Team, sms: Sequence[Sms]) -> None:
+async def delivered(staff: Team, sms: Sequence[Sms]) -> None:
     for each in sms:
-        assert await desk.store.move(each.id, Move.DELIVERED, desk.clock.now(), Change())
-    desk.signals.posts.set()
+        assert await staff.store.move(each.id, Move.DELIVERED, staff.clock.now(), Change())
+    staff.signals.posts.set()
 
 
-async def accepted(desk: Team) -> Sequence[Sms]:
+async def accepted(staff: Team) -> Sequence[Sms]:
     """What the platform takes now."""
-    taken = await desk.store.claim_due("main", now=desk.clock.now(), limit=50)
+    taken = await staff.store.claim_due("main", now=staff.clock.now(), limit=50)
     for each in taken:
-        assert await desk.store.move(each.id, Move.ACCEPTED, desk.clock.now(), Change(platform_ids=("1",)))
-    desk.signals.posts.set()
+        assert await staff.store.move(each.id, Move.ACCEPTED, staff.clock.now(), Change(platform_ids=("1",)))
+    staff.signals.posts.set()
     return taken
 
 

@@ -287,20 +287,20 @@ async def test_a_notice_that_telegram_refuses_is_given_up_and_an_sms_is_not(grou
 
 @pytest.mark.parametrize("mode", ["topics", "replies"])
 async def test_a_private_chat_can_be_the_desk(tmp_path: Path, mode: str) -> None:
-    async with team(tmp_path, forum=False, running=False) as desk:
-        desk.api.add_chat(4242, title="Vera", kind="private")
-        chats = {**desk.settings.telegram.model_dump()["chats"], "support": {"id": 4242, "mode": mode}}
-        moved = type(desk.settings.telegram).model_validate(
-            {**desk.settings.telegram.model_dump(), "chats": chats, "token": desk.settings.telegram.token}
+    async with team(tmp_path, forum=False, running=False) as staff:
+        staff.api.add_chat(4242, title="Vera", kind="private")
+        chats = {**staff.settings.telegram.model_dump()["chats"], "support": {"id": 4242, "mode": mode}}
+        moved = type(staff.settings.telegram).model_validate(
+            {**staff.settings.telegram.model_dump(), "chats": chats, "token": staff.settings.telegram.token}
         )
-        desk.settings = desk.settings.model_copy(update={"telegram": moved})
-        desk.start()
-        await desk.texted("Hello")
-        post = await desk.sees("Hello", chat_id=4242)
-        desk.api.says(4242, "to myself")
-        desk.api.says(4242, "Good day", reply_to=post.id)
-        await desk.settled()
-        assert [sms.text for sms in await desk.sms()] == ["Good day"]
+        staff.settings = staff.settings.model_copy(update={"telegram": moved})
+        staff.start()
+        await staff.texted("Hello")
+        post = await staff.sees("Hello", chat_id=4242)
+        staff.api.says(4242, "to myself")
+        staff.api.says(4242, "Good day", reply_to=post.id)
+        await staff.settled()
+        assert [sms.text for sms in await staff.sms()] == ["Good day"]
 
 
 def alert(text: str) -> NewPost:

@@ -20,7 +20,7 @@ BORIS = 1002
 
 
 @pytest.fixture(params=["forum", "group"])
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
+async def staff(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
     """Both kinds of chat."""
     async with team(tmp_path, forum=request.param == "forum") as opened:
         opened.api.add_user(BORIS, "Boris")
@@ -28,15 +28,15 @@ async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield opened
 
 
-async def hello(desk: Team) -> Message:
-    await desk.texted("Hello")
-    return await desk.sees("Hello")
+async def hello(staff: Team) -> Message:
+    await staff.texted("Hello")
+    return await staff.sees("Hello")
 
 
-def orders(desk: Team, post: Message, text: str, user_id: int | None = None) -> int:
+def orders(staff: Team, post: Message, text: str, user_id: int | None = None) -> int:
     """Write in the conversation of a post."""
-    thread = post.thread_id if desk.api.chats[GROUP].forum else None
-    return desk.api.says(GROUP, text, thread_id=thread, reply_to=post.id, user_id=user_id)
+    thread = post.thread_id if staff.api.chats[GROUP].forum else None
+    return staff.api.says(GROUP, text, thread_id=thread, reply_to=post.id, user_id=user_id)
 
 
 def labels(message: Message) -> list[str]:
@@ -47,174 +47,174 @@ def data_of(message: Message, label: str) -> str:
     return next(data for each, data in buttons(message.reply_markup) if each == label)
 
 
-async def press(desk: Team, message: Message, label: str, user_id: int | None = None) -> str:
+async def press(staff: Team, message: Message, label: str, user_id: int | None = None) -> str:
     """Press a button and read what comes of it."""
-    query = desk.api.presses(GROUP, message.id, data_of(message, label), user_id)
-    await desk.answered(query)
-    return desk.api.presses_by_id[query].answer
+    query = staff.api.presses(GROUP, message.id, data_of(message, label), user_id)
+    await staff.answered(query)
+    return staff.api.presses_by_id[query].answer
 
 
-async def again(desk: Team, message_id: int) -> None:
+async def again(staff: Team, message_id: int) -> None:
     """The same message under another update id, as after a kill between its effect and its mark."""
-    chat = desk.api.chats[GROUP]
-    desk.api.raw_update({"message": message_json(chat, chat.history[message_id])})
-    await desk.settled()
-    assert (await desk.store.queue_status()).updates_parked == 0
+    chat = staff.api.chats[GROUP]
+    staff.api.raw_update({"message": message_json(chat, chat.history[message_id])})
+    await staff.settled()
+    assert (await staff.store.queue_status()).updates_parked == 0
 
 
 # ---------------------------------------------------------------- what is known of a subscriber
 
 
-async def test_a_name_is_kept_shown_and_renames_the_topic(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/name Ivan Petrov")
-    await desk.sees("Name: Ivan Petrov")
-    await desk.settled()
-    assert (await desk.store.contact(SUBSCRIBER)).name == "Ivan Petrov"
-    if desk.api.chats[GROUP].forum:
-        assert desk.api.chats[GROUP].topics[post.thread_id or 0].name == f"Ivan Petrov +{SUBSCRIBER}"
-    orders(desk, post, "/name -")
-    await desk.sees("no name any more")
-    assert (await desk.store.contact(SUBSCRIBER)).name == ""
+async def test_a_name_is_kept_shown_and_renames_the_topic(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/name Ivan Petrov")
+    await staff.sees("Name: Ivan Petrov")
+    await staff.settled()
+    assert (await staff.store.contact(SUBSCRIBER)).name == "Ivan Petrov"
+    if staff.api.chats[GROUP].forum:
+        assert staff.api.chats[GROUP].topics[post.thread_id or 0].name == f"Ivan Petrov +{SUBSCRIBER}"
+    orders(staff, post, "/name -")
+    await staff.sees("no name any more")
+    assert (await staff.store.contact(SUBSCRIBER)).name == ""
 
 
-async def test_tags_are_put_on_shown_and_taken_off(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/tag VIP")
-    await desk.sees("“vip” is on.")
-    orders(desk, post, "/tag city-1")
-    await desk.sees("“city-1” is on.")
-    orders(desk, post, "/tag")
-    await desk.sees("Tags: vip, city-1")
-    orders(desk, post, "/tag -vip")
-    await desk.sees("“vip” is off.")
-    assert (await desk.store.contact(SUBSCRIBER)).tags == ("city-1",)
+async def test_tags_are_put_on_shown_and_taken_off(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/tag VIP")
+    await staff.sees("“vip” is on.")
+    orders(staff, post, "/tag city-1")
+    await staff.sees("“city-1” is on.")
+    orders(staff, post, "/tag")
+    await staff.sees("Tags: vip, city-1")
+    orders(staff, post, "/tag -vip")
+    await staff.sees("“vip” is off.")
+    assert (await staff.store.contact(SUBSCRIBER)).tags == ("city-1",)
 
 
-async def test_opting_out_and_back(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/optout")
-    await desk.sees("gets no automatic SMS any more")
-    assert (await desk.store.contact(SUBSCRIBER)).opted_out
-    orders(desk, post, "/optout off")
-    await desk.sees("gets automatic SMS again")
-    assert not (await desk.store.contact(SUBSCRIBER)).opted_out
+async def test_opting_out_and_back(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/optout")
+    await staff.sees("gets no automatic SMS any more")
+    assert (await staff.store.contact(SUBSCRIBER)).opted_out
+    orders(staff, post, "/optout off")
+    await staff.sees("gets automatic SMS again")
+    assert not (await staff.store.contact(SUBSCRIBER)).opted_out
 
 
-async def test_the_robot_is_switched_off_until_it_is_switched_on(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/robot off")
-    await desk.sees("Automatic replies to this number are off.")
-    assert (await desk.store.contact(SUBSCRIBER)).robot_off
-    orders(desk, post, "Good day")
-    await desk.until(desk.has_sms)
-    orders(desk, post, "/robot on")
-    await desk.sees("Automatic replies to this number are on.")
-    contact = await desk.store.contact(SUBSCRIBER)
+async def test_the_robot_is_switched_off_until_it_is_switched_on(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/robot off")
+    await staff.sees("Automatic replies to this number are off.")
+    assert (await staff.store.contact(SUBSCRIBER)).robot_off
+    orders(staff, post, "Good day")
+    await staff.until(staff.has_sms)
+    orders(staff, post, "/robot on")
+    await staff.sees("Automatic replies to this number are on.")
+    contact = await staff.store.contact(SUBSCRIBER)
     assert not contact.robot_off
     # A person has just answered, which silences the robot, too; "on" means now.
     assert contact.robot_paused_until == 0
 
 
-async def test_what_is_so_already_is_said_and_not_recorded(desk: Team) -> None:
-    post = await hello(desk)
+async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
+    post = await hello(staff)
     for _ in range(2):
-        orders(desk, post, "/robot off")
-    await desk.sees("are off already")
-    assert [story.state for story in await desk.store.deeds(SUBSCRIBER, limit=9)] == ["robot_off"]
+        orders(staff, post, "/robot off")
+    await staff.sees("are off already")
+    assert [story.state for story in await staff.store.deeds(SUBSCRIBER, limit=9)] == ["robot_off"]
 
 
-async def test_a_command_that_is_processed_twice_is_done_and_answered_once(desk: Team) -> None:
-    post = await hello(desk)
-    written = orders(desk, post, "/tag vip")
-    await desk.sees("“vip” is on.")
+async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff: Team) -> None:
+    post = await hello(staff)
+    written = orders(staff, post, "/tag vip")
+    await staff.sees("“vip” is on.")
     # Somebody undoes it meanwhile: the old order must not come to life again.
-    orders(desk, post, "/tag -vip")
-    await desk.sees("“vip” is off.")
-    await again(desk, written)
-    assert (await desk.store.contact(SUBSCRIBER)).tags == ()
-    assert len(desk.shown(GROUP, "“vip” is on")) == 1
+    orders(staff, post, "/tag -vip")
+    await staff.sees("“vip” is off.")
+    await again(staff, written)
+    assert (await staff.store.contact(SUBSCRIBER)).tags == ()
+    assert len(staff.shown(GROUP, "“vip” is on")) == 1
 
 
-async def test_what_people_change_is_on_record_with_its_author(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/tag vip", BORIS)
-    await desk.sees("“vip” is on.")
-    orders(desk, post, "/history")
-    told = await desk.sees("← Hello")
+async def test_what_people_change_is_on_record_with_its_author(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/tag vip", BORIS)
+    await staff.sees("“vip” is on.")
+    orders(staff, post, "/history")
+    told = await staff.sees("← Hello")
     assert "Boris (1002): tag “vip” put on" in told.text
 
 
 # ---------------------------------------------------------------- roles
 
 
-async def test_only_people_of_the_configuration_block(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/block")
-    await desk.sees("Your id: 1001")
-    assert not (await desk.store.contact(SUBSCRIBER)).blocked
-    orders(desk, post, "/block", CHIEF)
-    await desk.sees("is blocked: no automatic replies")
-    assert (await desk.store.contact(SUBSCRIBER)).blocked
-    orders(desk, post, "/unblock", CHIEF)
-    await desk.sees("is not blocked any more")
-    assert not (await desk.store.contact(SUBSCRIBER)).blocked
+async def test_only_people_of_the_configuration_block(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/block")
+    await staff.sees("Your id: 1001")
+    assert not (await staff.store.contact(SUBSCRIBER)).blocked
+    orders(staff, post, "/block", CHIEF)
+    await staff.sees("is blocked: no automatic replies")
+    assert (await staff.store.contact(SUBSCRIBER)).blocked
+    orders(staff, post, "/unblock", CHIEF)
+    await staff.sees("is not blocked any more")
+    assert not (await staff.store.contact(SUBSCRIBER)).blocked
 
 
-async def test_a_number_behind_block_is_no_order_about_another(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/block +79005556677", CHIEF)
-    await desk.sees("the robot answers this number no more")
-    assert not (await desk.store.contact(SUBSCRIBER)).blocked
+async def test_a_number_behind_block_is_no_order_about_another(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/block +79005556677", CHIEF)
+    await staff.sees("the robot answers this number no more")
+    assert not (await staff.store.contact(SUBSCRIBER)).blocked
 
 
 async def test_a_stranger_in_the_group_orders_nothing(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, operators=[CHIEF]) as desk:
-        desk.api.add_user(BORIS, "Boris")
-        post = await hello(desk)
+    async with team(tmp_path, forum=True, operators=[CHIEF]) as staff:
+        staff.api.add_user(BORIS, "Boris")
+        post = await hello(staff)
         for text in ("/tag vip", "/history", "/sms +79001112233 hi", "/help", "/close"):
-            orders(desk, post, text, BORIS)
-        await desk.settled()
-        assert len(desk.shown(GROUP, "only the operators of this chat")) == 5
-        assert await desk.store.deeds(SUBSCRIBER, limit=9) == []
-        assert await desk.sms() == []
+            orders(staff, post, text, BORIS)
+        await staff.settled()
+        assert len(staff.shown(GROUP, "only the operators of this chat")) == 5
+        assert await staff.store.deeds(SUBSCRIBER, limit=9) == []
+        assert await staff.sms() == []
 
 
-async def test_an_anonymous_administrator_is_told_why_not(desk: Team) -> None:
-    post = await hello(desk)
-    desk.api.says(GROUP, "/close", thread_id=post.thread_id, reply_to=post.id, anonymous_admin=True)
-    await desk.sees("anonymous administrators may not")
+async def test_an_anonymous_administrator_is_told_why_not(staff: Team) -> None:
+    post = await hello(staff)
+    staff.api.says(GROUP, "/close", thread_id=post.thread_id, reply_to=post.id, anonymous_admin=True)
+    await staff.sees("anonymous administrators may not")
 
 
-async def test_a_forwarded_command_is_not_obeyed(desk: Team) -> None:
-    post = await hello(desk)
-    chat = desk.api.chats[GROUP]
-    body = message_json(chat, chat.history[orders(desk, post, "// a note")])
+async def test_a_forwarded_command_is_not_obeyed(staff: Team) -> None:
+    post = await hello(staff)
+    chat = staff.api.chats[GROUP]
+    body = message_json(chat, chat.history[orders(staff, post, "// a note")])
     body["text"] = "/tag vip"
     body["forward_origin"] = {"type": "hidden_user", "sender_user_name": "Mallory", "date": 1}
-    desk.api.raw_update({"message": body})
-    await desk.sees("the command was forwarded")
-    assert (await desk.store.contact(SUBSCRIBER)).tags == ()
+    staff.api.raw_update({"message": body})
+    await staff.sees("the command was forwarded")
+    assert (await staff.store.contact(SUBSCRIBER)).tags == ()
 
 
-async def test_a_command_to_another_bot_is_not_ours(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/close@other_bot")
-    orders(desk, post, "/CLOSE@SMS_Bridge_bot")
-    await desk.sees("The conversation is closed.")
-    await desk.settled()
-    assert [message.text for message in desk.shown() if "no such command" in message.text] == []
+async def test_a_command_to_another_bot_is_not_ours(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/close@other_bot")
+    orders(staff, post, "/CLOSE@SMS_Bridge_bot")
+    await staff.sees("The conversation is closed.")
+    await staff.settled()
+    assert [message.text for message in staff.shown() if "no such command" in message.text] == []
 
 
-async def test_a_wrong_call_is_answered_with_its_usage(desk: Team) -> None:
-    post = await hello(desk)
+async def test_a_wrong_call_is_answered_with_its_usage(staff: Team) -> None:
+    post = await hello(staff)
     calls = ("/tag a b c", "/robot", "/claim soon", "/sms", "/sms +79001112233", "/sms shop hello", "/find x", "/test")
     for text in calls:
-        orders(desk, post, text)
+        orders(staff, post, text)
     for words in ("/tag TAG", "/robot off stops", "/claim [TIME]", "/find TEXT", "/test TEXT"):
-        await desk.sees(words)
-    await desk.sees("Example: /sms +79001112233", count=3)
-    assert await desk.sms() == []
+        await staff.sees(words)
+    await staff.sees("Example: /sms +79001112233", count=3)
+    assert await staff.sms() == []
 
 
 @pytest.mark.parametrize(
@@ -233,55 +233,55 @@ async def test_who_writes_first_reads_what_was_missing(group: Team, call: str, s
 
 
 @pytest.mark.parametrize("name", ["info", "history", "why", "close", "block"])
-async def test_a_number_behind_a_command_about_this_conversation_is_no_right_call(desk: Team, name: str) -> None:
+async def test_a_number_behind_a_command_about_this_conversation_is_no_right_call(staff: Team, name: str) -> None:
     """It would be answered about another subscriber than the one that was asked about."""
-    post = await hello(desk)
-    orders(desk, post, f"/{name} +79001112233", CHIEF)
-    told = await desk.sees(f"/{name}")
+    post = await hello(staff)
+    orders(staff, post, f"/{name} +79001112233", CHIEF)
+    told = await staff.sees(f"/{name}")
     assert SUBSCRIBER not in told.text
 
 
-async def test_a_command_that_needs_a_conversation_says_so(desk: Team) -> None:
-    desk.api.says(GROUP, "/close")
-    await desk.sees("/close closes the conversation")
-    desk.api.says(GROUP, "/history")
-    await desk.sees("/history shows")
+async def test_a_command_that_needs_a_conversation_says_so(staff: Team) -> None:
+    staff.api.says(GROUP, "/close")
+    await staff.sees("/close closes the conversation")
+    staff.api.says(GROUP, "/history")
+    await staff.sees("/history shows")
 
 
 # ---------------------------------------------------------------- conversations
 
 
-async def test_a_closed_conversation_is_opened_by_the_next_sms(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/close")
-    told = await desk.sees("The conversation is closed.")
-    await desk.settled()
+async def test_a_closed_conversation_is_opened_by_the_next_sms(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/close")
+    told = await staff.sees("The conversation is closed.")
+    await staff.settled()
     code = post.text.rsplit("#", 1)[-1]
-    conversation = await desk.store.conversation_of_code("support", code)
+    conversation = await staff.store.conversation_of_code("support", code)
     assert conversation is not None
     assert conversation.closed_at is not None
     assert labels(told) == ["Open again"]
-    topics = desk.api.chats[GROUP].topics
+    topics = staff.api.chats[GROUP].topics
     assert all(topic.closed for topic in topics.values())
-    await desk.texted("Are you there?")
-    await desk.sees("Are you there?")
-    await desk.settled()
-    conversation = await desk.store.conversation_of_code("support", code)
+    await staff.texted("Are you there?")
+    await staff.sees("Are you there?")
+    await staff.settled()
+    conversation = await staff.store.conversation_of_code("support", code)
     assert conversation is not None
     assert conversation.closed_at is None
     assert not any(topic.closed for topic in topics.values())
 
 
-async def test_a_button_opens_a_closed_conversation(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/close")
-    told = await desk.sees("The conversation is closed.")
-    await desk.settled()
-    assert await press(desk, told, "Open again", BORIS) == "Opened"
-    await desk.until(lambda: "Opened again: Boris" in told.text)
-    await desk.settled()
-    assert not any(topic.closed for topic in desk.api.chats[GROUP].topics.values())
-    assert [story.state for story in await desk.store.deeds(SUBSCRIBER, limit=9)] == ["close", "open"]
+async def test_a_button_opens_a_closed_conversation(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/close")
+    told = await staff.sees("The conversation is closed.")
+    await staff.settled()
+    assert await press(staff, told, "Open again", BORIS) == "Opened"
+    await staff.until(lambda: "Opened again: Boris" in told.text)
+    await staff.settled()
+    assert not any(topic.closed for topic in staff.api.chats[GROUP].topics.values())
+    assert [story.state for story in await staff.store.deeds(SUBSCRIBER, limit=9)] == ["close", "open"]
 
 
 async def test_closing_again_leaves_the_topic_closed(forum: Team) -> None:
@@ -306,169 +306,169 @@ async def test_a_topic_that_could_not_be_closed_is_closed_by_the_next_run(forum:
     assert len(forum.shown(GROUP, "The conversation is closed.")) == 1
 
 
-async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_reply_leaves(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/claim")
-    await desk.sees("Anna has this conversation until")
-    orders(desk, post, "mine")
-    await desk.until(desk.has_sms)
-    await desk.settled()
-    assert not desk.shown(GROUP, "Anna has the conversation")
-    first = orders(desk, post, "from a colleague", BORIS)
-    told = await desk.sees("Anna has the conversation")
+async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_reply_leaves(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/claim")
+    await staff.sees("Anna has this conversation until")
+    orders(staff, post, "mine")
+    await staff.until(staff.has_sms)
+    await staff.settled()
+    assert not staff.shown(GROUP, "Anna has the conversation")
+    first = orders(staff, post, "from a colleague", BORIS)
+    told = await staff.sees("Anna has the conversation")
     assert told.reply_to == first
-    orders(desk, post, "and more", BORIS)
-    await desk.until(lambda: desk.has_sms(3))
-    await desk.settled()
-    assert len(desk.shown(GROUP, "Anna has the conversation")) == 1
-    assert [sms.text for sms in await desk.sms()] == ["mine", "from a colleague", "and more"]
+    orders(staff, post, "and more", BORIS)
+    await staff.until(lambda: staff.has_sms(3))
+    await staff.settled()
+    assert len(staff.shown(GROUP, "Anna has the conversation")) == 1
+    assert [sms.text for sms in await staff.sms()] == ["mine", "from a colleague", "and more"]
 
 
-async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/claim")
-    await desk.sees("Anna has this conversation until")
-    orders(desk, post, "/t", BORIS)
-    listed = await desk.sees("hello: Hello")
-    assert await press(desk, listed, "hello", BORIS) == "Chosen: “hello”. Anna has this conversation"
-    written = orders(desk, post, "/t signed", BORIS)
-    told = await desk.sees("Anna has the conversation")
+async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/claim")
+    await staff.sees("Anna has this conversation until")
+    orders(staff, post, "/t", BORIS)
+    listed = await staff.sees("hello: Hello")
+    assert await press(staff, listed, "hello", BORIS) == "Chosen: “hello”. Anna has this conversation"
+    written = orders(staff, post, "/t signed", BORIS)
+    told = await staff.sees("Anna has the conversation")
     assert told.reply_to == written
-    assert len(await desk.sms()) == 2
+    assert len(await staff.sms()) == 2
 
 
-async def test_a_claim_ends_by_itself(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/claim 30m")
-    told = await desk.sees("Anna has this conversation until")
+async def test_a_claim_ends_by_itself(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/claim 30m")
+    told = await staff.sees("Anna has this conversation until")
     assert re.search(r"until \d\d:\d\d\.", told.text), "the day of today goes without saying"
-    desk.clock.set(desk.clock.now() + HOUR)
-    orders(desk, post, "from a colleague", BORIS)
-    await desk.until(desk.has_sms)
-    await desk.settled()
-    assert not desk.shown(GROUP, "Anna has the conversation")
+    staff.clock.set(staff.clock.now() + HOUR)
+    orders(staff, post, "from a colleague", BORIS)
+    await staff.until(staff.has_sms)
+    await staff.settled()
+    assert not staff.shown(GROUP, "Anna has the conversation")
 
 
-async def test_a_claim_is_taken_over_by_a_button_and_given_up(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/claim")
-    await desk.sees("Anna has this conversation until")
-    orders(desk, post, "/claim", BORIS)
-    told = await desk.sees("Anna has the conversation with")
-    assert (await press(desk, told, "Take over", BORIS)).startswith("The conversation is yours until")
-    orders(desk, post, "mine?")
-    await desk.sees("Boris has")
-    orders(desk, post, "/claim off", BORIS)
-    await desk.sees("everybody's again")
+async def test_a_claim_is_taken_over_by_a_button_and_given_up(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/claim")
+    await staff.sees("Anna has this conversation until")
+    orders(staff, post, "/claim", BORIS)
+    told = await staff.sees("Anna has the conversation with")
+    assert (await press(staff, told, "Take over", BORIS)).startswith("The conversation is yours until")
+    orders(staff, post, "mine?")
+    await staff.sees("Boris has")
+    orders(staff, post, "/claim off", BORIS)
+    await staff.sees("everybody's again")
 
 
 # ---------------------------------------------------------------- writing first
 
 
-async def test_an_sms_to_a_new_number_begins_a_conversation(desk: Team) -> None:
-    written = desk.api.says(GROUP, "/sms 8 900 111-22-33 Your order\nis ready")
-    post = await desk.sees("Anna writes")
-    [sms] = await desk.sms()
+async def test_an_sms_to_a_new_number_begins_a_conversation(staff: Team) -> None:
+    written = staff.api.says(GROUP, "/sms 8 900 111-22-33 Your order\nis ready")
+    post = await staff.sees("Anna writes")
+    [sms] = await staff.sms()
     assert (sms.recipient, sms.text, sms.author) == ("79001112233", "Your order\nis ready", "Anna (1001)")
     assert "Your order\nis ready" in post.text
     assert post.text.splitlines()[-1].startswith("#")
-    await desk.platform(Move.ACCEPTED)
-    await desk.reacts(written, "🕊")
+    await staff.platform(Move.ACCEPTED)
+    await staff.reacts(written, "🕊")
     # What is written under it goes to the same number, and so does an answer find the same conversation.
-    orders(desk, post, "Come any time")
-    await desk.until(lambda: desk.has_sms(2))
-    assert (await desk.sms())[-1].recipient == "79001112233"
-    await desk.texted("Thank you", subscriber="79001112233")
-    assert (await desk.sees("Thank you")).text.splitlines()[-1] == post.text.splitlines()[-1]
+    orders(staff, post, "Come any time")
+    await staff.until(lambda: staff.has_sms(2))
+    assert (await staff.sms())[-1].recipient == "79001112233"
+    await staff.texted("Thank you", subscriber="79001112233")
+    assert (await staff.sees("Thank you")).text.splitlines()[-1] == post.text.splitlines()[-1]
 
 
-async def test_figures_of_the_text_are_not_taken_for_the_number(desk: Team) -> None:
-    desk.api.says(GROUP, "/sms 79001112233 5 minutes")
-    await desk.until(desk.has_sms)
-    [sms] = await desk.sms()
+async def test_figures_of_the_text_are_not_taken_for_the_number(staff: Team) -> None:
+    staff.api.says(GROUP, "/sms 79001112233 5 minutes")
+    await staff.until(staff.has_sms)
+    [sms] = await staff.sms()
     assert (sms.recipient, sms.text) == ("79001112233", "5 minutes")
 
 
-async def test_an_sms_command_that_is_processed_twice_is_one_sms(desk: Team) -> None:
-    written = desk.api.says(GROUP, "/sms +79001112233 once")
-    await desk.sees("Anna writes")
-    await again(desk, written)
-    assert len(await desk.sms()) == 1
-    assert len(desk.shown(GROUP, "Anna writes")) == 1
+async def test_an_sms_command_that_is_processed_twice_is_one_sms(staff: Team) -> None:
+    written = staff.api.says(GROUP, "/sms +79001112233 once")
+    await staff.sees("Anna writes")
+    await again(staff, written)
+    assert len(await staff.sms()) == 1
+    assert len(staff.shown(GROUP, "Anna writes")) == 1
 
 
 # ---------------------------------------------------------------- canned replies
 
 
-async def test_a_canned_reply_goes_out_by_its_name_with_its_variables(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/name Ivan")
-    await desk.sees("Name: Ivan")
-    written = orders(desk, post, "/t Hello")
-    await desk.until(desk.has_sms)
-    orders(desk, post, "/t signed")
-    await desk.until(lambda: desk.has_sms(2))
-    assert [sms.text for sms in await desk.sms()] == ["Hello Ivan", "Anna answers: Hello"]
-    await desk.reacts(written, "👀")
+async def test_a_canned_reply_goes_out_by_its_name_with_its_variables(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/name Ivan")
+    await staff.sees("Name: Ivan")
+    written = orders(staff, post, "/t Hello")
+    await staff.until(staff.has_sms)
+    orders(staff, post, "/t signed")
+    await staff.until(lambda: staff.has_sms(2))
+    assert [sms.text for sms in await staff.sms()] == ["Hello Ivan", "Anna answers: Hello"]
+    await staff.reacts(written, "👀")
 
 
-async def test_a_canned_reply_is_chosen_by_a_button_once(desk: Team) -> None:
-    post = await hello(desk)
-    asked = orders(desk, post, "/t")
-    listed = await desk.sees("hello: Hello")
+async def test_a_canned_reply_is_chosen_by_a_button_once(staff: Team) -> None:
+    post = await hello(staff)
+    asked = orders(staff, post, "/t")
+    listed = await staff.sees("hello: Hello")
     assert labels(listed) == ["hello", "signed", "first"]
     hello_button, signed = data_of(listed, "hello"), data_of(listed, "signed")
-    assert await press(desk, listed, "hello", BORIS) == "Chosen: “hello”"
-    [sms] = await desk.sms()
+    assert await press(staff, listed, "hello", BORIS) == "Chosen: “hello”"
+    [sms] = await staff.sms()
     assert (sms.text, sms.author, sms.message_id) == ("Hello", "Boris (1002)", asked)
     for data in (hello_button, signed):
-        query = desk.api.presses(GROUP, listed.id, data, stale=True)
-        await desk.answered(query)
-        assert desk.api.presses_by_id[query].answer == "Already decided"
-    assert len(await desk.sms()) == 1
+        query = staff.api.presses(GROUP, listed.id, data, stale=True)
+        await staff.answered(query)
+        assert staff.api.presses_by_id[query].answer == "Already decided"
+    assert len(await staff.sms()) == 1
 
 
-async def test_canned_replies_are_listed_as_this_subscriber_would_get_them(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/name Ivan")
-    await desk.sees("Name: Ivan")
-    orders(desk, post, "/t")
-    listed = (await desk.sees("Canned replies")).text
+async def test_canned_replies_are_listed_as_this_subscriber_would_get_them(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/name Ivan")
+    await staff.sees("Name: Ivan")
+    orders(staff, post, "/t")
+    listed = (await staff.sees("Canned replies")).text
     assert "• hello: Hello Ivan" in listed
     assert "• signed: Anna answers: Hello" in listed
     assert "• first: (cannot be made for this subscriber)" in listed
 
 
-async def test_a_canned_reply_that_cannot_be_made_is_not_sent(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/t first")
-    await desk.sees("cannot be made here")
-    orders(desk, post, "/t nosuch")
-    await desk.sees("There are: hello, signed, first")
-    assert await desk.sms() == []
+async def test_a_canned_reply_that_cannot_be_made_is_not_sent(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/t first")
+    await staff.sees("cannot be made here")
+    orders(staff, post, "/t nosuch")
+    await staff.sees("There are: hello, signed, first")
+    assert await staff.sms() == []
 
 
-async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(desk: Team) -> None:
+async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(staff: Team) -> None:
     texts = [*["x" * 80] * 43, "x" * 35]
     replies = {f"r{number:07}": text for number, text in enumerate(texts)}
-    desk.settings = desk.settings.model_copy(update={"replies": replies})
-    await desk.restart()
-    post = await hello(desk)
-    orders(desk, post, "/t")
-    listed = await desk.sees("Canned replies")
+    staff.settings = staff.settings.model_copy(update={"replies": replies})
+    await staff.restart()
+    post = await hello(staff)
+    orders(staff, post, "/t")
+    listed = await staff.sees("Canned replies")
     assert LIMIT - 20 < units(listed.text) <= LIMIT
-    assert await press(desk, listed, "r0000001") == "Chosen: “r0000001”"
-    await desk.until(lambda: labels(listed) == [])
+    assert await press(staff, listed, "r0000001") == "Chosen: “r0000001”"
+    await staff.until(lambda: labels(listed) == [])
 
 
-async def test_a_button_of_another_text_by_now_sends_nothing(desk: Team) -> None:
-    post = await hello(desk)
-    orders(desk, post, "/t")
-    listed = await desk.sees("hello: Hello")
-    desk.settings = desk.settings.model_copy(update={"replies": {"hello": "Another text"}})
-    await desk.restart()
-    assert await press(desk, listed, "hello") == "This button means nothing any more"
-    assert await desk.sms() == []
+async def test_a_button_of_another_text_by_now_sends_nothing(staff: Team) -> None:
+    post = await hello(staff)
+    orders(staff, post, "/t")
+    listed = await staff.sees("hello: Hello")
+    staff.settings = staff.settings.model_copy(update={"replies": {"hello": "Another text"}})
+    await staff.restart()
+    assert await press(staff, listed, "hello") == "This button means nothing any more"
+    assert await staff.sms() == []
 
 
 @pytest.mark.parametrize("data", ["talk:close:zzzz", "talk:burn:{code}", "past:{code}:x", "canned:{code}:0", "past:"])
@@ -481,11 +481,11 @@ async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: st
     assert await forum.store.deeds(SUBSCRIBER, limit=9) == []
 
 
-async def test_a_state_of_an_sms_by_command_is_what_the_platform_says(desk: Team) -> None:
-    post = await hello(desk)
-    written = orders(desk, post, "/t hello")
-    await desk.until(desk.has_sms)
-    await desk.platform(Move.ACCEPTED)
-    sms = await desk.platform(Move.DELIVERED)
+async def test_a_state_of_an_sms_by_command_is_what_the_platform_says(staff: Team) -> None:
+    post = await hello(staff)
+    written = orders(staff, post, "/t hello")
+    await staff.until(staff.has_sms)
+    await staff.platform(Move.ACCEPTED)
+    sms = await staff.platform(Move.DELIVERED)
     assert sms.state is SmsState.DELIVERED
-    await desk.reacts(written, "👍")
+    await staff.reacts(written, "👍")

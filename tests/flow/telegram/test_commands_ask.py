@@ -18,7 +18,7 @@ NUMBER = "79001112233"
 
 
 @pytest.fixture(params=["forum", "group"])
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
+async def staff(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
     """Both kinds of chat, with a long canned reply."""
     async with team(tmp_path, forum=request.param == "forum", running=False) as made:
         await replies(made)
@@ -38,106 +38,106 @@ async def replies(made: Team) -> None:
     await made.restart()
 
 
-async def orders(desk: Team, text: str) -> int:
+async def orders(staff: Team, text: str) -> int:
     """Write in the subscriber's conversation."""
-    if not desk.shown(containing="Hello"):
-        await desk.texted("Hello")
-    post = await desk.sees("Hello")
-    thread = post.thread_id if desk.api.chats[GROUP].forum else None
-    return desk.api.says(GROUP, text, thread_id=thread, reply_to=post.id)
+    if not staff.shown(containing="Hello"):
+        await staff.texted("Hello")
+    post = await staff.sees("Hello")
+    thread = post.thread_id if staff.api.chats[GROUP].forum else None
+    return staff.api.says(GROUP, text, thread_id=thread, reply_to=post.id)
 
 
-async def asked(desk: Team, words: str) -> Message:
-    told = await desk.sees(words)
-    await desk.settled()
+async def asked(staff: Team, words: str) -> Message:
+    told = await staff.sees(words)
+    await staff.settled()
     return told
 
 
-async def texts(desk: Team) -> list[tuple[SmsState, str]]:
-    await desk.settled()
-    return [(sms.state, sms.text) for sms in await desk.sms()]
+async def texts(staff: Team) -> list[tuple[SmsState, str]]:
+    await staff.settled()
+    return [(sms.state, sms.text) for sms in await staff.sms()]
 
 
 # ------------------------------------------------ notes
 
 
 @pytest.mark.parametrize("text", ["// he is angry", ". he is angry", "\n.he is angry\nvery", "\u200b// he is angry"])
-async def test_a_note_behind_a_number_never_leaves(desk: Team, text: str) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} {text}")
-    await desk.sees("the text behind the number begins like a note")
-    assert await texts(desk) == []
-    assert await desk.store.conversation_with("support", NUMBER) is None
+async def test_a_note_behind_a_number_never_leaves(staff: Team, text: str) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} {text}")
+    await staff.sees("the text behind the number begins like a note")
+    assert await texts(staff) == []
+    assert await staff.store.conversation_with("support", NUMBER) is None
 
 
 @pytest.mark.parametrize("text", ["// /t long", ". /t long", f"./sms +{NUMBER} he is angry"])
-async def test_a_command_in_a_note_is_a_note(desk: Team, text: str) -> None:
-    await orders(desk, text)
-    assert await texts(desk) == []
-    assert len(desk.shown(GROUP)) == 1, "only the subscriber's words"
+async def test_a_command_in_a_note_is_a_note(staff: Team, text: str) -> None:
+    await orders(staff, text)
+    assert await texts(staff) == []
+    assert len(staff.shown(GROUP)) == 1, "only the subscriber's words"
 
 
 @pytest.mark.parametrize("mark", ["//", "."])
-async def test_a_note_further_down_behind_a_number_is_asked_about(desk: Team, mark: str) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} Good day\n {mark} he is angry")
-    told = await asked(desk, "line inside the text looks like a note")
-    assert [state for state, _ in await texts(desk)] == [SmsState.DRAFT]
-    await press(desk, told, "stop")
-    assert [state for state, _ in await texts(desk)] == [SmsState.CANCELLED]
+async def test_a_note_further_down_behind_a_number_is_asked_about(staff: Team, mark: str) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} Good day\n {mark} he is angry")
+    told = await asked(staff, "line inside the text looks like a note")
+    assert [state for state, _ in await texts(staff)] == [SmsState.DRAFT]
+    await press(staff, told, "stop")
+    assert [state for state, _ in await texts(staff)] == [SmsState.CANCELLED]
 
 
 @pytest.mark.parametrize("name", ["// an angry man", ".angry", "Ivan\n// an angry man"])
-async def test_a_note_is_no_name_that_texts_for_the_subscriber_could_show(desk: Team, name: str) -> None:
-    await orders(desk, f"/name {name}")
-    await desk.sees("Example: /name")
-    assert (await desk.store.contact(SUBSCRIBER)).name == ""
+async def test_a_note_is_no_name_that_texts_for_the_subscriber_could_show(staff: Team, name: str) -> None:
+    await orders(staff, f"/name {name}")
+    await staff.sees("Example: /name")
+    assert (await staff.store.contact(SUBSCRIBER)).name == ""
 
 
 # ------------------------------------------------ questions
 
 
-async def test_a_long_text_behind_a_number_waits_for_a_word(desk: Team) -> None:
-    written = desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
-    told = await asked(desk, "4 SMS")
+async def test_a_long_text_behind_a_number_waits_for_a_word(staff: Team) -> None:
+    written = staff.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(staff, "4 SMS")
     assert "Edit your message" not in told.text, "an edit of a command changes nothing"
-    await desk.reacts(written, "✍")
-    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
-    await press(desk, told, "release")
-    assert await texts(desk) == [(SmsState.QUEUED, LONG)]
-    await desk.reacts(written, "👀")
+    await staff.reacts(written, "✍")
+    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
+    await press(staff, told, "release")
+    assert await texts(staff) == [(SmsState.QUEUED, LONG)]
+    await staff.reacts(written, "👀")
 
 
-async def test_a_command_that_is_processed_twice_is_asked_about_once(desk: Team) -> None:
-    written = await orders(desk, "/t long")
-    told = await asked(desk, "4 SMS")
-    chat = desk.api.chats[GROUP]
-    desk.api.raw_update({"message": message_json(chat, chat.history[written])})
-    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
-    await press(desk, told, "stop")
-    desk.api.raw_update({"message": message_json(chat, chat.history[written])})
-    assert await texts(desk) == [(SmsState.CANCELLED, LONG)]
-    assert len(desk.shown(GROUP, "4 SMS")) <= 1
+async def test_a_command_that_is_processed_twice_is_asked_about_once(staff: Team) -> None:
+    written = await orders(staff, "/t long")
+    told = await asked(staff, "4 SMS")
+    chat = staff.api.chats[GROUP]
+    staff.api.raw_update({"message": message_json(chat, chat.history[written])})
+    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
+    await press(staff, told, "stop")
+    staff.api.raw_update({"message": message_json(chat, chat.history[written])})
+    assert await texts(staff) == [(SmsState.CANCELLED, LONG)]
+    assert len(staff.shown(GROUP, "4 SMS")) <= 1
 
 
-async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(desk: Team) -> None:
-    await orders(desk, "/optout")
-    await desk.sees("gets no automatic SMS any more")
-    await orders(desk, "/t long")
-    await asked(desk, "The subscriber opted out")
-    [sms] = await desk.sms()
+async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(staff: Team) -> None:
+    await orders(staff, "/optout")
+    await staff.sees("gets no automatic SMS any more")
+    await orders(staff, "/t long")
+    await asked(staff, "The subscriber opted out")
+    [sms] = await staff.sms()
     assert (sms.state, sms.confirmation_reasons) == (
         SmsState.DRAFT,
         (ConfirmationReason.OPTED_OUT, ConfirmationReason.COMMAND_PARTS),
     )
 
 
-async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(desk: Team) -> None:
-    written = await orders(desk, "/t")
-    listed = await desk.sees("long: слово")
-    assert await press(desk, listed, "canned") == "Chosen: “long”"
-    told = await asked(desk, "4 SMS")
-    await desk.reacts(written, "✍")
-    await press(desk, told, "release")
-    assert await texts(desk) == [(SmsState.QUEUED, LONG)]
+async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(staff: Team) -> None:
+    written = await orders(staff, "/t")
+    listed = await staff.sees("long: слово")
+    assert await press(staff, listed, "canned") == "Chosen: “long”"
+    told = await asked(staff, "4 SMS")
+    await staff.reacts(written, "✍")
+    await press(staff, told, "release")
+    assert await texts(staff) == [(SmsState.QUEUED, LONG)]
 
 
 # ------------------------------------------------ characters that cost
@@ -186,92 +186,92 @@ async def test_what_a_command_sends_is_held_back_for_a_moment(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("edit", ["never mind", "Come on Tuesday", "/close"])
-async def test_an_edit_of_a_command_changes_nothing_that_waits(desk: Team, edit: str) -> None:
-    written = desk.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
-    await desk.until(desk.has_sms)
-    desk.api.edits(GROUP, written, edit)
-    await desk.sees("Editing a command changes nothing")
-    assert await texts(desk) == [(SmsState.QUEUED, "Come on Monday")]
+async def test_an_edit_of_a_command_changes_nothing_that_waits(staff: Team, edit: str) -> None:
+    written = staff.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+    await staff.until(staff.has_sms)
+    staff.api.edits(GROUP, written, edit)
+    await staff.sees("Editing a command changes nothing")
+    assert await texts(staff) == [(SmsState.QUEUED, "Come on Monday")]
 
 
-async def test_an_edit_of_the_command_of_a_list_changes_nothing_that_was_chosen(desk: Team) -> None:
-    written = await orders(desk, "/t")
-    await press(desk, await desk.sees("long: слово"), "canned")
-    await asked(desk, "4 SMS")
-    desk.api.edits(GROUP, written, "never mind")
-    await desk.sees("Editing a command changes nothing")
-    assert await texts(desk) == [(SmsState.DRAFT, LONG)]
+async def test_an_edit_of_the_command_of_a_list_changes_nothing_that_was_chosen(staff: Team) -> None:
+    written = await orders(staff, "/t")
+    await press(staff, await staff.sees("long: слово"), "canned")
+    await asked(staff, "4 SMS")
+    staff.api.edits(GROUP, written, "never mind")
+    await staff.sees("Editing a command changes nothing")
+    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
 
 
-async def test_an_edit_of_a_command_offers_no_other_text_after_it_left(desk: Team) -> None:
-    written = desk.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
-    await desk.until(desk.has_sms)
-    await desk.platform(Move.ACCEPTED)
-    desk.api.edits(GROUP, written, "Come on Tuesday")
-    await desk.sees("Editing a command changes nothing")
-    assert await texts(desk) == [(SmsState.SENT, "Come on Monday")]
+async def test_an_edit_of_a_command_offers_no_other_text_after_it_left(staff: Team) -> None:
+    written = staff.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
+    await staff.until(staff.has_sms)
+    await staff.platform(Move.ACCEPTED)
+    staff.api.edits(GROUP, written, "Come on Tuesday")
+    await staff.sees("Editing a command changes nothing")
+    assert await texts(staff) == [(SmsState.SENT, "Come on Monday")]
 
 
 @pytest.mark.parametrize("mark", ["//", "."])
-async def test_a_command_edited_into_a_note_takes_back_what_waits(desk: Team, mark: str) -> None:
-    written = await orders(desk, "/t long")
-    await asked(desk, "4 SMS")
-    desk.api.edits(GROUP, written, f"{mark} not to {SUBSCRIBER}")
-    assert await texts(desk) == [(SmsState.CANCELLED, LONG)]
+async def test_a_command_edited_into_a_note_takes_back_what_waits(staff: Team, mark: str) -> None:
+    written = await orders(staff, "/t long")
+    await asked(staff, "4 SMS")
+    staff.api.edits(GROUP, written, f"{mark} not to {SUBSCRIBER}")
+    assert await texts(staff) == [(SmsState.CANCELLED, LONG)]
 
 
 # ------------------------------------------------ the first words of a conversation
 
 
-async def opening(desk: Team) -> Message:
-    return await desk.sees("Anna writes")
+async def opening(staff: Team) -> Message:
+    return await staff.sees("Anna writes")
 
 
-async def test_an_opening_says_that_the_sms_waits_and_then_that_it_was_withdrawn(desk: Team) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
-    told = await asked(desk, "4 SMS")
-    shown = await opening(desk)
-    await desk.settled()
+async def test_an_opening_says_that_the_sms_waits_and_then_that_it_was_withdrawn(staff: Team) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(staff, "4 SMS")
+    shown = await opening(staff)
+    await staff.settled()
     assert "Waits for your word" in shown.text
-    await press(desk, told, "stop")
-    await desk.settled()
+    await press(staff, told, "stop")
+    await staff.settled()
     assert "Cancelled, not sent" in shown.text
     assert LONG in shown.text
-    assert len(desk.shown(GROUP, "Anna writes")) == 1
+    assert len(staff.shown(GROUP, "Anna writes")) == 1
 
 
-async def test_an_opening_says_nothing_of_waiting_once_the_sms_may_leave(desk: Team) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
-    told = await asked(desk, "4 SMS")
-    shown = await opening(desk)
-    await press(desk, told, "release")
-    await desk.settled()
+async def test_an_opening_says_nothing_of_waiting_once_the_sms_may_leave(staff: Team) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
+    told = await asked(staff, "4 SMS")
+    shown = await opening(staff)
+    await press(staff, told, "release")
+    await staff.settled()
     assert "Waits" not in shown.text
-    await desk.platform(Move.ACCEPTED)
-    await desk.platform(Move.DELIVERED)
-    await desk.settled()
+    await staff.platform(Move.ACCEPTED)
+    await staff.platform(Move.DELIVERED)
+    await staff.settled()
     assert shown.text.splitlines()[0] == f"+{NUMBER} · Anna writes"
     assert shown.text.splitlines()[1] == ""
 
 
-async def test_an_opening_shows_the_text_that_leaves(desk: Team) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
-    told = await asked(desk, "make it cost more")
-    shown = await opening(desk)
-    await press(desk, told, "plain")
-    await desk.settled()
+async def test_an_opening_shows_the_text_that_leaves(staff: Team) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
+    told = await asked(staff, "make it cost more")
+    shown = await opening(staff)
+    await press(staff, told, "plain")
+    await staff.settled()
     assert PLAIN in shown.text
 
 
-async def test_an_opening_of_an_sms_that_failed_says_so_until_it_is_sent_again(desk: Team) -> None:
-    desk.api.says(GROUP, f"/sms +{NUMBER} Good day")
-    shown = await opening(desk)
-    await desk.platform(Move.REFUSED)
-    await desk.settled()
-    [failed] = [message for message in desk.shown() if list(buttons(message.reply_markup))]
+async def test_an_opening_of_an_sms_that_failed_says_so_until_it_is_sent_again(staff: Team) -> None:
+    staff.api.says(GROUP, f"/sms +{NUMBER} Good day")
+    shown = await opening(staff)
+    await staff.platform(Move.REFUSED)
+    await staff.settled()
+    [failed] = [message for message in staff.shown() if list(buttons(message.reply_markup))]
     assert "Not sent" in shown.text
-    await press(desk, failed, "again")
-    await desk.settled()
+    await press(staff, failed, "again")
+    await staff.settled()
     assert "Not sent" not in shown.text
 
 

@@ -18,13 +18,13 @@ from tests.flow.telegram.team import ADMINS, CHIEF, GROUP, SUBSCRIBER, Team, tea
 OTHER = "79001112233"
 
 
-async def hello(desk: Team, text: str = "Hello", **more: str) -> Message:
-    await desk.texted(text, **more)  # type: ignore[arg-type]
-    return await desk.sees(text)
+async def hello(staff: Team, text: str = "Hello", **more: str) -> Message:
+    await staff.texted(text, **more)  # type: ignore[arg-type]
+    return await staff.sees(text)
 
 
-def asks(desk: Team, post: Message, text: str, user_id: int | None = None) -> int:
-    return desk.api.says(GROUP, text, reply_to=post.id, user_id=user_id)
+def asks(staff: Team, post: Message, text: str, user_id: int | None = None) -> int:
+    return staff.api.says(GROUP, text, reply_to=post.id, user_id=user_id)
 
 
 def last_line(message: Message) -> str:
@@ -224,6 +224,14 @@ async def test_a_text_is_tried_against_the_rules_and_nothing_is_sent(group: Team
     assert await group.sms() == []
 
 
+async def test_a_text_is_tried_in_the_language_of_the_chat(tmp_path: Path) -> None:
+    async with team(tmp_path, forum=False, language="ru") as group:
+        group.api.says(GROUP, "/test hours please")
+        told = await group.sees("Правило «hours»")
+        assert "keyword: первое слово — HOURS" in told.text
+        assert "first word" not in told.text
+
+
 async def test_rules_are_listed_and_loaded_anew_by_those_who_may(group: Team) -> None:
     group.api.add_user(CHIEF, "Olga")
     group.api.says(GROUP, "/reload")
@@ -263,18 +271,18 @@ async def test_every_command_is_answered(group: Team, name: str) -> None:
 # ---------------------------------------------------------------- the menu
 
 
-def menu(desk: Team, chat_id: int) -> dict[Json, Json]:
-    offered = desk.api.commands({"type": "chat", "chat_id": chat_id})
+def menu(staff: Team, chat_id: int) -> dict[Json, Json]:
+    offered = staff.api.commands({"type": "chat", "chat_id": chat_id})
     return {each["command"]: each["description"] for each in offered if isinstance(each, dict)}
 
 
 async def test_telegram_offers_the_commands_in_the_chats_language(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=True, language="ru") as desk:
-        await desk.until(lambda: menu(desk, GROUP) and menu(desk, ADMINS))
-        assert menu(desk, GROUP)["close"] == "закрыть разговор"
-        assert menu(desk, ADMINS)["close"] == "close the conversation"
-        assert "reload" not in menu(desk, GROUP)
-        assert "reload" in menu(desk, ADMINS)
+    async with team(tmp_path, forum=True, language="ru") as staff:
+        await staff.until(lambda: menu(staff, GROUP) and menu(staff, ADMINS))
+        assert menu(staff, GROUP)["close"] == "закрыть разговор"
+        assert menu(staff, ADMINS)["close"] == "close the conversation"
+        assert "reload" not in menu(staff, GROUP)
+        assert "reload" in menu(staff, ADMINS)
 
 
 async def test_the_menu_is_set_again_only_when_it_changed(group: Team) -> None:

@@ -15,9 +15,9 @@ from tests.flow.telegram.test_fate import buttons, replied
 SENT = Change(platform_ids=("1179",))
 
 
-async def texts(desk: Team) -> list[tuple[SmsState, str]]:
-    await desk.settled()
-    return [(sms.state, sms.text) for sms in await desk.sms()]
+async def texts(staff: Team) -> list[tuple[SmsState, str]]:
+    await staff.settled()
+    return [(sms.state, sms.text) for sms in await staff.sms()]
 
 
 async def test_what_waits_in_the_queue_leaves_as_it_was_edited(group: Team) -> None:

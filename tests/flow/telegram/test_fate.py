@@ -15,13 +15,13 @@ from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 BORIS = 1002
 
 
-async def replied(desk: Team, text: str = "Good day") -> int:
+async def replied(staff: Team, text: str = "Good day") -> int:
     """An operator's reply that waits in the outbox; its message id."""
-    await desk.texted("Hello")
-    post = await desk.sees("Hello")
-    before = len(await desk.sms())
-    written = desk.api.says(GROUP, text, reply_to=post.id)
-    await desk.until(lambda: desk.has_sms(before + 1))
+    await staff.texted("Hello")
+    post = await staff.sees("Hello")
+    before = len(await staff.sms())
+    written = staff.api.says(GROUP, text, reply_to=post.id)
+    await staff.until(lambda: staff.has_sms(before + 1))
     return written
 
 

@@ -19,17 +19,17 @@ def number(of: int) -> str:
     return f"7900{of:07}"
 
 
-async def asked(desk: Team, text: str) -> Message:
-    desk.api.says(GROUP, f"/find {text}")
-    return await desk.sees("• ")
+async def asked(staff: Team, text: str) -> Message:
+    staff.api.says(GROUP, f"/find {text}")
+    return await staff.sees("• ")
 
 
-async def pressed(desk: Team, message: Message) -> Message:
+async def pressed(staff: Team, message: Message) -> Message:
     [(_, data)] = buttons(message.reply_markup)
-    before = len(desk.shown())
-    await desk.answered(desk.api.presses(GROUP, message.id, data))
-    await desk.until(lambda: len(desk.shown()) > before)
-    return desk.shown()[-1]
+    before = len(staff.shown())
+    await staff.answered(staff.api.presses(GROUP, message.id, data))
+    await staff.until(lambda: len(staff.shown()) > before)
+    return staff.shown()[-1]
 
 
 async def test_more_than_one_answer_holds_is_shown_by_a_button(group: Team) -> None:
@@ -62,29 +62,29 @@ async def test_a_button_whose_question_is_gone_says_so(group: Team) -> None:
 
 
 async def test_an_old_sms_is_found_behind_very_many_newer_ones(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=False) as desk:
-        await desk.texted("старинный вопрос", subscriber=number(1))
-        await desk.settled()
-        crowd(tmp_path, ((number(2), "о другом", desk.clock.now()) for _ in range(25_000)))
-        told = await asked(desk, "старинный")
+    async with team(tmp_path, forum=False) as staff:
+        await staff.texted("старинный вопрос", subscriber=number(1))
+        await staff.settled()
+        crowd(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(25_000)))
+        told = await asked(staff, "старинный")
         assert number(1) in told.text
         assert list(buttons(told.reply_markup)) == []
 
 
 async def test_what_is_written_during_a_search_does_not_wait_for_it(tmp_path: Path) -> None:
-    async with team(tmp_path, forum=False, running=False) as desk:
-        await desk.texted("старинный вопрос", subscriber=number(1))
-        crowd(tmp_path, ((number(2), "о другом", desk.clock.now()) for _ in range(60_000)))
-        desk.start()
-        await desk.settled()
-        question = desk.shown()[-1]
-        desk.api.says(GROUP, "/find старинный")
-        desk.api.says(GROUP, "ответ", reply_to=question.id)
-        desk.api.says(GROUP, "/help find")
-        found = await desk.sees("• ")
-        [helped] = desk.shown(containing="/find TEXT")
+    async with team(tmp_path, forum=False, running=False) as staff:
+        await staff.texted("старинный вопрос", subscriber=number(1))
+        crowd(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(60_000)))
+        staff.start()
+        await staff.settled()
+        question = staff.shown()[-1]
+        staff.api.says(GROUP, "/find старинный")
+        staff.api.says(GROUP, "ответ", reply_to=question.id)
+        staff.api.says(GROUP, "/help find")
+        found = await staff.sees("• ")
+        [helped] = staff.shown(containing="/find TEXT")
         assert helped.id < found.id, "asked later, said earlier"
-        assert [sms.text for sms in await desk.sms()] == ["ответ"]
+        assert [sms.text for sms in await staff.sms()] == ["ответ"]
 
 
 async def test_a_search_that_stops_goes_on_where_it_stopped_and_tells_since_when_it_looked(

@@ -19,9 +19,9 @@ BORIS = 1002
 INVISIBLE = ["\u200b", "\u200e", "\u200f\u202b", "\ufeff", "\u2060 ", "\u200d", "\n\u200b\n", "\u3164", "\u2800"]
 
 
-async def opened(desk: Team, text: str = "Hello", **how: str) -> Message:
-    await desk.texted(text, **how)
-    return await desk.sees(text)
+async def opened(staff: Team, text: str = "Hello", **how: str) -> Message:
+    await staff.texted(text, **how)
+    return await staff.sees(text)
 
 
 @pytest.mark.parametrize("mark", INVISIBLE)
@@ -312,14 +312,14 @@ async def test_what_waited_for_a_default_chat_can_be_answered_there(tmp_path: Pa
         assert [sms.state for sms in await group.sms()] == [SmsState.ABANDONED, SmsState.QUEUED]
 
 
-def one_chat(desk: Team) -> None:
+def one_chat(staff: Team) -> None:
     """The small team's set-up: no chat for the admins."""
-    telegram = desk.settings.telegram
+    telegram = staff.settings.telegram
     only = telegram.model_copy(update={"chats": {"support": telegram.chats["support"]}, "admin_chat": ""})
-    desk.settings = desk.settings.model_copy(update={"telegram": only})
+    staff.settings = staff.settings.model_copy(update={"telegram": only})
 
 
-def as_sent(desk: Team, message_id: int) -> dict[str, Json]:
+def as_sent(staff: Team, message_id: int) -> dict[str, Json]:
     """A message as Telegram puts it into an update."""
-    chat = desk.api.chats[GROUP]
+    chat = staff.api.chats[GROUP]
     return message_json(chat, chat.history[message_id])

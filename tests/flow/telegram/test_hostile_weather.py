@@ -22,22 +22,22 @@ OTHER = "79001112233"
 
 @pytest.mark.parametrize("forum", [True, False])
 async def test_cancelled_at_any_await_each_reply_is_one_sms(tmp_path: Path, forum: bool) -> None:
-    async with team(tmp_path, forum=forum) as desk:
-        desk.api.flood_control.group_budget = None
-        await desk.texted("Hello")
-        post = await desk.sees("Hello")
-        await desk.settled()
+    async with team(tmp_path, forum=forum) as staff:
+        staff.api.flood_control.group_budget = None
+        await staff.texted("Hello")
+        post = await staff.sees("Hello")
+        await staff.settled()
         written = []
         for turns in range(0, 120, 3):
-            desk.api.says(GROUP, f"answer {turns}", thread_id=post.thread_id, reply_to=None if forum else post.id)
+            staff.api.says(GROUP, f"answer {turns}", thread_id=post.thread_id, reply_to=None if forum else post.id)
             written.append(f"answer {turns}")
             for _ in range(turns):
                 await asyncio.sleep(0)
-            await desk.restart()
-        await desk.until(lambda: desk.has_sms(len(written)), within_s=60)
-        await desk.settled()
-        assert [sms.text for sms in await desk.sms()] == written
-        assert len(desk.shown(containing="Hello")) == 1
+            await staff.restart()
+        await staff.until(lambda: staff.has_sms(len(written)), within_s=60)
+        await staff.settled()
+        assert [sms.text for sms in await staff.sms()] == written
+        assert len(staff.shown(containing="Hello")) == 1
 
 
 async def test_cancelled_at_any_await_each_sms_is_shown_under_its_topic_and_can_be_answered(tmp_path: Path) -> None:
@@ -266,26 +266,26 @@ async def test_a_chat_where_only_reactions_are_forbidden_goes_on(tmp_path: Path)
 
 async def test_a_forum_and_a_plain_group_show_the_same_subscriber_and_answer_once_each(tmp_path: Path) -> None:
     plain = -1004444444444
-    async with team(tmp_path, forum=True, running=False) as desk:
-        desk.api.add_chat(plain, title="Plain")
-        chats = {**desk.settings.telegram.chats}
+    async with team(tmp_path, forum=True, running=False) as staff:
+        staff.api.add_chat(plain, title="Plain")
+        chats = {**staff.settings.telegram.chats}
         chats["sales"] = chats["support"].model_copy(update={"id": plain, "mode": "replies"})
-        desk.settings = desk.settings.model_copy(
-            update={"telegram": desk.settings.telegram.model_copy(update={"chats": chats})}
+        staff.settings = staff.settings.model_copy(
+            update={"telegram": staff.settings.telegram.model_copy(update={"chats": chats})}
         )
-        desk.start()
-        await desk.texted("to the forum")
-        await desk.texted("to the group", chat="sales")
-        above = await desk.sees("to the forum")
-        below = await desk.sees("to the group", chat_id=plain)
+        staff.start()
+        await staff.texted("to the forum")
+        await staff.texted("to the group", chat="sales")
+        above = await staff.sees("to the forum")
+        below = await staff.sees("to the group", chat_id=plain)
         assert above.thread_id is not None
         assert above.text.rsplit("#", 1)[1] != below.text.rsplit("#", 1)[1]
-        desk.api.says(GROUP, "from the forum", thread_id=above.thread_id)
-        await desk.until(desk.has_sms)
-        desk.api.says(plain, "from the group", reply_to=below.id)
-        desk.api.says(plain, "talk")
-        await desk.settled()
-        assert [sms.text for sms in await desk.sms()] == ["from the forum", "from the group"]
+        staff.api.says(GROUP, "from the forum", thread_id=above.thread_id)
+        await staff.until(staff.has_sms)
+        staff.api.says(plain, "from the group", reply_to=below.id)
+        staff.api.says(plain, "talk")
+        await staff.settled()
+        assert [sms.text for sms in await staff.sms()] == ["from the forum", "from the group"]
 
 
 async def test_telegram_away_for_days_and_everything_is_shown_in_order(group: Team) -> None:

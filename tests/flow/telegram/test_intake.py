@@ -16,13 +16,13 @@ from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team
 
 
-async def conversation(desk: Team) -> int:
-    await desk.texted("Hello")
-    return (await desk.sees("Hello")).id
+async def conversation(staff: Team) -> int:
+    await staff.texted("Hello")
+    return (await staff.sees("Hello")).id
 
 
-def polls(desk: Team) -> list[Call]:
-    return desk.api.calls_of("getUpdates")
+def polls(staff: Team) -> list[Call]:
+    return staff.api.calls_of("getUpdates")
 
 
 def offset(call: Call) -> int:

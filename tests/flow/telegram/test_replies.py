@@ -46,7 +46,7 @@ async def test_a_forward_makes_a_topic_and_what_stands_in_it_goes_out(forum: Tea
 
 
 @pytest.fixture(params=["forum", "group"])
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
+async def staff(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Team]:
     """Both kinds of chat."""
     async with team(tmp_path, forum=request.param == "forum") as opened:
         yield opened
@@ -70,12 +70,12 @@ async def test_in_a_plain_group_only_replies_go_out(group: Team) -> None:
     ]
 
 
-async def test_a_reply_to_a_post_in_another_place_is_for_nobody(desk: Team) -> None:
+async def test_a_reply_to_a_post_in_another_place_is_for_nobody(staff: Team) -> None:
     """Telegram's "reply in another chat": written in one conversation, shown as an answer to another."""
-    await desk.texted("mine")
-    await desk.texted("theirs", subscriber="79001112233")
-    mine, theirs = await desk.sees("mine"), await desk.sees("theirs")
-    chat = desk.api.chats[GROUP]
+    await staff.texted("mine")
+    await staff.texted("theirs", subscriber="79001112233")
+    mine, theirs = await staff.sees("mine"), await staff.sees("theirs")
+    chat = staff.api.chats[GROUP]
     body = message_json(chat, theirs)
     bot = body.pop("from")
     for name in ("reply_to_message", "reply_markup", "entities", "edit_date"):
@@ -91,10 +91,10 @@ async def test_a_reply_to_a_post_in_another_place_is_for_nobody(desk: Team) -> N
             "message_id": mine.id,
         },
     }
-    desk.api.raw_update({"message": written})
-    await desk.sees("not known whom this answers")
-    await desk.settled()
-    assert await desk.sms() == []
+    staff.api.raw_update({"message": written})
+    await staff.sees("not known whom this answers")
+    await staff.settled()
+    assert await staff.sms() == []
 
 
 async def test_in_a_topic_a_reply_to_a_word_about_another_number_is_for_nobody(forum: Team) -> None:

@@ -13,27 +13,27 @@ from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team
 BORIS = 1002
 
 
-async def hello(desk: Team) -> Message:
-    desk.api.add_user(BORIS, "Boris")
-    await desk.texted("Hello")
-    shown = await desk.sees("Hello")
-    await desk.settled()
+async def hello(staff: Team) -> Message:
+    staff.api.add_user(BORIS, "Boris")
+    await staff.texted("Hello")
+    shown = await staff.sees("Hello")
+    await staff.settled()
     return shown
 
 
-def topic(desk: Team, post: Message) -> Topic:
-    return desk.api.chats[GROUP].topics[post.thread_id or 0]
+def topic(staff: Team, post: Message) -> Topic:
+    return staff.api.chats[GROUP].topics[post.thread_id or 0]
 
 
-async def talk(desk: Team) -> Conversation:
-    found = await desk.store.conversation_with("support", SUBSCRIBER)
+async def talk(staff: Team) -> Conversation:
+    found = await staff.store.conversation_with("support", SUBSCRIBER)
     assert found is not None
     return found
 
 
-async def deeds(desk: Team) -> list[tuple[str, str]]:
-    await desk.settled()
-    return [(story.state, story.author) for story in await desk.store.deeds(SUBSCRIBER, limit=9)]
+async def deeds(staff: Team) -> list[tuple[str, str]]:
+    await staff.settled()
+    return [(story.state, story.author) for story in await staff.store.deeds(SUBSCRIBER, limit=9)]
 
 
 async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_reminders(forum: Team) -> None:

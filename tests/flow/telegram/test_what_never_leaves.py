@@ -16,9 +16,9 @@ from tests.flow.telegram.team import ADMINS, GROUP, Team, team
 BORIS = 1002
 
 
-async def opened(desk: Team) -> Message:
-    await desk.texted("Hello")
-    return await desk.sees("Hello")
+async def opened(staff: Team) -> Message:
+    await staff.texted("Hello")
+    return await staff.sees("Hello")
 
 
 @pytest.mark.parametrize(
