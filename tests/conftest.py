@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from bridge.telemetry import output
 from tests import postgres
+from tests.later_version import later_version
+
+__all__ = ["later_version"]
 
 # A busy machine is no defect: nothing here is judged by how long it took.
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])

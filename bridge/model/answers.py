@@ -150,10 +150,10 @@ class AccountState:
     """Why an account's queue stands still, and its last known balance. Kept in the store: a restart must not forget."""
 
     account: str
-    held_reason: str = ""
+    suspended_reason: str = ""
     """Empty while the account works."""
-    held_detail: str = ""
-    held_since: Ms | None = None
+    suspended_detail: str = ""
+    suspended_since: Ms | None = None
     probe_at: Ms | None = None
     """When to ask the platform again whether the hold is over."""
     probes: int = 0

@@ -108,15 +108,15 @@ class AccountSuspensions:
     async def load(self, channel: AccountChannel) -> None:
         """At start: a suspension survives the restart, and the first SMS shows whether older trouble is over."""
         state = await self._store.account_state(channel.name)
-        channel.suspended = bool(state.held_reason)
+        channel.suspended = bool(state.suspended_reason)
         channel.cautious = True
         if channel.suspended:
             # The last run may have ended before it wrote the alert. One that is open is not written again.
-            await self._raise_fault(channel.name, state.held_reason, state.held_detail)
+            await self._raise_fault(channel.name, state.suspended_reason, state.suspended_detail)
 
     def follow(self, channel: AccountChannel, state: AccountState) -> None:
         """Take over what another node found out: the account's fault, or its end."""
-        suspended = bool(state.held_reason)
+        suspended = bool(state.suspended_reason)
         if suspended != channel.suspended and channel.name not in self._writing:
             channel.suspended = suspended
             channel.cautious = True
@@ -133,7 +133,7 @@ class AccountSuspensions:
         if self._over(state, balance, now):
             await self._store.resume_account(channel.name, now)
             channel.suspended, channel.cautious = False, True
-            log.info("account_resumed", account=channel.name, reason=state.held_reason)
+            log.info("account_resumed", account=channel.name, reason=state.suspended_reason)
             self._signals.sms.set()
             return now
         again = now + min(PROBE_FIRST * (1 << min(state.probes, 10)), PROBE_LONGEST)
@@ -153,17 +153,17 @@ class AccountSuspensions:
         return balance
 
     def _over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:
-        since = state.held_since if state.held_since is not None else now
+        since = state.suspended_since if state.suspended_since is not None else now
         if abs(now - since) >= TRY_ANYWAY:
             return True
         if balance is None:
             return False
-        if state.held_reason in MONEY:
+        if state.suspended_reason in MONEY:
             # A balance from before the suspension says nothing: the platform did not answer then.
             asked = state.balance is not None and state.balance_at is not None and state.balance_at >= since
             known = state.balance if asked and state.balance is not None else 0.0
             return balance.amount > max(known, 0.0)
-        return state.held_reason != Reason.ZEROS
+        return state.suspended_reason != Reason.ZEROS
 
     async def _all_clear(self, key: str, text: str, params: dict[str, str | int | float]) -> None:
         if await self._store.clear_alert(key, text, params, self._clock.now()):

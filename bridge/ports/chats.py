@@ -101,15 +101,15 @@ class WatchStore(Protocol):
     async def last_sign(self) -> Ms | None:
         """The latest moment at which a bridge surely ran on this store."""
 
-    async def note_outage(self, outage: Downtime) -> None:
-        """Keep it until the team was told what had waited meanwhile, over any number of stops. Several bridges may have
-        found the same one, which is told by what it began with: the latest end counts."""
+    async def note_downtime(self, downtime: Downtime) -> None:
+        """Keep it until it is reported, over any number of stops. Several nodes may note the same one: it is known
+        by its beginning, and the latest end counts."""
 
-    async def outages(self) -> Sequence[Downtime]:
-        """Those the team was not told of yet, the oldest first."""
+    async def unreported_downtimes(self) -> Sequence[Downtime]:
+        """Those that the team was not told of yet, the oldest first."""
 
-    async def outages_told(self, outages: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
-        """Forget them, and write the post that tells of them; None where nothing had waited."""
+    async def downtimes_reported(self, downtimes: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
+        """Mark them as reported, and write the post that reports them; None where nothing had waited."""
 
     async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         """Inbound messages that had waited for a start at ``before``: received since, and dated by the platform between

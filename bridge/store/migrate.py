@@ -1,13 +1,19 @@
-"""The schema's versions: numbered files, the same for both engines. Each engine applies them in its own way."""
+"""The versions of the schema: numbered files, the same for both engines, each of which applies them in its own way.
+
+Until version 0.2.0 is released the first file may still change; see docs/decisions/0015-one-first-schema.md.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from bridge.errors import StoreError, StoreOutdated
 from bridge.value import value_object
 
+FOLDER: Traversable = resources.files("bridge.store") / "schema"
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
@@ -21,7 +27,7 @@ class Migration:
 def shipped() -> tuple[Migration, ...]:
     """The migrations that came with this program, in ascending order, each number once."""
     found = []
-    for entry in resources.files("bridge.store").joinpath("migrations").iterdir():
+    for entry in FOLDER.iterdir():
         if match := _NAME.fullmatch(entry.name):
             found.append(Migration(version=int(match[1]), name=entry.name, sql=entry.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.version)
@@ -36,6 +42,19 @@ def not_newer(version: int, latest: int) -> None:
         raise StoreError(
             f"the database has version {version}, this program knows {latest}: it was written by a newer version."
             " Install that one, or restore a backup from before the update"
+        )
+
+
+def not_of_development(tables: Collection[str]) -> None:
+    """Refuse a database whose version is a number of the time before the first schema.
+
+    Its version says nothing: those numbers are used again.
+    :raises StoreError: ``tables`` are those of such a database.
+    """
+    if "inbound" in tables and "node" not in tables:
+        raise StoreError(
+            "the database was made by a development version before 0.2.0, whose tables this program does not know."
+            " Keep it for that version, and let storage.url name a new one"
         )
 
 

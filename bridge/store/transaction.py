@@ -59,7 +59,7 @@ def storable(text: str) -> str:
 class Tx(Protocol):
     """Runs statements in one transaction. Results are whole, but for :meth:`each`."""
 
-    bridge: str
+    node: str
     """Id of the node that runs the transaction; empty where one node has the store for itself."""
 
     router: str

@@ -104,7 +104,7 @@ async def one_poller(
 
 async def poller(several: Several) -> ForkedService:
     """The bridge whose duty Telegram is."""
-    holder = several.rows("SELECT bridge FROM duty WHERE name = 'telegram'")[0][0]
+    holder = several.rows("SELECT node FROM leader WHERE role = 'telegram'")[0][0]
     return next(bridge for bridge in several.bridges if several.id_of(bridge) == holder)
 
 

@@ -70,7 +70,7 @@ class Several:
     def id_of(self, bridge: ForkedService) -> str:
         """What the others know it by; asked while it runs."""
         name = f"{socket.gethostname()}:{bridge.pid}"
-        return str(self.rows(f"SELECT id FROM bridge WHERE name = '{name}' ORDER BY started_at DESC")[0][0])
+        return str(self.rows(f"SELECT id FROM node WHERE name = '{name}' ORDER BY started_at DESC")[0][0])
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         return postgres.rows(self.url, query)

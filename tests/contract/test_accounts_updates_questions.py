@@ -35,17 +35,19 @@ async def test_an_account_is_held_once_and_probes_are_counted(store: Store) -> N
     assert await store.suspend_account("main", reason="no_credit", detail="d", now=NOW, probe_at=NOW + 5)
     assert not await store.suspend_account("main", reason="other", detail="e", now=NOW + 5, probe_at=NOW + 99)
     state = await store.account_state("main")
-    assert (state.held_reason, state.held_detail, state.probe_at, state.probes) == ("no_credit", "d", NOW + 5, 0), (
+    found = (state.suspended_reason, state.suspended_detail, state.probe_at, state.probes)
+    assert found == ("no_credit", "d", NOW + 5, 0), (
         "another SMS, or another bridge, met the same fault: nobody asked the platform anything"
     )
     await store.postpone_probe("main", probe_at=NOW + 9)
     state = await store.account_state("main")
-    assert (state.held_reason, state.held_since, state.probe_at, state.probes) == ("no_credit", NOW, NOW + 9, 1)
+    since = (state.suspended_reason, state.suspended_since, state.probe_at, state.probes)
+    assert since == ("no_credit", NOW, NOW + 9, 1)
     assert await store.resume_account("main", NOW + 10)
     assert not await store.resume_account("main", NOW + 10)
     await store.postpone_probe("main", probe_at=NOW + 20)
     state = await store.account_state("main")
-    assert (state.held_reason, state.held_since, state.probes, state.probe_at) == ("", None, 0, None)
+    assert (state.suspended_reason, state.suspended_since, state.probes, state.probe_at) == ("", None, 0, None)
     assert await store.suspend_account("main", reason="x", detail="", now=NOW + 11, probe_at=NOW + 12)
 
 
@@ -55,7 +57,7 @@ async def test_balance_and_contact_are_kept_beside_the_hold(store: Store) -> Non
     await store.note_contact("main", NOW + 2)
     state = await store.account_state("main")
     assert (state.balance, state.currency, state.balance_at, state.last_contact_at) == (12.5, "RUB", NOW + 1, NOW + 2)
-    assert state.held_reason == "x"
+    assert state.suspended_reason == "x"
 
 
 async def test_an_alert_is_told_once_until_its_all_clear(store: Store) -> None:

@@ -101,7 +101,7 @@ async def test_a_hold_is_as_old_as_before(store: Store, by: Ms) -> None:
     await store.suspend_account("main", reason="blocked", detail="", now=NOW - HOUR, probe_at=NOW + MINUTE)
     now = await shift(store, by)
     state = await store.account_state("main")
-    assert (state.held_since, state.probe_at) == (now - HOUR, now + MINUTE)
+    assert (state.suspended_since, state.probe_at) == (now - HOUR, now + MINUTE)
 
 
 async def test_what_waits_longer_than_anything_ever_does_is_due_at_once(store: Store) -> None:

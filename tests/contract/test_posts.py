@@ -290,24 +290,24 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
 async def test_an_outage_is_kept_until_the_team_was_told_of_it(store: Store) -> None:
     first, second = Downtime(since=NOW, until=NOW + HOUR), Downtime(since=NOW + HOUR, until=NOW + 2 * HOUR)
     for each in (first, first, second):
-        await store.note_outage(each)
-    assert list(await store.outages()) == [first, second]
+        await store.note_downtime(each)
+    assert list(await store.unreported_downtimes()) == [first, second]
     told = alert_post("alert.arrived", {}, priority=PostPriority.STATUS, key="arrived", due_at=NOW)
-    await store.outages_told([first], told, NOW)
-    await store.outages_told([second], None, NOW)
-    assert list(await store.outages()) == []
+    await store.downtimes_reported([first], told, NOW)
+    await store.downtimes_reported([second], None, NOW)
+    assert list(await store.unreported_downtimes()) == []
     assert [post.kind for post in await store.claim_posts([ADMIN_CHAT], now=NOW, limit=9)] == [PostKind.ALERT]
 
 
 async def test_bridges_that_start_together_see_one_outage_and_one_that_was_told_stays_told(store: Store) -> None:
     early, late = Downtime(since=NOW, until=NOW + HOUR), Downtime(since=NOW, until=NOW + HOUR + 3)
     for each in (early, late, early):
-        await store.note_outage(each)
-    assert list(await store.outages()) == [late]
-    await store.outages_told([late], None, NOW)
+        await store.note_downtime(each)
+    assert list(await store.unreported_downtimes()) == [late]
+    await store.downtimes_reported([late], None, NOW)
     for each in (early, late):
-        await store.note_outage(each)
-    assert list(await store.outages()) == []
+        await store.note_downtime(each)
+    assert list(await store.unreported_downtimes()) == []
 
 
 async def test_what_a_balance_fell_by_is_spent_and_a_top_up_is_not(store: Store) -> None:

@@ -64,7 +64,7 @@ async def test_one_process_takes_callbacks_and_another_answers_and_shows_them(tm
         await platform.wait_for(lambda each: each.taken == 1, 30)
         await telegram.wait_for(lambda: any("Вопрос" in post.text for post in telegram.chats[SUPPORT].from_bot), 30)
         assert [sms.text for sms in platform.book] == ["Ответ раз"]
-        taken = postgres.rows(store["storage"]["url"], "SELECT count(*) FROM bridge WHERE roles = 'intake'")
+        taken = postgres.rows(store["storage"]["url"], "SELECT count(*) FROM node WHERE roles = 'intake'")
         assert taken == [(1,)]
     finally:
         for service in services:

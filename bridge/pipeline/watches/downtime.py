@@ -53,7 +53,7 @@ async def note_downtime(store: Store, now: Ms) -> None:
     """Store the time in which no node ran. Called at every start, before the service gives a sign of life itself."""
     since = await store.last_sign()
     if since is not None and now - since >= SHORTEST:
-        await store.note_outage(Downtime(since=since, until=now))
+        await store.note_downtime(Downtime(since=since, until=now))
 
 
 class DowntimeReport:
@@ -69,7 +69,7 @@ class DowntimeReport:
         left = self._report_at - self._clock.monotonic()
         if self._reported or left > 0:
             return max(left, REPORT_AFTER)
-        if downtimes := await self._store.outages():
+        if downtimes := await self._store.unreported_downtimes():
             await self._report(downtimes)
         self._reported = True
         return REPORT_AFTER
@@ -85,12 +85,12 @@ class DowntimeReport:
             updates += await self._count_updates(downtime.until, next_start)
             counted = before
         if not sms and updates == WaitingUpdates():
-            await self._store.outages_told(downtimes, None, now)
+            await self._store.downtimes_reported(downtimes, None, now)
             return
         params: dict[str, Json] = {"sms": sms, **asdict(updates)}
         in_chats = updates != WaitingUpdates()
         text = "alert.arrived" if not in_chats else "alert.arrived_both" if sms else "alert.arrived_chats"
         key = f"arrived:{downtimes[-1].until}"
         post = alert_post(text, params, key=key, priority=PostPriority.STATUS, due_at=now)
-        await self._store.outages_told(downtimes, post, now)
+        await self._store.downtimes_reported(downtimes, post, now)
         self._signals.posts.set()

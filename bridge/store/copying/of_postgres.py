@@ -39,8 +39,8 @@ SELECT c.relname AS name, f.relname AS other
 FROM pg_constraint AS r JOIN pg_class AS c ON c.oid = r.conrelid JOIN pg_class AS f ON f.oid = r.confrelid
 WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace
 """
-_KNOWS_BRIDGES = "SELECT to_regclass('bridge') IS NOT NULL"
-_ALIVE = f"SELECT name FROM bridge WHERE alive_until > {NOW} ORDER BY name"
+_HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"
+_ALIVE = f"SELECT name FROM node WHERE alive_until > {NOW} ORDER BY name"
 
 
 class PostgresEnd:
@@ -187,7 +187,7 @@ async def migrate_within(connection: Any, space: str) -> None:
 
 async def nobody_runs(connection: Any) -> None:
     """:raises StoreLocked: bridges are alive on this schema, by its own clock."""
-    if await connection.fetchval(_KNOWS_BRIDGES) and (names := await connection.fetch(_ALIVE)):
+    if await connection.fetchval(_HAS_NODES) and (names := await connection.fetch(_ALIVE)):
         listed = ", ".join(row["name"] for row in names)
         raise StoreLocked(
             f"it is in use by running bridges ({listed}): stop them first (one that was killed counts for ten seconds)"

@@ -16,10 +16,10 @@ from bridge.value import value_object
 
 BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
-OWN = frozenset({"schema_version", "identity", "bridge", "duty"})
-"""What a database says of itself and of the bridges on it; it does not go along."""
-_BRIDGES = frozenset({"taken_by", "sent_by"})
-"""Columns that name a bridge whose work a row is. None runs while a store is moved: it is nobody's."""
+OWN = frozenset({"schema_version", "identity", "node", "leader"})
+"""Tables that are not copied: what a database says of itself and of its nodes."""
+_NODES = frozenset({"taken_by", "sent_by"})
+"""Columns that name the node whose work a row is. They are copied empty, since no node runs while a store is copied."""
 
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
@@ -43,7 +43,7 @@ class Table:
 
     @property
     def read(self) -> str:
-        return ", ".join(f"'' AS {column}" if column in _BRIDGES else column for column in self.columns)
+        return ", ".join(f"'' AS {column}" if column in _NODES else column for column in self.columns)
 
     @property
     def ordered(self) -> str:

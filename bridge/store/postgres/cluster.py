@@ -1,9 +1,9 @@
-"""Several bridges on one database: who is alive, who does what only one may do, and which messages are whose.
+"""Several nodes on one database: which are alive, which one leads a role, and which messages are whose.
 
-All of it is leases on the database's clock. A bridge that is not heard of in time has lost them, whether it is dead,
-cut off or merely asleep; it knows by its own clock when that is so, and acts accordingly. Nothing here runs within the
-transactions of a message's way but :data:`TAKE_UNROUTED`, and that where a bridge has nothing of its own, or
-once a second.
+All of it is leases by the database's clock. A node that does not report in time has lost its leases, whether it is
+dead, cut off or asleep. It knows by its own clock when that is so, and stops what they allowed. Of all this only
+:data:`TAKE_UNROUTED` runs in the transactions of a message's way: when a node has no message of its own, and else once
+a second.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ from bridge.store.postgres.pool import TIMEOUT, Pool
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.repository import Readers, Writer
-from bridge.store.schema.tables import BRIDGE, DUTY, INTEGER, TEXT
+from bridge.store.schema.tables import INTEGER, LEADER, NODE
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 LEASE: Ms = 10 * SECOND
-"""So long a bridge that is not heard of keeps its duties and its messages."""
+"""How long a node that does not report keeps the roles that it leads, and its messages."""
 SEND_LEASE: Ms = 75 * SECOND
-"""So long after that was last reported a request of a bridge may be under way: more than the longest request (45 s)
-and what may pass between the report and the request."""
+"""How long after a node's last report its requests may still be under way. More than the longest request (45 s) and
+what may pass between the report and the request."""
 OVERDUE: Ms = 5 * SECOND
-"""A message that its bridge did not route for so long is anybody's who has nothing to do; then it has as long again."""
+"""After this time without routing, a node's message goes to a node that has nothing to do, which has as long again."""
 KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
-"""So long after its end a bridge's row is of use to nobody."""
+"""How long after its end a node's row is kept."""
 LIVENESS_CHECK_S = 20.0
-"""Seconds after which whoever hears nothing asks whether the server is still there."""
+"""A listening connection that receives nothing for so many seconds asks whether the server is still there."""
 TAKE_OVER_EVERY_S = 1.0
-"""Seconds between two looks for messages that nobody routes, of a bridge that has some of its own."""
+"""Shortest time between two looks for messages that no node routes, at a node that has messages of its own."""
 RECONNECT_S = 2.0
-"""Seconds between two attempts to hear again."""
+"""Pause between two attempts to listen again."""
 
-# Those of a dead bridge, of a bridge that does not route, or of one that does not get to it; in the index's order, so
-# that no more are read than are taken.
+# The messages of a node that is dead, that does not route, or that does not get to them; in the index's order, so that
+# no more are read than are taken.
 TAKE_UNROUTED = Statement(
     f"""
-UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
+UPDATE inbound SET taken_by = :node, taken_at = :now WHERE id IN (
     SELECT i.id FROM inbound AS i
-    WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :bridge
+    WHERE i.state = 'new' AND i.id > 0 AND i.taken_by <> :node
       AND (i.taken_at < :late OR NOT EXISTS (
-        SELECT 1 FROM bridge AS b WHERE b.id = i.taken_by AND b.alive_until > {NOW}))
+        SELECT 1 FROM node AS n WHERE n.id = i.taken_by AND n.alive_until > {NOW}))
       AND (
         SELECT 1 FROM inbound AS e
         WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
     LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
 """,
-    DUTY,
+    LEADER,
     now=INTEGER,
     late=INTEGER,
     limit=INTEGER,
@@ -67,62 +67,46 @@ UPDATE inbound SET taken_by = :bridge, taken_at = :now WHERE id IN (
 
 REPORT = Statement(
     """
-INSERT INTO bridge (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
-VALUES (:bridge, :name, :roles, :program, :rules, :now, :now, :alive_until, :sends_until)
+INSERT INTO node (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
+VALUES (:id, :name, :roles, :version, :rules_version, :now, :now, :alive_until, :sends_until)
 ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.rules_version,
     seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
 """,
-    BRIDGE,
-    bridge=TEXT,
-    program=TEXT,
-    rules=TEXT,
+    NODE,
     now=INTEGER,
 )
 
-TAKE_DUTY = Statement(
+TAKE_LEAD = Statement(
     """
-INSERT INTO duty (name, bridge, since) VALUES (:name, :bridge, :now)
-ON CONFLICT (name) DO UPDATE SET bridge = excluded.bridge, since = excluded.since
-WHERE duty.bridge <> excluded.bridge
-  AND NOT EXISTS (SELECT 1 FROM bridge AS b WHERE b.id = duty.bridge AND b.alive_until > :now)
+INSERT INTO leader (role, node, since) VALUES (:role, :node, :now)
+ON CONFLICT (role) DO UPDATE SET node = excluded.node, since = excluded.since
+WHERE leader.node <> excluded.node
+  AND NOT EXISTS (SELECT 1 FROM node AS n WHERE n.id = leader.node AND n.alive_until > :now)
 """,
-    DUTY,
+    LEADER,
     now=INTEGER,
 )
-
-DROP_DUTY = Statement(
-    "DELETE FROM duty WHERE bridge = :bridge AND name = :name",
-    DUTY,
-)
-DUTIES = Statement("SELECT name, bridge FROM duty")
-MEMBERS = Statement(
+GIVE_UP_LEAD = Statement("DELETE FROM leader WHERE node = :node AND role = :role", LEADER)
+LEADERS = Statement("SELECT role, node FROM leader")
+NODES = Statement(
     """
-SELECT id, name, roles, version, rules_version, started_at, seen_at FROM bridge
+SELECT id, name, roles, version, rules_version, started_at, seen_at FROM node
 WHERE alive_until > :now ORDER BY started_at, id
 """,
     now=INTEGER,
 )
-LEAVE_DUTIES = Statement(
-    "DELETE FROM duty WHERE bridge = :bridge",
-    DUTY,
-)
-LEAVE = Statement(
-    "DELETE FROM bridge WHERE id = :bridge",
-    DUTY,
-)
-FORGET = Statement(
-    "DELETE FROM bridge WHERE sends_until < :before",
-    before=INTEGER,
-)
+LEAVE_LEADS = Statement("DELETE FROM leader WHERE node = :node", LEADER)
+LEAVE = Statement("DELETE FROM node WHERE id = :id", NODE)
+FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before", before=INTEGER)
 
 
 class ClusterQueries:
-    """Questions about the fleet; mixed into what has readers."""
+    """The nodes of the cluster; mixed into what has readers."""
 
     _readers: Readers
 
     async def nodes(self) -> Sequence[Node]:
-        return await self._readers.run(lambda tx: _members(tx, tx.now()))
+        return await self._readers.run(lambda tx: _nodes(tx, tx.now()))
 
 
 class ClusterRepository(ClusterQueries):
@@ -131,58 +115,59 @@ class ClusterRepository(ClusterQueries):
     _writer: Writer
     _writing: Pool
     _space: str
-    _bridge: str
+    _node: str
     _transactions: Transactions
     _reports: Transactions
-    look_around_s = TAKE_OVER_EVERY_S
+    take_over_every_s = TAKE_OVER_EVERY_S
     _took_at = 0.0
     _all_route = False
-    """As far as is known, whoever takes callbacks routes them too: none is nobody's."""
+    """As far as is known, every node that takes callbacks routes them, too."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         def unit(tx: Tx) -> LeaseStatus:
-            # One after the other: of two that start at once, one sees the other.
+            # One report after the other: of two nodes that start at once, one sees the other.
             tx.lock([locks.CLUSTER])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
-            mine = _duties(tx, self._bridge, wanted, now)
-            tx.run(FORGET, {"before": now - KEPT_AFTER_END})
+            leads = _take_leads(tx, self._node, wanted, now)
+            tx.run(FORGET_NODES, {"before": now - KEPT_AFTER_END})
             return LeaseStatus(
-                leads=frozenset(mine),
+                leads=leads,
                 expires_in=LEASE,
                 sends_expire_in=SEND_LEASE,
-                nodes=_members(tx, now),
-                id=self._bridge,
+                nodes=_nodes(tx, now),
+                id=self._node,
                 now=now,
             )
 
-        standing, _ = await self._reports.write(unit)
+        lease, _ = await self._reports.write(unit)
         self._transactions.routes = "router" in roles
-        self._all_route = all("router" in node.roles for node in standing.nodes)
-        return standing
+        self._all_route = all("router" in node.roles for node in lease.nodes)
+        return lease
 
     def _about(self, name: str, roles: frozenset[str], rules: str) -> Params:
         return {
-            "bridge": self._bridge,
+            "id": self._node,
             "name": name,
             "roles": " ".join(sorted(roles)),
-            "program": __version__,
-            "rules": rules,
+            "version": __version__,
+            "rules_version": rules,
         }
 
     async def leave(self) -> None:
-        me: Params = {"bridge": self._bridge}
-        await self._writer.run(lambda tx: (tx.run(LEAVE_DUTIES, me), tx.run(LEAVE, me)))
+        await self._writer.run(
+            lambda tx: (tx.run(LEAVE_LEADS, {"node": self._node}), tx.run(LEAVE, {"id": self._node}))
+        )
 
     async def ring(self, words: Sequence[str]) -> None:
-        channel, payload = _channel(self._space), json.dumps([self._bridge, *words])
+        channel, payload = _channel(self._space), json.dumps([self._node, *words])
         async with self._writing.connection() as connection:
             await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
 
     async def hear(self, heard: Callable[[str], None]) -> None:
         def told(connection: object, pid: int, channel: str, payload: str) -> None:
-            bridge, *words = json.loads(payload)
-            if bridge != self._bridge:
+            node, *words = json.loads(payload)
+            if node != self._node:
                 for word in words:
                     heard(word)
 
@@ -212,12 +197,12 @@ class ClusterRepository(ClusterQueries):
             connection.terminate()
 
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
-        """A bridge that has enough to do looks now and then all the same: else the dead one's might wait for ever."""
-        if not idle and self._all_route and time.monotonic() - self._took_at < self.look_around_s:
+        """A node that has messages of its own looks now and then, too: those of a dead node must not wait for ever."""
+        if not idle and self._all_route and time.monotonic() - self._took_at < self.take_over_every_s:
             return False
         self._took_at = time.monotonic()
         now = tx.now()
-        return tx.run(TAKE_UNROUTED, {"bridge": self._bridge, "now": now, "late": now - OVERDUE, "limit": limit}) > 0
+        return tx.run(TAKE_UNROUTED, {"node": self._node, "now": now, "late": now - OVERDUE, "limit": limit}) > 0
 
 
 def _leases(now: Ms) -> Params:
@@ -228,20 +213,21 @@ def _channel(space: str) -> str:
     return f"sms_bridge_{lock_key(space, locks.NOTIFICATIONS) & (2**64 - 1):x}"
 
 
-def _duties(tx: Tx, bridge: str, wanted: Sequence[str], now: Ms) -> set[str]:
-    for name in wanted:
-        tx.run(TAKE_DUTY, {"name": name, "bridge": bridge, "now": now})
-    mine = {row["name"] for row in tx.all(DUTIES) if row["bridge"] == bridge}
-    for name in mine.difference(wanted):
-        tx.run(DROP_DUTY, {"name": name, "bridge": bridge})
+def _take_leads(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:
+    """Take those of the wanted roles that no other live node leads, and give up the others; those that are led now."""
+    for role in wanted:
+        tx.run(TAKE_LEAD, {"role": role, "node": node, "now": now})
+    mine = frozenset(row["role"] for row in tx.all(LEADERS) if row["node"] == node)
+    for role in mine.difference(wanted):
+        tx.run(GIVE_UP_LEAD, {"role": role, "node": node})
     return mine.intersection(wanted)
 
 
-def _members(tx: Tx, now: Ms) -> tuple[Node, ...]:
+def _nodes(tx: Tx, now: Ms) -> tuple[Node, ...]:
     leads: dict[str, set[str]] = {}
-    for row in tx.all(DUTIES):
-        leads.setdefault(row["bridge"], set()).add(row["name"])
-    return tuple(_node(row, frozenset(leads.get(row["id"], ()))) for row in tx.all(MEMBERS, {"now": now}))
+    for row in tx.all(LEADERS):
+        leads.setdefault(row["node"], set()).add(row["role"])
+    return tuple(_node(row, frozenset(leads.get(row["id"], ()))) for row in tx.all(NODES, {"now": now}))
 
 
 def _node(row: Row, leads: frozenset[str]) -> Node:

@@ -9,13 +9,12 @@ import asyncpg
 
 from bridge.errors import StoreError
 from bridge.store import locks
-from bridge.store.migrate import Migration, not_newer, shipped
+from bridge.store.migrate import Migration, not_newer, not_of_development, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.pool import TIMEOUT
 from bridge.store.postgres.tx import lock_key
 
-_OURS = "SELECT to_regclass('schema_version') IS NOT NULL"
-_OTHERS = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r')"
+_TABLES = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
 _VERSION = "SELECT max(version) FROM schema_version"
 # What waits is hardly ever there when statistics are taken, and many thousands of rows when it matters: a plan that was
 # told "one row" reads all that waits for every row of it. Told nothing, the planner assumes half a per cent.
@@ -36,10 +35,12 @@ async def space_of(connection: Any) -> str:
 
 
 async def version_of(connection: Any) -> int:
-    """0 in an empty schema. :raises StoreError: the schema belongs to another program."""
-    if await connection.fetchval(_OURS):
+    """0 in an empty schema. :raises StoreError: the schema is of a development version, or another program's."""
+    tables = [name for (name,) in await connection.fetch(_TABLES)]
+    not_of_development(tables)
+    if "schema_version" in tables:
         return int(await connection.fetchval(_VERSION) or 0)
-    if await connection.fetchval(_OTHERS):
+    if tables:
         raise StoreError("the schema belongs to another program: check storage.url, or name one by ?search_path=")
     return 0
 

@@ -25,7 +25,7 @@ from bridge.store.transaction import Unit
 T = TypeVar("T")
 
 _WRITING, _READING = 8, 4
-"""Connections that one bridge uses at most."""
+"""Most connections of one node."""
 _SYNCS = "SELECT current_setting('fsync')"
 
 log = structlog.get_logger()
@@ -58,20 +58,20 @@ class PostgresStore(ClusterRepository, Repositories):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(
-        self, readers: PostgresReaders, writing: Pool, reporting: Pool, space: str, bridge: str, clock: Clock
+        self, readers: PostgresReaders, writing: Pool, reporting: Pool, space: str, node: str, clock: Clock
     ) -> None:
-        transactions = Transactions(writing, space, bridge)
+        transactions = Transactions(writing, space, node)
         self.writer = PostgresWriter(transactions)
         """For metrics: how many units shared how many commits."""
         super().__init__(readers, self.writer, clock)
         self._reading = readers
         self._writing = writing
         self._reporting = reporting
-        self._reports = Transactions(reporting, space, bridge)
+        self._reports = Transactions(reporting, space, node)
         """On a connection of their own: whoever waits for the others' connections must not lose his leases by it."""
         self._transactions = transactions
         self._space = space
-        self._bridge = bridge
+        self._node = node
 
     @property
     def _claiming(self) -> PostgresWriter:
@@ -99,9 +99,9 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
         await writing.close()
         await reading.close()
         raise
-    bridge = uuid4().hex
-    readers = PostgresReaders(reading, Transactions(reading, space, bridge))
-    return PostgresStore(readers, writing, Pool(url, 1), space, bridge, clock)
+    node = uuid4().hex
+    readers = PostgresReaders(reading, Transactions(reading, space, node))
+    return PostgresStore(readers, writing, Pool(url, 1), space, node, clock)
 
 
 async def _prepared(connection: Any, where: str, now: Ms) -> str:

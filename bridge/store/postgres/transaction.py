@@ -35,10 +35,10 @@ class OutcomeUnknown(CommitUnknown):
 class Transactions:
     """Runs work on the connections of a pool, each piece in a transaction of its own."""
 
-    def __init__(self, pool: Pool, space: str, bridge: str) -> None:
+    def __init__(self, pool: Pool, space: str, node: str) -> None:
         self._pool = pool
         self._space = space
-        self._bridge = bridge
+        self._node = node
         self.routes = False
         """What comes in here is routed here."""
         self.commits = 0
@@ -73,8 +73,8 @@ class Transactions:
 
     async def _done(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
         """The result, and the transaction, still open; where the work fails it is not."""
-        router = self._bridge if self.routes else ""
-        tx = PostgresTx(connection, self._space, begin=begin, bridge=self._bridge, router=router)
+        router = self._node if self.routes else ""
+        tx = PostgresTx(connection, self._space, begin=begin, node=self._node, router=router)
         try:
             return await greenlets.run(lambda: work(tx)), tx
         except TimeoutError:

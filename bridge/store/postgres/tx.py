@@ -29,14 +29,14 @@ _AT_ONCE = 100
 class PostgresTx:
     """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
 
-    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "bridge", "router")
+    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "node", "router")
 
-    def __init__(self, connection: Connection, space: str, *, begin: str, bridge: str, router: str) -> None:
+    def __init__(self, connection: Connection, space: str, *, begin: str, node: str, router: str) -> None:
         self._connection = connection
         self._space = space
         self._begin = begin
         """What is still to be said before anything else."""
-        self.bridge = bridge
+        self.node = node
         self.router = router
         self._orphaned: list[Unit[object]] = []
 

@@ -17,30 +17,32 @@ from bridge.store.transaction import Params, Tx
 GET_ACCOUNT = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state WHERE account = :account", ACCOUNT_STATE)
 
 # probes is 0 only after a call that found the account free.
-HOLD_ACCOUNT = Statement(
+SUSPEND_ACCOUNT = Statement(
     """
-INSERT INTO account_state (account, held_reason, held_detail, held_since, probe_at)
-VALUES (:account, :held_reason, :held_detail, :held_since, :probe_at)
+INSERT INTO account_state (account, suspended_reason, suspended_detail, suspended_since, probe_at)
+VALUES (:account, :suspended_reason, :suspended_detail, :suspended_since, :probe_at)
 ON CONFLICT (account) DO UPDATE SET
-    held_reason = excluded.held_reason, held_detail = excluded.held_detail, held_since = excluded.held_since,
+    suspended_reason = excluded.suspended_reason, suspended_detail = excluded.suspended_detail,
+    suspended_since = excluded.suspended_since,
     probe_at = excluded.probe_at, probes = 0
-WHERE account_state.held_since IS NULL
+WHERE account_state.suspended_since IS NULL
 """,
     ACCOUNT_STATE,
 )
 
 PROBE_ACCOUNT = Statement(
     """
-UPDATE account_state SET probes = probes + 1, probe_at = :probe_at WHERE account = :account AND held_since IS NOT NULL
+UPDATE account_state SET probes = probes + 1, probe_at = :probe_at
+WHERE account = :account AND suspended_since IS NOT NULL
 """,
     ACCOUNT_STATE,
 )
 
 RELEASE_ACCOUNT = Statement(
     """
-UPDATE account_state SET held_reason = '', held_detail = '', held_since = NULL, probe_at = NULL, probes = 0,
-                         last_contact_at = :now
-WHERE account = :account AND held_since IS NOT NULL
+UPDATE account_state SET suspended_reason = '', suspended_detail = '', suspended_since = NULL, probe_at = NULL,
+                         probes = 0, last_contact_at = :now
+WHERE account = :account AND suspended_since IS NOT NULL
 """,
     ACCOUNT_STATE,
     now=INTEGER,
@@ -105,8 +107,14 @@ class AccountRepository(Repository):
         return 0 if row is None else int(row["number"])
 
     async def suspend_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
-        held: Params = {"held_reason": reason, "held_detail": detail, "held_since": now, "probe_at": probe_at}
-        return await self._writer.run(lambda tx: tx.run(HOLD_ACCOUNT, {"account": account, **held}) > 0)
+        suspended: Params = {
+            "account": account,
+            "suspended_reason": reason,
+            "suspended_detail": detail,
+            "suspended_since": now,
+            "probe_at": probe_at,
+        }
+        return await self._writer.run(lambda tx: tx.run(SUSPEND_ACCOUNT, suspended) > 0)
 
     async def postpone_probe(self, account: str, *, probe_at: Ms) -> None:
         probe: Params = {"account": account, "probe_at": probe_at}

@@ -31,17 +31,17 @@ from bridge.store.repositories.conversations import (
 )
 from bridge.store.repositories.posting import add_post
 from bridge.store.schema.mapping import to_json
-from bridge.store.schema.tables import CHAT_POST, CONVERSATION, DEED, INTEGER
+from bridge.store.schema.tables import AUDIT, CHAT_POST, CONVERSATION, INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
-DEED_KNOWN = Statement("SELECT 1 FROM deed WHERE key = :key", DEED)
-ADD_DEED = Statement(
+ACTION_KNOWN = Statement("SELECT 1 FROM audit WHERE key = :key", AUDIT)
+ADD_ACTION = Statement(
     """
-INSERT INTO deed (key, at, deed, detail, author, subscriber, conversation_id)
-VALUES (:key, :at, :deed, :detail, :author, :subscriber, :conversation_id)
+INSERT INTO audit (key, at, action, detail, author, subscriber, conversation_id)
+VALUES (:key, :at, :action, :detail, :author, :subscriber, :conversation_id)
 """,
-    DEED,
+    AUDIT,
 )
 
 # The latest SMS of the conversation is not shown yet, or it is shown below Telegram's message that says that the topic
@@ -71,7 +71,7 @@ RELEASE_CONVERSATION = Statement(
 def carry_out(action: Action, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
     """Make the change, record it, write ``done``. Where nothing had to change: write ``already``, return False."""
     tx.lock([locks.subscriber(action.subscriber)])
-    if tx.one(DEED_KNOWN, {"key": action.key}) is not None:
+    if tx.one(ACTION_KNOWN, {"key": action.key}) is not None:
         return False  # the update came twice: it was carried out and answered
     if _overtaken(tx, action):
         for conversation in _topics_of(tx, action):
@@ -92,11 +92,11 @@ def carry_out(action: Action, done: NewPost | None, already: NewPost | None, now
 
 def _record(tx: Tx, action: Action, now: Ms) -> None:
     tx.run(
-        ADD_DEED,
+        ADD_ACTION,
         {
             "key": action.key,
             "at": now,
-            "deed": action.deed.value,
+            "action": action.deed.value,
             "detail": action.detail,
             "author": action.author,
             "subscriber": action.subscriber,

@@ -168,7 +168,7 @@ def _name(call: InboundCall) -> tuple[str, str]:
 
 
 def _unrouted(tx: Tx, limit: int) -> list[tuple[Inbound, Contact]]:
-    return [_inbound_and_contact(row) for row in tx.all(CLAIM_UNROUTED, {"limit": limit, "taken_by": tx.bridge})]
+    return [_inbound_and_contact(row) for row in tx.all(CLAIM_UNROUTED, {"limit": limit, "taken_by": tx.node})]
 
 
 def _inbound_and_contact(row: Row) -> tuple[Inbound, Contact]:

@@ -51,10 +51,10 @@ ORDER BY priority, id
 # was locked. So is whether the row is due: an edit may have postponed it since.
 # "|| ''" keeps the planner from looking for the id among all that waits.
 START_SMS = BatchStatement(
-    "id, now, bridge",
+    "id, now, node",
     f"""
 UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL,
-               sending_since = n.now, sent_by = n.bridge
+               sending_since = n.now, sent_by = n.node
 FROM rows AS n
 WHERE sms.id = n.id AND sms.state || '' = 'queued'
   AND sms.due_at <= n.now AND (sms.expires_at IS NULL OR sms.expires_at > n.now)
@@ -68,7 +68,7 @@ RETURNING {SMS.of("sms")}
 """,
     SMS,
     now=INTEGER,
-    bridge=TEXT,
+    node=TEXT,
 )
 
 NEXT_DUE = Statement(
@@ -88,7 +88,7 @@ ORDER BY expires_at LIMIT :limit
 LOST_SENDING = Statement(
     """
 SELECT id, sending_since AS began FROM sms WHERE state = 'sending' AND NOT EXISTS (
-    SELECT 1 FROM bridge AS b WHERE b.id = sms.sent_by AND b.sends_until > :now)
+    SELECT 1 FROM node AS n WHERE n.id = sms.sent_by AND n.sends_until > :now)
 ORDER BY account, recipient
 """,
     now=INTEGER,
@@ -284,7 +284,7 @@ class _Lanes:
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     """``queued`` → ``sending`` in three statements for all of them: a long queue is sent this way."""
-    started = [SMS.read(row) for row in tx.batch(START_SMS, [(sms_id, now, tx.bridge) for sms_id in ids])]
+    started = [SMS.read(row) for row in tx.batch(START_SMS, [(sms_id, now, tx.node) for sms_id in ids])]
     tx.batch(ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
     for sms in started:
         release_if_caller_gone(tx, sms.key, sms.attempts, now)

@@ -17,7 +17,7 @@ from bridge.store.repositories.recovery import NEWEST_SMS
 from bridge.store.repositories.search import found_page
 from bridge.store.repositories.sms import get_sms
 from bridge.store.repository import ReadRepository
-from bridge.store.schema.tables import ACCOUNT_STATE, DEED, INBOUND, INTEGER, SMS, SMS_EVENT
+from bridge.store.schema.tables import ACCOUNT_STATE, AUDIT, INBOUND, INTEGER, SMS, SMS_EVENT
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
@@ -78,12 +78,12 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
     before=INTEGER,
     limit=INTEGER,
 )
-HISTORY_DEEDS = Statement(
+HISTORY_ACTIONS = Statement(
     """
-SELECT at, deed, detail, author FROM deed WHERE subscriber = :subscriber AND at < :before
+SELECT at, action, detail, author FROM audit WHERE subscriber = :subscriber AND at < :before
 ORDER BY at DESC, id DESC LIMIT :limit
 """,
-    DEED,
+    AUDIT,
     before=INTEGER,
     limit=INTEGER,
 )
@@ -318,9 +318,15 @@ def _action_lines(tx: Tx, page: Params) -> list[HistoryLine]:
     """Newest first."""
     return [
         HistoryLine(
-            at=row["at"], what="act", text=row["detail"], state=row["deed"], account="", detail="", author=row["author"]
+            at=row["at"],
+            what="act",
+            text=row["detail"],
+            state=row["action"],
+            account="",
+            detail="",
+            author=row["author"],
         )
-        for row in tx.all(HISTORY_DEEDS, page)
+        for row in tx.all(HISTORY_ACTIONS, page)
     ]
 
 

@@ -131,7 +131,10 @@ WHERE state = 'sent' AND state <> 'delivered' AND id > 0 AND poll_at IS NOT NULL
 )
 
 SHIFT_ACCOUNTS = Statement(
-    "UPDATE account_state SET held_since = held_since + :by, probe_at = probe_at + :by, balance_at = balance_at + :by",
+    """
+UPDATE account_state SET suspended_since = suspended_since + :by, probe_at = probe_at + :by,
+                         balance_at = balance_at + :by
+""",
     by=INTEGER,
 )
 

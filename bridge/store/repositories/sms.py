@@ -27,7 +27,7 @@ _NEW_SMS = SMS.writer(NewSms, without=["state", "conversation_id"])
 # A row may not be written as "sending" while its lane sends, nor past queued rows of its own or a more urgent priority.
 # A key may appear only once among the rows.
 INSERT_SMS = BatchStatement(
-    f"{_NEW_SMS}, wanted_state, conversation_id, created_at, lane_taken, bridge",
+    f"{_NEW_SMS}, wanted_state, conversation_id, created_at, lane_taken, node",
     f""", inserted AS MATERIALIZED (
     SELECT rows.*, CASE
         WHEN wanted_state = 'sending' AND lane_taken = 1 THEN 'queued'
@@ -46,7 +46,7 @@ SELECT {_NEW_SMS.of("n")}, n.state, n.conversation_id, n.created_at,
        CASE WHEN n.state = 'sending' THEN 1 ELSE 0 END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
        CASE WHEN n.state = 'sending' THEN n.created_at END,
-       CASE WHEN n.state = 'sending' THEN n.bridge ELSE '' END
+       CASE WHEN n.state = 'sending' THEN n.node ELSE '' END
 FROM inserted AS n WHERE true
 ON CONFLICT (key) DO NOTHING
 RETURNING {SMS}
@@ -54,7 +54,7 @@ RETURNING {SMS}
     SMS,
     wanted_state=TEXT,
     lane_taken=INTEGER,
-    bridge=TEXT,
+    node=TEXT,
 )
 
 GET_SMS = Statement(f"SELECT {SMS} FROM sms WHERE id = :id", SMS)
@@ -65,7 +65,7 @@ GET_SMS_BY_KEY = Statement(f"SELECT {SMS} FROM sms WHERE key = :key", SMS)
 # among the rows.
 MOVE_SMS = BatchStatement(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
-    " sent_at, final_at, began, bridge",
+    " sent_at, final_at, began, node",
     f"""
 UPDATE sms SET
     state = n.to_state,
@@ -80,7 +80,7 @@ UPDATE sms SET
     left_at = CASE WHEN n.started = 1 THEN n.now ELSE sms.left_at END,
     probed_at = CASE WHEN n.started = 1 THEN NULL ELSE sms.probed_at END,
     sending_since = CASE WHEN n.started = 1 THEN n.now WHEN n.to_state = 'queued' THEN NULL ELSE sms.sending_since END,
-    sent_by = CASE WHEN n.started = 1 THEN n.bridge ELSE sms.sent_by END,
+    sent_by = CASE WHEN n.started = 1 THEN n.node ELSE sms.sent_by END,
     sent_at = COALESCE(n.sent_at, sms.sent_at),
     final_at = COALESCE(n.final_at, sms.final_at)
 FROM rows AS n
@@ -92,7 +92,7 @@ RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
     now=INTEGER,
     started=INTEGER,
     began=INTEGER,
-    bridge=TEXT,
+    node=TEXT,
 )
 
 # A row whose starter never learned that it may send. The conditions prove that it is this very start: the repair may
@@ -100,12 +100,12 @@ RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
 RELEASE_SMS = Statement(
     f"""
 UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
-WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_since = :began AND sent_by = :bridge
+WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_since = :began AND sent_by = :node
 RETURNING {DELIVERY_STATUS}
 """,
     SMS,
     began=INTEGER,
-    bridge=TEXT,
+    node=TEXT,
 )
 
 ADD_EVENT = BatchStatement(
@@ -150,7 +150,7 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
         conversation_id = conversation_id if new.conversation_id is None else new.conversation_id
         # The statement does not see the rows that it writes itself.
         lane = (storable(new.account), storable(new.recipient))
-        lines.append((*_NEW_SMS.line(new), new.state.value, conversation_id, now, int(lane in lanes), tx.bridge))
+        lines.append((*_NEW_SMS.line(new), new.state.value, conversation_id, now, int(lane in lanes), tx.node))
         lanes.add(lane)
     written = {sms.key: sms for sms in map(SMS.read, tx.batch(INSERT_SMS, lines))}
     # Of two rows with one key only the first was written.
@@ -189,7 +189,7 @@ def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
 
 def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
-    lines = [(*_moving(moving, sources[moving.sms_id]), tx.bridge) for moving in movings if moving.sms_id in sources]
+    lines = [(*_moving(moving, sources[moving.sms_id]), tx.node) for moving in movings if moving.sms_id in sources]
     moved = {row[0]: row for row in tx.batch(MOVE_SMS, lines)}
     done = [moving for moving in movings if moving.sms_id in moved]
     tx.batch(ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
@@ -265,7 +265,7 @@ def release_if_caller_gone(tx: Tx, key: str, attempts: int, began: Ms) -> None:
     """
 
     def release(later: Tx) -> None:
-        row = later.one(RELEASE_SMS, {"key": key, "attempts": attempts, "began": began, "bridge": later.bridge})
+        row = later.one(RELEASE_SMS, {"key": key, "attempts": attempts, "began": began, "node": later.node})
         if row is not None:
             status = DeliveryStatus(*row)
             change = {"reason": "interrupted", "detail": "not sent"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from bridge.model.base import Json, Ms
@@ -10,12 +9,10 @@ from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.record import Downtime
 from bridge.model.sms import UNDECIDED, Change, Move, Sms
-from bridge.store.repositories.alerts import CLEAR_ALERT
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
 from bridge.store.repository import Repository
-from bridge.store.schema.mapping import to_json
-from bridge.store.schema.tables import ALERT, CONVERSATION, INBOUND, INTEGER, SMS
+from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, INTEGER, SMS
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
@@ -97,21 +94,19 @@ WHERE id > (SELECT max(id) FROM inbound) - 100000
     since=INTEGER,
 )
 
-# The alert of a downtime is open, without a post, until the team is told what had waited. Nodes that start together
-# see the same downtime, and it ends with the last of them. One that was told is not begun again: it is looked for among
-# the newest alerts only, since such nodes start within a minute or so of each other.
-NOTE_OUTAGE = Statement(
+# Nodes that start together note the same downtime; it ends with the start of the last of them. One that was reported
+# stays as it was.
+NOTE_DOWNTIME = Statement(
     """
-INSERT INTO alert (key, text, params, account, opened_at)
-SELECT :key, :text, :params, '', :opened_at WHERE NOT EXISTS (
-    SELECT 1 FROM alert WHERE id > (SELECT max(id) FROM alert) - 1000 AND key = :key AND cleared_at IS NOT NULL)
-ON CONFLICT (key) WHERE cleared_at IS NULL DO UPDATE SET params = excluded.params, opened_at = excluded.opened_at
-WHERE excluded.opened_at > alert.opened_at
+INSERT INTO downtime (since, until) VALUES (:since, :until)
+ON CONFLICT (since) DO UPDATE SET until = excluded.until
+WHERE downtime.reported_at IS NULL AND excluded.until > downtime.until
 """,
-    ALERT,
+    DOWNTIME,
 )
-OUTAGES = Statement(
-    "SELECT params FROM alert WHERE cleared_at IS NULL AND key > 'outage:' AND key < 'outage;' ORDER BY id"
+UNREPORTED_DOWNTIMES = Statement("SELECT since, until FROM downtime WHERE reported_at IS NULL ORDER BY since")
+DOWNTIME_REPORTED = Statement(
+    "UPDATE downtime SET reported_at = :reported_at WHERE since = :since AND reported_at IS NULL", DOWNTIME
 )
 
 
@@ -133,23 +128,18 @@ class WatchRepository(Repository):
         row = await self._readers.run(lambda tx: tx.one(LAST_SIGN))
         return None if row is None else row["at"]
 
-    async def note_outage(self, outage: Downtime) -> None:
-        opened: Params = {
-            "key": _outage_key(outage),
-            "text": "alert.arrived",
-            "params": to_json({"since": outage.since, "until": outage.until}),
-            "opened_at": outage.until,
-        }
-        await self._writer.run(lambda tx: tx.run(NOTE_OUTAGE, opened))
+    async def note_downtime(self, downtime: Downtime) -> None:
+        noted: Params = {"since": downtime.since, "until": downtime.until}
+        await self._writer.run(lambda tx: tx.run(NOTE_DOWNTIME, noted))
 
-    async def outages(self) -> Sequence[Downtime]:
-        found = await self._readers.run(lambda tx: tx.all(OUTAGES))
-        return [Downtime(**json.loads(row["params"])) for row in found]
+    async def unreported_downtimes(self) -> Sequence[Downtime]:
+        found = await self._readers.run(lambda tx: tx.all(UNREPORTED_DOWNTIMES))
+        return [Downtime(since=row["since"], until=row["until"]) for row in found]
 
-    async def outages_told(self, outages: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
+    async def downtimes_reported(self, downtimes: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
         def unit(tx: Tx) -> None:
-            for outage in outages:
-                tx.one(CLEAR_ALERT, {"key": _outage_key(outage), "now": now})
+            for downtime in downtimes:
+                tx.run(DOWNTIME_REPORTED, {"since": downtime.since, "reported_at": now})
             if post is not None:
                 add_post(tx, post, now)
 
@@ -159,10 +149,6 @@ class WatchRepository(Repository):
         times: Params = {"after": after, "before": before, "since": since}
         row = await self._readers.run(lambda tx: tx.one(ARRIVED_LATE, times))
         return 0 if row is None else row["number"]
-
-
-def _outage_key(outage: Downtime) -> str:
-    return f"outage:{outage.since}"
 
 
 def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:

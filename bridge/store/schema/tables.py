@@ -112,13 +112,13 @@ ALERT = Table(
 )
 RULE_USE = MappedTable("rule_use", RuleUse, others={"id": INTEGER, "subscriber": TEXT})
 SPEND = Table("spend", key=["day"], columns={"day": TEXT, "parts": INTEGER})
-DEED = Table(
-    "deed",
+AUDIT = Table(
+    "audit",
     columns={
         "id": INTEGER,
         "key": TEXT,
         "at": INTEGER,
-        "deed": TEXT,
+        "action": TEXT,
         "detail": TEXT,
         "author": TEXT,
         "subscriber": TEXT,
@@ -126,11 +126,12 @@ DEED = Table(
     },
 )
 PULSE = Table("pulse", columns={"id": INTEGER, "at": INTEGER})
+DOWNTIME = Table("downtime", key=["since"], columns={"since": INTEGER, "until": INTEGER, "reported_at": INTEGER})
 RESTORATION = MappedTable("restoration", Restoration, others={"id": INTEGER})
 
 IDENTITY = Table("identity", columns={"id": INTEGER, "place": TEXT, "at": INTEGER})
-BRIDGE = Table(
-    "bridge",
+NODE = Table(
+    "node",
     key=["id"],
     columns={
         "id": TEXT,
@@ -144,7 +145,7 @@ BRIDGE = Table(
         "sends_until": INTEGER,
     },
 )
-DUTY = Table("duty", key=["name"], columns={"name": TEXT, "bridge": TEXT, "since": INTEGER})
+LEADER = Table("leader", key=["role"], columns={"role": TEXT, "node": TEXT, "since": INTEGER})
 
 MOVED = (
     INBOUND,
@@ -162,10 +163,11 @@ MOVED = (
     ALERT,
     RULE_USE,
     SPEND,
-    DEED,
+    AUDIT,
     PULSE,
+    DOWNTIME,
     RESTORATION,
 )
 """The tables that move to another database with the store. A table stands behind those that it refers to."""
-STAYING = (IDENTITY, BRIDGE, DUTY)
+STAYING = (IDENTITY, NODE, LEADER)
 """What a database says of itself, and of the nodes on it."""

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from bridge.errors import StoreError
-from bridge.store.migrate import Migration, not_newer
+from bridge.store.migrate import Migration, not_newer, not_of_development
 from bridge.store.sqlite.faults import is_surroundings
 
 
@@ -20,10 +20,15 @@ def version_of(db: sqlite3.Connection) -> int:
 
 
 def check_version(db: sqlite3.Connection, latest: int) -> int:
-    """The database's version. :raises StoreError: newer than the program, or not a bridge's database."""
+    """The database's version.
+
+    :raises StoreError: it is newer than the program, of a development version, or another program's.
+    """
     version = version_of(db)
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+    not_of_development(tables)
     not_newer(version, latest)
-    if version == 0 and db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    if version == 0 and tables:
         raise StoreError("the database belongs to another program: check storage.url")
     return version
 

@@ -26,7 +26,7 @@ class SqliteTx:
     """A :class:`~bridge.store.transaction.Tx`. One writer at a time: there is nobody to hold anything against."""
 
     __slots__ = ("_db", "_orphaned")
-    bridge = ""
+    node = ""
     router = ""
 
     def __init__(self, db: sqlite3.Connection) -> None:

@@ -161,10 +161,10 @@ def _balance(state: AccountState, zone: tzinfo, language: Language) -> str:
 
 
 def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
-    if state.held_since is None:
+    if state.suspended_since is None:
         return say(language, "answer.account_ok", {"account": state.account})
-    since = moment(state.held_since, zone, language)
-    held = {"account": state.account, "reason": reason(state.held_reason, language), "since": since}
+    since = moment(state.suspended_since, zone, language)
+    held = {"account": state.account, "reason": reason(state.suspended_reason, language), "since": since}
     return say(language, "answer.account_held", held)
 
 

@@ -159,7 +159,7 @@ async def test_many_in_flight_that_meet_one_fault_are_one_hold(tmp_path: Path) -
         await around.platform.wait_for(lambda platform: len(platform.requests) == 8)
         await around.quiet()
         state = await around.store.account_state("main")
-        assert (state.held_reason, state.probes) == (Reason.BLOCKED, 0)
+        assert (state.suspended_reason, state.probes) == (Reason.BLOCKED, 0)
 
 
 async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is_held(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ class Bridges:
 
     async def is_not_heard_of(self, store: PostgresStore) -> None:
         """Its lease is over; a request that it began may be under way."""
-        await self.run("UPDATE bridge SET alive_until = 0 WHERE id = $1", store._bridge)
+        await self.run("UPDATE node SET alive_until = 0 WHERE id = $1", store._node)
 
     async def is_gone(self, store: PostgresStore) -> None:
         """So long ago that no request of its can be under way."""
-        await self.run("UPDATE bridge SET alive_until = 0, sends_until = 0 WHERE id = $1", store._bridge)
+        await self.run("UPDATE node SET alive_until = 0, sends_until = 0 WHERE id = $1", store._node)
 
     async def run(self, statement: str, *values: object) -> None:
         await self.beside.execute(statement, *values)
@@ -100,7 +100,7 @@ async def bridges(folder: Path) -> AsyncIterator[Bridges]:
     url = await postgres.schema_of(folder, ready=True)
     one = await open_store(url, clock=clock)
     two = await open_store(url, clock=clock)
-    one.look_around_s = two.look_around_s = 0
+    one.take_over_every_s = two.take_over_every_s = 0
     beside = await asyncpg.connect(url)
     try:
         yield Bridges(url=url, one=one, two=two, beside=beside, clock=clock)

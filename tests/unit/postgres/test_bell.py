@@ -24,7 +24,7 @@ pytestmark = needs_postgres
 
 @pytest.fixture(autouse=True)
 def no_long_waits() -> Iterator[None]:
-    with soon("RECONNECT"):
+    with soon("RECONNECT_S"):
         yield
 
 
@@ -98,7 +98,7 @@ async def _any(heard: list[str]) -> bool:
 
 
 async def test_whoever_hears_nothing_asks_whether_the_server_is_still_there(both: Bridges) -> None:
-    with soon("LISTENING"):
+    with soon("LIVENESS_CHECK_S"):
         task = asyncio.create_task(both.two.hear(lambda word: None))
 
         async def asked() -> bool:

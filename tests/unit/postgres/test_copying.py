@@ -180,7 +180,7 @@ BRIDGE = """
 CREATE TABLE IF NOT EXISTS bridge (id TEXT PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, version TEXT NOT NULL,
     rules_version TEXT NOT NULL, started_at BIGINT NOT NULL, seen_at BIGINT NOT NULL, alive_until BIGINT NOT NULL,
     sends_until BIGINT NOT NULL);
-INSERT INTO bridge VALUES ('a', 'host-1:77', '', '', '', 0, 0, extract(epoch FROM now()) * 1000 + 60000, 0),
+INSERT INTO node VALUES ('a', 'host-1:77', '', '', '', 0, 0, extract(epoch FROM now()) * 1000 + 60000, 0),
                           ('b', 'host-2:78', '', '', '', 0, 0, extract(epoch FROM now()) * 1000 - 60000, 0);
 """
 
@@ -239,6 +239,7 @@ async def test_another_programs_schema_is_refused(path: Path, source: str, targe
     assert await tables_in(target) == ["theirs"]
 
 
+@pytest.mark.usefixtures("later_version")
 @pytest.mark.parametrize("past", [0, 1])
 async def test_a_source_of_another_version_is_refused_with_what_to_do(
     path: Path, source: str, target: str, past: int

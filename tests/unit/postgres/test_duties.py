@@ -26,7 +26,7 @@ async def test_a_duty_is_taken_over_when_the_lease_has_run_out(both: Bridges) ->
     assert (await both.alive(both.two, "telegram")).leads == {"telegram"}
     back = await both.alive(both.one, "telegram")
     assert back.leads == frozenset(), "it was another's meanwhile"
-    assert [node.leads for node in back.nodes if node.id == both.two._bridge] == [{"telegram"}]
+    assert [node.leads for node in back.nodes if node.id == both.two._node] == [{"telegram"}]
 
 
 async def test_a_bridge_that_was_away_has_its_duty_again_where_nobody_took_it(both: Bridges) -> None:
@@ -40,7 +40,7 @@ async def test_whoever_leaves_gives_up_all_at_once(both: Bridges) -> None:
     await both.one.leave()
     there = await both.alive(both.two, "telegram", "watch")
     assert there.leads == {"telegram", "watch"}
-    assert [node.id for node in there.nodes] == [both.two._bridge]
+    assert [node.id for node in there.nodes] == [both.two._node]
 
 
 async def test_a_duty_that_is_not_wanted_any_more_is_free(both: Bridges) -> None:
@@ -64,19 +64,19 @@ async def test_leases_are_counted_on_the_databases_clock(both: Bridges) -> None:
     after = await both.now()
     assert lease.now is not None
     assert before <= lease.now <= after, "whatever the clock of this bridge shows"
-    ends = await both.beside.fetchrow("SELECT alive_until, sends_until FROM bridge")
+    ends = await both.beside.fetchrow("SELECT alive_until, sends_until FROM node")
     assert tuple(ends) == (lease.now + LEASE, lease.now + SEND_LEASE)
-    assert (lease.expires_in, lease.sends_expire_in, lease.id) == (LEASE, SEND_LEASE, both.one._bridge)
+    assert (lease.expires_in, lease.sends_expire_in, lease.id) == (LEASE, SEND_LEASE, both.one._node)
 
 
 async def test_who_is_gone_for_long_is_forgotten_and_others_are_not(both: Bridges) -> None:
     await both.alive(both.one)
-    await both.run("UPDATE bridge SET sends_until = $1", await both.now() - KEPT_AFTER_END + 60_000)
+    await both.run("UPDATE node SET sends_until = $1", await both.now() - KEPT_AFTER_END + 60_000)
     await both.alive(both.two)
-    assert await both.value("SELECT count(*) FROM bridge") == 2
-    await both.run("UPDATE bridge SET sends_until = $1 WHERE id = $2", 0, both.one._bridge)
+    assert await both.value("SELECT count(*) FROM node") == 2
+    await both.run("UPDATE node SET sends_until = $1 WHERE id = $2", 0, both.one._node)
     await both.alive(both.two)
-    assert await both.values("SELECT id FROM bridge") == [both.two._bridge]
+    assert await both.values("SELECT id FROM node") == [both.two._node]
 
 
 async def test_a_bridge_stopped_in_the_middle_of_its_report_does_not_cost_the_others_their_leases(

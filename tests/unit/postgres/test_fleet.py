@@ -133,13 +133,13 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: M
 async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridges, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     await one.step()
-    await both.run("ALTER TABLE bridge RENAME TO elsewhere")
+    await both.run("ALTER TABLE node RENAME TO elsewhere")
     with pytest.raises(StoreError):
         await one.step()
     assert one.leads(TELEGRAM)
     await clock.advance(LEASE)
     assert not one.leads(TELEGRAM)
-    await both.run("ALTER TABLE elsewhere RENAME TO bridge")
+    await both.run("ALTER TABLE elsewhere RENAME TO node")
     await one.step()
     assert one.leads(TELEGRAM)
 

@@ -191,14 +191,14 @@ async def test_whoever_starts_first_notes_how_long_nothing_ran(both: Bridges, pl
     async with sending(settings(both, platform), roles=frozenset({INTAKE})):
         await both.one.accept_inbound(call("2", at=await both.now()))
         async with sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
-            [outage] = await parts.services.store.outages()
+            [outage] = await parts.services.store.unreported_downtimes()
     assert outage.since == stopped
 
 
 async def test_a_command_is_no_start_of_a_service(both: Bridges, platform: SimulatedPlatform) -> None:
     await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
     async with sending(settings(both, platform)) as parts:
-        assert not await parts.services.store.outages()
+        assert not await parts.services.store.unreported_downtimes()
 
 
 async def test_without_a_token_the_duty_is_left_to_those_who_have_one(

@@ -131,7 +131,7 @@ async def test_what_two_take_at_once_is_in_one_hand_each(both: Bridges) -> None:
     for claimed in await asyncio.gather(*claims):
         assert len(claimed.messages) <= 3
     taken = await both.values("SELECT taken_by FROM inbound WHERE taken_by <> 'gone'")
-    assert set(taken) == {both.one._bridge, both.two._bridge}
+    assert set(taken) == {both.one._node, both.two._node}
     mine = {item.inbound.smsid for item in await unrouted(both.one, limit=40)}
     others = {item.inbound.smsid for item in await unrouted(both.two, limit=40)}
     assert not mine & others
@@ -178,8 +178,8 @@ async def test_a_bridge_with_work_of_its_own_looks_for_others_now_and_then(both:
     await heard(both, both.one, "left", subscriber="790")
     await both.is_not_heard_of(both.one)
     await heard(both, both.two, "own", subscriber="791")
-    both.two.look_around_s = 3_600
+    both.two.take_over_every_s = 3_600
     both.two._took_at = time.monotonic()
     assert await found(both.two) == ["own"]
-    both.two.look_around_s = 0
+    both.two.take_over_every_s = 0
     assert await found(both.two) == ["left", "own"]

@@ -364,6 +364,7 @@ async def of_an_earlier_version(path: Path, copy: Path) -> None:
         db.execute(f"INSERT INTO sms ({names}) VALUES ({values})")
 
 
+@pytest.mark.usefixtures("later_version")
 @pytest.mark.parametrize("made", [by_hand, by_hand_with_its_log, of_an_earlier_version])
 async def test_a_copy_that_was_not_made_by_us_is_marked_when_it_is_put_back(
     path: Path, target: Path, made: Callable[[Path, Path], Awaitable[None]]

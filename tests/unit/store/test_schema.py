@@ -141,6 +141,19 @@ async def test_a_newer_database_is_refused_with_what_to_do(path: Path) -> None:
             await opening
 
 
+async def test_a_database_of_a_development_version_is_refused_and_left_alone(path: Path) -> None:
+    """Its number is one of those that are used again."""
+    db = sqlite3.connect(path)
+    db.executescript("CREATE TABLE inbound (id INTEGER PRIMARY KEY); PRAGMA user_version = 1")
+    db.close()
+    for opening in (open_store(path, clock=SetClock()), open_readonly(path)):
+        with pytest.raises(StoreError, match=r"development version before 0\.2\.0"):
+            await opening
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("inbound",)]
+    db.close()
+
+
 async def test_a_second_start_finds_the_data_of_the_first(path: Path) -> None:
     async with opened(open_store(path, clock=SetClock())) as store:
         await store.accept_inbound(call())
@@ -196,24 +209,3 @@ def test_a_claim_costs_the_same_however_many_wait_behind_one_another() -> None:
         db.close()
     few, many = costs
     assert many == few
-
-
-def test_what_waits_in_an_older_store_keeps_its_order() -> None:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(db, [migration for migration in shipped() if migration.version < 6])
-    columns = "id, chat, kind, priority, payload, conversation_id, state, created_at, due_at"
-    rows = [
-        (1, "support", "inbound", 0, "{}", 1, "posted", 0, 0),
-        (2, "support", "inbound", 0, "{}", 1, "waiting", 0, 0),
-        (3, "support", "status", 3, "{}", 1, "waiting", 0, 0),
-        (4, "support", "notice", 1, "{}", 1, "waiting", 0, 0),
-        (5, "support", "inbound", 0, "{}", 2, "waiting", 0, 0),
-        (6, "support", "alert", 1, "{}", None, "waiting", 0, 0),
-    ]
-    db.executemany(f"INSERT INTO chat_post ({columns}) VALUES ({', '.join('?' * 9)})", rows)
-    assert migrate(db, shipped()) > 0
-    assert sorted(row[0] for row in db.execute(TEXTS["CLAIM_POSTS"], CLAIM)) == [2, 3, 5, 6]
-    db.execute("UPDATE chat_post SET state = 'posted' WHERE id = 2")
-    db.execute(TEXTS["FREE_NEXT_POST"], {"conversation_id": 1})
-    assert sorted(row[0] for row in db.execute(TEXTS["CLAIM_POSTS"], CLAIM)) == [3, 4, 5, 6]
-    db.close()
