@@ -170,8 +170,7 @@ def because(forcing: tuple[str, ...]) -> str:
 
 def show_outcome(out: Console, rehearsal: DryRun) -> None:
     settlement = rehearsal.settlement
-    held = holds(rehearsal)
-    if held:
+    if held := settlement.outcome.suppressions:
         words = "; ".join(say("en", f"held.{hold}") for hold in held)
         line(out, "guards", f"no reply: {words}", ", ".join(held), "yellow")
     elif settlement.replies:
@@ -181,12 +180,7 @@ def show_outcome(out: Console, rehearsal: DryRun) -> None:
     for shown in settlement.forwards:
         note = shown.payload.note
         line(out, "forward", shown.chat, f"note: {plain(note)}" if note else "")
-    line(out, "outcome", settlement.outcome or "", style="bold")
-
-
-def holds(rehearsal: DryRun) -> list[str]:
-    words = (rehearsal.settlement.outcome or "").split(", ")
-    return [word.removeprefix("suppressed: ") for word in words if word.startswith("suppressed: ")]
+    line(out, "outcome", str(settlement.outcome), style="bold")
 
 
 # ------------------------------------------------ for scripts
@@ -203,9 +197,9 @@ def as_values(rehearsal: DryRun) -> Json:
         "winner": None if winner is None else {"rule": winner.rule, "file": winner.file, "line": winner.line},
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
         "replies": list(reply_values(rehearsal)),
-        "held": list[Json](holds(rehearsal)),
+        "held": list[Json](settlement.outcome.suppressions),
         "forwards": [{"chat": shown.chat, "note": shown.payload.note} for shown in settlement.forwards],
-        "outcome": settlement.outcome,
+        "outcome": str(settlement.outcome),
         "rules_version": why.decision.rules_version,
     }
 

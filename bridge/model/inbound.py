@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bridge.model.base import InboundId, Ms
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.value import value_object
 
 
@@ -64,8 +65,8 @@ class Inbound:
     """How often the platform brought it again after the first time."""
     rule: str | None
     rules_version: str | None
-    outcome: str | None
-    """What routing did, in one word, for people: ``replied``, ``forwarded``, ``dropped``, ``suppressed: …``."""
+    outcome: RoutingOutcome | None
+    """None: not routed yet."""
 
 
 @value_object

@@ -10,6 +10,7 @@ from bridge.model.base import InboundId, Ms
 from bridge.model.contact import Contact, ContactChange, RecentReply, RuleUse
 from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import InboundPayload, NewPost
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import NewSms, Sms
 from bridge.value import value_object
 
@@ -76,7 +77,7 @@ class Settlement:
     state: InboundState
     rule: str | None
     rules_version: str
-    outcome: str
+    outcome: RoutingOutcome
     replies: tuple[NewSms, ...] = ()
     spend_limit: int | None = None
     """Parts a day that automatic replies may cost over all accounts; above it: decide again."""

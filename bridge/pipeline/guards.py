@@ -7,30 +7,13 @@ says why in one word, which is stored with the message.
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
 
 from bridge.config import GuardSettings, Rate
 from bridge.model.base import Ms
 from bridge.model.contact import RecentReply
 from bridge.model.routing import UnroutedMessage
+from bridge.model.routing_outcome import Suppression
 from bridge.text import phones
-
-
-class Suppression(StrEnum):
-    """Why an automatic reply was held back."""
-
-    UNANSWERABLE = "unanswerable"
-    BLOCKED = "blocked"
-    OPTED_OUT = "opted_out"
-    TOO_OLD = "too_old"
-    TAKEN_OVER = "taken_over"
-    ROBOT_OFF = "robot_off"
-    """A person switched automatic replies off for this number."""
-    RESTORED = "restored"
-    PER_NUMBER = "per_number"
-    SAME_TEXT = "same_text"
-    DAILY_PARTS = "daily_parts"
-
 
 SHOWN_TO_PEOPLE = frozenset(
     {

@@ -17,9 +17,9 @@ from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
 from bridge.model.post import InboundPayload, NewPost, OptQuestion
 from bridge.model.routing import ForwardPost, Settlement, UnroutedMessage
+from bridge.model.routing_outcome import RoutingOutcome, RoutingResult, Suppression
 from bridge.model.sms import NewSms, SmsState
 from bridge.pipeline import compose, guards, wishes
-from bridge.pipeline.guards import Suppression
 from bridge.value import value_object
 
 
@@ -166,19 +166,24 @@ def payload(
     )
 
 
-def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, ...]) -> str:
-    words: list[str] = []
+def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, ...]) -> RoutingOutcome:
+    """What comes of the message, for people."""
+    results: list[RoutingResult] = []
     if any((fired.error or fired.recovered) is not None for fired in decision.fired):
-        words.append("rule failed")
+        results.append(RoutingResult.RULE_FAILED)
     if answers.replies:
-        words.append("replied")
+        results.append(RoutingResult.REPLIED)
     if forwards:
-        words.append("forwarded")
+        results.append(RoutingResult.FORWARDED)
     if any(fired.drop for fired in decision.fired):
-        words.append("dropped")
-    words += wishes.spoken(decision)
-    words += [f"suppressed: {hold}" for hold in answers.suppressions]
-    return ", ".join(words) if words else "kept"
+        results.append(RoutingResult.DROPPED)
+    results += wishes.opt_out_results(decision)
+    suppressions = answers.suppressions
+    if any(fired.spent for fired in decision.fired):
+        suppressions = (Suppression.ONCE, *suppressions)
+    if not results and not suppressions:
+        results.append(RoutingResult.KEPT)
+    return RoutingOutcome(results=tuple(results), suppressions=suppressions)
 
 
 def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:

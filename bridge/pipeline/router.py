@@ -21,6 +21,7 @@ from bridge.model.contact import RuleCounter
 from bridge.model.decision import Decision, FiredRule
 from bridge.model.inbound import InboundState
 from bridge.model.routing import ClaimedBatch, ClaimRequest, Settled, Settlement, UnroutedMessage
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Sms, SmsState
 from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
@@ -234,7 +235,7 @@ class Router:
             smsid=inbound.smsid,
             subscriber=phones.mask(inbound.subscriber),
             rule=settlement.rule,
-            outcome=settlement.outcome,
+            outcome=str(settlement.outcome),
             ms=settlement.now - inbound.received_at,
         )
         if len(settlement.replies) > len(born):
@@ -269,6 +270,6 @@ def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: int) 
         state=InboundState.QUARANTINED,
         rule=None,
         rules_version=rules_version,
-        outcome=f"quarantined: {fault}",
+        outcome=RoutingOutcome(fault=fault),
         posts=(post,),
     )

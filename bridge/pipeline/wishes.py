@@ -11,12 +11,13 @@ from bridge.model.base import Ms
 from bridge.model.contact import Contact, ContactChange, RuleCounter, RuleUse
 from bridge.model.decision import Decision, FiredRule, OptOutEffect
 from bridge.model.post import OptQuestion
+from bridge.model.routing_outcome import RoutingResult
 
-_SPOKEN = {
-    OptOutEffect.OUT: "opted out",
-    OptOutEffect.IN: "opted in",
-    OptOutEffect.ASK_OUT: "asked whether to opt out",
-    OptOutEffect.ASK_IN: "asked whether to opt in",
+_RESULTS = {
+    OptOutEffect.OUT: RoutingResult.OPTED_OUT,
+    OptOutEffect.IN: RoutingResult.OPTED_IN,
+    OptOutEffect.ASK_OUT: RoutingResult.ASKED_TO_OPT_OUT,
+    OptOutEffect.ASK_IN: RoutingResult.ASKED_TO_OPT_IN,
 }
 
 
@@ -62,13 +63,11 @@ def opt_question(decision: Decision) -> OptQuestion:
     return "in" if OptOutEffect.ASK_IN in wanted else ""
 
 
-def spoken(decision: Decision) -> Iterator[str]:
-    """The same in words, for the message's outcome."""
+def opt_out_results(decision: Decision) -> Iterator[RoutingResult]:
+    """The effects on automatic texts to the sender, for the outcome of the message."""
     for fired in decision.fired:
         if fired.contact is not None and fired.contact.opt is not None:
-            yield _SPOKEN[fired.contact.opt]
-        if fired.spent:
-            yield "suppressed: once"
+            yield _RESULTS[fired.contact.opt]
 
 
 def _after(fired: FiredRule, out: bool) -> bool:

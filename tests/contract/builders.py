@@ -14,6 +14,7 @@ from bridge.model.chat import Post
 from bridge.model.inbound import Inbound, InboundCall, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, NewPost, NoticePayload, Payload, PostKind, PostPriority
 from bridge.model.routing import ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.ports.clock import Clock, Waiter
 from bridge.ports.store import Store
@@ -156,7 +157,7 @@ def settlement(
         state=InboundState.ROUTED,
         rule="hours",
         rules_version="v1",
-        outcome="replied",
+        outcome=RoutingOutcome.parse("replied"),
         replies=tuple(replace(one, inbound_id=inbound.id) for one in replies),
         spend_limit=spend_limit,
         spend_day="2027-01-15",

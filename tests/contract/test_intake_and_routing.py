@@ -93,7 +93,7 @@ async def test_settling_writes_everything_and_takes_the_message_from_the_queue(s
     assert await unrouted(store) == ()
     done = await store.get_inbound(inbound.id)
     assert done is not None
-    assert (done.state, done.rule, done.outcome) == (InboundState.ROUTED, "hours", "replied")
+    assert (done.state, done.rule, str(done.outcome)) == (InboundState.ROUTED, "hours", "replied")
     assert await spent(store) == 2
     kinds = [one.kind for one in await store.claim_posts(["support", "@admin"], now=NOW, limit=9)]
     assert sorted(kinds) == [PostKind.ALERT, PostKind.INBOUND, PostKind.NOTICE]

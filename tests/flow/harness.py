@@ -177,7 +177,7 @@ class World:
         async def routed() -> bool:
             inbound = await self.bridge.store.get_inbound(InboundId(inbound_id))
             if inbound is not None and inbound.outcome is not None:
-                words.append(inbound.outcome)
+                words.append(str(inbound.outcome))
             return bool(words)
 
         await self.until(routed)

@@ -256,7 +256,7 @@ def _settling(settlement: Settlement) -> Line:
         settlement.state.value,
         settlement.rule,
         settlement.rules_version,
-        settlement.outcome,
+        str(settlement.outcome),
         settlement.now,
     )
 

@@ -12,14 +12,22 @@ from bridge.model.chat import Conversation, Post, StoredUpdate
 from bridge.model.contact import Contact, RuleUse
 from bridge.model.inbound import Inbound
 from bridge.model.record import Restoration
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import ConfirmationReason, Sms
-from bridge.store.schema.mapping import ColumnType, MappedTable, Table, words_of
+from bridge.store.schema.mapping import Codec, ColumnType, MappedTable, Table, words_of
 
 INTEGER, TEXT, BLOB, REAL = ColumnType.INTEGER, ColumnType.TEXT, ColumnType.BLOB, ColumnType.REAL
+
+OUTCOME = Codec(
+    type=TEXT,
+    read=lambda stored: None if stored is None else RoutingOutcome.parse(stored),
+    write=lambda outcome: None if outcome is None else str(outcome),
+)
 
 INBOUND = MappedTable(
     "inbound",
     Inbound,
+    codecs={"outcome": OUTCOME},
     others={
         "content_hash": BLOB,
         "raw_query": BLOB,

@@ -9,6 +9,7 @@ from bridge.model.base import InboundId, Json, Ms
 from bridge.model.chat import Conversation
 from bridge.model.inbound import Inbound
 from bridge.model.record import HistoryLine
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Sms, SmsState
 from bridge.rules import RuleSet
 from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
@@ -251,17 +252,15 @@ def _why(rules: RuleSet, inbound: Inbound, language: Language) -> Iterator[str]:
         yield say(language, "answer.version", {"version": inbound.rules_version})
     else:
         yield say(language, "answer.version_was", {"version": inbound.rules_version, "now": rules.version})
-    yield say(language, "answer.outcome", {"outcome": outcome(inbound.outcome or "", language)})
+    yield say(language, "answer.outcome", {"outcome": outcome(inbound.outcome, language)})
 
 
-def outcome(words: str, language: Language) -> str:
-    """The stored outcome of routing, in words; one without words is shown as it is."""
-    if words.startswith("quarantined"):
-        return _result(words, language)
-    return ", ".join(_result(word, language) for word in words.split(", ")) if words else "—"
-
-
-def _result(word: str, language: Language) -> str:
-    kind, _, why = word.partition(": ")
-    text = f"outcome.{kind.replace(' ', '_')}"
-    return say(language, text, {"reason": reason(why, language)}) if known(language, text) else one_line(word, 100)
+def outcome(routed: RoutingOutcome | None, language: Language) -> str:
+    """The outcome of routing, in words."""
+    if routed is None:
+        return "—"
+    if routed.fault is not None:
+        return say(language, "outcome.quarantined", {"reason": reason(routed.fault, language)})
+    results = [say(language, f"outcome.{result.replace(' ', '_')}") for result in routed.results]
+    held = [say(language, "outcome.suppressed", {"reason": reason(each, language)}) for each in routed.suppressions]
+    return ", ".join([*results, *held, *(one_line(word, 100) for word in routed.unknown)]) or "—"

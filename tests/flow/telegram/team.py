@@ -22,6 +22,7 @@ from bridge.model.base import SECOND, Json, Ms
 from bridge.model.inbound import InboundCall, InboundState
 from bridge.model.post import InboundPayload
 from bridge.model.routing import ForwardPost, Settlement
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
@@ -206,7 +207,7 @@ class Team:
                 state=InboundState.ROUTED,
                 rule="everything-else",
                 rules_version="1",
-                outcome="forwarded",
+                outcome=RoutingOutcome.parse("forwarded"),
                 forwards=(ForwardPost(chat=chat, payload=InboundPayload(**{"rule": "everything-else", **payload})),),
             )
             [settled] = await self.store.settle([settlement])

@@ -14,6 +14,7 @@ from bridge.model.alert import alert_post
 from bridge.model.base import ADMIN_CHAT
 from bridge.model.chat import PostedMessage, StoredUpdate, UpdateState
 from bridge.model.inbound import InboundState
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi.world import Chat, Message, Topic, User
 from bridge.sandbox.ledger import TakenSms
@@ -45,10 +46,12 @@ async def fill(store: SqliteStore) -> None:
         inbound = await received(store, str(number), subscriber=subscriber)
         version = 1 if number == 5 else 0
         plain = settlement(inbound, version, forwards=("support",))
-        await settled(store, replace(plain, outcome="forwarded"))
+        await settled(store, replace(plain, outcome=RoutingOutcome.parse("forwarded")))
     bad = await received(store, "6", subscriber="79000000006")
     told = alert_post("alert.quarantine", {}, inbound_id=bad.id, key="quarantine:6")
-    quarantined = replace(settlement(bad), state=InboundState.QUARANTINED, outcome="quarantined: no text")
+    quarantined = replace(
+        settlement(bad), state=InboundState.QUARANTINED, outcome=RoutingOutcome.parse("quarantined: no text")
+    )
     await settled(store, replace(quarantined, posts=(told,)))
     threads = {"79000000003": 3, "79000000004": 4}
     message = 10

@@ -38,7 +38,7 @@ def test_who_opts_out_gets_that_confirmed_and_no_other_text() -> None:
     settlement = planned(fired("stop", "Вы отписаны.", opt=OptOutEffect.OUT), fired("ad", "А ещё у нас скидки."))
     assert texts(settlement) == ["Вы отписаны."]
     assert settlement.contact == ContactChange(opted_out=True, tags=(), values={})
-    assert settlement.outcome == "replied, opted out, suppressed: opted_out"
+    assert str(settlement.outcome) == "replied, opted out, suppressed: opted_out"
 
 
 def test_the_same_word_once_more_is_not_confirmed_again() -> None:
@@ -103,7 +103,7 @@ def test_matches_count_and_replies_only_where_they_leave() -> None:
 def test_a_message_whose_reply_was_given_often_enough_is_shown_to_somebody() -> None:
     settlement = planned(fired("night", spent=True))
     assert [shown.chat for shown in settlement.forwards] == [DEFAULT_CHAT]
-    assert settlement.outcome == "forwarded, suppressed: once"
+    assert str(settlement.outcome) == "forwarded, suppressed: once"
 
 
 def test_what_on_error_did_is_told_of_like_an_error() -> None:
@@ -113,4 +113,4 @@ def test_what_on_error_did_is_told_of_like_an_error() -> None:
     assert [(alert.text, alert.params["error"]) for alert in settlement.alerts] == [
         ("alert.rule_error", "no second word")
     ]
-    assert settlement.outcome == "rule failed, replied, forwarded"
+    assert str(settlement.outcome) == "rule failed, replied, forwarded"

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.telegram.client.message import LIMIT, Button, units
 from bridge.telegram.commands.call import pages, quoted
 from bridge.telegram.commands.dispatch import HANDLERS
@@ -100,4 +101,5 @@ def test_times_are_written_as_the_language_does() -> None:
     ],
 )
 def test_an_outcome_is_told_in_words(noted: str, shown: str) -> None:
-    assert outcome(noted, "en") == shown
+    assert outcome(RoutingOutcome.parse(noted), "en") == shown
+    assert str(RoutingOutcome.parse(noted)) == noted

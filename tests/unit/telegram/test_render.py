@@ -14,6 +14,7 @@ from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, PostPriority
+from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Origin, Priority, Sms, SmsState
 from bridge.telegram.client.message import LIMIT, Message, clean, units
 from bridge.telegram.posts import render
@@ -51,7 +52,7 @@ def inbound(text: str = "Hello", receiver: str = "1234") -> Inbound:
         repeats=0,
         rule="all",
         rules_version="1",
-        outcome="forwarded",
+        outcome=RoutingOutcome.parse("forwarded"),
     )
 
 
