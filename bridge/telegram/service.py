@@ -27,6 +27,7 @@ from bridge.telegram.client.api import Api, bot_id
 from bridge.telegram.client.errors import FailureKind
 from bridge.telegram.client.notes import AlbumCaptions, Notes
 from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.client.transient_replies import TransientReplies
 from bridge.telegram.commands.dispatch import BotName, CommandDispatcher
 from bridge.telegram.commands.menu import Menu
@@ -34,7 +35,7 @@ from bridge.telegram.context import OperatorContext, Rulebook
 from bridge.telegram.downtime_updates import count_waiting
 from bridge.telegram.operator_messages import BUTTONS, OperatorMessageHandler
 from bridge.telegram.posts.poster import ChatPoster
-from bridge.telegram.posts.publisher import RenderContext
+from bridge.telegram.posts.publisher import PostPublisher, RenderContext
 from bridge.telegram.texts.times import Zones
 from bridge.telegram.updates.connection import TelegramConnection
 from bridge.telegram.updates.polling import UpdatePoller
@@ -184,17 +185,17 @@ class TelegramSide:
     def _posters(self, api: Api, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
         """One for each group, however many names the configuration has for it."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
-        manner = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
+        context = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
+        sender = ChatSender(api, limiter)
         return [
             ChatPoster(
                 chat.name,
                 chats=chats,
-                api=api,
                 store=self._store,
                 limiter=limiter,
-                link=self._link,
+                connection=self._link,
                 clock=self._clock,
-                manner=manner,
+                publisher=PostPublisher(sender, self._store, self._clock, context),
             )
             for chat in chats
         ]

@@ -24,7 +24,6 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.posts import poster
-from bridge.telegram.posts.digest import MANY_TALKS
 from tests.chaos import invariants
 from tests.chaos.callback_cost import OUTAGES, intake
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
@@ -254,7 +253,7 @@ def _judge(around: World, backlog: Backlog, calls: Sequence[Call], *, since: Ms,
 
 def _digests(around: World, backlog: Backlog) -> Iterator[str]:
     """One where the backlog takes the group more than a minute, and it says in the end that it is over."""
-    wanted = backlog.subscribers > MANY_TALKS + 1
+    wanted = backlog.subscribers > poster.MANY_CONVERSATIONS + 1
     told = [call for call in around.telegram.calls_of("sendMessage") if _DIGEST.search(call.params.get("text", ""))]
     taken = [call for call in told if call.status == 200]
     if len(taken) != wanted:

@@ -10,7 +10,7 @@ from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.call import Call, Misused, change, conversation_of, no_arguments
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
-from bridge.telegram.posts.render import number
+from bridge.telegram.texts.labels import number
 
 LONGEST_NAME = 64
 ON = frozenset({"on", "вкл", "да"})

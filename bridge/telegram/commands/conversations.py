@@ -19,7 +19,7 @@ from bridge.telegram.commands.call import Call, Misused, change, conversation_of
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice
-from bridge.telegram.posts.render import number
+from bridge.telegram.texts.labels import number
 from bridge.telegram.texts.times import until_when
 from bridge.text import phones
 

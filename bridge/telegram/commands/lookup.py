@@ -19,8 +19,8 @@ from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.commands.call import Answer, Call, Misused, conversation_of, no_arguments, pages, quoted
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
-from bridge.telegram.posts.render import number, reason, subscriber_line
 from bridge.telegram.texts import known, say
+from bridge.telegram.texts.labels import number, reason, subscriber_line
 from bridge.telegram.texts.times import moment, until_when
 
 LINES = 15
@@ -29,7 +29,7 @@ _ACTIONS = 5
 _ANSWERS = 5
 EVER: Ms = 10**15
 """Later than anything that is on record, and short enough for a button."""
-_STATES = {state: "answer.sending" if state is SmsState.SENDING else f"fate.{state}" for state in SmsState}
+_STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{state}" for state in SmsState}
 
 
 # ---------------------------------------------------------------- history

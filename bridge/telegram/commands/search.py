@@ -25,8 +25,8 @@ from bridge.telegram.commands.call import Call, Misused, pages
 from bridge.telegram.commands.spec import parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import topic_link
-from bridge.telegram.posts.render import number
 from bridge.telegram.texts import say
+from bridge.telegram.texts.labels import number
 from bridge.telegram.texts.times import moment
 from bridge.value import value_object
 

@@ -21,8 +21,8 @@ from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.commands.call import Call, Misused, no_arguments, pages, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.context import OperatorContext
-from bridge.telegram.posts.render import reason
 from bridge.telegram.texts import say
+from bridge.telegram.texts.labels import reason
 from bridge.telegram.texts.times import length, midnight, moment
 
 LISTED = 50
@@ -172,7 +172,7 @@ def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
     yield say(language, "answer.inbound_new", {"count": status.inbound_new})
     for state in filter(lambda each: each.is_open, SmsState):
         if count := status.sms_by_state.get(state, 0):
-            words = say(language, "answer.sending" if state == "sending" else f"fate.{state}")
+            words = say(language, "answer.sending" if state == "sending" else f"status.{state}")
             shown = say(language, "answer.sms_in_state", {"state": words, "count": count})
             if state == "draft" and status.sms_oldest_draft is not None:
                 waits = length(max(now - status.sms_oldest_draft, 0), language)

@@ -1,7 +1,7 @@
-"""Shows in a chat what the store says is to be shown: one loop for each chat, at the pace that Telegram allows.
+"""Posts in a chat what the store has for it: one loop for each chat, within the rate limit.
 
-A subscriber's message is never given up. What Telegram may or may not have carried out is posted again: every post
-carries its conversation's id, so a doubled one is recognised, and a lost one would not be missed by anybody.
+A subscriber's SMS is tried until it is posted. If the outcome of a call is unknown, the post is made again: every post
+carries its conversation's code, so a double is recognised, and a loss would not be.
 """
 
 from __future__ import annotations
@@ -18,82 +18,88 @@ from bridge.model.post import PostKind, PostPriority
 from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, run_steps
+from bridge.ports.chats import PostStore
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat, Chats
-from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import CHAT_WIDE, ApiError, FailureKind
-from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.posts.digest import BacklogDigest
-from bridge.telegram.posts.publisher import PostPublisher, PublisherStore, RenderContext
+from bridge.telegram.client.rate_limit import GROUP, RateLimiter
+from bridge.telegram.posts.publisher import PostPublisher, PublisherStore
 from bridge.telegram.updates.connection import TelegramConnection
 
 log = structlog.get_logger()
 
 BATCH = 10
-"""Small, so that a new SMS overtakes a row of reactions soon."""
+"""Posts claimed at once. Few, so that a new SMS soon overtakes a row of reactions."""
 TRIES = 3
-"""How often Telegram may refuse a post that is not a subscriber's message before it is given up."""
+"""Refusals after which a post that is no subscriber's SMS is given up."""
 LAST_MOMENT = 2.0
 """Seconds that a stop waits for the post under way."""
 LONGEST_AWAY: Ms = 1 * MINUTE
+"""Longest pause before a chat that could not be reached is tried again."""
 LONGEST_SHUT: Ms = 10 * MINUTE
+"""The same for a chat that shut the bot out."""
+MANY_CONVERSATIONS = GROUP[0]
+"""More conversations than that, with one message each, take longer than a minute."""
+MANY_SMS = 20 * MANY_CONVERSATIONS
+"""The same for SMS of few subscribers, which share messages."""
 
 
 class ChatPoster:
-    """One chat of the configuration, wherever it moves."""
+    """Posts in one configured chat, also after the group got another id."""
 
     def __init__(
         self,
         name: str,
         *,
         chats: Chats,
-        api: Api,
         store: PublisherStore,
         limiter: RateLimiter,
-        link: TelegramConnection,
+        connection: TelegramConnection,
         clock: Clock,
-        manner: RenderContext,
+        publisher: PostPublisher,
     ) -> None:
         self.name = name
         self.signal = Signal()
         self._chats = chats
         self._store = store
         self._limiter = limiter
-        self._link = link
+        self._connection = connection
         self._clock = clock
-        self._showing = PostPublisher(api=api, store=store, limiter=limiter, clock=clock, manner=manner)
-        self._backlog = BacklogDigest(store, chats, clock)
+        self._publisher = publisher
+        self._digest = BacklogDigest(store, chats, clock)
         self._reached = False
-        """The last call of all came through."""
+        """The last call succeeded."""
         self._failures = 0
+        """Calls in a row that did not reach the chat."""
         self._shut = False
+        """The chat shut the bot out, and the admin chat knows."""
         self._away_at: Ms | None = None
-        """When Telegram could last not be reached, by the clock that nobody sets."""
+        """Monotonic time of the last call that did not reach Telegram; None after one that did."""
         self._refusals: dict[PostId, str] = {}
-        """Why Telegram refuses to show a subscriber's message."""
+        """Why Telegram refused a subscriber's SMS, by post."""
 
     async def run(self) -> None:
+        """Runs until cancelled."""
         await run_steps(f"posts {self.name}", self.step, self.signal, self._clock)
 
     async def step(self) -> Ms:
-        """Post what is due and within the budget; returns milliseconds until there may be more."""
+        """Posts what is due and fits into the rate limit; returns milliseconds until there may be more."""
         chat = self._chats.by_name(self.name)
         if chat is None or self._chats.addresses(chat)[0] != self.name:
-            # Two configured chats turned out to be one group: the first of them posts for both.
+            # Two configured chats are the same group by now: the poster of the first one works for both.
             return IDLE
-        if self._away_at is not None and self._link.back_at > self._away_at:
-            # Whoever asks for updates has reached it: no need to wait until it is tried again here.
+        if self._away_at is not None and self._connection.back_at > self._away_at:
+            # The update loop reached Telegram since: no need to wait for the end of the pause.
             self._away_at = None
             self._limiter.reached(chat.id)
         wait = self._limiter.wait(chat.id, PostPriority.INBOUND)
         if not wait:
             if self._reached:
-                # Only then: what waits while nothing can be said is counted when it can.
-                await self._backlog.look(chat)
+                await self._digest.update(chat)
             wait, worked = await self._work(chat, PostPriority.AHEAD)
             if worked:
                 return 0
-        # Reactions have a budget of their own, and must not wait for the messages'.
+        # Reactions have a budget of their own and do not wait for the messages.
         if not (later := self._limiter.wait_reaction(chat.id)):
             later, worked = await self._work(chat, PostPriority.REACTION)
             if worked:
@@ -101,40 +107,42 @@ class ChatPoster:
         return min(wait, later or IDLE) or IDLE
 
     async def _work(self, chat: Chat, least: PostPriority) -> tuple[Ms, bool]:
-        """Show one batch, as far as there is room: how long until there is more, and whether to look again at once."""
+        """Posts one batch, as far as it fits.
+
+        Returns the wait until the next post fits, and whether anything was tried.
+        """
         addresses, now = self._chats.addresses(chat), self._clock.now()
         limit = BATCH if self._reached else 1
         posts = await self._store.claim_posts(addresses, now=now, limit=limit, least=least)
-        longest: Ms = 0
+        shortest: Ms = 0
         worked = False
         for post in posts:
-            if wait := self._room(post, chat):
-                longest = wait if not longest else min(longest, wait)
+            if wait := self._wait(post, chat):
+                shortest = min(shortest, wait) if shortest else wait
                 continue
             worked = True
-            if not await to_the_end(self._deliver(post, chat)):
+            if not await finish(self._deliver(post, chat)):
                 break
-        return longest, worked
+        return shortest, worked
 
-    def _room(self, post: Post, chat: Chat) -> Ms:
-        """How long until there is room for it."""
-        if post.kind is PostKind.STATUS and not self._showing.fates.takes_words(post, chat):
-            return self._limiter.wait_reaction(chat.id)
-        return self._limiter.wait(chat.id, post.priority)
+    def _wait(self, post: Post, chat: Chat) -> Ms:
+        if self._publisher.needs_message(post, chat):
+            return self._limiter.wait(chat.id, post.priority)
+        return self._limiter.wait_reaction(chat.id)
 
     async def _deliver(self, post: Post, chat: Chat) -> bool:
-        """False if the rest of the batch must be looked at anew."""
+        """False if the rest of the batch must be claimed anew."""
         try:
-            posts, posted = await self._showing.show(post, chat, self._refusals.get(post.id, ""))
+            posts, posted = await self._publisher.publish(post, chat, self._refusals.get(post.id, ""))
         except ApiError as error:
             return await self._failed(post, chat, error)
         await self._store.posts_done(posts, posted, self._clock.now())
         self._refusals.pop(post.id, None)
-        log.debug("posted", post_id=post.id, kind=post.kind, chat=chat.name, posts=len(posts))
-        await self._reachable(chat)
+        log.debug("post_published", post_id=post.id, kind=post.kind, chat=chat.name, posts=len(posts))
+        await self._succeeded(chat)
         return True
 
-    # ------------------------------------------------ what goes wrong
+    # ------------------------------------------------ failures
 
     async def _failed(self, post: Post, chat: Chat, error: ApiError) -> bool:
         now = self._clock.now()
@@ -158,42 +166,65 @@ class ChatPoster:
         return True
 
     async def _pause(self, chat: Chat, error: ApiError) -> None:
-        """Only this chat waits; the post stays due as it is."""
+        """This chat waits, and the post stays due."""
         self._reached = False
-        now = self._clock.monotonic()
         if error.kind is FailureKind.LATER:
-            log.warning("telegram_flood_limit", chat=chat.name, wait=error.retry_after)
+            log.warning("flood_limit_reached", chat=chat.name, wait=error.retry_after)
             self._limiter.pause(chat.id, error.retry_after)
             return
+        shut = error.kind is FailureKind.CHAT_GONE
         self._failures += 1
-        longest = LONGEST_SHUT if error.kind is FailureKind.CHAT_GONE else LONGEST_AWAY
-        self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=longest))
-        self._away_at = None if error.kind is FailureKind.CHAT_GONE else now
-        if self._failures == 1 or (error.kind is FailureKind.CHAT_GONE and not self._shut):
-            log.warning("chat_waits", chat=chat.name, failure=error.kind, detail=error.detail)
-        if error.kind is FailureKind.CHAT_GONE and not self._shut:
+        self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=LONGEST_SHUT if shut else LONGEST_AWAY))
+        self._away_at = None if shut else self._clock.monotonic()
+        if self._failures == 1 or (shut and not self._shut):
+            log.warning("chat_paused", chat=chat.name, failure=error.kind, detail=error.detail)
+        if shut and not self._shut:
             self._shut = True
-            await self._tell(f"telegram:chat:{chat.name}", "alert.telegram_chat", chat, error)
+            params = {"chat": chat.name, "detail": error.detail}
+            alert = Alert(key=_alert_key(chat), text="alert.telegram_chat", params=params)
+            await self._store.raise_alert(alert, self._clock.now())
 
-    async def _reachable(self, chat: Chat) -> None:
+    async def _succeeded(self, chat: Chat) -> None:
         self._reached = True
         if self._failures:
-            log.info("chat_goes_on", chat=chat.name)
+            log.info("chat_resumed", chat=chat.name)
             self._failures = 0
         if self._shut:
             self._shut = False
-            await self._all_clear(f"telegram:chat:{chat.name}", "alert.telegram_chat_ok", chat)
-
-    async def _tell(self, key: str, text: str, chat: Chat, error: ApiError) -> None:
-        alert = Alert(key=key, text=text, params={"chat": chat.name, "detail": error.detail})
-        await self._store.raise_alert(alert, self._clock.now())
-
-    async def _all_clear(self, key: str, text: str, chat: Chat) -> None:
-        await self._store.clear_alert(key, text, {"chat": chat.name}, self._clock.now())
+            now = self._clock.now()
+            await self._store.clear_alert(_alert_key(chat), "alert.telegram_chat_ok", {"chat": chat.name}, now)
 
 
-async def to_the_end(work: Coroutine[None, None, bool]) -> bool:
-    """Wait for it; a stop gives it a moment more. What Telegram has taken and nobody noted would be said twice."""
+def _alert_key(chat: Chat) -> str:
+    return f"telegram:chat:{chat.name}"
+
+
+class BacklogDigest:
+    """Tells a chat, once, how many SMS wait if they take longer than a minute; when all are posted, the same message
+    says so. An open digest is a row in the store."""
+
+    def __init__(self, store: PostStore, chats: Chats, clock: Clock) -> None:
+        self._store = store
+        self._chats = chats
+        self._clock = clock
+        self._open: bool | None = None
+        """Saves a question to the store. None: an earlier run may have left one open."""
+
+    async def update(self, chat: Chat) -> None:
+        addresses = self._chats.addresses(chat)
+        conversations, sms = await self._store.posts_ahead(addresses, talks=MANY_CONVERSATIONS + 1, posts=MANY_SMS + 1)
+        key, now = f"backlog:{chat.name}", self._clock.now()
+        if conversations > MANY_CONVERSATIONS or sms > MANY_SMS:
+            if self._open is not True:
+                await self._store.open_backlog(key, addresses, chat.name, now)
+                self._open = True
+        elif not sms and self._open is not False:
+            await self._store.close_backlog(key, now)
+            self._open = False
+
+
+async def finish(work: Coroutine[None, None, bool]) -> bool:
+    """Awaits ``work``; a stop gives it a moment more, because a message that is sent and not noted is sent twice."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -1,97 +1,109 @@
-"""The topic of each conversation: made once, and kept as the store says."""
+"""The topic of each conversation in a group with topics: made once, then named, opened and closed as the store says."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
 
+from bridge.model.alert import Alert
 from bridge.model.base import ConversationId
-from bridge.model.chat import Conversation
+from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.post import PostPriority
 from bridge.ports.chats import ChatStore
+from bridge.ports.clock import Clock
+from bridge.ports.sending import AccountStore
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.api import Api
-from bridge.telegram.client.errors import PASSING, ApiError, FailureKind
-from bridge.telegram.client.rate_limit import RateLimiter
-from bridge.telegram.posts.render import topic_name
+from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.client.sender import ChatSender
+from bridge.telegram.texts.labels import topic_name
+from bridge.value import value_object
 
 log = structlog.get_logger()
 
+_GROUP_WITHOUT_TOPICS = frozenset({FailureKind.NO_TOPICS, FailureKind.CHAT_GONE, FailureKind.REFUSED})
+"""Failures after which a message goes to the group instead of a new topic."""
+
+
+class TopicStore(ChatStore, AccountStore, Protocol):
+    """The parts of the store that topics need."""
+
+
+@value_object
+class Topic:
+    thread_id: int | None
+    """None: Telegram refused to make one (``refusal``)."""
+    is_new: bool = False
+    refusal: ApiError | None = None
+
 
 class Topics:
-    def __init__(self, api: Api, store: ChatStore, limiter: RateLimiter) -> None:
-        self._api = api
+    def __init__(self, sender: ChatSender, store: TopicStore, clock: Clock) -> None:
+        self._sender = sender
         self._store = store
-        self._limiter = limiter
+        self._clock = clock
         self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
 
-    async def thread(
-        self, conversation: Conversation, chat: Chat, contact: Contact | None, priority: PostPriority
-    ) -> tuple[int, bool]:
-        """The topic's thread id, and whether it was made now. It is stored before anything is posted into it.
+    async def of(self, conversation: Conversation, chat: Chat, post: Post) -> Topic:
+        """The conversation's topic; made and stored before anything is posted into it if there is none.
 
-        The caller's ``conversation`` may be older than its topic (two posts claimed together), so the store is asked
-        under the lock.
-
-        :raises ApiError: Telegram did not make it.
+        ``conversation`` may be older than its topic if two posts were claimed together, so the store is asked again.
+        :raises ApiError: the chat takes nothing now.
         """
-        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
-        async with lock:
+        async with self._lock(conversation):
             current = await self._store.conversation(conversation.id)
             if current is not None and current.thread_id is not None:
-                return current.thread_id, False
-            await self._limiter.take(chat.id, priority)
-            thread_id = await self._api.create_topic(chat.id, topic_name(conversation, contact))
+                return Topic(thread_id=current.thread_id)
+            try:
+                name = topic_name(conversation, post.contact)
+                thread_id = await self._sender.create_topic(chat, name, post.priority)
+            except ApiError as error:
+                if error.kind not in _GROUP_WITHOUT_TOPICS:
+                    raise
+                return Topic(thread_id=None, refusal=error)
             await self._store.set_topic(conversation.id, chat.id, thread_id)
-            log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
-            return thread_id, True
+        log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
+        now = self._clock.now()
+        await self._store.clear_alert(_alert_key(chat), "alert.telegram_topics_ok", {"chat": chat.name}, now)
+        return Topic(thread_id=thread_id, is_new=True)
 
-    async def refresh(
-        self,
-        conversation: Conversation,
-        chat: Chat,
-        contact: Contact | None,
-        priority: PostPriority,
-        *,
-        renamed: bool,
+    async def report_refusal(self, chat: Chat, error: ApiError) -> None:
+        """Tells the admin chat, once, that the group takes no topics."""
+        log.warning("topics_refused", chat=chat.name, detail=error.detail)
+        params = {"chat": chat.name, "detail": error.detail}
+        alert = Alert(key=_alert_key(chat), text="alert.telegram_topics", params=params)
+        await self._store.raise_alert(alert, self._clock.now())
+
+    async def rename(
+        self, conversation: Conversation, chat: Chat, contact: Contact | None, priority: PostPriority
     ) -> None:
-        """Opens or closes the topic as the store says. A deleted one is left to the next post, which makes it anew.
+        """Gives the topic the name that the contact has now."""
+        if (thread_id := conversation.thread_id) is not None:
+            await self._sender.rename_topic(chat, thread_id, topic_name(conversation, contact), priority)
 
-        :param renamed: also give it the name that the contact has now.
-        :raises ApiError: the chat takes no calls now.
-        """
-        thread_id = conversation.thread_id
-        if thread_id is None:
+    async def open_or_close(self, conversation: Conversation, chat: Chat, priority: PostPriority) -> None:
+        """Opens or closes the topic, as the conversation is."""
+        if (thread_id := conversation.thread_id) is None:
             return
-        if renamed:
-            await self._limiter.take(chat.id, priority)
-            await _tolerated(self._api.rename_topic(chat.id, thread_id, topic_name(conversation, contact)))
-        await self._limiter.take(chat.id, priority)
         if conversation.closed_at is not None:
-            await _tolerated(self._api.close_topic(chat.id, thread_id))
+            await self._sender.close_topic(chat, thread_id, priority)
         else:
-            await _tolerated(self._api.reopen_topic(chat.id, thread_id))
+            await self._sender.open_topic(chat, thread_id, priority)
 
     async def forget(self, conversation: Conversation, chat: Chat, thread_id: int) -> None:
-        """The topic was deleted in Telegram. If another one was made since, that one is kept."""
-        lock = self._locks.setdefault(conversation.id, asyncio.Lock())
-        async with lock:
+        """The topic was deleted in Telegram. If the conversation has another one by now, that one stays."""
+        async with self._lock(conversation):
             current = await self._store.conversation(conversation.id)
             if current is not None and current.thread_id == thread_id:
                 await self._store.set_topic(conversation.id, chat.id, None)
                 log.info("topic_gone", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
 
+    def _lock(self, conversation: Conversation) -> asyncio.Lock:
+        return self._locks.setdefault(conversation.id, asyncio.Lock())
 
-async def _tolerated(call: Awaitable[None]) -> None:
-    """Ignores refusals of this topic: how a topic looks is worth no retry. :raises ApiError: other failures."""
-    try:
-        await call
-    except ApiError as error:
-        if error.kind in PASSING or error.kind is FailureKind.MIGRATED:
-            raise
-        if error.kind is not FailureKind.NOT_MODIFIED:
-            log.info("topic_not_changed", failure=error.kind, detail=error.detail)
+
+def _alert_key(chat: Chat) -> str:
+    return f"telegram:topics:{chat.name}"

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bridge.model.base import Json
 from bridge.model.chat import StoredUpdate
-from bridge.model.post import PostPriority
 from bridge.model.sms import Origin, Priority, SmsState
 from bridge.sandbox.botapi import ApiOutage
 from bridge.sandbox.botapi.render import message_json
 from bridge.telegram.chats import Chats
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.posts.topics import Topics
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
@@ -129,13 +128,12 @@ async def test_two_who_ask_for_a_topic_at_once_get_the_same(forum: Team) -> None
     api = Api(forum.settings.telegram.token, forum.api.url)
     await api.start()
     try:
-        topics = Topics(api, forum.store, RateLimiter(forum.clock))
-        ask = partial(topics.thread, post.conversation, chat, None, PostPriority.INBOUND)
-        asked = await asyncio.gather(*(ask() for _ in range(3)))
+        topics = Topics(ChatSender(api, RateLimiter(forum.clock)), forum.store, forum.clock)
+        asked = await asyncio.gather(*(topics.of(post.conversation, chat, post) for _ in range(3)))
     finally:
         await api.close()
-    assert len({thread for thread, _ in asked}) == 1
-    assert sorted(new for _, new in asked) == [False, False, True]
+    assert len({topic.thread_id for topic in asked}) == 1
+    assert sorted(topic.is_new for topic in asked) == [False, False, True]
     assert len(forum.api.calls_of("createForumTopic")) == 1
 
 

@@ -18,6 +18,8 @@ from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Origin, Priority, Sms, SmsState
 from bridge.telegram.client.message import LIMIT, Message, clean, units
 from bridge.telegram.posts import render
+from bridge.telegram.posts.inbound import single
+from bridge.telegram.texts.labels import number
 from tests.contract.builders import NOW
 
 CONVERSATION = Conversation(
@@ -110,7 +112,7 @@ def sms(state: SmsState, *, reason: str = "", detail: str = "", word: str = "") 
 
 
 def test_head_says_who_wrote_to_what_by_which_rule() -> None:
-    [message] = render.inbound(post(rule="hours", note="VIP"), "ru", many_accounts=True)
+    [message] = single(post(rule="hours", note="VIP"), "ru", many_accounts=True)
     assert message.text == (
         "+79083730330 · на 1234 · учётная запись main · правило hours\nЗаметка: VIP\n\nHello\n#a7f3"
     )
@@ -119,33 +121,33 @@ def test_head_says_who_wrote_to_what_by_which_rule() -> None:
 
 
 def test_a_known_contact_is_shown_by_name_and_number() -> None:
-    [message] = render.inbound(post(name="Иван 🙂"), "en", many_accounts=False)
+    [message] = single(post(name="Иван 🙂"), "en", many_accounts=False)
     assert message.text.startswith("Иван 🙂, +79083730330 · to 1234 · no rule matched")
     assert message.entities[0].length == units("Иван 🙂, +79083730330")
 
 
 def test_what_the_robot_did_is_said() -> None:
     held: list[Json] = ["per_number"]
-    [message] = render.inbound(post(rule="x", answered=2, held=held, error="no such name"), "en", many_accounts=False)
+    [message] = single(post(rule="x", answered=2, held=held, error="no such name"), "en", many_accounts=False)
     assert "2 automatic replies sent" in message.text
     assert "too many automatic replies to this number" in message.text
     assert "The rule failed: no such name" in message.text
 
 
 def test_a_name_cannot_forge_the_lines_around_it() -> None:
-    [message] = render.inbound(post(name="x\n#zzzz\u202e"), "en", many_accounts=False)
+    [message] = single(post(name="x\n#zzzz\u202e"), "en", many_accounts=False)
     assert message.text.splitlines()[0].startswith("x #zzzz, +7908")
     assert message.text.splitlines()[-1] == "#a7f3"
 
 
 def test_an_sms_without_text_is_still_shown() -> None:
-    [message] = render.inbound(post(text=""), "en", many_accounts=False)
+    [message] = single(post(text=""), "en", many_accounts=False)
     assert "(no text)" in message.text
 
 
 @given(st.text(max_size=12_000))
 def test_any_sms_fits_and_is_complete(text: str) -> None:
-    messages = render.inbound(post(text=text, rule="r" * 200, note="n" * 3000), "ru", many_accounts=True)
+    messages = single(post(text=text, rule="r" * 200, note="n" * 3000), "ru", many_accounts=True)
     assert all(units(message.text) <= LIMIT for message in messages)
     assert all(message.text.endswith("\n#a7f3") for message in messages)
     bodies = [message.text.split("\n\n", 1)[1].removesuffix("\n#a7f3") for message in messages]
@@ -154,9 +156,9 @@ def test_any_sms_fits_and_is_complete(text: str) -> None:
 
 @pytest.mark.parametrize("state", list(SmsState))
 def test_every_state_has_a_reaction_that_telegram_allows(state: SmsState) -> None:
-    fate = render.fate(sms(state), CONVERSATION, "ru", NOW)
-    assert fate.emoji in {emoji.value for emoji in ReactionEmoji}
-    assert fate.line.endswith("#a7f3")
+    view = render.status(sms(state), CONVERSATION, "ru", NOW)
+    assert view.emoji in {emoji.value for emoji in ReactionEmoji}
+    assert view.line.endswith("#a7f3")
 
 
 @pytest.mark.parametrize(
@@ -174,28 +176,28 @@ def test_every_state_has_a_reaction_that_telegram_allows(state: SmsState) -> Non
     ],
 )
 def test_buttons_where_a_person_can_decide(state: SmsState, buttons: list[str]) -> None:
-    fate = render.fate(sms(state), CONVERSATION, "en", NOW)
-    assert [button.data for button in fate.buttons] == buttons
-    assert fate.speak is bool(buttons)
+    view = render.status(sms(state), CONVERSATION, "en", NOW)
+    assert [button.data for button in view.buttons] == buttons
+    assert view.needs_words is bool(buttons)
 
 
 def test_a_reason_is_in_words_and_the_platforms_own_stand_beside() -> None:
-    fate = render.fate(sms(SmsState.FAILED, reason="stop_list", detail="В стоп-листе"), CONVERSATION, "en", NOW)
-    assert fate.line == ("Not sent: the number is on the platform's stop list\nThe platform says: В стоп-листе\n#a7f3")
-    assert "brand_new_code" in render.fate(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru", NOW).line
+    view = render.status(sms(SmsState.FAILED, reason="stop_list", detail="В стоп-листе"), CONVERSATION, "en", NOW)
+    assert view.line == ("Not sent: the number is on the platform's stop list\nThe platform says: В стоп-листе\n#a7f3")
+    assert "brand_new_code" in render.status(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru", NOW).line
 
 
 def test_what_waited_too_long_says_so_once() -> None:
-    assert render.fate(sms(SmsState.STALE, reason="ttl"), None, "en", NOW).line == "Not sent: it waited too long"
+    assert render.status(sms(SmsState.STALE, reason="ttl"), None, "en", NOW).line == "Not sent: it waited too long"
 
 
 def test_delivery_in_part_is_shown() -> None:
-    fate = render.fate(sms(SmsState.SENT, word="Partly_Deliver"), CONVERSATION, "en", NOW)
-    assert fate.line.startswith("Delivered in part")
+    view = render.status(sms(SmsState.SENT, word="Partly_Deliver"), CONVERSATION, "en", NOW)
+    assert view.line.startswith("Delivered in part")
 
 
 def test_short_numbers_and_names_have_no_plus() -> None:
-    assert [render.number(each) for each in ("79083730330", "1234", "MyShop", "+79083730330")] == [
+    assert [number(each) for each in ("79083730330", "1234", "MyShop", "+79083730330")] == [
         "+79083730330",
         "1234",
         "MyShop",

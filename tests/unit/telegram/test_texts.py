@@ -66,7 +66,7 @@ def test_every_id_the_program_names_exists() -> None:
 
 
 def test_every_state_of_an_sms_has_words() -> None:
-    missing = {state for state in SmsState if f"fate.{state}" not in entries("en")}
+    missing = {state for state in SmsState if f"status.{state}" not in entries("en")}
     assert missing == {SmsState.SENDING}, "sending is shown as queued"
 
 

@@ -1,0 +1,84 @@
+"""What a message says about the past: at the start of a conversation, and in a topic that replaces a deleted one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bridge.model.base import HOUR, InboundId, Ms
+from bridge.model.chat import Conversation, Post
+from bridge.model.inbound import Inbound
+from bridge.model.record import HistoryLine
+from bridge.model.sms import SmsState
+from bridge.ports.chats import PostStore
+from bridge.ports.clock import Clock
+from bridge.ports.record import QueryStore
+from bridge.telegram.chats import Chat, Language
+from bridge.telegram.client.message import Message, one_line
+from bridge.telegram.posts.inbound import recap
+from bridge.telegram.texts import say
+from bridge.telegram.texts.times import Zones
+
+NEW_CONVERSATION: Ms = 12 * HOUR
+"""After a pause of this length an SMS says what came before it."""
+_COUNTED = 100
+"""Earlier SMS are counted up to this number."""
+_RECAP = 5
+"""SMS that a new topic begins with."""
+_READ = 50
+"""SMS read from the store for one look at the past."""
+_NEVER_SAID = frozenset({SmsState.DRAFT, SmsState.CANCELLED})
+"""An operator decided against these: they are no part of the conversation."""
+_GONE_WELL = frozenset({SmsState.QUEUED, SmsState.SENDING, SmsState.SENT, SmsState.DELIVERED, SmsState.UNCONFIRMED})
+"""States that need no remark beside the text."""
+
+
+class HistoryStore(PostStore, QueryStore, Protocol):
+    """The parts of the store that know the past of a conversation."""
+
+
+class History:
+    def __init__(self, store: HistoryStore, zones: Zones, clock: Clock) -> None:
+        self._store = store
+        self._zones = zones
+        self._clock = clock
+
+    async def introduction(self, sms: Inbound, language: Language) -> Sequence[str]:
+        """Words for the head of an SMS that begins a conversation, or begins it again after a long pause."""
+        earlier = await self._store.earlier(sms.subscriber, sms.id, limit=_COUNTED)
+        if earlier.last_at is None:
+            return () if await self._written_to(sms) else [say(language, "head.first")]
+        if sms.received_at - earlier.last_at < NEW_CONVERSATION:
+            return ()
+        count = f"{_COUNTED - 1}+" if earlier.count >= _COUNTED else str(earlier.count)
+        last = self._zones.shown(earlier.last_at, sms.account, self._clock.now())
+        return [say(language, "head.earlier", {"count": count, "last": last})]
+
+    async def _written_to(self, sms: Inbound) -> bool:
+        """True if the subscriber got an SMS before writing the first one."""
+        lines = await self._store.history(sms.subscriber, limit=_READ)
+        return any(line.what == "out" and line.at < sms.received_at and _was_said(line, None) for line in lines)
+
+    async def recap(self, conversation: Conversation, chat: Chat, post: Post) -> Message:
+        """The first message of a new topic in place of a deleted one: the SMS before ``post``."""
+        before = post.inbound.id if post.inbound is not None else None
+        lines = await self._store.history(conversation.subscriber, limit=_READ)
+        said = [line for line in lines if _was_said(line, before)]
+        shown = [self._line(line, chat.language) for line in said[-_RECAP:]]
+        return recap(conversation, post.contact, chat.language, shown)
+
+    def _line(self, line: HistoryLine, language: Language) -> str:
+        arrow = "→" if line.what == "out" else "←"
+        at = self._zones.shown(line.at, line.account, self._clock.now())
+        said = f"{at} {arrow} {one_line(line.text, 200)}"
+        if line.what != "out" or line.state in _GONE_WELL:
+            return said
+        # A reader of the topic must not take it for delivered.
+        return f"{said} [{say(language, f'status.{line.state}')}]"
+
+
+def _was_said(line: HistoryLine, before: InboundId | None) -> bool:
+    """``before``: the SMS that is about to be posted; it and the ones behind it are not history yet."""
+    if line.what == "out":
+        return line.state not in _NEVER_SAID
+    return before is None or line.inbound_id is None or line.inbound_id < before

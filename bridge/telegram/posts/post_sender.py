@@ -1,0 +1,94 @@
+"""Sends the messages of a post where they belong: into the topic of its conversation, or into the chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.model.base import PostId
+from bridge.model.chat import Post, PostedMessage
+from bridge.model.post import NoticePayload, OpeningPayload
+from bridge.telegram.chats import Chat
+from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.client.message import Message
+from bridge.telegram.client.sender import ChatSender
+from bridge.telegram.posts.history import History
+from bridge.telegram.posts.topics import Topics
+
+
+class PostSender:
+    """Every method raises :class:`ApiError` if the post was not sent, or not as a whole."""
+
+    def __init__(self, sender: ChatSender, topics: Topics, history: History) -> None:
+        self._sender = sender
+        self._topics = topics
+        self._history = history
+        self._sent: dict[tuple[PostId, int, int | None, int], list[int]] = {}
+        """Message ids of the pieces of a long text that are sent, by post, chat, topic and number of pieces."""
+
+    async def begin(self, post: Post, chat: Chat, messages: Sequence[Message]) -> PostedMessage:
+        """Sends ``messages`` as a part of the conversation; its topic is made if there is none."""
+        if not chat.topics or post.conversation is None:
+            return await self._send_pieces(post, chat, messages, None)
+        for attempt in (1, 2):
+            topic = await self._topics.of(post.conversation, chat, post)
+            if topic.is_new and post.conversation.thread_id is not None:
+                recap = await self._history.recap(post.conversation, chat, post)
+                await self._send(post, chat, recap, topic.thread_id, or_group=False)
+            try:
+                posted = await self._send_pieces(post, chat, messages, topic.thread_id)
+            except ApiError as error:
+                if error.kind is not FailureKind.THREAD_GONE or topic.thread_id is None or attempt == 2:
+                    raise
+                await self._topics.forget(post.conversation, chat, topic.thread_id)
+                continue
+            if topic.refusal is not None:
+                # Only now: where the group takes no message either, its topics are not the matter.
+                await self._topics.report_refusal(chat, topic.refusal)
+            return posted
+        raise AssertionError("unreachable")
+
+    async def answer(self, post: Post, chat: Chat, message: Message) -> int:
+        """Sends a message in reply to what the post is about. If the topic is gone, it goes to the group.
+
+        Returns the message id.
+        """
+        return await self._send(post, chat, message, self._thread(post, chat), or_group=True)
+
+    def _thread(self, post: Post, chat: Chat) -> int | None:
+        if isinstance(post.payload, NoticePayload) and post.payload.thread_id is not None and numbers_hold(post, chat):
+            return post.payload.thread_id
+        return post.conversation.thread_id if chat.topics and post.conversation is not None else None
+
+    async def _send_pieces(
+        self, post: Post, chat: Chat, messages: Sequence[Message], thread_id: int | None
+    ) -> PostedMessage:
+        # If a later piece fails, the next attempt does not send the first ones again.
+        key = (post.id, chat.id, thread_id, len(messages))
+        sent = self._sent.setdefault(key, [])
+        for message in messages[len(sent) :]:
+            sent.append(await self._send(post, chat, message, thread_id, or_group=False))
+        self._sent = {key: ids for key, ids in self._sent.items() if key[0] != post.id}
+        # The later pieces lead to their conversation by its code.
+        return PostedMessage(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread_id)
+
+    async def _send(self, post: Post, chat: Chat, message: Message, thread_id: int | None, *, or_group: bool) -> int:
+        sent = await self._sender.send(
+            chat,
+            message,
+            post.priority,
+            thread_id=thread_id,
+            reply_to=post.reply_to if numbers_hold(post, chat) else None,
+            or_group=or_group,
+            reopen=True,
+        )
+        if sent.reopened and post.conversation is not None and post.conversation.closed_at is not None:
+            # The conversation stays closed, and its topic must look so.
+            await self._topics.open_or_close(post.conversation, chat, post.priority)
+        return sent.message_id
+
+
+def numbers_hold(post: Post, chat: Chat) -> bool:
+    """True if the post's message and topic numbers belong to this chat. A group with a new id counts from 1 again."""
+    if isinstance(post.payload, NoticePayload | OpeningPayload) and post.payload.chat_id is not None:
+        return post.payload.chat_id == chat.id
+    return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"
