@@ -31,7 +31,7 @@ from bridge.errors import ConfigError
 from bridge.model.base import Json
 from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule
-from bridge.pipeline.dry_run import DryRun, Written, dry_run, subscriber_of
+from bridge.pipeline.dry_run import DryRun, SampleMessage, dry_run, subscriber_of
 from bridge.rules import RuleSet
 from bridge.rules.explain import Tried
 from bridge.schema import plural
@@ -78,7 +78,7 @@ def explain(
         fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
     zone = settings.accounts[chosen].callback.timezone
     now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
-    written = Written(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
+    written = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
     contact = run_async(lambda: known(settings, subscriber_of(written, settings)))
     rehearsal = dry_run(written, rules=rules, settings=settings, contact=contact)
     if as_json:
@@ -108,7 +108,7 @@ async def known(settings: Settings, subscriber: str) -> Contact:
 # ------------------------------------------------ for a person
 
 
-def show(out: Console, rehearsal: DryRun, written: Written, moment_words: str) -> None:
+def show(out: Console, rehearsal: DryRun, written: SampleMessage, moment_words: str) -> None:
     why = rehearsal.explanation
     line(out, "message", f"{plain(written.text)}")
     line(out, "from", f"{plain(rehearsal.subscriber)} by {written.account}, {moment_words}")

@@ -39,7 +39,7 @@ from bridge.model.base import InboundId, Json, Ms
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.routing import UnroutedMessage
-from bridge.pipeline.facts import as_rules_see
+from bridge.pipeline.effects import rule_message
 from bridge.ports.record import QueryStore
 from bridge.rules import RuleSet
 from bridge.schema import parse_duration, plural
@@ -64,7 +64,7 @@ class Comparison:
 
     def add(self, message: Inbound, rules: RuleSet) -> None:
         self.messages += 1
-        fired = rules.decide(as_rules_see(somebody(message), {}), message.received_at).fired
+        fired = rules.decide(rule_message(somebody(message), {}), message.received_at).fired
         for each in fired:
             if each.error is not None:
                 self.failed[each.rule] += 1

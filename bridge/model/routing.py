@@ -95,5 +95,5 @@ class Settled:
     """What ``settle`` wrote."""
 
     inbound_id: InboundId
-    born_sending: tuple[Sms, ...] = ()
+    sending: tuple[Sms, ...] = ()
     """Rows that are ``sending`` already: the caller must send them now."""

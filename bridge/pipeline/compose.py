@@ -1,4 +1,4 @@
-"""From a wish to a row: which account, which sender name, how many parts. The one place that builds a NewSms."""
+"""Builds each new SMS: its account, sender name, parts and priority. No other module makes a ``NewSms``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.text import parts
 
 
 def sender_name(account: AccountSettings, receiver: str) -> str:
-    """The name an answer goes out under: by the number that was written to, else the account's own."""
+    """The sender name of an answer: the one for the number that the subscriber wrote to, else the account's."""
     return account.senders.get(receiver.removeprefix("+"), account.sender)
 
 
@@ -28,11 +28,12 @@ def operator_sms(
     confirmation_reasons: tuple[ConfirmationReason, ...] = (),
     undo: int = 0,
 ) -> NewSms:
-    """A person's reply in a conversation: by the account and from the number of the latest inbound.
+    """An operator's reply in a conversation: by the account and from the number of the latest inbound.
 
-    With ``asks`` it is a draft that waits for a person's word; else it may be stopped for ``undo`` milliseconds.
+    With ``confirmation_reasons`` it is a draft that waits for a decision; else it can be stopped for ``undo``
+    milliseconds. ``key`` is unique for (bot, original chat, message, purpose): an update that is processed twice is one
+    SMS.
 
-    ``key`` is unique for (bot, original chat, message, purpose), so an update processed twice is one SMS.
     :raises KeyError: the conversation's account is not in the configuration any more.
     """
     account = settings.accounts[conversation.account]
@@ -58,7 +59,7 @@ def operator_sms(
 def rule_sms(
     account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, state: SmsState, now: int
 ) -> NewSms:
-    """A rule's answer to an inbound message, not worth sending after its ttl."""
+    """A rule's reply to an inbound message. It expires after its ttl."""
     ttl = reply.ttl if reply.ttl is not None else account.reply_ttl
     return NewSms(
         key=key,

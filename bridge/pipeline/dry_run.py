@@ -1,4 +1,4 @@
-"""What would be done with a message that never came: the same rules, the same plan, and nothing is written. Pure."""
+"""What would be done with a message that never came: the same rules, the same plan, nothing is written. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound, InboundState
 from bridge.model.routing import Settlement, UnroutedMessage
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.facts import as_rules_see
+from bridge.pipeline.effects import rule_message
 from bridge.pipeline.plan import Budget, plan
 from bridge.rules import RuleSet
 from bridge.rules.explain import Explanation, explain
@@ -17,7 +17,7 @@ from bridge.value import value_object
 
 
 @value_object
-class Written:
+class SampleMessage:
     """The message, as the platform would bring it."""
 
     text: str
@@ -34,35 +34,35 @@ class DryRun:
     """The sender, normalised."""
     explanation: Explanation
     settlement: Settlement
-    """What routing would write, as for somebody who got no automatic reply lately."""
+    """What routing would write for a subscriber who got no automatic reply lately."""
 
 
-def dry_run(written: Written, *, rules: RuleSet, settings: Settings, contact: Contact) -> DryRun:
-    inbound = _inbound(written, contact.subscriber)
+def dry_run(sample: SampleMessage, *, rules: RuleSet, settings: Settings, contact: Contact) -> DryRun:
+    inbound = _inbound(sample, contact.subscriber)
     item = UnroutedMessage(inbound=inbound, contact=contact, recent=())
-    explanation = explain(rules, as_rules_see(item, {}), written.at)
-    budget = Budget(day=day_of(written.at), limit=settings.guards.daily_parts, spent=0)
-    settlement = plan(item, explanation.decision, settings=settings, budget=budget, now=written.at)
+    explanation = explain(rules, rule_message(item, {}), sample.at)
+    budget = Budget(day=day_of(sample.at), limit=settings.guards.daily_parts, spent=0)
+    settlement = plan(item, explanation.decision, settings=settings, budget=budget, now=sample.at)
     return DryRun(subscriber=contact.subscriber, explanation=explanation, settlement=settlement)
 
 
-def subscriber_of(written: Written, settings: Settings) -> str:
-    return phones.normalise(written.sender, settings.region)
+def subscriber_of(sample: SampleMessage, settings: Settings) -> str:
+    return phones.normalise(sample.sender, settings.region)
 
 
-def _inbound(written: Written, subscriber: str) -> Inbound:
+def _inbound(sample: SampleMessage, subscriber: str) -> Inbound:
     return Inbound(
         id=InboundId(0),
-        account=written.account,
+        account=sample.account,
         smsid="",
-        sender=written.sender,
+        sender=sample.sender,
         subscriber=subscriber,
-        receiver=written.receiver,
-        prefix=written.prefix,
-        text=written.text,
+        receiver=sample.receiver,
+        prefix=sample.prefix,
+        text=sample.text,
         date_raw="",
-        date=written.at,
-        received_at=written.at,
+        date=sample.at,
+        received_at=sample.at,
         state=InboundState.NEW,
         fault=None,
         conflict_of=None,

@@ -1,7 +1,7 @@
-"""What holds whatever the rules say: nobody is answered who cannot be, no robot is answered all night, no budget burns.
+"""Limits that hold whatever the rules say: whom a robot may answer, how often, and how much that may cost.
 
-Pure: reads only what was read with the message. A guard never loses a message; it takes away automatic replies and
-says why in one word, which is stored with the message.
+Pure: they read only what was read with the message. A guard never loses a message: it holds automatic replies back and
+names the reason, which is stored with the message.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SHOWN_TO_PEOPLE = frozenset(
         Suppression.DAILY_PARTS,
     }
 )
-"""Holds after which a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
+"""After these, a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
 
-A blocked number was silenced by a person, and a number over its budget is told of once: showing each of its messages
-would be the flood that the guard is there to stop."""
+A blocked number was silenced by a person. A number over its limit is told of once: showing each of its messages would
+be the flood that the guard stops."""
 
 
 def longest_window(guards: GuardSettings) -> Ms:
@@ -37,10 +37,12 @@ def longest_window(guards: GuardSettings) -> Ms:
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 
-def hold_all(item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms) -> Suppression | None:
-    """A reason that holds back every automatic reply to this message, whatever its text and its rule.
+def suppress_all(
+    item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
+) -> Suppression | None:
+    """The reason to hold back every automatic reply to this message, whatever its text and its rule; None: no reason.
 
-    Whether the number opted out is asked for each rule: it may be this very message's rule that changes it.
+    Opt-outs are checked for each rule instead: the rule that fires on this message may change them.
     """
     inbound, contact = item.inbound, item.contact
     if not phones.answerable(inbound.subscriber, own_numbers):
@@ -59,13 +61,16 @@ def hold_all(item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms
 
 
 def written_at(item: UnroutedMessage) -> Ms:
-    """When the subscriber wrote it, as far as known: the platform keeps calling through an outage of ours."""
+    """When the subscriber wrote it, as far as known. The platform repeats its calls while the bridge is down."""
     received, date = item.inbound.received_at, item.inbound.date
     return received if date is None else min(received, date)
 
 
-def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Suppression | None:
-    """A reason that holds back this text to this number. ``recent`` includes what this decision already sends."""
+def suppress_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Suppression | None:
+    """The reason to hold back this text to this number; None: no reason.
+
+    ``recent``: the number's recent replies, and those that this decision already sends.
+    """
     if over(guards.per_number, [reply.at for reply in recent], now):
         return Suppression.PER_NUMBER
     if over(guards.same_text, [reply.at for reply in recent if reply.text == text], now):
@@ -74,5 +79,5 @@ def hold_text(text: str, recent: Collection[RecentReply], guards: GuardSettings,
 
 
 def over(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
-    """Would one more at ``now`` pass the rate? Times ahead, of a clock set back since, count like those before."""
+    """Whether one more at ``now`` exceeds the rate. Times in the future, of a clock set back since, count as well."""
     return rate is not None and sum(1 for at in times if abs(now - at) < rate.per) >= rate.count

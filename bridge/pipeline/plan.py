@@ -1,7 +1,7 @@
-"""What a decision of the rules becomes: replies that the guards let pass, forwards, alerts. Pure.
+"""Turns a decision of the rules into a settlement: replies that the guards let pass, forwards, alerts. Pure.
 
-Two promises live here: a message that a person wrote is shown to somebody or was answered, unless a rule said
-``drop``; and no automatic reply leaves against a guard.
+It keeps two promises. A message that a person wrote is answered or shown to people, unless a rule says ``drop``. And no
+automatic reply leaves against a guard.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bridge.model.post import InboundPayload, NewPost, OptQuestion
 from bridge.model.routing import ForwardPost, Settlement, UnroutedMessage
 from bridge.model.routing_outcome import RoutingOutcome, RoutingResult, Suppression
 from bridge.model.sms import NewSms, SmsState
-from bridge.pipeline import compose, guards, wishes
+from bridge.pipeline import compose, effects, guards
 from bridge.value import value_object
 
 
 @dataclass(kw_only=True, slots=True)
 class Budget:
-    """Parts of automatic replies for one day; shared by the messages of a batch, checked again when written."""
+    """Parts of automatic replies for one day. The messages of a batch share it, and the store checks it again."""
 
     day: str
     limit: int | None
@@ -39,33 +39,33 @@ class Budget:
 
 
 @value_object
-class Answers:
-    """The replies that may leave, and the holds that took the others."""
-
-    replies: tuple[NewSms, ...]
-    suppressions: tuple[Suppression, ...]
+class AutomaticReplies:
+    sms: tuple[NewSms, ...] = ()
+    """Replies that leave."""
+    suppressions: tuple[Suppression, ...] = ()
+    """Why the guards held the others back."""
     rules: frozenset[str] = frozenset()
-    """Whose replies leave."""
+    """Rules whose replies leave."""
 
 
 def plan(
-    item: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, place: bool = False
+    item: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, slot: bool = False
 ) -> Settlement:
-    """Everything that routing this message will write.
+    """Everything that routing this message writes.
 
-    ``place``: one reply may leave at once, so the first is wished to be born ``sending``.
+    ``slot``: a slot to send is reserved, so the first reply asks to be inserted as ``sending``.
     """
     inbound = item.inbound
     account = settings.accounts.get(inbound.account)
-    # An account that left the configuration while its message waited: nobody can answer by it, people still see it.
-    answers = (
-        answer(item, decision, account=account, settings=settings, budget=budget, now=now, place=place)
+    # The account may have left the configuration while the message waited: no reply can go by it, people still see it.
+    replies = (
+        automatic_replies(item, decision, account=account, settings=settings, budget=budget, now=now, slot=slot)
         if account is not None
-        else Answers(replies=(), suppressions=())
+        else AutomaticReplies()
     )
-    errors = [fired for fired in decision.fired if (fired.error or fired.recovered) is not None]
+    failed = [fired for fired in decision.fired if _error(fired) is not None]
     default_chat = settings.telegram.default_chat or DEFAULT_CHAT
-    forwards = tuple(show(decision, answers, default_chat, account_known=account is not None))
+    forwards = tuple(forward_posts(decision, replies, default_chat, account_known=account is not None))
     return Settlement(
         inbound_id=inbound.id,
         subscriber=inbound.subscriber,
@@ -74,22 +74,22 @@ def plan(
         state=InboundState.ROUTED,
         rule=decision.fired[0].rule if decision.fired else None,
         rules_version=decision.rules_version,
-        outcome=outcome(decision, answers, forwards),
-        replies=answers.replies,
+        outcome=outcome(decision, replies, forwards),
+        replies=replies.sms,
         spend_limit=budget.limit,
         spend_day=budget.day,
         forwards=forwards,
         posts=conflict_posts(item),
         alerts=(
-            *hold_alerts(item, answers.suppressions, account, budget),
-            *(rule_error(fired, decision.rules_version) for fired in errors),
+            *suppression_alerts(item, replies.suppressions, account, budget),
+            *(rule_alert(fired, decision.rules_version) for fired in failed),
         ),
-        contact=wishes.remembered(item.contact, decision),
-        uses=tuple(wishes.used(decision, answers.rules, inbound.received_at)),
+        contact=effects.contact_change(item.contact, decision),
+        uses=tuple(effects.rule_uses(decision, replies.rules, inbound.received_at)),
     )
 
 
-def answer(
+def automatic_replies(
     item: UnroutedMessage,
     decision: Decision,
     *,
@@ -97,88 +97,97 @@ def answer(
     settings: Settings,
     budget: Budget,
     now: Ms,
-    place: bool,
-) -> Answers:
-    """Pass each reply through the guards, in the order the rules gave them."""
+    slot: bool,
+) -> AutomaticReplies:
+    """Pass each reply through the guards, in the order of the rules."""
     recent = list(item.recent)
     own = [number for each in settings.accounts.values() for number in each.numbers]
-    general = guards.hold_all(item, own_numbers=own, max_age=account.max_age, now=now)
+    general = guards.suppress_all(item, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
     suppressions: list[Suppression] = []
-    answering: set[str] = set()
-    wished = [(fired, out, reply) for fired, out in wishes.opted_out(item.contact, decision) for reply in fired.replies]
-    for index, (fired, out, reply) in enumerate(wished):
+    rules: set[str] = set()
+    wanted = [
+        (fired, out, reply) for fired, out in effects.opted_out(item.contact, decision) for reply in fired.replies
+    ]
+    for index, (fired, out, reply) in enumerate(wanted):
         key = f"rule:{item.inbound.id}:{index}"
-        state = SmsState.SENDING if place and not replies else SmsState.QUEUED
+        state = SmsState.SENDING if slot and not replies else SmsState.QUEUED
         sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
-        hold = general or (Suppression.OPTED_OUT if out else guards.hold_text(reply.text, recent, settings.guards, now))
-        if hold is None and not budget.take(sms.parts):
-            hold = Suppression.DAILY_PARTS
-        if hold is not None:
-            suppressions.append(hold)
+        reason = general or (
+            Suppression.OPTED_OUT if out else guards.suppress_text(reply.text, recent, settings.guards, now)
+        )
+        if reason is None and not budget.take(sms.parts):
+            reason = Suppression.DAILY_PARTS
+        if reason is not None:
+            suppressions.append(reason)
             continue
         recent.append(RecentReply(at=now, text=reply.text))
         replies.append(sms)
-        answering.add(fired.rule)
-    return Answers(replies=tuple(replies), suppressions=tuple(dict.fromkeys(suppressions)), rules=frozenset(answering))
+        rules.add(fired.rule)
+    return AutomaticReplies(sms=tuple(replies), suppressions=tuple(dict.fromkeys(suppressions)), rules=frozenset(rules))
 
 
-def show(decision: Decision, answers: Answers, default_chat: str, *, account_known: bool) -> Iterator[ForwardPost]:
-    """The chats that see the message: the rules' own wishes, else the default chat where nobody else took it."""
+def forward_posts(
+    decision: Decision, replies: AutomaticReplies, default_chat: str, *, account_known: bool
+) -> Iterator[ForwardPost]:
+    """The chats that see the message: those of the rules, and the default chat where it is needed."""
     seen: set[str] = set()
-    opt_question = wishes.opt_question(decision)
+    opt_question = effects.opt_question(decision)
     for fired in decision.fired:
         for forward in fired.forwards:
             if forward.chat not in seen:
                 seen.add(forward.chat)
-                shown = payload(fired, answers, opt_question, forward.note, forward.silent)
+                shown = payload(fired, replies, opt_question, forward.note, forward.silent)
                 yield ForwardPost(chat=forward.chat, payload=shown)
     failed = next((fired for fired in decision.fired if fired.error is not None), None)
     if failed is not None and default_chat not in seen:
-        yield ForwardPost(chat=default_chat, payload=payload(failed, answers, opt_question))
-    elif not seen and (opt_question or lonely(decision, answers, account_known)):
+        yield ForwardPost(chat=default_chat, payload=payload(failed, replies, opt_question))
+    elif not seen and (opt_question or needs_default_chat(decision, replies, account_known)):
         first = decision.fired[0] if decision.fired else None
-        yield ForwardPost(chat=default_chat, payload=payload(first, answers, opt_question))
+        yield ForwardPost(chat=default_chat, payload=payload(first, replies, opt_question))
 
 
-def lonely(decision: Decision, answers: Answers, account_known: bool) -> bool:
-    """Would nobody take notice of this message unless the default chat did?"""
+def needs_default_chat(decision: Decision, replies: AutomaticReplies, account_known: bool) -> bool:
+    """Whether neither a rule nor a person would notice a message that no rule forwards."""
     if not decision.fired or not account_known:
         return True
-    if answers.replies or any(fired.drop for fired in decision.fired):
+    if replies.sms or any(fired.drop for fired in decision.fired):
         return False
-    return not answers.suppressions or any(hold in guards.SHOWN_TO_PEOPLE for hold in answers.suppressions)
+    return not replies.suppressions or any(reason in guards.SHOWN_TO_PEOPLE for reason in replies.suppressions)
 
 
 def payload(
-    fired: FiredRule | None, answers: Answers, opt_question: OptQuestion, note: str = "", silent: bool = False
+    fired: FiredRule | None,
+    replies: AutomaticReplies,
+    opt_question: OptQuestion,
+    note: str = "",
+    silent: bool = False,
 ) -> InboundPayload:
-    """What the renderer needs beside the stored message; never a text of the subscriber."""
-    error = (fired.error or fired.recovered) if fired is not None else None
+    """What a forwarded message shows beside its text, which is read from its row."""
     return InboundPayload(
         rule=fired.rule if fired is not None else "",
         note=note,
-        error=error or "",
+        error=(_error(fired) if fired is not None else None) or "",
         silent=silent,
-        answered=len(answers.replies),
-        held=tuple(str(hold) for hold in answers.suppressions),
+        answered=len(replies.sms),
+        held=tuple(str(reason) for reason in replies.suppressions),
         opt_question=opt_question,
     )
 
 
-def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, ...]) -> RoutingOutcome:
+def outcome(decision: Decision, replies: AutomaticReplies, forwards: tuple[ForwardPost, ...]) -> RoutingOutcome:
     """What comes of the message, for people."""
     results: list[RoutingResult] = []
-    if any((fired.error or fired.recovered) is not None for fired in decision.fired):
+    if any(_error(fired) is not None for fired in decision.fired):
         results.append(RoutingResult.RULE_FAILED)
-    if answers.replies:
+    if replies.sms:
         results.append(RoutingResult.REPLIED)
     if forwards:
         results.append(RoutingResult.FORWARDED)
     if any(fired.drop for fired in decision.fired):
         results.append(RoutingResult.DROPPED)
-    results += wishes.opt_out_results(decision)
-    suppressions = answers.suppressions
+    results += effects.opt_out_results(decision)
+    suppressions = replies.suppressions
     if any(fired.spent for fired in decision.fired):
         suppressions = (Suppression.ONCE, *suppressions)
     if not results and not suppressions:
@@ -187,7 +196,7 @@ def outcome(decision: Decision, answers: Answers, forwards: tuple[ForwardPost, .
 
 
 def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
-    """The same smsid came before with another content: routed like any message, and the team is told."""
+    """Tell the team that the same smsid came before with another content. The message is routed like any other."""
     inbound = item.inbound
     if inbound.conflict_of is None:
         return ()
@@ -195,36 +204,40 @@ def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
     return (alert_post("alert.same_id", params, key=f"same_id:{inbound.id}", inbound_id=inbound.id),)
 
 
-def rule_error(fired: FiredRule, version: str) -> Alert:
-    """Once a rule and version: an edited rule that still fails is told of again."""
+def rule_alert(fired: FiredRule, version: str) -> Alert:
+    """One alert for each rule and version: an edited rule that still fails is told of again."""
     return Alert(
         key=f"rule:{version}:{fired.rule}",
         text="alert.rule_error",
-        params={"rule": fired.rule, "error": fired.error or fired.recovered or ""},
+        params={"rule": fired.rule, "error": _error(fired) or ""},
     )
 
 
-def hold_alerts(
+def suppression_alerts(
     item: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
-    """One notice for a condition: a day a number, a day for the budget, a day an account for what came late.
+    """At most one alert a day for each number, for the budget, and for each account whose messages came late.
 
-    Where numbers pump by the hundred, each with its own notice, one for all of them takes the place of the rest.
+    Where very many numbers go over their limit, one alert about all of them replaces the rest.
     """
-    for hold in suppressions:
-        if hold in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):
+    for reason in suppressions:
+        if reason in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):
             yield Alert(
                 key=f"guard:{budget.day}:{item.inbound.subscriber}",
                 text="alert.guard_number",
-                params={"subscriber": item.inbound.subscriber, "reason": str(hold)},
+                params={"subscriber": item.inbound.subscriber, "reason": str(reason)},
                 crowd=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
-        elif hold is Suppression.DAILY_PARTS:
+        elif reason is Suppression.DAILY_PARTS:
             yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})
-        elif hold is Suppression.TOO_OLD and account is not None and account.max_age is not None:
+        elif reason is Suppression.TOO_OLD and account is not None and account.max_age is not None:
             yield Alert(
                 key=f"too_old:{item.inbound.account}:{budget.day}",
                 text="alert.too_old",
                 params={"account": item.inbound.account, "hours": account.max_age // HOUR},
                 account=item.inbound.account,
             )
+
+
+def _error(fired: FiredRule) -> str | None:
+    return fired.error or fired.recovered

@@ -1,7 +1,7 @@
-"""From a stored message to what is done about it: claim a batch, decide, settle. Nothing is done before it is written.
+"""Routes stored messages: claims a batch, asks the rules, settles. Nothing is done before it is written.
 
-Routing is repeatable until the moment ``settle`` commits: the decision is pure, the writing is one transaction, and a
-message whose contact or budget moved meanwhile is simply decided again.
+Routing can be repeated until ``settle`` commits: the decision is pure, the writing is one transaction, and a message
+whose contact or budget has changed since it was read is decided again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Sms, SmsState
 from bridge.pipeline import guards
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.facts import as_rules_see
+from bridge.pipeline.effects import rule_message
 from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
@@ -36,35 +36,34 @@ from bridge.text import phones
 log = structlog.get_logger()
 
 BATCH = 64
-"""Messages a transaction settles: enough to share one fsync, few enough that deciding them blocks the loop for some
-milliseconds only."""
-
+"""Messages that one transaction settles: enough to share one fsync, and few enough that deciding them blocks the event
+loop only for milliseconds."""
 
 LONGEST_WAIT: Ms = DAY
-"""Messages that waited longer than this for their rules may be counted as if nothing had come before them."""
+"""For messages that waited longer for routing, uses of rules before them may already be deleted and do not count."""
 USES_KEPT: Ms = 31 * DAY
-"""At least: a limit that is edited to look back further finds what there was."""
-FORGOTTEN_AT_ONCE = 2_000
-"""Uses that are deleted in one go; the next when there is nothing to route again."""
+"""Uses of rules are kept at least this long, so that a limit that is edited to look back further finds them."""
+FORGET_BATCH = 2_000
+"""Uses that are deleted at a time. The next are deleted when there is nothing to route again."""
 BEHIND: Ms = 100
-"""Routing does not keep up with intake where the oldest message waits for so long."""
+"""Routing is behind intake when the oldest message has waited this long."""
 
 
 class Launcher(Protocol):
-    """The outbox, seen from the router: rows born ``sending`` need a place to go at once."""
+    """The outbox as the router sees it. A row that is inserted as ``sending`` needs a slot to leave at once."""
 
     def reserve(self, account: str) -> bool:
-        """Take a rate token and a connection for one SMS of the account, if both are free now."""
+        """Reserve a slot: a rate token and a connection for one SMS of the account, if both are free now."""
 
     def give_back(self, account: str) -> None:
-        """The reserved place was not used."""
+        """Give back a reserved slot that was not used."""
 
     def launch(self, sms: Sms) -> None:
-        """Send a row that is ``sending`` already, on a reserved place."""
+        """Send a row that is ``sending`` already, in a reserved slot."""
 
 
 class NoSender:
-    """For a process that does not send: all it writes is ``queued``."""
+    """For a process that does not send: all its replies are inserted as ``queued``."""
 
     def reserve(self, account: str) -> bool:
         return False
@@ -93,7 +92,7 @@ class Router:
         self._clock = services.clock
         self._window = guards.longest_window(settings.guards)
         self._next: tuple[RuleSet, ClaimedBatch] | None = None
-        """What the store said there was to do after the last batch, and for which rules it was asked."""
+        """The batch that the store claimed together with the last settlement, and the rules it was claimed for."""
         self._forgot_at: Ms = 0
 
     async def step(self) -> int:
@@ -103,7 +102,7 @@ class Router:
         claim = self._claim(rules, now)
         claimed = await self._claimed(rules, claim)
         batch = claimed.messages
-        # One message that nobody can route must not pass for all of them: there must be more than a batch, too.
+        # More than a batch must wait, too: one old message that cannot be routed does not mean that routing is behind.
         self._signals.keeping_up(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             await self._forget(rules, now)
@@ -121,45 +120,48 @@ class Router:
             limit=BATCH,
             recent_since=now - self._window,
             day=day_of(now),
-            # A limit looks back from the time of receipt, and what waits may have come in a while ago.
+            # A limit looks back from the time of receipt, which may be a while ago.
             uses_since=now - counting.sender - LONGEST_WAIT if counting.sender else None,
             totals={rule: now - period for rule, period in counting.totals.items()},
         )
 
     async def _claimed(self, rules: RuleSet, claim: ClaimRequest) -> ClaimedBatch:
         known, self._next = self._next, None
-        # Other rules may have been loaded since: what these count was not asked for.
+        # Rules that were loaded since may count something that the claim did not read.
         if known is not None and known[0] is rules:
             return known[1]
         return await self._store.claim_unrouted(claim)
 
     async def _forget(self, rules: RuleSet, now: Ms) -> None:
-        """Now and then, when there is nothing to do: matches that no limit looks back to."""
+        """Delete the uses that no limit looks back to: once an hour, when there is nothing to route."""
         if abs(now - self._forgot_at) < HOUR:
             return
         counting = rules.counting
         longest = max((counting.sender, *counting.totals.values(), USES_KEPT))
-        if await self._store.forget_uses(now - longest - LONGEST_WAIT, limit=FORGOTTEN_AT_ONCE) < FORGOTTEN_AT_ONCE:
+        if await self._store.forget_uses(now - longest - LONGEST_WAIT, limit=FORGET_BATCH) < FORGET_BATCH:
             self._forgot_at = now
 
     def _settlement(
         self, item: UnroutedMessage, rules: RuleSet, budget: Budget, totals: Counter[str], now: int
     ) -> Settlement:
-        """``totals``: matches of rules that are limited over all senders; those of this one are added."""
+        """Decide and plan one message.
+
+        ``totals``: matches of rules that are limited over all subscribers; this message adds its own.
+        """
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
         decision = self._decide(item, rules, totals)
         totals.update(fired.rule for fired in decision.fired if RuleCounter.MATCH in fired.counted)
-        # A first reply is born ``sending`` where the outbox has a place for it: saves it a commit of its own.
+        # A first reply is inserted as ``sending`` where the outbox has a slot for it: that saves a commit.
         account = item.inbound.account
-        place = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
+        slot = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
         try:
-            settlement = plan(item, decision, settings=self._settings, budget=budget, now=now, place=place)
-            if place and not settlement.replies:
+            settlement = plan(item, decision, settings=self._settings, budget=budget, now=now, slot=slot)
+            if slot and not settlement.replies:
                 self._launcher.give_back(account)
             return settlement
-        except Exception as error:  # the same: shown to people, and the ones behind it go on
-            if place:
+        except Exception as error:  # a fault of ours: people see the message, and the messages behind it go on
+            if slot:
                 self._launcher.give_back(account)
             fault = f"internal error ({type(error).__name__})"
             log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, trace=frames(error))
@@ -167,10 +169,10 @@ class Router:
 
     def _decide(self, item: UnroutedMessage, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
         inbound = item.inbound
-        message = as_rules_see(item, totals)
+        message = rule_message(item, totals)
         try:
             return rules.decide(message, inbound.received_at)
-        except Exception as error:  # a fault of ours in one message must not stop the ones behind it
+        except Exception as error:  # a fault of ours in one message must not stop the messages behind it
             log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, trace=frames(error))
             failed = FiredRule(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
             return Decision(fired=(failed,), rules_version=rules.version)
@@ -178,10 +180,10 @@ class Router:
     async def _settle(
         self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement], claim: ClaimRequest
     ) -> ClaimedBatch | None:
-        """Write them; what there is to do next, if the store said so."""
+        """Write the settlements; returns the next batch if the store claimed one with them."""
         try:
             results, claimed = await self._store.settle_and_claim(settlements, claim)
-        except BaseException as error:  # cancellation too: places that nobody gives back are lost for good
+        except BaseException as error:  # cancellation too: slots that are not given back are lost for good
             self._give_back(settlements)
             if isinstance(error, StoreUnavailable) or not isinstance(error, Exception):
                 raise
@@ -189,19 +191,19 @@ class Router:
             return None
         for item, settlement, settled in zip(batch, settlements, results, strict=True):
             self._follow_up(item, settlement, settled)
-        # What the same subscribers wrote next may be another bridge's, and waited for these.
+        # The next messages of the same subscribers may be claimed by another node, and waited for these.
         self._signals.inbound.pass_on()
         return claimed
 
     async def _settle_singly(self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement]) -> None:
-        """One of the batch cannot be written at all: find it and put it to people."""
+        """Settle one by one, because one of the batch cannot be written: that one is quarantined."""
         refused: list[Exception] = []
         for item, settlement in zip(batch, settlements, strict=True):
             try:
                 await self._settle_alone(item, settlement)
             except StoreUnavailable:
                 raise
-            except Exception as error:  # not even its quarantine: those behind it must not wait for that
+            except Exception as error:  # its quarantine cannot be written either: the next ones must not wait for it
                 refused.append(error)
         if refused:
             raise refused[0]
@@ -212,24 +214,24 @@ class Router:
         except StoreUnavailable:
             raise
         except Exception as error:
-            log.error("settle_refused", inbound_id=settlement.inbound_id, error_class=type(error).__name__)
+            log.error("settlement_refused", inbound_id=settlement.inbound_id, error_class=type(error).__name__)
             kept = quarantine(item, settlement.rules_version, "cannot be stored", settlement.now)
             await self._store.settle([kept])
         self._signals.sms.set()
         self._signals.posts.set()
 
     def _follow_up(self, item: UnroutedMessage, settlement: Settlement, settled: Settled | None) -> None:
-        reserved = wants_birth(settlement)
-        born = settled.born_sending if settled is not None else ()
-        for sms in born:
+        reserved = wants_to_send(settlement)
+        sending = settled.sending if settled is not None else ()
+        for sms in sending:
             self._launcher.launch(sms)
-        if reserved and not born:
+        if reserved and not sending:
             self._launcher.give_back(settlement.replies[0].account)
         if settled is None:
             return
         inbound = item.inbound
         log.info(
-            "routed",
+            "inbound_routed",
             inbound_id=inbound.id,
             account=inbound.account,
             smsid=inbound.smsid,
@@ -238,18 +240,18 @@ class Router:
             outcome=str(settlement.outcome),
             ms=settlement.now - inbound.received_at,
         )
-        if len(settlement.replies) > len(born):
+        if len(settlement.replies) > len(sending):
             self._signals.sms.set()
         if settlement.forwards or settlement.posts or settlement.alerts:
             self._signals.posts.set()
 
     def _give_back(self, settlements: Sequence[Settlement]) -> None:
         for settlement in settlements:
-            if wants_birth(settlement):
+            if wants_to_send(settlement):
                 self._launcher.give_back(settlement.replies[0].account)
 
 
-def wants_birth(settlement: Settlement) -> bool:
+def wants_to_send(settlement: Settlement) -> bool:
     return any(reply.state is SmsState.SENDING for reply in settlement.replies)
 
 
@@ -258,7 +260,7 @@ def queued_only(settlement: Settlement) -> Settlement:
 
 
 def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: int) -> Settlement:
-    """A malformed call with an id: acknowledged, kept as it came, put to the team."""
+    """Settle a message that cannot be routed: it is kept as it came, and shown to the team."""
     inbound = item.inbound
     params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid, "fault": fault}
     post = alert_post("alert.quarantine", params, key=f"quarantine:{inbound.id}", inbound_id=inbound.id)

@@ -76,7 +76,7 @@ FAULTS_OF_OURS = frozenset(
         "platform_adapter_failed",
         "post_dropped",
         "rules_failed",
-        "settle_refused",
+        "settlement_refused",
         "update_parked",
         "outcome_failed",
     }

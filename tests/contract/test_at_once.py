@@ -124,8 +124,8 @@ async def test_of_two_that_wish_to_be_born_sending_in_one_lane_the_first_is(stor
     first, second = await store.settle([settlement(one, 0, born[0]), settlement(two, 0, born[1])])
     assert first is not None
     assert second is not None
-    assert [sms.key for sms in first.born_sending] == ["r1"]
-    assert second.born_sending == ()
+    assert [sms.key for sms in first.sending] == ["r1"]
+    assert second.sending == ()
 
 
 async def test_a_persons_queued_sms_keeps_a_robots_from_being_born_sending_and_a_broadcasts_does_not(
@@ -140,7 +140,7 @@ async def test_a_persons_queued_sms_keeps_a_robots_from_being_born_sending_and_a
             for each in messages
         ]
     )
-    assert [len(result.born_sending) for result in results if result] == [0, 1]
+    assert [len(result.sending) for result in results if result] == [0, 1]
 
 
 async def test_moves_of_one_row_are_made_in_turn_and_of_others_beside_them(store: Store) -> None:

@@ -89,7 +89,7 @@ async def test_settling_writes_everything_and_takes_the_message_from_the_queue(s
         posts=(post(key="p1"),),
         alerts=(Alert(key="a1", text="alert.x", params={"n": 1}),),
     )
-    assert (await settled(store, item)).born_sending == ()
+    assert (await settled(store, item)).sending == ()
     assert await unrouted(store) == ()
     done = await store.get_inbound(inbound.id)
     assert done is not None
@@ -139,7 +139,7 @@ async def test_an_answer_is_born_sending_where_its_lane_is_free(store: Store) ->
         store,
         settlement(inbound, 0, reply("r1", state=SmsState.SENDING), reply("r2", state=SmsState.SENDING)),
     )
-    (born,) = done.born_sending
+    (born,) = done.sending
     assert (born.key, born.state, born.attempts, born.sending_since) == ("r1", SmsState.SENDING, 1, NOW)
     assert (await store.queue_status()).sms_by_state == {"queued": 1, "sending": 1}
 
@@ -215,7 +215,7 @@ async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singl
     assert await spent(store) == 0
     (settled,) = await store.settle([settlement(good, 0, reply("r1", state=SmsState.SENDING))])
     assert settled is not None
-    assert [sms.key for sms in settled.born_sending] == ["r1"]
+    assert [sms.key for sms in settled.sending] == ["r1"]
 
 
 async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: Store) -> None:

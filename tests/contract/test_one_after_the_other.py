@@ -187,7 +187,7 @@ def test_decisions_are_settled_or_sent_back(
         rows = await store.list_sms(list(SmsState), limit=999)
         posts = await store.claim_posts(["a", "b"], now=NOW, limit=999)
         return (
-            [result and [named(sms) for sms in result.born_sending] for result in results],
+            [result and [named(sms) for sms in result.sending] for result in results],
             [await store.get_inbound(message.id) for message in messages],
             [await store.contact(f"790{who}") for who in range(10)],
             sorted(((sms.key, named(sms)) for sms in rows), key=lambda pair: pair[0]),

@@ -268,7 +268,7 @@ def _settled(settlement: Settlement, written: Sequence[Sms | None], spend: Spend
     for alert in settlement.alerts:
         open_alert(tx, alert, settlement.now)
     sending = tuple(sms for sms in new if sms.state is SmsState.SENDING)
-    return Settled(inbound_id=settlement.inbound_id, born_sending=sending)
+    return Settled(inbound_id=settlement.inbound_id, sending=sending)
 
 
 def _forward(forward: ForwardPost, conversation_id: ConversationId, settlement: Settlement) -> NewPost:

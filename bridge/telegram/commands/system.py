@@ -13,7 +13,7 @@ from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule, Forward, OptOutEffect
 from bridge.model.record import QueueStatus
 from bridge.model.sms import SmsState
-from bridge.pipeline.facts import contact_facts
+from bridge.pipeline.effects import contact_facts
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
 from bridge.telegram.chats import Language

@@ -81,7 +81,7 @@ async def test_a_reply_is_not_born_sending_while_another_bridge_claims_in_its_la
     assert await claim == ["waits"]
     (settled,) = await settling
     assert settled is not None
-    assert settled.born_sending == ()
+    assert settled.sending == ()
     assert await sending(both) == ["waits"]
 
 
@@ -95,7 +95,7 @@ async def test_a_claim_leaves_alone_what_another_bridge_bears_sending(both: Brid
         assert await claimed(both.two) == []
     (settled,) = await settling
     assert settled is not None
-    assert [sms.key for sms in settled.born_sending] == ["born"]
+    assert [sms.key for sms in settled.sending] == ["born"]
     assert await claimed(both.two) == []
 
 

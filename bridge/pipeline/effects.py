@@ -1,0 +1,131 @@
+"""What rules see of a message and its subscriber, and what they change and count. Pure.
+
+The rules engine decides; here its decision becomes what the store writes with the message.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+
+from bridge.model.base import Ms
+from bridge.model.contact import Contact, ContactChange, RuleCounter, RuleUse
+from bridge.model.decision import Decision, FiredRule, OptOutEffect
+from bridge.model.post import OptQuestion
+from bridge.model.routing import UnroutedMessage
+from bridge.model.routing_outcome import RoutingResult
+from bridge.rules.context import ContactFacts, RuleMessage, Uses
+
+_NO_USES = Uses()
+_LANGUAGE = "language"
+"""The value of a contact that chooses among the texts of a reply: ``set: {language: en}``."""
+_RESULTS = {
+    OptOutEffect.OUT: RoutingResult.OPTED_OUT,
+    OptOutEffect.IN: RoutingResult.OPTED_IN,
+    OptOutEffect.ASK_OUT: RoutingResult.ASKED_TO_OPT_OUT,
+    OptOutEffect.ASK_IN: RoutingResult.ASKED_TO_OPT_IN,
+}
+
+# ------------------------------------------------ what rules see
+
+
+def rule_message(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessage:
+    """A stored message as rules see it. ``totals``: matches of the rules that are limited over all subscribers."""
+    inbound, contact = item.inbound, item.contact
+    return RuleMessage(
+        text=inbound.text,
+        sender=inbound.sender,
+        subscriber=inbound.subscriber,
+        receiver=inbound.receiver,
+        prefix=inbound.prefix,
+        account=inbound.account,
+        date=inbound.date,
+        contact_name=contact.name,
+        id=inbound.id,
+        contact=contact_facts(contact),
+        conversation_open=contact.robot_paused_until > inbound.received_at,
+        uses=_uses(item, totals),
+    )
+
+
+def contact_facts(contact: Contact) -> ContactFacts:
+    return ContactFacts(
+        tags=contact.tags,
+        values=contact.values,
+        language=contact.values.get(_LANGUAGE, ""),
+        first_time=contact.first_seen_at is None,
+        opted_out=contact.opted_out,
+        blocked=contact.blocked,
+    )
+
+
+def _uses(item: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
+    if not item.uses and not totals:
+        return _NO_USES
+    by_sender: defaultdict[tuple[str, RuleCounter], list[Ms]] = defaultdict(list)
+    for use in item.uses:
+        by_sender[use.rule, use.what].append(use.at)
+    return Uses(by_sender={key: tuple(times) for key, times in by_sender.items()}, totals=dict(totals))
+
+
+# ------------------------------------------------ what rules change and count
+
+
+def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule, bool]]:
+    """Each rule that fired, and whether its replies would go to a number that has opted out.
+
+    The confirmation by the rule that opted it out is the last text that such a number gets. A second opt-out is not
+    confirmed again.
+    """
+    out = contact.opted_out
+    for fired in decision.fired:
+        before, out = out, _opted_out_after(fired, out)
+        confirms = not before and any(reply.confirms_opt_out for reply in fired.replies)
+        yield fired, out and not confirms
+
+
+def contact_change(contact: Contact, decision: Decision) -> ContactChange | None:
+    """What is known of the subscriber from now on; None if nothing changes."""
+    out, tags, values = contact.opted_out, dict.fromkeys(contact.tags), dict(contact.values)
+    for fired in decision.fired:
+        out = _opted_out_after(fired, out)
+        if (effect := fired.contact) is not None:
+            tags |= dict.fromkeys(effect.tag)
+            tags = {tag: None for tag in tags if tag not in effect.untag}
+            values |= effect.values
+    before = ContactChange(opted_out=contact.opted_out, tags=contact.tags, values=contact.values)
+    change = ContactChange(opted_out=out, tags=tuple(tags), values=values)
+    return None if change == before else change
+
+
+def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator[RuleUse]:
+    """What is counted. ``replying``: rules whose replies leave; a reply that a guard held back does not count."""
+    for fired in decision.fired:
+        for what in fired.counted:
+            if what is not RuleCounter.REPLY or fired.rule in replying:
+                yield RuleUse(rule=fired.rule, what=what, at=at)
+
+
+def opt_question(decision: Decision) -> OptQuestion:
+    """What people are asked where the message is shown, because its words were not clear enough."""
+    opts = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
+    if OptOutEffect.ASK_OUT in opts:
+        return "out"
+    return "in" if OptOutEffect.ASK_IN in opts else ""
+
+
+def opt_out_results(decision: Decision) -> Iterator[RoutingResult]:
+    """The effects on automatic texts to the subscriber, for the outcome of the message."""
+    for fired in decision.fired:
+        if fired.contact is not None and fired.contact.opt is not None:
+            yield _RESULTS[fired.contact.opt]
+
+
+def _opted_out_after(fired: FiredRule, out: bool) -> bool:
+    match fired.contact.opt if fired.contact is not None else None:
+        case OptOutEffect.OUT:
+            return True
+        case OptOutEffect.IN:
+            return False
+        case _:
+            return out
