@@ -22,6 +22,7 @@ from bridge.store.statement import Statement
 from bridge.store.transaction import SerializationConflict, Tx
 from tests.contract.builders import NOW, SetClock, call, claimed, received, reply, sent, settlement, spent
 from tests.postgres import needs_postgres
+from tests.proxies import copied
 from tests.unit.pipeline.sender import until
 from tests.unit.postgres.bridges import Bridges
 
@@ -286,19 +287,17 @@ class Cut:
         there, back = await asyncio.open_connection(self._to.hostname, self._to.port or 5432)
         try:
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+                await asyncio.gather(self._ask(reader, back), copied(there, writer))
         finally:
             back.transport.abort()
             writer.transport.abort()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        await asyncio.get_running_loop().create_future()  # the other side is not told
+    async def _ask(self, client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await client.read(65_536):
+                server.write(data)
+                await server.drain()
+        await asyncio.get_running_loop().create_future()  # the server is not told that the client is gone
 
 
 # ------------------------------------------------ too slow, too many, away
