@@ -143,7 +143,9 @@ class Pool:
         self._open.discard(connection)
 
     async def close(self) -> None:
-        """Let those end who still ask something, for a moment."""
+        """Waits up to ``TIMEOUT`` for transactions under way, then ends all connections. A second call does nothing."""
+        if self._closed:
+            return
         self._closed = True
         with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with asyncio.timeout(TIMEOUT / 1000):
