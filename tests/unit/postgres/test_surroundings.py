@@ -102,7 +102,7 @@ async def test_nobody_listens(server: Cluster) -> None:
 
 
 async def test_somebody_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "PATIENCE", 50)
+    monkeypatch.setattr(pool, "TIMEOUT", 50)
     ended = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
