@@ -97,7 +97,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
     """Every step of one SMS, with its text."""
 
     async def read(store: Queries) -> tuple[Sms | None, Sequence[HistoryLine]]:
-        return await store.get_sms(SmsId(sms_id)), await store.sms_story(SmsId(sms_id))
+        return await store.get_sms(SmsId(sms_id)), await store.sms_history(SmsId(sms_id))
 
     sms, steps = read_store(settings_of(config, quiet=True), read)
     if sms is None:

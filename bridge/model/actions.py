@@ -1,4 +1,4 @@
-"""What the team orders and asks in its chats."""
+"""What operators change by commands and buttons, and what they look up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.value import value_object
 
 
 class ActionKind(StrEnum):
-    """What people change about a subscriber or a conversation by a command or a button. Kept with author and time."""
+    """A change of a subscriber or a conversation. Each is recorded with its author and time."""
 
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -30,28 +30,29 @@ class ActionKind(StrEnum):
 
 @value_object
 class Action:
-    """One change that a person wants made, once: ``key`` is made of the message or the press it came from."""
+    """One change that an operator makes."""
 
     key: str
-    deed: ActionKind
+    """Made of the message or press it came from: the same key has its effect once."""
+    kind: ActionKind
     author: str
-    """For people: name and id."""
+    """For histories: name and id."""
     subscriber: str
     conversation_id: ConversationId | None = None
-    """What ``close``, ``open``, ``claim`` and ``release`` are about."""
+    """The subject of ``close``, ``open``, ``claim`` and ``release``."""
     detail: str = ""
-    """The name, the tag, or the name of whoever claims."""
+    """The new name, the tag, or the name of the operator who claims."""
     user_id: int | None = None
-    """Who claims."""
+    """The operator who claims."""
     until: Ms = 0
     """When a claim ends by itself."""
-    by_hand: tuple[int, int] | None = None
-    """Chat and message id of Telegram's own line about it, where it was done there and the topic shows it already."""
+    topic_line: tuple[int, int] | None = None
+    """Chat and message id of Telegram's own line about it, if it was done in Telegram itself."""
 
 
 @value_object
 class MessageSubject:
-    """What a message in a chat is about, as far as it is on record."""
+    """The rows that a message in a chat is about."""
 
     conversation_id: ConversationId | None = None
     inbound_id: InboundId | None = None
@@ -59,38 +60,38 @@ class MessageSubject:
 
 
 class SearchScope(StrEnum):
-    """What a search looks through."""
+    """The rows that a search looks through."""
 
-    TALKS = "talks"
-    """Conversations, by number, name and tags of their subscribers."""
+    CONVERSATIONS = "conversations"
+    """By number, name and tags of their subscribers."""
     INBOUND = "inbound"
     SMS = "sms"
 
 
 @value_object
 class SearchQuery:
-    """What to look for in one page of rows, the newest first."""
+    """A search in one page of rows, the newest first."""
 
     text: str
     chats: Sequence[str] | None
-    """Names of the chats whose conversations count; None: all."""
-    among: SearchScope
+    """Names of the chats whose conversations are searched; None: all."""
+    scope: SearchScope
     before: int
-    """Rows with lower ids."""
+    """Looks at rows with lower ids."""
     rows: int
-    """Looks at no more: a reader is held no longer than they take."""
+    """Rows looked at: they limit how long a reader is in use."""
     limit: int
-    """Stops where it has found so many conversations."""
+    """Conversations found: the search stops there."""
 
 
 @value_object
 class SearchHit:
     row: int
-    """Its id."""
+    """The id of the row that was found."""
     conversation: Conversation
     name: str
     at: Ms | None = None
-    """When what was found was written; None where number, name or tag told."""
+    """When the text was written; None where number, name or tag was found."""
     text: str = ""
 
 
@@ -99,23 +100,23 @@ class SearchPage:
     found: Sequence[SearchHit]
     """The newest first, each conversation once."""
     rest: int
-    """What has lower ids is not looked through yet; 0: nothing is left."""
+    """Rows with lower ids are still to be looked at; 0: none are left."""
     at: Ms | None
-    """When the last row was written that was looked at; None for conversations."""
+    """When the last row looked at was written; None for conversations."""
 
 
 @value_object
 class TrafficCounts:
-    """What came and went since a moment."""
+    """SMS received and sent since a moment."""
 
     received: int
-    people: int
+    subscribers: int
     """Different numbers that wrote."""
-    by_people: int
-    """SMS that persons wrote."""
+    by_operators: int
+    """SMS that operators wrote, also from the command line."""
     by_rules: int
     parts: int
     delivered: int
     failed: int
     open: int
-    """Waiting or under way, or with an outcome that nobody knows yet."""
+    """Waiting, under way, or with an unknown outcome."""

@@ -64,20 +64,22 @@ class OrderStore(Protocol):
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
         """A person writes first: the conversation of (chat, subscriber), made if it is missing, opened if closed."""
 
-    async def about(self, chat_id: int, message_id: int) -> MessageSubject:
+    async def message_subject(self, chat_id: int, message_id: int) -> MessageSubject:
         """By exactly this chat id, as :meth:`ChatStore.conversation_of`."""
 
     async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
         """The SMS that an inbound message was answered with, oldest first."""
 
-    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[HistoryLine], bool]:
+    async def conversation_lines(
+        self, subscriber: str, *, before: Ms, limit: int
+    ) -> tuple[Sequence[HistoryLine], bool]:
         """What was said with this number before then, both directions, and what people did about it (``act``): the
         newest ``limit`` lines, oldest first, and whether there are older ones."""
 
-    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
+    async def actions_on(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """What people did about this number, the latest, oldest first."""
 
     async def find(self, wanted: SearchQuery) -> SearchPage:
         """One page of a search."""
 
-    async def tally(self, since: Ms) -> TrafficCounts: ...
+    async def traffic_since(self, since: Ms) -> TrafficCounts: ...

@@ -59,7 +59,7 @@ class QueryStore(Protocol):
     async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """What was said with this number, both directions, oldest first, the newest ``limit`` lines."""
 
-    async def sms_story(self, sms_id: SmsId) -> Sequence[HistoryLine]:
+    async def sms_history(self, sms_id: SmsId) -> Sequence[HistoryLine]:
         """Every state change of one SMS."""
 
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None: ...

@@ -116,14 +116,14 @@ class OperatorContext:
         """
         action = Action(
             key=f"{source.key}:{kind}",
-            deed=kind,
+            kind=kind,
             author=source.author,
             subscriber=conversation.subscriber,
             conversation_id=conversation.id,
             detail=detail,
             user_id=source.user_id,
             until=until,
-            by_hand=topic_line,
+            topic_line=topic_line,
         )
         changed = await self.store.carry_out(action, done=done, already=already, now=self.clock.now())
         if changed:

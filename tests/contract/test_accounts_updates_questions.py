@@ -111,7 +111,7 @@ async def test_history_tells_both_directions_oldest_first(store: Store) -> None:
     ]
     assert len(await store.history(SUBSCRIBER, limit=1)) == 1
     assert await store.history("7900", limit=9) == []
-    assert await store.sms_story(SmsId(99)) == []
+    assert await store.sms_history(SmsId(99)) == []
 
 
 async def test_status_counts_what_waits(store: Store) -> None:

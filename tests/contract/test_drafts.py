@@ -58,7 +58,7 @@ async def test_what_waits_gets_another_text(store: Store) -> None:
     now = await row(store, sms.id)
     assert (now.state, now.text, now.due_at) == (SmsState.QUEUED, "Закрыто", NOW)
     assert await revision(store) > before, "what is said about it may be another thing"
-    line = (await store.sms_story(sms.id))[-1]
+    line = (await store.sms_history(sms.id))[-1]
     assert (line.author, line.at) == ("Anna (7)", NOW + 1)
 
 
@@ -80,7 +80,7 @@ async def test_another_text_may_make_a_draft_of_it_and_a_draft_leave(store: Stor
     assert await store.claim_due("main", now=NOW, limit=5) == []
     assert await store.rewrite(sms.id, "long", rewrite("short"), NOW)
     assert [each.text for each in await store.claim_due("main", now=NOW, limit=5)] == ["short"]
-    assert {line.detail for line in await store.sms_story(sms.id)} == {""}
+    assert {line.detail for line in await store.sms_history(sms.id)} == {""}
 
 
 @pytest.mark.parametrize("state", [SmsState.SENDING, SmsState.SENT, SmsState.CANCELLED])

@@ -134,7 +134,7 @@ def test_moves_are_made_or_refused(factory: Factory, wanted: list[tuple[int, Mov
             for n, (at, move, change) in enumerate(wanted)
         )
         posts = await store.claim_posts(["support", "id:-100"], now=NOW + 999, limit=999)
-        stories = [await store.sms_story(sms.id) for sms in rows]
+        stories = [await store.sms_history(sms.id) for sms in rows]
         assert sum(len(story) - 1 for story in stories) == answers.count(True)
         return (
             answers,

@@ -62,7 +62,7 @@ async def test_a_move_stamps_counts_and_writes_its_change_and_posts(store: Store
     assert (done.attempts, done.sent_at, done.platform_ids, done.poll_at) == (2, NOW + 61, ("17", "18"), NOW + 99)
     assert done.reason == ""
     assert len(await store.claim_posts(["support"], now=NOW, limit=9)) == 1
-    story = await store.sms_story(sms.id)
+    story = await store.sms_history(sms.id)
     assert [(line.text, line.state) for line in story[1:]] == [
         ("start", "sending"),
         ("retry", "queued"),
@@ -228,4 +228,4 @@ async def test_a_row_taken_back_from_a_cancelled_caller_is_shown_and_told(store:
     await asyncio.gather(task, return_exceptions=True)
     await store.ping()
     assert await claimed(store) == ["k"]
-    assert (await store.sms_story(sms.id))[-1].state == "sending"
+    assert (await store.sms_history(sms.id))[-1].state == "sending"

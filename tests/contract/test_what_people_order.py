@@ -26,8 +26,8 @@ async def talk(store: Store, smsid: str = "1", version: int = 0, *, chat: str = 
     return found
 
 
-def order(deed: ActionKind, key: str = "k", about: Conversation | None = None, **more: object) -> Action:
-    made = Action(key=key, deed=deed, author=ANNA, subscriber=SUBSCRIBER, conversation_id=about.id if about else None)
+def order(kind: ActionKind, key: str = "k", about: Conversation | None = None, **more: object) -> Action:
+    made = Action(key=key, kind=kind, author=ANNA, subscriber=SUBSCRIBER, conversation_id=about.id if about else None)
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -50,7 +50,7 @@ async def shown_in_topic(store: Store, conversation: Conversation, thread_id: in
 
 
 @pytest.mark.parametrize(
-    ("deed", "back", "fact"),
+    ("kind", "back", "fact"),
     [
         (ActionKind.BLOCK, ActionKind.UNBLOCK, "blocked"),
         (ActionKind.OPT_OUT, ActionKind.OPT_IN, "opted_out"),
@@ -58,20 +58,20 @@ async def shown_in_topic(store: Store, conversation: Conversation, thread_id: in
     ],
 )
 async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
-    store: Store, deed: ActionKind, back: ActionKind, fact: str
+    store: Store, kind: ActionKind, back: ActionKind, fact: str
 ) -> None:
     inbound = await received(store, "1")
     await settled(store, settlement(inbound, 0))
     waiting = await received(store, "2", text="another")
-    assert await carried(store, order(deed, "1"))
-    assert not await carried(store, order(deed, "2"))
+    assert await carried(store, order(kind, "1"))
+    assert not await carried(store, order(kind, "2"))
     assert getattr(await store.contact(SUBSCRIBER), fact) is True
     # Whoever decided by what was known before must look again.
     assert await store.settle([settlement(waiting, 1)]) == [None]
     assert await settled(store, settlement(waiting, 2))
     assert await carried(store, order(back, "3"))
     assert getattr(await store.contact(SUBSCRIBER), fact) is False
-    assert [story.state for story in await store.deeds(SUBSCRIBER, limit=9)] == [deed, back]
+    assert [story.state for story in await store.actions_on(SUBSCRIBER, limit=9)] == [kind, back]
 
 
 async def test_a_switch_of_a_number_nothing_came_from_is_kept(store: Store) -> None:
@@ -89,10 +89,10 @@ async def test_switching_the_robot_on_ends_a_colleagues_pause(store: Store) -> N
 
 
 async def test_tags_come_and_go_one_by_one(store: Store) -> None:
-    for key, (deed, tag) in enumerate(
+    for key, (kind, tag) in enumerate(
         [(ActionKind.TAG, "vip"), (ActionKind.TAG, "ж"), (ActionKind.TAG, "vip"), (ActionKind.UNTAG, "vip")]
     ):
-        assert await carried(store, order(deed, str(key), detail=tag)) is (key != 2)
+        assert await carried(store, order(kind, str(key), detail=tag)) is (key != 2)
     assert (await store.contact(SUBSCRIBER)).tags == ("ж",)
     assert not await carried(store, order(ActionKind.UNTAG, "5", detail="vip"))
 
@@ -109,7 +109,7 @@ async def test_an_order_that_comes_twice_is_carried_out_and_answered_once(store:
 async def test_what_was_so_already_is_answered_and_not_recorded(store: Store) -> None:
     assert not await carried(store, order(ActionKind.UNBLOCK))
     assert await words(store) == [PostKind.ALERT]
-    assert await store.deeds(SUBSCRIBER, limit=9) == []
+    assert await store.actions_on(SUBSCRIBER, limit=9) == []
 
 
 async def test_without_words_nothing_is_posted(store: Store) -> None:
@@ -182,10 +182,10 @@ async def test_a_person_begins_a_conversation_that_the_answer_finds(store: Store
 async def test_a_message_tells_what_it_is_about(store: Store) -> None:
     conversation = await talk(store)
     await shown_in_topic(store, conversation)
-    [shown] = [one for one in range(70, 90) if (await store.about(-100, one)).inbound_id is not None]
-    about = await store.about(-100, shown)
+    [shown] = [one for one in range(70, 90) if (await store.message_subject(-100, one)).inbound_id is not None]
+    about = await store.message_subject(-100, shown)
     assert (about.conversation_id, about.inbound_id, about.sms_id) == (conversation.id, 1, None)
-    assert (await store.about(-200, shown)).inbound_id is None
+    assert (await store.message_subject(-200, shown)).inbound_id is None
 
 
 async def written(store: Store, key: str, text: str, now: int) -> Sms:
@@ -204,7 +204,7 @@ async def test_a_talk_is_read_page_by_page_without_a_gap(store: Store) -> None:
     told: list[str] = []
     before, older, pages = EVER, True, 0
     while older:
-        stories, older = await store.talk(SUBSCRIBER, before=before, limit=4)
+        stories, older = await store.conversation_lines(SUBSCRIBER, before=before, limit=4)
         told = [f"{story.what} {story.text or story.state}" for story in stories] + told
         before, pages = stories[0].at, pages + 1
     wanted = [f"{way} {way} {number}" for number in range(5) for way in ("in", "out")]
@@ -218,14 +218,16 @@ async def test_lines_of_one_moment_are_not_torn_apart(store: Store) -> None:
     for number in range(3):
         await heard(store, f"a{number}", f"same {number}", NOW)
     await heard(store, "z", "last", NOW + 1)
-    stories, older = await store.talk(SUBSCRIBER, before=EVER, limit=2)
+    stories, older = await store.conversation_lines(SUBSCRIBER, before=EVER, limit=2)
     assert ([story.text for story in stories], older) == (["last"], True)
-    stories, older = await store.talk(SUBSCRIBER, before=NOW + 1, limit=3)
+    stories, older = await store.conversation_lines(SUBSCRIBER, before=NOW + 1, limit=3)
     assert (len(stories), older) == (3, True)
 
 
-async def found(store: Store, text: str, chats: list[str] | None, among: SearchScope = SearchScope.TALKS) -> SearchPage:
-    return await store.find(SearchQuery(text=text, chats=chats, among=among, before=EVER, rows=99, limit=9))
+async def found(
+    store: Store, text: str, chats: list[str] | None, scope: SearchScope = SearchScope.CONVERSATIONS
+) -> SearchPage:
+    return await store.find(SearchQuery(text=text, chats=chats, scope=scope, before=EVER, rows=99, limit=9))
 
 
 async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
@@ -248,7 +250,7 @@ async def test_a_search_goes_on_where_a_page_ended(store: Store) -> None:
     await talk(store)
     for number in range(5):
         await heard(store, f"p{number}", f"word {number}", NOW + number)
-    wanted = SearchQuery(text="word", chats=None, among=SearchScope.INBOUND, before=EVER, rows=2, limit=9)
+    wanted = SearchQuery(text="word", chats=None, scope=SearchScope.INBOUND, before=EVER, rows=2, limit=9)
     texts = []
     while wanted.before:
         page = await store.find(wanted)
@@ -265,12 +267,12 @@ async def test_a_tally_counts_from_its_moment_on(store: Store) -> None:
         await heard(store, str(number), str(number), NOW + number * 10)
     for number in range(3):
         await written(store, str(number), "x", NOW + number * 10)
-    everything = await store.tally(0)
-    assert (everything.received, everything.people, everything.by_people, everything.open) == (7, 1, 3, 3)
-    later = await store.tally(NOW + 20)
-    assert (later.received, later.by_people) == (5, 1)
-    nothing = await store.tally(NOW + 1000)
-    assert (nothing.received, nothing.by_people, nothing.parts) == (0, 0, 0)
+    everything = await store.traffic_since(0)
+    assert (everything.received, everything.subscribers, everything.by_operators, everything.open) == (7, 1, 3, 3)
+    later = await store.traffic_since(NOW + 20)
+    assert (later.received, later.by_operators) == (5, 1)
+    nothing = await store.traffic_since(NOW + 1000)
+    assert (nothing.received, nothing.by_operators, nothing.parts) == (0, 0, 0)
 
 
 async def test_the_answers_to_a_message_are_found(store: Store) -> None:

@@ -84,9 +84,9 @@ def carry_out(action: Action, done: NewPost | None, already: NewPost | None, now
         add_post(tx, post, now)
     # After the post about it: nothing can be posted in a closed topic. Also where nothing changed, since somebody may
     # have closed or renamed the topic by hand.
-    if action.by_hand is None:
+    if action.topic_line is None:
         for conversation in _topics_of(tx, action):
-            renew_topic(tx, conversation, action.key, now, renamed=action.deed is ActionKind.RENAME)
+            renew_topic(tx, conversation, action.key, now, renamed=action.kind is ActionKind.RENAME)
     return changed
 
 
@@ -96,7 +96,7 @@ def _record(tx: Tx, action: Action, now: Ms) -> None:
         {
             "key": action.key,
             "at": now,
-            "action": action.deed.value,
+            "action": action.kind.value,
             "detail": action.detail,
             "author": action.author,
             "subscriber": action.subscriber,
@@ -107,18 +107,18 @@ def _record(tx: Tx, action: Action, now: Ms) -> None:
 
 def _overtaken(tx: Tx, action: Action) -> bool:
     """Whether an SMS opened the topic again after a person closed it by hand and before the bridge learned of it."""
-    if action.deed is not ActionKind.CLOSE or action.by_hand is None:
+    if action.kind is not ActionKind.CLOSE or action.topic_line is None:
         return False
-    chat_id, message_id = action.by_hand
+    chat_id, message_id = action.topic_line
     message: Params = {"id": action.conversation_id, "chat_id": chat_id, "message_id": message_id}
     return tx.one(SHOWN_SINCE, message) is not None
 
 
 def _topics_of(tx: Tx, action: Action) -> Sequence[Conversation]:
     """The conversations whose topics show the change."""
-    if action.deed is ActionKind.RENAME:
+    if action.kind is ActionKind.RENAME:
         return conversations_with(tx, action.subscriber)
-    if action.deed in (ActionKind.CLOSE, ActionKind.OPEN):
+    if action.kind in (ActionKind.CLOSE, ActionKind.OPEN):
         conversation = get_conversation(tx, action.conversation_id)
         return () if conversation is None else (conversation,)
     return ()
@@ -128,7 +128,7 @@ def _change(tx: Tx, action: Action, now: Ms) -> bool:
     """False where everything is so already."""
     contact: Params = {"subscriber": action.subscriber}
     conversation: Params = {"id": action.conversation_id}
-    match action.deed:
+    match action.kind:
         case ActionKind.CLOSE:
             if action.conversation_id is not None:
                 note_answered(tx, action.conversation_id)  # a closed conversation needs no reminder
@@ -145,14 +145,14 @@ def _change(tx: Tx, action: Action, now: Ms) -> bool:
         case ActionKind.RELEASE:
             return tx.run(RELEASE_CONVERSATION, {**conversation, "now": now}) > 0
         case ActionKind.OPT_OUT | ActionKind.OPT_IN:
-            return tx.run(SET_OPTED_OUT, {**contact, "opted_out": int(action.deed is ActionKind.OPT_OUT)}) > 0
+            return tx.run(SET_OPTED_OUT, {**contact, "opted_out": int(action.kind is ActionKind.OPT_OUT)}) > 0
     tx.run(ADD_CONTACT, contact)
-    match action.deed:
+    match action.kind:
         case ActionKind.BLOCK | ActionKind.UNBLOCK:
-            if action.deed is ActionKind.BLOCK:
+            if action.kind is ActionKind.BLOCK:
                 for known in conversations_with(tx, action.subscriber):
                     note_answered(tx, known.id)
-            return tx.run(SET_BLOCKED, {**contact, "blocked": int(action.deed is ActionKind.BLOCK)}) > 0
+            return tx.run(SET_BLOCKED, {**contact, "blocked": int(action.kind is ActionKind.BLOCK)}) > 0
         case ActionKind.RENAME:
             return tx.run(SET_NAME, {**contact, "name": action.detail}) > 0
         case ActionKind.ROBOT_OFF:
@@ -161,12 +161,12 @@ def _change(tx: Tx, action: Action, now: Ms) -> bool:
             return tx.run(ROBOT_ON, {**contact, "now": now}) > 0
         case ActionKind.TAG | ActionKind.UNTAG:
             return tx.run(SET_TAGS, {**contact, "tags": to_json(_tags(tx, action))}) > 0
-    raise AssertionError(action.deed)
+    raise AssertionError(action.kind)
 
 
 def _tags(tx: Tx, action: Action) -> tuple[str, ...]:
     known = get_contact(tx, action.subscriber).tags
     others = tuple(tag for tag in known if tag != action.detail)
-    if action.deed is ActionKind.UNTAG:
+    if action.kind is ActionKind.UNTAG:
         return others
     return known if action.detail in known else (*known, action.detail)

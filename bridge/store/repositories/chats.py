@@ -105,7 +105,7 @@ class ChatRepository(Repository):
 
         return await self._writer.run(unit)
 
-    async def about(self, chat_id: int, message_id: int) -> MessageSubject:
+    async def message_subject(self, chat_id: int, message_id: int) -> MessageSubject:
         lookup: Params = {"chat_id": chat_id, "message_id": message_id}
         row = await self._readers.run(lambda tx: tx.one(SUBJECT_OF_MESSAGE, lookup))
         if row is None:

@@ -142,7 +142,7 @@ class QueryRepository(ReadRepository):
         found = await self._readers.run(lambda tx: tx.all(list_sms(frozenset(states)), page))
         return [SMS.read(row) for row in found]
 
-    async def sms_story(self, sms_id: SmsId) -> Sequence[HistoryLine]:
+    async def sms_history(self, sms_id: SmsId) -> Sequence[HistoryLine]:
         return await self._readers.run(partial(_sms_history, sms_id))
 
     async def get_inbound(self, inbound_id: InboundId) -> Inbound | None:
@@ -158,17 +158,19 @@ class QueryRepository(ReadRepository):
     async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         return await self._readers.run(partial(_history, subscriber, limit))
 
-    async def talk(self, subscriber: str, *, before: Ms, limit: int) -> tuple[Sequence[HistoryLine], bool]:
+    async def conversation_lines(
+        self, subscriber: str, *, before: Ms, limit: int
+    ) -> tuple[Sequence[HistoryLine], bool]:
         return await self._readers.run(partial(_history_page, subscriber, before, limit))
 
-    async def deeds(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
+    async def actions_on(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         lines = await self._readers.run(lambda tx: _action_lines(tx, _page(subscriber, _MAX, limit)))
         return list(reversed(lines))
 
     async def find(self, wanted: SearchQuery) -> SearchPage:
         return await self._readers.run(partial(found_page, wanted))
 
-    async def tally(self, since: Ms) -> TrafficCounts:
+    async def traffic_since(self, since: Ms) -> TrafficCounts:
         return await self._readers.run(partial(_traffic, since))
 
     async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
@@ -225,8 +227,8 @@ def _traffic(since: Ms, tx: Tx) -> TrafficCounts:
     by_rules = sum(row["number"] for row in sent if row["origin"] == Origin.RULE.value)
     return TrafficCounts(
         received=received["number"],
-        people=received["people"],
-        by_people=sum(row["number"] for row in sent) - by_rules,
+        subscribers=received["people"],
+        by_operators=sum(row["number"] for row in sent) - by_rules,
         by_rules=by_rules,
         parts=sum(row["parts"] for row in sent),
         delivered=number(lambda state: state is SmsState.DELIVERED),

@@ -37,16 +37,16 @@ SELECT id, recipient AS subscriber, text, created_at AS at FROM sms WHERE id < :
     limit=INTEGER,
 )
 
-_STATEMENTS = {SearchScope.TALKS: FIND_TALKS, SearchScope.INBOUND: FIND_IN, SearchScope.SMS: FIND_OUT}
+_STATEMENTS = {SearchScope.CONVERSATIONS: FIND_TALKS, SearchScope.INBOUND: FIND_IN, SearchScope.SMS: FIND_OUT}
 Matcher = Callable[..., bool]
 
 
 def found_page(wanted: SearchQuery, tx: Tx) -> SearchPage:
     """Search the next page of rows."""
-    hits = partial(_by_name, wanted) if wanted.among is SearchScope.TALKS else _ByText(wanted, tx).hits
+    hits = partial(_by_name, wanted) if wanted.scope is SearchScope.CONVERSATIONS else _ByText(wanted, tx).hits
     matches, found = matcher(wanted.text), dict[int, SearchHit]()
     # The whole page at once, and not row by row: the conversations of a row that matches are read in between.
-    page = tx.all(_STATEMENTS[wanted.among], {"before": wanted.before, "limit": wanted.rows})
+    page = tx.all(_STATEMENTS[wanted.scope], {"before": wanted.before, "limit": wanted.rows})
     last = None
     for last in page:
         for hit in hits(last, matches):
@@ -54,7 +54,7 @@ def found_page(wanted: SearchQuery, tx: Tx) -> SearchPage:
         if len(found) >= wanted.limit:
             break
     whole = last is None or (last is page[-1] and len(page) < wanted.rows)
-    at = None if last is None or wanted.among is SearchScope.TALKS else last["at"]
+    at = None if last is None or wanted.scope is SearchScope.CONVERSATIONS else last["at"]
     return SearchPage(found=tuple(found.values()), rest=0 if whole or last is None else last["id"], at=at)
 
 

@@ -55,7 +55,7 @@ async def _history(
     context: OperatorContext, chat: Chat, conversation: Conversation, *, before: Ms
 ) -> Sequence[Message]:
     language, zone = chat.language, context.zone(conversation)
-    found, older = await context.store.talk(conversation.subscriber, before=before, limit=LINES)
+    found, older = await context.store.conversation_lines(conversation.subscriber, before=before, limit=LINES)
     if not found:
         return pages([say(language, "answer.no_history")], conversation=conversation)
     buttons = []
@@ -104,7 +104,7 @@ async def _subject(context: OperatorContext, call: Call) -> tuple[Sms | None, In
     written = await context.store.sms_of_message(call.message.chat_id, replied_to.message_id)
     if written is not None:
         return written, None
-    subject = await context.store.about(call.message.chat_id, replied_to.message_id)
+    subject = await context.store.message_subject(call.message.chat_id, replied_to.message_id)
     if subject.sms_id is not None:
         return await context.store.get_sms(subject.sms_id), None
     return None, await _inbound(context, subject.inbound_id)
@@ -129,7 +129,7 @@ async def _about_sms(context: OperatorContext, call: Call, sms: Sms) -> list[str
     if sms.retry_of is not None:
         lines.append(say(language, "answer.retry_of", {"id": sms.retry_of}))
     lines.append("")
-    lines += [_move(each, zone, language) for each in await context.store.sms_story(sms.id)]
+    lines += [_move(each, zone, language) for each in await context.store.sms_history(sms.id)]
     return [*lines, "", say(language, "answer.text", {"text": quoted(sms.text)})]
 
 
@@ -195,7 +195,7 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
         lines.append(say(language, "answer.claimed", claimed))
     if conversation.closed_at is not None:
         lines.append(say(language, "answer.closed", {"at": moment(conversation.closed_at, zone, language)}))
-    if actions := await context.store.deeds(conversation.subscriber, limit=_ACTIONS):
+    if actions := await context.store.actions_on(conversation.subscriber, limit=_ACTIONS):
         lines += ["", *(_line(action, zone, language) for action in actions)]
     word = "close" if conversation.closed_at is None else "open"
     buttons = [

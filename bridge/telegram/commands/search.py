@@ -134,7 +134,7 @@ async def search(
     most: int = MOST,
 ) -> SearchResult:
     """:param chats: names of the chats whose conversations count; None: all."""
-    names = _Rows(SearchScope.TALKS, start.conversations)
+    names = _Rows(SearchScope.CONVERSATIONS, start.conversations)
     texts = (_Rows(SearchScope.INBOUND, start.inbound), _Rows(SearchScope.SMS, start.sms))
     kinds = (names, *texts)
     found: dict[ConversationId, SearchHit] = {}
@@ -166,7 +166,7 @@ class _Rows:
         self.hits: deque[SearchHit] = deque()
 
     async def read(self, store: OrderStore, text: str, chats: Sequence[str] | None, rows: int) -> None:
-        query = SearchQuery(text=text, chats=chats, among=self._scope, before=self._rest, rows=rows, limit=FOUND)
+        query = SearchQuery(text=text, chats=chats, scope=self._scope, before=self._rest, rows=rows, limit=FOUND)
         page = await store.find(query)
         self.hits.extend(page.found)
         self._rest = page.rest

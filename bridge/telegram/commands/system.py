@@ -48,8 +48,8 @@ async def stats(context: OperatorContext, call: Call) -> Sequence[Message]:
     language, zone = call.chat.language, context.zone()
     lines = []
     for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
-        tally = await context.store.tally(midnight(call.now, zone, days))
-        lines += [say(language, title), *_tallied(tally, language), ""]
+        counts = await context.store.traffic_since(midnight(call.now, zone, days))
+        lines += [say(language, title), *_counted(counts, language), ""]
     return pages(lines[:-1])
 
 
@@ -183,11 +183,11 @@ def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
         yield say(language, "answer.updates_parked", {"count": status.updates_parked})
 
 
-def _tallied(tally: TrafficCounts, language: Language) -> Iterator[str]:
-    yield say(language, "answer.tally_in", {"received": tally.received, "people": tally.people})
-    went = {"people": tally.by_people, "rules": tally.by_rules, "parts": tally.parts}
+def _counted(counts: TrafficCounts, language: Language) -> Iterator[str]:
+    yield say(language, "answer.tally_in", {"received": counts.received, "people": counts.subscribers})
+    went = {"people": counts.by_operators, "rules": counts.by_rules, "parts": counts.parts}
     yield say(language, "answer.tally_out", went)
-    came = {"delivered": tally.delivered, "failed": tally.failed, "open": tally.open}
+    came = {"delivered": counts.delivered, "failed": counts.failed, "open": counts.open}
     yield say(language, "answer.tally_fate", came)
 
 

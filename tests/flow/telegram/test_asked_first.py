@@ -52,9 +52,9 @@ async def press(staff: Team, told: Message, kind: str, *, stale: bool = False) -
     return staff.api.presses_by_id[query].answer
 
 
-async def ordered(staff: Team, deed: ActionKind) -> None:
+async def ordered(staff: Team, kind: ActionKind) -> None:
     """As by a command of a colleague."""
-    order = Action(key=f"test:{deed}", deed=deed, author="Anna", subscriber=SUBSCRIBER)
+    order = Action(key=f"test:{kind}", kind=kind, author="Anna", subscriber=SUBSCRIBER)
     assert await staff.store.carry_out(order, done=None, already=None, now=staff.clock.now())
 
 

@@ -121,7 +121,7 @@ async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
     for _ in range(2):
         orders(staff, post, "/robot off")
     await staff.sees("are off already")
-    assert [story.state for story in await staff.store.deeds(SUBSCRIBER, limit=9)] == ["robot_off"]
+    assert [story.state for story in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["robot_off"]
 
 
 async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff: Team) -> None:
@@ -176,7 +176,7 @@ async def test_a_stranger_in_the_group_orders_nothing(tmp_path: Path) -> None:
             orders(staff, post, text, BORIS)
         await staff.settled()
         assert len(staff.shown(GROUP, "only the operators of this chat")) == 5
-        assert await staff.store.deeds(SUBSCRIBER, limit=9) == []
+        assert await staff.store.actions_on(SUBSCRIBER, limit=9) == []
         assert await staff.sms() == []
 
 
@@ -281,7 +281,7 @@ async def test_a_button_opens_a_closed_conversation(staff: Team) -> None:
     await staff.until(lambda: "Opened again: Boris" in told.text)
     await staff.settled()
     assert not any(topic.closed for topic in staff.api.chats[GROUP].topics.values())
-    assert [story.state for story in await staff.store.deeds(SUBSCRIBER, limit=9)] == ["close", "open"]
+    assert [story.state for story in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["close", "open"]
 
 
 async def test_closing_again_leaves_the_topic_closed(forum: Team) -> None:
@@ -478,7 +478,7 @@ async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: st
     query = forum.api.presses(GROUP, post.id, data.format(code=code), stale=True)
     await forum.answered(query)
     assert forum.api.presses_by_id[query].answer == "This button means nothing any more"
-    assert await forum.store.deeds(SUBSCRIBER, limit=9) == []
+    assert await forum.store.actions_on(SUBSCRIBER, limit=9) == []
 
 
 async def test_a_state_of_an_sms_by_command_is_what_the_platform_says(staff: Team) -> None:

@@ -33,7 +33,7 @@ async def talk(staff: Team) -> Conversation:
 
 async def deeds(staff: Team) -> list[tuple[str, str]]:
     await staff.settled()
-    return [(story.state, story.author) for story in await staff.store.deeds(SUBSCRIBER, limit=9)]
+    return [(story.state, story.author) for story in await staff.store.actions_on(SUBSCRIBER, limit=9)]
 
 
 async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_reminders(forum: Team) -> None:

@@ -98,7 +98,7 @@ async def test_a_key_that_two_bridges_give_to_two_numbers_is_the_row_of_the_firs
 
 
 def opt_out(key: str = "order") -> Action:
-    return Action(key=key, deed=ActionKind.OPT_OUT, subscriber=SUBSCRIBER, author="Anna (7)")
+    return Action(key=key, kind=ActionKind.OPT_OUT, subscriber=SUBSCRIBER, author="Anna (7)")
 
 
 async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: Bridges) -> None:

@@ -182,7 +182,7 @@ async def test_a_claim_whose_commit_was_unknown_but_kept_is_given_back_first(sto
     aside.rename(path)
     (again,) = await store.claim_due("main", now=NOW, limit=9)
     assert (again.key, again.attempts) == ("k", 1)
-    assert [line.text for line in await store.sms_story(again.id)][1:] == ["start", "retry", "start"]
+    assert [line.text for line in await store.sms_history(again.id)][1:] == ["start", "retry", "start"]
 
 
 async def test_one_bridge_a_file(store: SqliteStore, path: Path) -> None:
