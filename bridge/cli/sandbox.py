@@ -1,4 +1,4 @@
-"""``sms-bridge sandbox``: the whole bridge between a simulated platform and a simulated Telegram. No account needed."""
+"""``sms-bridge sandbox``: the whole bridge between a simulated platform and a simulated Telegram, without accounts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "config.example.yaml"
 POLL: tuple[Ms, ...] = (1_000, 2_000, 30_000)
-"""Delivery is asked about soon, so that a person sees the end of the story."""
+"""Pauses between delivery polls; short, so that a person sees the delivery."""
 
 COLOURS = {
     "SMS in": "bold green",
@@ -66,7 +66,7 @@ def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None
 
 
 async def play(settings: Settings, script: TextIO | None, port: int | None) -> int:
-    """Returns the exit code: 1 where a script's wait was in vain or one of its commands is wrong."""
+    """Run the sandbox. Returns the exit code: 1 if a script's wait timed out or one of its commands is wrong."""
     from bridge.app.running import running
     from bridge.sandbox.clock import SandboxClock
     from bridge.sandbox.operators import SandboxChat
@@ -103,7 +103,7 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
 
 
 def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None) -> Settings:
-    """The person's settings with every way out replaced by a simulated one."""
+    """The person's settings, with every connection to the outside replaced by a simulated one."""
     from pydantic import SecretStr
 
     accounts = {
@@ -133,7 +133,7 @@ def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None
 
 
 def with_secret(bridge: Bridge) -> str:
-    """The callback address as the platform would be given it."""
+    """The callback address with its secret, as it is registered with the platform."""
     account = next(iter(bridge.settings.accounts.values()))
     secret = account.callback.secret.get_secret_value()
     return f"{bridge.callback_url}?key={secret}" if secret else bridge.callback_url
@@ -153,12 +153,12 @@ def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
 
 
 def show(out: Console, line: TranscriptLine) -> None:
-    # In one piece: a line without its end is lost above a prompt.
+    # Printed in one piece: a line whose end comes later is lost above a prompt.
     out.print(Text.assemble((f"{line.source:>9}", COLOURS[line.source]), "  ", plain(line.text)), soft_wrap=True)
 
 
 async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
-    """Say which rule took each message, as the store has it."""
+    """Print which rule matched each message, as stored."""
     from bridge.model.base import InboundId
     from bridge.model.inbound import InboundState
     from bridge.sandbox.transcript import Source
@@ -177,7 +177,7 @@ async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
 
 
 async def follow(out: Console, prompt: Prompt, script: TextIO) -> int:
-    """Play a file. Its commands and headings are shown among what comes of them; what it waits for shows by itself."""
+    """Play a script. Its commands and headings are printed, except waits: what they wait for is printed anyway."""
     from bridge.sandbox.transcript import BadCommand, Quit
 
     for number, line in enumerate(script, 1):

@@ -1,7 +1,7 @@
-"""The messages that the simulated platform brings to the bridge, kept so that they can be result again.
+"""The callbacks of the simulated platform, kept so that they can be repeated.
 
-Why it exists: a platform repeats a call byte by byte until it is acknowledged, so what is repeated must be
-what was sent and not a second rendering of it.
+Why it exists: a platform repeats a call byte by byte until it is acknowledged. So the repetition must be the bytes that
+were sent, not a second rendering of the message.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Callbacks:
         encoding: CallEncoding,
         date: str | None,
     ) -> Message:
-        """The message in the document's order of fields, with an id of its own if none was given."""
+        """Write the message with its fields in the order of the document. Without ``smsid`` it gets a new id."""
         if smsid is None:
             smsid, self._next_smsid = str(self._next_smsid), self._next_smsid + 1
         now = datetime.fromtimestamp(self._clock.now() / 1000, UTC).astimezone(PLATFORM_TIME)
@@ -74,7 +74,7 @@ class Callbacks:
         return result
 
     async def redeliver(self, smsid: str, times: int) -> list[CallbackResult]:
-        """:raises KeyError: no message with this id was result."""
+        """Repeat the callback of a message. :raises KeyError: no message with this id was sent."""
         return [await self._call(self._messages[smsid]) for _ in range(times)]
 
     async def send_raw(self, url: str, raw_query: bytes, method: str) -> CallbackResult:

@@ -1,10 +1,8 @@
-"""The simulated platform as a client: calls the bridge's callback the way a plain PHP script on a socket
-would.
+"""The simulated platform as a client: it calls the bridge's callback as a plain PHP script on a socket does.
 
-Why it exists: HTTP libraries refuse to send what the real platform may send (Windows-1251 bytes in the
-request line, ``%ZZ``, lines of 60 kB). So the request is put together by hand and the answer is read with a
-few lines. Nothing here judges what the bridge does beyond the platform's own naive test of an
-acknowledgement.
+Why it exists: HTTP libraries refuse to send what the real platform may send (Windows-1251 bytes in the request line,
+``%ZZ``, lines of 60 kB). So the request is written by hand, and a few lines read the answer. The only judgement here is
+the platform's own naive test for an acknowledgement.
 """
 
 from __future__ import annotations
@@ -33,18 +31,18 @@ class CallEncoding(StrEnum):
 @value_object
 class HttpAnswer:
     status: int
-    """0 where no HTTP answer came."""
+    """0 if no HTTP answer came."""
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
     error: str = ""
-    """Why no (whole) answer came: the exception's class, or ``not http``."""
+    """Why no whole answer came: the class of the exception, or ``not http``."""
 
 
 def encode_query(fields: Mapping[str, str], encoding: CallEncoding) -> bytes:
-    """``name=value&…`` in the given order.
+    """Write ``name=value&…`` in the given order.
 
-    :raises UnicodeEncodeError: a character that Windows-1251 does not have.
+    :raises UnicodeEncodeError: Windows-1251 does not have a character.
     """
     charset = "cp1251" if encoding in (CallEncoding.WINDOWS_1251, CallEncoding.RAW_1251) else "utf-8"
     raw = encoding in (CallEncoding.RAW_UTF_8, CallEncoding.RAW_1251)
@@ -56,18 +54,18 @@ def _escape(value: bytes, raw: bool) -> bytes:
         return quote(value, safe="").encode()
     return b"".join(
         bytes([byte]) if byte >= 0x80 else quote(bytes([byte]), safe="").encode()
-        for byte in value  # one at a time: the bytes of the text stay as they are
+        for byte in value  # one byte at a time, so that the raw bytes of the text stay as they are
     )
 
 
 def is_acknowledged(smsid: str, body: bytes) -> bool:
-    """What a naive platform does: look for the id anywhere in the body, whatever the status says."""
+    """The naive test of a platform: the id stands anywhere in the body, whatever the status is."""
     wanted = smsid.encode("latin-1", "replace")
     return b"smsid=" + wanted in body or b"id_sms=" + wanted in body
 
 
 async def call(url: str, raw_query: bytes, *, method: str = "GET", timeout_s: float = TIMEOUT_S) -> HttpAnswer:
-    """One request on a connection of its own, its query exactly as given; no misdeed of the server raises.
+    """Send one request on a connection of its own, with the query as given. Errors of the server do not raise.
 
     :raises ValueError: ``url`` is not a plain ``http://`` address.
     """

@@ -18,7 +18,7 @@ class SandboxClock(Clock):
     def __init__(self) -> None:
         self._ahead: Ms = 0
         self._waiting: dict[asyncio.Timeout, Ms] = {}
-        """Each wait with its end on our monotonic clock."""
+        """The waits, each with its end by the monotonic clock of the sandbox."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000 + self._ahead

@@ -1,8 +1,8 @@
-"""The ways in which the simulated platform can treat a request badly, as tables.
+"""The faults of the simulated platform, as tables.
 
-Why it exists: a test names a misfortune and gets the same one every time. It must not know sockets (``wire``
-does) nor money (``ledger`` does). The refusals' words were seen in the field at platforms of the family; the
-platform's document knows only ``0``.
+Why it exists: a test names a fault and gets the same one every time. This module must know neither sockets (``wire``
+does) nor money (``ledger`` does). The words of the refusals were seen at platforms of the family; the platform's
+document knows only ``0``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class RequestKind(StrEnum):
     STATUS = "status"
     BALANCE = "balance"
     OTHER = "other"
-    """Another path or another method: not the page."""
+    """Not the page: another path or another method."""
 
 
 class Fault(StrEnum):
-    # -- answers in words (HTTP 200), one name for each wording
+    # -- refusals in words (HTTP 200), one name for each wording
     ZERO = "zero"
     BAD_LOGIN = "bad_login"
     BAD_LOGIN_CODE = "bad_login_code"
@@ -34,7 +34,7 @@ class Fault(StrEnum):
     NO_CREDIT_OURS = "no_credit_ours"
     NO_CREDIT_CODE = "no_credit_code"
     PARKED = "parked"
-    """Accepted and held until :meth:`SimulatedPlatform.top_up`."""
+    """Accepted, and held until :meth:`SimulatedPlatform.top_up`."""
     STOP_LIST = "stop_list"
     DIRECTION_CLOSED = "direction_closed"
     DIRECTION_CLOSED_YOURS = "direction_closed_yours"
@@ -55,38 +55,38 @@ class Fault(StrEnum):
     WRONG_ENCODING = "wrong_encoding"
     """The stop-list refusal in Windows-1251 under a header that says UTF-8."""
 
-    # -- answers of an ill platform
+    # -- answers of a broken platform
     EMPTY = "empty"
     HTML = "html"
     GARBAGE = "garbage"
     """Bytes that are no HTTP, then the end of the connection."""
     GARBAGE_BODY = "garbage_body"
     REDIRECT = "redirect"
-    """302 to the very same request: whoever follows it sends again."""
+    """302 to the same request: a client that follows it sends again."""
     HTTP_429 = "http_429"
     HTTP_500 = "http_500"
     HTTP_502 = "http_502"
     HTTP_503 = "http_503"
     TWO_IDS = "two_ids"
-    """One more id than recipients; the first of them is the message's."""
+    """One more id than recipients; the first one belongs to the message."""
     HUGE_BODY = "huge_body"
-    """4 MiB that look like a list of ids wherever a reader stops."""
+    """4 MiB that look like a list of ids, wherever the reader stops."""
 
-    # -- what happens to the connection
+    # -- faults of the connection
     SLOW = "slow"
     TRICKLE = "trickle"
-    """The right answer, byte by byte, ``delay`` milliseconds between two."""
+    """The right answer byte by byte, with ``delay`` milliseconds between two bytes."""
     HANG = "hang"
     HANG_AFTER_TAKING = "hang_after_taking"
     CUT_BEFORE_READING = "cut_before_reading"
-    """Without ``recipient``: closed as soon as it is accepted (an open connection: as soon as bytes come)."""
+    """Without ``recipient`` the connection is closed when it is accepted, an open one when bytes arrive."""
     CUT_AFTER_READING = "cut_after_reading"
     CUT_AFTER_TAKING = "cut_after_taking"
     RESET = "reset"
     RESET_AFTER_TAKING = "reset_after_taking"
     HALF_HEADERS = "half_headers"
     HALF_BODY = "half_body"
-    """Half of the ids' digits, then the end: what arrived looks like an id and is none."""
+    """Half of the digits of the id, then the end: the half looks like an id and is none."""
 
 
 WORDS: Mapping[Fault, str] = {
@@ -118,7 +118,7 @@ WORDS: Mapping[Fault, str] = {
     Fault.SAME_REQUEST: "error: Попытка отправки более одного одинакового запроса в течение минуты",
     Fault.FLOOD: "Flood SMS",
 }
-"""Refusals and what the platform says; none of them charges anything. ``PARKED`` alone keeps the message."""
+"""Refusals and their words. None of them charges anything, and only ``PARKED`` keeps the message."""
 
 BODIES: Mapping[Fault, bytes] = {
     Fault.WRONG_ENCODING: WORDS[Fault.STOP_LIST].encode("cp1251"),
@@ -127,7 +127,7 @@ BODIES: Mapping[Fault, bytes] = {
     Fault.GARBAGE_BODY: bytes(range(128, 256)) + b"\x00\x01\x02",
     Fault.HUGE_BODY: b"1179038981\n" * (4 * 1024 * 1024 // 11),
 }
-"""Whole bodies given instead of the page's own (HTTP 200)."""
+"""Bodies that replace the body of the page (HTTP 200)."""
 
 HTTP_STATUS: Mapping[Fault, int] = {
     Fault.REDIRECT: 302,
@@ -149,19 +149,19 @@ TAKING = frozenset(
         Fault.HALF_BODY,
     }
 )
-"""Faults under which the page does its work: the SMS is charged, only the answer suffers."""
+"""Faults under which the page takes and charges the SMS; only the answer suffers."""
 
 USUAL_DELAY: Mapping[Fault, Ms] = {Fault.SLOW: 500, Fault.TRICKLE: 10}
-"""Where a fault means nothing without a delay and the caller named none."""
+"""Default delays of faults that need one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ArmedFault:
-    """A fault that waits for its request."""
+    """A fault that waits for a matching request."""
 
     fault: Fault
     left: int | None
-    """How many requests it still spoils; ``None``: all."""
+    """Requests that it still spoils; None: all."""
     recipient: str | None
     delay: Ms
     kind: RequestKind | None
@@ -174,12 +174,12 @@ class ArmedFault:
 
     @property
     def takes(self) -> bool:
-        """Whether the page does its work under this fault."""
+        """True if the page takes the SMS under this fault."""
         return self.fault in TAKING if self.taken is None else self.taken
 
 
 class ArmedFaults:
-    """The faults that are armed; of several that fit, the one armed first goes first."""
+    """The faults that wait. If several match a request, the one armed first applies."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
@@ -191,7 +191,7 @@ class ArmedFaults:
         self._armed.clear()
 
     def for_connection(self) -> bool:
-        """Is there a fault that wants a connection closed before anything is read from it?"""
+        """True if a fault closes the connection before anything is read from it. Uses the fault up."""
         if not self._armed:
             return False
         for at, armed in enumerate(self._armed):

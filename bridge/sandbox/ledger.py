@@ -1,8 +1,7 @@
-"""What the simulated platform knows of its one account: money, registered names, the SMS it took, their
-statuses.
+"""The books of the simulated platform's account: money, registered names, the SMS it took, their statuses.
 
-Why it exists: the book is the truth that every test of "sent once" is judged by, so it is kept apart from the
-sockets and the misbehaviour around it. It does no I/O and sends nothing.
+Why it exists: every test of "sent once" compares with the book, so it is kept apart from the sockets and the faults. It
+does no I/O and sends nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from bridge.value import value_object
 MAX_RECIPIENTS = 10
 RECIPIENT = re.compile(r"[0-9]{7,15}")
 LATIN_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,9}[\x21-\x7e])?")
-"""Up to 11 Latin characters; digits and punctuation among them, no white space at the ends."""
+"""Up to 11 characters of ASCII, without white space at the ends."""
 DIGITS_NAME = re.compile(r"[0-9]{1,15}")
 
 CENT = 10_000
-"""Money is counted in whole ten-thousandths, so that a thousand prices of 2.3 add up to 2300."""
+"""Units of money in one: amounts are whole ten-thousandths, so that a thousand times 2.3 is 2300."""
 
 
 @value_object
@@ -36,7 +35,7 @@ class TakenSms:
     sender_name: str
     text: str
     encoding: str
-    """``utf-8`` or ``windows-1251``: how the text came."""
+    """Encoding of the request: ``utf-8`` or ``windows-1251``."""
 
 
 @value_object
@@ -51,7 +50,7 @@ class SendRequest:
 
 @dataclass(slots=True)
 class _ReportPlan:
-    """Where the delivery reports of one SMS stand."""
+    """The planned statuses of one SMS, and how many of them were reported."""
 
     words: Sequence[str]
     asked: int
@@ -69,7 +68,7 @@ class SimulatedAccount:
     """Registered sender names; None for an account with dynamic names."""
     balance: float = 1000.0
     price: float = 2.5
-    """Of one part."""
+    """Price of one SMS."""
     same_request_window: Ms = 0
     """Refuse a request that was taken less than this many milliseconds ago; 0: never."""
 
@@ -106,7 +105,7 @@ class Ledger:
     # ------------------------------------------------------------ sending
 
     def objection(self, order: SendRequest) -> Fault | None:
-        """Why this order would be refused, money aside: the document's rules for names, numbers, text."""
+        """Why the document's rules for names, numbers and text refuse the request; None if they do not."""
         name = order.sender_name
         if not name:
             return Fault.NO_SENDER
@@ -128,7 +127,7 @@ class Ledger:
         return self._credit >= self._cost(order)
 
     def take(self, order: SendRequest) -> tuple[TakenSms, ...]:
-        """Charge the order and write it into the book; an id for each recipient, in their order."""
+        """Charge the request and write it into the book: one SMS with an id for each recipient, in their order."""
         self._credit -= self._cost(order)
         self._remember_request(order)
         now = self._clock.now()
@@ -150,12 +149,12 @@ class Ledger:
         return taken
 
     def park(self, order: SendRequest) -> None:
-        """Accept the order without money; it goes out by :meth:`top_up`."""
+        """Accept the request without money; :meth:`top_up` sends it."""
         self._remember_request(order)
         self.parked.append(order)
 
     def top_up(self, amount: float) -> tuple[TakenSms, ...]:
-        """Add money; parked orders go out in their order while it lasts."""
+        """Add money, and send parked requests in their order while it lasts."""
         self._credit += round(amount * CENT)
         out: list[TakenSms] = []
         while self.parked and self.affords(self.parked[0]):
@@ -163,7 +162,7 @@ class Ledger:
         return tuple(out)
 
     def new_id(self) -> str:
-        """An id never given before by this ledger."""
+        """A new id."""
         self._next_id += 1
         return str(self._next_id - 1)
 
@@ -185,7 +184,7 @@ class Ledger:
     # ------------------------------------------------------------ statuses
 
     def plan_words(self, words: Sequence[str], recipient: str | None) -> None:
-        """The words of the first, second, … poll, the last repeated, for SMS not polled yet."""
+        """Set the answers to the first, second, … poll; the last is repeated. For SMS that were not polled yet."""
         if not words:
             raise ValueError("a status plan needs at least one word")
         if recipient is None:
@@ -194,11 +193,11 @@ class Ledger:
             self._words_for[recipient] = tuple(words)
 
     def set_word(self, platform_id: str, word: str) -> None:
-        """From now on every poll of this id is told ``word``."""
+        """Answer every later poll of this id with ``word``."""
         self._report_plans[platform_id] = _ReportPlan(words=(word,), asked=0, word=word, at=self._clock.now())
 
     def ask(self, platform_id: str) -> tuple[str, Ms] | None:
-        """The status word of an id and since when it holds; ``None`` for an id that was never given."""
+        """The status word of an id, and since when it holds. None for an unknown id."""
         fate = self._report_plans.get(platform_id)
         if fate is None:
             if not platform_id.isascii() or not platform_id.isdigit():
@@ -221,7 +220,7 @@ class Ledger:
 
 
 def send_request_of(fields: Mapping[str, str], encoding: str) -> SendRequest:
-    """A send request's fields as an order; nothing is refused here."""
+    """The send request that these fields mean; nothing is refused here."""
     numbers = fields.get("dadr", "").strip()
     return SendRequest(
         recipients=tuple(part.strip() for part in numbers.split(",")) if numbers else (),

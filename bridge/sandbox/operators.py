@@ -1,6 +1,6 @@
-"""The people at the chat: all that the simulated Telegram lets an operator do, in the words of the prompt.
+"""The operators of the sandbox: what the commands of the prompt let them do in the simulated Telegram.
 
-They see what a person sees: the latest post of a conversation, the buttons shown last, what they wrote themselves.
+They see what a person sees: the latest post of a conversation, the buttons shown last, their own messages.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bridge.schema import plural
 from bridge.value import value_object
 
 SOON = 5.0
-"""Seconds that a command waits for what it needs: a pipe types faster than the bridge works."""
+"""Seconds that a command waits for the post it needs: a pipe types faster than the bridge works."""
 
 
 @value_object
 class SandboxChat:
-    """A chat of the configuration, to be made in the simulated Telegram."""
+    """A chat of the configuration, for the simulated Telegram."""
 
     name: str
     id: int
@@ -31,7 +31,7 @@ class SandboxChat:
 
 
 class Operators:
-    """Anna, and whoever else is named. One of them acts at a time."""
+    """The people in the chats: Anna, and others by ``as NAME``. One of them acts at a time."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class Operators:
         self._names = {"anna": OPERATOR}
         self._actor = OPERATOR
         self._posts: list[ChatEvent] = []
-        """Of the bot, those that belong to a conversation."""
+        """The bot's posts that belong to a conversation."""
         self._chosen = ""
-        """Words of the conversation that is meant; empty: the latest."""
+        """Words of the chosen conversation; empty: the latest one."""
         self._buttons: ChatEvent | None = None
         self._own: ChatEvent | None = None
         self.expected = False
-        """Something was brought that may yet appear in the chat."""
+        """True after an SMS that may still appear in the chat."""
 
     def seen(self, event: ChatEvent) -> None:
-        """Something became visible."""
+        """Remember an event of a chat."""
         if event.by_bot and event.buttons:
             self._buttons = event
         if event.by_bot and event.kind is EventKind.POST and "#" in event.text:
@@ -67,7 +67,7 @@ class Operators:
     # ------------------------------------------------ who and where
 
     async def act_as(self, rest: str) -> None:
-        """``NAME``: from now on this person acts; a new name is a new member of the chat."""
+        """``NAME``: this person acts from now on. A new name is a new member of the chat."""
         if not rest:
             raise WrongUse("as")
         name = rest.casefold()
@@ -77,13 +77,13 @@ class Operators:
         self._actor = self._names[name]
 
     async def choose(self, rest: str) -> None:
-        """``WORDS``: the conversation whose posts or topic have them, a number for example; alone: the latest again."""
+        """``[WORDS]``: choose the conversation whose posts or topic contain them; without words the latest one."""
         self._chosen = rest.removeprefix("+")
         if rest:
-            await self._place()
+            await self._conversation()
 
-    async def _place(self) -> ChatEvent:
-        """The latest post of the conversation that is meant."""
+    async def _conversation(self) -> ChatEvent:
+        """The latest post of the chosen conversation. :raises BadCommand: there is none."""
         await self._soon(lambda: self._found() is not None)
         found = self._found()
         if found is None:
@@ -104,13 +104,13 @@ class Operators:
     # ------------------------------------------------ what they write
 
     async def reply(self, rest: str) -> None:
-        """In the topic of the conversation, or as a reply to its latest post where there are no topics."""
+        """``TEXT``: write into the topic of the conversation; in a chat without topics, reply to its latest post."""
         if not rest:
             raise WrongUse("reply")
         await self._write(rest, MessageKind.TEXT)
 
     async def send(self, rest: str) -> None:
-        """``KIND [CAPTION]``: what is not text."""
+        """``KIND [CAPTION]``: send a photo, a voice message or another kind there."""
         kind, _, caption = rest.partition(" ")
         kinds = [each.value for each in MessageKind if each is not MessageKind.TEXT]
         if kind not in kinds:
@@ -121,7 +121,7 @@ class Operators:
         await self._write(rest, MessageKind.PHOTO)
 
     async def say(self, rest: str) -> None:
-        """In the chat itself, to colleagues: in no topic and in reply to nothing."""
+        """``TEXT``: write to colleagues, in the chat itself."""
         if not rest:
             raise WrongUse("say")
         chat = self._posts[-1].chat_id if self._posts else self._chats[0].id if self._chats else None
@@ -130,7 +130,7 @@ class Operators:
         self._telegram.says(chat, rest, user_id=self._who(chat))
 
     async def edit(self, rest: str) -> None:
-        """Their latest message."""
+        """``TEXT``: edit the operator's latest message."""
         own = self._last("edit")
         if not rest:
             raise WrongUse("edit")
@@ -142,19 +142,19 @@ class Operators:
         self._own = None
 
     async def _write(self, text: str, kind: MessageKind) -> None:
-        post = await self._place()
+        post = await self._conversation()
         thread_id, reply_to = (post.thread_id, None) if self._forum(post) else (None, post.message_id)
         self._telegram.says(
             post.chat_id, text, kind=kind, thread_id=thread_id, reply_to=reply_to, user_id=self._who(post.chat_id)
         )
 
     def _who(self, chat_id: int) -> int | None:
-        """Whoever acts; in a private chat nobody but its own person can."""
+        """The acting operator. In a private chat only its own person can act: None."""
         return None if chat_id > 0 else self._actor
 
     def _last(self, command: str) -> ChatEvent:
         if self._own is None:
-            raise BadCommand(f"nobody wrote anything to {command} yet; reply first: reply Выезжает")
+            raise BadCommand(f"nothing was written to {command} yet; reply first: reply Выезжает")
         return self._own
 
     def _forum(self, post: ChatEvent) -> bool:
@@ -173,13 +173,13 @@ class Operators:
         label, data = post.buttons[index - 1]
         assert post.message_id is not None
         self._say(Source.OPERATOR, f"presses [{label}]")
-        # A person's screen may still show a button that is gone.
+        # The screen of a person may still show a button that is gone.
         self._telegram.presses(post.chat_id, post.message_id, data, self._who(post.chat_id), stale=True)
 
     async def react(self, rest: str) -> None:
         if rest not in FREE_REACTIONS:
             raise WrongUse("react", f"EMOJI is one of Telegram's own, such as {' '.join(tuple(FREE_REACTIONS)[:5])}")
-        post = await self._place()
+        post = await self._conversation()
         self._telegram.reacts(post.chat_id, post.message_id or 0, rest, self._who(post.chat_id))
 
     async def close_topic(self, rest: str) -> None:
@@ -196,7 +196,7 @@ class Operators:
         self._posts = [each for each in self._posts if (each.chat_id, each.thread_id) != (post.chat_id, post.thread_id)]
 
     async def _topic(self) -> ChatEvent:
-        post = await self._place()
+        post = await self._conversation()
         if post.thread_id is None:
             raise BadCommand("the conversation has no topic: the chat works by replies")
         return post

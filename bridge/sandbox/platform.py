@@ -1,8 +1,8 @@
-"""The SMS platform simulated over real HTTP, both directions: the send page and the calls to the bridge.
+"""The SMS platform simulated over real HTTP, in both directions: the send page and the calls to the bridge.
 
-Why it exists: tests, the benchmark and ``sms-bridge sandbox`` need a platform that charges nothing, tells
-exactly what it took, and can be as bad as a real one. It is written from the platform's document, apart from
-the bridge's own client, and must never share code with it.
+Why it exists: tests, the benchmark and ``sms-bridge sandbox`` need a platform that charges nothing, reports exactly
+what it took, and can be as bad as a real one. It is written from the platform's document and must never share code with
+the bridge's own client.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ class SimulatedPlatform:
         self.requests: list[SeenRequest] = []
         """Every request that was read, oldest first."""
         self.callback_results: list[CallbackResult] = []
-        """Every callback that was called, oldest first."""
+        """The results of all callbacks, oldest first."""
         self.counts: Counter[RequestKind] = Counter()
-        """How many requests of each kind were read, also without a book."""
+        """Requests of each kind that were read; counted without a book, too."""
         self.connections = 0
         """TCP connections accepted so far."""
 
     # ------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Listen. After :meth:`stop` it may be started again: same port, same book."""
+        """Listen. May be called again after :meth:`stop`: the port and the book stay the same."""
         await self._server.start()
 
     async def stop(self) -> None:
@@ -98,17 +98,17 @@ class SimulatedPlatform:
 
     @property
     def book(self) -> list[TakenSms]:
-        """Every SMS that was taken and charged, in that order: the truth about what was sent."""
+        """All SMS that were taken and charged, in that order: the truth about what was sent."""
         return self._ledger.book
 
     @property
     def taken(self) -> int:
-        """``len(book)``, also where no book is kept."""
+        """``len(book)``; counted without a book, too."""
         return self._ledger.taken
 
     @property
     def parked(self) -> int:
-        """Orders accepted without money, waiting for :meth:`top_up`."""
+        """Requests that were accepted without money and wait for :meth:`top_up`."""
         return len(self._ledger.parked)
 
     @property
@@ -130,7 +130,7 @@ class SimulatedPlatform:
     def sent_to(self, recipient: str) -> list[TakenSms]:
         return [sms for sms in self.book if sms.recipient == recipient]
 
-    # ------------------------------------------------------------ being bad
+    # ------------------------------------------------------------ faults
 
     def misbehave(
         self,
@@ -142,12 +142,12 @@ class SimulatedPlatform:
         on: RequestKind | None = RequestKind.SEND,
         taken: bool | None = None,
     ) -> None:
-        """Treat the next ``times`` matching requests (``None``: all) badly; the fault armed first goes first.
+        """Apply a fault to the next ``times`` matching requests (None: all). The fault armed first applies first.
 
-        :param recipient: only requests to this number (for status questions: about an SMS to it).
+        :param recipient: only requests to this number, or about an SMS to it.
         :param delay: milliseconds before the fault shows (``TRICKLE``: between two bytes).
         :param on: only requests of this kind; ``None``: any.
-        :param taken: force whether the SMS is taken and charged; by default as the fault's name says.
+        :param taken: whether the SMS is taken and charged; by default the fault decides.
         """
         self._faults.arm(ArmedFault(fault=fault, left=times, recipient=recipient, delay=delay, kind=on, taken=taken))
 
@@ -156,34 +156,34 @@ class SimulatedPlatform:
         self._faults.clear()
 
     def close_idle(self) -> int:
-        """Close the connections that clients keep alive and unused; how many there were."""
+        """Close the connections that clients keep alive unused. Returns their number."""
         return self._server.close_idle()
 
     # ------------------------------------------------------------ statuses and money
 
     def set_status(self, platform_id: str, word: str) -> None:
-        """Every later poll of this id is told ``word``."""
+        """Answer every later poll of this id with ``word``."""
         self._ledger.set_word(platform_id, word)
         self._tell(EventKind.REPORTED)
 
     def plan_statuses(self, *words: str, recipient: str | None = None) -> None:
-        """The words of the first, second, … poll of an SMS, the last repeated; for one recipient or for all.
+        """Set the answers to the first, second, … poll of an SMS; the last is repeated. For one recipient, or for all.
 
-        Counts for SMS not polled yet. The default is ``Send``, then ``deliver``.
+        For SMS that were not polled yet. The default is ``Send``, then ``deliver``.
         """
         self._ledger.plan_words(words, recipient)
 
     def top_up(self, amount: float) -> None:
-        """Add money; what was parked goes out while it lasts."""
+        """Add money, and send parked requests while it lasts."""
         for sms in self._ledger.top_up(amount):
             self._tell(EventKind.TAKEN, sms=sms)
 
     # ------------------------------------------------------------ waiting
 
     async def wait_for(self, predicate: Callable[[SimulatedPlatform], bool], timeout_s: float = 10) -> None:
-        """Return once ``predicate(self)`` holds; it is asked now and after every event.
+        """Wait until ``predicate(self)`` holds. It is called now and after every event.
 
-        :raises TimeoutError: it did not hold in time; says what was seen until then.
+        :raises TimeoutError: it did not hold in time; the message says what was seen.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -276,10 +276,10 @@ class SimulatedPlatform:
         attempts: int = 1,
         gap: Ms = 0,
     ) -> CallbackResult:
-        """Bring an inbound SMS; call again, ``attempts`` in all, until the answer holds the id.
+        """Call the bridge with an inbound SMS, up to ``attempts`` times until the answer contains the id.
 
-        :param callback_url: may hold a query of its own (a secret); the message's fields follow it.
-        :param date: as it stands in the call; the platform's time in Moscow by default.
+        :param callback_url: may have a query of its own (a secret); the fields of the message follow it.
+        :param date: the date as written in the call; by default the time in Moscow.
         :param gap: milliseconds of the clock between two calls.
         """
         message = self._callbacks.write(
@@ -296,11 +296,11 @@ class SimulatedPlatform:
         return await self._callbacks.send(message, attempts=attempts, gap=gap)
 
     async def redeliver(self, smsid: str, times: int = 1) -> list[CallbackResult]:
-        """Bring the message of :meth:`bring` again, byte by byte the same, acknowledged or not."""
+        """Repeat a callback of :meth:`send_callback` byte by byte, whether it was acknowledged or not."""
         return await self._callbacks.redeliver(smsid, times)
 
     async def send_raw_callback(self, callback_url: str, raw_query: bytes, method: str = "GET") -> CallbackResult:
-        """Call with exactly these bytes as the query; the result's ``smsid`` is the query's first one."""
+        """Call with exactly these bytes as the query. ``smsid`` of the result is the first one in the query."""
         return await self._callbacks.send_raw(callback_url, raw_query, method)
 
     def _called_back(self, result: CallbackResult) -> None:

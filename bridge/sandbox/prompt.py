@@ -88,7 +88,10 @@ class Prompt:
         self._tell(line)
 
     async def perform(self, words: str) -> None:
-        """Carry out one line of the prompt or of a script. :raises BadCommand: with the usage. :raises Quit:"""
+        """Carry out one line of the prompt or of a script.
+
+        :raises BadCommand: the line is wrong; the message has the usage. :raises Quit: the person leaves.
+        """
         name, _, rest = words.strip().partition(" ")
         if not name or name.startswith("#"):
             return
@@ -103,7 +106,7 @@ class Prompt:
     # ------------------------------------------------ the subscriber and the platform
 
     async def text(self, rest: str) -> None:
-        """``[+NUMBER] TEXT``: the subscriber's SMS, brought by the platform until it is acknowledged."""
+        """``[+NUMBER] TEXT``: the platform calls the bridge with the subscriber's SMS until it is acknowledged."""
         first, _, tail = rest.partition(" ")
         sender, text = (first.removeprefix("+"), tail) if is_number(first) and tail else (SUBSCRIBER, rest)
         if not text:
@@ -125,10 +128,10 @@ class Prompt:
 
     async def redeliver(self, rest: str) -> None:
         if not self._last_smsid:
-            raise BadCommand("nothing was brought yet; text something first: sms часы")
+            raise BadCommand("there is no SMS to repeat yet; text something first: sms часы")
         times = number_of(rest or "1", "redeliver")
         for result in await self.platform.redeliver(self._last_smsid, times):
-            self.say(Source.PLATFORM, f"brought again: {result.status} {result.body.strip() or result.error}")
+            self.say(Source.PLATFORM, f"repeated: {result.status} {result.body.strip() or result.error}")
 
     async def fault(self, rest: str) -> None:
         words = rest.split()
@@ -218,7 +221,7 @@ class Prompt:
     async def quit(self, rest: str) -> None:
         raise Quit("bye")
 
-    # ------------------------------------------------ what is seen
+    # ------------------------------------------------ events
 
     def _platform_event(self, event: PlatformEvent) -> None:
         if event.sms is not None:
@@ -268,7 +271,7 @@ def usage(name: str) -> str:
 
 
 def operator(act: Callable[[Operators, str], Awaitable[None]]) -> Callable[[Prompt, str], Awaitable[None]]:
-    """What the people at the chat do."""
+    """Make a command of the prompt from an action of the operators."""
     return lambda prompt, rest: act(prompt.operators, rest)
 
 
@@ -314,4 +317,4 @@ COMMANDS: dict[str, Command] = {
     "help": Command(usage="help", help="this list", run=Prompt.help),
     "quit": Command(usage="quit", help="leave", run=Prompt.quit),
 }
-"""Everything the prompt understands; `help` shows it in this order."""
+"""The commands of the prompt, in the order in which `help` lists them."""

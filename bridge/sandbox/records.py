@@ -1,7 +1,4 @@
-"""What the simulated platform remembers and tells: requests it read, callbacks it made, events.
-
-Values only; nothing here acts.
-"""
+"""The records of the simulated platform: requests it read, results of callbacks, events. Values only."""
 
 from __future__ import annotations
 
@@ -15,41 +12,41 @@ from bridge.sandbox.ledger import TakenSms
 from bridge.value import value_object
 
 THANKS = "Спасибо, ваше сообщение получено"
-"""The platform's own text to a subscriber whose message it got (its document)."""
+"""The platform's own text to a subscriber whose message it received (platform's document)."""
 
 
 @value_object
 class SeenRequest:
-    """A request that the platform read, with what it answered."""
+    """A request that the platform read, and its answer."""
 
     kind: RequestKind
     at: Ms
     fields: Mapping[str, str]
-    """Decoded, in their order, without ``pwd``."""
+    """The decoded parameters in their order, without ``pwd``."""
     method: str
     path: str
     connection: int
-    """Number of the TCP connection it came by, from 1."""
+    """Number of the TCP connection, from 1."""
     fault: Fault | None
-    """The misbehaviour it met, if any."""
+    """The fault that was applied to it."""
     answer: str
-    """What the page had to say; under a fault it may never have reached the client."""
+    """The words of the page. Under a fault they may never have reached the client."""
 
 
 @value_object
 class CallbackResult:
-    """One call of the bridge's callback and its result."""
+    """The result of one call of the bridge's callback."""
 
     smsid: str
     status: int
-    """HTTP status; 0 where no answer came."""
+    """HTTP status; 0 if no answer came."""
     body: str
     acknowledged: bool
-    """As the platform judges: the body has ``smsid=<id>`` or ``id_sms=<id>`` in it, whatever the status."""
+    """By the platform's test: the body contains ``smsid=<id>`` or ``id_sms=<id>``, whatever the status is."""
     headers: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     calls: int = 1
-    """How often the platform called to get here."""
+    """Number of the calls up to this result."""
 
 
 class EventKind(StrEnum):
@@ -69,7 +66,7 @@ class EventKind(StrEnum):
 
 @value_object
 class PlatformEvent:
-    """Something happened; only the field that belongs to ``kind`` is set."""
+    """An event; only the field that belongs to ``kind`` is set."""
 
     kind: EventKind
     at: Ms

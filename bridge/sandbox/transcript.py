@@ -1,4 +1,4 @@
-"""What the sandbox tells, line by line, and the words in which a command is refused. Knows nobody who speaks."""
+"""The lines that the sandbox prints, and the errors of its commands. Knows none of the parts that write lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.value import value_object
 
 
 class Source(StrEnum):
-    """Who speaks a line; decides its colour."""
+    """The part of the sandbox that writes a line; decides its colour."""
 
     SMS_IN = "SMS in"
     SMS_OUT = "SMS out"
@@ -32,11 +32,11 @@ class TranscriptLine:
 
 
 class BadCommand(BridgeError):
-    """Not a command, or its words are off; carries the usage."""
+    """A line that is no command, or a command with wrong words. Carries the usage."""
 
 
 class WrongUse(BridgeError):
-    """A command's words are off; its usage tells what they should be."""
+    """The words behind a command are wrong. The prompt adds the usage."""
 
     def __init__(self, command: str, hint: str = "") -> None:
         super().__init__(command)
@@ -45,12 +45,12 @@ class WrongUse(BridgeError):
 
 
 class Quit(BridgeError):
-    """The person wants to leave."""
+    """The person leaves the sandbox."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Transcript:
-    """All lines so far, and how far ``wait`` has read."""
+    """All lines so far, and the position up to which ``wait`` has read."""
 
     lines: list[TranscriptLine] = field(default_factory=list)
     read: int = 0
@@ -61,12 +61,12 @@ class Transcript:
         self.changed.set()
 
     async def next(self) -> None:
-        """Until one more line is there."""
+        """Wait for the next line."""
         self.changed.clear()
         await self.changed.wait()
 
     def find(self, text: str) -> bool:
-        """Look for a line that holds ``text`` after the last one found."""
+        """Search for ``text`` in the lines behind the last one found. True if a line contains it."""
         for index in range(self.read, len(self.lines)):
             line = self.lines[index]
             if text.casefold() in f"{line.source} {line.text}".casefold():
@@ -76,7 +76,7 @@ class Transcript:
 
 
 def number_of(word: str, command: str) -> int:
-    """:raises WrongUse: no number."""
+    """Read a whole number. :raises WrongUse: it is none."""
     if not word.isdecimal():
         raise WrongUse(command)
     return int(word)

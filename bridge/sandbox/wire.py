@@ -1,9 +1,8 @@
-"""Raw HTTP/1.1 for the simulated platform: reads GETs, keeps connections alive, and breaks them where it is
-told to.
+"""Raw HTTP/1.1 for the simulated platform: it reads GETs, keeps connections alive, and breaks them when told to.
 
-Why it exists: a framework's server cannot be made to cut a connection in mid-header, and the simulator must
-be faster than what it measures. It must not know what a request means. An :class:`asyncio.Protocol` and not
-streams: no task a connection, about twice the speed.
+Why it exists: a framework's server cannot cut a connection in the middle of a header, and the simulator must be faster
+than the bridge that it measures. It must not know the meaning of a request. An :class:`asyncio.Protocol` needs no task
+for each connection and is about twice as fast as streams.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from bridge.model.base import Ms
 from bridge.value import value_object
 
 MAX_HEAD = 256 * 1024
-"""Bytes of a request line with its headers; more is answered 431 and cut."""
+"""Bytes of a request line with its headers. A longer one gets 431 and the end of the connection."""
 MAX_BODY = 64 * 1024
 
 
 class Behaviour(Enum):
-    """What is done to the connection instead of, or while, answering."""
+    """How a connection behaves while, or instead of, answering."""
 
     WHOLE = auto()
     HANG = auto()
@@ -43,9 +42,9 @@ class Behaviour(Enum):
 class WireRequest:
     method: bytes
     target: bytes
-    """As it stood in the request line."""
+    """As written in the request line."""
     connection: int
-    """Number of the connection it came by, from 1."""
+    """Number of the connection, from 1."""
 
 
 @value_object
@@ -53,26 +52,26 @@ class WireReply:
     body: bytes = b""
     status: int = 200
     headers: bytes = b""
-    """More header lines, each with its CRLF."""
+    """Additional header lines, each with its CRLF."""
     behaviour: Behaviour = Behaviour.WHOLE
     delay: Ms = 0
-    """Before the answer; for ``TRICKLE`` between two bytes."""
+    """Milliseconds before the answer; for ``TRICKLE`` between two bytes."""
 
 
 class Site(Protocol):
-    """What a connection asks the page behind it."""
+    """What a connection needs of the page behind it."""
 
     def connected(self) -> int:
-        """A connection was accepted; its number."""
+        """A connection was accepted. Returns its number."""
 
     def cut_unread(self) -> bool:
-        """Should the connection be closed now, before anything (more) is read from it?"""
+        """True if the connection has to be closed now, before anything more is read from it."""
 
     def answer(self, request: WireRequest) -> WireReply: ...
 
 
 class BadRequest(Exception):
-    """What came is no request that this server reads; carries the status to answer."""
+    """The bytes are no request that this server reads. Carries the status of the answer."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -80,9 +79,9 @@ class BadRequest(Exception):
 
 
 def body_length(headers: bytes) -> int:
-    """Content-Length of lower-cased header lines; 0 without one.
+    """The Content-Length in lower-cased header lines; 0 without one.
 
-    :raises BadRequest: unreadable, too much, or a chunked body.
+    :raises BadRequest: the length is unreadable or too large, or the body is chunked.
     """
     if b"\r\ntransfer-encoding:" in headers:
         raise BadRequest(HTTPStatus.LENGTH_REQUIRED)
@@ -107,7 +106,7 @@ def head_of(reply: WireReply, keep_alive: bool) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One client connection. Requests are answered one after the other, also when they were pipelined."""
+    """One client connection. It answers requests one after the other, pipelined ones too."""
 
     def __init__(self, site: Site, open_connections: set[Connection]) -> None:
         self._site = site
@@ -157,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def reset(self) -> None:
-        """End with RST: the kernel drops what was not sent and tells the other side at once."""
+        """End with RST: the kernel drops unsent bytes and informs the other side at once."""
         self._busy = True
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
@@ -165,7 +164,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _work(self) -> None:
-        """Answer every whole request in the buffer, until one keeps the connection busy."""
+        """Answer the whole requests in the buffer, until one keeps the connection busy."""
         while not self._busy:
             try:
                 request = self._take_request()
@@ -252,7 +251,7 @@ class Connection(asyncio.Protocol):
 
 
 class RawServer:
-    """Listens on loopback for a :class:`Site`. Started again after a stop it has the same port."""
+    """Listens on loopback for a :class:`Site`. It keeps its port when it is started again."""
 
     def __init__(self, site: Site, host: str, port: int) -> None:
         self._site = site
@@ -269,7 +268,7 @@ class RawServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening; idle connections are closed, those with a request in work are reset."""
+        """Stop listening. Idle connections are closed, and those with a request in work are reset."""
         if self._server is None:
             return
         self._server.close()
@@ -281,7 +280,7 @@ class RawServer:
         self._server = None
 
     def close_idle(self) -> int:
-        """Close the connections that wait for a request, as a server's idle limit does; how many."""
+        """Close the connections that wait for a request, as an idle limit does. Returns their number."""
         idle = [connection for connection in self._connections if connection.idle]
         for connection in idle:
             connection.close()

@@ -1,4 +1,4 @@
-"""Methods about the bot itself, its updates, and what it may know of a chat."""
+"""Bot API methods about the bot itself, its updates and its chats."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _scope(state: ApiState, params: Params) -> tuple[str, str]:
 
 
 def _allowed_updates(params: Params) -> frozenset[str] | None:
-    """None leaves the setting as it is; what cannot be read is passed over, as Telegram does."""
+    """The kinds of updates that the bot asks for. None leaves the setting as it is, also for an unreadable value."""
     try:
         names = params.array("allowed_updates", "allowed updates")
     except Refusal:
@@ -182,4 +182,4 @@ METHODS: Final[dict[str, Method]] = {
     "reopenforumtopic": topics.reopen_forum_topic,
     "deleteforumtopic": topics.delete_forum_topic,
 }
-"""Telegram takes method names in any case; these are the ones simulated, everything else answers 404."""
+"""The simulated methods in lower case, since Telegram ignores case. All others answer 404."""

@@ -1,4 +1,4 @@
-"""The simulated Bot API as tests and the sandbox hold it: one object with chats, people and outages."""
+"""The simulated Bot API as one object for tests and the sandbox: its chats, people and outages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bridge.sandbox.botapi.world import BotStatus, Chat, ChatEvent, ChatKind, Us
 
 TOKEN = "123456:AAAA-sandbox-token-of-no-real-bot-00"
 OPERATOR = 1001
-"""Who acts where no user is named (in a private chat it is the chat's own person)."""
+"""The user who acts if none is named. In a private chat its own person acts."""
 
 
 class SimulatedBotApi:
-    """As strict as Telegram, on loopback. People's actions are plain calls; the bot comes over HTTP.
+    """Telegram on loopback, as strict as the real one. People act by plain method calls; the bot comes over HTTP.
 
-    Chats and people are unknown until they are added; acting in an unknown one is a :class:`LookupError`.
+    Chats and people have to be added first; an action in an unknown one raises :class:`LookupError`.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SimulatedBotApi:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    # ------------------------------------------------ what a program and its tests look at
+    # ------------------------------------------------ what can be looked at
 
     @property
     def url(self) -> str:
@@ -89,7 +89,7 @@ class SimulatedBotApi:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call that got as far as being read, oldest first."""
+        """Every call whose request was read, oldest first."""
         return self._server.calls
 
     def calls_of(self, method: str) -> list[Call]:
@@ -101,30 +101,30 @@ class SimulatedBotApi:
 
     @property
     def webhook(self) -> WebhookCaller:
-        """How updates are brought where a webhook is set, and what became of each call."""
+        """The sender of updates to a webhook, with the result of each call."""
         return self._state.caller
 
     @property
     def flood_control(self) -> FloodControl:
-        """Its budgets can be set, and switched off with None, at any time."""
+        """The flood control. Its budgets may be set at any time; None switches one off."""
         return self._state.flood
 
     @property
     def presses_by_id(self) -> Mapping[str, PressedButton]:
-        """What became of the presses of buttons, by callback query id."""
+        """The presses of buttons and their answers, by callback query id."""
         return self._state.presses
 
     def commands(self, scope: Mapping[str, Json] | None = None, language_code: str = "") -> list[Json]:
-        """What ``getMyCommands`` would answer."""
+        """The answer of ``getMyCommands``."""
         wanted = {"scope": dict(scope) if scope else None, "language_code": language_code or None}
         found = METHODS["getmycommands"](self._state, Params(wanted))
         assert isinstance(found, list)
         return found
 
     async def wait_for(self, predicate: Callable[[], object], timeout_s: float = 10) -> None:
-        """Return once it holds; asked again after every call, answer and event.
+        """Wait until the predicate holds. It is called now and after every call, answer and event.
 
-        :raises TimeoutError: naming the latest calls.
+        :raises TimeoutError: it did not hold in time; the message names the latest calls.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -135,7 +135,7 @@ class SimulatedBotApi:
             latest = ", ".join(f"{call.method} {call.status}" for call in self.calls[-10:])
             raise TimeoutError(f"not within {timeout_s} s; latest calls: {latest or 'none'}") from None
 
-    # ------------------------------------------------ the scenery
+    # ------------------------------------------------ chats and people
 
     def add_user(
         self,
@@ -162,7 +162,7 @@ class SimulatedBotApi:
         can_delete_messages: bool = True,
         reactions: Literal["all", "none"] | tuple[str, ...] = "all",
     ) -> Chat:
-        """``absent``: the bot was never there, Telegram answers as if there were no such chat."""
+        """Add a chat. ``bot_is="absent"``: the bot was never in it, so Telegram answers that there is no such chat."""
         if chat_id in self.chats:
             raise ValueError(f"chat {chat_id} exists")
         if forum and kind != "supergroup":
@@ -200,7 +200,7 @@ class SimulatedBotApi:
         anonymous_admin: bool = False,
         entities: Sequence[Json] | None = None,
     ) -> int:
-        """Write a message; for a ``kind`` other than text, ``text`` is the caption. Returns its id."""
+        """Write a message and return its id. For a ``kind`` other than text, ``text`` is the caption."""
         chat = self.world.chat(chat_id)
         return self._people.says(
             chat,
@@ -228,7 +228,7 @@ class SimulatedBotApi:
         self._people.reacts(chat, message_id, emoji, self._actor(chat, user_id))
 
     def raw_update(self, update: Mapping[str, Json]) -> int:
-        """Queue any object, malformed ones above all; returns the update id it got."""
+        """Queue any object as an update, also a malformed one. Returns its update id."""
         update_id = self.updates.put_raw(update)
         self._changed()
         return update_id
@@ -258,7 +258,7 @@ class SimulatedBotApi:
         self._people.deletes_message(chat, message_id, self._actor(chat, None))
 
     def migrate(self, old_chat_id: int, new_chat_id: int, *, forum: bool = False) -> Chat:
-        """A plain group becomes a supergroup (switching topics on does it)."""
+        """Turn a plain group into a supergroup, as Telegram does when topics are switched on."""
         old = self.world.chat(old_chat_id)
         new = self.add_chat(
             new_chat_id,
@@ -274,7 +274,7 @@ class SimulatedBotApi:
         return new
 
     def kick_bot(self, chat_id: int) -> None:
-        """From a group; in a private chat the person blocks the bot."""
+        """Remove the bot from a group. In a private chat the person blocks it."""
         self.change_bot(chat_id, "kicked")
 
     def change_bot(self, chat_id: int, status: BotStatus) -> None:
@@ -299,20 +299,20 @@ class SimulatedBotApi:
         parameters: Mapping[str, Json] | None = None,
         times: int = 1,
     ) -> None:
-        """Refuse the next calls of this method (``*``: of any) so."""
+        """Refuse the next ``times`` calls of this method (``*``: of any method) with this error."""
         refusal = Refusal(error_code, description, parameters)
         self._server.scripted.append(Scripted(method=method.lower(), refusal=refusal, times=times))
 
     def flood(self, chat_id: int, retry_after: int) -> None:
-        """Refuse what is sent to this chat for so many seconds of the clock."""
+        """Refuse all that is sent to this chat for ``retry_after`` seconds of the clock."""
         self._state.flood.hold(chat_id, retry_after)
 
     def unauthorised(self, on: bool = True) -> None:
-        """The token was revoked: everything answers 401."""
+        """Revoke the token: every call answers 401."""
         self._server.unauthorised = on
 
     def conflict(self, times: int = 1) -> None:
-        """Another program polls this bot: so many long polls end with 409, the one that waits first."""
+        """Act as another program that polls this bot: ``times`` long polls end with 409, a waiting one first."""
         self.updates.conflict(times)
 
     # ------------------------------------------------

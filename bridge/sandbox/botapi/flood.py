@@ -1,4 +1,4 @@
-"""Telegram's pace: so many calls a minute for a group, topics included, so many a second for the bot."""
+"""Telegram's flood control: calls a minute for a group, topics included, and calls a second for the bot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.sandbox.botapi.refusal import too_many_requests
 
 
 class FloodControl:
-    """Sliding windows on the injected clock. A refused call spends nothing."""
+    """Counts calls in sliding windows of the injected clock. A refused call does not count."""
 
     def __init__(self, clock: Clock, *, group_budget: int | None, per_second: int | None) -> None:
         self._clock = clock
@@ -23,11 +23,11 @@ class FloodControl:
         self._held: dict[int, Ms] = {}
 
     def hold(self, chat_id: int, retry_after_s: int) -> None:
-        """Refuse everything for this chat until then, whatever its budget."""
+        """Refuse all calls for this chat for ``retry_after_s`` seconds, whatever its budget is."""
         self._held[chat_id] = self._clock.now() + retry_after_s * SECOND
 
     def spend(self, chat_id: int, *, group: bool) -> None:
-        """Count one call for this chat. :raises Refusal: 429 with the seconds until it would be taken."""
+        """Count one call for this chat. :raises Refusal: 429, with the seconds until a call would be accepted."""
         now = self._clock.now()
         if (until := self._held.get(chat_id, 0)) > now:
             raise too_many_requests(_seconds(until - now))

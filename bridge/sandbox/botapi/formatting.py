@@ -1,6 +1,6 @@
-"""Text and its entities: lengths in UTF-16 units, the HTML parse mode, Telegram's complaints about both.
+"""Text and its entities: lengths in UTF-16 units, the HTML parse mode, and Telegram's errors about both.
 
-Markdown is not simulated and says so when asked for; it must never be taken for plain text.
+Markdown is not simulated: a message with it is refused, so that it never passes for plain text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.sandbox.botapi.refusal import bad_request
 from bridge.value import value_object
 
 MAX_TEXT = 4096
-"""UTF-16 units of a message's text after the markup was taken out."""
+"""UTF-16 units of a message's text without its markup."""
 
 _TAGS = {
     "b": "bold",
@@ -58,12 +58,12 @@ class Formatted:
 
 
 def utf16_len(text: str) -> int:
-    """Telegram counts UTF-16 code units: an emoji outside the BMP is two."""
+    """Length in UTF-16 code units, as Telegram counts: an emoji outside the BMP is two."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def formatted_text(params: Params) -> Formatted:
-    """The text of a message to send, checked. :raises Refusal: as Telegram words it."""
+    """Read and check the text of a message to send. :raises Refusal: in Telegram's words."""
     raw = params.text("text")
     if not raw:
         raise bad_request("message text is empty")
@@ -85,7 +85,7 @@ def formatted_text(params: Params) -> Formatted:
 
 
 def find_commands(text: str) -> list[Json]:
-    """What Telegram itself marks in a person's text; programs find commands by these entities only."""
+    """The entities that Telegram adds for commands in a person's text; programs find commands by them only."""
     return [
         {"type": "bot_command", "offset": utf16_len(text[: found.start()]), "length": utf16_len(found[0])}
         for found in _COMMAND.finditer(text)
@@ -127,7 +127,7 @@ def _check_bounds(text: str, offset: int, length: int) -> None:
 
 
 def _inside_symbol(text: str, offset: int) -> int | None:
-    """The byte offset after the character that ``offset`` would cut in two, or None."""
+    """The byte offset behind the character that ``offset`` cuts in two; None if it cuts none."""
     units = size = 0
     for character in text:
         if units >= offset:
@@ -138,7 +138,7 @@ def _inside_symbol(text: str, offset: int) -> int | None:
 
 
 def _cut(entities: list[Json], end: int) -> list[Json]:
-    """Trailing spaces were taken off the text: no entity may reach past its end, an empty one is dropped."""
+    """The entities without the parts behind the end of the text, whose trailing spaces were removed."""
     kept: list[Json] = []
     for entity in entities:
         assert isinstance(entity, dict)
@@ -177,7 +177,7 @@ def _parse_html(source: str) -> tuple[str, list[Json]]:
 
 
 def _tag(source: str, begin: int, stack: list[_Open], entities: list[Json], length: int) -> int:
-    """Open or close one tag; returns the position after it."""
+    """Open or close one tag. Returns the position behind it."""
     byte = len(source[:begin].encode("utf-8", "surrogatepass"))
     closing = source.startswith("</", begin)
     end = source.find(">", begin)

@@ -27,7 +27,7 @@ _OTHER_KEYBOARDS = ("keyboard", "remove_keyboard", "force_reply")
 
 
 def reply_markup(params: Params, *, inline_only: bool = False) -> dict[str, Json] | None:
-    """:raises Refusal: with Telegram's complaint about the keyboard or its button."""
+    """Read and check the keyboard of a call. :raises Refusal: Telegram's error about the keyboard or a button."""
     markup = params.json("reply_markup", "reply keyboard markup")
     if markup is None:
         return None
@@ -53,7 +53,7 @@ def reply_markup(params: Params, *, inline_only: bool = False) -> dict[str, Json
 
 
 def buttons(markup: dict[str, Json] | None) -> Iterator[tuple[str, str]]:
-    """(text, callback_data) of every button that can be pressed."""
+    """The buttons that can be pressed, as (text, callback_data)."""
     rows = (markup or {}).get("inline_keyboard")
     for row in rows if isinstance(rows, list) else []:
         for button in row if isinstance(row, list) else []:

@@ -1,4 +1,4 @@
-"""Methods that write, change or mark messages."""
+"""Bot API methods that write, change or mark messages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bridge.sandbox.botapi.state import ApiState
 from bridge.sandbox.botapi.world import Chat, EventKind, Message
 
 DELETE_WITHIN: Ms = 2 * DAY
-"""A bot that is no administrator may delete its own messages for 48 hours."""
+"""For 48 hours a bot without administrator rights may delete its own messages."""
 ANSWER_WITHIN: Ms = 15 * SECOND
-"""After that the pressing client has given up, and Telegram takes no answer."""
+"""Afterwards the client that pressed has given up, and Telegram refuses an answer."""
 MAX_ANSWER = 200
 _ACTIONS = frozenset(
     (
@@ -93,7 +93,7 @@ def delete_message(state: ApiState, params: Params) -> Json:
 
 
 def set_message_reaction(state: ApiState, params: Params) -> Json:
-    """Counts for the bot as a whole, not for the group's budget of messages."""
+    """Set the bot's reaction. It counts for the bot as a whole, not for the message budget of the group."""
     world = state.world
     chosen = _reactions(params)
     chat = world.writable(params.text("chat_id"))
@@ -133,7 +133,7 @@ def send_chat_action(state: ApiState, params: Params) -> Json:
 
 
 def _edit(state: ApiState, chat: Chat, message: Message, formatted: Formatted, markup: dict[str, Json] | None) -> Json:
-    """Without a keyboard in the call the message loses the one it has."""
+    """Change a message. A call without a keyboard removes the keyboard."""
     same_text = message.text == formatted.text and message.entities == formatted.entities
     if same_text and message.reply_markup == markup:
         raise bad_request(NOT_MODIFIED)
@@ -178,7 +178,7 @@ def _replied(chat: Chat, params: Params) -> Message | None:
 
 
 def _thread(state: ApiState, chat: Chat, params: Params, replied: Message | None) -> int | None:
-    """The thread a message goes to: the one asked for, else the one of what it answers."""
+    """The thread of a new message: the one in the call, else that of the message it replies to."""
     thread_id = params.integer("message_thread_id")
     if not thread_id:
         if replied is None:

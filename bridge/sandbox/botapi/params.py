@@ -15,7 +15,7 @@ _TRUE = frozenset({"true", "yes", "1"})
 
 
 class Params:
-    """Values by name; a JSON body's values are turned into the strings a form would carry."""
+    """The values by name. Values of a JSON body become the strings that a form would carry."""
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self.values: dict[str, str] = {
@@ -31,11 +31,11 @@ class Params:
         return self.text(name).lower() in _TRUE
 
     def integer(self, name: str) -> int | None:
-        """None for what is missing or no integer: Telegram reads both as "not specified"."""
+        """The value as an integer. None if it is missing or no integer: Telegram treats both as "not specified"."""
         return to_integer(self.text(name))
 
     def json(self, name: str, what: str) -> Json:
-        """:raises Refusal: ``can't parse {what} JSON object``."""
+        """The parsed value. :raises Refusal: ``can't parse {what} JSON object``."""
         raw = self.text(name)
         if not raw:
             return None
@@ -58,12 +58,12 @@ class Params:
 
 
 def to_integer(text: str) -> int | None:
-    """Plain ASCII digits with an optional minus, nothing that only Python takes for a number."""
+    """Read ASCII digits with an optional minus. Other numbers that Python accepts are none here."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def integer_in(holder: Mapping[str, Json], name: str) -> int | None:
-    """An integer field of a nested object, which may come as a number or as digits in a string."""
+    """An integer field of a nested object: a number, or digits in a string."""
     value = holder.get(name)
     if isinstance(value, bool) or value is None:
         return None

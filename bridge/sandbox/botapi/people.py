@@ -1,4 +1,4 @@
-"""What people do in the chats: each action changes the world and queues the update Telegram would send."""
+"""The actions of people in the chats. Each one changes the world and queues the update that Telegram would send."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MessageKind(StrEnum):
 
 
 class People:
-    """Every method returns ids; nothing is sent from here, the bot fetches it."""
+    """Acts for people. Methods that make something return its id."""
 
     def __init__(self, state: ApiState) -> None:
         self._state = state
@@ -84,7 +84,7 @@ class People:
         return message.id
 
     def presses(self, chat: Chat, message_id: int, data: str, user: User, *, stale: bool) -> str:
-        """``stale``: the person's screen still shows a button that is gone.
+        """Press a button. ``stale``: the person's screen still shows a button that is gone.
 
         :raises LookupError: no such button.
         """
@@ -106,7 +106,7 @@ class People:
         return query_id
 
     def reacts(self, chat: Chat, message_id: int, emoji: str, user: User) -> None:
-        """Reaches the bot only if it is an administrator and asked for ``message_reaction``."""
+        """Set a reaction. The bot gets it only as an administrator that asked for ``message_reaction``."""
         self._world.tell(EventKind.REACTION, chat, user, emoji, message_id=message_id)
         if chat.bot_is == "administrator":
             new: list[Json] = [{"type": "emoji", "emoji": emoji}] if emoji else []
@@ -135,24 +135,24 @@ class People:
         self._service(chat, user, {"forum_topic_edited": {"name": name}}, thread_id)
 
     def deletes_topic(self, chat: Chat, thread_id: int, user: User) -> None:
-        """Telegram tells the bot nothing of it."""
+        """Delete a topic. The bot gets no update about it."""
         topic = chat.topics[thread_id]
         self._world.remove_topic(chat, topic)
         self._world.tell(EventKind.DELETE, chat, user, topic.name, thread_id=thread_id)
 
     def deletes_message(self, chat: Chat, message_id: int, user: User) -> None:
-        """Telegram tells the bot nothing of it."""
+        """Delete a message. The bot gets no update about it."""
         chat.history[message_id].deleted = True
         self._world.tell(EventKind.DELETE, chat, user, "", message_id=message_id)
 
     def migrates(self, old: Chat, new: Chat, user: User) -> None:
-        """A plain group becomes a supergroup: one service line in each, and the old id answers no more."""
+        """Turn a plain group into a supergroup: each gets a service message, and the old id is dead."""
         old.upgraded_to = new.id
         self._service(old, user, {"migrate_to_chat_id": new.id}, None)
         self._service(new, user, {"migrate_from_chat_id": old.id}, None)
 
     def changes_bot(self, chat: Chat, status: BotStatus, user: User) -> None:
-        """Add, promote, demote or throw out the bot; it hears of its own new place in any case."""
+        """Add, promote, demote or remove the bot. It gets an update about its own status in any case."""
         before = bot_member_json(self._world.bot, chat)
         chat.bot_is = status
         chat.was_in = chat.was_in or status in ("administrator", "member")
@@ -167,7 +167,7 @@ class People:
         self._world.tell(EventKind.MEMBER, chat, user, status)
 
     def _private_to_people(self, chat: Chat, message: Message, replied: Message | None) -> bool:
-        """Privacy mode: in groups only commands, mentions and answers to the bot reach it."""
+        """True if privacy mode hides the message: in groups a bot gets commands, mentions and replies to it."""
         if not self._state.options.privacy or not chat.is_group or chat.bot_is == "administrator":
             return False
         command = re.match(r"/\w+(@(\w+))?", message.text)

@@ -1,4 +1,4 @@
-"""The reactions that Telegram takes from a bot. ✅, ❌ and ⏳ are not among them."""
+"""The reactions that Telegram accepts from a bot. ✅, ❌ and ⏳ are not among them."""
 
 from __future__ import annotations
 

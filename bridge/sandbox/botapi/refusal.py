@@ -1,4 +1,4 @@
-"""How Telegram says no. Programs tell refusals apart by the wording, so it must stay Telegram's own."""
+"""The refusals of Telegram. Programs tell them apart by their wording, so it must stay Telegram's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bridge.model.base import Json
 
 
 class Refusal(Exception):
-    """One call is answered with an error instead of a result."""
+    """A call is answered with an error instead of a result."""
 
     def __init__(self, code: int, description: str, parameters: Mapping[str, Json] | None = None) -> None:
         super().__init__(description)
@@ -24,7 +24,7 @@ class Refusal(Exception):
 
 
 def bad_request(reason: str) -> Refusal:
-    """400. Telegram prefixes its reasons and writes them with a small first letter, bare CODES excepted."""
+    """Answer 400. Telegram puts a prefix before the reason and writes it in lower case, except bare CODES."""
     return Refusal(400, f"Bad Request: {reason}")
 
 
@@ -41,7 +41,7 @@ def too_many_requests(retry_after_s: int) -> Refusal:
 
 
 def upgraded(new_chat_id: int) -> Refusal:
-    """The group became a supergroup: its old id is dead, the answer names the new one."""
+    """The group became a supergroup: its old id is dead, and the answer names the new one."""
     return Refusal(
         400,
         "Bad Request: group chat was upgraded to a supergroup chat",

@@ -1,4 +1,4 @@
-"""The world's objects as the Bot API writes them in JSON."""
+"""Writes the objects of the world in the JSON of the Bot API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chat_json(chat: Chat) -> dict[str, Json]:
 
 
 def message_json(chat: Chat, message: Message, *, nested: bool = False) -> dict[str, Json]:
-    """``nested``: as it stands inside ``reply_to_message``, where Telegram shows no further reply."""
+    """``Message``. ``nested``: inside ``reply_to_message``, where Telegram shows no further reply."""
     body: dict[str, Json] = {"message_id": message.id}
     if message.anonymous:
         body["from"] = {
@@ -66,7 +66,7 @@ def message_json(chat: Chat, message: Message, *, nested: bool = False) -> dict[
 
 
 def _replied(chat: Chat, message: Message) -> Message | None:
-    """What is answered; in a topic, where nothing is, the message that created the topic."""
+    """The message that is replied to. In a topic, without a reply, the message that created the topic."""
     if message.reply_to is not None:
         return chat.alive(message.reply_to)
     if chat.topic_message(message) and message.id != message.thread_id:

@@ -1,6 +1,6 @@
-"""The HTTP front: reads calls, records them, writes answers, and can fail in the ways a network fails.
+"""The HTTP side of the simulated Bot API: it reads and records calls, writes answers, and can fail as a network fails.
 
-It must not know what a method does. It never logs: a URL holds the token.
+It must not know what a method does. It never logs, because a URL holds the token.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ BAD_GATEWAY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>ng
 
 class ApiOutage(StrEnum):
     REFUSE = "refuse"
-    """Nobody listens."""
+    """Connections are refused."""
     HANG = "hang"
-    """Connections are taken, calls are not answered and have no effect."""
+    """Connections are accepted; calls have no effect and get no answer."""
     BAD_GATEWAY = "502"
     """An error page instead of JSON; calls have no effect."""
     CUT_AFTER = "cut_after"
@@ -40,22 +40,22 @@ class ApiOutage(StrEnum):
 
 @dataclass(kw_only=True, slots=True)
 class Call:
-    """One call as it came; ``status`` follows when it was answered."""
+    """One call. ``status`` is set when it is answered."""
 
     at: Ms
     method: str
-    """As the caller wrote it."""
+    """The name as the caller wrote it."""
     params: Mapping[str, str]
     """Without the token; nested values are JSON text."""
     status: int | None = None
-    """The HTTP status of the answer, also of one that an outage cut; None while a call waits or was given up."""
+    """HTTP status of the answer, also of one that an outage cut. None while the call waits, or if it was given up."""
     description: str = ""
-    """Of a refusal."""
+    """Description of a refusal."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Scripted:
-    """An answer ordered beforehand."""
+    """A refusal for the next calls of a method."""
 
     method: str
     refusal: Refusal
@@ -63,7 +63,7 @@ class Scripted:
 
 
 class BotApiServer:
-    """One listener that can be taken away and put back on the same port."""
+    """One listener that can be closed and opened again on the same port."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class BotApiServer:
 
     @property
     def url(self) -> str:
-        """Known after :meth:`start`; stays the same over outages."""
+        """The address. Valid after :meth:`start`; outages do not change it."""
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
@@ -102,7 +102,7 @@ class BotApiServer:
         await self._open(self._bind())
 
     async def stop(self) -> None:
-        """Also in the middle of an outage."""
+        """Stop listening, also during an outage."""
         self._back.set()
         if self._opening is not None:
             await self._opening
@@ -115,7 +115,7 @@ class BotApiServer:
             self._runner = None
 
     def down(self, mode: ApiOutage) -> None:
-        """From now on; calls under way are cut."""
+        """Begin an outage. Calls under way are cut."""
         self._outage = mode
         self._back.clear()
         for transport in self._under_way:
@@ -129,7 +129,7 @@ class BotApiServer:
         self._outage = None
         self._back.set()
         if self._listener is None and self._opening is None and self._runner is not None:
-            # Bound here and now, so that the next call finds the port open; served as soon as the loop turns.
+            # Bound at once, so that the next call finds the port open; the loop serves it a turn later.
             self._opening = asyncio.get_running_loop().create_task(self._open(self._bind()))
 
     def _bind(self) -> socket.socket:
@@ -153,7 +153,7 @@ class BotApiServer:
         for connection in list(server.connections) if server is not None else ():
             if connection.transport is None:
                 continue
-            # Shut down here and now: a client that looks at its idle connection finds it dead without waiting.
+            # Shut down at once, so that a client that checks its idle connection finds it dead.
             connection.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             connection.transport.abort()
 
@@ -166,7 +166,7 @@ class BotApiServer:
             return await self._respond(request)
         finally:
             self._under_way.discard(transport)
-            # Also where the caller hung up and nobody is answered.
+            # Also if the caller hung up and gets no answer.
             self._changed()
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -196,11 +196,11 @@ class BotApiServer:
         else:
             call.status = 200
             response = _json(200, {"ok": True, "result": result})
-        # An outage that began meanwhile cuts the connection of a call under way.
+        # An outage may have begun while the call was answered; it cuts the connection.
         return response if self._outage is None else _cut(request)
 
     def _admit(self, token: str, method: str) -> None:
-        """:raises Refusal: what the call gets before the method is looked at."""
+        """Check the token and the ordered refusals. :raises Refusal: the call does not reach its method."""
         if not _TOKEN.fullmatch(token):
             raise Refusal(404, "Not Found")
         if token != self._token or self.unauthorised:
@@ -214,7 +214,7 @@ class BotApiServer:
 
 
 async def _values(request: web.Request) -> dict[str, Json]:
-    """From the query string and the body: a form, a multipart form or a JSON object.
+    """The parameters of the query string and of the body: a form, a multipart form or a JSON object.
 
     :raises ValueError: the body cannot be read.
     """

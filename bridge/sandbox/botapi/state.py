@@ -1,4 +1,4 @@
-"""What every method of the Bot API works on: the world, the updates, the pace, presses and settings."""
+"""The state that the methods of the Bot API work on: world, updates, flood control, presses and options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ServerOptions:
 
 @dataclass(kw_only=True, slots=True)
 class PressedButton:
-    """A person pressed a button and waits for the bot's word."""
+    """A person pressed a button and waits for the answer of the bot."""
 
     at: Ms
     chat: Chat

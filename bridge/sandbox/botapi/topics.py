@@ -1,6 +1,7 @@
-"""Methods for the topics of a forum.
+"""Bot API methods for the topics of a forum.
 
-Of a bot's own messages Telegram tells it nothing, but of the service lines that its changes of topics leave it does.
+Telegram sends a bot no updates about its own messages, except about the service messages that its changes of topics
+leave.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bridge.sandbox.botapi.state import ApiState
 from bridge.sandbox.botapi.world import Chat, EventKind, Topic
 
 MAX_NAME = 128
-"""Characters; Telegram cuts a longer name without a word."""
+"""Characters; Telegram cuts a longer name without an error."""
 DEFAULT_COLOR = 7322096
 
 

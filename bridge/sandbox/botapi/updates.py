@@ -1,4 +1,4 @@
-"""What waits for the bot: kept until confirmed by an offset, handed out to one long poll at a time."""
+"""The updates for the bot: kept until an offset confirms them, and given to one long poll at a time."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from bridge.sandbox.botapi.refusal import OTHER_POLL, WEBHOOK_ACTIVE, WEBHOOK_SE
 
 FIRST_UPDATE_ID = 700_000_001
 LIFETIME: Ms = DAY
-"""Telegram keeps an unconfirmed update for a day."""
+"""Lifetime of an unconfirmed update."""
 ON_DEMAND = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
-"""Kinds that are sent only to a bot which names them in ``allowed_updates``."""
+"""Kinds that only a bot gets which names them in ``allowed_updates``."""
 
 
 @dataclass(eq=False, slots=True)
 class _Poll:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     ended: str = ""
-    """Why the poll is over before its time."""
+    """Why the poll was ended early; empty while it waits."""
 
 
 class UpdateQueue:
-    """What ``getUpdates`` hands out, and what :mod:`bridge.sandbox.botapi.webhooks` brings."""
+    """The queue of ``getUpdates`` and of :mod:`bridge.sandbox.botapi.webhooks`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,21 +41,21 @@ class UpdateQueue:
 
     @property
     def unconfirmed(self) -> list[int]:
-        """Ids of the updates that will come (again), in their order."""
+        """Ids of the unconfirmed updates, in their order."""
         return list(self._waiting)
 
     @property
     def polled(self) -> bool:
-        """Whether a long poll waits now."""
+        """True while a long poll waits."""
         return self._poll is not None
 
     def put(self, kind: str, body: Mapping[str, Json]) -> int | None:
-        """Queue an update of this kind; None if the bot does not take the kind."""
+        """Queue an update of this kind and return its id. None if the bot did not ask for the kind."""
         wanted = kind in self._allowed if self._allowed is not None else kind not in ON_DEMAND
         return self.put_raw({kind: dict(body)}) if wanted else None
 
     def put_raw(self, update: Mapping[str, Json]) -> int:
-        """Queue an update as it is; an ``update_id`` is given to it all the same."""
+        """Queue any object with an ``update_id`` of its own, and return that id."""
         update_id = next(self._ids)
         self._waiting[update_id] = (self._clock.now(), {**update, "update_id": update_id})
         if self._poll is not None:
@@ -64,16 +64,16 @@ class UpdateQueue:
         return update_id
 
     def waiting(self) -> list[dict[str, Json]]:
-        """All that is not confirmed, in its order."""
+        """The unconfirmed updates, in their order."""
         self._confirm(0)
         return [update for _, update in self._waiting.values()]
 
     def confirm(self, update_id: int) -> None:
-        """A webhook took it."""
+        """A webhook accepted the update."""
         self._waiting.pop(update_id, None)
 
     async def poll(self, *, offset: int, limit: int, wait: Ms, allowed: frozenset[str] | None) -> list[Json]:
-        """:raises Refusal: 409, at once under a webhook, later if another poll or a webhook comes."""
+        """Wait for updates. :raises Refusal: 409 if a webhook is set, or if another poll or a webhook comes."""
         if self.webhook_url:
             raise conflict(WEBHOOK_ACTIVE)
         if allowed is not None:
@@ -97,14 +97,14 @@ class UpdateQueue:
         return [update for _, update in itertools.islice(self._waiting.values(), limit)]
 
     def conflict(self, times: int) -> None:
-        """Somebody else polls this bot: end the poll that waits, and the next ones, so many in all."""
+        """Act as another program that polls: end the waiting poll and the next ones, ``times`` in all."""
         if self._poll is not None:
             self._end_poll(OTHER_POLL)
             times -= 1
         self._conflicts += times
 
     def set_webhook(self, url: str, *, drop_pending: bool, allowed: frozenset[str] | None = None) -> None:
-        """An empty ``url`` removes the webhook."""
+        """Set the webhook; an empty ``url`` removes it."""
         self.webhook_url = url
         if allowed is not None:
             self._allowed = allowed or None
@@ -120,12 +120,12 @@ class UpdateQueue:
             self._poll = None
 
     def _confirm(self, offset: int) -> None:
-        """Forget what is confirmed: ids below ``offset``; with a negative one all but that many last."""
+        """Forget the updates below ``offset``. A negative one keeps that many of the last updates."""
         stale = self._clock.now() - LIFETIME
         first = offset if offset >= 0 else next(iter(list(self._waiting)[offset:]), 0)
         self._waiting = {i: (at, u) for i, (at, u) in self._waiting.items() if i >= first and at > stale}
 
 
 def poll_timeout(seconds: int | None) -> Ms:
-    """Telegram cuts the time limit to 0–50 seconds."""
+    """The time limit of a poll; Telegram limits it to 0–50 seconds."""
     return min(max(seconds or 0, 0), 50) * SECOND

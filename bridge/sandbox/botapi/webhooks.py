@@ -1,7 +1,7 @@
-"""Telegram as the one who calls: updates brought to the bot's webhook, again and again until it says 200.
+"""Calls the bot's webhook with updates, and repeats an update until the answer is 2xx.
 
-One chat's updates come one after the other, a failed one holds up those behind it; different chats (and a person's
-presses of buttons) are brought at once. What was not answered with 2xx comes again, so one update may come twice.
+The updates of one chat are sent one after the other: a failed one blocks those behind it. Updates of different chats
+and presses of buttons by different people are sent in parallel. A lost answer makes an update come twice.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Webhook:
 
 
 def checked(url: str, secret: str, max_connections: int | None, *, local: bool) -> Webhook:
-    """``local``: a Bot API server of one's own in its mode of that name, which calls any address.
+    """Check the settings of a webhook. ``local``: the server runs in local mode, which calls any address.
 
-    :raises Refusal: Telegram would not call there.
+    :raises Refusal: Telegram would not call this address.
     """
     parts = re.fullmatch(r"(https?)://([^/:]+)(?::(\d+))?(/.*)?", url)
     if parts is None or (parts[1] != "https" and not local):
@@ -50,68 +50,68 @@ def checked(url: str, secret: str, max_connections: int | None, *, local: bool) 
 
 
 class WebhookCaller:
-    """Brings what :class:`UpdateQueue` holds. Owned by the simulated server; knows nothing of who is called."""
+    """Sends the updates of :class:`UpdateQueue` to the webhook."""
 
     def __init__(self, queue: UpdateQueue, clock: Clock, *, retry: Ms, changed: Callable[[], None]) -> None:
         self._queue = queue
         self._clock = clock
         self._retry = retry
         self._changed = changed
-        self._lines: dict[int, asyncio.Task[None]] = {}
+        self._senders: dict[int, asyncio.Task[None]] = {}
         self._free = asyncio.Semaphore(1)
         self._session: aiohttp.ClientSession | None = None
         self._lost = 0
         self.webhook: Webhook | None = None
         self.paused = False
         self.calls: list[tuple[int, int]] = []
-        """Update id and the status that answered; 0 where none did."""
+        """The calls so far: update id, and status of the answer (0: no answer)."""
         queue.on_put = self.look
 
     def set(self, webhook: Webhook | None) -> None:
-        self._stop_lines()
+        self._stop_senders()
         self.webhook = webhook
         if webhook is not None:
             self._free = asyncio.Semaphore(webhook.max_connections)
         self.look()
 
     def lose_answers(self, times: int) -> None:
-        """So many answers get lost on their way: Telegram brings these updates again."""
+        """Lose the next ``times`` answers, so that Telegram repeats their updates."""
         self._lost += times
 
     def look(self) -> None:
-        """Something may be there to be brought."""
+        """Send updates that wait, if there are any."""
         if self.webhook is None or self.paused:
             return
         for update in self._queue.waiting():
-            line = line_of(update)
-            if line not in self._lines or self._lines[line].done():
-                self._lines[line] = asyncio.get_running_loop().create_task(self._bring(line))
+            sequence = sequence_of(update)
+            if sequence not in self._senders or self._senders[sequence].done():
+                self._senders[sequence] = asyncio.get_running_loop().create_task(self._send(sequence))
 
     async def stop(self) -> None:
-        lines = list(self._lines.values())
-        self._stop_lines()
-        await asyncio.gather(*lines, return_exceptions=True)
+        senders = list(self._senders.values())
+        self._stop_senders()
+        await asyncio.gather(*senders, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     def pause(self) -> None:
-        """Telegram itself is away."""
+        """Send nothing: Telegram itself has an outage."""
         self.paused = True
-        self._stop_lines()
+        self._stop_senders()
 
     def resume(self) -> None:
         self.paused = False
         self.look()
 
-    def _stop_lines(self) -> None:
-        for task in self._lines.values():
+    def _stop_senders(self) -> None:
+        for task in self._senders.values():
             task.cancel()
-        self._lines = {}
+        self._senders = {}
 
-    async def _bring(self, line: int) -> None:
+    async def _send(self, sequence: int) -> None:
         failures = 0
-        while (update := self._first(line)) is not None:
+        while (update := self._first(sequence)) is not None:
             assert self.webhook is not None
             async with self._free:
                 problem = await self._call(self.webhook, update)
@@ -126,11 +126,11 @@ class WebhookCaller:
                 never = asyncio.Event()
                 await self._clock.wait(never, min(self._retry * 2 ** min(failures - 1, 10), LONGEST_RETRY))
 
-    def _first(self, line: int) -> dict[str, Json] | None:
-        return next((update for update in self._queue.waiting() if line_of(update) == line), None)
+    def _first(self, sequence: int) -> dict[str, Json] | None:
+        return next((update for update in self._queue.waiting() if sequence_of(update) == sequence), None)
 
     async def _call(self, webhook: Webhook, update: dict[str, Json]) -> str | None:
-        """None: taken. Else what ``getWebhookInfo`` says of it."""
+        """Call the webhook. Returns the error for ``getWebhookInfo``, or None if the update was accepted."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         headers = {SECRET_HEADER: webhook.secret} if webhook.secret else {}
@@ -156,8 +156,8 @@ def update_id(update: dict[str, Json]) -> int:
     return found
 
 
-def line_of(update: dict[str, Json]) -> int:
-    """What keeps its order: a chat, or the presses of one person."""
+def sequence_of(update: dict[str, Json]) -> int:
+    """The id within which updates keep their sequence: of a chat, or of a person who presses buttons."""
     for kind, body in update.items():
         if kind == "update_id" or not isinstance(body, dict):
             continue

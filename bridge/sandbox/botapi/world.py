@@ -1,4 +1,4 @@
-"""Chats, people, topics and messages as Telegram's servers keep them. Knows no HTTP and no Bot API method."""
+"""Chats, people, topics and messages, as the servers of Telegram keep them. Knows no HTTP and no Bot API method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.sandbox.botapi.refusal import bad_request, forbidden, upgraded
 from bridge.value import value_object
 
 ANONYMOUS_ADMIN = 1087968824
-"""The user under which Telegram shows an administrator who writes as the group."""
+"""Id of the user that stands for an administrator who writes as the group."""
 
 ChatKind = Literal["private", "group", "supergroup"]
 BotStatus = Literal["administrator", "member", "absent", "kicked", "left"]
@@ -29,21 +29,21 @@ class EventKind(StrEnum):
     TOPIC = "topic"
     BUTTON = "button"
     ANSWER = "answer"
-    """The bot answered the press of a button: ``text`` is what pops up."""
+    """The bot answered the press of a button; ``text`` is the text of the pop-up."""
     MEMBER = "member"
 
 
 @value_object
 class ChatEvent:
-    """Something became visible in a chat: what a sandbox's screen shows as one line."""
+    """A visible event in a chat. The sandbox prints it as one line."""
 
     kind: EventKind
     who: str
-    """The first name shown; the bot's own for what the bot does."""
+    """First name of the person, or of the bot."""
     by_bot: bool
     chat_id: int
     chat: str
-    """The chat's title."""
+    """Title of the chat."""
     text: str
     thread_id: int | None = None
     topic: str = ""
@@ -78,15 +78,15 @@ class Message:
     sender: User
     date: Ms
     text: str = ""
-    """The text, or the caption of what is not text."""
+    """The text, or the caption of another kind of message."""
     entities: list[Json] = field(default_factory=list)
     content: dict[str, Json] = field(default_factory=dict)
-    """``photo``, ``voice``, ``forum_topic_created`` …: the fields that stand beside or instead of a text."""
+    """The fields beside or instead of a text: ``photo``, ``voice``, ``forum_topic_created`` …"""
     thread_id: int | None = None
     reply_to: int | None = None
     reply_markup: dict[str, Json] | None = None
     reactions: tuple[str, ...] = ()
-    """What the bot put on it."""
+    """The reactions of the bot."""
     edited: Ms | None = None
     deleted: bool = False
     service: bool = False
@@ -110,13 +110,13 @@ class Chat:
     can_delete_messages: bool
     reactions: Literal["all", "none"] | tuple[str, ...]
     history: dict[int, Message] = field(default_factory=dict)
-    """Every message by its id, deleted ones too."""
+    """All messages by id, deleted ones too."""
     topics: dict[int, Topic] = field(default_factory=dict)
     members: dict[int, str] = field(default_factory=dict)
     """User id → ``creator``, ``administrator`` or ``member``."""
     upgraded_to: int | None = None
     was_in: bool = True
-    """The bot has been in this chat: Telegram tells "kicked" from "never heard of"."""
+    """True if the bot has ever been in this chat: Telegram tells "kicked" from "not found"."""
 
     @property
     def is_group(self) -> bool:
@@ -124,16 +124,16 @@ class Chat:
 
     @property
     def messages(self) -> list[Message]:
-        """What stands in the chat now, oldest first, service lines left out."""
+        """The messages that the chat shows now, oldest first, without service messages."""
         return [m for m in self.history.values() if not m.deleted and not m.service]
 
     @property
     def from_bot(self) -> list[Message]:
-        """The bot's part of :attr:`messages`."""
+        """The :attr:`messages` of the bot."""
         return [m for m in self.messages if m.by_bot]
 
     def in_topic(self, thread_id: int | None) -> list[Message]:
-        """What stands in one topic; None for General or a chat without topics."""
+        """The messages of one topic. None: General, or a chat without topics."""
         return [m for m in self.messages if m.thread_id == thread_id]
 
     def alive(self, message_id: int | None) -> Message | None:
@@ -145,12 +145,12 @@ class Chat:
         return None if topic is None or topic.deleted else topic
 
     def topic_message(self, message: Message) -> bool:
-        """Whether it stands in a real topic: only then a thread id means a topic."""
+        """True if the message is in a topic; a thread id alone does not mean a topic."""
         return self.forum and message.thread_id in self.topics
 
 
 class World:
-    """All chats of one bot. Message ids rise per supergroup; all other chats share one counter."""
+    """All chats of one bot. Each supergroup counts its message ids; all other chats share one counter."""
 
     def __init__(self, *, clock: Clock, bot: User, notify: Callable[[ChatEvent], None]) -> None:
         self.clock = clock
@@ -162,15 +162,15 @@ class World:
         self._own_ids: dict[int, itertools.count[int]] = {}
 
     def user(self, user_id: int) -> User:
-        """:raises LookupError: nobody added this person."""
+        """A person. :raises LookupError: the person was not added."""
         return self.users[user_id]
 
     def chat(self, chat_id: int) -> Chat:
-        """For what people do. :raises LookupError: nobody added this chat."""
+        """The chat of a person's action. :raises LookupError: the chat was not added."""
         return self.chats[chat_id]
 
     def writable(self, chat_id_text: str) -> Chat:
-        """The chat of a call. :raises Refusal: the bot cannot reach it."""
+        """The chat of a call of the bot. :raises Refusal: the bot cannot reach it."""
         if not chat_id_text:
             raise bad_request("chat_id is empty")
         chat_id = to_integer(chat_id_text)
@@ -193,7 +193,7 @@ class World:
         return next(self._shared_ids)
 
     def add_message(self, chat: Chat, message: Message) -> Message:
-        """Put a finished message into the chat."""
+        """Put a complete message into the chat."""
         assert message.id not in chat.history
         chat.history[message.id] = message
         return message
@@ -221,14 +221,14 @@ class World:
         return topic
 
     def remove_topic(self, chat: Chat, topic: Topic) -> None:
-        """Its messages go with it."""
+        """Delete a topic with its messages."""
         topic.deleted = True
         for message in chat.history.values():
             if message.thread_id == topic.thread_id:
                 message.deleted = True
 
     def thread_of_reply(self, chat: Chat, replied: Message) -> int | None:
-        """Where a reply lands: in the topic of what it answers; elsewhere in a thread that is no topic."""
+        """The thread of a reply: the topic of the message it answers, else a thread that is no topic."""
         if replied.thread_id is not None:
             return replied.thread_id
         return replied.id if chat.kind == "supergroup" else None
