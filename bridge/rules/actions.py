@@ -91,6 +91,8 @@ class Actions:
     drop: bool = False
     on_error: Actions | None = None
     """The actions that replace these if one of their texts cannot be made."""
+    need_variables: bool = False
+    """Whether any of the texts depends on the message; most do not."""
 
     def templates(self) -> Iterator[Template]:
         """Every text of the rule that may hold a placeholder."""
@@ -102,11 +104,6 @@ class Actions:
             yield self.forward.note
         if self.on_error is not None:
             yield from self.on_error.templates()
-
-    @property
-    def needs_variables(self) -> bool:
-        """Whether any text of the rule depends on the message; most do not."""
-        return any(template.compiled is not None for template in self.templates())
 
     @property
     def counters(self) -> tuple[RuleCounter, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.errors import Problem
 from bridge.model.decision import OptOutEffect
@@ -192,13 +192,21 @@ def _actions(entry: ActionEntry, *, on_error: ActionEntry | None = None) -> Acti
         contact = ContactAction(opt=opt, tag=entry.tag, untag=entry.untag, values=entry.set_ or {})
     if entry.forward:
         forward = ForwardAction(chats=entry.forward, note=entry.note, silent=entry.silent)
-    return Actions(
-        contact=contact,
-        reply=_reply(entry, entry.reply),
-        forward=forward,
-        drop=entry.drop,
-        on_error=None if on_error is None else _actions(on_error),
+    return _with_variables(
+        Actions(
+            contact=contact,
+            reply=_reply(entry, entry.reply),
+            forward=forward,
+            drop=entry.drop,
+            on_error=None if on_error is None else _actions(on_error),
+        )
     )
+
+
+def _with_variables(actions: Actions) -> Actions:
+    """The actions, with the answer to whether their texts need variables: a decision must not look it up each time."""
+    needed = any(template.compiled is not None for template in actions.templates())
+    return replace(actions, need_variables=True) if needed else actions
 
 
 _Texts = Template | tuple[Template, ...] | dict[Language, Template]
@@ -206,7 +214,7 @@ _Texts = Template | tuple[Template, ...] | dict[Language, Template]
 
 def _only_reply(entry: ActionEntry, texts: _Texts | None) -> Actions | None:
     """The actions before or after a campaign: the reply for it, with the sender name and limits of the rule."""
-    return None if texts is None else Actions(reply=_reply(entry, texts))
+    return None if texts is None else _with_variables(Actions(reply=_reply(entry, texts)))
 
 
 def _reply(entry: ActionEntry, texts: _Texts | None) -> ReplyAction | None:

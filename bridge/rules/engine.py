@@ -127,7 +127,7 @@ def _perform(
 ) -> FiredRule:
     """:raises TemplateFailed: one of the texts cannot be made; then the rule has no effects at all."""
     rule, message = match.rule, match.view.message
-    variables = _variables(match, context) if actions.needs_variables else {}
+    variables = _variables(match, context) if actions.need_variables else {}
     contact = actions.contact.effect(variables) if actions.contact is not None else None
     forwards = actions.forward.effect(variables) if actions.forward is not None else ()
     if contact is not None and contact.opt is not None and _has_more_words(match):

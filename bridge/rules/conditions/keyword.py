@@ -47,21 +47,17 @@ class KeywordKeys(Keys):
             yield "layout", "needs a keyword with letters"
 
     def condition(self, scope: Scope) -> Condition | None:
-        return BeginsWithKeyword(spellings=self._spellings(), keywords=self._keywords()) if self.keyword else None
-
-    def _keywords(self) -> tuple[Keyword, ...]:
-        return tuple(Keyword(folded=_folded(word), written=word) for word in self.keyword)
-
-    def _spellings(self) -> Mapping[Spelling, frozenset[str]]:
-        words = {written: _folded(written) for written in self.keyword}
-        found = {Spelling.EXACT: frozenset(words.values())}
+        if not self.keyword:
+            return None
+        keywords = tuple(Keyword(folded=folding.folded_words(word)[0], written=word) for word in self.keyword)
+        spellings = {Spelling.EXACT: frozenset(word.folded for word in keywords)}
         if self.glued:
-            found[Spelling.GLUED] = frozenset(words.values())
+            spellings[Spelling.GLUED] = spellings[Spelling.EXACT]
         if self.layout:
-            found[Spelling.LAYOUT] = frozenset(word for written, word in words.items() if has_other_layout(written))
+            spellings[Spelling.LAYOUT] = frozenset(word.folded for word in keywords if has_other_layout(word.written))
         if self.typo:
-            found[Spelling.TYPO] = frozenset(word for written, word in words.items() if forgives_typos(word))
-        return found
+            spellings[Spelling.TYPO] = frozenset(word.folded for word in keywords if forgives_typos(word.written))
+        return BeginsWithKeyword(spellings=spellings, keywords=keywords)
 
 
 @value_object
@@ -93,7 +89,3 @@ class BeginsWithKeyword(Condition):
         if not view.words:
             return Reason(key="keyword", text="keyword.no_word", params={"wanted": wanted})
         return Reason(key="keyword", text="keyword.other", params={"word": view.words[0], "wanted": wanted})
-
-
-def _folded(word: str) -> str:
-    return folding.analyse(word).words[0].folded
