@@ -247,13 +247,13 @@ def _unanswered(service: Service, team: Team) -> Iterator[str]:
 
 def _twice(service: Service, team: Team) -> Iterator[str]:
     for message, written in team.commands.items():
-        if service.count("SELECT count(*) FROM deed WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:order:%") > 1:
+        if service.count("SELECT count(*) FROM audit WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:order:%") > 1:
             yield f"{written} ({message})"
 
 
 def _misnamed(service: Service, team: Team) -> Iterator[object]:
     """Deeds are in the order of the commands; the contact says what the last one says."""
-    last = dict(service.rows("SELECT subscriber, detail FROM deed WHERE deed = 'rename' ORDER BY id"))
+    last = dict(service.rows("SELECT subscriber, detail FROM audit WHERE action = 'rename' ORDER BY id"))
     known = dict(service.rows("SELECT subscriber, name FROM contact"))
     return (subscriber for subscriber, name in last.items() if known.get(subscriber) != name)
 

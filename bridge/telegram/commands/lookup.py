@@ -208,9 +208,9 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
 def _way(conversation: Conversation, language: Language) -> str:
     """A subscriber to whom an operator wrote first has written to no number of ours yet."""
     if not conversation.receiver:
-        return say(language, "answer.talk_begun", {"account": conversation.account})
+        return say(language, "answer.conversation_begun", {"account": conversation.account})
     receiver = one_line(conversation.receiver, 32)
-    return say(language, "answer.talk_by", {"receiver": receiver, "account": conversation.account})
+    return say(language, "answer.conversation_by", {"receiver": receiver, "account": conversation.account})
 
 
 # ---------------------------------------------------------------- why

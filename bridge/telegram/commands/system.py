@@ -184,11 +184,11 @@ def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
 
 
 def _counted(counts: TrafficCounts, language: Language) -> Iterator[str]:
-    yield say(language, "answer.tally_in", {"received": counts.received, "people": counts.subscribers})
+    yield say(language, "answer.counts_received", {"received": counts.received, "people": counts.subscribers})
     went = {"people": counts.by_operators, "rules": counts.by_rules, "parts": counts.parts}
-    yield say(language, "answer.tally_out", went)
+    yield say(language, "answer.counts_sent", went)
     came = {"delivered": counts.delivered, "failed": counts.failed, "open": counts.open}
-    yield say(language, "answer.tally_fate", came)
+    yield say(language, "answer.counts_outcome", came)
 
 
 def _explained(explained: Explanation, language: Language) -> Iterator[str]:

@@ -471,7 +471,9 @@ async def test_a_button_of_another_text_by_now_sends_nothing(staff: Team) -> Non
     assert await staff.sms() == []
 
 
-@pytest.mark.parametrize("data", ["talk:close:zzzz", "talk:burn:{code}", "past:{code}:x", "canned:{code}:0", "past:"])
+@pytest.mark.parametrize(
+    "data", ["conversation:close:zzzz", "conversation:burn:{code}", "history:{code}:x", "canned:{code}:0", "history:"]
+)
 async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: str) -> None:
     post = await hello(forum)
     code = post.text.rsplit("#", 1)[-1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge.model.base import DAY, MINUTE, Ms
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
+from bridge.telegram.buttons.kinds import ButtonKind
 from bridge.telegram.commands.search import BEGIN, FOUND, Position, search
 from tests.flow.telegram.team import GROUP, Team, team
 
@@ -130,7 +131,7 @@ async def test_both_directions_are_searched_in_the_order_of_their_times(group: T
 
 
 def test_a_position_fits_into_a_button_and_comes_back() -> None:
-    assert len(f"older:{BEGIN}") <= 64
+    assert len(f"{ButtonKind.SEARCH}:{BEGIN}") <= 64
     assert Position.parse(str(BEGIN)) == BEGIN
     for text in ("", "1.2", "1.2.3.4", "a.2.3", "-1.2.3", "1.2.99999999999999999999"):
         assert Position.parse(text) is None
