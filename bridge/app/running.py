@@ -120,7 +120,7 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     if STATUS in roles:
         bridge.loop("delivery", cluster.when_leader(STATUS, delivery.step))
     bridge.loop("accounts", accounts.step)
-    bridge.loop("rules", bridge.reloader.step, bridge.reloader.asked)
+    bridge.loop("rules", bridge.reloader.step, bridge.reloader.requested)
 
 
 def start_watches(bridge: Bridge) -> None:

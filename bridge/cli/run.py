@@ -78,7 +78,7 @@ async def serve(settings: Settings, roles: frozenset[str]) -> int:
 
         loop.add_signal_handler(number, ask_to_stop)
     async with running(settings, roles=roles) as bridge:
-        loop.add_signal_handler(signal.SIGHUP, bridge.reloader.ask)
+        loop.add_signal_handler(signal.SIGHUP, bridge.reloader.request)
         # What a start makes stays for good; looking through all of it again held up the loop for 60 ms now and then.
         gc.collect()
         gc.freeze()

@@ -1,6 +1,6 @@
-"""Real time. Everything that waits or stamps takes a :class:`~bridge.ports.clock.Clock`, so tests can set it.
+"""Clocks of the service. What waits or stamps takes a :class:`~bridge.ports.clock.Clock`, which tests set.
 
-The service runs on a :class:`SteadyClock`: a wall clock that was set wrong, or right, must not change what waits
+The service runs on a :class:`SteadyClock`: setting the machine's clock must not change how long anything waits
 (docs/decisions/0005-clock-jumps.md).
 """
 
@@ -15,16 +15,16 @@ from bridge.ports.clock import Clock, Waiter
 
 
 def day_of(now: Ms) -> str:
-    """The day in UTC, ``YYYY-MM-DD``: what budgets count for and what is told once a day."""
+    """The day in UTC, ``YYYY-MM-DD``. Budgets count by it, and alerts that are told once a day."""
     return datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
 
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Where the system has it, the one that also counts while the machine sleeps."""
+"""Where the system has it, the clock that also counts while the machine sleeps."""
 
 
 class SystemClock(Clock):
-    """The machine's wall clock for stamps; the loop's monotonic one for waiting."""
+    """The machine's wall clock for stamps, its monotonic clock for waiting."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
@@ -41,8 +41,8 @@ class SystemClock(Clock):
         return True
 
 
-class _Counting(Clock):
-    """Wall time that begins as another clock's and goes on by monotonic steps."""
+class _Monotonic(Clock):
+    """Starts with the wall time of another clock and goes on with its monotonic time."""
 
     def __init__(self, inner: Clock) -> None:
         self._inner = inner
@@ -58,10 +58,11 @@ class _Counting(Clock):
         return await self._inner.wait(event, timeout)
 
 
-class SharedClock(_Counting):
-    """The wall time that several machines share, told now and then by what they share; between, this machine's steps.
+class SharedClock(_Monotonic):
+    """The wall time of the store that several nodes share.
 
-    Until it is told for the first time it is this machine's own.
+    The cluster sets it with each report; in between it goes on with this machine's monotonic time. Until it is set for
+    the first time it shows this machine's wall time.
     """
 
     def set(self, now: Ms, at: Ms) -> None:
@@ -69,10 +70,10 @@ class SharedClock(_Counting):
         self._ahead = now - at
 
 
-class SteadyClock(_Counting):
-    """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none, until it is told.
+class SteadyClock(_Monotonic):
+    """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none.
 
-    A jump is told by :meth:`take_over`, which whoever calls it does once all that waits is ready for it.
+    :meth:`take_over` lets it jump. :mod:`bridge.pipeline.clockwatch` calls it once the store is ready for the jump.
     """
 
     def jumped_by(self) -> Ms:
@@ -80,5 +81,5 @@ class SteadyClock(_Counting):
         return self._inner.now() - self.now()
 
     def take_over(self, by: Ms) -> None:
-        """From here on ``now`` is ``by`` milliseconds later."""
+        """Add ``by`` milliseconds to ``now``."""
         self._ahead += by

@@ -1,7 +1,7 @@
-"""When somebody sets the machine's clock: what waits in the store goes on waiting as long as it would have.
+"""Keeps the waiting times in the store right when the machine's clock is set.
 
-A jump that is taken back soon is passed over. One that stands is taken over: first the store, then the clock, so that
-nobody ever measures a wait with a clock that it was not written by. Why so: docs/decisions/0005-clock-jumps.md.
+A jump that is taken back soon is ignored. A jump that stands is taken over: first in the store, then by the clock, so
+that every due time is compared with the clock that it was written by. Reasons: docs/decisions/0005-clock-jumps.md.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from bridge.pipeline.worker import IDLE, Step
 log = structlog.get_logger()
 
 JUMP: Ms = 10 * SECOND
-"""A smaller step is taken over as it comes: no wait is so exact."""
+"""A smaller step is taken over at once: no wait is that exact."""
 STANDS: Ms = 5 * MINUTE
-"""Whoever mistyped a date, or believed a wrong time server, has mostly noticed by then."""
+"""A jump that lasts this long is taken over. A mistyped date or a wrong time server is mostly noticed before."""
 
 
 def longest_waits(settings: Settings) -> LongestWaits:
+    """The longest times ahead that the bridge plans with these settings."""
     return LongestWaits(
         sms=max(LONGEST, SAME_REQUEST_WINDOW + SECOND, settings.telegram.undo or 0),
         poll=max(max(account.status.poll) for account in settings.accounts.values()),
@@ -48,7 +49,7 @@ class ClockWatch:
         longest: LongestWaits,
         services: Services,
     ) -> None:
-        """``leads``: of several bridges that share clock and store one moves what waits in it."""
+        """``leads``: whether this node corrects the store; the nodes that share it share its clock, too."""
         self._clock = clock
         self._store = services.store
         self._leads = leads
@@ -56,21 +57,21 @@ class ClockWatch:
         self._signals = services.signals
         self._longest = longest
         self._written_before: SmsId | None = None
-        """The newest SMS of earlier runs: which clock wrote those, nobody knows."""
+        """The newest SMS of earlier runs, which may have been written by another clock."""
         self._seen: tuple[Ms, Ms] | None = None
-        """The jump that is being watched, and since when."""
-        self._looked_through = False
-        """No wait in the store is longer than the longest."""
+        """The jump that is being watched, and since when in monotonic time."""
+        self._checked = False
+        """Whether the store surely plans nothing further ahead than the longest wait."""
         self._routing = asyncio.Lock()
 
     def undisturbed(self, step: Step) -> Step:
-        """A step in which the clock is not set: for rows whose ttl is counted from a time read some moments before."""
+        """A step during which the clock is not set: it writes rows whose ttl counts from a time that it read before."""
 
-        async def alone() -> Ms:
+        async def guarded() -> Ms:
             async with self._routing:
                 return await step()
 
-        return alone
+        return guarded
 
     async def step(self) -> Ms:
         if self._written_before is None:
@@ -79,7 +80,7 @@ class ClockWatch:
         if abs(by) < JUMP:
             self._clock.take_over(by)
             self._seen = None
-            await self._look_through()
+            await self._check_waits()
         elif self._seen is None or abs(by - self._seen[0]) >= JUMP:
             log.warning("clock_jumped", seconds=by // SECOND)
             self._seen = (by, self._clock.monotonic())
@@ -87,26 +88,27 @@ class ClockWatch:
             await self._take_over(by, self._written_before)
         return IDLE
 
-    async def _look_through(self) -> None:
-        """At start: an earlier run's clock may have been ahead. After a jump: for what was written in the middle."""
-        if self._looked_through:
+    async def _check_waits(self) -> None:
+        """Shorten waits that are too long: after a start, since the clock of an earlier run may have been ahead, and
+        after a jump, for rows that were written while it was taken over."""
+        if self._checked:
             return
         await self._shift(0, SmsId(0), now=self._clock.now())
-        self._looked_through = True
+        self._checked = True
         self._signals.sms.set()
         self._signals.posts.set()
 
     async def _take_over(self, by: Ms, since: SmsId) -> None:
         for channel in self._channels.values():
-            # When identical requests left is on record by the other clock.
+            # The store's record of when identical requests left is by the other clock.
             channel.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
         async with self._routing:
-            await self._both(by, since)
-        self._seen, self._looked_through = None, False
+            await self._shift_both(by, since)
+        self._seen, self._checked = None, False
         log.warning("clock_taken_over", seconds=by // SECOND)
 
-    async def _both(self, by: Ms, since: SmsId) -> None:
-        """Store and clock, in the order in which waits are too long for a moment, and not over."""
+    async def _shift_both(self, by: Ms, since: SmsId) -> None:
+        """Shift store and clock, in the order that makes waits too long for a moment and never too short."""
         if by > 0:
             await self._shift(by, since, now=self._clock.now() + by)
             self._clock.take_over(by)

@@ -1,11 +1,11 @@
-"""New rules while the service runs: all that can fail first, beside the loop; then one swap, or the old ones stay.
+"""Loads new rules while the service runs. Steps that can fail run first, in a thread; then one assignment swaps them.
 
-The folder is looked at once a second rather than watched: a watch on a folder is lost when the folder is replaced (a
-deploy that swaps a link), and does not exist on network file systems and on some mounts of containers. What is looked
-at are names, sizes, times and inodes, so an editor's rename is seen as well as a write. A change counts when two looks
-in a row saw the same: editors and copies write several times.
+The folder is polled once a second. A file watch would be lost when the folder is replaced (a deploy that swaps a link),
+and does not exist on network file systems and on some mounts of containers. The poll compares names, sizes, times and
+inodes, so it sees an editor's rename as well as a write. A change counts when two polls in a row see the same, because
+editors and copies write several times.
 
-Whoever decides by rules asks :attr:`Reloader.rules` once for each piece of work and finishes it by what it got.
+The router reads :attr:`Reloader.rules` once for each batch and finishes the batch with these rules.
 """
 
 from __future__ import annotations
@@ -34,27 +34,28 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-LOOK: Ms = SECOND
-"""Between two looks at the folder. A change is in force after two of them at the latest, and the time of loading."""
-TURN_SECONDS = 0.0005
-"""How long the loading thread may compute while the loop wants to: with Python's 5 ms callbacks are answered five times
-later while 10,000 rules are loaded, for a load that is no shorter."""
+POLL_EVERY: Ms = SECOND
+"""A change is in force after two polls and the time of loading."""
+SWITCH_SECONDS = 0.0005
+"""Longest time that the loading thread keeps the interpreter while the event loop waits for it. With Python's 5 ms the
+median delay of the event loop is 5.3 ms while 10,000 rules are loaded, with 0.5 ms it is 0.8 ms; loading takes as long
+(measured in December 2026, docs/decisions/0009-reload.md)."""
 ALERT = "rules"
 NO_RULES_LEFT = "no rules are left; to work without any, restart"
-"""Files that are being replaced, or were deleted by mistake, look like that; nobody would be answered from then on."""
+"""A folder has no rules while its files are replaced, or if they were deleted by mistake."""
 _LOGGED = 20
-"""Mistakes of one set that the log names one by one."""
+"""Problems of one load that the log names one by one."""
 _LONGEST_MESSAGE = 300
-"""Characters of a mistake in the admin chat; ``check`` shows all of it."""
+"""Characters of a problem in the admin chat; ``check`` shows all of it."""
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size and time of change of everything in a folder."""
 
 
 def signature(folder: Path) -> Signature:
-    """What differs when any file of the folder was written, made, renamed or deleted. Links are followed.
+    """A value that changes when any file of the folder is written, made, renamed or deleted. Links are followed.
 
-    Empty where the folder cannot be read: loading will say why.
+    Empty if the folder cannot be read; loading reports why.
     """
     found: list[tuple[str, int, int, int]] = []
     try:
@@ -62,7 +63,7 @@ def signature(folder: Path) -> Signature:
             for entry in entries:
                 try:
                     seen = entry.stat()
-                except OSError:  # deleted meanwhile, or a link to nothing
+                except OSError:  # deleted since, or a link to nothing
                     continue
                 found.append((entry.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
     except OSError:
@@ -71,7 +72,7 @@ def signature(folder: Path) -> Signature:
 
 
 def fingerprint(file: Path) -> str:
-    """Of a file's content; empty where it cannot be read."""
+    """A hash of the file's content; empty if it cannot be read."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
@@ -80,19 +81,20 @@ def fingerprint(file: Path) -> str:
 
 @value_object
 class Reloaded:
-    """What came of an order to load the rules anew."""
+    """The result of a reload."""
 
     version: str
-    """Of the rules that are in force now."""
+    """Version of the rules that are in force now."""
     changed: bool
     rules: int
+    """Rules in force."""
     problems: tuple[Problem, ...] = ()
-    """Why the old ones stay; empty where they were loaded."""
+    """Why the old rules stay in force; empty if the new ones were loaded."""
     warnings: tuple[Problem, ...] = ()
 
 
 class Reloader:
-    """Holds the rules in force."""
+    """Holds the rules that are in force."""
 
     def __init__(
         self,
@@ -104,12 +106,12 @@ class Reloader:
         config: Path,
         services: Services,
     ) -> None:
-        """``seen``: the folder's signature from before ``rules`` were read, so that no change falls between."""
+        """``seen``: the folder's signature from before ``rules`` were read, so that no change is missed."""
         self.rules = rules
-        self.asked = Signal()
-        """Wakes the loop for :meth:`ask`."""
+        self.requested = Signal()
+        """Wakes the loop after :meth:`request`."""
         self.announce: Callable[[], None] = lambda: None
-        """Called at each order: other bridges are to load theirs as well."""
+        """Called at each request: other nodes reload, too."""
         self._load = load
         self._folder = folder
         self._config = config
@@ -119,32 +121,32 @@ class Reloader:
         self._loaded: Signature = seen
         self._changing: Signature | None = None
         self._config_was = fingerprint(config)
-        self._order = False
-        # The set that this run begins with is a good one: a complaint of the last run is over.
-        self._owed: tuple[Problem, ...] | None = ()
-        """What the team is still to be told: mistakes, the all-clear (none), or nothing."""
+        self._is_requested = False
+        # This run begins with good rules: an alert of the last run is over.
+        self._unreported: tuple[Problem, ...] | None = ()
+        """What the team still has to be told: problems, the all-clear (empty), or nothing (None)."""
         self._busy = asyncio.Lock()
 
-    def ask(self) -> None:
-        """Load anew soon, changed or not: for SIGHUP. Also says so if ``config.yaml`` changed, which is not loaded."""
+    def request(self) -> None:
+        """Reload soon, changed or not: for SIGHUP. Also logs if ``config.yaml`` changed, which is not reloaded."""
         self.announce()
         self.follow()
 
     def follow(self) -> None:
-        """The same, ordered at another bridge."""
-        self._order = True
-        self.asked.set()
+        """Reload soon because another node was asked to."""
+        self._is_requested = True
+        self.requested.set()
 
     async def step(self) -> Ms:
-        await self._look()
-        await self._tell()
-        return LOOK
+        await self._poll()
+        await self._report()
+        return POLL_EVERY
 
-    async def _look(self) -> None:
-        if self._order:
-            self._order = False
-            await self._look_at_configuration()
-            await self._load_anew()
+    async def _poll(self) -> None:
+        if self._is_requested:
+            self._is_requested = False
+            await self._check_configuration()
+            await self._reload()
             return
         seen = await asyncio.to_thread(signature, self._folder)
         if seen == self._loaded:
@@ -152,28 +154,28 @@ class Reloader:
         elif seen != self._changing:
             self._changing = seen
         else:
-            await self._load_anew()
+            await self._reload()
 
     async def reload(self) -> Reloaded:
-        """Load the files as they are now; a set with any mistake or failing test leaves the old one in force."""
+        """Load the files as they are now. If any has a mistake or a failing test, the old rules stay in force."""
         self.announce()
-        return await self._load_anew()
+        return await self._reload()
 
-    async def _load_anew(self) -> Reloaded:
+    async def _reload(self) -> Reloaded:
         async with self._busy:
             self._loaded = await asyncio.to_thread(signature, self._folder)
             self._changing = None
             began = self._clock.monotonic()
-            loaded = await asyncio.to_thread(undisturbing, self._load, self._folder)
+            loaded = await asyncio.to_thread(load_in_background, self._load, self._folder)
             if isinstance(loaded, RuleSet) and self.rules.rules and not loaded.rules:
                 loaded = (Problem(file=shown(self._folder), line=1, column=1, path="", message=NO_RULES_LEFT),)
             if isinstance(loaded, RuleSet):
                 done = self._swap(loaded, self._clock.monotonic() - began)
             else:
                 done = self._refuse(loaded)
-            self._owed = done.problems
-            with suppress(StoreUnavailable):  # it is told as soon as the store is back
-                await self._tell()
+            self._unreported = done.problems
+            with suppress(StoreUnavailable):  # reported as soon as the store is back
+                await self._report()
             return done
 
     def _swap(self, new: RuleSet, took: Ms) -> Reloaded:
@@ -182,57 +184,58 @@ class Reloader:
         count = len(new.rules)
         log.info("rules_loaded", version=new.version, previous=old.version, rules=count, ms=took)
         for warning in new.warnings[:_LOGGED] if changed else ():
-            log.warning("rules_warning", place=str(warning))
+            log.warning("rules_warned", problem=str(warning))
         return Reloaded(version=new.version, changed=changed, rules=count, warnings=new.warnings)
 
     def _refuse(self, problems: tuple[Problem, ...]) -> Reloaded:
-        log.error("rules_refused", mistakes=len(problems), in_force=self.rules.version)
+        log.error("rules_refused", problems=len(problems), in_force=self.rules.version)
         for problem in problems[:_LOGGED]:
-            log.error("rules_mistake", place=str(problem))
+            log.error("rules_problem_found", problem=str(problem))
         return Reloaded(version=self.rules.version, changed=False, rules=len(self.rules.rules), problems=problems)
 
-    async def _tell(self) -> None:
-        """:raises StoreUnavailable: it is still owed."""
-        owed = self._owed
-        if owed is None:
+    async def _report(self) -> None:
+        """Tell the team what it has not been told yet. :raises StoreUnavailable: try again later."""
+        problems = self._unreported
+        if problems is None:
             return
-        if owed:
-            written = await self._store.raise_alert(complaint(owed), self._clock.now())
+        if problems:
+            written = await self._store.raise_alert(refusal(problems), self._clock.now())
         else:
             params: dict[str, str | int | float] = {"version": self.rules.version}
             written = await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
-        if self._owed is owed:  # a reload meanwhile may owe something else
-            self._owed = None
+        if self._unreported is problems:  # another reload may have replaced it
+            self._unreported = None
         if written:
             self._signals.posts.set()
 
-    async def _look_at_configuration(self) -> None:
+    async def _check_configuration(self) -> None:
         now = await asyncio.to_thread(fingerprint, self._config)
         if now != self._config_was:
             log.warning("config_not_reloaded", file=str(self._config), reason="only rules are; restart to use it")
 
 
-def complaint(problems: tuple[Problem, ...]) -> Alert:
-    """The first mistake with its place, and how many there are."""
+def refusal(problems: tuple[Problem, ...]) -> Alert:
+    """An alert with the first problem, its location, and how many problems there are."""
     first = problems[0]
     message = first.message
     params: dict[str, Json] = {
-        "place": f"{first.file}:{first.line}:{first.column}",
+        "location": f"{first.file}:{first.line}:{first.column}",
         "message": message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…",
         "count": len(problems),
     }
     return Alert(key=ALERT, text="alert.rules_refused", params=params)
 
 
-def undisturbing(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[Problem, ...]:
-    """Load in a thread of its own: the rules, or what is wrong with them. Never raises.
+def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[Problem, ...]:
+    """Load the rules without holding up the event loop; runs in a thread. Returns them or their problems. Never raises.
 
-    The loop has its turns meanwhile, and short ones of ours between them. What would hold it up is the garbage
-    collector, which looks through all the new objects again and again while they are made: so it rests, and passes
-    over them later. Nothing is lost by that: rules hold no cycles, so those that are replaced are freed at once.
+    The garbage collector would hold up the loop: it goes through all the new objects again and again while they are
+    made. So it rests, and afterwards it passes over them (``gc.freeze``). For 10,000 rules the longest delay is some
+    30 ms instead of 250 ms, and a full collection later takes 1 ms instead of 170 ms (December 2026). Nothing leaks:
+    rules have no reference cycles, so replaced ones are freed at once.
     """
-    turn = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()
     try:
         return load()
@@ -245,4 +248,4 @@ def undisturbing(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[P
     finally:
         gc.freeze()
         gc.enable()
-        sys.setswitchinterval(turn)
+        sys.setswitchinterval(switch_interval)

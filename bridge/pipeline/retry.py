@@ -1,4 +1,4 @@
-"""How long to wait before trying again. Pure: chance is passed in."""
+"""Back-off: how long to wait before the next attempt. Pure: chance is passed in."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 
 FIRST: Ms = 1 * SECOND
 LONGEST: Ms = 1 * MINUTE
-"""No wait between two attempts is longer: a platform or a disk that is back is found within a minute."""
+"""Longest wait between two attempts: a platform or a disk that is back is found within a minute."""
 LONGEST_POST: Ms = HOUR
-"""The same for a chat post that Telegram refuses: it will hardly think better of it, and a person has been told."""
+"""Longest wait for a chat post that Telegram refuses: that hardly changes, and a person has been told."""
 
 
 def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = LONGEST) -> Ms:
-    """Exponential with equal jitter: for the ``failures``-th failure in a row (from 1), half fixed, half by chance.
+    """The wait after the ``failures``-th failure in a row, counted from 1: exponential, half fixed and half by chance.
 
-    ``chance`` is in [0, 1). The result is never above ``longest``.
+    ``chance`` is in [0, 1). The result is at most ``longest``.
     """
     ceiling = min(longest, first * (1 << min(max(failures, 1) - 1, 30)))
     return ceiling // 2 + int(ceiling / 2 * chance)

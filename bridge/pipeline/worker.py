@@ -1,8 +1,7 @@
-"""The one way a loop runs: find work in the tables, do it, wait for a signal or a due time; survive everything.
+"""Runs loops: a step finds work in the tables and does it, then the loop waits for a signal or a due time.
 
-A loop must not end while the service runs. What a step raises is told once when trouble begins and once when it ends,
-the store's absence once for all loops; in between the step is tried again with growing waits, so neither the log nor
-the disk is flooded.
+A loop does not end while the service runs. When a step fails, the loop logs it once, tries again with growing waits,
+and logs once that it has recovered. All loops log the store's absence together, once.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from bridge.telemetry.lines import frames
 log = structlog.get_logger()
 
 IDLE: Ms = 5 * SECOND
-"""The slow look under every signal: work that nobody signalled (another process, a lost signal) is found by it."""
+"""Longest wait of a loop. It finds work without a signal: from another process, or after a lost signal."""
 LONGEST_PAUSE: Ms = 5 * SECOND
 
 Step = Callable[[], Awaitable[Ms]]
-"""Does what is due and returns in how many milliseconds it wants to be called again at the latest; 0: at once."""
+"""Does what is due. Returns after how many milliseconds at the latest it wants to be called again; 0: at once."""
 
 
 class StoreOutage:
-    """The store's absence as several loops meet it: told when the first does, and when the last is through it."""
+    """The store's absence: logged when the first loop meets it, and when the last loop has recovered from it."""
 
     def __init__(self) -> None:
         self._met: set[str] = set()
@@ -41,7 +40,7 @@ class StoreOutage:
         self._met.add(loop)
 
     def leave(self, loop: str) -> bool:
-        """False where this loop had not met it."""
+        """Note that this loop has recovered. False if it had not met the outage."""
         if loop not in self._met:
             return False
         self._met.discard(loop)
@@ -51,13 +50,13 @@ class StoreOutage:
 
 
 async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage: StoreOutage | None = None) -> None:
-    """Run ``step`` until cancelled. ``outage``: shared by loops that tell of the store's absence together."""
+    """Run ``step`` until cancelled. ``outage``: shared by the loops that log the store's absence together."""
     outage = outage or StoreOutage()
     failures = 0
     while True:
         try:
             wait = await step()
-        except Exception as error:  # the loop outlives any fault of one step; cancellation passes
+        except Exception as error:  # no fault of a step ends the loop; cancellation passes
             failures += 1
             if isinstance(error, StoreUnavailable):
                 outage.meet(name, error)
@@ -75,32 +74,32 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
 
 
 class Throttle:
-    """A look that is worth taking after ``every`` milliseconds only, however often the loop comes round."""
+    """Runs work at most every ``every`` milliseconds, however often its step is called."""
 
     def __init__(self, every: Ms, clock: Clock) -> None:
         self._every = every
         self._clock = clock
-        self._look_at: Ms = 0
+        self._next_at: Ms = 0
         """In monotonic time."""
 
-    async def step(self, look: Callable[[], Awaitable[None]]) -> Ms:
-        """:raises Exception: what ``look`` raises; it is tried again with the next step."""
+    async def step(self, work: Callable[[], Awaitable[None]]) -> Ms:
+        """Run the work if it is time. :raises Exception: what ``work`` raises; the next step tries it again."""
         began = self._clock.monotonic()
-        if began < self._look_at:
-            return self._look_at - began
-        await look()
-        self._look_at = began + self._every
+        if began < self._next_at:
+            return self._next_at - began
+        await work()
+        self._next_at = began + self._every
         return self._every
 
 
 async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Run a part that has loops of its own, and start it again should it ever end or fail; until cancelled."""
+    """Run a part that has loops of its own until cancelled. If it ends or fails, start it again."""
     failures = 0
     while True:
         failures += 1
         try:
             await run()
             log.error("part_ended", part=name)
-        except Exception as error:  # a fault in one part must not take the others along
+        except Exception as error:  # a fault in one part must not end the others
             log.error("part_failed", part=name, error_class=type(error).__name__, trace=frames(error))
         await clock.sleep(backoff(failures, random.random()))

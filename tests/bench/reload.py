@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bridge.pipeline.reload import undisturbing
+from bridge.pipeline.reload import load_in_background
 from bridge.rules import RuleContext, RuleSet, load_rules
 
 COUNTS = (1_000, 10_000)
@@ -65,7 +65,7 @@ async def measure(count: int, condition: str) -> tuple[float, float, float, floa
         over, found = asyncio.Event(), list[float]()
         watching = asyncio.create_task(gaps(over, found))
         began = time.perf_counter()
-        loaded = await asyncio.to_thread(undisturbing, lambda: load_rules(folder, CONTEXT), folder)
+        loaded = await asyncio.to_thread(load_in_background, lambda: load_rules(folder, CONTEXT), folder)
         took = time.perf_counter() - began
         assert isinstance(loaded, RuleSet)
         during = sorted(found)
