@@ -1,4 +1,7 @@
-"""The rule language: files of YAML in, decisions out. Pure: no clock, no chance, no network, no log."""
+"""The rule language: from YAML files to rules, and from a message to a decision.
+
+Pure: no clock, no random numbers, no network, no log.
+"""
 
 from bridge.rules.context import RuleContext, RuleMessage
 from bridge.rules.engine import RuleSet

@@ -1,4 +1,4 @@
-"""Canned replies: texts of the configuration that people send by name, with the variables that rules have. Pure."""
+"""Canned replies: texts of the configuration that operators send by name. They use the variables of rules. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.rules.templates import Template, Variables, check_names, compile_tem
 from bridge.value import value_object
 
 OPERATOR: Final = "operator"
-"""The variable that only these texts have: who sends it."""
+"""A variable that only canned replies have: the name of the operator."""
 
 
 @value_object
@@ -21,25 +21,31 @@ class Canned:
 
     @property
     def mark(self) -> str:
-        """For buttons: another text under the same name is another reply, and an old button must not send it."""
+        """Identifies the reply in buttons. It changes with the text, so that an old button does not send a new text."""
         return hashlib.sha256(f"{self.name}\0{self.template.source}".encode()).hexdigest()[:12]
 
     def render(self, variables: Variables) -> str:
-        """:raises TemplateFailed: nothing comes of it here, with the reason."""
+        """The text with its variables filled in.
+
+        :raises TemplateFailed: the text cannot be made, with the reason.
+        """
         return self.template.render(variables)
 
 
 def canned(name: str, source: str) -> Canned:
-    """:raises BadTemplate: with what is wrong and what is known instead."""
+    """A checked canned reply.
+
+    :raises BadTemplate: with what is wrong and which names are known.
+    """
     template = compile_template(source)
-    # What rules ``set`` of a contact changes with them; what is not there is empty.
+    # Rules change with a reload, and with them the values they ``set`` on a contact. A missing value is empty.
     own = [foreign.name for foreign in template.foreign if foreign.of_contact]
     check_names(template, groups=[OPERATOR], own=own)
     return Canned(name=name, template=template)
 
 
 def all_canned(replies: Mapping[str, str]) -> tuple[Mapping[str, Canned], Mapping[str, str]]:
-    """The good ones by name, and what is wrong with each other one."""
+    """The canned replies by name, and, for each text that cannot be used, what is wrong with it."""
     good: dict[str, Canned] = {}
     bad: dict[str, str] = {}
     for name, source in replies.items():

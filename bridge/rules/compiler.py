@@ -42,7 +42,7 @@ class Compiler:
     document: Document
     context: RuleContext
     own_values: frozenset[str] = frozenset()
-    """Names of the values that any rule of any file ``set``\\ s on a contact."""
+    """Names of the values that rules of any file ``set`` on a contact."""
     problems: list[Problem] = field(default_factory=list)
 
     def rule(self, position: int) -> Rule | None:

@@ -1,4 +1,7 @@
-"""What rules are checked against and what they are asked about: the only ways by which the outside gets in."""
+"""The input of the rules: the configuration they are checked against, and the message they decide about.
+
+Nothing else of the program reaches a rule.
+"""
 
 from __future__ import annotations
 
@@ -24,49 +27,49 @@ class RuleContext:
     accounts: frozenset[str] | None = None
     """Names that ``account`` may use; None: not checked."""
     timezone: tzinfo = UTC
-    """What the template variable ``date`` is written in, and ``from_date`` and ``until_date`` are read in."""
+    """Time zone of the template variable ``date``, and of ``from_date`` and ``until_date``."""
     hours: Mapping[str, Hours] = field(default_factory=dict)
-    """Named windows for ``hours``."""
+    """Named working hours for ``hours``."""
     language: str = ""
-    """Of a reply with several, the one for a contact whose language nobody knows; empty: the first."""
+    """Language of replies to a contact whose language is unknown; empty: the first language of each reply."""
 
 
 @value_object
 class ContactFacts:
-    """What conditions and texts may know of the sender."""
+    """What conditions and templates may know of the sender."""
 
     tags: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
-    """What rules have ``set``."""
+    """The values that rules have ``set``."""
     language: str = ""
     first_time: bool = False
-    """Nothing came from this number before."""
+    """This is the first message from this number."""
     opted_out: bool = False
     blocked: bool = False
 
 
 @value_object
 class Uses:
-    """How often rules were counted before this message: what :attr:`RuleSet.counting` asks for."""
+    """How often each rule was used before this message, as far back as :attr:`RuleSet.counting` asks."""
 
     by_sender: Mapping[tuple[str, RuleCounter], tuple[Ms, ...]] = field(default_factory=dict)
-    """For a rule's name and what was counted: when, for this sender."""
+    """The times at which this sender increased a counter of a rule, by the name of the rule and the counter."""
     totals: Mapping[str, int] = field(default_factory=dict)
-    """For a rule's name: its matches for all senders within the period of its own limit."""
+    """The matches of a rule for all senders, within the period of its ``limit``, by the name of the rule."""
 
     def of_sender(self, rule: str, what: RuleCounter, since: Ms) -> int:
-        """How often within the time after ``since``."""
+        """How often this sender increased the counter after ``since``."""
         return sum(at > since for at in self.by_sender.get((rule, what), ()))
 
 
 @value_object
 class Counting:
-    """What must be read before a message is decided, so that limits hold."""
+    """The counters that must be read before a decision, so that the limits of rules hold."""
 
     sender: Ms = 0
-    """How far back the uses of one sender matter; 0: not at all."""
+    """How far back the uses of one sender matter, in milliseconds; 0: not at all."""
     totals: Mapping[str, Ms] = field(default_factory=dict)
-    """Rules limited over all senders, each with its period."""
+    """The period of each rule that is limited for all senders together."""
 
 
 @value_object
@@ -82,10 +85,10 @@ class RuleMessage:
     prefix: str = ""
     account: str = ""
     date: Ms | None = None
-    """The platform's time of the message; None: the time of receipt stands in for it."""
+    """The time of the message, as the platform gives it; None: the time of receipt is used."""
     contact_name: str = ""
     id: int = 0
-    """Of a list of replies it chooses the one."""
+    """Chooses one of several replies."""
     contact: ContactFacts = ContactFacts()
     conversation_open: bool = False
     """A person of the team wrote to this number within ``guards.takeover``."""

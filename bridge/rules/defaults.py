@@ -1,7 +1,7 @@
-"""``defaults:`` of a file: what each of its rules inherits, key by key, before anything is checked.
+"""``defaults:`` of a file: keys that each of its rules inherits, before anything is checked.
 
-Done on the document and not on typed values, so that a mistake is shown where it was written. Keys that only say
-something about another one (``ttl`` about ``reply``) are inherited where that one is there.
+The document is changed and not the typed values, so that a mistake is reported where it was written. A key that is
+only about another one (``ttl`` is about ``reply``) is inherited by rules that have the other one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ABOUT: Final[Mapping[str, str]] = {
     "before": "from_date",
     "after": "until_date",
 }
-"""Keys of a rule that only say something about another one."""
+"""Keys of a rule that are only about another key."""
 _ABOUT_KEYWORD: Final = dict.fromkeys(("only", "glued", "typo", "layout", "args"), "keyword")
 _KEPT_BESIDE_DROP: Final = frozenset({"when", "enabled", "from_date", "until_date"})
 
 
 def inherit(document: Document) -> Document:
-    """The same document with the defaults in each of its rules. Mappings of aliases are copied, never changed."""
+    """The document with the defaults copied into each of its rules. Mappings behind aliases are copied, not changed."""
     root = document.root
     if root is None or (defaults := root.children.get("defaults")) is None or not isinstance(defaults.value, dict):
         return document
@@ -45,23 +45,24 @@ def inherit(document: Document) -> Document:
 def _rule(rule: Node, defaults: Node) -> Node:
     if not isinstance(rule.value, dict):
         return rule
-    taken = dict(defaults.children)
+    offered = dict(defaults.children)
     if _drops(rule):
-        taken = {key: child for key, child in taken.items() if key in _KEPT_BESIDE_DROP}
-    theirs = taken.get("when")
-    if theirs is not None and isinstance(theirs.value, dict):
-        own = rule.children.get("when", Node({}, theirs.place))
-        if isinstance(own.value, dict):
-            taken["when"] = _inherited(own, theirs.children, theirs, _ABOUT_KEYWORD)
-        if taken["when"].value == {}:
-            del taken["when"]
+        offered = {key: child for key, child in offered.items() if key in _KEPT_BESIDE_DROP}
+    default_when = offered.get("when")
+    if default_when is not None and isinstance(default_when.value, dict):
+        own_when = rule.children.get("when", Node({}, default_when.place))
+        if isinstance(own_when.value, dict):
+            offered["when"] = _inherited(own_when, default_when.children, default_when, _ABOUT_KEYWORD)
+        if offered["when"].value == {}:
+            del offered["when"]
         elif "when" in rule.children:
-            rule = _with(rule, {"when": taken["when"]}, {})
-    return _inherited(rule, taken, defaults, ABOUT)
+            rule = _with(rule, {"when": offered["when"]}, {})
+    return _inherited(rule, offered, defaults, ABOUT)
 
 
-def _inherited(own: Node, taken: Mapping[str | int, Node], source: Node, about: Mapping[str, str]) -> Node:
-    new = {key: child for key, child in taken.items() if key not in own.children}
+def _inherited(own: Node, offered: Mapping[str | int, Node], source: Node, about: Mapping[str, str]) -> Node:
+    """``own`` with the offered keys that it lacks, except those about a key that it does not have."""
+    new = {key: child for key, child in offered.items() if key not in own.children}
     there = own.children.keys() | new.keys()
     new = {key: child for key, child in new.items() if about.get(str(key), str(key)) in there}
     return _with(own, new, {key: source.keys[key] for key in new})

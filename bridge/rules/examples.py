@@ -1,4 +1,4 @@
-"""``tests:`` of the rules files: a message and what must come of it. A set whose tests fail is not loaded."""
+"""``tests:`` of the rules files: messages and the decisions they must get. Rules whose tests fail are not loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.text import parts, phones
 from bridge.value import value_object
 
 NOON: Final[Ms] = 1_767_607_200_000
-"""2026-01-05 10:00 UTC, a Monday: the time of a test that names none."""
+"""2026-01-05 10:00 UTC, a Monday: the time of a test without ``at``."""
 
 
 @value_object
@@ -30,7 +30,7 @@ class Step:
     expect: ExpectEntry
     at: Ms
     place: Problem
-    """Where its ``expect`` stands; the message is not used."""
+    """The place of its ``expect``; the message of the problem is empty."""
 
 
 @value_object
@@ -43,7 +43,7 @@ class Example:
 
 @value_object
 class Difference:
-    """One thing that did not come out as expected."""
+    """One difference between what a test expects and the decision."""
 
     message: str
     """As a sentence."""
@@ -53,16 +53,20 @@ class Difference:
 
 @value_object
 class Outcome:
-    """What one message of an example came to."""
+    """The result of one message of an example."""
 
     step: Step
     decision: Decision
     differences: tuple[Difference, ...]
-    """Empty: it passed."""
+    """Empty: the message got what the example expects."""
 
 
 def read_examples(document: Document, count: int, timezone: tzinfo) -> tuple[list[Example], list[Problem]]:
-    """The tests of one file, and what is wrong with their form. Times are read in ``timezone``."""
+    """The tests of one file, and the problems of their form.
+
+    :param count: how many entries ``tests`` has.
+    :param timezone: of the times in the tests.
+    """
     examples: list[Example] = []
     problems: list[Problem] = []
     for at in range(count):
@@ -97,7 +101,7 @@ def _contradictions(entry: ExampleEntry, document: Document, path: Path) -> Iter
 
 
 def _steps(entry: ExampleEntry, document: Document, path: Path, timezone: tzinfo) -> Iterator[Step]:
-    """A step that names no time comes at that of the one before it."""
+    """The steps. One without a time has the time of the step before it."""
     now = NOON if entry.at is None else _ms(entry.at, timezone)
     if entry.sms is not None and entry.expect is not None:
         place = document.problem((*path, "expect"), "", key=True)
@@ -113,7 +117,7 @@ def _ms(at: datetime, timezone: tzinfo) -> Ms:
 
 
 def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Problem]:
-    """Run them; a problem for each that did not come out as expected."""
+    """Run the examples. Each difference becomes a problem."""
     problems: list[Problem] = []
     for example in examples:
         for number, outcome in enumerate(run_example(ruleset, example), start=1):
@@ -125,7 +129,7 @@ def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Proble
 
 
 def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
-    """What each of its messages came to, one after the other."""
+    """Decide about the messages of an example, one after the other."""
     sender = _Sender(example)
     outcomes: list[Outcome] = []
     for number, step in enumerate(example.steps):
@@ -138,7 +142,7 @@ def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
 
 
 class _Sender:
-    """What the steps of an example leave behind at their senders, as the service would keep it."""
+    """Keeps what the steps of an example change about their senders, as the store does in the service."""
 
     def __init__(self, example: Example) -> None:
         entry = example.sender
@@ -175,7 +179,7 @@ class _Sender:
         )
 
     def _totals(self) -> Mapping[str, int]:
-        """An example is short: whatever it counted lies within every period."""
+        """The matches of each rule. An example is short, so all of them are within any period."""
         totals: dict[str, int] = {}
         for used in self._uses.values():
             for (rule, what), times in used.items():
@@ -189,11 +193,11 @@ class _Sender:
         for fired in decision.fired:
             for what in fired.counted:
                 used[fired.rule, what] = (*used.get((fired.rule, what), ()), now)
-            if (wish := fired.contact) is not None:
-                tags |= dict.fromkeys(wish.tag)
-                tags = {tag: None for tag in tags if tag not in wish.untag}
-                values |= wish.values
-                opted_out = {"out": True, "in": False}.get(wish.opt or "", opted_out)
+            if (effect := fired.contact) is not None:
+                tags |= dict.fromkeys(effect.tag)
+                tags = {tag: None for tag in tags if tag not in effect.untag}
+                values |= effect.values
+                opted_out = {"out": True, "in": False}.get(effect.opt or "", opted_out)
         self._facts[subscriber] = ContactFacts(
             tags=tuple(tags),
             values=values,
@@ -205,7 +209,10 @@ class _Sender:
 
 
 def _differences(expect: ExpectEntry, decision: Decision, after: ContactFacts) -> Iterator[Difference]:
-    """:param after: what is known of the sender then."""
+    """Each difference between the decision and what the step expects.
+
+    :param after: what is known of the sender after the step.
+    """
     rules = _listed([fired.rule for fired in decision.fired])
     texts = [reply.text for fired in decision.fired for reply in fired.replies]
     replies = _listed(texts)

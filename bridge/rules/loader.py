@@ -152,13 +152,13 @@ def _load(compiler: Compiler, problems: list[Problem], warnings: list[Problem]) 
 
 def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
     """Warnings about texts without quotes that YAML cuts off at a ` #`, as in ``reply: Позвоните #1``."""
-    told = set()
+    reported = set()
     for path in [
         *(("rules", at, key) for at in range(rules) for key in ("reply", "note", "before", "after")),
         *(("tests", at, *keys) for at in range(tests) for keys in (("sms", "text"), ("expect", "reply"))),
     ]:
-        if (place := document.comment_behind(path)) is not None and place not in told:
-            told.add(place)  # a text of `defaults` is in many rules
+        if (place := document.comment_behind(path)) is not None and place not in reported:
+            reported.add(place)  # a text of `defaults` is in many rules
             message = "the text ends here, what follows ` #` is a comment; if it belongs to the text, put all in quotes"
             problem = document.problem(path, message)
             yield replace(problem, line=place[0], column=place[1])

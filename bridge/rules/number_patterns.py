@@ -1,4 +1,4 @@
-"""Which numbers ``from`` and ``to`` mean: exact ones, ``7908*``, a country ``+7``, a named list."""
+"""The numbers that ``from`` and ``to`` name: exact ones, ``7908*``, a country ``+7``, a list of the configuration."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ _DECORATION = re.compile(r"[\s()\-.+]")
 
 @value_object
 class NumberPatterns:
-    """A set of numbers, each given in one of the forms people write."""
+    """A set of numbers, each written in one of these forms."""
 
     exact: frozenset[str] = frozenset()
     """Normalised digits and short numbers."""
     names: frozenset[str] = frozenset()
-    """Folded senders of letters."""
+    """Senders that are names, folded."""
     globs: tuple[tuple[str, ...], ...] = ()
-    """Patterns cut at their stars."""
+    """Numbers with stars, cut at the stars: ``7908*`` is ``("7908", "")``."""
     countries: tuple[str, ...] = ()
     """Country codes without ``+``."""
 
     def disjoint(self, other: NumberPatterns) -> bool:
-        """Whether it is certain that no number is in both: where all of both are written out."""
+        """Whether it is certain that no number is in both. False if either set has a star or a country."""
         open_ended = self.globs or self.countries or other.globs or other.countries
         return not open_ended and self.exact.isdisjoint(other.exact) and self.names.isdisjoint(other.names)
 
     def __contains__(self, number: str) -> bool:
-        """:param number: normalised."""
+        """Whether a number is in the set.
+
+        :param number: normalised.
+        """
         if number in self.exact or any(_glob_matches(pieces, number) for pieces in self.globs):
             return True
         if self.names and folding.fold(number) in self.names:
@@ -45,11 +48,14 @@ class NumberPatterns:
 
 
 class BadNumber(ValueError):
-    """A form nobody can mean; the text is for the person who wrote it."""
+    """A number in none of the forms; the text is for the author of the rule."""
 
 
 def compile_numbers(values: Iterable[str], context: RuleContext) -> NumberPatterns:
-    """:raises BadNumber: the first value that is none of the forms, or a list that does not exist."""
+    """All numbers that the values name.
+
+    :raises BadNumber: for the first value in none of the forms, or that names a list which does not exist.
+    """
     numbers = NumberPatterns()
     for value in values:
         name = value.strip()
@@ -98,7 +104,8 @@ def _unknown_list(name: str, lists: Iterable[str]) -> str:
 
 
 def _glob_matches(pieces: tuple[str, ...], number: str) -> bool:
-    """Linear in the number: a pattern's pieces are looked for one after the other, never again."""
+    """Whether the number consists of the pieces with anything between them. Takes linear time: each piece is searched
+    once, from the end of the one before."""
     first, *middle, last = pieces
     if not number.startswith(first) or not number.endswith(last) or len(number) < len(first) + len(last):
         return False

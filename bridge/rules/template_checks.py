@@ -1,6 +1,6 @@
-"""What a template may say: a list of what is allowed in its syntax tree, checked before anything is compiled.
+"""Checks the syntax tree of a template against a list of allowed nodes, before it is compiled.
 
-Names that only a whole rule can know (named groups, values that rules ``set``) are handed back, not judged.
+Names that only the whole rule knows (named groups, values that rules ``set``) are returned and checked later.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VARIABLES: Final = frozenset({"text", "args", "words", "sender", "receiver", "pr
 _LATER_VARIABLES: Final = frozenset({"call", "poll"})
 _JINJA: Final = "self loop caller and or not in is if elif else for true false none True False None"
 RESERVED_NAMES: Final = VARIABLES | _LATER_VARIABLES | frozenset(_JINJA.split())
-"""What a named group cannot be called."""
+"""Names that a named group cannot have."""
 CONTACT_FIELDS: Final = frozenset({"name", "tags"})
 FILTERS: Final = frozenset(
     {"upper", "lower", "capitalize", "title", "trim", "default", "length", "first", "last", "int", "truncate"}
@@ -51,14 +51,14 @@ _ALLOWED: Final = (
     nodes.Test,
 )
 _OF_TEXTS: Final = frozenset({"upper", "lower", "capitalize", "title", "trim", "int", "truncate"})
-"""Filters that would take anything else by the way Python writes it."""
+"""Filters that take a text. They would convert anything else to the text that Python shows for it."""
 _NO_TEXT: Final = {
     "words": "`words` is a list and no text; write `words | join(' ')` or `args`",
     "tags": "`contact.tags` is a list and no text",
     "contact": "`contact` is no text; write `contact.name`",
     "answer": "a comparison is no text; write `{% if … %}…{% endif %}`",
 }
-"""Shapes of values that would go out as Python writes them."""
+"""Values that are not texts, which would be sent in Python's notation, and the message about each."""
 _SPOKEN: Final = {
     "Mul": "`*`",
     "Pow": "`**`",
@@ -79,7 +79,7 @@ _SPOKEN: Final = {
 
 
 class BadTemplate(ValueError):
-    """A template that must not be loaded; its line, from 1 within the template, is in the message."""
+    """A template that must not be loaded. The message names the line within the template, unless it is the first."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message if line <= 1 else f"line {line} of the text: {message}")
@@ -87,18 +87,21 @@ class BadTemplate(ValueError):
 
 @value_object
 class Foreign:
-    """A name in a template that this module does not know: a named group of the rule, a value that rules ``set``."""
+    """A name in a template that only the whole rule knows: a named group, or a value that rules ``set``."""
 
     name: str
     line: int
     of_contact: bool = False
-    """It is written ``contact.name``."""
+    """It is written ``contact.<name>``."""
     has_field: bool = False
-    """It is written with a field of its own, as only ``contact`` can be."""
+    """It is written ``<name>.<field>``, which only ``contact`` can be."""
 
 
 def check_tree(tree: nodes.Template) -> Iterator[Foreign]:
-    """:raises BadTemplate: for what no rule may write; names that only the rule can know are handed back."""
+    """The names in the template that only the whole rule knows.
+
+    :raises BadTemplate: for anything that no template may contain.
+    """
     for node, names in _walk(tree, VARIABLES, 0):
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__
@@ -120,7 +123,7 @@ def check_tree(tree: nodes.Template) -> Iterator[Foreign]:
 
 
 def _walk(node: nodes.Node, names: frozenset[str], depth: int) -> Iterator[tuple[nodes.Node, frozenset[str]]]:
-    """Every node with the names known there."""
+    """Every node with the names that are known at it."""
     if depth > _DEEPEST:
         raise BadTemplate("the template is nested too deeply", node.lineno)
     yield node, names
@@ -150,7 +153,7 @@ def _foreign_field(node: nodes.Getattr, names: frozenset[str]) -> Iterator[Forei
 
 
 def _root(node: nodes.Node | None) -> str:
-    """What stands at the very left of ``call.json.state``."""
+    """The leftmost name: ``call`` in ``call.json.state``."""
     while isinstance(node, nodes.Getattr | nodes.Getitem):
         node = node.node
     return node.name if isinstance(node, nodes.Name) else ""
@@ -184,7 +187,7 @@ def _check_filter(node: nodes.Filter) -> None:
 
 
 def _check_texts(values: Iterable[nodes.Node]) -> None:
-    """What is put out must be a text. Anything else would be sent as Python writes it: ``('12345', 'срочно')``."""
+    """Check that values are texts. A list would be sent in Python's notation: ``('12345', 'срочно')``."""
     for value in values:
         for shape in _shapes(value):
             if shape in _NO_TEXT:
@@ -192,7 +195,7 @@ def _check_texts(values: Iterable[nodes.Node]) -> None:
 
 
 def _shapes(node: nodes.Node | None) -> set[str]:
-    """What an expression may come to; the keys of :data:`_NO_TEXT`, or nothing for a text."""
+    """The kinds of value that an expression may have: keys of :data:`_NO_TEXT`; empty for a text."""
     found: set[str] = set()
     if isinstance(node, nodes.Name):
         found = {node.name}

@@ -1,9 +1,9 @@
 """Templates of replies and notes: a small, harmless part of Jinja2.
 
-The sandbox alone does not stop ``'a' * 2000000000``, so the syntax tree is checked against a list of
-what is allowed before anything is compiled: compiling would already work out constant expressions. What
-is left can neither call anything nor grow faster than the template times the message. A text from
-outside only ever enters as data; what comes out is never rendered again.
+Jinja's sandbox does not stop ``'a' * 2000000000``. So the syntax tree is checked against a list of allowed nodes before
+it is compiled, because the compiler already computes constant expressions. An allowed template can call nothing, and
+its text grows at most with the template times the message. Texts from outside enter as data only, and a rendered text
+is never rendered again.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ LONGEST: Final = 1600
 _LONGEST_SOURCE: Final = 8000
 
 SINGLE_BRACES: Final = re.compile(rf"(?<!\{{)\{{\s*(?:{'|'.join(sorted(VARIABLES))})\b[^{{}}]*\}}(?!\}})")
-"""What is probably meant as a value and goes out as it stands: ``{ args }``."""
+"""A variable in single braces, which is sent as it stands and was probably meant as a value: ``{ args }``."""
 _ELEMENT: Final = re.compile(r"(tuple|str) object has no element (-?\d+)")
 
 
 @value_object
 class ContactView:
-    """What a template may know of the contact."""
+    """The contact, as templates see it."""
 
     name: str = ""
     tags: tuple[str, ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)
-    """What rules have ``set``; what none has set yet is empty."""
+    """The values that rules have ``set``. A value that no rule has set yet is empty."""
 
     def __getattr__(self, name: str) -> str:
-        """Asked for what is no field: which names there are was checked when the template was loaded."""
+        """Python asks here for names that are not fields. The loader has checked that the name can be set."""
         return self.own.get(name, "")
 
 
@@ -61,17 +61,20 @@ Variables = Mapping[str, Value]
 
 @value_object
 class Template:
-    """A text with places to fill in. Without any it is kept as it is and costs nothing to render."""
+    """A text with placeholders. A text without any costs nothing to render."""
 
     source: str
     fixed: str
-    """What is in the text whatever the message says; for estimates."""
+    """The part of the text that does not depend on the message; for estimates of its length."""
     compiled: Compiled | None
     foreign: tuple[Foreign, ...] = ()
-    """What :func:`check_names` must be asked about before the template is used."""
+    """Names that :func:`check_names` must check before the template is used."""
 
     def render(self, variables: Variables, *, may_be_empty: bool = False) -> str:
-        """:raises TemplateFailed: the text cannot be made of these variables, is empty or too long."""
+        """The text with the variables filled in, trimmed.
+
+        :raises TemplateFailed: the text cannot be made, is empty, or is longer than :data:`LONGEST`.
+        """
         if self.compiled is None:
             return self.fixed
         pieces: list[str] = []
@@ -89,8 +92,8 @@ class Template:
         except TypeError as error:
             raise TemplateFailed("a text was added to a number or compared with one; write `~` or `| int`") from error
         except Exception as error:
-            # Any expression may meet any data; whatever comes of it must not stop the message. The words
-            # of the exception may hold the subscriber's text, its class cannot.
+            # An expression may fail on any data, and a failure must not stop the message. The text of the exception
+            # may contain the subscriber's text; its class cannot.
             raise TemplateFailed(f"{type(error).__name__} while the text was made") from error
         text = "".join(pieces).strip()
         if not text and not may_be_empty:
@@ -99,7 +102,7 @@ class Template:
 
 
 def _missing(said: str) -> str:
-    """Jinja's words for a value that is not there, in those of the person who wrote the template."""
+    """Jinja's message about a missing value, in words for the author of the template."""
     if (found := _ELEMENT.search(said)) is not None:
         what = f"{'words' if found[1] == 'tuple' else 'text'}[{found[2]}]"
         return f"this SMS has no `{what}`; write what stands in for it: `{what} | default('…')`"
@@ -121,9 +124,9 @@ def _environment() -> ImmutableSandboxedEnvironment:
 _ENVIRONMENT: Final = _environment()
 
 
-def _untie(compiled: Compiled) -> None:
-    """Its code points back at it. Without that the rules that a reload replaces are freed at once, and nobody has to
-    look through everything there is for what they left behind."""
+def _remove_circle(compiled: Compiled) -> None:
+    """Remove the reference from the code of a template to the template. Without this circle, the rules that a reload
+    replaces are freed at once, and the garbage collector does not have to search all objects for them."""
     namespace = compiled.root_render_func.__globals__
     for name in ("root", "__jinja_template__"):
         namespace.pop(name, None)
@@ -131,9 +134,9 @@ def _untie(compiled: Compiled) -> None:
 
 @lru_cache(maxsize=64)
 def compile_template(source: str) -> Template:
-    """Check and compile. Kept for a moment: a rule asks twice, and a file's defaults are in all of its rules.
+    """Check and compile a template. Cached: a rule compiles each text twice, and defaults are in all rules of a file.
 
-    :raises BadTemplate: with what is wrong and what is known instead.
+    :raises BadTemplate: with what is wrong and what is allowed.
     """
     if not any(mark in source for mark in ("{{", "{%", "{#")):
         text = source.strip()
@@ -152,17 +155,17 @@ def compile_template(source: str) -> Template:
         raise BadTemplate(_syntax(error.message or ""), error.lineno) from error
     except (RecursionError, SyntaxError, MemoryError) as error:
         raise BadTemplate("the template is nested too deeply", 1) from error
-    _untie(compiled)
+    _remove_circle(compiled)
     fixed = "".join(data.data for data in tree.find_all(nodes.TemplateData)).strip()
     return Template(source=source, fixed=fixed, compiled=compiled, foreign=foreign)
 
 
 def check_names(template: Template, *, groups: Iterable[str], own: Iterable[str]) -> None:
-    """Whether a rule's template uses only names that are there.
+    """Check that a template uses only names that exist.
 
     :param groups: named groups of the rule's expressions.
-    :param own: what any rule has ``set`` of a contact.
-    :raises BadTemplate: at the first name that is not.
+    :param own: values that rules ``set`` on a contact.
+    :raises BadTemplate: for the first name that does not exist.
     """
     names, fields = VARIABLES | set(groups), CONTACT_FIELDS | set(own)
     for one in template.foreign:
@@ -179,7 +182,7 @@ def check_names(template: Template, *, groups: Iterable[str], own: Iterable[str]
 
 
 def _syntax(said: str) -> str:
-    """Jinja's words for broken braces, in those of the person who wrote them."""
+    """Jinja's message about broken syntax, in words for the author of the template."""
     if said.startswith("Unexpected end of template"):
         return "`{% if … %}` or `{% for … %}` has no end; write `{% endif %}` or `{% endfor %}` behind it"
     if "expected 'end of print statement'" in said or said == "unexpected '}'":
