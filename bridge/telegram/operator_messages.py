@@ -28,7 +28,7 @@ from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import locate, topic_link
 from bridge.telegram.incoming import IncomingMessage, Notice
-from bridge.telegram.replies import Reply, SendableText, sendable_text
+from bridge.telegram.replies import SendableText, reply_of, sendable_text
 from bridge.text.gsm7_substitution import with_gsm7_characters
 
 log = structlog.get_logger()
@@ -174,7 +174,7 @@ class OperatorMessageHandler:
             # The first caption of an album speaks for the pictures that have none.
             key = album if known is None or known.message_id == message.id else key
         try:
-            await replies.write(self._context, _reply(message, conversation, sendable, key))
+            await replies.write(self._context, reply_of(message, conversation, sendable, key))
         except KeyError:
             await self._tell_no_account(message, conversation)
         else:
@@ -229,7 +229,7 @@ class OperatorMessageHandler:
             await self._tell(message, refusal or "text_only", "edited", conversation=conversation)
             return
         try:
-            reply = _reply(message, conversation, sendable, message.key("edit"))
+            reply = reply_of(message, conversation, sendable, message.key("edit"))
             await replies.apply_edit(self._context, reply, sms)
         except KeyError:
             await self._tell_no_account(message, conversation)
@@ -287,15 +287,3 @@ class OperatorMessageHandler:
         )
         if await self._context.tell(post):
             log.info("operator_notified", notice=notice.text, chat_id=message.chat_id)
-
-
-def _reply(message: IncomingMessage, conversation: Conversation, sendable: SendableText, key: str) -> Reply:
-    return Reply(
-        key=key,
-        sendable=sendable,
-        conversation=conversation,
-        chat=message.chat,
-        chat_id=message.chat_id,
-        message_id=message.id,
-        author=message.author,
-    )

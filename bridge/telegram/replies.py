@@ -18,6 +18,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import trimmed
 from bridge.telegram.client.notes import Notes
 from bridge.telegram.context import OperatorContext
+from bridge.telegram.incoming import IncomingMessage
 from bridge.text import parts
 from bridge.text.gsm7_substitution import with_gsm7_characters
 from bridge.value import value_object
@@ -61,6 +62,18 @@ class Reply:
     message_id: int
     """The message under which the delivery status is shown."""
     author: str
+
+
+def reply_of(message: IncomingMessage, conversation: Conversation, sendable: SendableText, key: str) -> Reply:
+    return Reply(
+        key=key,
+        sendable=sendable,
+        conversation=conversation,
+        chat=message.chat,
+        chat_id=message.chat_id,
+        message_id=message.id,
+        author=message.author,
+    )
 
 
 def sendable_text(message: Message) -> SendableText | None:

@@ -15,7 +15,7 @@ from bridge.telegram.client.transient_replies import Search
 from bridge.telegram.commands.spec import Command
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice
-from bridge.telegram.replies import Reply, SendableText
+from bridge.telegram.replies import Reply, SendableText, reply_of
 from bridge.value import value_object
 
 
@@ -96,17 +96,9 @@ async def change(
     await context.act(kind, conversation, call.source, detail=detail, until=until, done=done_post, already=already_post)
 
 
-def reply_of(call: Call, text: str, conversation: Conversation) -> Reply:
-    """The SMS that a command sends, as a reply of its author: one for each call."""
-    return Reply(
-        key=f"{call.key}:sms",
-        sendable=SendableText(text=text, by_command=True),
-        conversation=conversation,
-        chat=call.chat,
-        chat_id=call.message.chat_id,
-        message_id=call.message.id,
-        author=call.message.author,
-    )
+def command_reply(call: Call, text: str, conversation: Conversation) -> Reply:
+    """The SMS that a command sends: one for each call."""
+    return reply_of(call.message, conversation, SendableText(text=text, by_command=True), f"{call.key}:sms")
 
 
 # ---------------------------------------------------------------- long answers

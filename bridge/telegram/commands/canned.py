@@ -18,7 +18,7 @@ from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, Pres
 from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.client.message import Button, one_line
 from bridge.telegram.client.message import Message as ChatMessage
-from bridge.telegram.commands.call import Answer, Call, conversation_of, pages, reply_of
+from bridge.telegram.commands.call import Answer, Call, command_reply, conversation_of, pages
 from bridge.telegram.commands.conversations import claimed_by_colleague
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
@@ -46,7 +46,7 @@ async def t(context: OperatorContext, call: Call) -> Answer | None:
     text = await _text(context, reply, conversation, operator=call.message.name, now=call.now)
     if isinstance(text, Notice):
         return text
-    sent = await _send(context, reply_of(call, text, conversation))
+    sent = await _send(context, command_reply(call, text, conversation))
     return sent if isinstance(sent, Notice) else None
 
 

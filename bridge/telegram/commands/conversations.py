@@ -15,7 +15,7 @@ from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, Pres
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import one_line, trimmed
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.commands.call import Call, Misused, change, conversation_of, no_arguments, reply_of
+from bridge.telegram.commands.call import Call, Misused, change, command_reply, conversation_of, no_arguments
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice
@@ -45,7 +45,7 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
     if account not in context.settings.accounts:
         return Notice(text="notice.no_account", params={"account": account})
     conversation = await context.store.begin_conversation(call.chat.name, recipient, account=account, now=call.now)
-    written = await replies.write(context, reply_of(call, text, conversation))
+    written = await replies.write(context, command_reply(call, text, conversation))
     await context.tell(
         NewPost(
             chat=call.chat.name,

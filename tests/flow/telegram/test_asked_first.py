@@ -1,4 +1,4 @@
-"""What the bot asks about before it lets a reply go, and what each button does. Once."""
+"""The bot asks before it sends certain replies, and each of its buttons has its effect once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that change something: what is kept, who is told, and that it happens once."""
+"""Commands that change something: the change is stored with its author, answered, and made once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands send is held back, asked about and changed as a reply is; a note behind a command never leaves."""
+"""An SMS that a command writes is asked about and held back as a reply is; a note after a command never leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that tell: the record of a conversation and of one SMS, the rules, the bridge; and Telegram's menu."""
+"""Commands that show something: the record of a conversation or an SMS, the rules, the bridge. And Telegram's menu."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies that wait for a person's word: seen, reminded of once, and not sent any more after a day."""
+"""Drafts are visible, operators are reminded of them once, and after a day they are not sent any more."""
 
 from __future__ import annotations
 

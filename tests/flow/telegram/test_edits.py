@@ -1,4 +1,4 @@
-"""An edit changes what has not left, offers what has as a new SMS, and never makes a note leave."""
+"""An edit changes an SMS that has not left, offers a new SMS after that, and never sends a note."""
 
 from __future__ import annotations
 

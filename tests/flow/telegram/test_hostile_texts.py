@@ -1,4 +1,4 @@
-"""What people write by accident or on purpose: invisible characters, codes of others, forwards, albums, long texts."""
+"""Texts that mislead by accident or on purpose: invisible characters, foreign codes, forwards, albums, long texts."""
 
 from __future__ import annotations
 

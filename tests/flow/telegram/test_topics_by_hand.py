@@ -1,4 +1,4 @@
-"""Topics that people close, open and rename in Telegram itself: the store follows, and nothing goes in circles."""
+"""Topics that operators close, open or rename in Telegram itself: the store follows, without a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reply that is held back for a moment: it can be stopped, it leaves once, and a restart changes nothing of that."""
+"""A reply that is held back for a moment can be stopped and leaves once, also over a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes, commands, pictures, strangers, edits: what must not become an SMS, and what its author is told."""
+"""Notes, commands, pictures, strangers, edits: none becomes an SMS, and the author is told."""
 
 from __future__ import annotations
 

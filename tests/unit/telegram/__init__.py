@@ -1,1 +1,1 @@
-"""Pure parts of the team's side."""
+"""The pure parts of telegram/."""

@@ -1,4 +1,4 @@
-"""How commands are read and answers are laid out, without any chat."""
+"""How commands are parsed and answers are cut into messages."""
 
 from __future__ import annotations
 

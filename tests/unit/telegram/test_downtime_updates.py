@@ -1,4 +1,4 @@
-"""Which updates had waited for a start: Telegram dates words and no presses, but keeps the order."""
+"""Which updates waited for a start: Telegram dates messages but not presses, and keeps their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a note, by its first line."""
+"""A text is a note if its first line looks like one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a message could be an SMS, and what is asked first, in the order people read it."""
+"""The text of a message that an SMS can carry, and the reasons to ask first, in the order people read them."""
 
 from __future__ import annotations
 

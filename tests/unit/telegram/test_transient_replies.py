@@ -1,4 +1,4 @@
-"""What is looked for beside the updates never ends in silence, whatever becomes of the search."""
+"""A search that fails is logged, and does not stop the next one."""
 
 from __future__ import annotations
 
