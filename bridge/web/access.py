@@ -1,7 +1,6 @@
-"""Who may call: addresses behind proxies, allow-lists, secrets, and how many connections one address may
-hold.
+"""Decides which callers are allowed: addresses behind proxies, allow-lists, secrets, and connections per address.
 
-Nothing here logs or answers; a secret comes in, is compared in constant time, and is not kept anywhere else.
+Nothing here logs or answers. Secrets are compared in constant time and not kept.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 KEEPALIVE = 15.0
-"""Seconds that a connection may be idle. aiohttp's own hour lets the platform's pool use up our files."""
+"""Seconds that a connection may be idle. aiohttp's default is an hour, in which the platform's connection pool could
+use up our open files."""
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its head."""
 MAX_CONNECTIONS_PER_ADDRESS = 200
 MAX_CONNECTIONS = 800
-"""Over all addresses: stays under the usual limit of 1,024 open files, so that accepting never fails for
-want of one."""
+"""Over all addresses. Below the usual limit of 1,024 open files, so that accepting a connection never fails."""
 
 
 def parse_address(text: str) -> Address | None:
-    """An address as a proxy may write it: bare, ``1.2.3.4:5678`` or ``[::1]:5678``; None for anything else.
+    """Read an address as proxies write it: bare, ``1.2.3.4:5678`` or ``[::1]:5678``. None for anything else.
 
-    An IPv4 address in IPv6 clothes (``::ffff:1.2.3.4``, what a dual-stack socket reports) comes back as IPv4.
+    An IPv4 address mapped to IPv6 (``::ffff:1.2.3.4``, as a dual-stack socket reports it) is returned as IPv4.
     """
     text = text.strip()
     if text.startswith("["):
@@ -50,11 +49,11 @@ def contains(networks: Iterable[Network], address: Address) -> bool:
 
 
 def client_address(remote: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address | None:
-    """The address that a request comes from, or None where that cannot be known.
+    """The address of the caller. None if it cannot be known.
 
-    ``forwarded`` are the ``X-Forwarded-For`` header lines in their order. They count only as far as trusted
-    proxies wrote them: from the right, the first hop that is not a trusted proxy is the caller. What stands
-    left of it was written by the caller and proves nothing.
+    ``forwarded`` are the ``X-Forwarded-For`` header lines in their order. Only the hops that trusted proxies wrote
+    count: from the right, the first hop that is not a trusted proxy is the caller. The hops to the left of it were
+    written by the caller and prove nothing.
     """
     address = parse_address(remote) if remote else None
     if address is None or not forwarded or not contains(trusted, address):
@@ -72,20 +71,20 @@ def same_secret(given: bytes, secret: bytes) -> bool:
 
 @value_object
 class Limits:
-    """What callers may use up; tests make it small."""
+    """Limits for callers; tests use small ones."""
 
     keepalive: float = KEEPALIVE
     head_timeout: float = HEAD_TIMEOUT
     per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     total: int = MAX_CONNECTIONS
     exempt: tuple[Network, ...] = ()
-    """Trusted proxies: all callers of theirs share an address. So do those of an unnamed proxy on this
-    machine, hence loopback is exempt as well; whoever is on this machine could exhaust it without us. The
-    total holds for all."""
+    """Networks without a limit per address: trusted proxies, because all their callers share one address. Loopback is
+    exempt, too, for a proxy on this machine that is not configured. ``total`` holds for all."""
 
 
 class ConnectionCounter:
-    """Counts open connections. A caller that was admitted must :meth:`leave`."""
+    """Counts open connections, in all and for each address. Each :meth:`admit` that returned True needs one
+    :meth:`leave`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

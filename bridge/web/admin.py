@@ -1,6 +1,6 @@
-"""The local admin socket: how commands that change something reach the running service. One writer owns the store.
+"""The local admin socket, over which commands reach the running service, which alone writes to the store.
 
-HTTP over a Unix socket that only the service's own user may open; JSON in and out. Never bound to a network address.
+HTTP with JSON over a Unix socket that only the service's own user may open. It never has a network address.
 """
 
 from __future__ import annotations
@@ -26,43 +26,47 @@ from bridge.pipeline.reload import Reloaded
 
 POSTGRES_PORT = 5432
 LONGEST_SOCKET_PATH = 100
-"""The kernel allows 108 bytes. A deeper database, or a shared one, gets a socket in the temporary directory, named by a
+"""The kernel allows 108 bytes. A longer path, or a shared store, gets a socket in the temporary directory, named by a
 hash."""
 _DECIMAL = re.compile("[0-9]+")
 
 
 def socket_path(settings: Settings) -> Path:
-    """Where this process listens: beside its database file; on a shared store each process has a socket of its own."""
+    """The socket of this process: beside its database file. On a shared store each process has a socket of its own."""
     if not settings.storage.shared:
         return beside(settings.storage.sqlite_path)
-    return _in_temporary(_store(settings.storage.url), f"-{_file(settings)}-{os.getpid()}")
+    return _in_temporary(_store_key(settings.storage.url), f"-{_config_key(settings)}-{os.getpid()}")
 
 
 def sockets(settings: Settings, *, own: bool = False) -> list[Path]:
-    """Where services on this machine may listen that use this store; killed ones leave theirs behind.
+    """The sockets of the services on this machine that use this store. Killed services leave theirs behind.
 
-    Those with the same configuration file come first, since they know the same accounts and rules. ``own``: no others.
+    Those with the same configuration file come first, since they know the same accounts and rules. With ``own`` only
+    those are returned.
     """
     path = socket_path(settings)
     if not settings.storage.shared:
         return [path] if path.exists() else []
-    found = path.parent.glob(_in_temporary(_store(settings.storage.url), "-*").name)
-    # Anybody may make a file in the temporary directory: orders go to our own user's services.
-    mine = {each: f"-{_file(settings)}-" in each.name for each in found if _owner(each) == os.getuid()}
+    found = path.parent.glob(_in_temporary(_store_key(settings.storage.url), "-*").name)
+    # Any user may create a file in the temporary directory, so only sockets of our own user count.
+    mine = {each: f"-{_config_key(settings)}-" in each.name for each in found if _owner(each) == os.getuid()}
     return sorted((each for each in mine if mine[each] or not own), key=lambda each: (not mine[each], each))
 
 
 def clear(settings: Settings, path: Path) -> None:
-    """Take away the socket of a process that is gone; nobody listened there. A file's has no process in its name,
-    whatever that ends in: the next run on the file takes it over."""
+    """Delete the socket of a process that is gone, after no one listened there.
+
+    The socket beside a database file has no process in its name, whatever the name ends with: the next run on the file
+    takes it over.
+    """
     process = path.stem.rpartition("-")[2]
     if settings.storage.shared and _DECIMAL.fullmatch(process) and not _alive(int(process)):
         path.unlink(missing_ok=True)
 
 
 def beside(database: Path) -> Path:
-    place = database.with_name(database.name + ".sock").absolute()
-    return place if len(os.fsencode(place)) <= LONGEST_SOCKET_PATH else _in_temporary(os.fsencode(place))
+    path = database.with_name(database.name + ".sock").absolute()
+    return path if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH else _in_temporary(os.fsencode(path))
 
 
 def _in_temporary(owner: bytes, end: str = "") -> Path:
@@ -70,15 +74,16 @@ def _in_temporary(owner: bytes, end: str = "") -> Path:
     return Path(tempfile.gettempdir()) / f"sms-bridge-{os.getuid()}-{name}{end}.sock"
 
 
-def _store(url: str) -> bytes:
-    """The same for all who use one store, whatever their user and their configuration file."""
+def _store_key(url: str) -> bytes:
+    """Identifies a store: the same for every database user and configuration file."""
     parts = urlsplit(url)
     query = sorted((name, value) for name, value in parse_qsl(parts.query) if name != "password")
     return repr((parts.hostname, parts.port or POSTGRES_PORT, parts.path, query)).encode()
 
 
-def _file(settings: Settings) -> str:
-    """The name it was called by: a link to another place is still the same configuration, as where releases change."""
+def _config_key(settings: Settings) -> str:
+    """Identifies a configuration by its path. A symbolic link is not followed, so it stays the same between
+    releases."""
     return hashlib.sha256(os.fsencode(os.path.abspath(settings.file))).hexdigest()[:8]
 
 
@@ -86,7 +91,7 @@ def _owner(path: Path) -> int | None:
     try:
         return path.lstat().st_uid
     except OSError:
-        return None  # it was just closed
+        return None  # closed since it was listed
 
 
 def _alive(process: int) -> bool:
@@ -100,7 +105,7 @@ def _alive(process: int) -> bool:
 
 
 def as_json(sms: Sms) -> dict[str, Json]:
-    """An SMS for people and scripts; its text stays in the store."""
+    """An SMS as JSON for people and scripts, without its text."""
     return {
         "id": sms.id,
         "account": sms.account,
@@ -121,7 +126,7 @@ def as_json(sms: Sms) -> dict[str, Json]:
 
 
 class AdminSocket:
-    """Serves :class:`Commands` and a live status on the socket."""
+    """Serves :class:`Commands` and the status on the socket."""
 
     def __init__(
         self,
@@ -148,7 +153,7 @@ class AdminSocket:
         app.router.add_post("/queue/restored/abandon", self._abandon_restored)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        # A socket left by a killed run: the store's lock, or the process's number, is ours, so nobody listens on it.
+        # A killed run left its socket. We hold the lock of the store, or its process number, so no one listens there.
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -165,7 +170,7 @@ class AdminSocket:
         return web.json_response(await self._status())
 
     async def _post_reload(self, request: web.Request) -> web.Response:
-        """Rules that are refused are an answer, not an error: the service goes on with those it has."""
+        """Load the rule files. Rules with mistakes are an answer, not an error: the service keeps the old ones."""
         done = await self._reload()
         return web.json_response(
             {
@@ -180,9 +185,9 @@ class AdminSocket:
 
     async def _send(self, request: web.Request) -> web.Response:
         try:
-            order = await request.json()
-            to, text = str(order["to"]), str(order["text"])
-            account, key = str(order.get("account", "")), str(order.get("key", ""))
+            message = await request.json()
+            to, text = str(message["to"]), str(message["text"])
+            account, key = str(message.get("account", "")), str(message.get("key", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
             return web.json_response({"error": "expected a JSON object with `to` and `text`"}, status=400)
         return await answer(self._commands.send(to=to, text=text, account=account, author="cli", key=key))

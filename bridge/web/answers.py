@@ -1,7 +1,7 @@
-"""Every answer of the callback listener but the acknowledgement: constants, without any part of the request.
+"""The answers of the callback listener except the acknowledgement: constants, without any part of the request.
 
-A platform that searches our answer for the id must not find it in an error page: it would take the error
-for an acknowledgement, and the SMS would be lost. So no body here is ever formatted.
+A platform searches the answer for the id. If it found the id in an error page, it would take the error for an
+acknowledgement, and the SMS would be lost. So no body here is ever formatted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TEXT_HEADERS = CIMultiDictProxy(
     CIMultiDict(
         {
             CONTENT_TYPE: "text/plain; charset=utf-8",
-            # An acknowledgement that a cache gives instead of us would be a lie.
+            # An acknowledgement from a cache would be false.
             CACHE_CONTROL: "no-store",
             SERVER: "sms-bridge",
         }
@@ -43,7 +43,7 @@ BODIES = MappingProxyType(
 
 
 def plain(status: int, *, close: bool = False) -> web.Response:
-    """The constant answer of a status; one that has none here gets that of 500."""
+    """The constant answer for a status. A status without one gets that of 500."""
     status = status if status in BODIES else 500
     response = web.Response(status=status, body=BODIES[status], headers=TEXT_HEADERS)
     if status == 405:
@@ -58,7 +58,7 @@ def text(body: bytes) -> web.Response:
 
 
 def raw(status: int, body: bytes) -> bytes:
-    """The same answer as bytes for the wire, on a connection that stays open."""
+    """An answer as bytes, on a connection that stays open. The same headers as :func:`text` and :func:`plain`."""
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (_HEADS[status], _date(int(time.time())), len(body), body)
 
 

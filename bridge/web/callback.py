@@ -1,13 +1,12 @@
-"""The platform's callback: which account is called, may the caller do that, and what it is answered.
+"""Answers the platform's callback: finds the account, checks the caller, stores the message, acknowledges it.
 
-The id is answered only after :meth:`Inbox.accept` has returned, which means "on disk". Everything else is a
-constant from :mod:`bridge.web.answers`. What the query means is known by the platform's adapter, which is
-passed in; this module takes the secret out of the query and must not log, keep or answer any other part of
-it.
+The answer contains the id only after :meth:`Inbox.accept` has returned, which means "on disk". All other answers are
+constants from :mod:`bridge.web.answers`. The platform's adapter, which is passed in, knows the meaning of the query.
+This module takes the secret out of the query and must not log, keep or return any other part of it.
 
-This is the program's hottest path: under aiohttp's low-level server, no routing tables of an application, no
-middlewares, one log line. An ordinary call does not even become a request object: its connection asks
-:meth:`CallbackEndpoint.ordinary` and answers with what :meth:`CallbackEndpoint.take` says.
+This is the hottest path of the program, so it uses no routing table, no middleware and one log line at most. An
+ordinary call needs no request object: its connection calls :meth:`CallbackEndpoint.ordinary` and
+:meth:`CallbackEndpoint.take`.
 """
 
 from __future__ import annotations
@@ -37,25 +36,25 @@ from bridge.web.throttled_log import ThrottledLog
 KEY = b"key"
 """The query parameter that may carry the secret."""
 _TRACES_OF_KEY = (KEY, b"%6", b"%7")
-"""One of these is in every query that has it, its letters percent-encoded or not; in hardly any other."""
+"""Every query with the key contains one of these, even if its letters are percent-encoded; hardly any other does."""
 
 log = structlog.get_logger()
 
 
 class CallbackProtocol(Protocol):
-    """What the platform's adapter knows about calls; the adapter's module itself will do."""
+    """What the platform's adapter knows about calls; its module implements it."""
 
     def parse_callback(
         self, raw_query: bytes, *, account: str, settings: CallbackSettings, region: str, received_at: Ms
     ) -> InboundCall | object:
-        """Anything but an :class:`InboundCall` means: refused, there is no usable id in it."""
+        """The call. Any other object than an :class:`InboundCall` means that the query has no usable id."""
 
     def acknowledgement(self, settings: CallbackSettings, smsid: str) -> bytes: ...
 
 
 @value_object
 class Route:
-    """One account's callback address, made ready for comparing."""
+    """The callback address of one account, prepared for comparing."""
 
     account: str
     settings: CallbackSettings
@@ -68,17 +67,17 @@ class Route:
 
 @value_object
 class Target:
-    """A request target taken apart, nothing decoded."""
+    """The parts of a request target, undecoded."""
 
     path: bytes
     query: bytes
     """Without ``key``."""
     key: bytes | None
-    """Value of the first ``key``, as it came."""
+    """Value of the first ``key``, undecoded."""
 
     @classmethod
     def of(cls, raw: bytes) -> Target:
-        if not raw.startswith(b"/"):  # absolute form, as a caller with a proxy setting writes it
+        if not raw.startswith(b"/"):  # the absolute form, which a caller with a proxy setting writes
             _, _, rest = raw.partition(b"://")
             slash, mark = rest.find(b"/"), rest.find(b"?")
             raw = (
@@ -101,7 +100,7 @@ class Target:
 
 
 class Accounts:
-    """Which account a call is for: by path, and by secret where it has one."""
+    """Finds the account of a call by its path, and by the secret if the account has one."""
 
     def __init__(self, callbacks: Mapping[str, CallbackSettings]) -> None:
         self._routes: dict[bytes, list[Route]] = {}
@@ -110,7 +109,7 @@ class Accounts:
             self._routes.setdefault(path, []).append(Route.of(account, settings))
 
     def find(self, target: Target) -> Route | int:
-        """The account's route, or the status of the refusal: 404 unknown path, 403 wrong secret."""
+        """The route of the account, or the status of the refusal: 404 unknown path, 403 wrong secret."""
         routes = self._routes.get(target.path) or self._routes.get(unquote_to_bytes(target.path))
         if routes is not None:
             return self._by_secret(routes, _spellings(target.key)) or 403
@@ -123,8 +122,10 @@ class Accounts:
 
     @staticmethod
     def _by_secret(routes: Sequence[Route], given: Sequence[bytes]) -> Route | None:
-        """All are compared, so that the time taken tells nothing. A wrong secret never falls back to an
-        open account."""
+        """The route whose secret was given. All are compared, so that the time reveals nothing.
+
+        A wrong secret never leads to an account without a secret.
+        """
         found: Route | None = None
         guarded = False
         for route in routes:
@@ -138,7 +139,7 @@ class Accounts:
 
 
 def _spellings(value: bytes | None) -> list[bytes]:
-    """A ``+`` in a query may be itself or a space, depending on who wrote the URL."""
+    """The readings of a secret in a query: a ``+`` may mean itself or a space, depending on who wrote the URL."""
     if value is None:
         return []
     if b"+" not in value:
@@ -147,7 +148,7 @@ def _spellings(value: bytes | None) -> list[bytes]:
 
 
 class CallbackEndpoint:
-    """The handler of the callback listener. :attr:`accepting` off: what comes new is sent away with 503."""
+    """Handles the requests of the callback listener. While :attr:`accepting` is False, new calls get 503."""
 
     def __init__(
         self,
@@ -173,11 +174,11 @@ class CallbackEndpoint:
         self.accepting = True
 
     async def idle(self) -> None:
-        """Wait until no call is in work."""
+        """Wait until no call is being answered."""
         await self._idle.wait()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; raises nothing but cancellation."""
+        """Answer one request. Raises only on cancellation."""
         if request.method != "GET":
             return plain(405, close=True)
         if request.body_exists:
@@ -187,7 +188,7 @@ class CallbackEndpoint:
         try:
             return await self._answer(request)
         except Exception as error:
-            # Nothing of the exception's text may go anywhere: it can quote the call.
+            # The text of the exception may quote the call, so only its class is logged.
             log.error("callback_failed", error=type(error).__name__, where=_where(error))
             return plain(500)
         finally:
@@ -208,8 +209,7 @@ class CallbackEndpoint:
         return text(body) if status == 200 else plain(status)
 
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
-        """The route and query of a call that may be taken; None for all that :meth:`handle` refuses or answers
-        otherwise."""
+        """The route and query of an acceptable call. None for every request that :meth:`handle` has to answer."""
         if not self.accepting:
             return None
         target = Target.of(raw)
@@ -219,7 +219,8 @@ class CallbackEndpoint:
         return route, target.query
 
     async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
-        """Status and body for a call that was found :meth:`ordinary`; raises nothing but cancellation."""
+        """Store an :meth:`ordinary` call. Returns the status and the body of the answer; raises only on
+        cancellation."""
         self.in_work += 1
         self._idle.clear()
         try:
@@ -248,7 +249,7 @@ class CallbackEndpoint:
         except StoreError as error:
             self._throttled_log.warning("callback_not_stored", account=route.account, error=type(error).__name__)
             return 503, BODIES[503]
-        # What is new is logged when it is routed, with all that is known by then: a line a message is enough.
+        # A new message is logged when it is routed; one line for each message is enough.
         if not accepted.new:
             log.info(
                 "callback_repeated",
@@ -272,7 +273,7 @@ class CallbackEndpoint:
 
 
 def _allowed(remote: str | None, forwarded: Callable[[], Sequence[str]], settings: CallbackSettings) -> bool:
-    """``forwarded`` gives the ``X-Forwarded-For`` lines where somebody has to look at them."""
+    """True if the account accepts calls from this address. ``forwarded`` returns the ``X-Forwarded-For`` lines."""
     allow: tuple[Network, ...] = settings.allow
     if not allow:
         return True
@@ -281,7 +282,7 @@ def _allowed(remote: str | None, forwarded: Callable[[], Sequence[str]], setting
 
 
 def _where(error: BaseException) -> str:
-    """File and line that raised, instead of the exception's text."""
+    """File and line that raised the error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -45,7 +45,7 @@ class ConnectionGuard:
         self._late = late
         self._admitted = self._counter.admit(self.remote)
         if not self._admitted:
-            self.log.warning("too_many_connections", remote=self.remote)
+            self.log.warning("connection_refused", remote=self.remote)
             transport.abort()
         return self._admitted
 

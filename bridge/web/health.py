@@ -1,8 +1,7 @@
-"""The probes: ``/livez`` says that the loop turns, ``/readyz`` that a callback would be stored now.
+"""Answers the probes: ``/livez`` while the event loop runs, ``/readyz`` while a callback can be stored.
 
-What "ready" consists of is told by the :class:`Health` that is passed in. A probe is cheap to ask and a
-commit is not, so one answer serves everybody who asks within a second. The callback listener, which faces
-the world, shows no parts.
+:class:`Health`, which is passed in, decides what "ready" means. Asking is cheap and a commit is not, so one result
+serves all probes within a second. The callback listener, which faces the internet, does not show the parts.
 """
 
 from __future__ import annotations
@@ -26,20 +25,19 @@ READY_PATH = "/readyz"
 NOT_HERE = "not a role of this process"
 STANDBY = "another bridge's duty"
 ELSEWHERE = frozenset({NOT_HERE, STANDBY})
-"""Words of a part that say where it is not, and nothing of how it is."""
+"""States of a part that say only that it runs elsewhere."""
 
 FRESH = 1.0
-"""Seconds for which an answer serves."""
+"""Seconds for which a result is used."""
 PATIENCE = 5.0
-"""Seconds to wait for it: a store that takes longer is not ready."""
+"""Seconds to wait for a result: a store that takes longer is not ready."""
 
 log = structlog.get_logger()
 
 
 @value_object
 class Readiness:
-    """Whether callbacks can be taken, and the state of each part in a word or two; never a secret or a
-    number."""
+    """Whether callbacks can be stored, and the state of each part in a few words; never a secret or a phone number."""
 
     ok: bool
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -47,12 +45,14 @@ class Readiness:
 
 class Health(Protocol):
     async def readiness(self) -> Readiness:
-        """Includes the proof that the store can commit. May raise a :class:`~bridge.errors.BridgeError`:
-        not ready."""
+        """Check the parts, with a commit to the store.
+
+        :raises BridgeError: not ready.
+        """
 
 
 class Probes:
-    """Answers both probes on both listeners."""
+    """Answers the probes of both listeners."""
 
     def __init__(self, health: Health, *, accepting: Callable[[], bool]) -> None:
         self._health = health
@@ -65,7 +65,7 @@ class Probes:
         return plain(200)
 
     async def ready(self, *, parts: bool) -> web.Response:
-        """200 or 503 and a JSON object: ``ok``, and with ``parts`` the state of each."""
+        """Answer 200 or 503 with a JSON object: ``ok``, and with ``parts`` the state of each part."""
         readiness = await self._readiness()
         accepting = self._accepting()
         ok = readiness.ok and accepting
@@ -92,7 +92,6 @@ class Probes:
         except BridgeError as error:
             return Readiness(ok=False, parts={"health": type(error).__name__})
         except Exception as error:
-            # A probe that fails must say "not ready" whatever the reason; the class names the fault without
-            # its text.
+            # A failed probe means "not ready", whatever the reason. The text of the error may hold secrets.
             log.error("readiness_failed", error=type(error).__name__)
             return Readiness(ok=False, parts={"health": type(error).__name__})

@@ -1,8 +1,8 @@
-"""Telegram's webhook: is it Telegram that calls, and what is it answered.
+"""Answers Telegram's webhook: checks that Telegram calls, and stores the update.
 
-200 is answered only after ``take`` has returned, which means "on disk". 503 where it could not be stored: Telegram
-brings the same update again. What an update is, is the business of whoever passes ``take`` in; this module must not
-log, keep or answer any part of one.
+The answer is 200 only after ``take`` has returned, which means "on disk". It is 503 if the update could not be stored;
+then Telegram repeats it. The owner of ``take`` knows what an update is. This module must not log, keep or return any
+part of one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ log = structlog.get_logger()
 
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 LARGEST = 1 << 20
-"""Bytes of an update; those that people can cause are far smaller."""
+"""Bytes of an update; real ones are far smaller."""
 PATIENCE = 10.0
-"""Seconds for a body to arrive."""
+"""Seconds within which a body has to arrive."""
 
 
 class WebhookEndpoint:
-    """The handler of one bot's address. Without a secret in the settings nobody gets in."""
+    """Handles the webhook of one bot. Without a secret in the settings all calls are refused."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class WebhookEndpoint:
         take: Callable[[bytes], Awaitable[None]],
         refusal: type[BridgeError],
     ) -> None:
-        """``refusal`` is what ``take`` raises at what will never be an update."""
+        """``take`` raises ``refusal`` for a body that is no update."""
         self.path = path
         self._secret = secret.get_secret_value().encode()
         self._take = take
@@ -47,10 +47,10 @@ class WebhookEndpoint:
         self._throttled_log = ThrottledLog()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call; raises nothing but cancellation."""
+        """Answer one call. Raises only on cancellation."""
         given = request.headers.get(HEADER, "").encode("utf-8", "surrogateescape")
         if not self._secret or not same_secret(given, self._secret):
-            # The body of a stranger is not read at all.
+            # The body of a stranger is not read.
             self._throttled_log.warning("webhook_secret_refused", remote=request.remote)
             return plain(403, close=True)
         body = await self._body(request)
@@ -65,7 +65,7 @@ class WebhookEndpoint:
             self._throttled_log.warning("webhook_not_stored", error=type(error).__name__)
             return plain(503)
         except Exception as error:
-            # Nothing of the exception's text may go anywhere: it can quote the update. Telegram brings it again.
+            # The text of the exception may quote the update, so only its class is logged. Telegram repeats the update.
             log.error("webhook_failed", error=type(error).__name__)
             return plain(500)
         return plain(200)
@@ -80,5 +80,5 @@ class WebhookEndpoint:
         except web.HTTPRequestEntityTooLarge:
             return 413
         except Exception:
-            # Cut off, too slow, or no HTTP: whatever aiohttp makes of it, there is no body.
+            # Cut off, too slow, or no HTTP: there is no body.
             return 400

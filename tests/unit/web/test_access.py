@@ -202,7 +202,7 @@ async def test_a_connection_too_many_is_closed_and_the_rest_works_on(make_site: 
                 await reader.read()
             [reply] = await talk(site.port, request(callback()))
     assert reply.body == ACK
-    assert [entry["event"] for entry in logs].count("too_many_connections") == 1
+    assert [entry["event"] for entry in logs].count("connection_refused") == 1
 
 
 async def refused(port: int) -> bool:
