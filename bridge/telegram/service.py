@@ -130,8 +130,9 @@ class TelegramSide:
         # Telegram's times are whole seconds: what it dates within this one came after, for nothing ran just before.
         restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
         limiter = RateLimiter(self._clock)
-        posters = self._posters(api, chats, limiter)
-        transient = TransientReplies(api=api, limiter=limiter, clock=self._clock)
+        sender = ChatSender(api, limiter)
+        posters = self._posters(sender, chats, limiter)
+        transient = TransientReplies(sender, limiter, self._clock)
         context = OperatorContext(
             settings=self._settings,
             store=self._store,
@@ -145,7 +146,7 @@ class TelegramSide:
             canned=self._canned,
         )
         self._bot_name = bot_name = BotName(api)
-        buttons = ButtonDispatcher(context, api, limiter, BUTTONS)
+        buttons = ButtonDispatcher(context, api, sender, BUTTONS)
         handler = OperatorMessageHandler(
             context,
             commands=CommandDispatcher(context, bot_name),
@@ -182,11 +183,10 @@ class TelegramSide:
             link=self._link,
         )
 
-    def _posters(self, api: Api, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
+    def _posters(self, sender: ChatSender, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
         """One for each group, however many names the configuration has for it."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
         context = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
-        sender = ChatSender(api, limiter)
         return [
             ChatPoster(
                 chat.name,

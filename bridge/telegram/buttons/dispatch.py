@@ -20,7 +20,7 @@ from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import LIMIT, Entity, one_line, units
 from bridge.telegram.client.message import Message as ChatMessage
-from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import author, millis
 from bridge.telegram.texts import say
@@ -72,11 +72,11 @@ ButtonHandler = Callable[[OperatorContext, ButtonPress], Awaitable[PressResult]]
 
 class ButtonDispatcher:
     def __init__(
-        self, context: OperatorContext, api: Api, limiter: RateLimiter, handlers: Mapping[str, ButtonHandler]
+        self, context: OperatorContext, api: Api, sender: ChatSender, handlers: Mapping[str, ButtonHandler]
     ) -> None:
         self._context = context
         self._api = api
-        self._limiter = limiter
+        self._sender = sender
         self._handlers = handlers
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -126,12 +126,10 @@ class ButtonDispatcher:
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
         """Removes the buttons, and says who decided if this press did."""
         for _ in range(CLOSING_TRIES):
-            await self._limiter.take(chat.id, PostPriority.STATUS)
             try:
                 await self._closed(message, chat, result, name)
             except ApiError as error:
                 if error.kind is FailureKind.LATER:
-                    self._limiter.pause(chat.id, error.retry_after)
                     continue
                 log.info("buttons_not_removed", chat=chat.name, failure=error.kind)
             return
@@ -143,9 +141,10 @@ class ButtonDispatcher:
                 chat.language, f"decided.{result.decision}", {"author": one_line(name, 64)}
             )
             if units(text) <= LIMIT:
-                await self._api.edit(chat.id, message.message_id, ChatMessage(text=text, entities=bold(message)))
+                edited = ChatMessage(text=text, entities=bold(message))
+                await self._sender.edit(chat, message.message_id, edited, PostPriority.STATUS)
                 return
-        await self._api.drop_buttons(chat.id, message.message_id)
+        await self._sender.drop_buttons(chat, message.message_id, PostPriority.STATUS)
 
 
 def bold(message: Message) -> tuple[Entity, ...]:

@@ -6,7 +6,7 @@ a topic that is gone goes to the group. Failures of the whole chat are the calle
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 import structlog
 
@@ -20,8 +20,10 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-_NOT_OF_THE_TOPIC = PASSING | {FailureKind.MIGRATED}
-"""Failures of a topic call that concern the chat. Telegram answers "not enough rights" where only topics are meant."""
+_LOST = (FailureKind.MESSAGE_GONE, FailureKind.REFUSED)
+"""The message is gone, or Telegram does not let the bot change it any more."""
+_OF_THE_TOPIC = tuple(set(FailureKind) - PASSING - {FailureKind.MIGRATED})
+"""Failures of a topic call that say nothing about the chat. "Not enough rights" is one: messages need fewer rights."""
 
 
 @value_object
@@ -32,7 +34,8 @@ class Sent:
 
 
 class ChatSender:
-    """Every method waits for the rate limit first. It raises :class:`ApiError` if the call failed."""
+    """Every method waits for the rate limit first. It raises :class:`ApiError` if the call failed, and pauses the chat
+    if Telegram asks for that."""
 
     def __init__(self, api: Api, limiter: RateLimiter) -> None:
         self._api = api
@@ -69,64 +72,71 @@ class ChatSender:
                 elif error.kind in (FailureKind.ENTITIES, FailureKind.REFUSED) and not plain:
                     plain = True
                 else:
+                    self._pause(chat, error)
                     raise
 
     async def edit(self, chat: Chat, message_id: int, message: Message, priority: PostPriority) -> bool:
         """False if the message is gone or may not be edited any more."""
         await self._limiter.take(chat.id, priority)
-        try:
-            await self._api.edit(chat.id, message_id, message)
-        except ApiError as error:
-            if error.kind in (FailureKind.MESSAGE_GONE, FailureKind.REFUSED):
-                return False
-            if error.kind is not FailureKind.NOT_MODIFIED:
-                raise
-        return True
+        call = self._api.edit(chat.id, message_id, message)
+        return await self._tolerating(chat, call, *_LOST, FailureKind.NOT_MODIFIED) not in _LOST
+
+    async def drop_buttons(self, chat: Chat, message_id: int, priority: PostPriority) -> None:
+        await self._limiter.take(chat.id, priority)
+        await self._tolerating(chat, self._api.drop_buttons(chat.id, message_id), *_LOST, FailureKind.NOT_MODIFIED)
 
     async def delete(self, chat: Chat, message_id: int, priority: PostPriority) -> bool:
         """False if the message is too old to be deleted."""
         await self._limiter.take(chat.id, priority)
-        try:
-            await self._api.delete(chat.id, message_id)
-        except ApiError as error:
-            if error.kind is FailureKind.REFUSED:
-                return False
-            if error.kind is not FailureKind.MESSAGE_GONE:
-                raise
-        return True
+        failure = await self._tolerating(chat, self._api.delete(chat.id, message_id), *_LOST)
+        return failure is not FailureKind.REFUSED
 
     async def react(self, chat: Chat, message_id: int, emoji: str) -> None:
         await self._limiter.take_reaction(chat.id)
-        try:
-            await self._api.react(chat.id, message_id, emoji)
-        except ApiError as error:
-            if error.kind not in (FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED):
-                raise
+        call = self._api.react(chat.id, message_id, emoji)
+        await self._tolerating(chat, call, FailureKind.MESSAGE_GONE, FailureKind.NOT_MODIFIED)
 
     async def create_topic(self, chat: Chat, name: str, priority: PostPriority) -> int:
         """Returns the topic's thread id."""
         await self._limiter.take(chat.id, priority)
-        return await self._api.create_topic(chat.id, name)
+        try:
+            return await self._api.create_topic(chat.id, name)
+        except ApiError as error:
+            self._pause(chat, error)
+            raise
 
-    async def rename_topic(self, chat: Chat, thread_id: int, name: str, priority: PostPriority) -> None:
-        await self._change_topic(chat, priority, lambda: self._api.rename_topic(chat.id, thread_id, name))
+    async def rename_topic(self, chat: Chat, thread_id: int, name: str, priority: PostPriority) -> bool:
+        """False if Telegram refuses, as for the other changes of a topic; the next post for the topic tries again."""
+        await self._limiter.take(chat.id, priority)
+        return await self._topic_changed(chat, self._api.rename_topic(chat.id, thread_id, name))
 
-    async def close_topic(self, chat: Chat, thread_id: int, priority: PostPriority) -> None:
-        await self._change_topic(chat, priority, lambda: self._api.close_topic(chat.id, thread_id))
+    async def close_topic(self, chat: Chat, thread_id: int, priority: PostPriority) -> bool:
+        await self._limiter.take(chat.id, priority)
+        return await self._topic_changed(chat, self._api.close_topic(chat.id, thread_id))
 
     async def open_topic(self, chat: Chat, thread_id: int, priority: PostPriority) -> bool:
-        """False if Telegram refuses."""
-        return await self._change_topic(chat, priority, lambda: self._api.reopen_topic(chat.id, thread_id))
-
-    async def _change_topic(self, chat: Chat, priority: PostPriority, call: Callable[[], Awaitable[None]]) -> bool:
-        """A refusal is no error: the next message for the topic tries again."""
         await self._limiter.take(chat.id, priority)
+        return await self._topic_changed(chat, self._api.reopen_topic(chat.id, thread_id))
+
+    async def _topic_changed(self, chat: Chat, call: Awaitable[None]) -> bool:
+        failure = await self._tolerating(chat, call, *_OF_THE_TOPIC)
+        if failure is None or failure is FailureKind.NOT_MODIFIED:
+            return True
+        log.info("topic_not_changed", chat=chat.name, failure=failure)
+        return False
+
+    async def _tolerating(self, chat: Chat, call: Awaitable[None], *tolerated: FailureKind) -> FailureKind | None:
+        """The tolerated failure of the call; None if it succeeded."""
         try:
-            await call()
+            await call
         except ApiError as error:
-            if error.kind in _NOT_OF_THE_TOPIC:
-                raise
-            if error.kind is not FailureKind.NOT_MODIFIED:
-                log.info("topic_not_changed", chat=chat.name, failure=error.kind, detail=error.detail)
-                return False
-        return True
+            if error.kind in tolerated:
+                return error.kind
+            self._pause(chat, error)
+            raise
+        return None
+
+    def _pause(self, chat: Chat, error: ApiError) -> None:
+        if error.kind is FailureKind.LATER:
+            log.warning("flood_limit_reached", chat=chat.name, wait=error.retry_after)
+            self._limiter.pause(chat.id, error.retry_after)

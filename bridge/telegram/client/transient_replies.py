@@ -17,10 +17,10 @@ from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.post import PostPriority
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import Message
 from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.client.sender import ChatSender
 from bridge.telemetry.lines import frames
 from bridge.value import value_object
 
@@ -31,7 +31,8 @@ _PAUSE: Ms = 5 * SECOND
 _WORTH_WAITING: Ms = 5 * MINUTE
 """An answer later than that is of no use any more."""
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
-_NO_THREAD = frozenset({FailureKind.THREAD_GONE, FailureKind.TOPIC_CLOSED})
+_PRIORITY = PostPriority.STATUS
+"""Leaves room for new SMS."""
 
 
 @value_object
@@ -42,8 +43,8 @@ class Search:
 
 
 class TransientReplies:
-    def __init__(self, *, api: Api, limiter: RateLimiter, clock: Clock) -> None:
-        self._api = api
+    def __init__(self, sender: ChatSender, limiter: RateLimiter, clock: Clock) -> None:
+        self._sender = sender
         self._limiter = limiter
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,25 +91,21 @@ class TransientReplies:
 
     async def _sent(self, chat: Chat, message: Message, thread: int | None, reply_to: int | None, began: Ms) -> bool:
         for _ in range(_TRIES):
-            # The priority leaves room for new SMS.
-            await self._limiter.take(chat.id, PostPriority.STATUS)
+            while wait := self._limiter.wait(chat.id, _PRIORITY):
+                await self._clock.sleep(wait)
             if self._clock.monotonic() - began > _WORTH_WAITING:
                 log.info("answer_expired", chat=chat.name)
                 return False
             try:
-                await self._api.send(chat.id, message, thread_id=thread, reply_to=reply_to)
+                await self._sender.send(
+                    chat, message, _PRIORITY, thread_id=thread, reply_to=reply_to, or_group=True, reopen=False
+                )
+                return True
             except ApiError as error:
-                if error.kind in _NO_THREAD and thread is not None:
-                    # Into the group then; the code in it tells which conversation it is about.
-                    thread = None
-                elif error.kind is FailureKind.LATER:
-                    self._limiter.pause(chat.id, error.retry_after)
-                elif error.kind in _PASSING:
+                if error.kind in _PASSING:
                     await self._clock.sleep(_PAUSE)
-                else:
+                elif error.kind is not FailureKind.LATER:
                     log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)
                     return False
-            else:
-                return True
         log.warning("answer_abandoned", chat=chat.name)
         return False

@@ -169,8 +169,6 @@ class ChatPoster:
         """This chat waits, and the post stays due."""
         self._reached = False
         if error.kind is FailureKind.LATER:
-            log.warning("flood_limit_reached", chat=chat.name, wait=error.retry_after)
-            self._limiter.pause(chat.id, error.retry_after)
             return
         shut = error.kind is FailureKind.CHAT_GONE
         self._failures += 1

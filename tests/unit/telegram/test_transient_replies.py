@@ -14,6 +14,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.message import Message
 from bridge.telegram.client.rate_limit import RateLimiter
+from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.client.transient_replies import Search, TransientReplies
 from tests.clock import ManualClock
 
@@ -37,7 +38,8 @@ async def test_a_search_that_fails_is_given_up_aloud(
         over.set()
         return ()
 
-    replies = TransientReplies(api=Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter=RateLimiter(clock), clock=clock)
+    limiter = RateLimiter(clock)
+    replies = TransientReplies(ChatSender(Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter), limiter, clock)
     replies.send(CHAT, Search(find=found), thread=None, reply_to=None)
     for _ in range(tried):
         await clock.advance(MINUTES)
