@@ -1,7 +1,7 @@
-"""The one error tree. Errors of libraries are translated into these at an adapter's edge and go no further.
+"""All errors of this program. An adapter translates the errors of its library into these.
 
-A message is written for the person who reads it: what is wrong and what to do. It never holds a text of an
-SMS, a password, a token or a whole URL.
+A message tells its reader what is wrong and what to do. It never holds the text of an SMS, a password, a token or a
+whole URL.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class BridgeError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Problem:
-    """One mistake in a file, at a place a person can jump to. Lines and columns count from 1."""
+    """One mistake in a file, with its position. Lines and columns count from 1."""
 
     file: str
     line: int
     column: int
     path: str
-    """Where in the document, as a person would say it: ``accounts.main.rate`` or ``rules[3].when.keyword``."""
+    """The key, from the top of the document: ``accounts.main.rate`` or ``rules[3].when.keyword``."""
     message: str
     """What is wrong and what to write instead."""
 
@@ -32,7 +32,7 @@ class Problem:
 
 
 class ConfigError(BridgeError):
-    """The configuration or the rules cannot be used; carries every problem found, in the order of the files."""
+    """The configuration or the rules cannot be used. Carries all problems, in the order of the files."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -40,35 +40,35 @@ class ConfigError(BridgeError):
 
 
 class StoreError(BridgeError):
-    """The store could not do it. Nothing was committed unless the class below says otherwise."""
+    """The store failed. Nothing was committed, except perhaps with :class:`CommitUnknown`."""
 
 
 class StoreUnavailable(StoreError):
-    """Disk full, locked, read-only, I/O error, file gone: try again later; an acknowledgement must not be given."""
+    """Disk full, locked, read-only, I/O error, file gone, server away. Acknowledge nothing and try again later."""
 
 
 class StoreLocked(StoreError):
-    """Another running bridge owns this database file."""
+    """Another running service has this database file."""
 
 
 class StoreOutdated(StoreError):
-    """The store is older than this program, which may only look at it; a start of the bridge brings it up to date."""
+    """The store is older than this program, which only reads it here. The next start of the service updates it."""
 
 
 class CommitUnknown(StoreUnavailable):
-    """COMMIT itself failed: the work may or may not be on disk. Read back before acting."""
+    """COMMIT itself failed: the work may be on disk or not. Read it back before acting."""
 
 
 class PlatformError(BridgeError):
-    """A question to the platform (status, balance) got no usable answer. No message changes because of it."""
+    """A query to the platform (delivery report, balance) got no usable answer. The SMS keep their states."""
 
     def __init__(self, message: str, *, reason: str = "", detail: str = "") -> None:
-        """``reason``: a :class:`bridge.model.answers.Reason`, for words in a person's language; ``detail``: the
-        platform's own words, shortened and safe to show."""
+        """``reason``: a :class:`bridge.model.answers.Reason`, which texts are made from. ``detail``: the platform's own
+        words, shortened and safe to show."""
         super().__init__(message)
         self.reason = reason
         self.detail = detail
 
 
 class TemplateFailed(BridgeError):
-    """A rule's template could not be rendered; the message goes to the default chat with this text."""
+    """A rule's template cannot be rendered. The default chat gets the message with this text."""

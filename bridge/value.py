@@ -1,8 +1,7 @@
-"""How the values of this program are declared: keyword-only, with slots, compared by their fields, never changed.
+"""Declares the value objects of this program: keyword-only, with slots, compared by their fields, never changed.
 
-``dataclass(frozen=True)`` looks every assignment up at run time, in ``__init__`` too: more than twice the time to make
-one, and a message makes some twenty of them on its way. So the promise is kept where it costs nothing: the type
-checker, which sees every line of the program, refuses to change a field.
+``dataclass(frozen=True)`` checks every assignment at run time, also in ``__init__``: making one takes more than twice
+as long, and each message makes some twenty. Here only the type checker refuses to change a field, which costs nothing.
 """
 
 from __future__ import annotations
@@ -15,5 +14,5 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def value_object(cls: type[T]) -> type[T]:
-    """Class decorator."""
+    """Class decorator: makes a value object of a class with annotated fields."""
     return dataclass(kw_only=True, slots=True, unsafe_hash=True)(cls)

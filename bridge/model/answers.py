@@ -1,4 +1,4 @@
-"""What the platform answers, and what it is worth."""
+"""Answers of the platform: to a send, about a delivery, about a balance."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from bridge.value import value_object
 
 
 class SendClass(StrEnum):
-    """What an answer to a send means for the message (docs/architecture.md, the three outcomes)."""
+    """What the answer to a send means for the SMS (docs/architecture.md, "The three outcomes of a send")."""
 
     ACCEPTED = "accepted"
     PARKED = "parked"
     REFUSED = "refused"
-    """Permanent for this message."""
+    """For good: this SMS cannot be sent."""
     ACCOUNT_FAULT = "account_fault"
-    """Nothing wrong with the message: back to the queue, the account is held."""
+    """Nothing is wrong with the SMS: it goes back to the queue, and the account is suspended."""
     ZERO = "zero"
-    """The document's only error; the balance tells whether the account or the message is meant."""
+    """The only error in the platform's document. The balance tells whether the account or the SMS is meant."""
     SAME_REQUEST = "same_request"
     """The same request was made less than a minute ago."""
     NOT_SENT = "not_sent"
     """Surely did not reach the platform."""
     TEMPORARY = "temporary"
-    """The platform answered that it is ill without having taken the message (429)."""
+    """The platform could not take the SMS just now (429)."""
     UNKNOWN = "unknown"
-    """May have arrived."""
+    """The SMS may have arrived."""
 
 
 class Reason(StrEnum):
-    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. Stable; people's texts are made from these."""
+    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. Texts for people are made from these names."""
 
     # what the platform said
     ZERO = "zero"
-    """``0``, the document's only error: bad login, no credit and a bad number look alike."""
+    """``0``, the only error in the document. A bad login, no credit and a bad number look the same."""
     BAD_LOGIN = "bad_login"
     BLOCKED = "blocked"
     """The account is blocked."""
     NO_CREDIT = "no_credit"
     PARKED = "parked"
-    """Taken, and sent as soon as somebody tops up."""
+    """Taken; the platform sends it after a top-up."""
     STOP_LIST = "stop_list"
     DIRECTION_CLOSED = "direction_closed"
     MODERATED = "moderated"
@@ -49,31 +49,31 @@ class Reason(StrEnum):
     """The sender name is not registered, not approved or too long."""
     NO_TEXT = "no_text"
     BAD_NUMBER = "bad_number"
-    """Said by the platform; or by us without asking, where it is no number at all."""
+    """The platform says so, or it is no number at all and was not sent."""
     SAME_REQUEST = "same_request"
     UNKNOWN_WORDS = "unknown_answer"
-    """Plain words that nobody knows; ``detail`` shows them."""
+    """Readable words that the bridge does not know; ``detail`` shows them."""
 
-    # answers that do not tell what became of the message
+    # answers that leave the outcome open
     POSSIBLY_TAKEN = "possibly_taken"
-    """Unknown words that speak of sending, or hold what may be an id."""
+    """Unknown words that mention sending, or may contain an id."""
     COUNT_DIFFERS = "count_differs"
-    """Not one id for each recipient."""
+    """The number of ids is not the number of recipients."""
     EMPTY = "empty_answer"
     HTML = "html_answer"
-    """A page, or a script that died in the middle of its work."""
+    """A web page, or the output of a script that failed in the middle."""
     GARBLED = "garbled_answer"
     TOO_LONG = "long_answer"
 
-    # what HTTP said; the status stands in ``detail``
+    # the HTTP status; ``detail`` shows it
     REDIRECTED = "http_3xx"
-    """The address has moved: set the account's ``url``."""
+    """The address has changed: set the account's ``url``."""
     SERVER_ERROR = "http_5xx"
     BUSY = "http_429"
     NOT_ADMITTED = "http_not_admitted"
-    """401, 403, 404, 405, 410: no such script there, or not for us. Check ``url`` and ``script``."""
+    """401, 403, 404, 405, 410: the script is not there, or access is denied. Check ``url`` and ``script``."""
     BAD_REQUEST = "http_bad_request"
-    """400, 414, 431: refused for its form, most likely for its length."""
+    """400, 414, 431: the request is malformed, most likely too long."""
     ODD_STATUS = "http_other"
 
     # no answer
@@ -89,17 +89,17 @@ class Reason(StrEnum):
     CLIENT_ERROR = "client_error"
     """Anything else that went wrong on our side."""
 
-    # said by the pipeline
+    # from the pipeline
     INTERNAL = "internal"
-    """A fault of ours in the adapter; nobody knows whether the request left."""
+    """A fault in our adapter: the request may have left."""
     INTERRUPTED = "interrupted"
-    """The bridge was stopped or died in mid-send."""
+    """The service stopped or was killed during the send."""
     PROVED_BY_PROBE = "proved_by_probe"
-    """The repetition was refused as the same request: the first one arrived."""
+    """The probe was refused as the same request, so the first one arrived."""
     NO_ACCOUNT = "no_account"
-    """The account it should go out by is not in the configuration any more."""
+    """Its account is not in the configuration any more."""
     ZEROS = "zeros"
-    """A bare ``0`` for several recipients in a row: the account is meant."""
+    """A bare ``0`` for several recipients in a row: the account is meant, not the SMS."""
     RESTORED = "restored"
     """It waited in a copy of the store that was put back: it may have been sent after the copy was made."""
 
@@ -122,20 +122,20 @@ class ReportClass(StrEnum):
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
     PARTLY = "partly"
-    """Non-final, shown."""
+    """Some parts are delivered. Not final."""
     OTHER = "other"
-    """A word nobody knows: kept as it came, visible, non-final."""
+    """A word that the bridge does not know: kept as it came and shown. Not final."""
 
 
 @value_object
 class Report:
-    """The platform's answer to "what became of this id"."""
+    """The delivery report of one platform id."""
 
     outcome: ReportClass
     word: str
-    """As it came."""
+    """The platform's word, as it came."""
     at_raw: str = ""
-    """The platform's time of the update, as it came."""
+    """The platform's time of the change, as it came."""
 
 
 @value_object
@@ -147,15 +147,15 @@ class Balance:
 
 @value_object
 class AccountState:
-    """Why an account's queue stands still, and its last known balance. Kept in the store: a restart must not forget."""
+    """Whether an account is suspended, and its last known balance. Stored, so that it survives a restart."""
 
     account: str
     suspended_reason: str = ""
-    """Empty while the account works."""
+    """Empty: the account is not suspended."""
     suspended_detail: str = ""
     suspended_since: Ms | None = None
     probe_at: Ms | None = None
-    """When to ask the platform again whether the hold is over."""
+    """When to ask the platform again whether the fault is over."""
     probes: int = 0
     balance: float | None = None
     currency: str = ""

@@ -1,11 +1,11 @@
-"""Units, ids and names that everything else is said with."""
+"""Units, ids and chat names that all other modules use."""
 
 from __future__ import annotations
 
 from typing import NewType
 
 Ms = int
-"""Milliseconds: since 1970-01-01 UTC for a point in time, plain for a duration."""
+"""Milliseconds. A point in time counts from 1970-01-01 UTC."""
 SECOND: Ms = 1_000
 MINUTE: Ms = 60 * SECOND
 HOUR: Ms = 60 * MINUTE
@@ -19,6 +19,6 @@ PostId = NewType("PostId", int)
 ConversationId = NewType("ConversationId", int)
 
 DEFAULT_CHAT = ""
-"""The name by which a row means "the chat that is the default when the row is posted"."""
+"""Stands in a row for the default chat, whichever that is when the row is posted."""
 ADMIN_CHAT = "@admin"
-"""The same for the admin chat. Configured chat names never begin with ``@``."""
+"""Stands in a row for the admin chat. Configured chat names never begin with ``@``."""

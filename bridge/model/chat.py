@@ -1,4 +1,4 @@
-"""Conversations, what stands in their chats, and what Telegram brings from there."""
+"""Conversations, the posts in their chats, and the updates that Telegram brings."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ from bridge.value import value_object
 
 @value_object
 class Conversation:
-    """A subscriber seen from one chat. An answer goes out by the account and from the number of the latest inbound."""
+    """All that is said with one subscriber in one chat.
+
+    Replies go by the account and from the number of the latest inbound.
+    """
 
     id: ConversationId
     chat: str
     """Name of the chat in the configuration (never ``@admin``)."""
     subscriber: str
     code: str
-    """The short id that every post carries (``a7f3``): finds the conversation where the mapping was lost."""
+    """Short id in every post (``a7f3``). It finds the conversation where a message id does not."""
     account: str
     receiver: str
-    """Our number that the latest inbound was written to."""
+    """The number of ours that got the latest inbound."""
     thread_id: int | None
-    """Topic of the conversation, in chats with topics."""
+    """The conversation's topic, in chats with topics."""
     last_inbound_id: InboundId | None
     last_inbound_at: Ms | None
     closed_at: Ms | None = None
-    """Somebody put it aside; the subscriber's next SMS opens it again."""
+    """When an operator closed it; the subscriber's next SMS opens it again."""
     claimed_by: int | None = None
-    """Telegram user id of the colleague who said that the conversation is theirs."""
+    """Telegram user id of the operator who claimed the conversation."""
     claimed_name: str = ""
     claimed_until: Ms = 0
 
 
 @value_object
 class Post:
-    """A stored chat post, joined with what it is about."""
+    """A stored post, with the rows that it is about."""
 
     id: PostId
     chat: str
@@ -50,7 +53,7 @@ class Post:
     revision: int
     """Grows when a ``status`` or ``opening`` is written again while it is being posted; ``posts_done`` compares it."""
     shown: str
-    """For these two: what was shown last (renderer's own words), so that nothing is said twice."""
+    """What a ``status`` or ``opening`` showed last, as the renderer wrote it: the same is not shown twice."""
     created_at: Ms
     due_at: Ms
     conversation: Conversation | None
@@ -65,21 +68,21 @@ class Post:
 
 @value_object
 class PostedMessage:
-    """What Telegram answered to a post; stored with "done" in one transaction."""
+    """Where Telegram put a post. Stored in the transaction that marks the post as done."""
 
     chat_id: int
     message_id: int | None = None
     thread_id: int | None = None
-    """Set when a topic was made for the conversation."""
+    """Set if a topic was made for the conversation."""
     shown: str = ""
 
 
 @value_object
 class EarlierMessages:
-    """What a subscriber wrote before an SMS."""
+    """How much a subscriber wrote before an SMS."""
 
     count: int
-    """As far as it was counted."""
+    """Counted up to a limit."""
     last_at: Ms | None
 
 
@@ -87,7 +90,7 @@ class UpdateState(StrEnum):
     NEW = "new"
     DONE = "done"
     PARKED = "parked"
-    """Could not be parsed or processed: kept for a person, does not block the rest."""
+    """It could not be parsed or processed. It is kept for a person and does not block the next ones."""
 
 
 @value_object

@@ -1,4 +1,4 @@
-"""Several bridges on one store."""
+"""Nodes: several running services on one store."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from bridge.value import value_object
 
 @value_object
 class Node:
-    """A bridge, as the others see it."""
-
     id: str
     name: str
-    """Host and process, for people."""
+    """Host and process, shown to people."""
     roles: frozenset[str]
     version: str
     rules_version: str
     started_at: Ms
     seen_at: Ms
     leads: frozenset[str]
-    """What it does for all of them."""
+    """Singleton roles: what it does for all nodes."""
 
 
 @value_object
 class LeaseStatus:
-    """What a bridge may count on, from the moment at which it asked."""
+    """What a node may count on, from the moment at which it asked."""
 
     leads: frozenset[str]
-    """Those of the wanted ones that are this bridge's now."""
+    """Singleton roles that this node has now."""
     expires_in: Ms | None
-    """How long they stay so without asking again; None: for ever, since nobody else is there."""
+    """How long it has them without asking again. None: without end, since the store belongs to this node alone."""
     sends_expire_in: Ms | None
-    """For so long nobody else calls this bridge's sends lost."""
+    """For this long no other node calls its sends lost. None: without end."""
     nodes: tuple[Node, ...]
-    """All that are alive, this one included, the oldest first."""
+    """All nodes that are alive, this one included, the oldest first."""
     id: str
-    """This one's own."""
+    """This node's own id."""
     now: Ms | None
-    """What time it is, by the clock that all of them share; None: by this machine's."""
+    """The time by the clock that the nodes share. None: they use their machines' clocks."""

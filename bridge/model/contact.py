@@ -1,4 +1,4 @@
-"""What is known of a subscriber."""
+"""What is known of a subscriber, and what is counted of rules."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Contact:
     opted_out: bool = False
     blocked: bool = False
     robot_paused_until: Ms = 0
-    """Automatic replies are held back until then: a person took over."""
+    """A person took over: automatic replies are held back until then."""
     tags: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     """What rules have ``set``; ``language`` chooses among the texts of a reply."""
     robot_off: bool = False
-    """A person switched automatic replies off for this number, until one switches them on again."""
+    """A person switched automatic replies off for this number. A person switches them on again."""
 
 
 @value_object
@@ -38,7 +38,7 @@ class RecentReply:
 
 
 class RuleCounter(StrEnum):
-    """What of a rule is counted, for its ``limit`` and its ``once``."""
+    """What is counted of a rule, for its ``limit`` and its ``once``."""
 
     MATCH = "match"
     REPLY = "reply"
@@ -51,7 +51,7 @@ class RuleUse:
     rule: str
     what: RuleCounter
     at: Ms
-    """The time of receipt of the message."""
+    """When the message was received."""
 
 
 @value_object

@@ -1,4 +1,4 @@
-"""What the rules say about a message; pure wishes, before any guard."""
+"""What the rules say about a message, before any guard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.value import value_object
 
 @value_object
 class Forward:
-    """A rule's wish to show the message in a chat of the configuration."""
+    """A rule shows the message in a chat of the configuration."""
 
     chat: str
     note: str = ""
@@ -22,28 +22,28 @@ class Forward:
 
 @value_object
 class Reply:
-    """A rule's wish to answer by SMS, rendered."""
+    """A rule answers by SMS. The text is rendered."""
 
     text: str
     sender_name: str | None = None
     ttl: Ms | None = None
     confirms_opt_out: bool = False
-    """The one text that a number still gets after this very message has opted it out."""
+    """A number still gets this one text after the message has opted it out."""
 
 
 class OptOutEffect(StrEnum):
-    """What a rule wants done about automatic texts to the sender."""
+    """What a rule does about automatic texts to the subscriber."""
 
     OUT = "out"
     IN = "in"
     ASK_OUT = "ask_out"
-    """The text was not clear enough ("Стоп, спасибо"): a person is to decide, nothing is sent."""
+    """The text was not clear enough ("Стоп, спасибо"): nothing is sent, and a person decides."""
     ASK_IN = "ask_in"
 
 
 @value_object
 class ContactEffect:
-    """What a rule wants changed of what is known of the sender."""
+    """What a rule changes of what is known of the subscriber."""
 
     opt: OptOutEffect | None = None
     tag: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class ContactEffect:
 
 @value_object
 class FiredRule:
-    """One rule that matched and what it wants, in file order."""
+    """A rule that matched, and what it does. Rules fire in file order."""
 
     rule: str
     file: str
@@ -62,20 +62,20 @@ class FiredRule:
     forwards: tuple[Forward, ...] = ()
     drop: bool = False
     error: str | None = None
-    """The template could not be rendered: nothing of this rule is sent, the default chat gets the message and this."""
+    """Why the template could not be rendered. The rule sends nothing; the default chat gets message and error."""
     contact: ContactEffect | None = None
     counted: tuple[RuleCounter, ...] = ()
-    """What is to be counted of this match, with the time of receipt."""
+    """What this match counts as, at the time of receipt."""
     spent: bool = False
-    """There is a reply, but this sender has had it as often as ``once`` allows."""
+    """The rule has a reply, but this subscriber got it as often as ``once`` allows."""
     recovered: str | None = None
-    """Why the rule's own texts could not be made; what it does here is its ``on_error``."""
+    """Why the rule's own texts could not be rendered; its ``on_error`` was done instead."""
 
 
 @value_object
 class Decision:
-    """What the rules say about one message; pure, before any guard."""
+    """What the rules say about one message."""
 
     fired: tuple[FiredRule, ...]
-    """Empty where nothing matched: the message goes to the default chat and is counted."""
+    """Empty: no rule matched, and the message goes to the default chat."""
     rules_version: str

@@ -1,4 +1,4 @@
-"""An SMS that came in."""
+"""An SMS from a subscriber."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class InboundState(StrEnum):
 
 @value_object
 class InboundCall:
-    """One callback of the platform, parsed and not yet stored (the platform's document, incoming messages)."""
+    """One callback of the platform, parsed and not stored yet. Source: the platform's document, "incoming messages"."""
 
     account: str
     smsid: str
     sender: str
     """As the platform wrote it."""
     subscriber: str
-    """``sender`` normalised: digits of the international number without ``+``; short numbers and names as they are."""
+    """``sender`` normalised: digits of the international number without ``+``. Short numbers and names are unchanged."""
     receiver: str
     prefix: str
     text: str
     date_raw: str
     date: Ms | None
-    """The platform's own time of the message, if its form was known."""
+    """The platform's own time of the message; None if its format is unknown."""
     raw_query: bytes
-    """The query as it came, the callback's secret taken out."""
+    """The query as it came, without the callback's secret."""
     content_hash: bytes
-    """Of the percent-decoded bytes of sender, receiver and text: with account and smsid the key of a duplicate."""
+    """Hash of the percent-decoded bytes of sender, receiver and text. With account and smsid it identifies a repeat."""
     received_at: Ms
     fault: str | None = None
-    """Why the call was malformed; such a message is stored, acknowledged and put to the team (quarantine)."""
+    """Why the call was malformed. Such a message is quarantined: stored, acknowledged and shown to the team."""
 
 
 @value_object
@@ -60,9 +60,9 @@ class Inbound:
     state: InboundState
     fault: str | None
     conflict_of: InboundId | None
-    """An earlier message with the same account and smsid and other content: an alert, not a duplicate."""
+    """An earlier message with the same account and smsid but other content. The team gets an alert."""
     repeats: int
-    """How often the platform brought it again after the first time."""
+    """How often the platform repeated the call."""
     rule: str | None
     rules_version: str | None
     outcome: RoutingOutcome | None
@@ -71,7 +71,7 @@ class Inbound:
 
 @value_object
 class Accepted:
-    """What became of a callback. Returned only after the commit."""
+    """A stored callback. Returned only after the commit."""
 
     id: InboundId
     new: bool

@@ -1,4 +1,4 @@
-"""What the store tells of what it holds."""
+"""Facts about the store: for people who look into it, and for watches."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from bridge.value import value_object
 
 @value_object
 class Restoration:
-    """What was found open in a copy of the store when a bridge first ran on it."""
+    """What was unfinished in a copy of the store when a service first started on it."""
 
     taken_at: Ms
-    """When the copy was made. What happened later is not in it."""
+    """When the copy was made. Later events are not in it."""
     restored_at: Ms
-    """What operators wrote or pressed before that is not acted upon."""
+    """Messages and presses of operators from before this time have no effect."""
     last_inbound: InboundId
-    """No rule answers this message or an earlier one any more."""
+    """The newest message in the copy: rules do not reply to it or to an earlier one."""
     sms: int
-    """SMS that waited or were being sent: ``uncertain`` now."""
+    """SMS that waited or were being sent. They are ``uncertain`` now."""
     inbound: int
-    """Messages that were not routed: people see them, no rule answers."""
+    """Messages that were not routed. People see them, and rules do not reply."""
     updates: int
-    """Updates of Telegram that were not processed: what they say is not sent."""
+    """Updates of Telegram that were not processed. Their texts are not sent."""
 
 
 @value_object
 class LongestWaits:
-    """How far ahead anything is ever planned. What is planned further was planned by a clock that was wrong."""
+    """The longest times ahead that the bridge plans. A row that waits longer was written by a wrong clock."""
 
     sms: Ms
     poll: Ms
@@ -37,7 +37,7 @@ class LongestWaits:
 
 @value_object
 class Downtime:
-    """A time in which no bridge ran on the store."""
+    """A time in which no node ran on the store."""
 
     since: Ms
     """The last sign of life before it."""
@@ -47,11 +47,11 @@ class Downtime:
 
 @value_object
 class HistoryLine:
-    """One line of a subscriber's or an SMS's history, oldest first."""
+    """One line in the history of a subscriber or of an SMS."""
 
     at: Ms
     what: str
-    """``in``, ``out``, ``move``, ``post``, ``act``."""
+    """``in``: inbound, ``out``: outbound, ``move``: change of state, ``post``: post in a chat, ``act``: action."""
     text: str
     state: str
     account: str
@@ -59,7 +59,7 @@ class HistoryLine:
     sms_id: SmsId | None = None
     inbound_id: InboundId | None = None
     author: str = ""
-    """Who decided it, where a person did."""
+    """The person who decided it; empty: no person did."""
 
 
 @value_object
@@ -70,10 +70,10 @@ class QueueStatus:
     inbound_oldest: Ms | None
     inbound_quarantined: int
     sms_by_state: dict[str, int]
-    """Without ``delivered``: that count would grow with every SMS ever sent."""
+    """Without ``delivered``, whose number grows with every SMS."""
     sms_oldest_queued: Ms | None
     sms_oldest_draft: Ms | None
-    """Since when the oldest waits for a person's word."""
+    """Since when the oldest draft waits for a decision."""
     posts_waiting: int
     posts_oldest: Ms | None
     updates_pending: int
@@ -84,7 +84,7 @@ class QueueStatus:
 
 @value_object
 class InboundRange:
-    """Messages that rules decided about, from one to another."""
+    """A range of messages that rules decided about."""
 
     first: InboundId
     last: InboundId

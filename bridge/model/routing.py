@@ -1,4 +1,4 @@
-"""What the router reads and writes, each together."""
+"""What the router reads together, and what it writes together."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ class UnroutedMessage:
     inbound: Inbound
     contact: Contact
     recent: tuple[RecentReply, ...]
-    """Automatic replies to this subscriber since the time the router asked for, oldest first."""
+    """Automatic replies to this subscriber since :attr:`ClaimRequest.recent_since`, the oldest first."""
     restored: bool = False
-    """It waited in a copy of the store that was put back: a rule may have answered it after the copy was made."""
+    """The message came with a copy of the store: the original may have answered it since."""
     uses: tuple[RuleUse, ...] = ()
-    """Of this subscriber, as far back as the claim asked."""
+    """Uses of rules by this subscriber since :attr:`ClaimRequest.uses_since`."""
 
 
 @value_object
 class ClaimRequest:
-    """What the router wants to be told of."""
+    """What the router claims, and what it wants to know for it."""
 
     limit: int
-    """Messages."""
+    """At most this many messages."""
     recent_since: Ms
-    """Since when automatic replies count against the guards' budgets."""
+    """Since when automatic replies count for the guards."""
     day: str
-    """``YYYY-MM-DD``, whose spend counts."""
+    """The day whose spending counts, ``YYYY-MM-DD`` in UTC."""
     uses_since: Ms | None = None
-    """Since when a subscriber's uses of rules count; None: not at all."""
+    """Since when a subscriber's uses of rules count; None: they are not read."""
     totals: Mapping[str, Ms] = field(default_factory=dict)
     """Rules that are limited over all subscribers, each with the time since which its matches count."""
 
 
 @value_object
 class ClaimedBatch:
-    """The oldest messages that nobody has routed, at most one of each subscriber, and what their replies may cost."""
+    """The oldest messages that are not routed, at most one of each subscriber, and what was spent that day."""
 
     messages: tuple[UnroutedMessage, ...]
     day: str
     spent: int
     """Parts of automatic replies written on that day, over all accounts."""
     totals: Mapping[str, int] = field(default_factory=dict)
-    """Matches of the rules that the claim named."""
+    """Matches of the rules in :attr:`ClaimRequest.totals`."""
 
 
 @value_object
 class ForwardPost:
-    """A forward to write: the conversation (chat, subscriber) is made or brought up to date with the post."""
+    """A post that shows the message in a chat. The conversation is made or updated with it."""
 
     chat: str
     payload: InboundPayload
@@ -72,7 +72,7 @@ class Settlement:
     inbound_id: InboundId
     subscriber: str
     contact_version: int
-    """As read with the message; another value in the store means: decide again (``settle`` answers ``None``)."""
+    """As read with the message. If it has changed since, ``settle`` returns ``None`` and the message is decided again."""
     now: Ms
     state: InboundState
     rule: str | None
@@ -80,9 +80,9 @@ class Settlement:
     outcome: RoutingOutcome
     replies: tuple[NewSms, ...] = ()
     spend_limit: int | None = None
-    """Parts a day that automatic replies may cost over all accounts; above it: decide again."""
+    """Parts a day that automatic replies may cost over all accounts. Above it the message is decided again."""
     spend_day: str = ""
-    """The day the spend counts for, ``YYYY-MM-DD`` in UTC."""
+    """The day for which it counts, ``YYYY-MM-DD`` in UTC."""
     forwards: tuple[ForwardPost, ...] = ()
     posts: tuple[NewPost, ...] = ()
     alerts: tuple[Alert, ...] = ()
@@ -96,4 +96,4 @@ class Settled:
 
     inbound_id: InboundId
     sending: tuple[Sms, ...] = ()
-    """Rows that are ``sending`` already: the caller must send them now."""
+    """Rows that were inserted as ``sending``: the caller must send them now."""

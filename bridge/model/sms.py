@@ -1,4 +1,4 @@
-"""An SMS that goes out: its states, and the one table of what may become of which."""
+"""An outbound SMS: its states, and the table of allowed moves between them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from bridge.value import value_object
 
 class SmsState(StrEnum):
     DRAFT = "draft"
-    """Waits for a person's word."""
+    """Waits for a person's decision."""
     QUEUED = "queued"
     SENDING = "sending"
-    """Committed before the request leaves; found at a start it becomes ``uncertain``."""
+    """Committed before the request leaves. If a start finds it, it becomes ``uncertain``."""
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
     UNCONFIRMED = "unconfirmed"
-    """Polling gave up."""
+    """The bridge stopped polling for its delivery report."""
     FAILED = "failed"
     PARKED = "parked"
-    """The platform took it and holds it until somebody tops up; never send it again."""
+    """The platform took it and keeps it until a top-up. It must not be sent again by the bridge itself."""
     UNCERTAIN = "uncertain"
-    """The request may have arrived. A person decides."""
+    """The request may have arrived: a person decides."""
     CANCELLED = "cancelled"
     STALE = "stale"
     """Not worth sending any more: it waited too long in the queue (ttl), or for a person's decision."""
@@ -90,44 +90,44 @@ class SmsState(StrEnum):
 
 
 class ConfirmationReason(StrEnum):
-    """Why a person is asked before an SMS leaves, or may still stop it: ``Sms.asks``. Texts are made of these."""
+    """Why a person is asked before an SMS leaves, or can still stop it. Texts for people are made from these names."""
 
     PARTS = "parts"
     """More parts than ``confirm_parts``."""
     COMMAND_PARTS = "command_parts"
-    """The same of what a command sends, which no edit of a message makes shorter."""
-    COSTLY = "dear"
-    """Characters that Latin texts can do without cost a part or more."""
+    """The same for a text that a command sends, where editing a message cannot make it shorter."""
+    COSTLY = "costly"
+    """Characters that have a cheaper substitute cost a part or more."""
     NOTE_INSIDE = "note_inside"
     """A line that is not the first begins with a note mark."""
     OPTED_OUT = "opted_out"
     BLOCKED = "blocked"
     CAPTION = "caption"
-    """Only the words under a picture or a file can go out."""
-    PLACE = "place"
-    """A place can go out as a link to a map."""
+    """Of a picture or a file, only the caption can be sent."""
+    LOCATION = "location"
+    """A location can be sent as a link to a map."""
     CORRECTS_SENT = "corrects_sent"
-    """The text of a message that was edited after it left."""
+    """The text of an operator's message that was edited after the SMS left."""
     CORRECTS_UNCLEAR = "corrects_unclear"
-    """The same, where nobody knows whether the first text left."""
+    """The same, where it is unknown whether the first text left."""
     CORRECTS_UNSENT = "corrects_unsent"
     """The same, where the first text surely did not leave."""
     UNDO = "undo"
-    """Nobody is asked: the row is queued and due a moment later, and may be stopped until then."""
+    """Nobody is asked: the row is queued, due a moment later, and can be stopped until then."""
 
 
 UNDECIDED = "undecided"
-"""Why a draft became ``stale``: ``Sms.reason``."""
+"""The reason in ``Sms.reason`` of a draft that became ``stale``."""
 
 DRAFT_LIFE: Ms = DAY
-"""How long a draft waits for a person's word. "We are there in an hour" must not leave three days later."""
+"""How long a draft waits for a decision. "We are there in an hour" must not be sent three days later."""
 CORRECTIONS = frozenset(
     {ConfirmationReason.CORRECTS_SENT, ConfirmationReason.CORRECTS_UNCLEAR, ConfirmationReason.CORRECTS_UNSENT}
 )
 
 
 class Move(StrEnum):
-    """Every change of an outbound SMS's state, by name. :data:`MOVES` says from where to where."""
+    """A change of the state of an outbound SMS. :data:`MOVES` says from which states to which."""
 
     RELEASE = "release"
     HOLD_BACK = "hold_back"
@@ -170,11 +170,11 @@ MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.GIVE_UP: (frozenset({S.SENT}), S.UNCONFIRMED),
     Move.RESTORE: (frozenset({S.DRAFT, S.QUEUED, S.SENDING}), S.UNCERTAIN),
 }
-"""The only table of allowed changes; the store refuses everything else. docs/architecture.md shows it to people."""
+"""The allowed moves; the store refuses all others. docs/architecture.md explains them."""
 
 
 class Priority(IntEnum):
-    """Lower goes first within a lane and within an account."""
+    """A lower number is sent first, within a lane and within an account."""
 
     PERSON = 0
     AUTOMATIC = 1
@@ -189,7 +189,7 @@ class Origin(StrEnum):
 
 @value_object
 class NewSms:
-    """An SMS somebody wants sent. ``key`` makes writing it idempotent: a second row with the same key is not made."""
+    """An SMS to write. ``key`` makes writing it idempotent: a second row with the same key is not made."""
 
     key: str
     account: str
@@ -200,16 +200,16 @@ class NewSms:
     origin: Origin
     priority: Priority
     state: SmsState = SmsState.QUEUED
-    """``draft``, ``queued`` or ``sending``. ``sending`` is a wish: the store queues the row where its lane is busy."""
+    """``draft``, ``queued`` or ``sending``. The store inserts ``sending`` as ``queued`` if the lane is busy."""
     due_at: Ms = 0
     expires_at: Ms | None = None
     inbound_id: InboundId | None = None
     conversation_id: ConversationId | None = None
     chat_id: int | None = None
-    """Telegram chat of the operator's message that this SMS came from; its fate is shown there."""
+    """Telegram chat of the operator's message that this SMS came from, which shows its delivery status."""
     message_id: int | None = None
     author: str = ""
-    """Who wanted it, for people: an operator's name and id, a rule's name, ``cli``."""
+    """Shown to people: an operator's name and id, a rule's name, or ``cli``."""
     retry_of: SmsId | None = None
     confirmation_reasons: tuple[ConfirmationReason, ...] = ()
 
@@ -238,11 +238,11 @@ class Sms:
     final_at: Ms | None
     platform_ids: tuple[str, ...]
     platform_status: str
-    """The platform's last word about delivery, as it came."""
+    """The last delivery report, as it came."""
     reason: str
-    """A :class:`Reason`; empty while all is well."""
+    """A :class:`~bridge.model.answers.Reason`; empty while all is well."""
     detail: str
-    """The platform's words for people; never the SMS's text, never a secret."""
+    """The platform's words, for people. Never the text of the SMS, never a secret."""
     poll_at: Ms | None
     polls: int
     inbound_id: InboundId | None
@@ -252,20 +252,20 @@ class Sms:
     author: str
     retry_of: SmsId | None
     confirmation_reasons: tuple[ConfirmationReason, ...] = ()
-    """Why a person was or is asked about it; what was decided says ``state``."""
+    """Why a person is or was asked about it; ``state`` says what was decided."""
 
 
 @value_object
 class Rewrite:
-    """Another text for an SMS that has not left, and what is to become of it with that text."""
+    """Another text for an SMS that has not left, and its state with that text."""
 
     text: str
     parts: int
     confirmation_reasons: tuple[ConfirmationReason, ...]
     draft: bool
-    """It waits for a person's word from now on; else it is queued."""
+    """It becomes a draft; else it is queued."""
     due_at: Ms
-    """Not sent before then; a wait that is longer already is kept."""
+    """It is not sent before; a due time that is later already is kept."""
     author: str
 
 
@@ -281,6 +281,6 @@ class Change:
     poll_at: Ms | None = None
     polls: int | None = None
     author: str = ""
-    """Who decided it, where a person did; kept in the row's history."""
+    """The person who decided it, kept in the history of the SMS; empty: no person did."""
     posts: tuple[NewPost, ...] = ()
-    """Chat posts that belong to the change and are written with it, or not at all."""
+    """Posts that are written in the same transaction as the change."""

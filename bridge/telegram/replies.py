@@ -85,7 +85,7 @@ def sendable_text(message: Message) -> SendableText | None:
         link = MAP.format(latitude=at.latitude, longitude=at.longitude)
         where = [trimmed(message.venue.title), trimmed(message.venue.address)] if message.venue is not None else []
         text = "\n".join([", ".join(filter(None, where)), link]).strip()
-        return SendableText(text=text, reason=ConfirmationReason.PLACE)
+        return SendableText(text=text, reason=ConfirmationReason.LOCATION)
     caption = trimmed(message.caption or "")
     return SendableText(text=caption, reason=ConfirmationReason.CAPTION) if caption else None
 

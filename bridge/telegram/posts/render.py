@@ -160,7 +160,7 @@ ASKED = "asked"
 
 _SEND_BUTTONS: Mapping[ConfirmationReason, str] = {
     ConfirmationReason.CAPTION: "button.release_caption",
-    ConfirmationReason.PLACE: "button.release_place",
+    ConfirmationReason.LOCATION: "button.release_location",
     ConfirmationReason.CORRECTS_SENT: "button.release_new",
     ConfirmationReason.CORRECTS_UNCLEAR: "button.release_new",
     ConfirmationReason.CORRECTS_UNSENT: "button.release_new",

@@ -27,10 +27,10 @@ def message(**content: Json) -> Message:
     [
         ({"text": " Good day "}, SendableText(text="Good day")),
         ({"caption": "The price list "}, SendableText(text="The price list", reason=ConfirmationReason.CAPTION)),
-        ({"location": PLACE}, SendableText(text=LINK, reason=ConfirmationReason.PLACE)),
+        ({"location": PLACE}, SendableText(text=LINK, reason=ConfirmationReason.LOCATION)),
         (
             {"location": PLACE, "venue": {"location": PLACE, "title": "Shop", "address": "Main Street 1"}},
-            SendableText(text=f"Shop, Main Street 1\n{LINK}", reason=ConfirmationReason.PLACE),
+            SendableText(text=f"Shop, Main Street 1\n{LINK}", reason=ConfirmationReason.LOCATION),
         ),
         ({"caption": "\u200b"}, None),
         ({"contact": {"phone_number": "+79001234567", "first_name": "Boris"}}, None),
