@@ -26,7 +26,7 @@ class InboundCall:
     sender: str
     """As the platform wrote it."""
     subscriber: str
-    """``sender`` normalised: digits of the international number without ``+``. Short numbers and names are unchanged."""
+    """``sender`` normalised: digits of the international number without ``+``. Short numbers and names stay."""
     receiver: str
     prefix: str
     text: str

@@ -72,7 +72,7 @@ class Settlement:
     inbound_id: InboundId
     subscriber: str
     contact_version: int
-    """As read with the message. If it has changed since, ``settle`` returns ``None`` and the message is decided again."""
+    """As read with the message. If it has changed, ``settle`` returns ``None`` and the message is decided again."""
     now: Ms
     state: InboundState
     rule: str | None
