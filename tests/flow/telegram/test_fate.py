@@ -276,6 +276,9 @@ async def test_a_deleted_operators_message_stops_nothing(group: Team) -> None:
     await group.platform(Move.REFUSED, Change(reason="stop_list"))
     await group.sees("stop list")
     await group.settled()
+    await group.texted("Is anybody there?")
+    await group.sees("Is anybody there?")
+    assert len(group.shown(containing="stop list")) == 1
 
 
 async def test_what_was_sent_again_elsewhere_is_not_put_to_the_operator_any_more(group: Team) -> None:

@@ -214,9 +214,16 @@ def test_a_date_never_raises(raw: str) -> None:
     assert parsed is None or abs(parsed) < 2**63
 
 
-def test_the_edges_of_the_calendar_do_not_raise() -> None:
-    for raw in ("0001-01-01 00:00:00", "9999-12-31T23:59:59-23:59", "01.01.0001 00:00:00"):
-        parse_date(raw, MOSCOW)
+@pytest.mark.parametrize(
+    ("raw", "date"),
+    [
+        ("0001-01-01 00:00:00", -62_135_605_817_000),
+        ("01.01.0001 00:00:00", -62_135_605_817_000),
+        ("9999-12-31T23:59:59-23:59", 253_402_387_139_000),
+    ],
+)
+def test_the_edges_of_the_calendar_are_dates(raw: str, date: int) -> None:
+    assert parse_date(raw, MOSCOW) == date
 
 
 # ---------------------------------------------------------------- any bytes, and the answer

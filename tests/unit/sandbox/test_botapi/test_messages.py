@@ -154,7 +154,8 @@ async def test_a_keyboard_that_telegram_does_not_take(bot: Bot, markup: InlineKe
 
 
 async def test_data_of_64_bytes_is_taken(bot: Bot) -> None:
-    await bot.send_message(GROUP, "x", reply_markup=keyboard("я" * 32))
+    message = await bot.send_message(GROUP, "x", reply_markup=keyboard("я" * 32))
+    assert message.reply_markup == keyboard("я" * 32)
 
 
 @pytest.mark.parametrize(
