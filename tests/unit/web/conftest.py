@@ -51,8 +51,8 @@ def counting_requests(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 class RecordingInbox(Inbox):
     """The real one, which also remembers what it returned, and can be held up."""
 
-    def __init__(self, store: Store, signals: Signals, clock: ManualClock) -> None:
-        super().__init__(store, signals, clock)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self.accepted: list[Accepted] = []
         self.calls: list[InboundCall] = []
         self.before: Callable[[], Awaitable[object]] | None = None
