@@ -1,5 +1,5 @@
-"""The only place where settings become objects and objects are joined.
+"""Builds the service: the only package that turns settings into objects and joins them.
 
-``rulebook`` reads what people wrote, ``sending`` opens the store and all that sends, ``service`` is what runs, and
-``running`` starts its parts in order and stops them in reverse.
+``rulebook`` loads rules and canned replies, ``sending`` opens the store and all that sends, ``service`` is the running
+service, and ``running`` starts its parts in order and stops them in reverse.
 """

@@ -1,4 +1,4 @@
-"""What the configuration and the rule files give together: rules, and replies for people."""
+"""Reads the rules and the canned replies that configuration and rule files hold."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bridge.schema.reader import read_file
 
 
 def rules_of(settings: Settings) -> RuleSet:
-    """:raises ConfigError: every mistake in every file."""
+    """Load the rules. :raises ConfigError: with every mistake in every file."""
     return load_rules(settings.rules, rule_context(settings))
 
 
 def rule_context(settings: Settings) -> RuleContext:
-    """What rules may refer to."""
+    """The part of the configuration that rules may refer to."""
     first = next(iter(settings.accounts.values()))
     return RuleContext(
         chats=frozenset(settings.telegram.chats),
@@ -34,7 +34,7 @@ def rule_context(settings: Settings) -> RuleContext:
 
 
 def canned_of(settings: Settings) -> Mapping[str, Canned]:
-    """The replies of the configuration. :raises ConfigError: every text that cannot be used."""
+    """The canned replies of the configuration. :raises ConfigError: with every text that cannot be used."""
     good, bad = all_canned(settings.replies)
     if bad:
         document = read_file(settings.file)

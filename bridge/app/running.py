@@ -1,9 +1,8 @@
 """Starts the parts of the service in order and stops them in reverse.
 
-Start: store (with its lock), what the last run left ``sending``, rules, accounts, loops, Telegram, listeners last: a
-callback is taken only when everything behind it stands. Stop: intake first, then routing, then the SMS in flight
-within the deadline, then Telegram, the store last. What is not finished stays in the tables and the next start goes
-on from there.
+Start: rules, the store with its lock, what the last run left ``sending``, accounts, loops, Telegram, and the listeners
+last, so that a callback is taken only when everything behind it runs. Stop: intake first, then routing, then the SMS in
+flight within the deadline, then Telegram, the store last. Unfinished work stays in the tables for the next start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The outgoing half, and what a start finds unfinished of it. Enough for a command that sends one SMS."""
+"""Opens the store and all that sends, and settles what the last run left unfinished.
+
+This is enough for a command that sends one SMS; the service adds the rest.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ PAGE = 1_000
 
 @value_object
 class Sending:
-    """The outgoing half: enough for the command line to send one SMS without a service."""
+    """The sending half of the service."""
 
     services: Services
     channels: Mapping[str, AccountChannel]
@@ -55,8 +58,8 @@ async def sending(
 ) -> AsyncIterator[Sending]:
     """Open the store and everything that sends. Nothing is sent until ``outbox.step`` is called.
 
-    ``roles``: what this process is for, where others share the store.
-    :raises StoreLocked: another bridge runs on this SQLite file.
+    ``roles``: what this process does in a cluster.
+    :raises StoreLocked: another service runs on this SQLite file.
     """
     # Tests pass a clock that they set.
     shared_clock = SharedClock(SystemClock()) if settings.storage.shared and clock is None else None

@@ -1,4 +1,4 @@
-"""A running service: its parts, its loops, and what it says of itself."""
+"""A running service: its parts, its tasks, and its report about itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASK_EVERY: Ms = MINUTE
 
 
 class Bridge:
-    """A running service. Made by :func:`running`; everything it holds is closed by it."""
+    """A running service. :func:`bridge.app.running.running` makes it and closes what it holds."""
 
     def __init__(
         self,
@@ -50,16 +50,16 @@ class Bridge:
         self._outage = StoreOutage()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._asked_at: Ms = sending.clock.monotonic()
-        """When every unknown outcome was last seen to have its question."""
+        """When the questions about unknown outcomes were last checked, in monotonic time."""
 
     @property
     def rules(self) -> RuleSet:
-        """Those in force now; a reload puts others in their place."""
+        """The rules in force. A reload replaces them."""
         return self.reloader.rules
 
     @property
     def callback_url(self) -> str:
-        """What to register with the platform, as seen from this machine; the first account's."""
+        """The address to register with the platform for the first account, as seen from this machine."""
         callback = next(iter(self.settings.accounts.values())).callback
         return f"http://{self.settings.server.host}:{self.callback_port}{callback.path}"
 
@@ -70,14 +70,14 @@ class Bridge:
         self._tasks[name] = asyncio.ensure_future(work)
 
     async def stop(self, *names: str) -> None:
-        """Cancel these tasks (all that are left, without names) and wait until they have ended."""
+        """Cancel these tasks, or all without names, and wait until they have ended."""
         chosen = [self._tasks.pop(name) for name in (names or tuple(self._tasks)) if name in self._tasks]
         for task in chosen:
             task.cancel()
         await asyncio.gather(*chosen, return_exceptions=True)
 
     async def readiness(self) -> Readiness:
-        """What ``/readyz`` says: a commit would go through, and how the neighbours are. Only the store decides."""
+        """The report of ``/readyz``. The service is ready if a commit succeeds; the other parts are only reported."""
         parts: dict[str, str] = {"version": __version__, "rules": self.rules.version}
         try:
             await self.store.ping()
@@ -85,28 +85,28 @@ class Bridge:
         except StoreError as error:
             parts["store"] = str(error)
         for name, channel in self.sending.channels.items():
-            parts[f"account {name}"] = "held" if channel.suspended else "unreachable" if channel.failures else "ok"
-        parts["telegram"] = self._telegram_word()
+            parts[f"account {name}"] = "suspended" if channel.suspended else "unreachable" if channel.failures else "ok"
+        parts["telegram"] = self._telegram()
         if INTAKE not in self.roles:
-            parts["intake"] = NOT_HERE  # a listener without callbacks would say "accepting"
-        for number, words in enumerate(described(self.sending.cluster.nodes), 1):
-            parts[f"bridge {number}"] = words
+            parts["intake"] = NOT_HERE  # a listener without callbacks would report "accepting"
+        for number, line in enumerate(described(self.sending.cluster.nodes), 1):
+            parts[f"node {number}"] = line
         return Readiness(ok=parts["store"] == "ok", parts=parts)
 
-    def _telegram_word(self) -> str:
+    def _telegram(self) -> str:
         if TELEGRAM not in self.roles:
             return NOT_HERE
         if self.telegram is not None and not self.sending.cluster.leads(TELEGRAM):
             return STANDBY
-        return telegram_word(self.telegram, self.sending.clock.now())
+        return described_telegram(self.telegram, self.sending.clock.now())
 
     async def look_for_lost(self) -> Ms:
-        """A step: what became of the sends of bridges that are gone."""
+        """A step: finds the SMS that nodes which are gone were sending."""
         parts = self.sending
         if not parts.cluster.may_judge():
             return IDLE
         lost, now = await recover_lost(parts.outbox), parts.clock.monotonic()
-        # Now and then without a reason, too: another bridge may have ended between finding and asking.
+        # Once a minute without a reason, too: another node may have ended after finding and before asking.
         if lost or now - self._asked_at >= ASK_EVERY:
             await ask_about_unknown(self.settings, self.store, parts.clock.now())
             self._asked_at = now
@@ -114,12 +114,12 @@ class Bridge:
         return IDLE
 
     async def live(self) -> dict[str, str]:
-        """For ``sms-bridge status``: the same words, but for what it knows of all bridges from the store."""
+        """The report for ``sms-bridge status``, without what that command reads from the store itself."""
         parts = (await self.readiness()).parts
-        return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("bridge ")}
+        return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("node ")}
 
 
-def telegram_word(side: TelegramSide | None, now: Ms) -> str:
+def described_telegram(side: TelegramSide | None, now: Ms) -> str:
     if side is None:
         return "off (no token)"
     health = side.health()

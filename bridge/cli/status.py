@@ -72,7 +72,7 @@ def node_row(node: Node) -> Json:
     return {
         "name": node.name,
         "roles": [*sorted(node.roles)],
-        "duties": [*sorted(node.leads)],
+        "leads": [*sorted(node.leads)],
         "version": node.version,
         "rules": node.rules_version,
         "started_at": node.started_at,
@@ -82,7 +82,7 @@ def node_row(node: Node) -> Json:
 
 def show_nodes(nodes: Sequence[Node], now: Ms) -> None:
     """Print the processes that share the store."""
-    table = Table("bridge", "roles", "duties", "rules", "version", "since")
+    table = Table("bridge", "roles", "leads", "rules", "version", "since")
     for node in nodes:
         roles = [role for role in ROLES if role in node.roles]
         table.add_row(

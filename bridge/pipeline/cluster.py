@@ -252,6 +252,6 @@ def described(nodes: Sequence[Node]) -> list[str]:
     return [
         f"{node.name}: {' '.join(role for role in ROLES if role in node.roles)};"
         f" rules {node.rules_version}, version {node.version}"
-        + (f"; duties {', '.join(sorted(node.leads))}" if node.leads else "")
+        + (f"; leads {', '.join(sorted(node.leads))}" if node.leads else "")
         for node in nodes
     ]

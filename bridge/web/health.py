@@ -23,7 +23,7 @@ LIVE_PATH = "/livez"
 READY_PATH = "/readyz"
 
 NOT_HERE = "not a role of this process"
-STANDBY = "another bridge's duty"
+STANDBY = "on another node"
 ELSEWHERE = frozenset({NOT_HERE, STANDBY})
 """States of a part that say only that it runs elsewhere."""
 
