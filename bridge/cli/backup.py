@@ -22,7 +22,7 @@ from bridge.cli.common import (
 )
 from bridge.errors import BridgeError
 from bridge.model.base import Ms
-from bridge.schema import plural, shown
+from bridge.schema import display_path, plural
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
         print_json(asdict(copy))
         return
     click.echo(
-        f"{shown(file)}: {plural(copy.inbound, 'message')}, {copy.sms} SMS, {copy.bytes / 1e6:.1f} MB,"
+        f"{display_path(file)}: {plural(copy.inbound, 'message')}, {copy.sms} SMS, {copy.bytes / 1e6:.1f} MB,"
         f" as of {when(copy.taken_at)}; checked"
     )
 
@@ -73,9 +73,9 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
         return
-    click.echo(f"{shown(database)} is the copy of {when(done.copy.taken_at)} now; checked")
+    click.echo(f"{display_path(database)} is the copy of {when(done.copy.taken_at)} now; checked")
     if done.kept is not None:
-        click.echo(f"the store that was there: {shown(done.kept)}")
+        click.echo(f"the store that was there: {display_path(done.kept)}")
     click.echo(
         "Start the service. SMS that waited in the copy may have been sent since: they are not sent by themselves,"
         " the admin chat gets their number, `sms-bridge queue list` shows them."

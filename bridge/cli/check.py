@@ -11,7 +11,7 @@ from bridge.cli.common import EXIT_FOUND, config_option, print_json
 from bridge.config import find, load
 from bridge.errors import ConfigError, Problem
 from bridge.model.base import Json
-from bridge.schema import plural, shown
+from bridge.schema import display_path, plural
 
 
 @click.command()
@@ -58,7 +58,8 @@ def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
     if rules is None or mistakes:
         return mistakes, list(settings.warnings), plural(len(mistakes), "mistake")
     warnings = [*settings.warnings, *rules.warnings]
-    return [], warnings, f"{shown(settings.file)}: fine, {plural(len(rules.rules), 'rule')}, version {rules.version}"
+    count = plural(len(rules.rules), "rule")
+    return [], warnings, f"{display_path(settings.file)}: fine, {count}, version {rules.version}"
 
 
 def row(problem: Problem) -> Json:

@@ -17,7 +17,7 @@ from bridge.cli.service import ServiceRefused, nodes, process_statuses
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
 from bridge.errors import ConfigError, PlatformError, StoreError
-from bridge.schema import shown
+from bridge.schema import display_path
 from bridge.telegram.setup.findings import Finding, fault, ok, warning
 from bridge.web.answers import BODIES
 from bridge.web.health import ELSEWHERE
@@ -57,10 +57,11 @@ async def of_store(settings: Settings) -> list[Finding]:
     place = nearest(path)
     why = refusal(path, place)
     if why:
-        return [fault("store_refused", path=shown(path), why=why)]
+        return [fault("store_refused", path=display_path(path), why=why)]
     free = shutil.disk_usage(place).free // MEGABYTE
     found = fault if free < LOW // 10 else warning
-    return [found("disk_low", path=shown(path), free=free) if free < LOW else ok("store", path=shown(path), free=free)]
+    shown = display_path(path)
+    return [found("disk_low", path=shown, free=free) if free < LOW else ok("store", path=shown, free=free)]
 
 
 async def of_server(settings: Settings) -> list[Finding]:

@@ -18,7 +18,7 @@ from rich.console import Console
 from bridge.config import Settings, find, load
 from bridge.errors import BridgeError, ConfigError
 from bridge.model.base import Json, Ms
-from bridge.schema import plural, shown
+from bridge.schema import display_path, plural
 from bridge.telemetry import output
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def has_store(settings: Settings) -> bool:
 def need_store(settings: Settings) -> None:
     """End the command if there is no store yet."""
     if not has_store(settings):
-        path = shown(settings.storage.sqlite_path)
+        path = display_path(settings.storage.sqlite_path)
         fail(f"there is no store at {path} yet: start the service once with `sms-bridge run`")
 
 

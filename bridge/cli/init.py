@@ -15,7 +15,7 @@ import click
 
 from bridge.cli.common import fail
 from bridge.editor import Kind, Language, json_schema
-from bridge.schema import plural, shown
+from bridge.schema import display_path, plural
 
 RULES = {
     "support": ("20-support.yaml",),
@@ -47,7 +47,7 @@ def init(kind: str, language: str | None, folder: Path) -> None:
     """
     chosen = cast(Language, language or language_of(os.environ))
     wanted = contents(kind, chosen)
-    taken = [shown(folder / name) for name in wanted if (folder / name).exists()]
+    taken = [display_path(folder / name) for name in wanted if (folder / name).exists()]
     if taken:
         fail(f"nothing was written: {', '.join(taken)} would be replaced; name another folder, or move what is there")
     try:
@@ -55,8 +55,8 @@ def init(kind: str, language: str | None, folder: Path) -> None:
     except OSError as error:
         fail(f"cannot write: {error.strerror}: {error.filename}")
     for name in wanted:
-        click.echo(shown(folder / name))
-    config = shown(folder / "config.yaml")
+        click.echo(display_path(folder / name))
+    config = display_path(folder / "config.yaml")
     click.echo(
         f"{plural(len(wanted), 'file')} written. Next: set IBA_LOGIN, IBA_PASSWORD, IBA_SENDER, TELEGRAM_TOKEN and"
         f" SUPPORT_CHAT in the environment,\n  sms-bridge check -c {config}\n  sms-bridge test -c {config}\n"

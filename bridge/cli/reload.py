@@ -11,7 +11,7 @@ from bridge.cli.common import EXIT_FOUND, config_option, fail, json_option, prin
 from bridge.cli.service import call
 from bridge.errors import Problem
 from bridge.model.base import Json
-from bridge.schema import plural, shown
+from bridge.schema import display_path, plural
 
 
 @click.command()
@@ -27,7 +27,7 @@ def reload(config: str | None, as_json: bool) -> None:
     settings = settings_of(config, quiet=True)
     answer = run_async(lambda: call(settings, "POST", "/reload", own=True))
     if answer is None:
-        whose = f"with {shown(settings.file)} is running here" if settings.storage.shared else "is running"
+        whose = f"with {display_path(settings.file)} is running here" if settings.storage.shared else "is running"
         fail(f"no service {whose}; it reads the rules when it starts")
     mistakes = problems(answer["mistakes"])
     if as_json:

@@ -63,9 +63,9 @@ class Tested:
         return any(outcome.differences for outcome in self.outcomes)
 
     @property
-    def place(self) -> Problem:
+    def location(self) -> Problem:
         """Of the message that failed first, else of the first."""
-        return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.place
+        return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.location
 
 
 def run(config: str | None, pattern: str) -> list[Tested]:
@@ -77,7 +77,7 @@ def run(config: str | None, pattern: str) -> list[Tested]:
     except ConfigError as error:
         fail_with_problems(error, EXIT_FOUND)
     wanted = pattern.casefold()
-    chosen = [each for each in examples if wanted in f"{each.steps[0].place.file} {each.name}".casefold()]
+    chosen = [each for each in examples if wanted in f"{each.steps[0].location.file} {each.name}".casefold()]
     if examples and not chosen:
         fail(f"no name of {plural(len(examples), 'test')} and no file holds “{pattern}”")
     return [Tested(example=each, outcomes=tuple(run_example(rules, each))) for each in chosen]
@@ -86,12 +86,13 @@ def run(config: str | None, pattern: str) -> list[Tested]:
 def show(out: Console, tests: Sequence[Tested]) -> None:
     file = ""
     for each in tests:
-        place, name = each.place, plain(each.example.name)
-        if place.file != file:
-            file = place.file
+        location, name = each.location, plain(each.example.name)
+        if location.file != file:
+            file = location.file
             out.print(Text(file, style="bold"), soft_wrap=True)
         if each.failed:
-            out.print(Text.assemble(("  ✗ ", "red"), name, (f"  {place.file}:{place.line}", "dim")), soft_wrap=True)
+            where = (f"  {location.file}:{location.line}", "dim")
+            out.print(Text.assemble(("  ✗ ", "red"), name, where), soft_wrap=True)
             for number, outcome in enumerate(each.outcomes, start=1):
                 if outcome.differences:
                     show_failure(out, outcome, number if len(each.outcomes) > 1 else None)
@@ -124,8 +125,8 @@ def show_failure(out: Console, outcome: Outcome, number: int | None) -> None:
 def row(each: Tested) -> Json:
     return {
         "name": each.example.name,
-        "file": each.place.file,
-        "line": each.place.line,
+        "file": each.location.file,
+        "line": each.location.line,
         "passed": not each.failed,
         "steps": [step_row(outcome) for outcome in each.outcomes],
     }
@@ -133,7 +134,7 @@ def row(each: Tested) -> Json:
 
 def step_row(outcome: Outcome) -> Json:
     return {
-        "line": outcome.step.place.line,
+        "line": outcome.step.location.line,
         "differences": [
             {"message": each.message, "expected": each.expected, "actual": each.actual} for each in outcome.differences
         ],

@@ -56,8 +56,8 @@ def _listeners(document: Document) -> Iterator[Problem]:
     first = (_text(document, ("server", "host"), server.host), _text(document, ("server", "port"), str(server.port)))
     second = (_text(document, ("web", "host"), web.host), _text(document, ("web", "port"), str(web.port)))
     if first == second:
-        place = ("web", "port") if document.get(("web", "port")) is not None else ("server", "port")
-        yield document.problem(place, "`server` and `web` need different ports: callbacks have a listener of their own")
+        path = ("web", "port") if document.get(("web", "port")) is not None else ("server", "port")
+        yield document.problem(path, "`server` and `web` need different ports: callbacks have a listener of their own")
 
 
 def _chats(document: Document) -> Iterator[Problem]:

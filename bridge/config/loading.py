@@ -11,7 +11,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.schema import interpolate, read_file, validate
 
 ENVIRONMENT = "SMS_BRIDGE_CONFIG"
-PLACES = (Path("config.yaml"), Path("/etc/sms-bridge/config.yaml"))
+DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/sms-bridge/config.yaml"))
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
@@ -28,12 +28,12 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         source = "-c" if explicit else ENVIRONMENT
         what = "is a folder" if path.is_dir() else "no such file"
         raise ConfigError([_at_file(str(path), f"{what} (named by {source})")])
-    for path in PLACES:
+    for path in DEFAULT_PATHS:
         if path.is_file():
             return path
-    looked = ", ".join(["-c", ENVIRONMENT, *(str(path.absolute()) for path in PLACES)])
+    looked = ", ".join(["-c", ENVIRONMENT, *(str(path.absolute()) for path in DEFAULT_PATHS)])
     message = f"no configuration found; copy config.example.yaml to config.yaml, or name a file; looked at: {looked}"
-    raise ConfigError([_at_file(str(PLACES[0]), message)])
+    raise ConfigError([_at_file(str(DEFAULT_PATHS[0]), message)])
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

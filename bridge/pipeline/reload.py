@@ -28,7 +28,7 @@ from bridge.model.base import SECOND, Json, Ms
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signal
 from bridge.rules import RuleSet
-from bridge.schema import shown
+from bridge.schema import display_path
 from bridge.telemetry.lines import frames
 from bridge.value import value_object
 
@@ -168,7 +168,7 @@ class Reloader:
             began = self._clock.monotonic()
             loaded = await asyncio.to_thread(load_in_background, self._load, self._folder)
             if isinstance(loaded, RuleSet) and self.rules.rules and not loaded.rules:
-                loaded = (Problem(file=shown(self._folder), line=1, column=1, path="", message=NO_RULES_LEFT),)
+                loaded = (Problem(file=display_path(self._folder), line=1, column=1, path="", message=NO_RULES_LEFT),)
             if isinstance(loaded, RuleSet):
                 done = self._swap(loaded, self._clock.monotonic() - began)
             else:
@@ -244,7 +244,7 @@ def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | t
     except Exception as error:  # a fault of ours in a strange file must not end what works
         log.error("rules_failed", error_class=type(error).__name__, trace=frames(error))
         message = f"internal error ({type(error).__name__}); please report it with the file that brings it about"
-        return (Problem(file=shown(folder), line=1, column=1, path="", message=message),)
+        return (Problem(file=display_path(folder), line=1, column=1, path="", message=message),)
     finally:
         gc.freeze()
         gc.enable()

@@ -50,7 +50,7 @@ def _rule(rule: Node, defaults: Node) -> Node:
         offered = {key: child for key, child in offered.items() if key in _KEPT_BESIDE_DROP}
     default_when = offered.get("when")
     if default_when is not None and isinstance(default_when.value, dict):
-        own_when = rule.children.get("when", Node({}, default_when.place))
+        own_when = rule.children.get("when", Node({}, default_when.location))
         if isinstance(own_when.value, dict):
             offered["when"] = _inherited(own_when, default_when.children, default_when, _ABOUT_KEYWORD)
         if offered["when"].value == {}:

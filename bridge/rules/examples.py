@@ -29,7 +29,7 @@ class Step:
     sms: SmsEntry
     expect: ExpectEntry
     at: Ms
-    place: Problem
+    location: Problem
     """The place of its ``expect``; the message of the problem is empty."""
 
 
@@ -104,12 +104,12 @@ def _steps(entry: ExampleEntry, document: Document, path: Path, timezone: tzinfo
     """The steps. One without a time has the time of the step before it."""
     now = NOON if entry.at is None else _ms(entry.at, timezone)
     if entry.sms is not None and entry.expect is not None:
-        place = document.problem((*path, "expect"), "", key=True)
-        yield Step(sms=entry.sms, expect=entry.expect, at=now, place=place)
+        location = document.problem((*path, "expect"), "", key=True)
+        yield Step(sms=entry.sms, expect=entry.expect, at=now, location=location)
     for at, step in enumerate(entry.steps or ()):
         now = now if step.at is None else _ms(step.at, timezone)
-        place = document.problem((*path, "steps", at, "expect"), "", key=True)
-        yield Step(sms=step.sms, expect=step.expect, at=now, place=place)
+        location = document.problem((*path, "steps", at, "expect"), "", key=True)
+        yield Step(sms=step.sms, expect=step.expect, at=now, location=location)
 
 
 def _ms(at: datetime, timezone: tzinfo) -> Ms:
@@ -124,7 +124,7 @@ def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Proble
             which = f", step {number}," if len(example.steps) > 1 else ""
             for difference in outcome.differences:
                 said = f"the test `{example.name}`{which} fails: {difference.message}"
-                problems.append(replace(outcome.step.place, message=said))
+                problems.append(replace(outcome.step.location, message=said))
     return problems
 
 

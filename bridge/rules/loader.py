@@ -18,7 +18,7 @@ from bridge.rules.index import Index
 from bridge.rules.lint import lint
 from bridge.rules.rule import Rule
 from bridge.rules.schema import FileEntry
-from bridge.schema import Document, read_text, read_yaml, shown, validate
+from bridge.schema import Document, display_path, read_text, read_yaml, validate
 
 _LARGEST_SET = 16 << 20
 _SUFFIXES = {".yaml", ".yml"}
@@ -46,7 +46,7 @@ def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Exa
     problems: list[Problem] = []
     warnings: list[Problem] = []
     texts = _read(directory, problems)
-    documents = [inherit(read_yaml(text, shown(path))) for path, text in texts]
+    documents = [inherit(read_yaml(text, display_path(path))) for path, text in texts]
     own_values = frozenset(name for document in documents for name in _values_set(document))
     loaded = []
     for document in documents:
@@ -59,7 +59,7 @@ def read_rules(directory: Path, context: RuleContext) -> tuple[RuleSet, list[Exa
     ruleset = RuleSet(
         rules=rules,
         version=_version(texts),
-        warnings=(*warnings, *(lint(rules, shown(directory)) if texts else [_nothing(directory)])),
+        warnings=(*warnings, *(lint(rules, display_path(directory)) if texts else [_nothing(directory)])),
         index=Index.of(rules),
         context=context,
         counting=_counting(rules),
@@ -116,7 +116,7 @@ def _read(directory: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
     texts: list[tuple[Path, str]] = []
     total = 0
     for path in paths:
-        text = read_text(path, shown(path))
+        text = read_text(path, display_path(path))
         if isinstance(text, Problem):
             problems.append(text)
             continue
@@ -157,11 +157,11 @@ def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
         *(("rules", at, key) for at in range(rules) for key in ("reply", "note", "before", "after")),
         *(("tests", at, *keys) for at in range(tests) for keys in (("sms", "text"), ("expect", "reply"))),
     ]:
-        if (place := document.comment_behind(path)) is not None and place not in reported:
-            reported.add(place)  # a text of `defaults` is in many rules
+        if (location := document.comment_behind(path)) is not None and location not in reported:
+            reported.add(location)  # a text of `defaults` is in many rules
             message = "the text ends here, what follows ` #` is a comment; if it belongs to the text, put all in quotes"
             problem = document.problem(path, message)
-            yield replace(problem, line=place[0], column=place[1])
+            yield replace(problem, line=location[0], column=location[1])
 
 
 Named = tuple[str, Problem]
@@ -180,17 +180,17 @@ def _named(document: Document) -> Iterable[Named]:
 def _same_names(named: Iterable[Named]) -> list[Problem]:
     first: dict[str, Problem] = {}
     problems = []
-    for name, place in named:
+    for name, location in named:
         if name not in first:
-            first[name] = place
+            first[name] = location
             continue
         other = first[name]
         problems.append(
             Problem(
-                file=place.file,
-                line=place.line,
-                column=place.column,
-                path=place.path,
+                file=location.file,
+                line=location.line,
+                column=location.column,
+                path=location.path,
                 message=f"there is a rule `{name}` already: {other.file}:{other.line}",
             )
         )
@@ -212,4 +212,4 @@ def _nothing(directory: Path) -> Problem:
 
 
 def _file_problem(path: Path, message: str) -> Problem:
-    return Problem(file=shown(path), line=1, column=1, path="", message=message)
+    return Problem(file=display_path(path), line=1, column=1, path="", message=message)

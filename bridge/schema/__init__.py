@@ -1,12 +1,12 @@
-"""Files that people edit → typed values, every mistake with its file, line and column.
+"""From files that people edit to typed values: every mistake has its file, line and column.
 
-Nothing here knows what a key means: that is the business of the settings and of the rules. Nothing here
-raises for a mistake in a file: mistakes are :class:`~bridge.errors.Problem` values, gathered so that a person
-sees all of them at once.
+This package does not know what a key means; the settings and the rules do. It does not raise for a mistake in a file:
+mistakes are :class:`~bridge.errors.Problem` values, collected so that a person sees all of them at once.
 """
 
 from bridge.schema.document import Document, Path, Value, path_text
 from bridge.schema.interpolation import interpolate
+from bridge.schema.messages import display_path, plural
 from bridge.schema.reader import read_file, read_text, read_yaml
 from bridge.schema.validation import validate
 from bridge.schema.values import (
@@ -26,7 +26,6 @@ from bridge.schema.values import (
     parse_flag,
     parse_rate,
 )
-from bridge.schema.words import plural, shown
 
 __all__ = [
     "Between",
@@ -43,6 +42,7 @@ __all__ = [
     "TimeZone",
     "Value",
     "Whole",
+    "display_path",
     "interpolate",
     "near",
     "parse_duration",
@@ -53,6 +53,5 @@ __all__ = [
     "read_file",
     "read_text",
     "read_yaml",
-    "shown",
     "validate",
 ]

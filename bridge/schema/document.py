@@ -1,4 +1,4 @@
-"""A YAML file that was read: its data and the place of every value and key, so that a mistake can be pointed at."""
+"""A YAML file that was read: its data, and the location of every key and value for messages about mistakes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from bridge.errors import Problem
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 """What a file holds. Every scalar is the text as it was written; None is an empty value, ``~`` or ``null``."""
 Path: TypeAlias = Sequence[str | int]
-"""The way from the top: keys, and indices from 0."""
-Place: TypeAlias = tuple[int, int]
+"""Keys and list indices from the top of the file; indices count from 0."""
+Location: TypeAlias = tuple[int, int]
 """Line and column, both from 1."""
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and where it stands. Nodes of an aliased value are shared, with the place of the anchor."""
+    """A value and its location. An alias shares the node of its anchor."""
 
     value: Value = field(repr=False)
-    place: Place
+    location: Location
     children: dict[str | int, Node] = field(default_factory=dict, repr=False)
-    keys: dict[str | int, Place] = field(default_factory=dict, repr=False)
-    """Where the keys of a mapping stand; for a list, where its items do."""
-    plain_end: Place | None = None
-    """Where a text without quotes ends; None for all other values."""
+    keys: dict[str | int, Location] = field(default_factory=dict, repr=False)
+    """The locations of the keys of a mapping, or of the items of a list."""
+    plain_end: Location | None = None
+    """The end of a text without quotes; None for all other values."""
     size: int = 1
-    """How many values it has, itself included, aliases expanded."""
+    """Number of values in it, itself included, with aliases expanded."""
     anchored: bool = False
     """Aliases may repeat it."""
 
 
 @dataclass(slots=True, eq=False)
 class Document:
-    """One file. ``data`` is empty where the file could not be read as YAML; ``problems`` then says why."""
+    """One file. ``data`` is empty if the file is not YAML; ``problems`` then tells why."""
 
     file: str
     data: dict[str, Value] = field(default_factory=dict, repr=False)
@@ -44,12 +44,12 @@ class Document:
     root: Node | None = field(default=None, repr=False)
     lines: Sequence[str] = field(default=(), repr=False)
     faulty: set[tuple[str | int, ...]] = field(default_factory=set, repr=False)
-    """Values that :attr:`problems` tells about already: nothing more is said of them."""
+    """Paths of values that :attr:`problems` already reports, so that later checks pass over them."""
     filled: set[tuple[str | int, ...]] = field(default_factory=set, repr=False)
-    """Values that came from the environment or a secret's file: no message may show them."""
+    """Paths of values that came from the environment or the file of a secret. No message may show them."""
 
     def get(self, path: Path) -> Value:
-        """The value at ``path``; None also where there is none."""
+        """The value at ``path``; None also if there is no such path."""
         value: Value = self.data
         for step in path:
             if isinstance(value, dict) and isinstance(step, str):
@@ -61,28 +61,28 @@ class Document:
         return value
 
     def node(self, path: Path) -> Node | None:
-        """The same as a node, with values as they were written."""
+        """The node at ``path``. Its value is as written, before interpolation."""
         node = self.root
         for step in path:
             node = node.children.get(step) if node is not None else None
         return node
 
-    def where(self, path: Path, key: bool = False) -> Place:
-        """The place of the value, or of its key. Where the path does not exist: of the nearest parent's key."""
+    def where(self, path: Path, key: bool = False) -> Location:
+        """The location of the value, or of its key. If the path does not exist: of the key of the nearest parent."""
         node = self.root
         if node is None:
             return (1, 1)
-        at_key, at_value = node.place, node.place
+        at_key, at_value = node.location, node.location
         for step in path:
             below = node.children.get(step)
             if below is None:
                 return at_key
-            at_key, at_value = node.keys[step], below.place
+            at_key, at_value = node.keys[step], below.location
             node = below
         return at_key if key else at_value
 
-    def comment_behind(self, path: Path) -> Place | None:
-        """Where a comment follows a text without quotes on its line: the text may have been meant to go on."""
+    def comment_behind(self, path: Path) -> Location | None:
+        """The location of a comment that follows a text without quotes; its author may have meant text."""
         node = self.node(path)
         if node is None or node.plain_end is None or not node.value:
             return None
@@ -92,12 +92,15 @@ class Document:
         return (line, column + found.end() - 1) if found else None
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
-        """A mistake at ``path``. ``key``: the key is wrong, not its value."""
+        """A problem at ``path``.
+
+        :param key: the key is wrong, not its value.
+        """
         line, column = self.where(path, key)
         return Problem(file=self.file, line=line, column=column, path=path_text(path), message=message)
 
-    def find(self, start: Place, token: str) -> Place:
-        """Where ``token`` stands next in the source, from ``start`` on; ``start`` itself if it is not there as such."""
+    def find(self, start: Location, token: str) -> Location:
+        """The location of the next ``token`` in the source from ``start`` on; ``start`` if there is none."""
         line, column = start
         skip = column - 1
         for number in range(line, len(self.lines) + 1):

@@ -1,7 +1,7 @@
 """``${VAR}``, ``${VAR:-default}`` and ``${file:/run/secrets/x}`` inside the values of a configuration.
 
-Filling happens after the YAML is parsed, so a value from outside stays one value whatever characters it has.
-It is never repeated in a message. ``$${`` writes a plain ``${``. Keys and rules files are not filled.
+Variables are replaced after the YAML is parsed, so a value from outside stays one value, whatever characters it has.
+No message shows it. ``$${`` writes a plain ``${``. Keys and rules files are not filled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from bridge.errors import Problem
-from bridge.schema.document import Document, Node, Place, Value
+from bridge.schema.document import Document, Location, Node, Value
 
 MAX_SECRET_BYTES = 65_536
 _TOKEN = re.compile(r"\$\$\{|\$\{(?P<inner>[^{}\n]*)\}|\$\{")
@@ -20,11 +20,14 @@ _NAME = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?")
 
 
 class _Unfilled(Exception):
-    """Why a variable has no value; the text is for people."""
+    """A variable has no value. The text of the exception tells people why."""
 
 
 def interpolate(document: Document, environ: Mapping[str, str], folder: FilePath) -> Document:
-    """The same document with its values filled in. ``folder`` is where relative paths of ``${file:…}`` begin."""
+    """The document with its variables replaced.
+
+    :param folder: relative paths in ``${file:…}`` start here.
+    """
     if document.root is None:
         return document
     filler = _Filler(document, environ, folder)
@@ -50,7 +53,7 @@ class _Filler:
         self._folder = folder
 
     def value(self, node: Node, path: tuple[str | int, ...]) -> Value:
-        """Depth and size are capped by the reader."""
+        """The value of a node with variables replaced. The reader limits depth and size."""
         if isinstance(node.value, dict):
             return {str(key): self.value(child, (*path, key)) for key, child in node.children.items()}
         if isinstance(node.value, list):
@@ -62,26 +65,26 @@ class _Filler:
     def _fill(self, text: str, path: tuple[str | int, ...]) -> str:
         pieces: list[str] = []
         end = 0
-        place = self._document.where(path)
+        location = self._document.where(path)
         for token in _TOKEN.finditer(text):
             pieces.append(text[end : token.start()])
             end = token.end()
-            place = self._document.find(place, token[0])
+            location = self._document.find(location, token[0])
             if token[0] == "$${":
                 pieces.append("${")
             else:
-                pieces.append(self._filling(token["inner"], path, place))
-            place = (place[0], place[1] + len(token[0]))
+                pieces.append(self._filling(token["inner"], path, location))
+            location = (location[0], location[1] + len(token[0]))
         return "".join([*pieces, text[end:]])
 
-    def _filling(self, inner: str | None, path: tuple[str | int, ...], place: Place) -> str:
+    def _filling(self, inner: str | None, path: tuple[str | int, ...], location: Location) -> str:
         self.filled.add(path)
         try:
             return self._resolve(inner)
         except _Unfilled as unfilled:
             self.faulty.add(path)
             problem = self._document.problem(path, str(unfilled))
-            self.problems.append(dataclasses.replace(problem, line=place[0], column=place[1]))
+            self.problems.append(dataclasses.replace(problem, line=location[0], column=location[1]))
             return ""
 
     def _resolve(self, inner: str | None) -> str:

@@ -1,12 +1,10 @@
-"""YAML text → :class:`~bridge.schema.document.Document`, with everything refused that surprises people or
-hurts a server.
+"""From YAML text to a :class:`~bridge.schema.document.Document`.
 
-Every scalar stays the text as written: ``+79001234567``, ``no``, ``18:00`` and ``0755`` are what they look
-like. Duplicate keys, custom tags, further documents and alias bombs are refused with their places.
+Every scalar stays the text as written: ``+79001234567``, ``no``, ``18:00`` and ``0755`` are what they look like.
+Duplicate keys, custom tags, further documents and alias bombs are problems, each with its location.
 
-The tree is built from PyYAML's events and not from its ``compose()``: that one calls itself for each level,
-in C without any check, and a file of 100,000 brackets (100 kB) ends the process by a segmentation fault.
-Events come one by one.
+The tree is built from PyYAML's events, one by one. PyYAML's ``compose()`` calls itself for each level, in C and without
+a limit: a file of 100,000 brackets (100 kB) ends the process with a segmentation fault.
 """
 
 from __future__ import annotations
@@ -18,19 +16,19 @@ from pathlib import Path as FilePath
 import yaml
 
 from bridge.errors import Problem
-from bridge.schema.document import Document, Node, Place, Value, path_text
+from bridge.schema.document import Document, Location, Node, Value, path_text
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_ALIASED = 10_000
-"""How many values aliases may add to a file, all together."""
+"""How many values all aliases of a file together may add to it."""
 
 _LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STANDARD = "tag:yaml.org,2002:"
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DISCARD = "\0"
-"""Stands for a key whose value is read and thrown away: no key of a file can have a NUL."""
+"""Replaces a key whose value is read and discarded. No key of a file can contain a NUL."""
 _MERGE = "\0<<"
 
 _CLOSING = ('"', "'", "]", "}")
@@ -67,32 +65,35 @@ _SYNTAX = (
 
 
 class _Stop(Exception):
-    """Reading cannot go on; the problem is recorded."""
+    """Reading cannot continue. The problem is recorded already."""
 
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A mapping or list whose end has not come yet."""
+    """A mapping or list whose end was not read yet."""
 
     node: Node
     anchor: str | None
     is_key: bool
     braces: bool
     key: str | None = None
-    key_place: Place = (1, 1)
+    key_location: Location = (1, 1)
     repeated: bool = False
-    """The key stood in the mapping before."""
+    """The mapping already has the key."""
     merged: list[Node] = field(default_factory=list)
 
 
 def read_file(path: FilePath) -> Document:
-    """Read and parse a file; one that is missing or not UTF-8 is a document with a problem. Never raises."""
+    """Read and parse a file. Never raises: a file that is missing or not UTF-8 is a document with a problem."""
     text = read_text(path, str(path))
     return Document(file=str(path), problems=[text]) if isinstance(text, Problem) else read_yaml(text, str(path))
 
 
 def read_text(path: FilePath, name: str) -> str | Problem:
-    """The text of a file, or why there is none. ``name``: how the file is called in messages. Never raises."""
+    """The text of a file, or the problem with it. Never raises.
+
+    :param name: the file in messages.
+    """
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -109,12 +110,12 @@ def read_text(path: FilePath, name: str) -> str | Problem:
         before = error.object[: error.start]
         line_start = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
         line = before.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
-        place = (line, len(before[line_start:].decode("utf-8", "replace")) + 1)
-        return _at(name, place, "not UTF-8 (Windows-1251, perhaps); save the file as UTF-8")
+        location = (line, len(before[line_start:].decode("utf-8", "replace")) + 1)
+        return _at(name, location, "not UTF-8 (Windows-1251, perhaps); save the file as UTF-8")
 
 
 def read_yaml(text: str, file: str) -> Document:
-    """Parse one YAML text whose top is a mapping. Never raises: what is wrong stands in ``problems``."""
+    """Parse one YAML text whose top is a mapping. Never raises: mistakes are in ``problems`` of the document."""
     text = text.removeprefix("\ufeff")
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         return _failed(file, (1, 1), f"is larger than {MAX_BYTES // 1_000_000} MB; split it into several files")
@@ -143,21 +144,21 @@ def read_yaml(text: str, file: str) -> Document:
     return document
 
 
-def _failed(file: str, place: Place, message: str) -> Document:
-    return Document(file=file, problems=[_at(file, place, message)])
+def _failed(file: str, location: Location, message: str) -> Document:
+    return Document(file=file, problems=[_at(file, location, message)])
 
 
-def _at(file: str, place: Place, message: str) -> Problem:
-    return Problem(file=file, line=place[0], column=place[1], path="", message=message)
+def _at(file: str, location: Location, message: str) -> Problem:
+    return Problem(file=file, line=location[0], column=location[1], path="", message=message)
 
 
-def _place(event: yaml.Event) -> Place:
+def _location(event: yaml.Event) -> Location:
     mark = event.start_mark
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
 
 
 class _Builder:
-    """Takes events, keeps the open containers on a stack of its own, so depth costs no recursion."""
+    """Builds the tree from events. Keeps open containers on a stack, so that a deep file needs no recursion."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -181,10 +182,10 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._stop(_place(event), "a second document (`---`); one file holds one")
+                self._stop(_location(event), "a second document (`---`); one file holds one")
 
     def syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """PyYAML's words in ours. Its texts may repeat a part of the file: an unknown one is cut to its gist."""
+        """Record a syntax error in our words. PyYAML's message may quote the file, so quotes are cut out of it."""
         mark = error.problem_mark or error.context_mark
         line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
         said = error.problem or ""
@@ -203,10 +204,10 @@ class _Builder:
         self._stack.clear()  # the path says nothing where the structure itself is broken
         self.say((line, column), message or re.sub(r"['\"].*", "", f"not valid YAML: {said}").strip())
 
-    def say(self, place: Place, message: str, key: str | None = None) -> None:
-        """Record a problem of what is being read; ``key``: of this key of it."""
+    def say(self, location: Location, message: str, key: str | None = None) -> None:
+        """Record a problem of the value that is being read, or of one of its keys."""
         path = path_text([*self._path(), *([] if key is None else [key])])
-        self.problems.append(Problem(file=self.file, line=place[0], column=place[1], path=path, message=message))
+        self.problems.append(Problem(file=self.file, line=location[0], column=location[1], path=path, message=message))
 
     def _path(self) -> list[str | int]:
         path: list[str | int] = []
@@ -217,8 +218,8 @@ class _Builder:
                 path.append(frame.key)
         return path
 
-    def _stop(self, place: Place, message: str) -> None:
-        self.say(place, message)
+    def _stop(self, location: Location, message: str) -> None:
+        self.say(location, message)
         raise _Stop
 
     def _expects_key(self) -> bool:
@@ -227,18 +228,18 @@ class _Builder:
     def _check_tag(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         kind = {yaml.ScalarEvent: "str", yaml.MappingStartEvent: "map"}.get(type(event), "seq")
         if event.tag is not None and event.tag != _STANDARD + kind:
-            self.say(_place(event), "tags (`!…`) are not supported; put a text that begins with `!` in quotes")
+            self.say(_location(event), "tags (`!…`) are not supported; put a text that begins with `!` in quotes")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check_tag(event)
         if (bad := _UNPRINTABLE.search(event.value)) is not None:
-            self.say(_place(event), f"an escape for a control character (U+{ord(bad[0]):04X}); delete it")
+            self.say(_location(event), f"an escape for a control character (U+{ord(bad[0]):04X}); delete it")
         plain = event.implicit[0]
         text: str | None = None if plain and event.value in _NULLS else event.value
         if self._expects_key():
             self._key(event, text, plain)
             return
-        node = Node(text, _place(event))
+        node = Node(text, _location(event))
         if plain and event.end_mark is not None:
             node.plain_end = (event.end_mark.line + 1, event.end_mark.column + 1)
         if event.anchor is not None:
@@ -247,38 +248,39 @@ class _Builder:
         self._add(node)
 
     def _key(self, event: yaml.ScalarEvent, text: str | None, plain: bool) -> None:
-        top, place = self._stack[-1], _place(event)
+        top, location = self._stack[-1], _location(event)
         if event.anchor is not None:
-            self._anchors[event.anchor] = Node(text, place)
+            self._anchors[event.anchor] = Node(text, location)
         key = event.value
         if plain and key in {"", "~"}:
-            self.say(place, "a key is missing before the `:`")
+            self.say(location, "a key is missing before the `:`")
             key = _DISCARD
         elif plain and key == "<<":
             key = _MERGE
         elif (first := top.node.keys.get(key)) is not None:
-            self.say(place, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
+            self.say(location, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
             top.repeated = True
         else:
-            top.node.keys[key] = place
-        top.key, top.key_place = key, place
+            top.node.keys[key] = location
+        top.key, top.key_location = key, location
 
     def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         self._check_tag(event)
-        place = _place(event)
+        location = _location(event)
         if len(self._stack) >= MAX_DEPTH:
-            self._stop(place, f"nested more than {MAX_DEPTH} levels deep")
+            self._stop(location, f"nested more than {MAX_DEPTH} levels deep")
         is_key = self._expects_key()
         braces = bool(event.flow_style) and isinstance(event, yaml.MappingStartEvent)
         if is_key:
             self.faulty.add(tuple(self._path()))
-            template = braces and self._stack[-1].braces and self._stack[-1].node.place == (place[0], place[1] - 1)
+            outer = self._stack[-1]
+            template = braces and outer.braces and outer.node.location == (location[0], location[1] - 1)
             self.say(
-                self._stack[-1].node.place if template else place,
+                outer.node.location if template else location,
                 "a text that begins with `{{` must be in quotes" if template else "a key must be a single word or text",
             )
         value: Value = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._stack.append(_Open(Node(value, place), event.anchor, is_key, braces))
+        self._stack.append(_Open(Node(value, location), event.anchor, is_key, braces))
 
     def _end(self) -> None:
         done = self._stack.pop()
@@ -295,22 +297,22 @@ class _Builder:
         self._add(done.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        place = _place(event)
+        location = _location(event)
         node = self._anchors.get(event.anchor or "")
         if node is None:
             self.say(
-                place,
+                location,
                 "an alias `*…` without an anchor `&…` before it; put a text that begins with `*` in quotes",
             )
-            node = Node(None, place)
+            node = Node(None, location)
             self.faulty.add(tuple(self._path()))
         if self._expects_key():
-            self.say(place, "an alias cannot be a key")
+            self.say(location, "an alias cannot be a key")
             self._stack[-1].key = _DISCARD
             return
         self._aliased += node.size
         if self._aliased > MAX_ALIASED:
-            self._stop(place, f"aliases repeat more than {MAX_ALIASED} values; write them out")
+            self._stop(location, f"aliases repeat more than {MAX_ALIASED} values; write them out")
         self._add(node)
 
     def _add(self, node: Node) -> None:
@@ -319,7 +321,7 @@ class _Builder:
             return
         top = self._stack[-1]
         if isinstance(top.node.value, list):
-            self._attach(top.node, len(top.node.value), node, node.place)
+            self._attach(top.node, len(top.node.value), node, node.location)
             return
         key, top.key = top.key, None
         repeated, top.repeated = top.repeated, False
@@ -328,12 +330,12 @@ class _Builder:
         elif repeated and key is not None:
             self._add_repeated(top.node.children.get(key), node)
         elif key is not None and key != _DISCARD:
-            self._attach(top.node, key, node, top.key_place)
+            self._attach(top.node, key, node, top.key_location)
 
     def _add_repeated(self, first: Node | None, again: Node) -> None:
-        """Add what a repeated key holds to the first value, so that its mistakes are found at the same time."""
+        """Add the value of a repeated key to the first value of the key, so that the mistakes in both are found."""
         if first is None or first.anchored:
-            return  # an anchored value may stand in the new one: adding would make a circle
+            return  # the new value may contain an anchored one, and adding would make a circle
         for key, child in again.children.items():
             if isinstance(first.value, list) and isinstance(again.value, list):
                 self._attach(first, len(first.value), child, again.keys[key])
@@ -345,12 +347,12 @@ class _Builder:
         if all(isinstance(source.value, dict) for source in sources):
             top.merged.extend(sources)
         else:
-            self.say(top.key_place, "`<<` takes an alias of a mapping, such as `<<: *common`, or a list of such")
+            self.say(top.key_location, "`<<` takes an alias of a mapping, such as `<<: *common`, or a list of such")
 
     @staticmethod
-    def _attach(parent: Node, key: str | int, child: Node, place: Place) -> None:
+    def _attach(parent: Node, key: str | int, child: Node, location: Location) -> None:
         parent.children[key] = child
-        parent.keys[key] = place
+        parent.keys[key] = location
         parent.size += child.size
         if isinstance(parent.value, dict) and isinstance(key, str):
             parent.value[key] = child.value

@@ -1,7 +1,6 @@
-"""Pydantic's errors → problems at their places, in the words of the person who edits the file.
+"""From pydantic's errors to problems at locations of the file, in words for the person who edits it.
 
-No message repeats a value: it may be a secret, or a secret in the wrong place. Keys are repeated, since a
-person needs to see what was misspelt.
+No message shows a value, which may be a secret. Messages show keys, because a person needs to see a misspelt key.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from bridge.schema.values import FROM_FILE, near
 M = TypeVar("M", bound=BaseModel)
 
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|(^|_)key$|login", re.IGNORECASE)
-"""Keys whose values are blanked out of every message, also where a validator of a model put them in."""
+"""Keys whose values are removed from every message, even if the validator of a model put them in."""
 _KEYS_SHOWN = 12
 _LIST = "expected a list such as [a, b], or lines that begin with `- `"
 _NESTED = "expected keys with values, as in `key: value`, indented under this one"
@@ -31,16 +30,16 @@ _NESTED = "expected keys with values, as in `key: value`, indented under this on
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """One of pydantic's errors with its way in the document instead of in pydantic's schema."""
+    """One of pydantic's errors, with its path in the document instead of its path in pydantic's schema."""
 
     path: tuple[str | int, ...]
     tail: str
     """The key that is missing or unknown below ``path``; else empty."""
     at_key: bool
     union: int | None
-    """How long the path was where pydantic began to try the alternatives of a union."""
+    """Length of the path at which pydantic tried the alternatives of a union; None: it tried none."""
     branch: str
-    """The alternative tried."""
+    """The alternative of the union."""
     kind: str
     message: str
 
@@ -80,7 +79,7 @@ def validate(
 
 
 def _fault(node: Node, detail: ErrorDetails) -> _Fault:
-    """Walk pydantic's location through the nodes; steps that are no keys (tags of a union) are left out."""
+    """Follow pydantic's path through the nodes, without the steps that are not keys (tags of a union)."""
     path: list[str | int] = []
     tail, branch, at_key = "", "", False
     union: int | None = None
@@ -105,7 +104,7 @@ def _fault(node: Node, detail: ErrorDetails) -> _Fault:
 
 
 def _without_unions(faults: Sequence[_Fault]) -> Iterator[_Fault]:
-    """Of a union's alternatives keep the one whose shape was meant; where none fits, say what all of them expect."""
+    """Keep the faults of the alternative whose shape the value has. If none has it, say what all of them expect."""
     groups: dict[tuple[str | int, ...], dict[str, list[_Fault]]] = {}
     for fault in faults:
         if fault.union is None:
@@ -145,7 +144,7 @@ def _problem(
 
 
 def _safe(document: Document, path: tuple[str | int, ...], message: str) -> str:
-    """The message without the value, where the value may be a secret."""
+    """The message, without the value if that may be a secret."""
     value = document.get(path)
     hidden = path in document.filled or any(isinstance(step, str) and SECRET_KEY.search(step) for step in path[-1:])
     return message.replace(value, "…") if hidden and isinstance(value, str) and value else message
@@ -185,7 +184,7 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _models(start: object, path: Path) -> list[type[BaseModel]]:
-    """The models that may stand at ``path`` by the annotations; several where a union leaves it open."""
+    """The models that the annotations allow at ``path``; several for a union."""
     kinds = list(_alternatives(start))
     for step in path:
         found: list[object] = []

@@ -1,7 +1,7 @@
 """The kinds of value that people write in YAML: durations, rates, switches, numbers, time zones, networks.
 
-Every parser takes the text as written (a scalar of a file is always a string) and, for code and tests, the
-Python value itself. A parser raises :class:`ValueError` with a sentence for the person who edits the file; it
+A parser takes the text as written (a scalar of a file is always a string) or, from code and tests, the Python value
+itself. It raises :class:`ValueError` with a sentence for the person who edits the file; it
 never repeats the value, because it cannot know whether the value is a secret.
 """
 
@@ -40,26 +40,26 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most ``count`` in any ``per`` milliseconds."""
+    """At most ``count`` times in any period of ``per`` milliseconds."""
 
     count: int
     per: Ms
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """``; did you mean `x`?``, or nothing where no known word is near."""
+    """The hint ``; did you mean `x`?``, or an empty text if no known word is similar."""
     choices = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
     return f"; did you mean `{choices[found[0]]}`?" if found else ""
 
 
 def from_file(info: ValidationInfo) -> bool:
-    """True where the value was written by a person in a file."""
+    """Whether a person wrote the value in a file."""
     return FROM_FILE in (info.context or ())
 
 
 def parse_duration(value: object) -> Ms:
-    """``5s``, ``10m``, ``1h30m`` in milliseconds; an integer given in Python is milliseconds already."""
+    """``5s``, ``10m`` or ``1h30m`` in milliseconds. An integer from code is in milliseconds already."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
             raise ValueError("a duration cannot be negative")
@@ -155,7 +155,7 @@ def parse_network(value: object) -> IPv4Network | IPv6Network:
 
 
 def _or_off(help_text: str, value: object, info: ValidationInfo) -> bool:
-    """True where the value says "off". An empty value in a file does not: a limit must not vanish by an oversight."""
+    """Whether the value is ``off``. An empty value in a file is a mistake: a limit must not vanish by an oversight."""
     if value is None and from_file(info):
         raise ValueError(f"has no value; {help_text}, or off")
     return value is None or value == OFF
@@ -181,9 +181,10 @@ def _optional_rate(value: object, info: ValidationInfo) -> Rate | None:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A whole number within bounds, both included; ``off`` becomes None where the field may be None.
+    """A whole number from ``low`` to ``high``.
 
-    ``zero_in_code``: 0 is allowed in code (an ephemeral port in tests) and refused in a file.
+    :param off: the value may also be ``off``, which becomes None.
+    :param zero_in_code: code may also give 0, such as an ephemeral port in tests. A file may not.
     """
 
     low: int
@@ -213,7 +214,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Shortest:
-    """The shortest duration that a file may ask for; code and tests may go below."""
+    """The shortest duration that a file may give. Code and tests may give a shorter one."""
 
     least: str
 

@@ -1,4 +1,4 @@
-"""Words and numbers in messages for people."""
+"""Counts and paths in messages for people."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def shown(path: Path) -> str:
-    """A file as a person would name it here: from the current folder where it is below it."""
+def display_path(path: Path) -> str:
+    """The path as a person would write it here: relative, if it is below the current folder."""
     here = Path.cwd()
-    # A service is often started in `/`: below it is everything, and a path without its slash would only mislead.
+    # A service is often started in `/`. Every path is below it, and a path without its first slash would mislead.
     if here != Path(here.anchor) and path.is_absolute() and path.is_relative_to(here):
         return str(path.relative_to(here))
     return str(path)
