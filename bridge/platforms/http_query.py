@@ -1,4 +1,4 @@
-"""Values of a query, percent-encoded by hand: a URL class knows UTF-8 only, and the platform may want Windows-1251."""
+"""Percent-encodes the values of a query: URL classes know only UTF-8, and the platform may expect Windows-1251."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from urllib.parse import quote_from_bytes
 from bridge.text import charsets
 
 _SAFE = ","
-"""A comma may stand in a query as it is."""
+"""Characters that are not encoded; a comma is allowed in a query."""
 
 _REMEMBERED = 1024
-"""Characters; two alphabets, digits and marks are some 200, and strangers' texts must not fill the memory."""
+"""Most characters in the cache. Two alphabets with digits and marks are about 200; foreign texts must not fill the
+memory."""
 
 
 class Quoter:
-    """Encodes and quotes texts in one encoding. By the character, from memory: every SMS goes through here."""
+    """Percent-encodes texts in one encoding, character by character from a cache, because every SMS passes here."""
 
     __slots__ = ("_encoding", "_known")
 
@@ -26,13 +27,13 @@ class Quoter:
     def __call__(self, text: str) -> str:
         try:
             return "".join(map(self._known.__getitem__, text))
-        except UnicodeEncodeError:  # a character that the encoding lacks decides for the whole text
+        except UnicodeEncodeError:  # the encoding lacks a character, so the whole text is encoded otherwise
             raw, _ = charsets.encode_query(text, self._encoding)
             return quote_from_bytes(raw, safe=_SAFE)
 
 
 class _Characters(dict[str, str]):
-    """Character → what stands for it in the query."""
+    """A cache: the encoded form of each character."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__()

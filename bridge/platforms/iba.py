@@ -1,8 +1,8 @@
-"""IBA Telecom and the operators that run the same white-label platform: one script, three uses, all GET.
+"""IBA Telecom and the operators that run the same white-label platform: one script with three uses, all GET.
 
-Hosts of the family differ in address and path only, and those are settings. What the script is asked is here; what it
-answers is in ``iba_table`` (facts), ``iba_answers`` and ``iba_questions``; how it calls us is in ``iba_callback``. No
-other module knows a fact of the platform. This one does not retry, pace, log or remember anything.
+Hosts of the family differ only in address and path, which are settings. The requests to the script are here. Its
+answers are in ``iba_table`` (facts), ``iba_answers`` and ``iba_questions``, its callbacks in ``iba_callback``. No other
+module knows a fact of the platform. This one does not retry, limit rates, log or keep state.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from bridge.platforms.iba_questions import parse_balance, parse_report
 __all__ = ["CallFault", "CallRefused", "IbaPlatform", "Reason", "acknowledgement", "parse_callback"]
 
 MOST_RECIPIENTS = 10
-"""In one request (document)."""
+"""Most recipients of one request (platform's document)."""
 
-# International format without "+" (document). The check keeps a comma out, which would add a recipient.
+# International format without "+" (platform's document). The check refuses a comma, which would add a recipient.
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
-# Not a number: the platform would refuse it, so it is not asked.
+# The platform would refuse what is no number, so no request is sent.
 _NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=Reason.BAD_NUMBER)
 
 
@@ -45,11 +45,11 @@ class IbaPlatform:
         tls: ssl.SSLContext | None = None,
         client: type[HttpClient] = HttpClient,
     ) -> None:
-        """The keywords default to what production needs; tests and private authorities set them."""
+        """``tls`` trusts a private authority. Tests set ``limits`` and ``client``."""
         self._login = settings.login
         self._password = settings.password
         self._quote = Quoter(settings.encoding)
-        # What each request begins with, made once.
+        # The beginning of each request.
         self._account = SecretStr(
             f"user={self._quote(settings.login)}&pwd={self._quote(settings.password.get_secret_value())}"
         )
@@ -72,7 +72,7 @@ class IbaPlatform:
         if len(recipients) > MOST_RECIPIENTS:
             raise ValueError(f"at most {MOST_RECIPIENTS} recipients fit in one request")
         numbers = [_number(recipient) for recipient in recipients]
-        # The same number twice: one SMS or two, nobody could tell by the ids. It is asked for once.
+        # A number that is given twice is sent once: by the ids nobody could tell whether one SMS or two were sent.
         asked = tuple(dict.fromkeys(number for number in numbers if number is not None))
         receipts: dict[str | None, Receipt] = {}
         if asked:

@@ -1,7 +1,7 @@
-"""The platform's call for each inbound SMS, and the answer it wants.
+"""Reads the platform's call for an inbound SMS, and makes the answer that the platform expects.
 
-Works on the raw bytes of the query: a framework's decoded query has lost a Windows-1251 text for good. Never raises,
-whatever the bytes; never refuses a call that holds an id, because the platform would bring it again for ever.
+Works on the raw bytes of the query, because the decoded query of a framework has lost a Windows-1251 text. Never
+raises, whatever the bytes are. Never refuses a call with an id, because the platform would repeat it for ever.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from bridge.text import charsets, phones
 from bridge.value import value_object
 
 SECRET_PARAMETER = b"key"
-"""Ours, not the platform's: it calls the URL it was given, the secret included."""
+"""A parameter of ours: the platform calls the registered URL, which contains the secret."""
 
 _PARAMETERS = {name.encode(): name for name in ("date", "text", "smsid", "sender", "receiver", "prefix")}
 _HASHED = ("sender", "receiver", "text")
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _SMSID = re.compile(rb"[0-9A-Za-z_-]{1,64}")
-_LONGEST_TEXT = 64 * 1024  # bytes; 1,530 Cyrillic letters, the longest SMS there is, are 3,060
+_LONGEST_TEXT = 64 * 1024  # bytes; the longest SMS has 1,530 Cyrillic letters, 3,060 bytes
 _LONGEST_NUMBER = 100
 _NOTHING = (b"",)
 
 
 class CallFault(StrEnum):
-    """Why a call that has an id is quarantined. Stable codes; people's texts are made from them."""
+    """Why a call with an id is quarantined. Stable codes; the texts for people are made from them."""
 
     NO_SENDER = "no_sender"
     DUPLICATE_PARAMETER = "duplicate_parameter"
-    """A parameter came twice with different values; the first is kept, all of them are in the raw query."""
+    """A parameter has two different values. The first is used; the raw query has both."""
     TOO_LONG = "too_long"
 
 
 @value_object
 class CallRefused:
-    """Without a usable id nothing can be acknowledged: answer 400."""
+    """A call without a usable id. It cannot be acknowledged, so the answer is 400."""
 
     reason: str
     """``no_smsid`` or ``bad_smsid``."""
@@ -52,10 +52,10 @@ class CallRefused:
 def parse_callback(
     raw_query: bytes, *, account: str, settings: CallbackSettings, region: str, received_at: Ms
 ) -> InboundCall | CallRefused:
-    """A call from the bytes after the ``?``, as they came.
+    """Read a call from the raw bytes behind the ``?``.
 
-    Only ``smsid`` is required. A date in an unknown form is kept raw; bytes that are not percent-encoded pass as they
-    are; ``%ZZ`` stays literally.
+    Only ``smsid`` is required. A date in an unknown form is kept raw, bytes that are not percent-encoded stay as they
+    are, and so does ``%ZZ``.
     """
     values, has_secret = _values(raw_query)
     smsid = values["smsid"][0] if "smsid" in values else b""
@@ -85,12 +85,12 @@ def parse_callback(
 
 
 def acknowledgement(settings: CallbackSettings, smsid: str) -> bytes:
-    """The body that makes the platform stop calling. Only for what is on disk."""
+    """The body that ends the platform's calls. Only for a message that is on disk."""
     return settings.answer.replace("{smsid}", smsid).encode("utf-8", "replace")
 
 
 def unquote(value: bytes) -> bytes:
-    """``+`` is a space, ``%41`` a byte, anything else itself. A third of the time of ``urllib``'s."""
+    """Decode a value: ``+`` is a space, ``%41`` a byte. Takes a third of the time of ``urllib``'s function."""
     if b"+" in value:
         value = value.replace(b"+", b" ")
     return _ESCAPES.sub(_unescaped, value) if b"%" in value else value
@@ -101,8 +101,8 @@ def _unescaped(run: re.Match[bytes]) -> bytes:
 
 
 def _values(raw_query: bytes) -> tuple[dict[str, list[bytes]], bool]:
-    """The different values of each parameter there is, percent-decoded, in the order they came, and whether the
-    secret is among the parameters; unknown names are left out."""
+    """The different values of each known parameter, percent-decoded and in their order; and whether the query has the
+    secret."""
     values: dict[str, list[bytes]] = {}
     has_secret = False
     for pair in raw_query.split(b"&"):
@@ -124,13 +124,13 @@ def _without_secret(raw_query: bytes) -> bytes:
 
 
 def _number(text: str) -> str:
-    """A number as the platform wrote it: a space in front of digits was a ``+`` that nobody escaped."""
+    """A number as the platform means it: a space before digits was a ``+`` that was not escaped."""
     trimmed = text.strip()
     return f"+{trimmed}" if text.startswith(" ") and trimmed.isascii() and trimmed.isdecimal() else trimmed
 
 
 def _content_hash(values: Mapping[str, Sequence[bytes]]) -> bytes:
-    """Length-prefixed, so that no two calls of different content are the same string of bytes."""
+    """Hash of the content. The lengths are hashed, too, so that different contents never give the same bytes."""
     parts = [value for name in _HASHED for value in values.get(name, _NOTHING)]
     return sha256(b"".join([len(value).to_bytes(8, "big") + value for value in parts])).digest()
 
@@ -146,17 +146,17 @@ def _fault(values: Mapping[str, Sequence[bytes]], sender: str) -> str | None:
     return CallFault.TOO_LONG if too_long else None
 
 
-# ---------------------------------------------------------------- the date, whose form the document does not state
+# ---------------------------------------------------------------- the date; the document does not state its form
 
 _UNIX = re.compile(r"[0-9]{9,10}(?:\.[0-9]{1,9})?|[0-9]{12,13}", re.ASCII)
 _RUSSIAN = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?:[ T,]+(\d\d?):(\d\d)(?::(\d\d))?(?:\.\d+)?)?", re.ASCII)
-# The `+` of an ISO offset that nobody escaped has become a space.
+# The `+` of an ISO offset was not escaped and has become a space.
 _LOST_PLUS = re.compile(r"(?<=:\d\d) (?=\d\d:?\d\d$)", re.ASCII)
 
 
 @lru_cache(maxsize=256)
 def parse_date(raw: str, zone: tzinfo) -> Ms | None:
-    """``YYYY-MM-DD HH:MM:SS``, ``DD.MM.YYYY HH:MM:SS``, ISO 8601 or a Unix time; None for any other form.
+    """Read ``YYYY-MM-DD HH:MM:SS``, ``DD.MM.YYYY HH:MM:SS``, ISO 8601 or a Unix time. None for any other form.
 
     A time without an offset is in ``zone``.
     """
@@ -172,4 +172,4 @@ def parse_date(raw: str, zone: tzinfo) -> Ms | None:
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
         return int((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
     except (ValueError, OverflowError):
-        return None  # no message is refused for its date, and the raw string is kept
+        return None  # an odd date is no reason to refuse a message; the raw string is kept

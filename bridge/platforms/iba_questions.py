@@ -1,6 +1,6 @@
-"""The platform's answers to our two questions: what became of an SMS, and how much money is left.
+"""Reads the platform's answers to our two questions: the status of an SMS, and the balance.
 
-Pure. No usable answer is a :class:`~bridge.errors.PlatformError` whose text is fit to be shown, and changes nothing.
+Pure. An answer that is not usable raises a :class:`~bridge.errors.PlatformError`, whose text may be shown to people.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bridge.errors import PlatformError
 from bridge.model.answers import Balance, Reason, Report, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
-from bridge.platforms.iba_words import Words, known, read, shown
+from bridge.platforms.iba_text import AnswerText, find_row, read_text, showable
 
 _ERROR_WORD = ("error", "ошибк")
 _ZONE_WORDS = frozenset({"msk", "мск", "utc", "gmt"})
@@ -39,36 +39,36 @@ _NO_ANSWER = {
 
 
 def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> Report:
-    """The status of one SMS: one word, and perhaps a time, in any form and on either side of it.
+    """Read the status of one SMS: one word, perhaps with a time in any form before or behind it.
 
-    More than one word is prose, and prose is an error: "not deliver" must not be read as "deliver".
-    :raises PlatformError: no usable answer
+    More than one word is an error: "not deliver" must not be read as "deliver".
+    :raises PlatformError: no usable answer.
     """
-    words = _usable(answer, "status", secrets)
-    parts = [part for part in (token.strip(_PUNCTUATION) for token in words.tokens) if part]
+    text = _usable(answer, "status", secrets)
+    parts = [part for part in (token.strip(_PUNCTUATION) for token in text.tokens) if part]
     said = [part for part in parts if _is_word(part)]
     if len(said) != 1 or len(said[0]) > 40 or said[0].casefold().startswith(_ERROR_WORD):
-        raise _unreadable("status", words, secrets)
+        raise _unreadable("status", text, secrets)
     (word,) = said
     parts.remove(word)
     return Report(outcome=STATUS_WORDS.get(word.casefold(), ReportClass.OTHER), word=word, at_raw=" ".join(parts)[:100])
 
 
 def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> Balance:
-    """``Balance``, ``Currency``, then ``Direction: Summ`` lines (document); one line ``100.01 RUR`` (field).
+    """Read ``Balance``, ``Currency``, then ``Direction: Summ`` lines (document), or one line ``100.01 RUR`` (seen).
 
-    :raises PlatformError: no usable answer; the document: nothing at all on an error
+    :raises PlatformError: no usable answer. By the document an error has an empty body.
     """
-    words = _usable(answer, "balance", secrets)
-    lines = [line for line in map(str.strip, words.text.splitlines()) if line]
+    text = _usable(answer, "balance", secrets)
+    lines = [line for line in map(str.strip, text.plain.splitlines()) if line]
     amount = _AMOUNT_LINE.fullmatch(lines[0]) if lines else None
     if amount is None:
-        raise _unreadable("balance", words, secrets)
+        raise _unreadable("balance", text, secrets)
     rest = lines[1:]
     currency = amount[2] or ""
     if not currency and rest and (second := _CURRENCY_LINE.fullmatch(rest[0])) is not None:
         currency = second[1]
-    # A line that is no direction is left out: only people read them, and the amount is known by now.
+    # Lines that are no directions are left out: directions are for people only, and the amount is known.
     directions = (_DIRECTION_LINE.fullmatch(line) for line in rest)
     return Balance(
         amount=_amount(amount[1]),
@@ -77,35 +77,35 @@ def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> 
     )
 
 
-def _usable(answer: Answer | NoAnswer, question: str, secrets: Sequence[str]) -> Words:
-    """HTTP 200, plain words, none of the known errors."""
+def _usable(answer: Answer | NoAnswer, question: str, secrets: Sequence[str]) -> AnswerText:
+    """The text of a usable answer: HTTP 200, plain text, no known error. :raises PlatformError: it is not usable."""
     if isinstance(answer, NoAnswer):
-        raise _no_use(question, _NO_ANSWER[answer.fault], Reason(answer.fault))
-    words = read(answer)
+        raise _not_usable(question, _NO_ANSWER[answer.fault], Reason(answer.fault))
+    text = read_text(answer)
     if answer.status != 200:
-        row = known(words)
+        row = find_row(text)
         reason = row.reason if row is not None and answer.status < 500 else _of_status(answer.status)
-        raise _no_use(question, f"HTTP {answer.status}", reason, f"HTTP {answer.status}")
-    if not words.text:
-        raise _no_use(question, "an empty answer", Reason.EMPTY)
-    if words.markup or not words.whole or not words.readable or known(words) is not None:
-        raise _unreadable(question, words, secrets)
-    return words
+        raise _not_usable(question, f"HTTP {answer.status}", reason, f"HTTP {answer.status}")
+    if not text.plain:
+        raise _not_usable(question, "an empty answer", Reason.EMPTY)
+    if text.markup or not text.whole or not text.readable or find_row(text) is not None:
+        raise _unreadable(question, text, secrets)
+    return text
 
 
-def _unreadable(question: str, words: Words, secrets: Sequence[str]) -> PlatformError:
-    """There are words, and they are no answer to it."""
-    row = known(words)
+def _unreadable(question: str, text: AnswerText, secrets: Sequence[str]) -> PlatformError:
+    """The error for a text that is no answer to the question."""
+    row = find_row(text)
     if row is not None:
         reason = row.reason
-    elif words.markup:
+    elif text.markup:
         reason = Reason.HTML
-    elif not words.whole:
+    elif not text.whole:
         reason = Reason.TOO_LONG
     else:
-        reason = Reason.UNKNOWN_WORDS if words.readable else Reason.GARBLED
-    said = shown(words, secrets=secrets)
-    return _no_use(question, said, reason, said)
+        reason = Reason.UNKNOWN_WORDS if text.readable else Reason.GARBLED
+    said = showable(text, secrets=secrets)
+    return _not_usable(question, said, reason, said)
 
 
 def _of_status(status: int) -> Reason:
@@ -114,12 +114,12 @@ def _of_status(status: int) -> Reason:
     return {3: Reason.REDIRECTED, 5: Reason.SERVER_ERROR}.get(status // 100, Reason.ODD_STATUS)
 
 
-def _no_use(question: str, why: str, reason: Reason, detail: str = "") -> PlatformError:
+def _not_usable(question: str, why: str, reason: Reason, detail: str = "") -> PlatformError:
     return PlatformError(f"no usable answer to the {question} question: {why}", reason=reason, detail=detail)
 
 
 def _is_word(part: str) -> bool:
-    """A status word, as opposed to a piece of a date or a time."""
+    """True for a status word, False for a part of a date or a time."""
     has_digit = any(char.isdigit() for char in part)
     return not has_digit and any(map(str.isalpha, part)) and part.casefold() not in _ZONE_WORDS
 

@@ -1,6 +1,6 @@
-"""An answer's bytes made into readable words, and words made fit to be shown.
+"""Turns the bytes of an answer into readable text, and a text into a line that may be shown.
 
-Pure, linear in the size of the answer, and never raises. Knows no meaning of any word but of the table's beginnings.
+Pure, linear in the size of the answer, and never raises.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 from collections.abc import Sequence
 
 from bridge.platforms.http import Answer
-from bridge.platforms.iba_table import ROWS, Row
+from bridge.platforms.iba_table import ROWS, AnswerRow
 from bridge.text import charsets, phones
 from bridge.value import value_object
 
 DETAIL_LENGTH = 200
 
-_READ_AT_MOST = 4096  # characters; ten ids and every known sentence are far shorter, pages are not
-_SHORTEST_SECRET = 4  # less is found in any sentence, and tells nothing
+_READ_AT_MOST = 4096  # characters; ten ids and all known sentences are far shorter, web pages are longer
+_SHORTEST_SECRET = 4  # a shorter secret occurs in any sentence, so removing it hides nothing
 _BOM = b"\xef\xbb\xbf"
 _BLANK = "\ufeff \t\r\n\f\v\u00a0"
 _BREAK = re.compile(r"<br\s{0,9}/?\s{0,9}>", re.IGNORECASE)
@@ -26,50 +26,50 @@ _TAG = re.compile(r"<[a-z!/?][^<>]*(?:>|\Z)", re.IGNORECASE)
 _READABLE = re.compile(r"[\s!-~А-Яа-яЁё«»„“”‘’–—…№€₽\u00a0]*")
 _SEPARATORS = re.compile(r"[\s,;]+")
 _LEAD = re.compile(r"^\W+|^(?:error|ошибка)\s*:\s*")
-# To the next parameter: a value whose escapes were undone may hold spaces. Behind the last the platform speaks again.
+# Up to the next parameter, because a decoded value may contain spaces. Behind the last one other text follows.
 _ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=(?:[^&]*+(?=&)|[^\s&]*)", re.IGNORECASE)
 
 
 @value_object
-class Words:
-    text: str
-    """Decoded, ``<br>`` turned into line breaks, other markup taken out."""
+class AnswerText:
+    plain: str
+    """The decoded text with ``<br>`` as line breaks and without other markup."""
     markup: bool
-    """There was other markup: a page, not an answer."""
+    """True if there was other markup: the answer is a web page."""
     whole: bool
-    """False where the rest was not read."""
+    """False if only the beginning was read."""
 
     @property
     def tokens(self) -> list[str]:
-        """Between commas, semicolons, white space and line breaks in any mix."""
-        return [token for token in _SEPARATORS.split(self.text) if token]
+        """The parts between commas, semicolons and white space."""
+        return [token for token in _SEPARATORS.split(self.plain) if token]
 
     @property
     def readable(self) -> bool:
-        """Made of what English and Russian sentences are made of; other bytes turn into other letters."""
-        return _READABLE.fullmatch(self.text) is not None
+        """True if the text consists of the characters of English and Russian sentences."""
+        return _READABLE.fullmatch(self.plain) is not None
 
 
-def read(answer: Answer) -> Words:
-    """UTF-8 or Windows-1251, with or without a byte order mark."""
+def read_text(answer: Answer) -> AnswerText:
+    """Decode an answer: UTF-8 or Windows-1251, with or without a byte order mark."""
     decoded = charsets.decode(answer.body.removeprefix(_BOM), "auto")
     text = _BREAK.sub("\n", decoded[:_READ_AT_MOST])
-    return Words(
-        text=html.unescape(_TAG.sub(" ", _PAGE_PART.sub(" ", text))).strip(_BLANK),
+    return AnswerText(
+        plain=html.unescape(_TAG.sub(" ", _PAGE_PART.sub(" ", text))).strip(_BLANK),
         markup=_TAG.search(text) is not None,
         whole=answer.whole and len(decoded) <= _READ_AT_MOST,
     )
 
 
-def known(words: Words) -> Row | None:
-    """The row of the table that the words begin with."""
-    said = _fold(words.text[:DETAIL_LENGTH])
+def find_row(text: AnswerText) -> AnswerRow | None:
+    """The row of the answers table that the text begins with."""
+    said = _fold(text.plain[:DETAIL_LENGTH])
     return next((row for start, row in _BEGINNINGS if said.startswith(start)), None)
 
 
-def shown(words: Words, *, secrets: Sequence[str] = (), recipients: Sequence[str] = ()) -> str:
-    """One line for people and for the log, without what a platform may echo of the request."""
-    line = _one_line(words.text)
+def showable(text: AnswerText, *, secrets: Sequence[str] = (), recipients: Sequence[str] = ()) -> str:
+    """The text as one line for people and the log, without the parts of the request that a platform may echo."""
+    line = _one_line(text.plain)
     for secret in secrets:
         for spelled in (_one_line(secret), _one_line(_misread(secret))):
             if len(spelled) >= _SHORTEST_SECRET:
@@ -82,7 +82,7 @@ def shown(words: Words, *, secrets: Sequence[str] = (), recipients: Sequence[str
 
 
 def _misread(text: str) -> str:
-    """UTF-8 that was taken for Windows-1251, as in an answer that mixes the two."""
+    """The text as it looks if its UTF-8 is decoded as Windows-1251, as in an answer that mixes the two."""
     return text.encode("utf-8", "replace").decode("cp1251", "replace")
 
 
