@@ -40,7 +40,7 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.routing import UnroutedMessage
 from bridge.pipeline.effects import rule_message
-from bridge.ports.record import QueryStore
+from bridge.ports.queries import QueryStore
 from bridge.rules import RuleSet
 from bridge.schema import parse_duration, plural
 from bridge.text import phones
@@ -140,7 +140,7 @@ async def compare(settings: Settings, rules: RuleSet, last: int | None, since: M
 
 async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterator[tuple[int, Sequence[Inbound]]]:
     """How many there are in all, and the next of them."""
-    span = await store.routed_span(last=last, since=since)
+    span = await store.routed_range(last=last, since=since)
     after = InboundId(0)
     while span is not None and (messages := await store.routed(span, after=after, since=since, limit=CHUNK)):
         yield span.count, messages

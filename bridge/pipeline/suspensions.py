@@ -74,7 +74,7 @@ class AccountSuspensions:
         The all-clear comes first: if the store refuses it, the channel still knows of the trouble at the next try.
         """
         if channel.cautious and not channel.suspended:
-            waiting = await self._store.queued(channel.name, limit=MOST_COUNTED)
+            waiting = await self._store.count_queued(channel.name, limit=MOST_COUNTED)
             params: dict[str, str | int | float] = {"account": channel.name, "waiting": waiting}
             await self._all_clear(f"account:{channel.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{channel.name}:unreachable", "alert.platform_back", params)

@@ -1,4 +1,4 @@
-"""The store's verbs for what comes in and what rules make of it."""
+"""The part of the store that takes in messages and routes them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ class InboxStore(Protocol):
         :raises StoreUnavailable: nothing may be acknowledged.
         """
 
-
-class RouterStore(Protocol):
     async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
         """The oldest ``new`` messages, at most one of each subscriber (its oldest), with contact and recent replies.
 
-        A subscriber never seen has a contact of version 0 with ``first_seen_at`` None.
+        A subscriber that never wrote has a contact of version 0 with ``first_seen_at`` None.
         """
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
@@ -31,10 +29,9 @@ class RouterStore(Protocol):
 
         ``None`` for one that must be decided again: the contact's version moved, the message is not ``new`` any more,
         or the day's spend would pass the limit if those before it are all settled. A settled message bumps the
-        contact's version and sets ``first_seen_at``. An automatic reply asked to be born ``sending`` is born so only
-        if its lane has no row in ``sending`` and no ``queued`` row of its own priority or a more urgent one; else
-        ``queued``.
-        Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
+        contact's version and sets ``first_seen_at``. An automatic reply that is to start as ``sending`` does so only
+        if its lane has no row in ``sending`` and no ``queued`` row of its own priority or a more urgent one; else it
+        is ``queued``. Forwards make or update the conversation (chat, subscriber) and write one ``inbound`` post each.
         :raises StoreError: one of them cannot be written, so none was.
         """
 
@@ -44,4 +41,4 @@ class RouterStore(Protocol):
         """:meth:`settle`, and what :meth:`claim_unrouted` finds then, in one transaction."""
 
     async def forget_uses(self, before: Ms, *, limit: int) -> int:
-        """Uses of rules from before that time count no more: delete so many of them, and return how many there were."""
+        """Delete up to ``limit`` uses of rules from before that time, which count no more; returns how many."""

@@ -1,33 +1,34 @@
-"""All of the store's verbs: for whoever builds one."""
+"""The whole store: one protocol for each repository."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from bridge.ports.chats import ChatStore, PostStore, UpdateStore, WatchStore
-from bridge.ports.desk import DeskStore, DraftStore, OrderStore
-from bridge.ports.inbox import InboxStore, RouterStore
-from bridge.ports.record import FleetStore, QueryStore, RestoreStore
-from bridge.ports.sending import AccountStore, ClockStore, DeliveryStore, OutboxStore
+from bridge.ports.accounts import AccountStore
+from bridge.ports.chats import ChatStore
+from bridge.ports.cluster import ClusterStore
+from bridge.ports.inbox import InboxStore
+from bridge.ports.operators import OperatorStore
+from bridge.ports.outbox import OutboxStore
+from bridge.ports.posts import PostStore
+from bridge.ports.queries import QueryStore
+from bridge.ports.recovery import RecoveryStore
+from bridge.ports.updates import UpdateStore
+from bridge.ports.watches import WatchStore
 
 
 class Store(
     InboxStore,
-    RouterStore,
     OutboxStore,
-    DeliveryStore,
     AccountStore,
-    ClockStore,
-    ChatStore,
     PostStore,
+    ChatStore,
+    OperatorStore,
     WatchStore,
-    DeskStore,
-    DraftStore,
-    OrderStore,
     UpdateStore,
     QueryStore,
-    RestoreStore,
-    FleetStore,
+    RecoveryStore,
+    ClusterStore,
     Protocol,
 ):
     """One store; implementations live in ``bridge.store``."""

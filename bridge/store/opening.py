@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from bridge.model.base import Ms, SmsId
-from bridge.model.sms import Sms
+from bridge.model.base import Ms
 from bridge.ports.clock import Clock
-from bridge.ports.record import QueryStore
+from bridge.ports.queries import QueryStore
 from bridge.ports.store import Store
 from bridge.store.sqlite import store as sqlite
 
@@ -20,8 +19,6 @@ _SQLITE = "sqlite:///"
 
 class Queries(QueryStore, Protocol):
     """What commands ask, opened for them alone."""
-
-    async def get_sms(self, sms_id: SmsId) -> Sms | None: ...
 
     async def close(self) -> None: ...
 

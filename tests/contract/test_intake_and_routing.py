@@ -233,13 +233,13 @@ async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: St
             after = piece[-1].id
         return found
 
-    everything = await store.routed_span()
+    everything = await store.routed_range()
     assert everything is not None
     assert (everything.count, await read(everything)) == (4, ["1", "3", "4", "5"])
-    newest = await store.routed_span(last=2)
+    newest = await store.routed_range(last=2)
     assert newest is not None
     assert (newest.count, await read(newest)) == (2, ["4", "5"])
-    late = await store.routed_span(last=3, since=NOW + 4)
+    late = await store.routed_range(last=3, since=NOW + 4)
     assert late is not None
     assert (late.count, await read(late, NOW + 4)) == (2, ["4", "5"])
-    assert await store.routed_span(since=NOW + 100) is None
+    assert await store.routed_range(since=NOW + 100) is None

@@ -142,8 +142,8 @@ async def test_posts_written_together_in_one_conversation_are_one_behind_the_oth
 async def test_a_backlog_is_told_once_until_it_is_over(store: Store) -> None:
     for number in range(5):
         await forwarded(store, str(number), f"7999000000{number % 2}")
-    assert await store.posts_ahead(["support"], talks=9, posts=9) == (2, 5)
-    assert await store.posts_ahead(["support"], talks=1, posts=3) == (1, 3)
+    assert await store.count_waiting_posts(["support"], conversations=9, posts=9) == (2, 5)
+    assert await store.count_waiting_posts(["support"], conversations=1, posts=3) == (1, 3)
     assert await store.open_backlog("backlog:support", ["support"], "support", NOW)
     assert not await store.open_backlog("backlog:support", ["support"], "support", NOW)
     digest = (await due(store))[0]
@@ -248,41 +248,41 @@ async def test_what_a_number_wrote_before_is_counted_to_a_limit(store: Store) ->
     for number in range(4):
         await forwarded(store, str(number), at=NOW + number)
     last = await forwarded(store, "9", at=NOW + 9)
-    assert (await store.earlier(SUBSCRIBER, last.id, limit=9)).count == 4
-    limited = await store.earlier(SUBSCRIBER, last.id, limit=2)
+    assert (await store.earlier_messages(SUBSCRIBER, last.id, limit=9)).count == 4
+    limited = await store.earlier_messages(SUBSCRIBER, last.id, limit=2)
     assert (limited.count, limited.last_at) == (2, NOW + 3)
-    assert (await store.earlier("79000000000", last.id, limit=2)).last_at is None
+    assert (await store.earlier_messages("79000000000", last.id, limit=2)).last_at is None
 
 
 # ------------------------------------------------ what is seen from afar
 
 
 async def test_an_account_is_known_by_its_latest_call(store: Store) -> None:
-    assert await store.last_called("main") is None
+    assert await store.last_inbound_at("main") is None
     await forwarded(store, "1")
     await store.accept_inbound(call("2", at=NOW + 5))
     await store.accept_inbound(call("3", at=NOW + 9, account="other"))
-    assert await store.last_called("main") == NOW + 5
+    assert await store.last_inbound_at("main") == NOW + 5
 
 
 async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None:
-    assert await store.last_sign() is None
+    assert await store.last_activity() is None
     await store.accept_inbound(call("1", at=NOW))
-    assert await store.last_sign() == NOW
+    assert await store.last_activity() == NOW
     began = NOW + HOUR
     for number in range(3):
         late = replace(call(f"late {number}", at=began + 5), date=NOW + number * 20 * MINUTE + 1)
         await store.accept_inbound(late)
     await store.accept_inbound(call("new", at=began + MINUTE))
-    assert await store.arrived_late(after=NOW, before=began) == 3
+    assert await store.count_late_arrivals(after=NOW, before=began) == 3
     [first] = await unrouted(store, 1)
     await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))
-    assert await store.arrived_late(after=NOW, before=began) == 4, "taken before, routed only now"
+    assert await store.count_late_arrivals(after=NOW, before=began) == 4, "taken before, routed only now"
     again = began + HOUR
     [late] = await unrouted(store, 1)
     await settled(store, settlement(late.inbound, late.contact.version, now=again + 9))
-    assert await store.arrived_late(after=began + MINUTE, before=again) == 1
-    assert await store.arrived_late(after=began + MINUTE, before=again, since=began) == 0, (
+    assert await store.count_late_arrivals(after=began + MINUTE, before=again) == 1
+    assert await store.count_late_arrivals(after=began + MINUTE, before=again, since=began) == 0, (
         "counted with the first start"
     )
 

@@ -37,7 +37,7 @@ class CallbackSilence:
 
     async def _check(self, account: str, after: Ms) -> None:
         now, key = self._clock.now(), f"account:{account}:silent"
-        called = await self._store.last_called(account)
+        called = await self._store.last_inbound_at(account)
         since = max(called or 0, self._started_at)
         limit = worked_since(self._hours, now, after)
         if limit is not None and since <= limit:

@@ -51,7 +51,7 @@ CountUpdates = Callable[[Ms, Ms], Awaitable[WaitingUpdates]]
 
 async def note_downtime(store: Store, now: Ms) -> None:
     """Store the time in which no node ran. Called at every start, before the service gives a sign of life itself."""
-    since = await store.last_sign()
+    since = await store.last_activity()
     if since is not None and now - since >= SHORTEST:
         await store.note_downtime(Downtime(since=since, until=now))
 
@@ -81,7 +81,7 @@ class DowntimeReport:
         sms, updates, counted = 0, WaitingUpdates(), 0
         for downtime, next_start in zip(downtimes, until, strict=True):
             before = downtime.until - ON_ITS_WAY
-            sms += await self._store.arrived_late(after=downtime.since, before=before, since=counted)
+            sms += await self._store.count_late_arrivals(after=downtime.since, before=before, since=counted)
             updates += await self._count_updates(downtime.until, next_start)
             counted = before
         if not sms and updates == WaitingUpdates():

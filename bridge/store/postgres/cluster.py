@@ -110,7 +110,7 @@ class ClusterQueries:
 
 
 class ClusterRepository(ClusterQueries):
-    """:class:`~bridge.ports.record.FleetStore`; mixed into what has a writer."""
+    """:class:`~bridge.ports.cluster.ClusterStore`; mixed into what has a writer."""
 
     _writer: Writer
     _writing: Pool

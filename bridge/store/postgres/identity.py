@@ -15,7 +15,7 @@ from bridge.store import locks
 from bridge.store.postgres import dialect
 from bridge.store.postgres.tx import lock_key
 from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
-from bridge.store.repositories.watches import LAST_SIGN
+from bridge.store.repositories.watches import LAST_ACTIVITY
 from bridge.store.schema.tables import IDENTITY
 from bridge.store.statement import Statement
 
@@ -49,8 +49,8 @@ async def compare(connection: Any, space: str, now: Ms) -> None:
             place = {**known, **place}
         else:
             # A dump does not say when it was made: the last that happened in it is as near as can be.
-            last_sign = await connection.fetchval(LAST_SIGN.text)
-            await mark(connection, now if last_sign is None else last_sign)
+            last_activity = await connection.fetchval(LAST_ACTIVITY.text)
+            await mark(connection, now if last_activity is None else last_activity)
         await _keep(connection, place, now)
 
 

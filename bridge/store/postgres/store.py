@@ -9,7 +9,7 @@ import structlog
 
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
-from bridge.ports.record import QueryStore
+from bridge.ports.queries import QueryStore
 from bridge.ports.store import Store
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
@@ -44,7 +44,7 @@ class PostgresReaders:
 
 
 class PostgresQueries(ClusterQueries, QueryRepository):
-    """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
+    """A :class:`~bridge.ports.queries.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: PostgresReaders) -> None:
         super().__init__(readers)

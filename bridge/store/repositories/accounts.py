@@ -102,7 +102,7 @@ class AccountRepository(Repository):
         row = await self._readers.run(lambda tx: tx.one(GET_ACCOUNT, {"account": account}))
         return AccountState(account=account) if row is None else ACCOUNT_STATE.read(row)
 
-    async def queued(self, account: str, *, limit: int) -> int:
+    async def count_queued(self, account: str, *, limit: int) -> int:
         row = await self._readers.run(lambda tx: tx.one(QUEUED_OF, {"account": account, "limit": limit}))
         return 0 if row is None else int(row["number"])
 

@@ -114,7 +114,7 @@ class ChatRepository(Repository):
             conversation_id=row["conversation_id"], inbound_id=row["inbound_id"], sms_id=row["sms_id"]
         )
 
-    async def earlier(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
+    async def earlier_messages(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
         earlier: Params = {"subscriber": subscriber, "before": before, "limit": limit}
         found = await self._readers.run(lambda tx: tx.all(EARLIER_INBOUND, earlier))
         return EarlierMessages(count=len(found), last_at=found[0]["received_at"] if found else None)

@@ -84,8 +84,8 @@ class OperatorRepository(Repository):
     async def rewrite(self, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
         return await self._writer.run(lambda tx: _rewrite(tx, sms_id, was, new, now))
 
-    async def carry_out(self, order: Action, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
-        return await self._writer.run(partial(carry_out, order, done, already, now))
+    async def carry_out(self, action: Action, *, done: NewPost | None, already: NewPost | None, now: Ms) -> bool:
+        return await self._writer.run(partial(carry_out, action, done, already, now))
 
 
 def _reply(tx: Tx, sms: NewSms, now: Ms) -> Sms:

@@ -205,9 +205,6 @@ class OutboxRepository(Repository):
 
         return await self._writer.run(unit)
 
-    async def get_sms(self, sms_id: SmsId) -> Sms | None:
-        return await self._readers.run(lambda tx: get_sms(tx, sms_id))
-
     async def sms_of_key(self, key: str) -> Sms | None:
         return await self._readers.run(lambda tx: sms_of_key(tx, key))
 

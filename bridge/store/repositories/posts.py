@@ -153,13 +153,13 @@ class PostRepository(Repository):
 
         await self._writer.run(unit)
 
-    async def sms_to_come(self, *, limit: int) -> int:
+    async def count_sms_to_post(self, *, limit: int) -> int:
         row = await self._readers.run(lambda tx: tx.one(SMS_TO_COME, {"limit": limit}))
         return 0 if row is None else int(row["number"])
 
-    async def posts_ahead(self, chats: Sequence[str], *, talks: int, posts: int) -> tuple[int, int]:
+    async def count_waiting_posts(self, chats: Sequence[str], *, conversations: int, posts: int) -> tuple[int, int]:
         def query(tx: Tx) -> tuple[int, int]:
-            return _count(tx, POSTS_READY, chats, talks), _count(tx, POSTS_TO_SHOW, chats, posts)
+            return _count(tx, POSTS_READY, chats, conversations), _count(tx, POSTS_TO_SHOW, chats, posts)
 
         return await self._readers.run(query)
 

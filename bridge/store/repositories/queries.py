@@ -173,7 +173,7 @@ class QueryRepository(ReadRepository):
     async def traffic_since(self, since: Ms) -> TrafficCounts:
         return await self._readers.run(partial(_traffic, since))
 
-    async def routed_span(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
+    async def routed_range(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
         span: Params = {"last": _MAX if last is None else last, "since": since}
         row = await self._readers.run(lambda tx: tx.one(ROUTED_SPAN, span))
         if row is None or row["first"] is None:

@@ -62,7 +62,7 @@ ORDER BY s.id LIMIT :limit
 )
 
 # Among the newest only: what an account that never receives anything costs must not grow.
-LAST_CALLED = Statement(
+LAST_INBOUND_OF = Statement(
     """
 SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
 ORDER BY id DESC LIMIT 1
@@ -71,7 +71,7 @@ ORDER BY id DESC LIMIT 1
 )
 
 # The times that a running node writes often.
-LAST_SIGN = Statement(
+LAST_ACTIVITY = Statement(
     """
 SELECT max(at) AS at FROM (
     SELECT at FROM pulse
@@ -82,7 +82,7 @@ SELECT max(at) AS at FROM (
 )
 
 # As many rows as a platform may have kept.
-ARRIVED_LATE = Statement(
+LATE_ARRIVALS = Statement(
     """
 SELECT count(*) AS number FROM inbound
 WHERE id > (SELECT max(id) FROM inbound) - 100000
@@ -120,12 +120,12 @@ class WatchRepository(Repository):
     async def expire_drafts(self, *, before: Ms, now: Ms, limit: int) -> int:
         return await self._writer.run(lambda tx: _expire_drafts(tx, before, now, limit))
 
-    async def last_called(self, account: str) -> Ms | None:
-        row = await self._readers.run(lambda tx: tx.one(LAST_CALLED, {"account": account}))
+    async def last_inbound_at(self, account: str) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(LAST_INBOUND_OF, {"account": account}))
         return None if row is None else row["received_at"]
 
-    async def last_sign(self) -> Ms | None:
-        row = await self._readers.run(lambda tx: tx.one(LAST_SIGN))
+    async def last_activity(self) -> Ms | None:
+        row = await self._readers.run(lambda tx: tx.one(LAST_ACTIVITY))
         return None if row is None else row["at"]
 
     async def note_downtime(self, downtime: Downtime) -> None:
@@ -145,9 +145,9 @@ class WatchRepository(Repository):
 
         await self._writer.run(unit)
 
-    async def arrived_late(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
+    async def count_late_arrivals(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         times: Params = {"after": after, "before": before, "since": since}
-        row = await self._readers.run(lambda tx: tx.one(ARRIVED_LATE, times))
+        row = await self._readers.run(lambda tx: tx.one(LATE_ARRIVALS, times))
         return 0 if row is None else row["number"]
 
 

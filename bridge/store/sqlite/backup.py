@@ -3,7 +3,7 @@
 A copy is what one read transaction sees, taken by SQLite's online backup from a connection that may only read: the
 writer never waits for it. The copy is written under another name, brought to the present schema, marked as a copy,
 checked, put on disk and only then given its name, so that a file of that name is always a whole one. What a bridge must
-do with the mark is :meth:`bridge.ports.record.RestoreStore.settle_restored`'s business.
+do with the mark is :meth:`bridge.ports.recovery.RecoveryStore.settle_restored`'s business.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from bridge.model.cluster import LeaseStatus, Node
 
 
 class SingleNode:
-    """:class:`~bridge.ports.record.FleetStore` without a table."""
+    """:class:`~bridge.ports.cluster.ClusterStore` without a table."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         return LeaseStatus(leads=frozenset(wanted), expires_in=None, sends_expire_in=None, nodes=(), id="", now=None)

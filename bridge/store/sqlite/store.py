@@ -16,7 +16,7 @@ from pathlib import Path
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.ports.clock import Clock
-from bridge.ports.record import QueryStore
+from bridge.ports.queries import QueryStore
 from bridge.ports.store import Store
 from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.repositories.facade import Repositories
@@ -35,7 +35,7 @@ _READERS = 2
 
 
 class SqliteQueries(SingleNodeQueries, QueryRepository):
-    """A :class:`~bridge.ports.record.QueryStore`; made by :func:`open_readonly`."""
+    """A :class:`~bridge.ports.queries.QueryStore`; made by :func:`open_readonly`."""
 
     def __init__(self, readers: Readers) -> None:
         super().__init__(readers)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from bridge.ports.desk import DraftStore
+from bridge.ports.store import Store
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
@@ -20,7 +20,7 @@ class AlbumCaptions:
     Nothing is said about the pictures of such an album that have no caption.
     """
 
-    def __init__(self, store: DraftStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._notes: deque[str] = deque(maxlen=100)
         """A stop forgets them, which costs one notice too many."""

@@ -14,7 +14,7 @@ from telegram import Message
 
 from bridge.model.actions import SearchHit, SearchQuery, SearchScope
 from bridge.model.base import ConversationId, Ms
-from bridge.ports.desk import OrderStore
+from bridge.ports.store import Store
 from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Chat
@@ -125,7 +125,7 @@ async def _found(context: OperatorContext, chat: Chat, text: str, start: Positio
 
 
 async def search(
-    store: OrderStore,
+    store: Store,
     text: str,
     chats: Sequence[str] | None,
     start: Position = BEGIN,
@@ -165,7 +165,7 @@ class _Rows:
         self._at: Ms = _EVER
         self.hits: deque[SearchHit] = deque()
 
-    async def read(self, store: OrderStore, text: str, chats: Sequence[str] | None, rows: int) -> None:
+    async def read(self, store: Store, text: str, chats: Sequence[str] | None, rows: int) -> None:
         query = SearchQuery(text=text, chats=chats, scope=self._scope, before=self._rest, rows=rows, limit=FOUND)
         page = await store.find(query)
         self.hits.extend(page.found)

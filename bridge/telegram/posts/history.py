@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from bridge.model.base import HOUR, InboundId, Ms
 from bridge.model.chat import Conversation, Post
 from bridge.model.inbound import Inbound
 from bridge.model.record import HistoryLine
 from bridge.model.sms import SmsState
-from bridge.ports.chats import PostStore
 from bridge.ports.clock import Clock
-from bridge.ports.record import QueryStore
+from bridge.ports.store import Store
 from bridge.telegram.chats import Chat, Language
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.posts.inbound import recap
@@ -33,19 +31,15 @@ _GONE_WELL = frozenset({SmsState.QUEUED, SmsState.SENDING, SmsState.SENT, SmsSta
 """States that need no remark beside the text."""
 
 
-class HistoryStore(PostStore, QueryStore, Protocol):
-    """The parts of the store that know the past of a conversation."""
-
-
 class History:
-    def __init__(self, store: HistoryStore, zones: Zones, clock: Clock) -> None:
+    def __init__(self, store: Store, zones: Zones, clock: Clock) -> None:
         self._store = store
         self._zones = zones
         self._clock = clock
 
     async def introduction(self, sms: Inbound, language: Language) -> Sequence[str]:
         """Words for the head of an SMS that begins a conversation, or begins it again after a long pause."""
-        earlier = await self._store.earlier(sms.subscriber, sms.id, limit=_COUNTED)
+        earlier = await self._store.earlier_messages(sms.subscriber, sms.id, limit=_COUNTED)
         if earlier.last_at is None:
             return () if await self._written_to(sms) else [say(language, "head.first")]
         if sms.received_at - earlier.last_at < NEW_CONVERSATION:

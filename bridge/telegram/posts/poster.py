@@ -18,12 +18,13 @@ from bridge.model.post import PostKind, PostPriority
 from bridge.pipeline.retry import LONGEST_POST, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, run_steps
-from bridge.ports.chats import PostStore
 from bridge.ports.clock import Clock
+from bridge.ports.posts import PostStore
+from bridge.ports.store import Store
 from bridge.telegram.chats import Chat, Chats
 from bridge.telegram.client.errors import CHAT_WIDE, ApiError, FailureKind
 from bridge.telegram.client.rate_limit import GROUP, RateLimiter
-from bridge.telegram.posts.publisher import PostPublisher, PublisherStore
+from bridge.telegram.posts.publisher import PostPublisher
 from bridge.telegram.updates.connection import TelegramConnection
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ class ChatPoster:
         name: str,
         *,
         chats: Chats,
-        store: PublisherStore,
+        store: Store,
         limiter: RateLimiter,
         connection: TelegramConnection,
         clock: Clock,
@@ -210,7 +211,9 @@ class BacklogDigest:
 
     async def update(self, chat: Chat) -> None:
         addresses = self._chats.addresses(chat)
-        conversations, sms = await self._store.posts_ahead(addresses, talks=MANY_CONVERSATIONS + 1, posts=MANY_SMS + 1)
+        conversations, sms = await self._store.count_waiting_posts(
+            addresses, conversations=MANY_CONVERSATIONS + 1, posts=MANY_SMS + 1
+        )
         key, now = f"backlog:{chat.name}", self._clock.now()
         if conversations > MANY_CONVERSATIONS or sms > MANY_SMS:
             if self._open is not True:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from bridge.model.base import MINUTE, Ms
 from bridge.model.chat import Post, PostedMessage
@@ -23,11 +22,8 @@ from bridge.model.post import (
     TopicPayload,
 )
 from bridge.model.sms import Sms, SmsState
-from bridge.ports.chats import ChatStore, PostStore
 from bridge.ports.clock import Clock
-from bridge.ports.desk import DeskStore, DraftStore
-from bridge.ports.record import QueryStore
-from bridge.ports.sending import AccountStore
+from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message
 from bridge.telegram.client.notes import AlbumCaptions
@@ -47,10 +43,6 @@ LATE: Ms = 5 * MINUTE
 """An SMS that is shown later than that says when it came."""
 
 
-class PublisherStore(ChatStore, PostStore, DeskStore, DraftStore, AccountStore, QueryStore, Protocol):
-    """The parts of the store that publishing needs."""
-
-
 @value_object
 class RenderContext:
     """What is the same for the posts of all chats."""
@@ -64,7 +56,7 @@ class RenderContext:
 class PostPublisher:
     """Publishes the posts of one chat."""
 
-    def __init__(self, sender: ChatSender, store: PublisherStore, clock: Clock, context: RenderContext) -> None:
+    def __init__(self, sender: ChatSender, store: Store, clock: Clock, context: RenderContext) -> None:
         self._sender = sender
         self._store = store
         self._clock = clock

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from bridge.model.chat import Post, PostedMessage
 from bridge.model.sms import CORRECTIONS, Sms, SmsState
 from bridge.ports.clock import Clock
-from bridge.ports.desk import DraftStore
+from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import Message
@@ -51,7 +51,7 @@ class ShownStatus:
 
 
 class StatusMarker:
-    def __init__(self, sender: ChatSender, posts: PostSender, store: DraftStore, clock: Clock) -> None:
+    def __init__(self, sender: ChatSender, posts: PostSender, store: Store, clock: Clock) -> None:
         self._sender = sender
         self._posts = posts
         self._store = store

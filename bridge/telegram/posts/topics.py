@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
@@ -13,9 +12,8 @@ from bridge.model.base import ConversationId
 from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.post import PostPriority
-from bridge.ports.chats import ChatStore
 from bridge.ports.clock import Clock
-from bridge.ports.sending import AccountStore
+from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.sender import ChatSender
@@ -28,10 +26,6 @@ _GROUP_WITHOUT_TOPICS = frozenset({FailureKind.NO_TOPICS, FailureKind.CHAT_GONE,
 """Failures after which a message goes to the group instead of a new topic."""
 
 
-class TopicStore(ChatStore, AccountStore, Protocol):
-    """The parts of the store that topics need."""
-
-
 @value_object
 class Topic:
     thread_id: int | None
@@ -41,7 +35,7 @@ class Topic:
 
 
 class Topics:
-    def __init__(self, sender: ChatSender, store: TopicStore, clock: Clock) -> None:
+    def __init__(self, sender: ChatSender, store: Store, clock: Clock) -> None:
         self._sender = sender
         self._store = store
         self._clock = clock

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Protocol
 
 import structlog
 
@@ -17,10 +16,8 @@ from bridge.model.alert import Alert, alert_post
 from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signals
-from bridge.ports.chats import ChatStore, UpdateStore
 from bridge.ports.clock import Clock
-from bridge.ports.record import QueryStore
-from bridge.ports.sending import AccountStore
+from bridge.ports.store import Store
 from bridge.telegram.client.errors import ApiError, FailureKind
 
 log = structlog.get_logger()
@@ -41,14 +38,10 @@ ALERTS = {
 """Troubles that end only when a person does something: key and text of what the team is told."""
 
 
-class IntakeStore(UpdateStore, ChatStore, AccountStore, QueryStore, Protocol):
-    """The parts of the store that taking updates in needs."""
-
-
 class TelegramConnection:
     """One bot's link to Telegram."""
 
-    def __init__(self, *, store: IntakeStore, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, store: Store, signals: Signals, clock: Clock) -> None:
         self._store = store
         self._signals = signals
         self._clock = clock
@@ -115,7 +108,7 @@ class TelegramConnection:
         await self._clock.sleep(backoff(self._failures, random.random(), longest=LONGEST_WAIT))
 
     async def _tell_back(self, since: Ms, now: Ms) -> None:
-        waiting = await self._store.sms_to_come(limit=MANY)
+        waiting = await self._store.count_sms_to_post(limit=MANY)
         text = "alert.telegram_back" if waiting else "alert.telegram_back_idle"
         params: dict[str, Json] = {"waiting": waiting, "lasted": now - since}
         post = alert_post(text, params, key=f"telegram_back:{since}", due_at=now)

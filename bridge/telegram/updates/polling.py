@@ -17,9 +17,10 @@ from bridge.model.base import SECOND, Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
+from bridge.ports.store import Store
 from bridge.telegram.client.api import LONG_POLL, Api
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.updates.connection import IntakeStore, TelegramConnection
+from bridge.telegram.updates.connection import TelegramConnection
 from bridge.telegram.updates.webhook import is_ours
 
 log = structlog.get_logger()
@@ -30,9 +31,7 @@ SHORTEST_POLL: Ms = 1 * SECOND
 class UpdatePoller:
     """One poller for one bot."""
 
-    def __init__(
-        self, *, api: Api, store: IntakeStore, signals: Signals, clock: Clock, link: TelegramConnection
-    ) -> None:
+    def __init__(self, *, api: Api, store: Store, signals: Signals, clock: Clock, link: TelegramConnection) -> None:
         self._api = api
         self._store = store
         self._signals = signals

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from telegram import Update
@@ -20,9 +20,8 @@ from bridge.model.base import DAY, HOUR, Ms
 from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.worker import IDLE, run_steps
-from bridge.ports.chats import UpdateStore
 from bridge.ports.clock import Clock
-from bridge.ports.sending import AccountStore
+from bridge.ports.store import Store
 from bridge.telegram.client.api import Api
 
 log = structlog.get_logger()
@@ -33,12 +32,8 @@ KEPT: Ms = 7 * DAY
 """Telegram itself keeps what was not confirmed for a day; a week of done ones answers most questions of a person."""
 
 
-class UpdatesStore(UpdateStore, AccountStore, Protocol):
-    """The parts of the store that working updates off needs."""
-
-
 class UpdateProcessor:
-    def __init__(self, *, api: Api, store: UpdatesStore, signals: Signals, clock: Clock) -> None:
+    def __init__(self, *, api: Api, store: Store, signals: Signals, clock: Clock) -> None:
         self._api = api
         self._store = store
         self._signals = signals

@@ -17,8 +17,8 @@ from bridge.errors import BridgeError, StoreError
 from bridge.model.base import MINUTE, Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.ports.chats import UpdateStore
 from bridge.ports.clock import Clock
+from bridge.ports.updates import UpdateStore
 from bridge.telegram.client.api import Api, WebhookState, update_id_of
 from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.updates.connection import TelegramConnection

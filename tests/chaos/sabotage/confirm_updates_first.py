@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.signals import Signals
-from bridge.telegram.updates.connection import IntakeStore
+from bridge.ports.store import Store
 from bridge.telegram.updates.polling import UpdatePoller
 from bridge.telegram.updates.webhook import Webhook
 
@@ -18,7 +18,7 @@ IN_MEMORY_S = 0.3
 class Later:
     """The store, but updates get there a moment after the word that they did."""
 
-    def __init__(self, store: IntakeStore, signals: Signals) -> None:
+    def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
         self._signals = signals
         self._under_way: set[asyncio.Task[None]] = set()
@@ -46,7 +46,7 @@ def apply() -> None:
 def delay(kind: type[Any]) -> None:
     prepare = kind.__init__
 
-    def prepared(self: Any, *, store: IntakeStore, signals: Signals, **others: Any) -> None:
+    def prepared(self: Any, *, store: Store, signals: Signals, **others: Any) -> None:
         prepare(self, store=Later(store, signals), signals=signals, **others)
 
     kind.__init__ = prepared

@@ -15,7 +15,7 @@ from bridge.pipeline.clock import SharedClock, SteadyClock
 from bridge.pipeline.cluster import MARGIN, REPORT_EVERY, ROLES, SENDER, TELEGRAM, Cluster
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
-from bridge.ports.record import FleetStore
+from bridge.ports.cluster import ClusterStore
 from bridge.store import locks
 from bridge.store.postgres.cluster import LEASE
 from bridge.store.postgres.store import PostgresStore
@@ -72,7 +72,7 @@ class Deaf:
 
 
 def cluster(
-    store: FleetStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
+    store: ClusterStore, clock: ManualClock, roles: Sequence[str] = ROLES, *, shared_clock: SharedClock | None = None
 ) -> Cluster:
     return Cluster(
         services=Services(store=store, signals=Signals(), clock=clock),  # type: ignore[arg-type]

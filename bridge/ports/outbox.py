@@ -1,0 +1,64 @@
+"""The part of the store that sends SMS and follows their delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bridge.model.base import Ms, SmsId
+from bridge.model.post import NewPost
+from bridge.model.sms import Change, Move, NewSms, Sms
+
+
+class OutboxStore(Protocol):
+    async def enqueue(self, sms: NewSms, posts: Sequence[NewPost] = ()) -> Sms:
+        """Write one SMS and its posts. Where its key exists already, return that row and write nothing."""
+
+    async def claim_due(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """Move up to ``limit`` due rows ``queued`` → ``sending`` and return them (attempts counted).
+
+        A lane is (account, recipient). At most one row of each lane; none where the lane has a row in ``sending``; none
+        that has an earlier ``queued`` row of its own priority in the lane, due or not; no expired row.
+        Order: priority, then id.
+        """
+
+    async def next_due(self, account: str) -> Ms | None:
+        """The earliest ``due_at`` of a queued row of the account, or None."""
+
+    async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """Move ``queued`` rows whose ``expires_at`` has come to ``stale`` and return them."""
+
+    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ..., *, began: Ms | None = None) -> bool:
+        """Compare-and-set: make the move if the row is in one of its source states, else return False.
+
+        ``began``: only if the row is still in the attempt with this ``sending_since``. The outcome of one attempt must
+        not move the next one, which another node may have started.
+
+        Writes ``change`` and its posts with it, stamps ``sent_at``/``final_at``/``sending_since``, logs it in the
+        row's history, and renews the ``status`` post of a row that has an operator's message. All in one transaction.
+        """
+
+    async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
+        """Record, before it leaves, that a ``sending`` row's request is repeated once (a probe). False: not allowed."""
+
+    async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
+        """When another row with the same account, recipient, sender name and text last left since then, or None."""
+
+    async def recover_sending(self, now: Ms) -> Sequence[Sms]:
+        """Move every ``sending`` row whose node is gone to ``uncertain`` (reason ``interrupted``), and return them.
+
+        Called at a start, and repeatedly where several nodes share the store.
+        """
+
+    async def sms_of_key(self, key: str) -> Sms | None:
+        """The SMS with this key, or None."""
+
+    async def due_polls(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
+        """``sent`` rows with a platform id whose ``poll_at`` has come, oldest due first."""
+
+    async def note_status(self, sms_id: SmsId, word: str, poll_at: Ms, polls: int) -> None:
+        """Store a status that is not final, as it came, and when to ask again; renews the ``status`` post if the word
+        changed."""
+
+    async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
+        """Set when to ask again; nothing else changes. For an answer that cannot be used."""
