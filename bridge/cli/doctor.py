@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import click
 from rich.text import Text
@@ -13,11 +13,10 @@ from rich.text import Text
 from bridge.cli.common import EXIT_FOUND, config_option, console, json_option, plain, print_json, run_async
 from bridge.config import Settings, find, load
 from bridge.errors import ConfigError
+from bridge.model.base import LANGUAGES, Language
 from bridge.telegram.setup.findings import Finding, Level
 from bridge.telegram.texts import say
 from bridge.telemetry import output
-
-Language = Literal["ru", "en"]
 
 MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("•", "yellow"), Level.FAULT: ("✗", "bold red")}
 
@@ -25,7 +24,7 @@ MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("•", "yellow"), Level.FAU
 @click.command()
 @config_option
 @json_option
-@click.option("--language", type=click.Choice(["ru", "en"]), help="Default: `telegram.language` of the configuration.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Default: `telegram.language` of the configuration.")
 def doctor(config: str | None, as_json: bool, language: Language | None) -> None:
     """Look at everything the bridge depends on: configuration, store, platform, Telegram, the callback.
 

@@ -14,7 +14,8 @@ from typing import cast
 import click
 
 from bridge.cli.common import fail
-from bridge.editor import Kind, Language, json_schema
+from bridge.editor import Kind, json_schema
+from bridge.model.base import LANGUAGES, Language
 from bridge.schema import display_path, plural
 
 RULES = {
@@ -36,7 +37,7 @@ OWN_FILE = 0o600
     show_default=True,
     help="support: people answer. keywords: the robot answers to words. both: first words, then people.",
 )
-@click.option("--language", type=click.Choice(["ru", "en"]), help="Of comments and texts. Default: by the locale.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Of comments and texts. Default: by the locale.")
 @click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=Path())
 def init(kind: str, language: str | None, folder: Path) -> None:
     """Write config.yaml, rules/ and schema/ (for editors) into DIR, by default into this folder.

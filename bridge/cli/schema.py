@@ -7,12 +7,13 @@ from typing import cast
 import click
 
 from bridge.cli.common import print_json
-from bridge.editor import Kind, Language, json_schema
+from bridge.editor import Kind, json_schema
+from bridge.model.base import LANGUAGES, Language
 
 
 @click.command()
 @click.argument("kind", type=click.Choice([kind.value for kind in Kind]))
-@click.option("--language", type=click.Choice(["ru", "en"]), default="en", show_default=True)
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
 def schema(kind: str, language: str) -> None:
     """Print the JSON Schema of rule files or of config.yaml.
 

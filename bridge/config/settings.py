@@ -26,7 +26,7 @@ from pydantic import (
 
 from bridge.config import values as own
 from bridge.errors import Problem
-from bridge.model.base import HOUR, MINUTE, SECOND
+from bridge.model.base import HOUR, MINUTE, SECOND, Language
 from bridge.schema.values import (
     Between,
     Duration,
@@ -137,7 +137,7 @@ class ChatSettings(Section):
     anonymous_admins: Flag = False
     replace: Flag = False
     """Put plain characters in place of quotes and dashes that alone make a reply dearer, and do not ask."""
-    language: Literal["ru", "en"] | None = None
+    language: Language | None = None
     """None: the language of the whole bot."""
 
 
@@ -149,7 +149,7 @@ class TelegramSettings(Section):
     """May hold a user and a password, so it is not shown."""
     updates: Literal["polling", "webhook"] = "polling"
     webhook_secret: Secret = SecretStr("")
-    language: Literal["ru", "en"] = "ru"
+    language: Language = "ru"
     note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"
     confirm_parts: Annotated[
         int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts, json_schema_input_type=int | Literal["off"])

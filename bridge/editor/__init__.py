@@ -1,6 +1,5 @@
 """What editors are told of the files that people write: a JSON Schema with a sentence and an example for each key."""
 
 from bridge.editor.schema import Kind, json_schema
-from bridge.editor.texts import Language
 
-__all__ = ["Kind", "Language", "json_schema"]
+__all__ = ["Kind", "json_schema"]

@@ -17,7 +17,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from bridge.config import Settings
-from bridge.editor.texts import Language, key_text
+from bridge.editor.texts import key_text
+from bridge.model.base import Language
 from bridge.rules.schema import (
     DefaultsEntry,
     ExampleEntry,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
+from bridge.model.base import Language
 from bridge.value import value_object
-
-Language: TypeAlias = Literal["ru", "en"]
 
 
 @value_object

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Literal, NewType, TypeAlias, get_args
 
 Ms = int
 """Milliseconds. A point in time counts from 1970-01-01 UTC."""
@@ -22,3 +22,7 @@ DEFAULT_CHAT = ""
 """Stands in a row for the default chat, whichever that is when the row is posted."""
 ADMIN_CHAT = "@admin"
 """Stands in a row for the admin chat. Configured chat names never begin with ``@``."""
+
+Language: TypeAlias = Literal["ru", "en"]
+"""The languages of the bot, of rules' reasons and of the help in editors."""
+LANGUAGES: tuple[Language, ...] = get_args(Language)

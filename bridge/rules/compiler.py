@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from bridge.errors import Problem
+from bridge.model.base import Language
 from bridge.model.decision import OptOutEffect
 from bridge.rules.actions import Actions, ContactAction, ForwardAction, ReplyAction, ReplyText
 from bridge.rules.conditions import when
@@ -22,7 +23,7 @@ from bridge.rules.rule import Rule
 from bridge.rules.schema import ActionEntry, DefaultsEntry, RuleEntry
 from bridge.rules.template_checks import BadTemplate
 from bridge.rules.templates import Template, check_names, compile_template
-from bridge.rules.values import CONTEXT, Language
+from bridge.rules.values import CONTEXT
 from bridge.schema import Document, path_text, validate
 from bridge.text import folding
 

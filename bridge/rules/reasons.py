@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from bridge.model.base import Language
 from bridge.value import value_object
-
-Language: TypeAlias = Literal["ru", "en"]
 
 
 @value_object

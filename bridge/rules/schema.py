@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from bridge.model.base import Language
 from bridge.rules.conditions.campaign import CampaignKeys
 from bridge.rules.conditions.when import WhenEntry
 from bridge.rules.values import (
     Chats,
     Day,
     Filled,
-    Language,
     Names,
     NotEmpty,
     SenderName,

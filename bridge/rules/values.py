@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from bridge.model.base import Language
 from bridge.rules.context import RuleContext
 from bridge.rules.templates import Template, compile_template
 from bridge.schema import near
@@ -169,7 +170,6 @@ ValueName = Annotated[str, AfterValidator(_value_name)]
 Expression = Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)]
 Day = Annotated[datetime, BeforeValidator(_day)]
 DayEnd = Annotated[datetime, BeforeValidator(_end_of)]
-Language = Literal["ru", "en"]
 Text = Annotated[InstanceOf[Template], BeforeValidator(_template)]
 Texts = Annotated[
     Annotated[Text, Tag("text")]

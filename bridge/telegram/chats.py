@@ -7,13 +7,10 @@ working: ids are looked up through the store's aliases, in both directions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 from bridge.config import ChatSettings, TelegramSettings
-from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT
+from bridge.model.base import ADMIN_CHAT, DEFAULT_CHAT, Language
 from bridge.value import value_object
-
-Language = Literal["ru", "en"]
 
 ANONYMOUS_ADMIN = 1_087_968_824
 """The account that Telegram shows as the author of an anonymous administrator's message."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
-from bridge.model.base import InboundId, Json, Ms
+from bridge.model.base import InboundId, Json, Language, Ms
 from bridge.model.chat import Conversation
 from bridge.model.inbound import Inbound
 from bridge.model.record import HistoryLine
@@ -14,7 +14,7 @@ from bridge.model.sms import Sms, SmsState
 from bridge.rules import RuleSet
 from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.chats import Chat, Language
+from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.commands.call import Answer, Call, Misused, conversation_of, no_arguments, pages, quoted
 from bridge.telegram.context import OperatorContext

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from bridge.errors import Problem
 from bridge.model.actions import TrafficCounts
 from bridge.model.answers import AccountState
-from bridge.model.base import Json, Ms
+from bridge.model.base import Json, Language, Ms
 from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule, Forward, OptOutEffect
 from bridge.model.record import QueueStatus
@@ -16,7 +16,6 @@ from bridge.model.sms import SmsState
 from bridge.pipeline.effects import contact_facts
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
-from bridge.telegram.chats import Language
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.commands.call import Call, Misused, no_arguments, pages, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model.base import HOUR, InboundId, Ms
+from bridge.model.base import HOUR, InboundId, Language, Ms
 from bridge.model.chat import Conversation, Post
 from bridge.model.inbound import Inbound
 from bridge.model.record import HistoryLine
 from bridge.model.sms import SmsState
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
-from bridge.telegram.chats import Chat, Language
+from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.posts.inbound import recap
 from bridge.telegram.texts import say

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from bridge.model.base import Json, Ms
+from bridge.model.base import Json, Language, Ms
 from bridge.model.chat import Conversation, Post
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.post import InboundPayload
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.chats import Language
 from bridge.telegram.client.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import code_line, number, reason, subscriber_line

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bridge.model.base import Json, Ms
+from bridge.model.base import Json, Language, Ms
 from bridge.model.chat import Conversation, Post
 from bridge.model.post import AlertPayload, NoticePayload, OpeningPayload
 from bridge.model.sms import CORRECTIONS, UNDECIDED, ConfirmationReason, Sms, SmsState
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.chats import Language
 from bridge.telegram.client.message import Button, Message, clean, one_line, pieces
 from bridge.telegram.posts.inbound import bold_head, split
 from bridge.telegram.texts import say

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Literal
 
-from bridge.model.base import Json
+from bridge.model.base import Json, Language
 from bridge.telegram.texts import say
 from bridge.value import value_object
 
@@ -31,7 +30,7 @@ class Finding:
     level: Level
     params: Mapping[str, Json] = field(default_factory=dict)
 
-    def sentence(self, language: Literal["ru", "en"]) -> str:
+    def sentence(self, language: Language) -> str:
         why, detail = self.params.get("why"), self.params.get("detail")
         words: dict[str, Json] = {
             "why": say(language, why) if isinstance(why, str) else "",

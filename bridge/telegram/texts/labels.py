@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.model.base import Json
+from bridge.model.base import Json, Language
 from bridge.model.chat import Conversation
 from bridge.model.contact import Contact
-from bridge.telegram.chats import Language
 from bridge.telegram.client.message import one_line
 from bridge.telegram.texts import known, say
 from bridge.telegram.texts.times import length

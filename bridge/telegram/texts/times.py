@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
-from bridge.model.base import DAY, HOUR, MINUTE, Ms
-from bridge.telegram.chats import Language
+from bridge.model.base import DAY, HOUR, MINUTE, Language, Ms
 from bridge.telegram.texts import say
 from bridge.value import value_object
 
