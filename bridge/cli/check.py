@@ -1,4 +1,4 @@
-"""``sms-bridge check``: every mistake in the configuration and the rules at once."""
+"""``sms-bridge check``: reports every mistake in the configuration and the rules at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check(config: str | None, form: str) -> None:
 
 
 def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
-    """Mistakes, warnings, and a sentence about what was read."""
+    """The mistakes, the warnings, and a sentence about what was read."""
     from bridge.app.rulebook import canned_of, rules_of
 
     try:

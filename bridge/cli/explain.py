@@ -1,4 +1,4 @@
-"""``sms-bridge explain``: what the bridge would do with a text, and why each rule did or did not match."""
+"""``sms-bridge explain``: shows what the bridge would do with a text, and why each rule matched or did not."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def loaded(settings: Settings) -> RuleSet:
 
 
 async def known(settings: Settings, subscriber: str) -> Contact:
-    """What the store knows of the number; a stranger where there is no store."""
+    """The contact in the store, or an unknown contact if there is no store."""
     if not has_store(settings):
         return Contact(subscriber=subscriber, version=0)
     async with read_only_store(settings) as store:

@@ -1,4 +1,4 @@
-"""``sms-bridge init``: a configuration and rules to begin with. Finds out what it can and asks nothing."""
+"""``sms-bridge init``: writes a configuration and rules to start with. Detects what it can, and asks nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES = {
     "keywords": ("10-keywords.yaml", "90-everything-else.yaml"),
     "both": ("10-keywords.yaml", "20-support.yaml"),
 }
-"""Files of rules by what the service is for. The last of each takes everything."""
+"""The rule files for each purpose of the service. The last file has a rule that takes everything."""
 DEFAULT_ZONE = "Europe/Moscow"
 LOCALTIME = Path("/etc/localtime")
 OWN_FILE = 0o600
@@ -67,7 +67,7 @@ def init(kind: str, language: str | None, folder: Path) -> None:
 
 
 def contents(kind: str, language: Language) -> dict[str, str]:
-    """Each file's name and text."""
+    """The name and the text of each file."""
     values = {"@SECRET@": secrets.token_hex(16), "@TIMEZONE@": zone_of(os.environ, LOCALTIME)}
     found = {"config.yaml": starter(language, "config.yaml", values)}
     found |= {f"rules/{name}": starter(language, name, values) for name in RULES[kind]}
@@ -89,20 +89,20 @@ def write(folder: Path, wanted: Mapping[str, str]) -> None:
     for name, text in wanted.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Only the owner may read the configuration: people put secrets there, whatever the comments say.
+        # Only the owner may read the configuration: people write secrets into it, against the advice of its comments.
         mode = OWN_FILE if name == "config.yaml" else 0o644
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
             file.write(text)
 
 
 def language_of(environ: Mapping[str, str]) -> Language:
-    """By the locale, in the order that the C library looks."""
+    """The language of the locale. The C library looks at the variables in this order."""
     locale = next((value for key in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(key))), "")
     return "ru" if locale.lower().startswith("ru") else "en"
 
 
 def zone_of(environ: Mapping[str, str], localtime: Path) -> str:
-    """The machine's time zone by name; Moscow's where it has none that says more than an offset."""
+    """The name of the machine's time zone; Moscow's if it has no name, or a name that is only an offset."""
     target = str(localtime.resolve())
     named = environ.get("TZ") or target.rpartition("zoneinfo/")[2]
     return named if "/" in named and named in zoneinfo.available_timezones() and "Etc/" not in named else DEFAULT_ZONE

@@ -1,7 +1,7 @@
-"""``sms-bridge replay``: stored messages through other rule files, and which of them would now go elsewhere.
+"""``sms-bridge replay``: runs stored messages through rule files and shows which would be routed differently.
 
-Reads the store and nothing else; sends nothing. What a message got is the rule stored with it; what it would get is
-decided as at the time of its receipt.
+Only reads the store, and sends nothing. The rule stored with a message is compared with the rule that would win if the
+message were received again at its time of receipt.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from bridge.schema import parse_duration, plural
 from bridge.text import phones
 
 CHUNK = 1_000
-"""Messages in memory at a time."""
+"""How many messages are in memory at a time."""
 EXAMPLES = 3
-"""Messages shown of each pair."""
+"""How many messages are shown as examples of each pair."""
 
 Pair: TypeAlias = tuple[str, str]
-"""The rule that a message got and the one it would get; empty for none."""
+"""The rule that won, and the rule that would win; empty: none."""
 
 
 @dataclass(slots=True)
@@ -60,11 +60,11 @@ class Comparison:
     changed: Counter[Pair] = field(default_factory=Counter)
     examples: defaultdict[Pair, list[Inbound]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
-    """Rules whose text cannot be made of a message."""
+    """How often the text of each rule could not be made."""
 
     def add(self, message: Inbound, rules: RuleSet) -> None:
         self.messages += 1
-        fired = rules.decide(rule_message(somebody(message), {}), message.received_at).fired
+        fired = rules.decide(rule_message(with_unknown_sender(message), {}), message.received_at).fired
         for each in fired:
             if each.error is not None:
                 self.failed[each.rule] += 1
@@ -139,7 +139,7 @@ async def compare(settings: Settings, rules: RuleSet, last: int | None, since: M
 
 
 async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterator[tuple[int, Sequence[Inbound]]]:
-    """How many there are in all, and the next of them."""
+    """The total number of messages, and the next of them."""
     span = await store.routed_range(last=last, since=since)
     after = InboundId(0)
     while span is not None and (messages := await store.routed(span, after=after, since=since, limit=CHUNK)):
@@ -147,8 +147,8 @@ async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterato
         after = messages[-1].id
 
 
-def somebody(message: Inbound) -> UnroutedMessage:
-    """Of a sender of whom nothing is known but that this was not the first SMS."""
+def with_unknown_sender(message: Inbound) -> UnroutedMessage:
+    """The message with an unknown sender, who has written before."""
     contact = Contact(subscriber=message.subscriber, version=0, first_seen_at=message.received_at)
     return UnroutedMessage(inbound=message, contact=contact, recent=())
 

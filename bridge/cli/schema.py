@@ -1,4 +1,4 @@
-"""``sms-bridge schema``: the JSON Schema of the files that people write, for their editors."""
+"""``sms-bridge schema``: prints the JSON Schema of the files that people write, for their editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sms-bridge test``: the ``tests:`` of the rule files, one line each, and what differs where one fails."""
+"""``sms-bridge test``: runs the ``tests:`` of the rule files and prints what differs in those that fail."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test(pattern: str, config: str | None, as_json: bool) -> None:
 
 @value_object
 class Tested:
-    """A test and what each of its messages came to."""
+    """A test, and the outcome of each of its messages."""
 
     example: Example
     outcomes: tuple[Outcome, ...]
@@ -64,7 +64,7 @@ class Tested:
 
     @property
     def location(self) -> Problem:
-        """Of the message that failed first, else of the first."""
+        """The location of the first message that failed, or of the first message."""
         return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.location
 
 
@@ -107,7 +107,7 @@ def show(out: Console, tests: Sequence[Tested]) -> None:
 
 
 def show_failure(out: Console, outcome: Outcome, number: int | None) -> None:
-    """Expected beside actual, and the rules that acted with their places."""
+    """Print expected and actual results side by side, and the rules that fired."""
     if number is not None:
         out.print(Text(f"      step {number}: {plain(outcome.step.sms.text)}"), soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False, header_style="bold")

@@ -1,6 +1,6 @@
 """Typed settings: ``config.yaml`` and the environment, read once at start.
 
-Nothing here is global: :func:`load` returns a value, and whoever needs settings gets them passed in.
+Nothing here is global: :func:`load` returns a value, which is passed to the parts that need it.
 """
 
 from bridge.config.loading import find, load

@@ -1,8 +1,8 @@
-"""What needs more than one value of ``config.yaml``: names that refer to each other, listeners, addresses
-that collide.
+"""Checks that need several values of ``config.yaml``: names that refer to each other, listeners and addresses that
+collide.
 
-The mistakes are looked for in the document and not in the typed settings, so they are found also while other
-parts of the file are wrong, and a person sees all at once. Warnings need a configuration without mistakes.
+Mistakes are searched in the document and not in the typed settings, so that they are found even if other parts of the
+file are wrong, and a person sees all of them at once. Warnings need a configuration without mistakes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from bridge.schema.values import near
 TEST_SENDER = "TESTSMS"
 RESERVED_PATHS = frozenset({"/livez", "/readyz"})
 WEBHOOK_PORTS = frozenset({443, 80, 88, 8443})
-"""The only ones that Telegram's own servers call."""
+"""The only ports that Telegram's own servers call."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def mistakes(document: Document) -> list[Problem]:
-    """Contradictions between values. A value that is no text is left to the schema."""
+    """Contradictions between values. The schema reports values that are not texts."""
     return [*_listeners(document), *_chats(document), *_webhook(document), *_callbacks(document)]
 
 
 def warnings(settings: Settings, document: Document) -> list[Problem]:
-    """What works and is probably not meant."""
+    """Warnings about settings that work and are probably not meant."""
     return [*_sender_warnings(settings, document), *_open_callbacks(settings, document), *_telegram(settings, document)]
 
 
@@ -79,7 +79,7 @@ def _chats(document: Document) -> Iterator[Problem]:
 
 
 def _webhook(document: Document) -> Iterator[Problem]:
-    """What Telegram demands of an address that it is to call; a Bot API server of one's own calls any."""
+    """Check the address and the secret of a webhook. Only the official Bot API server restricts the address."""
     if _text(document, ("telegram", "updates"), "") != "webhook":
         return
     secret, url = ("telegram", "webhook_secret"), ("web", "public_url")
@@ -108,7 +108,7 @@ def _public_address(document: Document, path: Path, address: str) -> Iterator[Pr
         parts = urlsplit(address)
         port = parts.port or 443
     except ValueError:
-        return  # no address at all: the schema says so
+        return  # the schema reports it
     if parts.scheme != "https":
         yield document.problem(path, "Telegram calls https addresses only, such as https://sms.example.org")
     elif port not in WEBHOOK_PORTS:
@@ -116,7 +116,7 @@ def _public_address(document: Document, path: Path, address: str) -> Iterator[Pr
 
 
 def _callbacks(document: Document) -> Iterator[Problem]:
-    """Two accounts on one path are told apart by their secrets, so these must be there and differ."""
+    """Check the paths and secrets of callbacks. Two accounts with one path need different secrets to be told apart."""
     default = CallbackSettings()
     seen: dict[tuple[str, str], str] = {}
     for account in _names(document, ("accounts",)):
@@ -125,7 +125,7 @@ def _callbacks(document: Document) -> Iterator[Problem]:
         secret = _text(document, (*base, "secret"), "")
         if path.rstrip("/") in RESERVED_PATHS:
             yield document.problem((*base, "path"), f"{path} answers whether the bridge is well; take another path")
-        # A secret may also be the last segment of the path, so these two addresses are one.
+        # A secret may also be the last segment of the path, so a final slash makes no other address.
         other = seen.setdefault((path.rstrip("/"), secret), account)
         if other != account:
             what = "the same `secret`" if secret else "no `secret`"

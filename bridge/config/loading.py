@@ -1,4 +1,4 @@
-"""Which file, and from the file to :class:`~bridge.config.settings.Settings`: all of it, or all of its mistakes."""
+"""Finds the configuration file and reads it: :class:`~bridge.config.settings.Settings`, or all of its mistakes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/sms-bridge/config.yaml"))
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
-    """The file to use: what ``-c`` names, then what the environment names, then ``PLACES``.
+    """The file that ``-c`` names, else the one that the environment names, else the first of ``DEFAULT_PATHS``.
 
-    A file that was named and is not there is an error: another one must not be taken in its stead.
-    :raises ConfigError: no file; names the places looked at.
+    A named file that does not exist is an error: another file must not be used instead.
+
+    :raises ConfigError: there is no file; the message lists where it was searched.
     """
     named = explicit or environ.get(ENVIRONMENT)
     if named:
@@ -37,10 +38,13 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read, fill in, check. :raises ConfigError: with every mistake of the file, in the order of its lines."""
+    """Read a file, replace its variables and check it.
+
+    :raises ConfigError: with every mistake of the file, in the order of its lines.
+    """
     document = interpolate(read_file(path), environ, path.absolute().parent)
     if document.problems and (document.root is None or not isinstance(document.root.value, dict)):
-        raise ConfigError(document.problems)  # no YAML: whatever is missing besides would only mislead
+        raise ConfigError(document.problems)  # not YAML: messages about missing keys would mislead
     settings, problems = validate(Settings, document, given={"file": path.absolute(), "warnings": ()})
     found = {*document.problems, *problems}
     paths = {problem.path for problem in found if problem.path}

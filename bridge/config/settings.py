@@ -1,8 +1,7 @@
-"""The shape of ``config.yaml`` as classes: names, types, defaults and the checks that need one value only.
+"""The keys of ``config.yaml`` as classes: names, types, defaults, and checks that need one value.
 
-Key names are a contract with outside tools. Durations are kept in milliseconds, ``off`` becomes None. The
-classes can be built from plain Python values as well. What needs two values or a position in the file is
-checked in ``checks``.
+The names of keys are a contract with other tools. Durations are in milliseconds, and ``off`` becomes None. Code can
+also build the classes from Python values. ``checks`` does the checks that need two values or a location in the file.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ UrlPath = Annotated[str, AfterValidator(own.check_path)]
 
 
 class Section(BaseModel):
-    """A part of the file. Unknown keys are mistakes; a section that was left empty has its defaults."""
+    """A part of the file. An unknown key is a mistake; an empty section has its defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -84,7 +83,7 @@ class CallbackSettings(Section):
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
     silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
-    """In the working time of the hours `office`."""
+    """Counted in the working hours named `office`."""
 
 
 class StatusSettings(Section):
@@ -96,7 +95,7 @@ class StatusSettings(Section):
         2 * HOUR,
         6 * HOUR,
     )
-    """Gaps between two questions; the last repeats."""
+    """Times between two status requests; the last one repeats."""
     give_up: Annotated[Duration, Shortest("1m")] = 72 * HOUR
     rate: OptionalRate = Rate(5, SECOND)
 
@@ -136,14 +135,14 @@ class ChatSettings(Section):
     operators: Annotated[Literal["members"] | tuple[int, ...], BeforeValidator(own.parse_operators)] = "members"
     anonymous_admins: Flag = False
     replace: Flag = False
-    """Put plain characters in place of quotes and dashes that alone make a reply dearer, and do not ask."""
+    """Replace quotes and dashes that alone make a reply more costly with plain ones, without asking."""
     language: Language | None = None
     """None: the language of the whole bot."""
 
 
 class TelegramSettings(Section):
     token: Annotated[Secret, AfterValidator(own.check_token)] = SecretStr("")
-    """Empty: the bridge runs without Telegram, forwards wait in the store."""
+    """Empty: the bridge runs without Telegram, and forwards wait in the store."""
     api_url: BaseUrl = "https://api.telegram.org"
     proxy: Annotated[str, AfterValidator(own.check_proxy)] = Field(default="", repr=False)
     """May hold a user and a password, so it is not shown."""
@@ -155,9 +154,9 @@ class TelegramSettings(Section):
         int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts, json_schema_input_type=int | Literal["off"])
     ] = 3
     undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(own.check_undo)] = None
-    """How long an operator's reply is held back and may be stopped."""
+    """How long an operator's reply is held back, so that it can be stopped."""
     remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
-    """In the working time of the hours `office`."""
+    """Counted in the working hours named `office`."""
     chats: dict[Name, ChatSettings] = {}
     default_chat: str = ""
     admin_chat: str = ""
@@ -170,17 +169,17 @@ class StorageSettings(Section):
 
     @property
     def shared(self) -> bool:
-        """A PostgreSQL database, which several bridges may use at a time; else a file of one bridge."""
+        """Whether it is a PostgreSQL database, which several nodes can use, and not a file of one node."""
         return self.url.startswith(own.POSTGRES)
 
     @property
     def sqlite_path(self) -> Path:
-        """Of a store that is not ``shared``."""
+        """The file of a store that is not ``shared``."""
         return Path(self.url.removeprefix(own.SQLITE))
 
     @property
     def passwords(self) -> frozenset[str]:
-        """The driver takes them before the host and behind the question mark."""
+        """The passwords in the URL. The driver reads them before the host and after the question mark."""
         if not self.shared:
             return frozenset()
         parts = urlsplit(self.url)
@@ -188,14 +187,14 @@ class StorageSettings(Section):
         return frozenset({unquote(parts.password or ""), *behind})
 
     def under(self, folder: Path) -> StorageSettings:
-        """The same with a relative path counted from ``folder``."""
+        """The settings with a relative path resolved against ``folder``."""
         if self.shared:
             return self
         return self.model_copy(update={"url": f"{own.SQLITE}{folder / self.sqlite_path}"})
 
 
 class HoursSettings(Section):
-    """Named working hours, for ``hours`` in rules."""
+    """Named working hours, which rules use by ``hours``."""
 
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     week: dict[
@@ -221,11 +220,11 @@ class LoggingSettings(Section):
 
 
 class Settings(Section):
-    """The whole file. Relative paths are counted from the folder of the file."""
+    """The whole file. Relative paths start at the folder of the file."""
 
     # First, because the checks of the paths below read it.
     file: Path
-    """The file that was loaded; not a key of it."""
+    """The file that was loaded. Not a key."""
     server: ServerSettings = ServerSettings()
     web: WebSettings = WebSettings()
     region: Annotated[str, AfterValidator(own.check_region)] = "RU"
@@ -241,7 +240,7 @@ class Settings(Section):
     guards: GuardSettings = GuardSettings()
     logging: LoggingSettings = LoggingSettings()
     warnings: tuple[Problem, ...] = ()
-    """What is allowed and probably not meant; not a key."""
+    """Warnings about what is allowed and probably not meant. Not a key."""
 
     @field_validator("rules", mode="after")
     @classmethod
@@ -256,7 +255,7 @@ class Settings(Section):
         return value.under(file.parent) if isinstance(file, Path) else value
 
     def secrets(self) -> frozenset[str]:
-        """Every value that must appear nowhere: for the log's redaction."""
+        """Every value that must not appear anywhere; logs redact them."""
         found = {self.telegram.token.get_secret_value(), self.telegram.webhook_secret.get_secret_value()}
         for account in self.accounts.values():
             found |= {account.password.get_secret_value(), account.callback.secret.get_secret_value()}

@@ -1,4 +1,4 @@
-"""What one value of ``config.yaml`` may be: sender names, addresses, tokens, times of day.
+"""Checks of single values of ``config.yaml``: sender names, addresses, tokens, times of day.
 
 Each check takes a value and returns it, perhaps tidied, or raises :class:`ValueError` with a sentence for the
 person who edits the file. No sentence repeats a value: a password may stand in any field by mistake.
@@ -21,7 +21,7 @@ from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
 NEVER_ASKS = 1_000
-"""``confirm_parts: off``: more parts than any SMS can have."""
+"""Value for ``confirm_parts: off``: more parts than any SMS has."""
 LONGEST_UNDO = 10 * MINUTE
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
@@ -72,14 +72,14 @@ def check_token(value: SecretStr) -> SecretStr:
 
 
 def check_sender(value: str) -> str:
-    """Up to 11 Latin characters or 15 digits, says the platform's document."""
+    """Check a sender name: up to 11 Latin characters or 15 digits, by the platform's document."""
     if not _SENDER.fullmatch(value) or value != value.strip():
         raise ValueError("expected at most 11 Latin letters, digits, spaces, `.`, `_`, `-`, or at most 15 digits")
     return value
 
 
 def plain_number(value: str) -> str:
-    """A number as the platform writes it: digits without ``+`` and without spaces. Names stay as they are."""
+    """A number as the platform writes it: digits without ``+`` and spaces. Names stay as they are."""
     digits = re.sub(r"[ ()+-]", "", value)
     if digits.isascii() and digits.isdigit():
         return digits
@@ -208,7 +208,7 @@ def check_storage(value: str) -> str:
 
 
 def check_postgres(value: str) -> str:
-    """Only what can be told without asking the server."""
+    """Check what can be checked without a connection to the server."""
     expected = "expected postgresql://user:password@host:5432/database"
     try:
         parts = urlsplit(value)
@@ -244,7 +244,7 @@ def check_days(value: str) -> str:
 
 
 def parse_times(value: object) -> tuple[str, ...]:
-    """``09:00-18:00`` or a list of such."""
+    """The times of a day: ``09:00-18:00``, or a list of these."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not items:
         raise ValueError('expected times such as "09:00-18:00"')

@@ -1,4 +1,4 @@
-"""What editors are told of the files that people write: a JSON Schema with a sentence and an example for each key."""
+"""JSON Schemas of the files that people write, for their editors: a sentence and an example for each key."""
 
 from bridge.editor.schema import Kind, json_schema
 

@@ -1,9 +1,8 @@
-"""From the classes that read the files to a JSON Schema of what a person may write.
+"""From the classes that read the files to a JSON Schema of the text that a person may write.
 
-The classes say which keys there are and what a value becomes; a person writes text: ``10m`` and no milliseconds,
-a number with or without quotes, one word where a list is allowed, ``${VAR}`` in ``config.yaml``. So pydantic's schema
-is rewritten into that. It is more lenient than ``sms-bridge check``, never stricter: an editor must not call wrong
-what works.
+The classes say which keys exist and what a value becomes. A person writes ``10m`` instead of milliseconds, a number
+with or without quotes, one word instead of a list, ``${VAR}`` in ``config.yaml``. So pydantic's schema is rewritten.
+The result is more lenient than ``sms-bridge check`` and never stricter: an editor must not mark what works.
 """
 
 from __future__ import annotations
@@ -36,27 +35,27 @@ class Kind(StrEnum):
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _SCALAR = ["string", "number", "boolean"]
-"""A text may be written without quotes, and then an editor takes it for what it looks like."""
+"""Types of a text: without quotes, an editor takes it for a number or a boolean if it looks like one."""
 _WHOLE = r"[+-]?[0-9]+"
 _NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?$"
 _FILLED_IN = r"\$\{"
 _NOT_WRITTEN = ("title", "default", "description", "writeOnly", "discriminator", "examples", "format")
 _INTERNAL = frozenset({"file", "warnings"})
-"""Fields of the settings that are no keys of the file."""
+"""Fields of the settings that are not keys of the file."""
 _ENTRIES: Mapping[str, type[BaseModel]] = {"rules": RuleEntry, "tests": ExampleEntry}
-"""Lists that are checked one by one, so the class of the file does not name what is in them."""
+"""Classes of the entries of lists that are validated one by one, so that the class of the file does not name them."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Templates and expressions are compiled from a text."""
+    """Makes the schema; templates and expressions are written as texts."""
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
         return {"type": "string"}
 
 
 def json_schema(kind: Kind, language: Language) -> Node:
-    """The whole document."""
+    """The JSON Schema of one kind of file."""
     models: list[type[BaseModel]] = [FileEntry, DefaultsEntry, *_ENTRIES.values()] if kind is Kind.RULES else [Settings]
     _, generated = models_json_schema(
         [(model, "validation") for model in models], by_alias=True, schema_generator=_Generator
@@ -83,7 +82,7 @@ def _with_subclasses(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _write_properties(definition: Node, model: type[BaseModel], language: Language) -> None:
-    """Leave out keys that cannot be written; say of each other one what it is."""
+    """Remove keys that cannot be written, and add the sentence and the examples of each other key."""
     hidden = _INTERNAL if model is Settings else frozenset[str]()
     properties = {
         key: node for key, node in definition["properties"].items() if node.get("type") != "null" and key not in hidden
@@ -100,14 +99,14 @@ def _write_properties(definition: Node, model: type[BaseModel], language: Langua
 
 
 def _rewritten(node: Node, kind: Kind) -> Node:
-    """One schema and all within it."""
+    """The schema and all schemas within it, for written values."""
     texts = node.pop("x-text", {})
     found = {key: value for key, value in node.items() if key not in _NOT_WRITTEN}
     if node.get("format") == "date-time":
         found = {"type": "string", "pattern": _DAY}
     for key in ("anyOf", "oneOf"):
         if key in found:
-            # Not oneOf: a text may be two of the alternatives, and nobody minds.
+            # Not oneOf: a text may match two of the alternatives.
             found["anyOf"] = [_rewritten(each, kind) for each in found.pop(key) if each.get("type") != "null"]
     if "properties" in found:
         found["properties"] = {key: _rewritten(each, kind) for key, each in found["properties"].items()}
@@ -123,7 +122,7 @@ def _rewritten(node: Node, kind: Kind) -> Node:
 
 
 def _leaf(node: Node, kind: Kind) -> Node:
-    """What a single value may look like."""
+    """The schema of a single value as it may be written."""
     if "const" in node:
         node = {"enum": [node["const"]]}
     if "enum" in node:

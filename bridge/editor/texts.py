@@ -1,4 +1,4 @@
-"""The sentences and examples of ``keys.yaml``, by the class that reads a key."""
+"""Reads the sentences and examples of ``keys.yaml``, by the class that reads a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.value import value_object
 
 @value_object
 class KeyText:
-    """What is said of one key."""
+    """The explanation of one key."""
 
     sentence: str
     examples: tuple[object, ...]
@@ -23,14 +23,14 @@ class KeyText:
 
 @cache
 def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
-    """All of it. Examples are read as editors read YAML, so that a number is one."""
+    """The whole file. Examples are read as editors read YAML, so that a number is a number."""
     source = files(__package__).joinpath("keys.yaml").read_text(encoding="utf-8")
     loaded: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(source)
     return loaded
 
 
 def key_text(model: type[BaseModel], key: str, language: Language) -> KeyText | None:
-    """A class inherits what is said of its parents' keys."""
+    """The explanation of a key. A class inherits the explanations of its base classes."""
     for owner in model.__mro__:
         entry = catalogue().get(owner.__name__, {}).get(key)
         if entry is not None:

@@ -1,8 +1,7 @@
-"""The two encodings a platform of this family speaks, in both directions.
+"""The two encodings that platforms of this family use, in both directions.
 
-Nothing here raises and nothing here guesses by statistics: strict UTF-8 first, else Windows-1251. A
-short text can be valid in both (``Рё`` in Windows-1251 is ``и`` in UTF-8), which is why an account can
-force one.
+Decoding tries strict UTF-8 first and then Windows-1251; it does not guess by statistics. A short text can be valid in
+both (``Рё`` in Windows-1251 is ``и`` in UTF-8), so the configuration of an account can name one. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from typing import Literal
 
 
 def decode(raw: bytes, encoding: Literal["auto", "utf-8", "windows-1251"]) -> str:
-    """Text of percent-decoded bytes: without NUL (PostgreSQL refuses it) and without lone surrogates.
+    """The text of percent-decoded bytes, without NUL (PostgreSQL refuses it) and without lone surrogates.
 
-    A byte that the encoding does not define (0x98 of Windows-1251) stays visible as U+FFFD.
+    A byte that the encoding does not define (0x98 in Windows-1251) becomes U+FFFD.
     """
     if encoding == "utf-8":
         text = raw.decode("utf-8", "replace")
@@ -28,11 +27,10 @@ def decode(raw: bytes, encoding: Literal["auto", "utf-8", "windows-1251"]) -> st
 
 
 def encode_query(text: str, encoding: Literal["utf-8", "windows-1251"]) -> tuple[bytes, str]:
-    """Bytes to percent-encode, and the encoding they are in.
+    """The bytes to percent-encode, and their encoding.
 
-    A character that Windows-1251 lacks (emoji, some Kazakh and Tatar letters) sends the whole text out
-    in UTF-8: it must never turn into ``?``. Half a surrogate pair is no character in either and becomes
-    U+FFFD.
+    If Windows-1251 lacks a character (emoji, some Kazakh and Tatar letters), the whole text is sent in UTF-8: a
+    character must never become ``?``. Half a surrogate pair is not a character and becomes U+FFFD.
     """
     if encoding == "windows-1251":
         try:

@@ -1,8 +1,8 @@
-"""Folding: what makes "CTOП!", "стоп" and " «Стоп» " one keyword.
+"""Folds texts for comparison, so that "CTOП!", "стоп" and " «Стоп» " are the same keyword.
 
-For matching only. A folded text is never shown, stored, sent or put into a template: everything a person
-sees comes from the original, which is why every folded word knows its place there. Both sides of every
-comparison go through this module and through nothing else.
+A folded text is only compared. It is never shown, stored, sent or put into a template: everything that a person sees
+is cut out of the original, so every folded word knows its position there. Both sides of every comparison are folded by
+this module.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Final
 
 from bridge.value import value_object
 
-# Drawn like nothing: zero-width characters, bidi controls, soft hyphen, variation selectors, fillers,
-# tags. People cannot see them, phones and copy-and-paste put them in.
+# Invisible characters: zero-width ones, bidi controls, soft hyphen, variation selectors, fillers, tags. Telephones and
+# copy-and-paste put them into texts, and people do not see them.
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -25,7 +25,7 @@ _JOINER: Final = "\u200d"
 _TAGS: Final = "\U000e0020-\U000e007f"
 _CLUSTERING: Final = frozenset(_JOINER) | frozenset(map(chr, range(0xE0020, 0xE0080)))
 
-# Unicode's emoji that NFKC leaves alone, as ranges: Python's database has no such property.
+# Unicode's emoji that NFKC does not change, as ranges, because Python's Unicode database lacks the property.
 _PICTURE: Final = (
     "[\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2604\u260e"
     "\u2611\u2614\u2615\u2618\u261d\u2620\u2622\u2623\u2626\u262a\u262e\u262f\u2638-\u263a\u2640\u2642\u2648-\u2653"
@@ -50,25 +50,25 @@ _SHAPES: Final = {
     ord("ẞ"): "SS",
     **_STRAIGHT,
 }
-"""After ``upper()``: Ё, ß, the look-alikes of Cyrillic and Latin, apostrophes."""
+"""Replacements after ``upper()``: Cyrillic letters that look like Latin ones, Ё, ß, apostrophes."""
 
 _PLAIN: Final = re.compile(r"[\t\n\r -~\xa0«»А-Яа-яЁё–—‘’“”„]*")
-"""Texts in which folding keeps every character's place: nearly all there are."""
+"""Texts in which folding keeps the position of every character. Nearly all texts are of this kind."""
 _BLANKS: Final = str.maketrans("\t\n\r\xa0", "    ")
 _PLAIN_WORD: Final = re.compile(r"[0-9A-ZА-Я_]+(?:'[0-9A-ZА-Я_]+)*")
 _MARK: Final = "\u0300"
-"""Stands for every combining mark where words are looked for: ``re`` has no class of them."""
+"""Replaces every combining mark while words are searched, because ``re`` has no class for them."""
 _NO_LETTER: Final = re.compile(r"[^\w\x00-\x7f]")
 _WORD: Final = re.compile(rf"{_EMOJI.pattern}|\w(?:[\w{_MARK}]|'(?=\w))*")
 _GROWTH: Final = 4
 _LONGEST_SEGMENT: Final = 32
-"""Characters with their marks; Unicode's stream-safe form allows 30 marks. Sorting them takes their number squared."""
+"""Characters with their marks. Unicode's stream-safe form allows 30 marks; sorting them takes quadratic time."""
 _EDGES: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\u2060\ufeff\xad"
 
 
 @value_object
 class Word:
-    """A word as it is compared, and where it stands in the original."""
+    """A word as it is compared, and its position in the original text."""
 
     folded: str
     start: int
@@ -77,22 +77,18 @@ class Word:
 
 @value_object
 class Folded:
-    """A text ready for matching."""
+    """A folded text with its words."""
 
     original: str
     text: str
     """Folded and trimmed."""
     words: tuple[Word, ...]
 
-    def word(self, index: int) -> str | None:
-        """The folded word at ``index``, or None behind the last."""
-        return self.words[index].folded if index < len(self.words) else None
-
     def after(self, count: int) -> str:
-        """What follows the first ``count`` words, cut out of the original and trimmed.
+        """The original text after the first ``count`` words, trimmed.
 
-        Punctuation that sticks to the last of them is left out ("Инфо,12" gives "12", "заказ: -5" gives
-        "-5"), what sticks to the next word stays ("заказ (срочно)" gives "(срочно)").
+        Punctuation directly after the last of these words is left out ("Инфо,12" gives "12", "заказ: -5" gives "-5").
+        Punctuation directly before the next word stays ("заказ (срочно)" gives "(срочно)").
         """
         if count == 0:
             return self.original.strip(_EDGES)
@@ -107,7 +103,7 @@ class Folded:
 
 
 def fold(text: str) -> str:
-    """The form in which texts are compared."""
+    """The text in the form in which texts are compared."""
     return analyse(text).text
 
 
@@ -117,7 +113,7 @@ def folded_words(text: str) -> tuple[str, ...]:
 
 
 def analyse(text: str) -> Folded:
-    """Fold ``text`` and find its words with their places. Linear in the text; never raises."""
+    """Fold a text and find its words and their positions. Takes linear time; never raises."""
     if _PLAIN.fullmatch(text):
         folded = text.upper().translate(_SHAPES).translate(_BLANKS)
         words = tuple(
@@ -135,7 +131,7 @@ def analyse(text: str) -> Folded:
 
 
 def head_end(original: str, word: Word, head: str) -> int | None:
-    """Where in ``original`` the first part of ``word`` ends that folds to ``head``. None: nowhere near."""
+    """The position in ``original`` after the characters of ``word`` that fold to ``head``; None if there are none."""
     for cut in range(word.start + 1, min(word.end, word.start + 4 * len(head) + 1)):
         if fold(original[word.start : cut]) == head:
             return cut
@@ -143,7 +139,7 @@ def head_end(original: str, word: Word, head: str) -> int | None:
 
 
 def _fold_placed(text: str) -> tuple[str, list[int], list[int]]:
-    """The folded text, and for each of its characters where it begins and ends in the original."""
+    """The folded text, and for each of its characters the start and the end in the original."""
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -156,7 +152,7 @@ def _fold_placed(text: str) -> tuple[str, list[int], list[int]]:
 
 
 def _visible(text: str) -> list[tuple[int, str]]:
-    """Characters that are drawn, with their places; joiners and tags only inside an emoji cluster."""
+    """The visible characters with their positions. Joiners and tags count only inside an emoji cluster."""
     if not _INVISIBLE.search(text):
         return list(enumerate(text))
     kept = [(at, char) for at, char in enumerate(text) if char in _CLUSTERING or not _INVISIBLE.match(char)]
@@ -169,7 +165,7 @@ def _visible(text: str) -> list[tuple[int, str]]:
 
 
 def _segments(chars: Iterable[tuple[int, str]]) -> Iterator[tuple[int, int, str]]:
-    """Runs that normalise on their own: a base character with all that may combine with it."""
+    """The parts of a text that can be normalised separately: a base character with all that may combine with it."""
     run: list[str] = []
     start = end = 0
     for at, char in chars:
@@ -196,14 +192,15 @@ def _begins_segment(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _fold_short(segment: str) -> str:
-    """Kept in memory because nearly every segment is one character; long ones are a stranger's to choose."""
+    """Fold a segment of one or two characters. Cached: nearly all are this short, and few of them differ."""
     return _fold_segment(segment)
 
 
 def _fold_segment(segment: str) -> str:
-    """Letters are exchanged only when they are composed (Е and a diaeresis are Ё first, and E then).
+    """Fold a segment of any length.
 
-    Normalised once more, since the exchange can make new compositions: Cyrillic О with an accent becomes Latin Ó.
+    Letters are composed before they are replaced: Е with a diaeresis becomes Ё, and then E. The result is normalised
+    again, because a replacement can make new compositions: Cyrillic О with an accent becomes Latin Ó.
     Apostrophes go first: NFKC takes ``´`` apart into a space and an accent. What would grow many times over stays as it
     is, an Arabic phrase in one character for one: it is nobody's keyword, and a text of them would become a book.
     """
@@ -215,7 +212,7 @@ def _fold_segment(segment: str) -> str:
 
 
 def _words(folded: str) -> Iterator[tuple[int, int]]:
-    """Emoji, and runs of letters and digits with their marks and with apostrophes inside them."""
+    """The words of a folded text: emoji, and letters and digits with their marks and inner apostrophes."""
     for found in _WORD.finditer(_NO_LETTER.sub(_mark_or_itself, folded)):
         yield found.start(), found.end()
 

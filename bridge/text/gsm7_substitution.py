@@ -1,7 +1,7 @@
-"""Typographic characters that make a Latin SMS twice as dear, and what may stand in their place. Pure.
+"""Replaces typographic characters that double the price of a Latin SMS with plain ones. Pure.
 
-One «, — or … forces the whole text into UCS-2: 70 characters a part instead of 160. Editors and telephones put them in
-by themselves. A text with Cyrillic letters or emoji is UCS-2 in any case, and is left as its author wrote it.
+One «, — or … forces the whole text into UCS-2: 70 characters a part instead of 160. Editors and telephones insert them
+on their own. A text with Cyrillic letters or emoji is UCS-2 anyway and stays as its author wrote it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _PLAIN: Final[Mapping[str, str]] = {
     "…": "...",
     "№": "No ",
     "•": "-",
-    # Spaces that look like one: no-break, narrow, thin, figure.
+    # Characters that look like a space: no-break, narrow, thin, figure.
     **dict.fromkeys("\u00a0\u202f\u2009\u2007", " "),
 }
 _TABLE: Final = str.maketrans(dict(_PLAIN))
 
 
 def with_gsm7_characters(text: str) -> str | None:
-    """The text with plain characters, where only such ones make it dear; None where that saves nothing.
+    """The text with plain characters that fit into GSM-7; None if that saves no part.
 
-    Every character outside GSM-7 must have a plain one, or nothing is gained.
+    It saves nothing unless every character outside of GSM-7 has a plain replacement.
     """
     now = parts.split(text)
     if not now.forcing or not _PLAIN.keys() >= set(now.forcing):
@@ -37,5 +37,5 @@ def with_gsm7_characters(text: str) -> str | None:
 
 
 def costly_characters(text: str) -> tuple[str, ...]:
-    """The characters that :func:`cheaper` replaces, each once, in the order they appear."""
+    """The characters that :func:`with_gsm7_characters` replaces, each once, in the order of the text."""
     return tuple(char for char in parts.split(text).forcing if char in _PLAIN)

@@ -1,8 +1,7 @@
-"""How many parts (segments) an SMS takes, and which characters make it dear.
+"""Counts the parts (segments) of an SMS and finds the characters that make it costly.
 
-Pure arithmetic over GSM 03.38 and UTF-16. Only the basic alphabet and its extension table count: a
-network that knows national shift tables would take fewer parts, but no platform promises that, and a
-price must not be guessed low.
+Pure arithmetic over GSM 03.38 and UTF-16. Only the basic alphabet and its extension table are used. A network with
+national shift tables would need fewer parts, but no platform promises that, and the price must not be guessed too low.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _GSM: Final = _BASIC | _EXTENDED
 
 @value_object
 class Parts:
-    """What a text costs on the air."""
+    """The size of a text as an SMS."""
 
     encoding: Literal["gsm7", "ucs2"]
     count: int
-    """Parts that are paid for; an empty text is one."""
+    """Number of parts that are paid for. An empty text is one part."""
     units: int
     """Septets (``gsm7``) or UTF-16 units (``ucs2``) of the text itself."""
     forcing: tuple[str, ...]
@@ -41,7 +40,7 @@ class Parts:
 
 @lru_cache(maxsize=1024)
 def split(text: str) -> Parts:
-    """Count the parts of ``text``; neither an escape pair nor a surrogate pair is cut over a border."""
+    """Count the parts of a text. A part never ends inside an escape pair or a surrogate pair."""
     if _GSM.issuperset(text):
         widths = [2 if char in _EXTENDED else 1 for char in text]
         return Parts(encoding="gsm7", count=_count(widths, _SINGLE_GSM, _PART_GSM), units=sum(widths), forcing=())

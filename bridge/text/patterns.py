@@ -1,7 +1,8 @@
-"""Regular expressions of people, in time that is linear in the text (RE2), with ``\\d \\s \\w`` that mean Unicode.
+"""Regular expressions of rule authors: linear time (RE2), and ``\\d \\s \\w`` for all of Unicode.
 
-RE2 knows these three for ASCII only: they are translated. ``\\b`` cannot be (it would have to look around), so it is
-refused with what to write instead, as is everything that RE2 has not. This is the only module that knows RE2.
+RE2 knows these three for ASCII only, so they are translated. ``\\b`` cannot be translated, because it would have to
+look around. It is refused, like everything else that RE2 lacks, with a message that says what to write instead. This is
+the only module that uses RE2.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import re2
 from bridge.value import value_object
 
 LONGEST: Final = 1000
-"""Characters that one expression may have."""
+"""Greatest length of an expression, in characters."""
 _MEMORY: Final = 1 << 20
-"""Bytes for one expression: ``(\\d{1,1000}){1,1000}`` is refused, not tried."""
+"""Memory for one expression, in bytes: ``(\\d{1,1000}){1,1000}`` is refused."""
 _SET_MEMORY: Final = 256 << 20
 _TOGETHER: Final = 100_000
-"""Instructions of the expressions in one set. RE2 holds the whole interpreter while it compiles one, 0.4 to 0.9 µs for
-each: 10,000 expressions in one set would keep a running service from everything for seconds at a reload, this much for
-less than 0.1 s. Asking each further set costs 1.5 µs."""
+"""Most instructions in one set of expressions. RE2 blocks the interpreter while it compiles a set, for 0.4 to 0.9 µs an
+instruction. One set of 10,000 expressions would stop a running service for seconds at a reload; a set of this size
+takes less than 0.1 s. Each further set adds 1.5 µs to a search."""
 
 _UNICODE: Final = {"d": r"\p{Nd}", "s": r"\t-\r\x1c- \x{85}\pZ", "w": r"_\pL\pM\pN"}
-"""What belongs to ``\\d``, ``\\s`` and ``\\w``, as it stands inside brackets."""
+"""The characters of ``\\d``, ``\\s`` and ``\\w``, as they are written inside brackets."""
 _BOUNDARY: Final = (
     r"`\{0}` knows Latin letters only; for a whole word use `contains`, or write `(?:^|[^\pL\pN])` before it and "
     r"`(?:[^\pL\pN]|$)` behind it"
@@ -80,22 +81,22 @@ class _Set(Protocol):
 
 
 class BadPattern(ValueError):
-    """An expression that must not be loaded; the text says what to write instead."""
+    """An expression that must not be loaded. The message says what to write instead."""
 
 
 @value_object
 class Pattern:
     source: str
-    """As it was written."""
+    """The expression as its author wrote it."""
     translated: str
     groups: tuple[str, ...]
     """Names of the named groups."""
     compiled: _Regexp = field(compare=False, repr=False)
 
     def search(self, text: str) -> dict[str, str] | None:
-        """What the named groups found, wherever the expression fits first. One that took no part found nothing: ``""``.
+        """The named groups at the first place where the expression fits; None if it fits nowhere.
 
-        None where the expression does not fit.
+        A group that took no part is an empty text.
         """
         found = self.compiled.search(encodable(text))
         return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
@@ -106,7 +107,10 @@ class Pattern:
 
 
 def compile_pattern(source: str) -> Pattern:
-    """:raises BadPattern: for what RE2 has not, or knows for Latin letters only, or cannot read."""
+    """Translate and compile an expression.
+
+    :raises BadPattern: RE2 lacks a part of it, knows it for Latin letters only, or cannot read it.
+    """
     if len(source) > LONGEST:
         raise BadPattern(f"is longer than {LONGEST} characters")
     translated = "".join(_translated(encodable(source)))
@@ -122,7 +126,7 @@ def compile_pattern(source: str) -> Pattern:
 
 @value_object
 class PatternSet:
-    """Many expressions asked at once: a thousand cost what a few do."""
+    """Many expressions that are searched at once: a thousand take as long as a few."""
 
     count: int
     compiled: _Set | None
@@ -134,13 +138,13 @@ class PatternSet:
         compiled = cast(_Set, re2.Set.SearchSet(_options(_SET_MEMORY)))
         for pattern in patterns:
             compiled.Add(pattern.translated)
-        # RE2 answers "none" when it runs out of memory. One more that always fits tells that from a true none.
+        # RE2 answers "none" when it runs out of memory. An expression that always fits tells this from a true "none".
         compiled.Add("")
         compiled.Compile()
         return cls(count=len(patterns), compiled=compiled)
 
     def fitting(self, text: str) -> Sequence[int]:
-        """Positions of the expressions that fit; all of them where it cannot be told."""
+        """Positions of the expressions that fit; all positions if RE2 ran out of memory."""
         if self.compiled is None:
             return ()
         found = self.compiled.Match(encodable(text))
@@ -151,7 +155,7 @@ class PatternSet:
 
 @value_object
 class PatternSets:
-    """Any number of expressions, in sets of a bounded size."""
+    """Any number of expressions, in sets of limited size."""
 
     sets: tuple[PatternSet, ...]
 
@@ -168,7 +172,7 @@ class PatternSets:
         return cls(sets=tuple(map(PatternSet.of, groups)))
 
     def fitting(self, text: str) -> Sequence[int]:
-        """Positions of the expressions that fit; all of a set's where it cannot be told."""
+        """Positions of the expressions that fit; all positions of a set if RE2 ran out of memory."""
         found: list[int] = []
         before = 0
         for each in self.sets:
@@ -178,7 +182,7 @@ class PatternSets:
 
 
 def encodable(text: str) -> str:
-    """The text with a ``?`` for every lone surrogate: these have no UTF-8, which is what RE2 reads."""
+    """The text with a ``?`` for every lone surrogate. RE2 reads UTF-8, which has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -222,7 +226,7 @@ def _translated(source: str) -> Iterator[str]:
             yield _group(token)
             if token in {"(?P<", "(?<"}:
                 name = source[found.end() :].partition(">")[0]
-                if name in names:  # RE2 takes the last of them without a word
+                if name in names:  # RE2 silently takes the last of them
                     raise BadPattern(f"has two groups of the name `{name}`")
                 names.add(name)
 

@@ -1,8 +1,7 @@
-"""Phone numbers as they are compared, answered and shown in logs.
+"""Normalises phone numbers, tells which can be answered, and masks them for logs.
 
-A number is kept as the digits of its international form without ``+``. Short numbers and senders made of
-letters have no such form and stay as they came. Nothing here raises, whatever the platform or a person
-wrote.
+A normalised number is the digits of the international number without ``+``. Short numbers and senders that are names
+have no such form and stay as they are. Nothing here raises, whatever the platform or a person wrote.
 """
 
 from __future__ import annotations
@@ -16,28 +15,29 @@ from typing import Final
 import phonenumbers
 
 _SHORTEST: Final = 7
-"""Fewer digits than that are a short number: a service that cannot be answered from an ordinary number."""
+"""A number with fewer digits is a short number: a service that an ordinary number cannot answer."""
 _LONGEST: Final = 15
-"""E.164."""
+"""Most digits of a number, by E.164."""
 _WRITTEN: Final = 40
-"""No number takes more characters, brackets and spaces included."""
+"""Most characters of a written number, with brackets and spaces."""
 _NAME_SHOWN: Final = 11
-"""A sender of letters has at most 11 characters on the air."""
+"""Most characters of a sender that is a name, by the SMS standard."""
 _DIGITS = re.compile(r"\d+")
 _RUSSIAN_MOBILE = re.compile(r"79[0-9]{9}")
 
 
 def normalise(raw: str, region: str) -> str:
-    """Digits of the international number without ``+``; short numbers and names as they are, trimmed.
+    """The digits of the international number without ``+``. Short numbers and names stay as they are, trimmed.
 
-    ``region`` (``RU``) says how a number without country code is read; a leading ``+`` is always
-    followed by one. Bare digits can be a number at home and another abroad (84912345678: a landline in
-    Ryazan, a mobile in Vietnam). There the mobile wins, since SMS come from mobiles and an answer must
-    not reach a stranger. A number written with spaces or brackets was written by a person: home wins.
+    Bare digits can be one number in the region and another one abroad: 84912345678 is a landline in Ryazan and a mobile
+    in Vietnam. Then the mobile wins, because SMS come from mobiles and an answer must not reach a stranger. A number
+    with spaces or brackets was written by a person, so there the number in the region wins.
+
+    :param region: the country (``RU``) of numbers without a country code. A ``+`` is always followed by such a code.
     """
     trimmed = raw.strip()
     if region == "RU" and _RUSSIAN_MOBILE.fullmatch(trimmed):
-        return trimmed  # the form in which the platform writes nearly every subscriber: no need to ask the plans
+        return trimmed  # nearly every number of the platform has this form, so this saves the look-up
     return trimmed if len(trimmed) > _WRITTEN else _normalise(trimmed, region)
 
 
@@ -46,7 +46,7 @@ def _normalise(trimmed: str, region: str) -> str:
     digits = _digits(trimmed)
     if len(digits) < _SHORTEST or _has_letter(trimmed):
         return trimmed
-    if len(digits) > _LONGEST + 3:  # longer than any number with any dialling prefix
+    if len(digits) > _LONGEST + 3:  # longer than any number with a dialling prefix
         return digits
     if unicodedata.normalize("NFKC", trimmed).startswith("+"):
         return _international(_parse(f"+{digits}", None)) or digits
@@ -60,7 +60,7 @@ def _normalise(trimmed: str, region: str) -> str:
 
 
 def answerable(number: str, own: Collection[str]) -> bool:
-    """Whether an automatic reply to ``number`` makes sense: no letters, no short number, none of our own."""
+    """Whether an automatic reply makes sense: the number is not a name, a short number or one of our own."""
     bare = number.strip().removeprefix("+")
     if not bare.isascii() or not bare.isdecimal() or not _SHORTEST <= len(bare) <= _LONGEST:
         return False
@@ -68,7 +68,8 @@ def answerable(number: str, own: Collection[str]) -> bool:
 
 
 def mask(number: str) -> str:
-    """What a log may show: ``7999•••1122``; of a short number the ends; a name shortened, digits masked."""
+    """The number as logs show it: ``7999•••1122``; of a short number only the ends. A name is shortened, and long
+    numbers in it are masked."""
     if number.isascii() and number.isdecimal():
         return _mask_digits(number)
     visible = "".join(char for char in number.strip() if char.isprintable())
@@ -79,7 +80,7 @@ def mask(number: str) -> str:
 
 
 def _mask_digits(digits: str) -> str:
-    if len(digits) > _LONGEST:  # no number at all: nothing of it is worth showing
+    if len(digits) > _LONGEST:  # not a number, so no part of it is shown
         return "•••"
     if len(digits) >= 11:
         shown = 4
@@ -92,7 +93,7 @@ def _mask_digits(digits: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _digits(text: str) -> str:
-    """ASCII digits of a number in any writing: full-width and Arabic digits are the same numbers."""
+    """The digits of a number in ASCII. Full-width and Arabic digits are converted."""
     return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
 
 
@@ -101,7 +102,7 @@ def _has_letter(text: str) -> bool:
 
 
 def _parse(number: str, region: str | None) -> phonenumbers.PhoneNumber | None:
-    """A number that exists by the numbering plans, or None."""
+    """The parsed number, or None if no numbering plan has it."""
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:

@@ -1,6 +1,6 @@
-"""Slips of the hand: one wrong key in a word, or a whole word in the other keyboard layout.
+"""Typing mistakes: one wrong key in a word, or a whole word in the other keyboard layout.
 
-Pure tables and comparisons; whether a slip is forgiven is the business of the rules.
+Pure tables and comparisons. The rules decide which mistakes they forgive.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _TO_LATIN: Final = str.maketrans(_CYRILLIC, _LATIN)
 
 
 def other_layout(text: str) -> str:
-    """The text as the same keys give it in the other layout: ``byaj`` is ``инфо``. What is neither stays."""
+    """The text that the same keys give in the other layout: ``инфо`` for ``byaj``. Other characters stay."""
     has_cyrillic = any("\u0400" <= char <= "\u04ff" for char in text)
     return text.translate(_TO_LATIN if has_cyrillic else _TO_CYRILLIC)
 
 
 def one_edit_apart(one: str, other: str) -> bool:
-    """Whether one letter was left out, added, or taken for another, or two neighbours changed places."""
+    """Whether one letter is missing, added or different, or two neighbours are swapped."""
     if len(one) > len(other):
         one, other = other, one
     if len(other) - len(one) > 1 or one == other:
@@ -34,7 +34,7 @@ def one_edit_apart(one: str, other: str) -> bool:
 
 
 def shortened(word: str) -> Iterator[str]:
-    """The word, and the word without each of its letters. Words one edit apart have one of these in common."""
+    """The word, and the word without each of its letters in turn. Two words one edit apart share one of these."""
     yield word
     for at in range(len(word)):
         yield word[:at] + word[at + 1 :]

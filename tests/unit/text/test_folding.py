@@ -13,7 +13,8 @@ FAMILY = f"👨{ZWJ}👩{ZWJ}👧"
 
 
 def first(text: str) -> str | None:
-    return analyse(text).word(0)
+    words = analyse(text).words
+    return words[0].folded if words else None
 
 
 def words(text: str) -> list[str]:
