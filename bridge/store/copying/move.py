@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.store.copying.tables import Content, Digest, Progress, Source, Table, Target
+from bridge.store.copying.tables import Content, Digest, Progress, Source, Target, check_tables
+from bridge.store.schema.mapping import Table
+from bridge.store.schema.tables import MOVED
 from bridge.value import value_object
 
 
@@ -43,10 +45,9 @@ async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progr
 
 
 async def _copied(source: Source, target: Target, progress: Progress) -> Moved:
-    tables = await source.tables()
-    _same(source, tables, target, await target.tables())
+    check_tables(source.where, await source.table_names())
     # Every row is written once and read back once.
-    total = 2 * sum([await source.count(table) for table in tables])
+    total = 2 * sum([await source.count(table) for table in MOVED])
     done = 0
 
     def step(rows: int) -> None:
@@ -54,9 +55,9 @@ async def _copied(source: Source, target: Target, progress: Progress) -> Moved:
         done += rows
         progress(done, total)
 
-    sent = {table.name: await _sent(source, target, table, step) for table in tables}
-    await target.finish(tables)
-    for table in tables:
+    sent = {table.name: await _sent(source, target, table, step) for table in MOVED}
+    await target.finish()
+    for table in MOVED:
         arrived = await _content(target, table, step)
         if arrived != sent[table.name]:
             raise StoreError(
@@ -81,18 +82,6 @@ async def _content(side: Target, table: Table, step: Callable[[int], None]) -> C
         digest.add(lines)
         step(len(lines))
     return digest.content()
-
-
-def _same(source: Source, ours: Sequence[Table], target: Target, theirs: Sequence[Table]) -> None:
-    """Of one version they have the same columns, whatever their order; the source's order is the one that is used."""
-
-    def shape(tables: Sequence[Table]) -> dict[str, tuple[object, ...]]:
-        return {table.name: (frozenset(zip(table.columns, table.kinds, strict=True)), table.key) for table in tables}
-
-    left, right = shape(ours), shape(theirs)
-    if left != right:
-        different = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
-        raise StoreError(f"{source.where} and {target.where} have different tables: {', '.join(different)}")
 
 
 async def _mark(source: Source, target: Target, now: Ms) -> None:

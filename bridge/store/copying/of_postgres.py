@@ -11,13 +11,14 @@ import asyncpg
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import locks
-from bridge.store.copying.tables import BATCH, OWN, Table, in_order, misfit
+from bridge.store.copying.tables import BATCH, misfit, select
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import TIMEOUT, masked_url
 from bridge.store.postgres.tx import NOW, lock_key
-from bridge.store.schema.mapping import Line
+from bridge.store.schema.mapping import ColumnType, Line, Table
+from bridge.store.schema.tables import MOVED
 
 _SETTINGS = {
     "application_name": "sms-bridge store copy",
@@ -26,19 +27,7 @@ _SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
-_KINDS = {"bigint": "INTEGER", "text": "TEXT", "bytea": "BLOB", "double precision": "REAL"}
-_COLUMNS = """
-SELECT c.relname AS name, a.attname AS column, format_type(a.atttypid, NULL) AS type, a.attidentity <> '' AS numbered,
-       array_position(i.indkey::int2[], a.attnum) AS key
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
-"""
-_REFERS = """
-SELECT c.relname AS name, f.relname AS other
-FROM pg_constraint AS r JOIN pg_class AS c ON c.oid = r.conrelid JOIN pg_class AS f ON f.oid = r.confrelid
-WHERE r.contype = 'f' AND r.connamespace = current_schema()::regnamespace
-"""
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"
 _ALIVE = f"SELECT name FROM node WHERE alive_until > {NOW} ORDER BY name"
 
@@ -48,18 +37,10 @@ class PostgresEnd:
         self._connection = connection
         self.where = where
         self._space = space
-        self._numbered: dict[str, str] = {}
-        """The column that the server counts by itself, of those tables that have one."""
 
-    async def tables(self) -> Sequence[Table]:
+    async def table_names(self) -> set[str]:
         with faults.named(self.where):
-            columns = [row for row in await self._connection.fetch(_COLUMNS) if row["name"] not in OWN]
-            refers: dict[str, set[str]] = {}
-            for row in await self._connection.fetch(_REFERS):
-                refers.setdefault(row["name"], set()).add(row["other"])
-            self._numbered = {row["name"]: row["column"] for row in columns if row["numbered"]}
-            names = dict.fromkeys(row["name"] for row in columns)
-            return in_order([_table(name, [row for row in columns if row["name"] == name]) for name in names], refers)
+            return {row["tablename"] for row in await self._connection.fetch(_TABLES)}
 
     async def count(self, table: Table) -> int:
         with faults.named(self.where):
@@ -67,8 +48,7 @@ class PostgresEnd:
 
     async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
         with faults.named(self.where):
-            rows = f"SELECT {table.read} FROM {table.name} ORDER BY {table.ordered}"
-            cursor = await self._connection.cursor(rows)
+            cursor = await self._connection.cursor(select(table))
             while lines := await cursor.fetch(BATCH):
                 yield [tuple(line) for line in lines]
 
@@ -119,7 +99,7 @@ class PostgresTarget(PostgresEnd):
     async def _alone(self) -> None:
         """Nobody else writes from here on; what was written before is in the way."""
         await nobody_runs(self._connection)
-        names = [table.name for table in await self.tables()]
+        names = [table.name for table in MOVED]
         await self._connection.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
         counts = {name: await self._connection.fetchval(f"SELECT count(*) FROM {name}") for name in names}
         if any(counts.values()):
@@ -129,7 +109,7 @@ class PostgresTarget(PostgresEnd):
     async def put(self, table: Table, lines: Sequence[Line]) -> None:
         try:
             await self._connection.copy_records_to_table(
-                table.name, schema_name=self._space, columns=table.columns, records=lines
+                table.name, schema_name=self._space, columns=tuple(table.types), records=lines
             )
         except Exception as error:
             if (words := misfit(table, lines)) is not None:
@@ -138,11 +118,11 @@ class PostgresTarget(PostgresEnd):
             translated = faults.translate(error, f"{self.where}: {table.name}")
             raise translated from error
 
-    async def finish(self, tables: Sequence[Table]) -> None:
+    async def finish(self) -> None:
         """Numbers that the server gives go on behind those that are taken, and it knows what it will search."""
         with faults.named(self.where):
-            for table in tables:
-                if (column := self._numbered.get(table.name)) is not None:
+            for table in MOVED:
+                if (column := _numbered(table)) is not None:
                     highest = f"(SELECT max({column}) FROM {table.name})"
                     # What is counted by itself begins at 1; chats' ids, which nobody counts, may be negative.
                     await self._connection.execute(
@@ -166,7 +146,7 @@ async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSo
                 await migrate_within(connection, space)
             exactly_ours(await version_of(connection))
             end = PostgresSource(connection, where, space, whole)
-            names = ", ".join(table.name for table in await end.tables())
+            names = ", ".join(table.name for table in MOVED)
             await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
         yield end
 
@@ -206,14 +186,7 @@ async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
         connection.terminate()
 
 
-def _table(name: str, columns: Sequence[Any]) -> Table:
-    key = sorted((row["key"], row["column"]) for row in columns if row["key"] is not None)
-    unknown = next((row["type"] for row in columns if row["type"] not in _KINDS), None)
-    if unknown is not None or not key:
-        raise StoreError(f"its table {name} is not one of ours")
-    return Table(
-        name=name,
-        columns=tuple(row["column"] for row in columns),
-        kinds=tuple(_KINDS[row["type"]] for row in columns),
-        key=tuple(column for _, column in key),
-    )
+def _numbered(table: Table) -> str | None:
+    """The column that the server counts by itself: INTEGER PRIMARY KEY in the schema file."""
+    column = table.key[0]
+    return column if len(table.key) == 1 and table.types[column] is ColumnType.INTEGER else None

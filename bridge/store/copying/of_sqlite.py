@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -11,17 +10,16 @@ from pathlib import Path
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.store.copying.tables import BATCH, KINDS, OWN, Table, in_order
+from bridge.store.copying.tables import BATCH, select
 from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
-from bridge.store.schema.mapping import Line
+from bridge.store.schema.mapping import Line, Table
 from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-_NAME = re.compile(r"[a-z_]+")
 
 
 class SqliteEnd:
@@ -32,15 +30,9 @@ class SqliteEnd:
         self._db = db
         self.where = str(path)
 
-    async def tables(self) -> Sequence[Table]:
+    async def table_names(self) -> set[str]:
         with named(self._path):
-            names = [str(row[0]) for row in self._db.execute(_TABLES)]
-            found = [_table(self._db, name) for name in names if name not in OWN]
-            refers = {
-                table.name: {str(row[2]) for row in self._db.execute(f"PRAGMA foreign_key_list({table.name})")}
-                for table in found
-            }
-            return in_order(found, refers)
+            return {str(row[0]) for row in self._db.execute(_TABLES)}
 
     async def count(self, table: Table) -> int:
         with named(self._path):
@@ -48,7 +40,7 @@ class SqliteEnd:
 
     async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
         with named(self._path):
-            cursor = self._db.execute(f"SELECT {table.read} FROM {table.name} ORDER BY {table.ordered}")
+            cursor = self._db.execute(select(table))
             while lines := cursor.fetchmany(BATCH):
                 yield lines
 
@@ -76,11 +68,11 @@ class SqliteTarget(SqliteEnd):
         self._part = part
 
     async def put(self, table: Table, lines: Sequence[Line]) -> None:
-        marks = ", ".join("?" * len(table.columns))
+        columns, marks = ", ".join(table.types), ", ".join("?" * len(table.types))
         with named(self._path):
-            self._db.executemany(f"INSERT INTO {table.name} ({table.listed}) VALUES ({marks})", lines)
+            self._db.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", lines)
 
-    async def finish(self, tables: Sequence[Table]) -> None:
+    async def finish(self) -> None:
         with named(self._path):
             self._db.execute("ANALYZE")
 
@@ -169,19 +161,6 @@ def _upgrade(path: Path) -> None:
 
 def _exactly_ours(db: sqlite3.Connection) -> None:
     exactly_ours(check_version(db, shipped()[-1].version))
-
-
-def _table(db: sqlite3.Connection, name: str) -> Table:
-    columns = db.execute(f"PRAGMA table_info({name})").fetchall()
-    if not _NAME.fullmatch(name) or not all(row[2] in KINDS for row in columns):
-        raise StoreError(f"its table {name} is not one of ours")
-    key = sorted((row[5], row[1]) for row in columns if row[5])
-    return Table(
-        name=name,
-        columns=tuple(row[1] for row in columns),
-        kinds=tuple(row[2] for row in columns),
-        key=tuple(column for _, column in key),
-    )
 
 
 @contextmanager

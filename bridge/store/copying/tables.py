@@ -1,53 +1,34 @@
-"""What a move is made of, whichever engines it is between: tables, their rows in the order of their keys, a digest."""
+"""What both ends of a move share: which tables are copied, how their rows are read, and a digest of them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from graphlib import CycleError, TopologicalSorter
 from hashlib import blake2b
 from typing import Protocol
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.store.schema.mapping import Line
+from bridge.store.schema.mapping import ColumnType, Line, Table
+from bridge.store.schema.tables import MOVED, STAYING
 from bridge.store.transaction import storable
 from bridge.value import value_object
 
 BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
-OWN = frozenset({"schema_version", "identity", "node", "leader"})
-"""Tables that are not copied: what a database says of itself and of its nodes."""
+NOT_COPIED = frozenset({"schema_version", *(table.name for table in STAYING)})
+"""Names of the tables that are not copied: what a database says of itself and of its nodes."""
 _NODES = frozenset({"taken_by", "sent_by"})
 """Columns that name the node whose work a row is. They are copied empty, since no node runs while a store is copied."""
+_PYTHON: Mapping[ColumnType, type] = {
+    ColumnType.INTEGER: int,
+    ColumnType.TEXT: str,
+    ColumnType.BLOB: bytes,
+    ColumnType.REAL: float,
+}
 
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
-
-KINDS: Mapping[str, type] = {"INTEGER": int, "TEXT": str, "BLOB": bytes, "REAL": float}
-"""Column types as the migrations write them."""
-
-
-@value_object
-class Table:
-    name: str
-    columns: tuple[str, ...]
-    kinds: tuple[str, ...]
-    """Of the columns, words of ``KINDS``."""
-    key: tuple[str, ...]
-    """Columns of the primary key, in its order."""
-
-    @property
-    def listed(self) -> str:
-        return ", ".join(self.columns)
-
-    @property
-    def read(self) -> str:
-        return ", ".join(f"'' AS {column}" if column in _NODES else column for column in self.columns)
-
-    @property
-    def ordered(self) -> str:
-        return ", ".join(self.key)
 
 
 @value_object
@@ -59,15 +40,15 @@ class Content:
 
 
 class Digest:
-    """Of rows in one order, the same for both engines: of what Python reads from either."""
+    """The digest of rows in one order: of the values that Python reads, so it is the same for both engines."""
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
         self._rows = 0
 
     def add(self, lines: list[Line]) -> None:
-        """At least one."""
-        # Without the brackets: however many come at a time, the sum is the same.
+        """Add at least one row."""
+        # Without the brackets of the list: the digest does not depend on how many rows come at a time.
         self._hash.update(f"{repr(lines)[1:-1]}, ".encode())
         self._rows += len(lines)
 
@@ -76,23 +57,24 @@ class Digest:
 
 
 class Source(Protocol):
-    """A store that nobody changes meanwhile. Errors name it."""
+    """A store that nobody changes while it is read. Errors name it."""
 
     where: str
 
     async def know_itself(self, now: Ms) -> None:
-        """A copy that has not noticed yet that it is one is marked before it is read."""
+        """Mark a copy that has not noticed yet that it is one, before it is read."""
 
-    async def tables(self) -> Sequence[Table]:
-        """All but ``OWN``, those that others refer to first."""
+    async def table_names(self) -> set[str]:
+        """The names of all tables."""
 
-    async def count(self, table: Table) -> int: ...
+    async def count(self, table: Table) -> int:
+        """The number of its rows."""
 
     def lines(self, table: Table) -> AsyncIterator[list[Line]]:
-        """Its rows in the order of its key, some at a time."""
+        """Its rows in the order of its key, up to :data:`BATCH` at a time."""
 
     async def mark(self, now: Ms) -> None:
-        """From now on it is a copy of what goes on elsewhere; durable when this returns."""
+        """Mark it as a copy of the store that goes on elsewhere; durable when this returns."""
 
 
 class Target(Protocol):
@@ -100,40 +82,43 @@ class Target(Protocol):
 
     where: str
 
-    async def tables(self) -> Sequence[Table]: ...
+    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+        """Write the rows."""
 
-    async def put(self, table: Table, lines: Sequence[Line]) -> None: ...
-
-    def lines(self, table: Table) -> AsyncIterator[list[Line]]: ...
+    def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+        """Its rows, as :meth:`Source.lines`."""
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
-        """All of the move: kept at its end, or gone without a trace."""
+        """The whole move: kept at its end, or gone without a trace."""
 
-    async def finish(self, tables: Sequence[Table]) -> None:
-        """After the last row: what else makes it usable."""
+    async def finish(self) -> None:
+        """Make it usable, after the last row."""
 
 
-def in_order(tables: Iterable[Table], refers: Mapping[str, Iterable[str]]) -> list[Table]:
-    """Those that others refer to first; ``refers`` names what a table refers to."""
-    named = {table.name: table for table in sorted(tables, key=lambda table: table.name)}
-    graph = {name: {other for other in refers.get(name, ()) if other != name} for name in named}
-    try:
-        return [named[name] for name in TopologicalSorter(graph).static_order()]
-    except CycleError as error:
-        raise StoreError("tables refer to each other in a circle: they cannot be copied one by one") from error
+def check_tables(where: str, names: set[str]) -> None:
+    """:raises StoreError: a table of the store is not one of ours, so it would not be copied."""
+    unknown = sorted(names - {table.name for table in MOVED} - NOT_COPIED)
+    if unknown:
+        raise StoreError(f"{where} has tables that are not ours: {', '.join(unknown)}")
+
+
+def select(table: Table) -> str:
+    """The statement that reads all rows in the order of the key. Both engines understand it."""
+    columns = ", ".join(f"'' AS {column}" if column in _NODES else column for column in table.types)
+    return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.key)}"
 
 
 def misfit(table: Table, lines: Sequence[Line]) -> str | None:
-    """The first value that is not what its column holds, in words without the value."""
+    """Say which value is the first that its column cannot hold, without the value itself."""
     for line in lines:
-        for column, kind, value in zip(table.columns, table.kinds, line, strict=True):
-            fits = value is None or (type(value) is KINDS[kind] and (not isinstance(value, str) or fit(value)))
+        row = dict(zip(table.types, line, strict=True))
+        for column, type_ in table.types.items():
+            value = row[column]
+            fits = value is None or (
+                type(value) is _PYTHON[type_] and (not isinstance(value, str) or storable(value) == value)
+            )
             if not fits:
-                at = table.columns.index(table.key[0])
-                row = f" of row {line[at]!r}" if table.kinds[at] == "INTEGER" else ""
-                return f"{table.name}.{column}{row} holds a {type(value).__name__} that does not belong there"
+                key = table.key[0]
+                of_row = f" of row {row[key]!r}" if table.types[key] is ColumnType.INTEGER else ""
+                return f"{table.name}.{column}{of_row} holds a {type(value).__name__} that does not belong there"
     return None
-
-
-def fit(text: str) -> bool:
-    return storable(text) == text

@@ -156,25 +156,25 @@ NODE = Table(
 LEADER = Table("leader", key=["role"], columns={"role": TEXT, "node": TEXT, "since": INTEGER})
 
 MOVED = (
+    RESTORATION,
+    DOWNTIME,
+    PULSE,
+    ALERT,
+    ACCOUNT_STATE,
+    BALANCE_SPENT,
+    SPEND,
+    RULE_USE,
+    TG_UPDATE,
+    CHAT_ALIAS,
     INBOUND,
     CONTACT,
     CONVERSATION,
     TOPIC,
+    AUDIT,
     SMS,
     SMS_EVENT,
-    CHAT_POST,
     CHAT_MESSAGE,
-    CHAT_ALIAS,
-    TG_UPDATE,
-    ACCOUNT_STATE,
-    BALANCE_SPENT,
-    ALERT,
-    RULE_USE,
-    SPEND,
-    AUDIT,
-    PULSE,
-    DOWNTIME,
-    RESTORATION,
+    CHAT_POST,
 )
 """The tables that move to another database with the store. A table stands behind those that it refers to."""
 STAYING = (IDENTITY, NODE, LEADER)

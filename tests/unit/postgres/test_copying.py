@@ -18,7 +18,7 @@ from bridge.store import open_storage, open_store
 from bridge.store.copying import Moved, move
 from bridge.store.copying.of_postgres import PostgresTarget
 from bridge.store.copying.of_sqlite import SqliteSource
-from bridge.store.copying.tables import OWN, Content, Digest
+from bridge.store.copying.tables import NOT_COPIED, Content, Digest
 from bridge.store.migrate import shipped
 from bridge.store.sqlite.migrate import migrate
 from tests import postgres
@@ -77,7 +77,7 @@ def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {
             name: sorted(db.execute(f"SELECT * FROM {name}"), key=repr)
             for name in names
-            if name not in OWN and not name.startswith("sqlite_")
+            if name not in NOT_COPIED and not name.startswith("sqlite_")
         }
 
 
@@ -313,11 +313,11 @@ async def test_a_server_that_goes_away_in_the_middle_leaves_nothing(
     await lived(path)
     finish = PostgresTarget.finish
 
-    async def cut(self: PostgresTarget, tables: Any) -> None:
+    async def cut(self: PostgresTarget) -> None:
         pid = self._connection.get_server_pid()
         async with session(target) as other:
             await other.execute("SELECT pg_terminate_backend($1)", pid)
-        await finish(self, tables)
+        await finish(self)
 
     monkeypatch.setattr(PostgresTarget, "finish", cut)
     with pytest.raises(StoreUnavailable):
@@ -334,9 +334,9 @@ async def test_where_nobody_knows_whether_it_was_kept_that_is_what_is_said(
     finish = PostgresTarget.finish
     pids: list[int] = []
 
-    async def noted(self: PostgresTarget, tables: Any) -> None:
+    async def noted(self: PostgresTarget) -> None:
         pids.append(self._connection.get_server_pid())
-        await finish(self, tables)
+        await finish(self)
 
     def cut(done: int, total: int) -> None:
         if done == total:
@@ -357,8 +357,8 @@ async def test_what_arrived_otherwise_is_not_kept(
     finish = PostgresTarget.finish
     for change in ("UPDATE inbound SET text = text || '.' WHERE id = 2", "DELETE FROM chat_alias"):
 
-        async def otherwise(self: PostgresTarget, tables: Any, change: str = change) -> None:
-            await finish(self, tables)
+        async def otherwise(self: PostgresTarget, change: str = change) -> None:
+            await finish(self)
             await self._connection.execute(change)
 
         monkeypatch.setattr(PostgresTarget, "finish", otherwise)
@@ -388,14 +388,14 @@ async def test_a_bridge_that_starts_in_the_middle_finds_it_whole_or_untouched(
     finish = PostgresTarget.finish
     starting: list[asyncio.Task[Any]] = []
 
-    async def meanwhile(self: PostgresTarget, tables: Any) -> None:
+    async def meanwhile(self: PostgresTarget) -> None:
         starting.append(asyncio.create_task(open_storage(target, clock=SetClock())))
         async with session(target) as other:
             waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> pg_backend_pid()"
             while not await other.fetchval(waits):
                 assert not starting[0].done(), starting[0]
                 await asyncio.sleep(0.005)
-        await finish(self, tables)
+        await finish(self)
 
     monkeypatch.setattr(PostgresTarget, "finish", meanwhile)
     async with asyncio.timeout(60):
