@@ -7,7 +7,7 @@ flight within the deadline, then Telegram, the store last. Unfinished work stays
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -18,6 +18,7 @@ from bridge.app.sending import sending
 from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import Ms
+from bridge.model.work import Work
 from bridge.pipeline.accounts import AccountWatch
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.cluster import INTAKE, ROLES, ROUTER, SENDER, STATUS, TELEGRAM, WATCH
@@ -80,16 +81,19 @@ async def running(
 
 def start_cluster(bridge: Bridge) -> None:
     """What this node has to do with other nodes: nothing where the store belongs to it alone."""
-    cluster, reloader = bridge.sending.cluster, bridge.reloader
+    services, cluster, reloader = bridge.sending.services, bridge.sending.cluster, bridge.reloader
     cluster.rules_version = lambda: reloader.rules.version
     if not bridge.settings.storage.shared:
         return
     bridge.loop("cluster", cluster.step)
-    cluster.connect()
-    cluster.on_notification("rules", reloader.follow)
-    reloader.announce = lambda: cluster.notify("rules")
-    bridge.loop("notify", cluster.send_notifications, cluster.to_notify)
-    bridge.task("listen", cluster.listen())
+    reloader.announce = lambda: services.store.notify(Work.RULES)
+
+    def on_work(work: Set[Work]) -> None:
+        services.signals.wake(work)
+        if Work.RULES in work:
+            reloader.follow()
+
+    bridge.task("listen", services.store.listen(on_work))
     bridge.loop("lost", bridge.look_for_lost)
 
 

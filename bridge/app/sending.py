@@ -65,9 +65,10 @@ async def sending(
     shared_clock = SharedClock(SystemClock()) if settings.storage.shared and clock is None else None
     clock = SteadyClock(shared_clock or clock or SystemClock())
     async with AsyncExitStack() as stack:
-        store = await open_storage(settings.storage.url, clock=clock)
+        signals = Signals()
+        store = await open_storage(settings.storage.url, clock=clock, on_work=signals.wake)
         stack.push_async_callback(store.close)
-        services = Services(store=store, signals=Signals(), clock=clock)
+        services = Services(store=store, signals=signals, clock=clock)
         # A node without a token must not keep the role from nodes that have one.
         able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
         cluster = Cluster(services=services, shared_clock=shared_clock, name=process_name(), roles=able)

@@ -41,7 +41,6 @@ class Bridge:
         self.roles = roles
         self.sending = sending
         self.store = sending.services.store
-        self.signals = sending.services.signals
         self.reloader = reloader
         self.canned = canned
         self.telegram: TelegramSide | None = None
@@ -110,7 +109,6 @@ class Bridge:
         if lost or now - self._asked_at >= ASK_EVERY:
             await ask_about_unknown(self.settings, self.store, parts.clock.now())
             self._asked_at = now
-            self.signals.posts.set()
         return IDLE
 
     async def live(self) -> dict[str, str]:

@@ -120,9 +120,6 @@ async def execute(
 
     async with sending(settings) as parts:
         commands = Commands(settings=settings, services=parts.services)
-        cluster = parts.cluster
-        cluster.connect()
         result = await alone(commands)
-        await cluster.send_notifications()  # services on other machines may carry it on
         answer = as_json(result) if isinstance(result, Sms) else {"count": result}
-        return answer, any(node.roles for node in cluster.nodes)
+        return answer, any(node.roles for node in parts.cluster.nodes)

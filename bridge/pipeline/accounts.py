@@ -34,7 +34,6 @@ class AccountWatch:
         self._suspensions = suspensions
         self._leads = leads
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._ask_at: dict[str, Ms] = {}
         """In monotonic time."""
@@ -80,10 +79,8 @@ class AccountWatch:
             await self._suspensions.raise_alert(
                 Alert(key=key, text=text, params={**params, **more}, account=channel.name)
             )
-        elif balance.amount >= warn_below * CLEAR_ABOVE and await self._store.clear_alert(
-            key, "alert.balance_ok", params, self._clock.now()
-        ):
-            self._signals.posts.set()
+        elif balance.amount >= warn_below * CLEAR_ABOVE:
+            await self._store.clear_alert(key, "alert.balance_ok", params, self._clock.now())
 
     async def _lasts(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
         """The text of the alert, and for how many days the balance lasts if the last days tell."""

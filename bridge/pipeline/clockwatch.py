@@ -54,7 +54,6 @@ class ClockWatch:
         self._store = services.store
         self._leads = leads
         self._channels = channels
-        self._signals = services.signals
         self._longest = longest
         self._written_before: SmsId | None = None
         """The newest SMS of earlier runs, which may have been written by another clock."""
@@ -95,8 +94,6 @@ class ClockWatch:
             return
         await self._shift(0, SmsId(0), now=self._clock.now())
         self._checked = True
-        self._signals.sms.set()
-        self._signals.posts.set()
 
     async def _take_over(self, by: Ms, since: SmsId) -> None:
         for channel in self._channels.values():

@@ -17,7 +17,6 @@ from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
 from bridge.pipeline.clock import SharedClock
 from bridge.pipeline.services import Services
-from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Step
 
 log = structlog.get_logger()
@@ -37,8 +36,6 @@ MARGIN: Ms = SECOND
 """A lease is given up this long before its end, so that work under way can end."""
 LONGEST_REQUEST: Ms = 50 * SECOND
 """Longest time that a request to the platform may take, and some seconds more."""
-NOTIFY_EVERY: Ms = 50
-"""Notifications within this time are sent together."""
 
 
 class Cluster:
@@ -50,15 +47,11 @@ class Cluster:
         """``shared_clock``: set by what the store says. ``name``: shown to people. ``roles``: of :data:`ROLES`."""
         self.roles = roles
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._shared_clock = shared_clock
         self._name = name
         self.rules_version: Callable[[], str] = str
         """Names the rules in force; the other nodes show it."""
-        self._actions: dict[str, Callable[[], None]] = {
-            name: signal.hear for name, signal in self._signals.named().items()
-        }
         self._wanted = [single for role in sorted(roles) for single in SINGLETON_ROLES.get(role, ())]
         self._lease: LeaseStatus | None = None
         self._asked_at: Ms = 0
@@ -72,8 +65,6 @@ class Cluster:
         self._steady_since: Ms = 0
         """Since then no report was missed, and no lease ended because the store's clock was set."""
         self._changed = asyncio.Event()
-        self._pending: set[str] = set()
-        self._to_notify = Signal()
 
     # ------------------------------------------------ what this node may do
 
@@ -195,44 +186,6 @@ class Cluster:
             self._changed.clear()
             left = self._left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
             await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
-
-    # ------------------------------------------------ notifications between nodes
-
-    def connect(self) -> None:
-        """From now on the signals of this node reach the other nodes, and theirs reach this node."""
-        for name, signal in self._signals.named().items():
-            signal.also = lambda name=name: self.notify(name)
-
-    def on_notification(self, name: str, act: Callable[[], None]) -> None:
-        """Call ``act`` when another node notifies of ``name``."""
-        self._actions[name] = act
-
-    def notify(self, name: str) -> None:
-        """Tell the other nodes soon."""
-        if len(self.nodes) > 1:
-            self._pending.add(name)
-            self._to_notify.set()
-
-    async def send_notifications(self) -> Ms:
-        """A step: sends the notifications that have gathered."""
-        if self._pending:
-            names, self._pending = sorted(self._pending), set()
-            await self._store.ring(names)
-            await self._clock.sleep(NOTIFY_EVERY)
-        return IDLE
-
-    @property
-    def to_notify(self) -> Signal:
-        """Set while there is something to send."""
-        return self._to_notify
-
-    async def listen(self) -> None:
-        """Act on the notifications of other nodes, until cancelled."""
-        await self._store.hear(self._notified)
-
-    def _notified(self, name: str) -> None:
-        if (act := self._actions.get(name)) is not None:
-            act()
 
 
 def log_changes(before: LeaseStatus | None, now: LeaseStatus) -> None:

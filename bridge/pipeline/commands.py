@@ -45,7 +45,6 @@ class Commands:
     def __init__(self, *, settings: Settings, services: Services) -> None:
         self._settings = settings
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
 
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
@@ -71,7 +70,6 @@ class Commands:
         if row.recipient != recipient:
             # Its outcome would be taken for the outcome of this SMS.
             raise Refused(f"the key {key!r} was used for SMS {row.id} to another number; nothing was sent")
-        self._signals.sms.set()
         return row
 
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
@@ -87,8 +85,6 @@ class Commands:
             raise Refused(
                 f"SMS {sms_id} is {old.state}: only uncertain, parked, failed, undelivered or stale ones go again"
             )
-        self._signals.sms.set()
-        self._signals.posts.set()
         return new
 
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
@@ -100,8 +96,6 @@ class Commands:
         move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
         if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
             raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
-        self._signals.posts.set()
-        self._signals.sms.set()
         return await self._known(sms_id)
 
     async def retry_restored(self, *, author: str) -> int:
@@ -132,8 +126,6 @@ class Commands:
             # Started together, so that they share commits; the store writes them in the order of starting.
             decided += sum(await asyncio.gather(*(decide(sms) for sms in rows)))
             last = rows[-1].id
-        self._signals.sms.set()
-        self._signals.posts.set()
         return decided
 
     async def _known(self, sms_id: SmsId) -> Sms:

@@ -37,7 +37,6 @@ class DeliveryPoller:
     ) -> None:
         self._channels = channels
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         began = self._clock.monotonic()
         self._buckets = {name: TokenBucket(channel.settings.status.rate, began) for name, channel in channels.items()}
@@ -85,8 +84,6 @@ class DeliveryPoller:
             await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.word, polls=polls))
         else:
             await self._store.note_status(sms.id, report.word, next_poll(channel, polls, now), polls)
-            if report.word != sms.platform_status:
-                self._signals.posts.set()
 
     async def _no_answer(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
         """Without a usable answer the SMS keeps its state until the time to give up."""
@@ -99,7 +96,6 @@ class DeliveryPoller:
     async def _finish(self, sms: Sms, move: Move, change: Change) -> None:
         if await self._store.move(sms.id, move, self._clock.now(), change):
             log.info("sms_" + move, sms_id=sms.id, account=sms.account)
-            self._signals.posts.set()
 
     def _given_up(self, channel: AccountChannel, sms: Sms, now: Ms) -> bool:
         """Whether it is time to stop asking.

@@ -53,9 +53,7 @@ class Inbox:
             self._under_way[key] -= 1
             if not self._under_way[key]:
                 del self._under_way[key]
-        if accepted.new:
-            self._signals.inbound.set()
-        elif acknowledged_before and accepted.repeats >= REPEATS_BEFORE_ALERT:
+        if acknowledged_before and accepted.repeats >= REPEATS_BEFORE_ALERT:
             await self._alert(call, accepted)
         return accepted
 
@@ -80,5 +78,4 @@ class Inbox:
             log.warning("alert_not_stored", alert=alert.key, error=type(error).__name__)
             return
         if opened:
-            self._signals.posts.set()
             log.warning("acknowledgement_ignored", account=call.account, smsid=call.smsid, repeats=accepted.repeats)

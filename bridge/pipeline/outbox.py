@@ -115,7 +115,6 @@ class Outbox:
             log.info("sms_expired", count=len(stale))
             for account in {sms.account for sms in stale}:
                 await self._store.raise_alert(stale_alert(account, now), now)
-            self._signals.posts.set()
         if len(stale) < EXPIRY_BATCH:
             self._expired_at = now
 
@@ -207,8 +206,8 @@ class Outbox:
             await self._move(sms, *(outcome or lost(sms, channel, Reason.INTERRUPTED)))
             raise
         finally:
-            # Only where rows wait, or this one waits again: each look costs a question to the store.
-            if channel.backlog or outcome is None or outcome[0] is not Move.ACCEPTED:
+            # The lane and the connection are free. Only where rows wait: each look costs a question to the store.
+            if channel.backlog:
                 self._signals.sms.set()
 
     async def _request(self, sms: Sms, channel: AccountChannel) -> Receipt:
@@ -259,8 +258,6 @@ class Outbox:
             to=phones.mask(sms.recipient),
             reason=change.reason or None,
         )
-        if change.posts or sms.chat_id is not None:
-            self._signals.posts.set()
 
     async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
         """Move this very attempt: where the store did not confirm a write, another attempt may have begun since."""

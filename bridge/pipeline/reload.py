@@ -116,7 +116,6 @@ class Reloader:
         self._folder = folder
         self._config = config
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._loaded: Signature = seen
         self._changing: Signature | None = None
@@ -199,14 +198,12 @@ class Reloader:
         if problems is None:
             return
         if problems:
-            written = await self._store.raise_alert(refusal(problems), self._clock.now())
+            await self._store.raise_alert(refusal(problems), self._clock.now())
         else:
             params: dict[str, str | int | float] = {"version": self.rules.version}
-            written = await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
+            await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
         if self._unreported is problems:  # another reload may have replaced it
             self._unreported = None
-        if written:
-            self._signals.posts.set()
 
     async def _check_configuration(self) -> None:
         now = await asyncio.to_thread(fingerprint, self._config)

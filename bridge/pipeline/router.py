@@ -191,8 +191,6 @@ class Router:
             return None
         for item, settlement, settled in zip(batch, settlements, results, strict=True):
             self._follow_up(item, settlement, settled)
-        # The next messages of the same subscribers may be claimed by another node, and waited for these.
-        self._signals.inbound.pass_on()
         return claimed
 
     async def _settle_singly(self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement]) -> None:
@@ -217,8 +215,6 @@ class Router:
             log.error("settlement_refused", inbound_id=settlement.inbound_id, error_class=type(error).__name__)
             kept = quarantine(item, settlement.rules_version, "cannot be stored", settlement.now)
             await self._store.settle([kept])
-        self._signals.sms.set()
-        self._signals.posts.set()
 
     def _follow_up(self, item: UnroutedMessage, settlement: Settlement, settled: Settled | None) -> None:
         reserved = wants_to_send(settlement)
@@ -240,10 +236,6 @@ class Router:
             outcome=str(settlement.outcome),
             ms=settlement.now - inbound.received_at,
         )
-        if len(settlement.replies) > len(sending):
-            self._signals.sms.set()
-        if settlement.forwards or settlement.posts or settlement.alerts:
-            self._signals.posts.set()
 
     def _give_back(self, settlements: Sequence[Settlement]) -> None:
         for settlement in settlements:

@@ -100,8 +100,7 @@ class AccountSuspensions:
         )
 
     async def raise_alert(self, alert: Alert) -> None:
-        if await self._store.raise_alert(alert, self._clock.now()):
-            self._signals.posts.set()
+        await self._store.raise_alert(alert, self._clock.now())
 
     # ------------------------------------------------ whether it is over
 
@@ -168,4 +167,3 @@ class AccountSuspensions:
     async def _all_clear(self, key: str, text: str, params: dict[str, str | int | float]) -> None:
         if await self._store.clear_alert(key, text, params, self._clock.now()):
             log.info("alert_cleared", alert=key)
-            self._signals.posts.set()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 from bridge.model.cluster import LeaseStatus
+from bridge.model.work import Work
 
 
 class ClusterStore(Protocol):
@@ -18,8 +19,9 @@ class ClusterStore(Protocol):
     async def leave(self) -> None:
         """Report that this node stops: everything it held is free at once."""
 
-    async def ring(self, words: Sequence[str]) -> None:
-        """Notify the other nodes. A notification may be lost: every loop also looks by itself now and then."""
+    def notify(self, work: Work) -> None:
+        """Tell the other nodes of work that no transaction made. The notification may be lost: every loop also looks by
+        itself now and then."""
 
-    async def hear(self, heard: Callable[[str], None]) -> None:
-        """Call ``heard`` with each word that another node sends, until cancelled. Survives the server's absence."""
+    async def listen(self, on_work: Callable[[Set[Work]], None]) -> None:
+        """Call ``on_work`` with the work that other nodes tell of, until cancelled. Survives the server's absence."""

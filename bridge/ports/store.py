@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from typing import Protocol
 
+from bridge.model.work import Work
 from bridge.ports.accounts import AccountStore
 from bridge.ports.chats import ChatStore
 from bridge.ports.cluster import ClusterStore
@@ -15,6 +17,9 @@ from bridge.ports.queries import QueryStore
 from bridge.ports.recovery import RecoveryStore
 from bridge.ports.updates import UpdateStore
 from bridge.ports.watches import WatchStore
+
+OnWork = Callable[[Set[Work]], None]
+"""Called with the kinds of work that a transaction made, after its commit. It must not raise, or wait."""
 
 
 class Store(

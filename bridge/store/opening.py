@@ -11,7 +11,7 @@ from typing import Protocol
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
-from bridge.ports.store import Store
+from bridge.ports.store import OnWork, Store
 from bridge.store.sqlite import store as sqlite
 
 _SQLITE = "sqlite:///"
@@ -31,17 +31,17 @@ def sqlite_path(url: str) -> Path:
     return Path(url.removeprefix(_SQLITE))
 
 
-async def open_storage(url: str, *, clock: Clock) -> Store:
-    """Everything, for a bridge.
+async def open_storage(url: str, *, clock: Clock, on_work: OnWork = lambda work: None) -> Store:
+    """The whole store, for a running service. ``on_work`` is called after each commit that makes work.
 
     :raises StoreLocked: another bridge runs on this SQLite file. :raises StoreUnavailable: it cannot be used now.
     :raises StoreError: it is of a newer version, or another program's.
     """
     if is_sqlite(url):
-        return await sqlite.open_store(sqlite_path(url), clock=clock)
+        return await sqlite.open_store(sqlite_path(url), clock=clock, on_work=on_work)
     from bridge.store.postgres import store
 
-    return await store.open_store(url, clock=clock)
+    return await store.open_store(url, clock=clock, on_work=on_work)
 
 
 async def open_queries(url: str) -> Queries:

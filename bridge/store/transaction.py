@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bridge.model.base import Ms
+from bridge.model.work import Work
 from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
 from bridge.store.schema.mapping import Line, Value
@@ -93,6 +94,12 @@ class Tx(Protocol):
 
     def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         """Lock those of the names that no other transaction has locked, without waiting; returns them."""
+
+    def wake(self, work: Work) -> None:
+        """After the commit, wake the loops that do this kind of work, on this node and on the others."""
+
+    def wake_others(self, work: Work) -> None:
+        """The same on the other nodes alone, where the loop of this node knows of the work already."""
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
         """Have ``repair`` run, before any later work, if nobody learns of this unit's success.

@@ -128,16 +128,8 @@ class OperatorContext:
         changed = await self.store.carry_out(action, done=done, already=already, now=self.clock.now())
         if changed:
             log.info("action_done", action=kind, conversation_id=conversation.id)
-        self.signals.posts.set()
         return changed
-
-    def wake(self) -> None:
-        """An SMS changed: the outbox and the posters look at once."""
-        self.signals.sms.set()
-        self.signals.posts.set()
 
     async def tell(self, post: NewPost) -> bool:
         """Stores a post for its chat. False if it is stored already."""
-        written = await self.store.add_post(post, self.clock.now())
-        self.signals.posts.set()
-        return written
+        return await self.store.add_post(post, self.clock.now())

@@ -99,7 +99,7 @@ class OperatorMessageHandler:
         await store.chat_migrated(old, new, self._context.clock.now())
         chats.learn(await store.chat_aliases())
         log.info("chat_migrated", chat=chat.name, chat_id=new)
-        self._context.wake()
+        self._context.signals.posts.set()
 
     async def on_topic_changed(self, update: Update, context: Context) -> None:
         if (message := self._incoming(update.message)) is not None:
@@ -155,7 +155,7 @@ class OperatorMessageHandler:
         log.info("bot_membership", chat_id=change.chat.id, chat=name, status=change.new_chat_member.status)
         if chat is not None:
             self._limiter.reached(chat.id)
-            self._context.wake()
+            self._context.signals.posts.set()
 
     def _incoming(self, message: Message | None) -> IncomingMessage | None:
         """None for a chat that is not in the configuration: the bot stays mute there."""

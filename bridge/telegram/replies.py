@@ -172,7 +172,6 @@ async def withdraw(context: OperatorContext, sms: Sms, author: str) -> bool:
     done = await context.store.move(sms.id, Move.CANCEL, context.clock.now(), Change(author=author))
     if done:
         log.info("sms_withdrawn", sms_id=sms.id)
-        context.wake()
     return done
 
 
@@ -195,7 +194,6 @@ async def _rewritten(context: OperatorContext, reply: Reply, latest: Sms) -> boo
     if done:
         joined = " ".join(reasons) or None
         log.info("sms_rewritten", sms_id=latest.id, parts=new.parts, confirmation_reasons=joined)
-        context.wake()
     return done
 
 
@@ -236,6 +234,4 @@ async def _store(context: OperatorContext, reply: Reply, outgoing: PreparedSms, 
         confirmation_reasons=outgoing.confirmation_reasons,
         undo=context.settings.telegram.undo or 0,
     )
-    stored = await context.store.operator_reply(sms, now)
-    context.wake()
-    return stored
+    return await context.store.operator_reply(sms, now)

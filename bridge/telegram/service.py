@@ -107,9 +107,7 @@ class TelegramSide:
         token = telegram.token.get_secret_value()
         if not token or telegram.updates != "webhook":
             return None
-        return Webhook(
-            bot_id=bot_id(token), store=self._store, signals=self._signals, clock=self._clock, link=self._link
-        )
+        return Webhook(bot_id=bot_id(token), store=self._store, clock=self._clock, link=self._link)
 
     async def run(self) -> None:
         """Until cancelled. Without a token there is nothing to do: what is to be shown waits in the store."""
@@ -174,7 +172,7 @@ class TelegramSide:
     def _taking(self, api: Api) -> UpdatePoller | WebhookWatch:
         """The loop that sees to it that updates come in."""
         if self.webhook is None:
-            return UpdatePoller(api=api, store=self._store, signals=self._signals, clock=self._clock, link=self._link)
+            return UpdatePoller(api=api, store=self._store, clock=self._clock, link=self._link)
         return WebhookWatch(
             api=api,
             url=address(self._settings.web.public_url),

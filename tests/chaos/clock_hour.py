@@ -256,7 +256,6 @@ class Hour:
             now=self.bridge.sending.clock.now(),
         )
         await self.bridge.store.enqueue(sms)
-        self.bridge.signals.sms.set()
         await self.line.rest()
 
     async def _says(self, account: str, sender: str, text: str) -> None:

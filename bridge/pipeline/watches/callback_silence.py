@@ -20,7 +20,6 @@ class CallbackSilence:
         self._after = after
         self._hours = hours
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._started_at = services.clock.now()
         """The platform could not call before: that silence is ours."""
@@ -43,10 +42,8 @@ class CallbackSilence:
         if limit is not None and since <= limit:
             params: dict[str, Json] = {"account": account, "lasted": now - since}
             alert = Alert(key=key, text="alert.silent", params=params, account=account)
-            if await self._store.raise_alert(alert, now):
-                self._signals.posts.set()
+            await self._store.raise_alert(alert, now)
             self._cleared.discard(account)
         elif account not in self._cleared and called is not None and now - called < after:
-            if await self._store.clear_alert(key, "alert.silent_ok", {"account": account}, now):
-                self._signals.posts.set()
+            await self._store.clear_alert(key, "alert.silent_ok", {"account": account}, now)
             self._cleared.add(account)

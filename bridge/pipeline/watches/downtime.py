@@ -60,7 +60,6 @@ class DowntimeReport:
     def __init__(self, *, count_updates: CountUpdates, services: Services) -> None:
         self._count_updates = count_updates
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._report_at = self._clock.monotonic() + REPORT_AFTER
         self._reported = False
@@ -93,4 +92,3 @@ class DowntimeReport:
         key = f"arrived:{downtimes[-1].until}"
         post = alert_post(text, params, key=key, priority=PostPriority.STATUS, due_at=now)
         await self._store.downtimes_reported(downtimes, post, now)
-        self._signals.posts.set()

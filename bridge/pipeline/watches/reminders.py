@@ -28,7 +28,6 @@ class Reminders:
         self._after = after
         self._hours = hours
         self._store = services.store
-        self._signals = services.signals
         self._clock = services.clock
         self._throttle = Throttle(EVERY, services.clock)
 
@@ -37,10 +36,8 @@ class Reminders:
 
     async def _look(self) -> None:
         now = self._clock.now()
-        written = await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=BATCH)
+        await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=BATCH)
         if (until := worked_since(self._hours, now, self._after or DRAFT_AFTER)) is not None:
-            written += await self._store.remind_of_drafts(until=until, now=now, limit=BATCH)
+            await self._store.remind_of_drafts(until=until, now=now, limit=BATCH)
             if self._after is not None:
-                written += await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)
-        if written:
-            self._signals.posts.set()
+                await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)

@@ -8,22 +8,18 @@ a second.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
-
-import asyncpg
+from collections.abc import Sequence
 
 from bridge import __version__
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus, Node
+from bridge.model.work import Work
+from bridge.ports.store import OnWork
 from bridge.store import locks
-from bridge.store.postgres.pool import TIMEOUT, Pool
+from bridge.store.postgres.notifications import Notifications
 from bridge.store.postgres.transaction import Transactions
-from bridge.store.postgres.tx import NOW, lock_key
+from bridge.store.postgres.tx import NOW
 from bridge.store.repository import Readers, Writer
 from bridge.store.schema.tables import INTEGER, LEADER, NODE
 from bridge.store.statement import Statement
@@ -38,12 +34,8 @@ OVERDUE: Ms = 5 * SECOND
 """After this time without routing, a node's message goes to a node that has nothing to do, which has as long again."""
 KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
 """How long after its end a node's row is kept."""
-LIVENESS_CHECK_S = 20.0
-"""A listening connection that receives nothing for so many seconds asks whether the server is still there."""
 TAKE_OVER_EVERY_S = 1.0
 """Shortest time between two looks for messages that no node routes, at a node that has messages of its own."""
-RECONNECT_S = 2.0
-"""Pause between two attempts to listen again."""
 
 # The messages of a node that is dead, that does not route, or that does not get to them; in the index's order, so that
 # no more are read than are taken.
@@ -113,8 +105,7 @@ class ClusterRepository(ClusterQueries):
     """:class:`~bridge.ports.cluster.ClusterStore`; mixed into what has a writer."""
 
     _writer: Writer
-    _writing: Pool
-    _space: str
+    _notifications: Notifications
     _node: str
     _transactions: Transactions
     _reports: Transactions
@@ -142,6 +133,7 @@ class ClusterRepository(ClusterQueries):
 
         lease, _ = await self._reports.write(unit)
         self._transactions.routes = "router" in roles
+        self._notifications.has_listeners = len(lease.nodes) > 1
         self._all_route = all("router" in node.roles for node in lease.nodes)
         return lease
 
@@ -159,42 +151,11 @@ class ClusterRepository(ClusterQueries):
             lambda tx: (tx.run(LEAVE_LEADS, {"node": self._node}), tx.run(LEAVE, {"id": self._node}))
         )
 
-    async def ring(self, words: Sequence[str]) -> None:
-        channel, payload = _channel(self._space), json.dumps([self._node, *words])
-        async with self._writing.connection() as connection:
-            await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
+    def notify(self, work: Work) -> None:
+        self._notifications.notify({work})
 
-    async def hear(self, heard: Callable[[str], None]) -> None:
-        def told(connection: object, pid: int, channel: str, payload: str) -> None:
-            node, *words = json.loads(payload)
-            if node != self._node:
-                for word in words:
-                    heard(word)
-
-        while True:
-            try:
-                await self._listen(told)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                # Whoever has something to do looks now and then: nothing is lost, and the store's absence is told by
-                # those who need it.
-                await asyncio.sleep(RECONNECT_S)
-
-    async def _listen(self, told: Callable[[Any, int, str, str], None]) -> None:
-        connection = await self._writing.separate()
-        try:
-            ended = asyncio.Event()
-            connection.add_termination_listener(lambda _: ended.set())
-            await connection.add_listener(_channel(self._space), told)
-            while not ended.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LIVENESS_CHECK_S):
-                        await ended.wait()
-                        break
-                # A link that is cut without a word is noticed by a question alone.
-                await connection.execute("SELECT 1", timeout=TIMEOUT / 1000)
-            raise ConnectionResetError
-        finally:
-            connection.terminate()
+    async def listen(self, on_work: OnWork) -> None:
+        await self._notifications.listen(on_work)
 
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
         """A node that has messages of its own looks now and then, too: those of a dead node must not wait for ever."""
@@ -207,10 +168,6 @@ class ClusterRepository(ClusterQueries):
 
 def _leases(now: Ms) -> Params:
     return {"now": now, "alive_until": now + LEASE, "sends_until": now + SEND_LEASE}
-
-
-def _channel(space: str) -> str:
-    return f"sms_bridge_{lock_key(space, locks.NOTIFICATIONS) & (2**64 - 1):x}"
 
 
 def _take_leads(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:

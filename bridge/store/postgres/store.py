@@ -10,13 +10,15 @@ import structlog
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
-from bridge.ports.store import Store
+from bridge.ports.store import OnWork, Store
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.cluster import ClusterQueries, ClusterRepository
 from bridge.store.postgres.migrate import migrate, space_of, version_of
+from bridge.store.postgres.notifications import Notifications
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
+from bridge.store.postgres.tx import PostgresTx
 from bridge.store.postgres.writer import PostgresWriter
 from bridge.store.repositories.facade import Repositories
 from bridge.store.repositories.queries import QueryRepository
@@ -58,9 +60,24 @@ class PostgresStore(ClusterRepository, Repositories):
     """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
 
     def __init__(
-        self, readers: PostgresReaders, writing: Pool, reporting: Pool, space: str, node: str, clock: Clock
+        self,
+        readers: PostgresReaders,
+        writing: Pool,
+        reporting: Pool,
+        notifications: Notifications,
+        place: tuple[str, str],
+        on_work: OnWork,
+        clock: Clock,
     ) -> None:
-        transactions = Transactions(writing, space, node)
+        """``place``: the schema, and the id of this node."""
+
+        def committed(tx: PostgresTx) -> None:
+            if tx.work:
+                on_work(tx.work)
+            notifications.notify(tx.work | tx.work_for_others)
+
+        space, node = place
+        transactions = Transactions(writing, space, node, committed)
         self.writer = PostgresWriter(transactions)
         """For metrics: how many units shared how many commits."""
         super().__init__(readers, self.writer, clock)
@@ -70,7 +87,7 @@ class PostgresStore(ClusterRepository, Repositories):
         self._reports = Transactions(reporting, space, node)
         """On a connection of their own: whoever waits for the others' connections must not lose his leases by it."""
         self._transactions = transactions
-        self._space = space
+        self._notifications = notifications
         self._node = node
 
     @property
@@ -80,12 +97,13 @@ class PostgresStore(ClusterRepository, Repositories):
 
     async def close(self) -> None:
         await self.writer.close()
+        await self._notifications.close()
         await self._reading.close()
         await self._reporting.close()
         await self._writing.close()
 
 
-async def open_store(url: str, *, clock: Clock) -> PostgresStore:
+async def open_store(url: str, *, clock: Clock, on_work: OnWork = lambda work: None) -> PostgresStore:
     """Connect, and bring the schema to the present version.
 
     :raises StoreUnavailable: the server cannot be reached now.
@@ -101,7 +119,8 @@ async def open_store(url: str, *, clock: Clock) -> PostgresStore:
         raise
     node = uuid4().hex
     readers = PostgresReaders(reading, Transactions(reading, space, node))
-    return PostgresStore(readers, writing, Pool(url, 1), space, node, clock)
+    notifications = Notifications(writing, space, node)
+    return PostgresStore(readers, writing, Pool(url, 1), notifications, (space, node), on_work, clock)
 
 
 async def _prepared(connection: Any, where: str, now: Ms) -> str:

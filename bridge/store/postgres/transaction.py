@@ -35,10 +35,13 @@ class OutcomeUnknown(CommitUnknown):
 class Transactions:
     """Runs work on the connections of a pool, each piece in a transaction of its own."""
 
-    def __init__(self, pool: Pool, space: str, node: str) -> None:
+    def __init__(
+        self, pool: Pool, space: str, node: str, on_commit: Callable[[PostgresTx], None] = lambda tx: None
+    ) -> None:
         self._pool = pool
         self._space = space
         self._node = node
+        self._on_commit = on_commit
         self.routes = False
         """What comes in here is routed here."""
         self.commits = 0
@@ -66,8 +69,13 @@ class Transactions:
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
             value, tx = await self._done(work, connection, BEGIN_WRITE)
-            if tx.begun:
-                await self._commit(connection, tx.orphaned)
+            try:
+                if tx.begun:
+                    await self._commit(connection, tx.orphaned)
+            except OutcomeUnknown:
+                self._on_commit(tx)  # a loop that looks for nothing costs little
+                raise
+            self._on_commit(tx)
             self.commits += 1
             return value, tx.orphaned
 

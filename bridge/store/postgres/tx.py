@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from bridge.model.base import Ms
+from bridge.model.work import Work
 from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
 from bridge.store.postgres import dialect
@@ -29,7 +30,7 @@ _AT_ONCE = 100
 class PostgresTx:
     """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
 
-    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "node", "router")
+    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "node", "router", "work", "work_for_others")
 
     def __init__(self, connection: Connection, space: str, *, begin: str, node: str, router: str) -> None:
         self._connection = connection
@@ -38,6 +39,10 @@ class PostgresTx:
         """What is still to be said before anything else."""
         self.node = node
         self.router = router
+        self.work: set[Work] = set()
+        """The kinds of work that this transaction makes for all nodes."""
+        self.work_for_others: set[Work] = set()
+        """Those that it makes for the other nodes alone."""
         self._orphaned: list[Unit[object]] = []
 
     def now(self) -> Ms:
@@ -104,6 +109,12 @@ class PostgresTx:
     def _keys(self, names: Iterable[LockName]) -> Mapping[int, LockName]:
         """Locks belong to the whole database: other schemas have other keys for the same names."""
         return {lock_key(self._space, name): name for name in names}
+
+    def wake(self, work: Work) -> None:
+        self.work.add(work)
+
+    def wake_others(self, work: Work) -> None:
+        self.work_for_others.add(work)
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
         self._orphaned.append(repair)

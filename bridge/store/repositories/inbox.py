@@ -12,6 +12,7 @@ from bridge.model.inbound import Accepted, Inbound, InboundCall
 from bridge.model.post import NewPost, PostPriority
 from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
+from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.batch import BatchStatement, conflict_free_batches
 from bridge.store.repositories.alerts import open_alert
@@ -156,6 +157,8 @@ def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
         for at in batch:
             _, _, id_, repeats = found[_name(calls[at])]
             accepted[at] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
+    if any(each.new for each in accepted.values()):
+        tx.wake(Work.INBOUND)
     return [accepted[at] for at in range(len(calls))]
 
 
@@ -232,6 +235,9 @@ def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> li
             insertions += [Insertion(reply, each.now, answered_in) for reply in each.replies]
             forwards = [_forward(*pair, each) for pair in zip(each.forwards, conversations, strict=True)]
             posts += [Posting(post, each.now) for post in (*forwards, *each.posts)]
+    if moved:
+        # The next messages of the same subscribers may be other nodes', and waited for these.
+        tx.wake_others(Work.INBOUND)
     written = iter(insert_sms(tx, insertions))
     add_posts(tx, posts)
     return [

@@ -8,6 +8,7 @@ from bridge.model.actions import Action
 from bridge.model.base import Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Rewrite, Sms, SmsState
+from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.repositories.actions import carry_out
 from bridge.store.repositories.contacts import TAKE_OVER
@@ -154,6 +155,7 @@ def _rewrite(tx: Tx, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
     add_event(tx, sms_id, "rewrite", state, state, now, author=new.author)
     move = Move.HOLD_BACK if new.draft else Move.RELEASE
     if not apply_move(tx, sms_id, move, now, Change(author=new.author)):
-        # It waits in the same state, but what the status says about it may have changed.
+        # It waits in the same state, but when it is due and what its status says may have changed.
+        tx.wake(Work.SMS)
         refresh_status(tx, status, now)
     return True

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.post import NewPost, PostPriority, opening_key, payload_to_json
 from bridge.model.sms import ConfirmationReason, Sms, SmsState
+from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.batch import BatchStatement, conflict_free_batches
 from bridge.store.schema.mapping import Line, to_json
@@ -88,6 +89,8 @@ def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     tx.lock(locks.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
     for batch in conflict_free_batches(range(len(postings)), lambda at: postings[at].post.conversation_id or ("", at)):
         written += len(tx.batch(INSERT_POST, [_line(*postings[at]) for at in batch]))
+    if written:
+        tx.wake(Work.POSTS)
     return written
 
 
@@ -160,3 +163,6 @@ def refresh_status(tx: Tx, status: DeliveryStatus, now: Ms) -> None:
         },
     )
     tx.run(REFRESH_OPENING, {"key": opening_key(status.chat_id, status.message_id), "now": now})
+    if status.state != SmsState.SENDING:
+        # A request takes a moment, and its outcome is shown instead.
+        tx.wake(Work.POSTS)

@@ -12,6 +12,7 @@ from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.record import LongestWaits, Restoration
 from bridge.model.sms import Change, Move, Sms
+from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
@@ -196,6 +197,8 @@ _RESTORED = RESTORATION.writer(Restoration, without=["taken_at"])
 
 def _shift_waits(tx: Tx, by: Ms, now: Ms, longest: LongestWaits, since: SmsId) -> None:
     before = now - by
+    tx.wake(Work.SMS)
+    tx.wake(Work.POSTS)
     clocks: Params = {"by": by, "now": now, "sooner": min(now, before)}
     tx.run(SHIFT_QUEUED, {**clocks, "latest": now + longest.sms})
     tx.run(SHIFT_POLLS, {**clocks, "latest": now + longest.poll})

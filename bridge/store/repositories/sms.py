@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bridge.errors import StoreError
 from bridge.model.base import ConversationId, Ms, SmsId
 from bridge.model.sms import MOVES, Change, Move, NewSms, Sms, SmsState
+from bridge.model.work import Work
 from bridge.store.batch import BatchStatement, conflict_free_batches
 from bridge.store.repositories.conversations import note_answered
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, Posting, add_posts, refresh_status
@@ -159,6 +160,8 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
         if sms is not None:
             if sms.state is SmsState.SENDING:
                 release_if_caller_gone(tx, sms.key, sms.attempts, sms.created_at)
+            elif sms.state is SmsState.QUEUED:
+                tx.wake(Work.SMS)
             refresh_status(tx, DeliveryStatus.of(sms), sms.created_at)
     return found
 
@@ -196,8 +199,15 @@ def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
     for moving in done:
         *columns, key, attempts = moved[moving.sms_id]
         status = DeliveryStatus(*columns)
-        if MOVES[moving.move][1] is SmsState.SENDING:
+        target = MOVES[moving.move][1]
+        if target is SmsState.SENDING:
             release_if_caller_gone(tx, key, attempts, moving.now)
+        elif SmsState.QUEUED in (target, sources[moving.sms_id]):
+            # It may be sent now, or another SMS of its lane may.
+            tx.wake(Work.SMS)
+        elif sources[moving.sms_id] is SmsState.SENDING:
+            # Its lane is free. The outbox of this node knows.
+            tx.wake_others(Work.SMS)
         if moving.move is Move.RELEASE and status.conversation_id is not None:
             # As a draft it was no answer to the subscriber.
             note_answered(tx, status.conversation_id)
@@ -269,6 +279,7 @@ def release_if_caller_gone(tx: Tx, key: str, attempts: int, began: Ms) -> None:
         if row is not None:
             status = DeliveryStatus(*row)
             change = {"reason": "interrupted", "detail": "not sent"}
+            later.wake(Work.SMS)
             add_event(later, status.id, Move.RETRY.value, SmsState.SENDING, SmsState.QUEUED, began, **change)
             refresh_status(later, status, began)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bridge.model.base import Ms
 from bridge.model.chat import StoredUpdate, UpdateState
+from bridge.model.work import Work
 from bridge.store.repository import Repository
 from bridge.store.schema.tables import INTEGER, TG_UPDATE
 from bridge.store.statement import Statement
@@ -59,7 +60,10 @@ DELETE FROM tg_update WHERE state = 'done' AND id IN (
 class UpdateRepository(Repository):
     async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
         def unit(tx: Tx) -> int:
-            return sum(tx.run(STORE_UPDATE, {"bot_id": bot_id, **_NEW_UPDATE.params(update)}) for update in updates)
+            new = sum(tx.run(STORE_UPDATE, {"bot_id": bot_id, **_NEW_UPDATE.params(update)}) for update in updates)
+            if new:
+                tx.wake(Work.UPDATES)
+            return new
 
         return await self._writer.run(unit)
 

@@ -1,11 +1,13 @@
-"""A fleet of one: SQLite's file belongs to one bridge, so everything is its own, and for ever."""
+"""The cluster of one node: it alone has the file, so its lease has no end and there is no other node to notify."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bridge.model.cluster import LeaseStatus, Node
+from bridge.model.work import Work
+from bridge.ports.store import OnWork
 
 
 class SingleNode:
@@ -15,12 +17,12 @@ class SingleNode:
         return LeaseStatus(leads=frozenset(wanted), expires_in=None, sends_expire_in=None, nodes=(), id="", now=None)
 
     async def leave(self) -> None:
-        """Whoever holds the file's lock is the one."""
+        """Nothing to give back: the lock of the file is released when the store is closed."""
 
-    async def ring(self, words: Sequence[str]) -> None:
-        """Nobody is there to hear it."""
+    def notify(self, work: Work) -> None:
+        """There is no other node."""
 
-    async def hear(self, heard: Callable[[str], None]) -> None:
+    async def listen(self, on_work: OnWork) -> None:
         await asyncio.get_running_loop().create_future()
 
 

@@ -17,7 +17,7 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
-from bridge.ports.store import Store
+from bridge.ports.store import OnWork, Store
 from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.repositories.facade import Repositories
 from bridge.store.repositories.queries import QueryRepository
@@ -102,7 +102,9 @@ def _absolute(path: Path) -> Path:
     return path.resolve()
 
 
-async def open_store(path: Path, *, clock: Clock, busy_timeout: Ms = BUSY_TIMEOUT) -> SqliteStore:
+async def open_store(
+    path: Path, *, clock: Clock, on_work: OnWork = lambda work: None, busy_timeout: Ms = BUSY_TIMEOUT
+) -> SqliteStore:
     """Open the file, made if it is missing, under its lock and bring it to the present schema.
 
     :raises StoreLocked: another bridge runs on it.
@@ -125,7 +127,7 @@ async def open_store(path: Path, *, clock: Clock, busy_timeout: Ms = BUSY_TIMEOU
             await link.close()
         lock.release()
         raise
-    writer = Writer(writing, guard, path)
+    writer = Writer(writing, guard, path, on_work)
     writer.start()
     return SqliteStore(Readers(reading, path), writer, clock, lock)
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from itertools import chain
 
 from bridge.model.base import Ms
+from bridge.model.work import Work
 from bridge.store.batch import BatchStatement, batch_sizes
 from bridge.store.locks import LockName
 from bridge.store.schema.mapping import Line
@@ -25,12 +26,14 @@ def _cleaned(params: Params | Line) -> Params | Line:
 class SqliteTx:
     """A :class:`~bridge.store.transaction.Tx`. One writer at a time: there is nobody to hold anything against."""
 
-    __slots__ = ("_db", "_orphaned")
+    __slots__ = ("_db", "_orphaned", "work")
     node = ""
     router = ""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.work: set[Work] = set()
+        """The kinds of work that this transaction makes."""
         self._orphaned: list[Unit[object]] = []
 
     def now(self) -> Ms:
@@ -76,6 +79,12 @@ class SqliteTx:
             # A lone surrogate: found while parameters are bound, so nothing has run. Looking at every text for one
             # beforehand would cost each message what hardly any needs.
             return self._db.execute(sql, _cleaned(params))
+
+    def wake(self, work: Work) -> None:
+        self.work.add(work)
+
+    def wake_others(self, work: Work) -> None:
+        pass
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
         self._orphaned.append(repair)

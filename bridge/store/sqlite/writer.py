@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
+from bridge.model.work import Work
+from bridge.ports.store import OnWork
 from bridge.store.sqlite.checkpoint import Checkpoints
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
@@ -58,10 +60,13 @@ class _Outcome:
 class Writer:
     """``start`` before the first unit, ``close`` after the last; both in one event loop."""
 
-    def __init__(self, link: ThreadConnection, guard: FileGuard, path: Path) -> None:
-        self._link = link
+    def __init__(self, connection: ThreadConnection, guard: FileGuard, path: Path, on_work: OnWork) -> None:
+        self._connection = connection
         self._guard = guard
         self._path = path
+        self._on_work = on_work
+        self._work_made: set[Work] = set()
+        """Since ``on_work`` was called last. A commit whose outcome is unknown counts: a loop may look for nothing."""
         self.checkpoints = Checkpoints(path)
         self._waiting: deque[_Job] = deque()
         self._debts: deque[Unit[object]] = deque()
@@ -109,7 +114,7 @@ class Writer:
         self._wake.set()
         if self._task is not None:
             await asyncio.shield(self._task)
-        await self._link.close()
+        await self._connection.close()
 
     def _submit(self, work: _Work) -> _Job:
         if self._closing:
@@ -133,7 +138,7 @@ class Writer:
             self._wake.clear()
             while self._waiting or (self._debts and not self._closing):
                 await self._batch()
-                await self.checkpoints.run_if_due(self._link)
+                await self.checkpoints.run_if_due(self._connection)
                 # Let those just woken hand in what they have next, so that it shares the next commit.
                 await asyncio.sleep(0)
                 if self._debts and not self._waiting:
@@ -147,6 +152,9 @@ class Writer:
         if not jobs and not self._debts:
             return
         outcomes = await self._attempt([job.work for job in jobs])
+        if self._work_made:
+            made, self._work_made = self._work_made, set()
+            self._on_work(made)
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._deliver(job, outcome)
         if (kept_out := self._kept_out) is not None:
@@ -169,12 +177,12 @@ class Writer:
         try:
             if debts:
                 pay = _alone(lambda tx: [debt(tx) for debt in debts])
-                (paid,) = await self._link.call(lambda db: self._commit(db, [pay]))
+                (paid,) = await self._connection.call(lambda db: self._commit(db, [pay]))
                 if paid.error is not None:
                     raise paid.error
                 for _ in debts:
                     self._debts.popleft()
-            return await self._link.call(lambda db: self._commit(db, work)) if work else []
+            return await self._connection.call(lambda db: self._commit(db, work)) if work else []
         except Exception as error:  # every caller must be told, whatever happened
             known = error if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown) else None
             failure = known or StoreUnavailable(f"{self._path}: nothing was written ({error})")
@@ -203,19 +211,20 @@ class Writer:
                 self._kept_out = self._failure(error)
             return self._refuse(db, work, error)
         try:
-            outcomes = _done(db, work)
+            outcomes, made = _done(db, work)
         except Exception as error:
             self._reset(db)
             # A full disk may still take some of them; any other trouble of the surroundings would only come again.
             if len(work) == 1 or (is_surroundings(error) and not is_disk_full(error)):
                 return self._refuse(db, work, error)
             return self._commit_singly(db, work)
+        self._work_made |= made
         try:
             db.execute("COMMIT")
             self._guard.check()
         except (StoreUnavailable, sqlite3.Error) as error:
             self._reset(db)
-            self._link.judge(error)
+            self._connection.judge(error)
             return [_Outcome(error=self._unknown(error), repairs=outcome.repairs) for outcome in outcomes]
         self.commits += 1
         self.units += len(work)
@@ -239,7 +248,7 @@ class Writer:
 
     def _refuse(self, db: sqlite3.Connection, work: Sequence[_Work], error: Exception) -> list[_Outcome]:
         self._reset(db)
-        self._link.judge(error)
+        self._connection.judge(error)
         return [_Outcome(error=self._failure(error)) for _ in work]
 
     def _failure(self, error: Exception) -> Exception:
@@ -259,7 +268,7 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):  # judged by the state right below, not by the error
                 db.execute("ROLLBACK")
         if db.in_transaction:
-            self._link.distrust()
+            self._connection.distrust()
 
 
 def _alone(unit: Unit[T]) -> _Work:
@@ -267,17 +276,19 @@ def _alone(unit: Unit[T]) -> _Work:
     return _Work(lambda tx, _: (unit(tx),), None)
 
 
-def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
-    """Within one transaction; kinds in the order of their first."""
+def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> tuple[list[_Outcome], set[Work]]:
+    """Run the work in one transaction, equal kinds together; returns the outcomes, and the kinds of work it makes."""
     kinds: dict[BatchUnit[object, object], list[int]] = {}
     for at, each in enumerate(work):
         kinds.setdefault(each.do, []).append(at)
     outcomes: dict[int, _Outcome] = {}
+    made: set[Work] = set()
     for do, places in kinds.items():
         tx = SqliteTx(db)
         values = do(tx, [work[at].item for at in places])
+        made |= tx.work
         repairs = tx.orphaned
         if repairs and len(places) > 1:
             raise StoreError("what was done together left a repair, which can only be one caller's")
         outcomes |= {at: _Outcome(value, repairs=repairs) for at, value in zip(places, values, strict=True)}
-    return [outcomes[at] for at in range(len(work))]
+    return [outcomes[at] for at in range(len(work))], made

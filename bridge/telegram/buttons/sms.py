@@ -37,7 +37,6 @@ async def send_again(context: OperatorContext, press: ButtonPress) -> PressResul
         # An earlier press sent it: nothing is sent again.
         return DECIDED
     log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)
-    context.wake()
     return PressResult(answer="pressed.again", decision="again")
 
 
@@ -48,7 +47,6 @@ async def leave(context: OperatorContext, press: ButtonPress) -> PressResult:
     if not await context.store.move(sms.id, Move.ABANDON, context.clock.now(), Change(author=press.source.author)):
         return DECIDED
     log.info("sms_abandoned", sms_id=sms.id)
-    context.wake()
     return PressResult(answer="pressed.leave", decision="leave")
 
 
@@ -68,7 +66,6 @@ async def stop(context: OperatorContext, press: ButtonPress) -> PressResult:
         return UNKNOWN
     if await context.store.move(sms.id, Move.CANCEL, context.clock.now(), Change(author=press.source.author)):
         log.info("sms_stopped", sms_id=sms.id)
-        context.wake()
         return PressResult(answer="pressed.stopped", stays=True)
     if sms.reason == UNDECIDED:
         return _OUTLIVED
@@ -93,7 +90,6 @@ async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool)
     if not await _released(context, sms, press.source.author, plain=plain):
         return DECIDED
     log.info("sms_released", sms_id=sms.id, plain=plain)
-    context.wake()
     return PressResult(answer="pressed.released", stays=True)
 
 

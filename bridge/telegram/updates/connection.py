@@ -74,11 +74,11 @@ class TelegramConnection:
         if self.failure is not None:
             log.info("telegram_reachable", was=self.failure, failures=self._failures)
             self.back_at = self._clock.monotonic()
+            # The posters waited for it.
             self._signals.posts.set()
         for kind in sorted(self._open):
             key, text = ALERTS[kind]
-            if await self._store.clear_alert(key, f"{text}_ok", {}, now):
-                self._signals.posts.set()
+            await self._store.clear_alert(key, f"{text}_ok", {}, now)
             self._open.discard(kind)
             self._told.discard(kind)
         if self._away_since is not None and now - self._away_since >= WORTH_TELLING:
@@ -113,14 +113,12 @@ class TelegramConnection:
         params: dict[str, Json] = {"waiting": waiting, "lasted": now - since}
         post = alert_post(text, params, key=f"telegram_back:{since}", due_at=now)
         await self._store.add_post(post, now)
-        self._signals.posts.set()
 
     async def _raise(self, kind: FailureKind, params: Mapping[str, Json], now: Ms) -> None:
         key, text = ALERTS[kind]
         self._open.add(kind)
         try:
-            if await self._store.raise_alert(Alert(key=key, text=text, params=params), now):
-                self._signals.posts.set()
+            await self._store.raise_alert(Alert(key=key, text=text, params=params), now)
         except StoreError as error:
             log.error("alert_not_stored", alert=key, error=str(error))
             return

@@ -15,7 +15,6 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.base import SECOND, Ms
 from bridge.model.chat import StoredUpdate
-from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.telegram.client.api import LONG_POLL, Api
@@ -31,10 +30,9 @@ SHORTEST_POLL: Ms = 1 * SECOND
 class UpdatePoller:
     """One poller for one bot."""
 
-    def __init__(self, *, api: Api, store: Store, signals: Signals, clock: Clock, link: TelegramConnection) -> None:
+    def __init__(self, *, api: Api, store: Store, clock: Clock, link: TelegramConnection) -> None:
         self._api = api
         self._store = store
-        self._signals = signals
         self._clock = clock
         self._link = link
         self._offset: int | None = None
@@ -67,7 +65,6 @@ class UpdatePoller:
             ]
             await self._store.store_updates(self._api.bot_id, rows)
             self._offset = max(row.update_id for row in rows) + 1
-            self._signals.updates.set()
         else:
             self._offset = None
         await self._link.well(now)

@@ -88,8 +88,7 @@ class UpdateProcessor:
             text="alert.update_parked",
             params={"update_id": stored.update_id, "error": what},
         )
-        if await self._store.raise_alert(alert, now):
-            self._signals.posts.set()
+        await self._store.raise_alert(alert, now)
 
     async def _purge(self) -> None:
         now = self._clock.now()

@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from bridge.errors import BridgeError, StoreError
 from bridge.model.base import MINUTE, Ms
 from bridge.model.chat import StoredUpdate
-from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
 from bridge.ports.updates import UpdateStore
 from bridge.telegram.client.api import Api, WebhookState, update_id_of
@@ -49,12 +48,9 @@ class NoUpdate(BridgeError):
 class Webhook:
     """Where the web listener puts what it was brought. Works without Telegram's side running: the tables carry on."""
 
-    def __init__(
-        self, *, bot_id: int, store: UpdateStore, signals: Signals, clock: Clock, link: TelegramConnection
-    ) -> None:
+    def __init__(self, *, bot_id: int, store: UpdateStore, clock: Clock, link: TelegramConnection) -> None:
         self._bot_id = bot_id
         self._store = store
-        self._signals = signals
         self._clock = clock
         self._link = link
 
@@ -73,7 +69,6 @@ class Webhook:
         now = self._clock.now()
         await self._store.store_updates(self._bot_id, [StoredUpdate(update_id=update_id, raw=raw, received_at=now)])
         self._link.brought(now)
-        self._signals.updates.set()
 
 
 class WebhookWatch:

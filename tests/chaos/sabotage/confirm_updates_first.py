@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.model.chat import StoredUpdate
-from bridge.pipeline.signals import Signals
 from bridge.ports.store import Store
 from bridge.telegram.updates.polling import UpdatePoller
 from bridge.telegram.updates.webhook import Webhook
@@ -18,9 +17,8 @@ IN_MEMORY_S = 0.3
 class Later:
     """The store, but updates get there a moment after the word that they did."""
 
-    def __init__(self, store: Store, signals: Signals) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._signals = signals
         self._under_way: set[asyncio.Task[None]] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -35,7 +33,6 @@ class Later:
     async def _later(self, bot_id: int, updates: Sequence[StoredUpdate]) -> None:
         await asyncio.sleep(IN_MEMORY_S)
         await self._store.store_updates(bot_id, updates)
-        self._signals.updates.set()
 
 
 def apply() -> None:
@@ -46,7 +43,7 @@ def apply() -> None:
 def delay(kind: type[Any]) -> None:
     prepare = kind.__init__
 
-    def prepared(self: Any, *, store: Store, signals: Signals, **others: Any) -> None:
-        prepare(self, store=Later(store, signals), signals=signals, **others)
+    def prepared(self: Any, *, store: Store, **others: Any) -> None:
+        prepare(self, store=Later(store), **others)
 
     kind.__init__ = prepared

@@ -286,7 +286,9 @@ async def team(
         api = await stack.enter_async_context(SimulatedBotApi(clock=clock))
         api.add_chat(GROUP, forum=forum, **(group or {}))
         api.add_chat(ADMINS, title="Admins")
-        store = await open_store(path / "bridge.db", clock=clock, busy_timeout=20)
+        store = await open_store(
+            path / "bridge.db", clock=clock, on_work=lambda work: staff.signals.wake(work), busy_timeout=20
+        )
         stack.push_async_callback(store.close)
         mode = "topics" if forum else "replies"
         staff = Team(api, store, settings(api.url, **{"mode": mode, **chat}), clock, Book(path / "rules"))

@@ -123,11 +123,12 @@ async def sender(
     platform = SimulatedPlatform(clock=clock, account=SimulatedAccount(sender_names=None))
     await platform.start()
     path = folder / "bridge.db"
-    store = await open_store(path, clock=clock, busy_timeout=busy)
+    signals = Signals()
+    store = await open_store(path, clock=clock, on_work=signals.wake, busy_timeout=busy)
     defaults = {"url": platform.url, "login": "demo", "password": "demo", "sender": "MyShop", "rate": "off"}
     settings = AccountSettings(**{**defaults, **account})
     adapter = IbaPlatform(settings)
-    services = Services(store=store, signals=Signals(), clock=clock)
+    services = Services(store=store, signals=signals, clock=clock)
     channel = AccountChannel(
         name="main", settings=settings, platform=adapter, bucket=TokenBucket(settings.rate, clock.now())
     )

@@ -126,9 +126,9 @@ async def make_site(tmp_path: Path) -> AsyncIterator[SiteMaker]:
         ) -> Site:
             clock = ManualClock()
             path = tmp_path / f"bridge-{len(list(tmp_path.iterdir()))}.db"
-            store = await open_store(path, clock=clock, busy_timeout=100)
-            stack.push_async_callback(store.close)
             signals = Signals()
+            store = await open_store(path, clock=clock, on_work=signals.wake, busy_timeout=100)
+            stack.push_async_callback(store.close)
             inbox = RecordingInbox(Services(store=store, signals=signals, clock=clock))
             settings = Settings(
                 file=tmp_path / "config.yaml",
