@@ -128,12 +128,12 @@ class ReportClass(StrEnum):
 
 
 @value_object
-class Report:
+class DeliveryReport:
     """The delivery report of one platform id."""
 
     outcome: ReportClass
-    word: str
-    """The platform's word, as it came."""
+    status: str
+    """The platform's word for it, as it came."""
     at_raw: str = ""
     """The platform's time of the change, as it came."""
 

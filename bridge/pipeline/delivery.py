@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Report, ReportClass
+from bridge.model.answers import DeliveryReport, ReportClass
 from bridge.model.base import SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.account_channel import AccountChannel
@@ -73,17 +73,17 @@ class DeliveryPoller:
             return
         await self._answered(channel, sms, report, since)
 
-    async def _answered(self, channel: AccountChannel, sms: Sms, report: Report, since: Ms) -> None:
+    async def _answered(self, channel: AccountChannel, sms: Sms, report: DeliveryReport, since: Ms) -> None:
         now = self._clock.now()
         polls = sms.polls + 1
         move = FINAL.get(report.outcome)
         if move is not None:
-            change = Change(reason=report.outcome.value, platform_status=report.word, polls=polls)
+            change = Change(reason=report.outcome.value, platform_status=report.status, polls=polls)
             await self._finish(sms, move, change)
         elif self._given_up(channel, sms, min(since, now)):
-            await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.word, polls=polls))
+            await self._finish(sms, Move.GIVE_UP, Change(platform_status=report.status, polls=polls))
         else:
-            await self._store.note_status(sms.id, report.word, next_poll(channel, polls, now), polls)
+            await self._store.note_status(sms.id, report.status, next_poll(channel, polls, now), polls)
 
     async def _no_answer(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
         """Without a usable answer the SMS keeps its state until the time to give up."""

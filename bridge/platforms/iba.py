@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.model.answers import Balance, Reason, Receipt, Report, SendClass
+from bridge.model.answers import Balance, DeliveryReport, Reason, Receipt, SendClass
 from bridge.platforms.http import HttpLimits
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.http_query import Quoter
@@ -84,7 +84,7 @@ class IbaPlatform:
         query = f"{account}&sadr={quote(sender_name)}&dadr={','.join(numbers)}&text={quote(text)}"
         return classify(await self._http.get(query), numbers, secrets=(*self._secrets(), text))
 
-    async def report(self, platform_id: str) -> Report:
+    async def report(self, platform_id: str) -> DeliveryReport:
         query = f"{self._account.get_secret_value()}&smsid={self._quote(platform_id)}"
         return parse_report(await self._http.get(query), secrets=self._secrets())
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, Reason, Report, ReportClass
+from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_text import AnswerText, find_row, read_text, showable
@@ -38,7 +38,7 @@ _NO_ANSWER = {
 }
 
 
-def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> Report:
+def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> DeliveryReport:
     """Read the status of one SMS: one word, perhaps with a time in any form before or behind it.
 
     More than one word is an error: "not deliver" must not be read as "deliver".
@@ -51,7 +51,8 @@ def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> R
         raise _unreadable("status", text, secrets)
     (word,) = said
     parts.remove(word)
-    return Report(outcome=STATUS_WORDS.get(word.casefold(), ReportClass.OTHER), word=word, at_raw=" ".join(parts)[:100])
+    outcome = STATUS_WORDS.get(word.casefold(), ReportClass.OTHER)
+    return DeliveryReport(outcome=outcome, status=word, at_raw=" ".join(parts)[:100])
 
 
 def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> Balance:

@@ -56,9 +56,9 @@ class OutboxStore(Protocol):
     async def due_polls(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
         """``sent`` rows with a platform id whose ``poll_at`` has come, oldest due first."""
 
-    async def note_status(self, sms_id: SmsId, word: str, poll_at: Ms, polls: int) -> None:
-        """Store a status that is not final, as it came, and when to ask again; renews the ``status`` post if the word
-        changed."""
+    async def note_status(self, sms_id: SmsId, status: str, poll_at: Ms, polls: int) -> None:
+        """Store a status that is not final, as it came, and when to ask again; renews the ``status`` post if the
+        status changed."""
 
     async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
         """Set when to ask again; nothing else changes. For an answer that cannot be used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bridge.model.answers import Balance, Receipt, Report
+from bridge.model.answers import Balance, DeliveryReport, Receipt
 
 
 class Platform(Protocol):
@@ -20,7 +20,7 @@ class Platform(Protocol):
     async def send_many(self, recipients: Sequence[str], sender_name: str, text: str) -> Sequence[Receipt]:
         """Send one text to up to 10 recipients in one request; a receipt for each, in their order."""
 
-    async def report(self, platform_id: str) -> Report:
+    async def report(self, platform_id: str) -> DeliveryReport:
         """The delivery status of an id. :raises PlatformError: no usable answer; the message keeps its state."""
 
     async def balance(self) -> Balance:

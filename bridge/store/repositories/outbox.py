@@ -212,15 +212,15 @@ class OutboxRepository(Repository):
         due: Params = {"account": account, "now": now, "limit": limit}
         return [SMS.read(row) for row in await self._readers.run(lambda tx: tx.all(DUE_POLLS, due))]
 
-    async def note_status(self, sms_id: SmsId, word: str, poll_at: Ms, polls: int) -> None:
+    async def note_status(self, sms_id: SmsId, status: str, poll_at: Ms, polls: int) -> None:
         now = self._clock.now()
-        noted: Params = {"id": sms_id, "platform_status": word, "poll_at": poll_at, "polls": polls}
+        noted: Params = {"id": sms_id, "platform_status": status, "poll_at": poll_at, "polls": polls}
 
         def unit(tx: Tx) -> None:
             before = get_sms(tx, sms_id)
             row = tx.one(NOTE_STATUS, noted)
-            if before is not None and row is not None and before.platform_status != storable(word):
-                add_event(tx, sms_id, "status", SmsState.SENT, SmsState.SENT, now, detail=word)
+            if before is not None and row is not None and before.platform_status != storable(status):
+                add_event(tx, sms_id, "status", SmsState.SENT, SmsState.SENT, now, detail=status)
                 refresh_status(tx, DeliveryStatus(*row), now)
 
         await self._writer.run(unit)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, Reason, Report, ReportClass
+from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
 from bridge.platforms.http import Answer, Fault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded
@@ -44,7 +44,7 @@ TIME = "2026-01-01 10:00:00"
     ],
 )
 def test_a_status_is_one_word_and_perhaps_a_time(body: str, outcome: ReportClass, word: str, at: str) -> None:
-    assert parse_report(answer(body)) == Report(outcome=outcome, word=word, at_raw=at)
+    assert parse_report(answer(body)) == DeliveryReport(outcome=outcome, status=word, at_raw=at)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, Receipt, Report, ReportClass, SendClass
+from bridge.model.answers import Balance, DeliveryReport, Receipt, ReportClass, SendClass
 from bridge.platforms.iba import IbaPlatform
 from tests.unit.platforms.conftest import LOGIN, NUMBER, PASSWORD, TEXT, Connect, Watch
 from tests.unit.platforms.rawserver import Behaviour, Conn, RawServer
@@ -129,7 +129,7 @@ async def test_one_bad_recipient_does_not_cost_the_others_their_sms(server: RawS
 async def test_the_status_question(server: RawServer, platform: IbaPlatform) -> None:
     server.then(says(b"deliver 2026-01-01 10:00:00"))
     report = await platform.report("1179038981")
-    assert report == Report(outcome=ReportClass.DELIVERED, word="deliver", at_raw="2026-01-01 10:00:00")
+    assert report == DeliveryReport(outcome=ReportClass.DELIVERED, status="deliver", at_raw="2026-01-01 10:00:00")
     asked = parameters(server.targets[0])
     assert asked == {"user": LOGIN.encode(), "pwd": PASSWORD.encode(), "smsid": b"1179038981"}
 
