@@ -150,7 +150,7 @@ IN_RULE: Cases = (
     ("forward misspelt", "foward: support", "unknown key `foward`; did you mean"),
     ("continue misspelt", "reply: x, contnue: true", "unknown key `contnue`; did you mean"),
     ("condition beside reply", "reply: x, keyword: часы", "unknown key `keyword`; it stands under"),
-    ("slip beside reply", "reply: x, typo: 1", "unknown key `typo`; it stands under `when`"),
+    ("typo beside reply", "reply: x, typo: 1", "unknown key `typo`; it stands under `when`"),
     ("reply blank in list", 'reply: [a, ""]', "the text is empty"),
     ("reply unknown variable in list", 'reply: [a, "{{ tekst }}"]', "there is no variable `tekst`; did you mean"),
     ("reply unknown variable in language", 'reply: {ru: a, en: "{{ tekst }}"}', "there is no variable `tekst`; did you mean"),

@@ -63,9 +63,9 @@ def test_many_expressions_decide_in_the_order_of_the_files(tmp_path: Path) -> No
     assert winner(rules, "слово") == "rest"
 
 
-# ---------------------------------------------------------------- slips
+# ---------------------------------------------------------------- typing mistakes
 
-SLIPS = """
+FORGIVING = """
 rules:
   - {name: info, when: {keyword: [инфо, хочу, "7722"], glued: true, layout: true}, reply: "<{{ args }}>"}
   - {name: order, when: {keyword: [заказ, меню], typo: 1}, reply: "<{{ args }}>"}
@@ -76,8 +76,8 @@ rules:
 
 
 @pytest.fixture
-def slips(tmp_path: Path) -> RuleSet:
-    return load(tmp_path, SLIPS)
+def forgiving(tmp_path: Path) -> RuleSet:
+    return load(tmp_path, FORGIVING)
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,17 @@ def slips(tmp_path: Path) -> RuleSet:
         ("заказы", "orders"),
     ],
 )
-def test_slips_are_forgiven_where_the_rule_says_so(slips: RuleSet, text: str, expected: str | None) -> None:
-    assert reply(slips, text) == expected
+def test_typos_are_forgiven_where_the_rule_says_so(forgiving: RuleSet, text: str, expected: str | None) -> None:
+    assert reply(forgiving, text) == expected
 
 
-def test_only_means_alone_also_with_a_slip(tmp_path: Path) -> None:
+def test_only_means_alone_also_with_a_typing_mistake(tmp_path: Path) -> None:
     rules = rule(tmp_path, "keyword: [стопа, инфо], only: true, glued: true, typo: 1, layout: true")
     assert [winner(rules, text) for text in ("стоп", "стоппа!", "byaj", "инфо")] == ["one"] * 4
     assert [winner(rules, text) for text in ("стоп кран", "byaj 1", "инфо1")] == ["rest"] * 3
 
 
-def test_a_keyword_of_any_rule_also_within_not_is_nobodys_slip(tmp_path: Path) -> None:
+def test_a_keyword_of_any_rule_also_within_not_is_never_taken_for_a_typo(tmp_path: Path) -> None:
     rules = load(
         tmp_path,
         """
@@ -143,7 +143,7 @@ rules:
         ("keyword: заказ, typo: 2", "expected 1"),
     ],
 )
-def test_slips_that_cannot_be_forgiven(tmp_path: Path, when: str, words: str) -> None:
+def test_typing_mistakes_that_cannot_be_forgiven(tmp_path: Path, when: str, words: str) -> None:
     problems = refuse(tmp_path, f"rules: [{{name: a, when: {{{when}}}, reply: x}}]")
     assert any(words in one.message for one in problems)
 

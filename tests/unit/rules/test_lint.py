@@ -65,7 +65,7 @@ def test_a_rule_over_the_days_of_a_campaign_takes_nothing_for_good(tmp_path: Pat
     )
 
 
-def test_slips_that_two_rules_forgive(tmp_path: Path) -> None:
+def test_typos_that_two_rules_forgive(tmp_path: Path) -> None:
     found = warnings(
         tmp_path,
         "name: a, when: {keyword: заказ, typo: 1}, reply: x",
