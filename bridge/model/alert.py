@@ -9,8 +9,8 @@ from bridge.model.base import ADMIN_CHAT, InboundId, Json, Ms, SmsId
 from bridge.model.post import AlertPayload, NewPost, PostPriority
 from bridge.value import value_object
 
-CROWD = 10
-"""Alerts of one kind that are posted one by one; the next ones are replaced by :attr:`Alert.crowd`."""
+SINGLE_ALERTS = 10
+"""Alerts of one kind that are posted one by one; the next ones are replaced by :attr:`Alert.summary`."""
 
 
 @value_object
@@ -23,8 +23,8 @@ class Alert:
     """Text id in the telegram texts, for example ``alert.account_fault``."""
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
-    crowd: Alert | None = None
-    """Opened instead of this alert where ``CROWD`` alerts are open whose keys begin with the key of ``crowd``: one post
+    summary: Alert | None = None
+    """Opened instead of this alert where ``SINGLE_ALERTS`` alerts are open whose keys begin with the key of ``summary``: one post
     for a flood of the same condition."""
 
 

@@ -226,7 +226,7 @@ def suppression_alerts(
                 key=f"guard:{budget.day}:{item.inbound.subscriber}",
                 text="alert.guard_number",
                 params={"subscriber": item.inbound.subscriber, "reason": str(reason)},
-                crowd=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
+                summary=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
         elif reason is Suppression.DAILY_PARTS:
             yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})

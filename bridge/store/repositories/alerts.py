@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.model.alert import CROWD, Alert, alert_post
+from bridge.model.alert import SINGLE_ALERTS, Alert, alert_post
 from bridge.model.base import Json, Ms
 from bridge.model.post import PostPriority
 from bridge.store.repositories.posting import add_post
@@ -45,8 +45,8 @@ CLEAR_ALERT = Statement(
 def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
     """Open the alert and write its post, or that of the alert for its kind where many are open. False where it is open
     already."""
-    if alert.crowd is not None and _many_open(tx, alert.key, alert.crowd.key):
-        alert = alert.crowd
+    if alert.summary is not None and _many_open(tx, alert.key, alert.summary.key):
+        alert = alert.summary
     opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
     if not tx.run(OPEN_ALERT, {**opened, "params": to_json(alert.params)}):
         return False
@@ -55,8 +55,8 @@ def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
 
 
 def _many_open(tx: Tx, key: str, prefix: str) -> bool:
-    like: Params = {"key": key, "prefix": prefix, "end": prefix + "\U0010ffff", "limit": CROWD}
-    return len(tx.all(OPEN_ALERTS_LIKE, like)) == CROWD
+    like: Params = {"key": key, "prefix": prefix, "end": prefix + "\U0010ffff", "limit": SINGLE_ALERTS}
+    return len(tx.all(OPEN_ALERTS_LIKE, like)) == SINGLE_ALERTS
 
 
 def clear_alert(tx: Tx, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:

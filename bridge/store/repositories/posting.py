@@ -152,7 +152,7 @@ def refresh_status(tx: Tx, status: DeliveryStatus, now: Ms) -> None:
     tx.run(
         REFRESH_STATUS,
         {
-            "key": f"fate:{status.id}",
+            "key": f"status:{status.id}",
             "chat": f"id:{status.chat_id}",
             "priority": status.priority.value,
             "conversation_id": status.conversation_id,
