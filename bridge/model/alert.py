@@ -24,8 +24,8 @@ class Alert:
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
     summary: Alert | None = None
-    """Opened instead of this alert where ``SINGLE_ALERTS`` alerts are open whose keys begin with the key of ``summary``: one post
-    for a flood of the same condition."""
+    """Opened instead of this alert where ``SINGLE_ALERTS`` alerts are open whose keys begin with its key: one post for
+    a flood of the same condition."""
 
 
 def alert_post(
