@@ -1,4 +1,4 @@
-"""The command line: thin commands over the parts. Nothing heavy is imported before it is needed."""
+"""The command line. Heavy modules are imported only by the commands that need them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it is called: ``--help`` and ``check`` need neither aiohttp nor telegram."""
+    """Imports a command when it is called, so that ``--help`` and ``check`` load neither aiohttp nor telegram."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

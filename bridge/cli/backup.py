@@ -1,4 +1,4 @@
-"""``sms-bridge backup`` and ``sms-bridge restore``: a copy of the store, and the copy in the store's place."""
+"""``sms-bridge backup`` copies the store into a file; ``sms-bridge restore`` replaces the store by such a copy."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ T = TypeVar("T")
 @config_option
 @json_option
 def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
-    """Copy the store into FILE, while the service runs or without one.
+    """Copy the store into FILE. The service may run.
 
-    FILE appears when it is whole and checked. `sms-bridge restore FILE` puts it back.
+    FILE appears when the copy is complete and checked. `sms-bridge restore FILE` puts it back.
     """
     settings = settings_of(config, quiet=True)
     database = database_of(settings)
@@ -57,10 +57,10 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
 @config_option
 @json_option
 def restore(file: Path, config: str | None, as_json: bool) -> None:
-    """Put FILE in the store's place. The service must not run; the present store is kept beside it.
+    """Replace the store by FILE. The service must not run; the present store is kept beside it.
 
-    FILE is a copy made by `sms-bridge backup`, or by hand of a store whose service did not run. What waited in it is
-    not sent by itself: the first start asks in the admin chat.
+    FILE was made by `sms-bridge backup`, or is a plain copy of a store whose service did not run. SMS that waited in it
+    are not sent by themselves: the first start asks in the admin chat.
     """
     settings = settings_of(config, quiet=True)
     from bridge.store.sqlite.backup import put_back

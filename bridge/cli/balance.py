@@ -1,4 +1,4 @@
-"""``sms-bridge balance``: ask the platform, which also proves the login."""
+"""``sms-bridge balance``: asks the platform for the balance, which also proves the login."""
 
 from __future__ import annotations
 

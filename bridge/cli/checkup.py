@@ -1,6 +1,6 @@
-"""What the doctor looks at besides Telegram: configuration, store, platform, and whether our own callback answers.
+"""The checks of the doctor besides Telegram: configuration, store, platform, and our own callback.
 
-It sends no SMS, stores nothing and prints no secret. What it cannot know it does not claim.
+They send no SMS, store nothing and print no secret, and make no statement about what they cannot check.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bridge.web.health import ELSEWHERE
 
 MEGABYTE = 2**20
 LOW = 500
-"""Megabytes; below it a person should know."""
+"""Free megabytes below which a person should be warned."""
 SELF_CALL_S = 5
 LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 _BEST = ("link.ok", "trouble", "link.elsewhere", "link.away", "link.off")
 """The links of several processes in order of preference; each trouble has a text of its own."""
 NOT_ACKNOWLEDGED = 400
-"""What is answered to a call without an id or an update: it got as far as being read, and nothing was stored."""
+"""The status of a call without an id or an update: it was read, and nothing was stored."""
 
 
 def of_config(settings: Settings) -> list[Finding]:
@@ -40,7 +40,7 @@ def of_config(settings: Settings) -> list[Finding]:
         rules = rules_of(settings)
     except ConfigError as error:
         return problems(error)
-    # The sender name for trials has a sentence of its own.
+    # The sender name for trials has a finding of its own.
     minded = [each for each in (*settings.warnings, *rules.warnings) if not each.message.startswith(TEST_SENDER)]
     return [ok("config", rules=len(rules.rules)), *(warning("config_warning", problem=str(each)) for each in minded)]
 
@@ -50,22 +50,22 @@ def problems(error: ConfigError) -> list[Finding]:
 
 
 async def of_store(settings: Settings) -> list[Finding]:
-    """Rights and room, seen from the user who asks."""
+    """Permissions and free space, for the user who runs the doctor."""
     if settings.storage.shared:
         return await of_server(settings)
     path = settings.storage.sqlite_path
-    place = nearest(path)
-    why = refusal(path, place)
+    folder = nearest(path)
+    why = refusal(path, folder)
     if why:
         return [fault("store_refused", path=display_path(path), why=why)]
-    free = shutil.disk_usage(place).free // MEGABYTE
+    free = shutil.disk_usage(folder).free // MEGABYTE
     found = fault if free < LOW // 10 else warning
     shown = display_path(path)
     return [found("disk_low", path=shown, free=free) if free < LOW else ok("store", path=shown, free=free)]
 
 
 async def of_server(settings: Settings) -> list[Finding]:
-    """A database of PostgreSQL: whether it can be reached, is ours and can be written to; nothing is."""
+    """A PostgreSQL database: it can be reached, is ours and can be written to. Writes nothing."""
     from bridge.store import try_shared
 
     try:
@@ -76,23 +76,23 @@ async def of_server(settings: Settings) -> list[Finding]:
 
 
 def nearest(path: Path) -> Path:
-    """The folder that is there already; the rest of the way the start makes."""
+    """The nearest folder that exists; the start creates the others."""
     return next(folder for folder in path.absolute().parents if folder.exists())
 
 
-def refusal(path: Path, place: Path) -> str:
-    """Why it could not be written to, as a text id; empty where it could."""
-    if not place.is_dir():
+def refusal(path: Path, folder: Path) -> str:
+    """The text id of the reason why the store could not be written; empty if it could."""
+    if not folder.is_dir():
         return "place.no_folder"
     if path.is_dir():
         return "place.folder"
-    if not os.access(place, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         return "place.no_rights"
     return ""
 
 
 async def of_service(settings: Settings) -> tuple[Finding, bool]:
-    """Does a bridge run on this store? It is asked over its local socket."""
+    """Check whether a service runs on this store, by its local socket. Returns the finding, and True if one runs."""
     try:
         running = await process_statuses(settings)
     except ServiceRefused as error:
@@ -106,7 +106,7 @@ async def of_service(settings: Settings) -> tuple[Finding, bool]:
 
 
 def best_link(states: Sequence[str]) -> str:
-    """Of several processes one has the link to Telegram for all: the state that says most about it."""
+    """The state that tells most about the link to Telegram: of several processes one has the link for all."""
 
     def rank(state: str) -> int:
         found = link(state)
@@ -143,14 +143,15 @@ async def login(name: str, account: AccountSettings) -> Finding:
 
 
 def address(name: str, account: AccountSettings, settings: Settings) -> Finding:
-    """For the platform. Where we listen is known, how the world gets there is not; the secret is named, not shown."""
+    """The callback address to register with the platform. The public host is unknown, and the secret is not shown."""
     key = "?key=<callback.secret>" if account.callback.secret.get_secret_value() else ""
     where = f"http://<host>:{settings.server.port}{account.callback.path}{key}"
     return ok("callback", account=name, address=where)
 
 
 async def of_webhook(settings: Settings) -> list[Finding]:
-    """Calls ourselves the way Telegram does, with the right secret and no update in it: refused, and nothing stored."""
+    """Call our webhook as Telegram does, with the right secret but without an update: refused, and nothing is
+    stored."""
     telegram = settings.telegram
     if telegram.updates != "webhook" or not telegram.token.get_secret_value():
         return []
@@ -174,7 +175,7 @@ async def of_webhook(settings: Settings) -> list[Finding]:
 
 
 async def self_call(name: str, account: AccountSettings, settings: Settings) -> Finding:
-    """A call without an id: it is refused, and how says how far it got."""
+    """Call our callback without an id. It is refused, and the status tells how far the call got."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
     host = f"[{host}]" if ":" in host else host
     place = f"{host}:{settings.server.port}"

@@ -1,4 +1,4 @@
-"""``sms-bridge doctor``: is everything around the bridge as it must be, in sentences that say what to do."""
+"""``sms-bridge doctor``: checks everything around the bridge and says what to do about each finding."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("•", "yellow"), Level.FAU
 @json_option
 @click.option("--language", type=click.Choice(LANGUAGES), help="Default: `telegram.language` of the configuration.")
 def doctor(config: str | None, as_json: bool, language: Language | None) -> None:
-    """Look at everything the bridge depends on: configuration, store, platform, Telegram, the callback.
+    """Check everything that the bridge depends on: configuration, store, platform, Telegram, the callback.
 
-    Sends no SMS, changes nothing, prints no secret; may run beside the service. With the service stopped it also finds
-    other programs that poll the same bot.
+    Sends no SMS, changes nothing and prints no secret. May run beside the service; while the service is stopped it also
+    finds other programs that poll the same bot.
 
-    Exit code 0: nothing is broken (there may be warnings). 1: something is.
+    Exit code 0: no faults (there may be warnings). 1: there are faults.
     """
     try:
         settings = load(find(config, os.environ), os.environ)
@@ -44,7 +44,7 @@ def doctor(config: str | None, as_json: bool, language: Language | None) -> None
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """In the order in which a person would put things right."""
+    """All findings, in the order in which a person would repair them."""
     from bridge.cli import checkup
     from bridge.pipeline.clock import SystemClock
     from bridge.telegram.setup import checks as of_telegram
@@ -55,12 +55,12 @@ async def examine(settings: Settings) -> list[Finding]:
     for name, account in settings.accounts.items():
         found += await checkup.of_account(name, account, settings)
     found += await checkup.of_webhook(settings)
-    # Beside a service of ours a poll of the doctor's would be the other program.
+    # While our own service polls, a poll of the doctor would disturb it.
     return [*found, *await of_telegram.examine(settings, SystemClock(), may_poll=not runs)]
 
 
 def show(found: Sequence[Finding], as_json: bool, language: Language) -> NoReturn:
-    """Print and end."""
+    """Print the findings and exit."""
     worst = {each.level for each in found}
     if as_json:
         print_json(

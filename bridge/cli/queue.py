@@ -45,7 +45,7 @@ restored_option = click.option(
 
 @click.group()
 def queue() -> None:
-    """SMS that were not sent, or may not have been: list, show, send again, leave."""
+    """SMS that were not sent, or may not have been sent: list, show, send again, leave."""
 
 
 @queue.command("list")
@@ -125,7 +125,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 @config_option
 @json_option
 def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
-    """Send it again, as a new SMS. For an uncertain one: the subscriber may get it twice."""
+    """Send it again as a new SMS. The subscriber may get an uncertain one twice."""
     chosen = target(sms_id, restored)
     answer, live = carry_out(
         config,

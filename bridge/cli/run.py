@@ -1,4 +1,4 @@
-"""``sms-bridge run``: the service."""
+"""``sms-bridge run``: runs the service."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bridge.errors import BridgeError, ConfigError
     help="What this process is for: intake, router, sender, telegram, status. Default: all. Needs PostgreSQL.",
 )
 def run(config: str | None, roles: str) -> None:
-    """Take callbacks, route, send, talk to Telegram, until SIGTERM or Ctrl-C.
+    """Take callbacks, route, send, and talk to Telegram, until SIGTERM or Ctrl-C.
 
-    Changed rule files are loaded by themselves, and on SIGHUP.
+    Changed rule files are loaded automatically, and on SIGHUP.
 
     Exit code 78: the configuration or a rule file cannot be used. 1: something else prevents the start, such as a
     port in use or another run on the same store. 130: Ctrl-C.
@@ -49,7 +49,7 @@ def run(config: str | None, roles: str) -> None:
 
 
 def roles_of(text: str, settings: Settings) -> frozenset[str]:
-    """:raises click.BadParameter: no such role, or one process alone may use the store."""
+    """Read ``--roles``; empty means all. :raises click.BadParameter: an unknown role, or a store of one process."""
     from bridge.pipeline.cluster import ROLES
 
     wanted = frozenset(filter(None, (word.strip() for word in text.split(",")))) or frozenset(ROLES)
@@ -63,7 +63,7 @@ def roles_of(text: str, settings: Settings) -> frozenset[str]:
 
 
 async def serve(settings: Settings, roles: frozenset[str]) -> int:
-    """Run until a signal asks to stop; returns the exit code."""
+    """Run until a signal stops the service. Returns the exit code."""
     from bridge.app.running import running
     from bridge.pipeline.cluster import INTAKE
 
@@ -95,7 +95,7 @@ async def serve(settings: Settings, roles: frozenset[str]) -> int:
 
 
 def fast_loop() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed (extra ``speed``)."""
+    """uvloop's event loop if it is installed (extra ``speed``), else None."""
     try:
         import uvloop
     except ImportError:

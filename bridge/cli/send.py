@@ -1,4 +1,4 @@
-"""``sms-bridge send``: one SMS, through the same queue as everything else."""
+"""``sms-bridge send``: sends one SMS, through the same queue as all others."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from bridge.model.cluster import Node
 from bridge.model.sms import Sms, SmsState
 
 WAIT = 60.0
-"""Seconds after which the command stops looking; the SMS stays in the queue."""
+"""Seconds after which the command stops waiting; the SMS stays in the queue."""
 FINISH = 60_000
-"""Milliseconds for what is in flight at the end: longer than any request may take."""
+"""Milliseconds for requests that are under way at the end: longer than any request may take."""
 
 
 @click.command()
@@ -43,7 +43,7 @@ FINISH = 60_000
 def send(number: str, text: str, account: str, key: str, config: str | None, as_json: bool) -> None:
     """Send TEXT to NUMBER and wait for the platform's answer.
 
-    Exit code 0: the platform took it. 1: it did not, or nobody knows yet; the state is printed.
+    Exit code 0: the platform took it. 1: it did not, or that is unknown; the state is printed.
     """
     settings = settings_of(config, quiet=True)
     sms = run_async(lambda: deliver(settings, number, text, account, key))
@@ -56,7 +56,7 @@ def send(number: str, text: str, account: str, key: str, config: str | None, as_
 
 
 def line(sms: dict[str, Json]) -> str:
-    """One line about the SMS. What went wrong on the way is not told of one that has arrived."""
+    """One line about the SMS. Earlier errors are left out if the platform has taken it."""
     ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
     names = ("reason", "detail") if not SmsState(str(sms["state"])).is_accepted else ()
     words = " ".join(escape(plain(str(sms[name]))) for name in names if sms[name])
@@ -69,8 +69,8 @@ def what_next(sms: dict[str, Json]) -> str:
         return f"it waits in the queue; `sms-bridge queue show {number}` says how it goes on"
     if sms["state"] == SmsState.UNCERTAIN:
         return (
-            f"nobody knows whether it went; `sms-bridge queue retry {number}` sends it again (it may arrive twice), "
-            f"`sms-bridge queue abandon {number}` leaves it"
+            f"it is unknown whether it was sent; `sms-bridge queue retry {number}` sends it again"
+            f" (it may arrive twice), `sms-bridge queue abandon {number}` leaves it"
         )
     if sms["state"] == SmsState.PARKED:
         return "the platform took it and sends it when there is money on the account"
@@ -82,18 +82,19 @@ def as_list(value: Json) -> list[Json]:
 
 
 async def deliver(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
-    """Queue it with the running service, or send it ourselves under the lock; then follow it."""
+    """Queue the SMS with the running service, or send it here under the store's lock. Returns its state in the end."""
     from bridge.pipeline.commands import account_of, recipient_of
 
-    # As our own configuration says: the process that is asked may have another one.
+    # By our own configuration: the process that gets the request may have another one.
     account = account_of(settings, account)
     number = f"+{recipient_of(settings, number)}"
-    # Whoever takes it, and however often it is handed in: one SMS.
+    # With the key it is one SMS, whichever process takes it, and however often it is submitted.
     key = key or secrets.token_hex(8)
     words: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
     queued = await call(settings, "POST", "/send", words)
     if queued is None and has_sender(await nodes(settings)):
-        # On another machine. One more that sends would have to wait until all know of it, and take a part of the rate.
+        # On another machine. A further sender would have to wait until all nodes know it, and would take a part of the
+        # rate.
         queued, _ = await execute(
             settings,
             "/send",
@@ -111,7 +112,7 @@ def has_sender(nodes: Sequence[Node]) -> bool:
 
 
 async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json] | None:
-    """What became of it. None: it waits, and none of those that share the store is there to send it."""
+    """Wait for the outcome of a queued SMS. None: it waits, and no node that shares the store sends."""
     from bridge.web.admin import as_json
 
     sms_id = SmsId(int(str(queued["id"])))
@@ -122,7 +123,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
             if sms is not None and not sms.state.is_under_way:
                 return as_json(sms)
             waits = sms is not None and sms.state is SmsState.QUEUED
-            # One that was killed is among them for some seconds; one that is a command goes after its own SMS.
+            # A killed node is listed for some seconds; a node that is a command leaves after its own SMS.
             if waits and settings.storage.shared and not has_sender(await store.nodes()):
                 return None
             await asyncio.sleep(0.1)
@@ -130,7 +131,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
 
 
 async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
-    """Nobody is there to send it: this process is the sender for as long as this SMS needs it."""
+    """Send the SMS with this process as the sender, because no other one runs."""
     from bridge.app.sending import sending
     from bridge.pipeline.cluster import SENDER
     from bridge.pipeline.commands import Commands
@@ -148,7 +149,7 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
                 await parts.services.signals.sms.take(parts.clock, min(wait, 500))
                 sms = await parts.services.store.get_sms(sms.id)
         finally:
-            # Others of the queue may have left beside it: theirs is no unknown outcome only because we are done.
+            # Other SMS of the queue may be under way, too: wait for their outcomes, or they would be unknown.
             await parts.outbox.drain(FINISH)
         assert sms is not None
         return as_json(sms)

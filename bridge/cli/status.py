@@ -36,7 +36,10 @@ from bridge.web.health import ELSEWHERE
 @config_option
 @json_option
 def status(config: str | None, as_json: bool) -> None:
-    """What waits, since when, and how the neighbours are. Reads the store; a running service adds its live state."""
+    """Show what waits and since when, and the state of platform and Telegram.
+
+    Reads the store; a running service adds its live state.
+    """
     settings = settings_of(config, quiet=True)
     need_store(settings)
     queues, nodes, running = run_async(lambda: read(settings))
@@ -116,12 +119,12 @@ def joined(statuses: Sequence[ProcessStatus], shown: Callable[[str], str] = str)
 
 
 def explained(state: str) -> str:
-    """The state with the meaning of a trouble behind its name. Scripts rely on the name; a person needs the meaning."""
+    """The state, with the meaning of a failure behind its name: scripts rely on the name, people need the meaning."""
     return re.sub(r"^trouble: (\w+)", lambda found: f"{found[0]} ({say('en', f'trouble.{found[1]}')})", state)
 
 
 def show(queues: QueueStatus, running: Sequence[ProcessStatus], now: Ms, *, elsewhere: bool) -> None:
-    """Print the state of the service and its queues. ``elsewhere``: processes on other machines may use the store."""
+    """Print the state of the service and its queues. ``elsewhere``: other machines may use the store."""
     out = console()
     none = "no service of this user is running on this machine" if elsewhere else "no service is running"
     out.print("[green]service is running[/green]" if running else f"[yellow]{none}[/yellow]")

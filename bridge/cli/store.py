@@ -1,4 +1,4 @@
-"""``sms-bridge store``: the store itself, moved from one engine to the other, or put back by others' tools."""
+"""``sms-bridge store``: moves the store to the other engine, and marks a store that other tools restored or moved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bridge.schema import plural
 
 @click.group()
 def store() -> None:
-    """The store itself: move it to another engine, say that it was put back."""
+    """Move the store to another engine, or say that it was restored or moved by other tools."""
 
 
 def storage_url(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -44,10 +44,10 @@ def storage_url(context: click.Context, option: click.Parameter, value: str) -> 
 )
 @config_option
 def restored(at: str, config: str | None) -> None:
-    """Say that the store was put back to an earlier time: the first start asks people about what waits in it.
+    """Say that the store was restored to an earlier time: the first start asks people about SMS that wait in it.
 
-    For PostgreSQL after what copies a server as a whole: a base backup, a snapshot, recovery to a point in time, a
-    standby that was behind. A dump says it by itself. No bridge may run on it.
+    For PostgreSQL, after tools that restore a whole server: a base backup, a snapshot, recovery to a point in time, a
+    standby that was behind. A dump is recognised without this. No bridge may run on the store.
     """
     settings = settings_of(config, quiet=True)
     zone = datetime.now().astimezone().tzinfo
@@ -68,9 +68,9 @@ def restored(at: str, config: str | None) -> None:
 @store.command()
 @config_option
 def adopt(config: str | None) -> None:
-    """Say that the store was moved as a whole and is no copy: what waits goes on. Before the first start.
+    """Say, before the first start, that the store was moved and is no copy: SMS that wait in it are sent.
 
-    For PostgreSQL after pg_upgrade, or a dump that was made with all bridges stopped and replaces what was dumped.
+    For PostgreSQL, after pg_upgrade, or after a dump that was made with all bridges stopped and replaces the old store.
     """
     settings = settings_of(config, quiet=True)
     if not settings.storage.shared:
@@ -88,10 +88,10 @@ def adopt(config: str | None) -> None:
 def copy(source: str, target: str, as_json: bool) -> None:
     """Move everything from one store into another: sqlite:///data/bridge.db, postgresql://user@host/database.
 
-    No bridge may run on either. What arrived is read back and compared before it is kept. What waits goes on in the
-    target; the source is marked, so that a start on it by mistake asks people and sends nothing.
+    No bridge may run on either. The copied rows are read back and compared before they are kept. SMS that wait are sent
+    from the target. The source is marked, so that a start on it by mistake asks people and sends nothing.
 
-    A password need not stand in the URL: PGPASSWORD and ~/.pgpass are looked at. A relative path counts from here.
+    The password may come from PGPASSWORD or ~/.pgpass. A relative path starts at the current folder.
     """
     from bridge.store.copying import move
 

@@ -1,4 +1,4 @@
-"""systemd's notify protocol: one datagram a message, nothing where no systemd listens (sd_notify(3))."""
+"""systemd's notify protocol (sd_notify(3)): one datagram for each message, none if systemd does not listen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def notify(state: str) -> bool:
-    """Tell systemd, for example ``READY=1``. False where it did not start us or does not listen."""
+    """Send a message such as ``READY=1`` to systemd. False if it did not start us or does not listen."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
@@ -18,18 +18,18 @@ def notify(state: str) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             sock.sendto(state.encode(), address)
     except OSError:
-        return False  # a service must not die because nobody listens to its good news
+        return False  # a lost message is no reason to end the service
     return True
 
 
 def watchdog_seconds() -> float | None:
-    """Half of the time within which systemd wants to hear from us; None without ``WatchdogSec``."""
+    """Seconds between two pings: half of ``WatchdogSec``. None without it."""
     micros = os.environ.get("WATCHDOG_USEC", "")
     return int(micros) / 2_000_000 if micros.isdecimal() and int(micros) > 0 else None
 
 
 async def feed_watchdog() -> None:
-    """Ping as long as the loop turns; ends at once where systemd does not watch."""
+    """Ping systemd as long as the event loop runs. Ends at once without ``WatchdogSec``."""
     seconds = watchdog_seconds()
     while seconds is not None:
         notify("WATCHDOG=1")

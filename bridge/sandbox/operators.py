@@ -154,7 +154,7 @@ class Operators:
 
     def _last(self, command: str) -> ChatEvent:
         if self._own is None:
-            raise BadCommand(f"nothing was written to {command} yet; reply first: reply Выезжает")
+            raise BadCommand(f"nobody wrote anything to {command} yet; reply first: reply Выезжает")
         return self._own
 
     def _forum(self, post: ChatEvent) -> bool:

@@ -1,9 +1,8 @@
-"""The log: one stream, one format, and nothing in it that must stay secret.
+"""The log: one stream, one format, and no secrets in it.
 
-Our own lines carry event names, ids and masked numbers by discipline. The libraries have none: URLs with
-passwords stand in the texts of their exceptions, whole requests in their debug lines. So redaction sits at
-the only way out, the handler of the root logger, and covers messages, arguments, fields and tracebacks alike.
+Our own lines contain event names, ids and masked numbers. The lines of libraries contain more: the texts of their
+exceptions have URLs with passwords, and their debug lines have whole requests. So the handler of the root logger,
+through which every line passes, redacts messages, arguments, fields and tracebacks.
 
-Nothing here decides what is logged. The module knows no settings: whoever configures hands in the secret
-values.
+Nothing here decides what is logged. The package knows no settings; the caller of ``configure`` passes the secrets in.
 """

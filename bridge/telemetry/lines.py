@@ -1,4 +1,7 @@
-"""From an event to a line: exceptions to text, redaction, rendering, in this order, which alone is safe."""
+"""Makes a line of an event: exceptions become text, then secrets are redacted, then the line is rendered.
+
+Only this order is safe.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _PLAIN = frozenset({str, int, type(None)})
 
 
 class LogChoice(Protocol):
-    """What is asked of the settings."""
+    """The settings of the log."""
 
     @property
     def format(self) -> str: ...
@@ -30,12 +33,12 @@ class LogChoice(Protocol):
 
 
 def plain_traceback(exc_info: ExcInfo) -> str:
-    """Class, text and frames; never the values of local variables, which a rich traceback shows."""
+    """A traceback with class, text and frames, but without the values of local variables, which rich's would show."""
     return "".join(traceback.format_exception(*exc_info)).rstrip("\n")
 
 
 def frames(error: BaseException | None) -> str:
-    """A traceback of classes and places alone: an exception that nobody foresaw may quote what was in work."""
+    """A traceback of classes and frames only: the text of an unforeseen exception may quote a message."""
     lines: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -48,17 +51,17 @@ def frames(error: BaseException | None) -> str:
 
 
 def redacted(redactor: Redactor, event: EventDict, *, foreign: bool) -> EventDict:
-    """Every field of a line, after exceptions became text."""
+    """Redact every field of a line whose exceptions are text already. ``foreign``: the line is a library's."""
     cleaned: EventDict = {}
     for name, value in event.items():
-        # A traceback quotes whatever a library wrote, whoever logs it.
+        # A traceback may quote the texts of libraries, also in our own lines.
         numbers = foreign or name in {"exception", "stack"}
         cleaned[name if name.isidentifier() else redactor.text(name)] = redactor.value(value, numbers=numbers)
     return cleaned
 
 
 def plain_json(line: Mapping[str, str | int | None]) -> str:
-    """What ``json.dumps`` makes of strings, numbers and None, without the encoder that it builds for each call."""
+    """The same as ``json.dumps`` for strings, numbers and None, without the encoder that it builds for each call."""
     members = [
         f'"{name}": {"null" if value is None else encode_basestring(value) if type(value) is str else value}'
         for name, value in line.items()
@@ -67,7 +70,7 @@ def plain_json(line: Mapping[str, str | int | None]) -> str:
 
 
 class Render:
-    """From an event to a line, in the one order that is safe: exceptions to text, redaction, rendering."""
+    """Makes a line of an event, in the one safe order: exceptions to text, redaction, rendering."""
 
     def __init__(self, choice: LogChoice, redactor: Redactor, *, colors: bool) -> None:
         self._redactor = redactor
@@ -89,7 +92,7 @@ class Render:
         return json.dumps(line, ensure_ascii=False) if self._json else str(self._console(logger, method, line))
 
     def _timestamp(self) -> str:
-        """ISO 8601 in UTC, to the microsecond; what the lines of a second share is made once."""
+        """The time in ISO 8601, UTC, with microseconds. The part up to the second is cached."""
         second, fraction = divmod(time.time_ns(), 1_000_000_000)
         if second != self._second:
             self._second, self._to_the_second = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
@@ -97,7 +100,7 @@ class Render:
 
 
 class RecordFormatter(logging.Formatter):
-    """Lines of libraries, through the same door."""
+    """Renders and redacts the lines of libraries."""
 
     def __init__(self, render: Render) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The way out: the handler of the root logger, the program's own logger, and their configuration."""
+"""Writes the log: the handler of the root logger, the program's own logger, and their configuration."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from bridge.telemetry.lines import LogChoice, RecordFormatter, Render, frames
 from bridge.telemetry.redaction import Redactor
 from bridge.telemetry.sampling import OWN, Sampler
 
-_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "aiohttp.access": logging.WARNING}
-"""httpx logs the URL with the bot token at INFO; aiohttp's access log has SMS texts and the callback's secret."""
+_LOWEST_LEVELS = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "aiohttp.access": logging.WARNING}
+"""Lowest levels of libraries. At INFO httpx logs the URL with the bot token, and aiohttp's access log has SMS texts
+and the callback's secret."""
 
-_PATIENT = frozenset({"debug", "info"})
-"""What may wait for the end of the event loop's turn."""
+_DEFERRED = frozenset({"debug", "info"})
+"""Levels whose lines may wait for the end of the event loop's turn."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class RedactingHandler(logging.StreamHandler[TextIO]):
-    """The way out. Also says what the sampler held back, and never prints a record that could not be formatted.
+    """Writes every line of the log, redacted. Never prints a record that could not be formatted.
 
-    Lines of libraries come as records. Our own come rendered (:meth:`write_own`): a record for each of them would cost
-    more than the rest of the line. Within an event loop those below WARNING leave together at the end of its turn, in
-    one write; a kill can take the lines of one turn along.
+    Lines of libraries arrive as records. Our own lines go through :meth:`write_own`, because a record for each would
+    cost more than the rest of the line. In an event loop, lines below WARNING are written together at the end of the
+    loop's turn; a kill can lose the lines of one turn.
     """
 
     def __init__(self, stream: TextIO, sampler: Sampler, render: Render) -> None:
@@ -41,24 +42,28 @@ class RedactingHandler(logging.StreamHandler[TextIO]):
         self._waiting: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say_what_was_held_back()
+        self._report_held_back_lines()
         if self._sampler.admits(record):
             self.flush()
             super().emit(record)
 
     def write_own(self, logger: logging.Logger, method: str, event: EventDict) -> None:
-        """A line of this program: redacted, rendered, written."""
+        """Redact, render and write a line of this program."""
         with self.lock or nullcontext():
+            flush_is_due = bool(self._waiting)
             try:
-                self._say_what_was_held_back()
+                self._report_held_back_lines()
                 self._waiting.append(f"{self._render(logger, method, event)}\n")
             except Exception as error:
                 self._lost(logger.name, method.upper(), type(error).__name__)
                 return
-            loop = asyncio._get_running_loop() if method in _PATIENT else None
+            try:
+                loop = asyncio.get_running_loop() if method in _DEFERRED else None
+            except RuntimeError:
+                loop = None
             if loop is None:
                 self.flush()
-            elif len(self._waiting) == 1:
+            elif not flush_is_due:
                 loop.call_soon(self.flush)
 
     def flush(self) -> None:
@@ -68,17 +73,18 @@ class RedactingHandler(logging.StreamHandler[TextIO]):
                 try:
                     self.stream.write(lines)
                 except (OSError, ValueError):
-                    return  # the stream is gone (a closed pipe): there is nowhere left to say it
+                    return  # the stream is closed, so the error cannot be reported anywhere
         with suppress(OSError, ValueError):
             super().flush()
 
-    def _say_what_was_held_back(self) -> None:
+    def _report_held_back_lines(self) -> None:
         for name, template, held in self._sampler.ended():
             note: EventDict = {"event": "log_lines_held_back", "origin": name, "template": template, "count": held}
             self._waiting.append(f"{self._render(_LOGGER, 'warning', note)}\n")
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """The standard one prints message and arguments as they are, past every redaction."""
+        """Report a record that could not be formatted. The standard method would print message and arguments
+        unredacted."""
         kind = sys.exc_info()[0]
         self._lost(record.name, record.levelname, kind.__name__ if kind is not None else "error")
 
@@ -88,10 +94,10 @@ class RedactingHandler(logging.StreamHandler[TextIO]):
 
 
 class OwnLogger(structlog.BoundLoggerBase):
-    """What ``structlog.get_logger()`` gives this program: past the level, straight to the handler.
+    """The logger that ``structlog.get_logger()`` returns. It checks the level and calls the handler directly.
 
-    The standard logger behind it says the name and the level; a record, a search for the caller's frame and a second
-    chain of processors are left out.
+    The standard logger behind it gives the name and the level. This saves a record, a search for the caller's frame and
+    a second chain of processors.
     """
 
     def debug(self, event: str, **fields: object) -> None:
@@ -115,11 +121,11 @@ class OwnLogger(structlog.BoundLoggerBase):
         try:
             self._process_event(method, event, fields)
         except structlog.DropEvent:
-            return  # somebody captures lines instead of writing them
+            return  # the lines are being captured instead of written
 
 
 def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """For ``sys.excepthook``: what ends the process is told through the log; Python's own way is past all redaction."""
+    """For ``sys.excepthook``: log the exception that ends the process. Python itself would print it unredacted."""
     if issubclass(kind, Exception):
         structlog.get_logger(OWN).error("uncaught", error_class=kind.__name__, trace=frames(error))
     else:
@@ -127,7 +133,7 @@ def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 
 def _to_handler(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    """The whole chain of our own lines."""
+    """The only processor of our own lines."""
     if _handler is not None:
         _handler.write_own(logger, method, event)
     return ""
@@ -136,7 +142,7 @@ def _to_handler(logger: WrappedLogger, method: str, event: EventDict) -> str:
 _handler: RedactingHandler | None = None
 
 _CHAIN: list[Processor] = [_to_handler]
-"""Always this same list: loggers are cached with it, and all that a configuration changes is in the handler."""
+"""Always the same list, because loggers are cached with it. A new configuration changes only the handler."""
 
 
 def configure(
@@ -146,11 +152,9 @@ def configure(
     stream: TextIO | None = None,
     sampler: Sampler | None = None,
 ) -> None:
-    """Send every log line of the process to ``stream`` (stderr), redacted. May be called again with other
-    settings.
+    """Send every log line of the process to ``stream`` (stderr), redacted. May be called again.
 
-    ``level`` below INFO holds for our own lines only: at DEBUG the libraries write whole requests and SQL
-    parameters.
+    A ``level`` below INFO holds only for our own lines: at DEBUG libraries write whole requests and SQL parameters.
     """
     global _handler
     target = sys.stderr if stream is None else stream
@@ -166,7 +170,7 @@ def configure(
     _handler = handler
     root.setLevel(max(level, logging.INFO))
     logging.getLogger(OWN).setLevel(level)
-    for name, least in _QUIET.items():
+    for name, least in _LOWEST_LEVELS.items():
         logging.getLogger(name).setLevel(max(level, least))
     structlog.configure(
         processors=_CHAIN,

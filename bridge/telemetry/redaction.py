@@ -1,4 +1,4 @@
-"""Secrets and numbers out of whatever is about to be logged: configured values in every spelling, and patterns."""
+"""Removes secrets and phone numbers from log lines: configured values in every spelling, and patterns."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from urllib.parse import quote, quote_plus
 REDACTED: Final = "[redacted]"
 
 _SIGNS = re.compile(r"[:=%]")
-"""Without one of these no pattern below can match; most strings of a log have none."""
+"""No pattern below matches a string without one of these; most strings of a log have none."""
 
-# All run in linear time: strangers choose what is logged.
+# All run in linear time, because strangers influence the lines.
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[0-9]{1,20}(?::|%3[Aa])[A-Za-z0-9_-]{30,}"), REDACTED),
     (re.compile(r"(://)[^/\s@'\"]+@"), rf"\1{REDACTED}@"),
     (re.compile(r"\b(pwd|password|key|token|secret)=[^&\s'\"]+", re.IGNORECASE), rf"\1={REDACTED}"),
-    # A text may hold raw spaces and quotes (yarl leaves the apostrophe), so it ends at the next parameter or line.
+    # A text may contain raw spaces and quotes (yarl leaves the apostrophe), so it ends at the next parameter or line.
     (re.compile(r"\b(text)=[^&\r\n]+", re.IGNORECASE), rf"\1={REDACTED}"),
-    # asyncio shows a failed task with its exception, and a failed callback with all that it was called with.
+    # asyncio prints a failed task with its exception, and a failed callback with all its arguments.
     (re.compile(r"\b(exception=[\w.]+|Exception in callback [\w.<>]+)\(.*", re.DOTALL), r"\1"),
 )
 
@@ -33,20 +33,20 @@ _DEPTH = 8
 
 
 class Redactor:
-    """Takes secrets out of strings: configured values in every spelling that a URL or a repr gives them, patterns."""
+    """Removes secrets from strings: configured values, as a URL or a repr spells them, and patterns."""
 
     def __init__(self, secrets: Collection[str]) -> None:
         spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-        # Longest first, or a secret that begins with another would leave its end behind.
+        # Longest first: of a secret that begins with another one the end would stay.
         parts = [_literal(spelling) for spelling in sorted(spellings, key=len, reverse=True)]
         self._values = re.compile("|".join(parts)) if parts else None
-        # A substring search is fifty times faster than the pattern, which is then for strings that hold a secret.
+        # A substring search is fifty times as fast as the pattern, so the pattern runs only on strings with a secret.
         self._bare = tuple({_bare(spelling) for spelling in spellings})
         self._shortest = min(map(len, self._bare), default=0)
         self._digits = frozenset(int(secret) for secret in secrets if secret.isascii() and secret.isdecimal())
 
     def text(self, value: str, *, numbers: bool = False) -> str:
-        """``numbers``: mask phone numbers too. Not in our own fields: ids of the platform look the same."""
+        """Redact a string. ``numbers``: mask phone numbers, too; not in our own fields, where ids look the same."""
         if self._values is not None and len(value) >= self._shortest:
             bare = _bare(value)
             for spelling in self._bare:
@@ -60,13 +60,13 @@ class Redactor:
             value = _NUMBER.sub(r"\1•••\2", value)
         if value.isprintable():
             return value
-        # Terminal escapes and lone surrogates: the first could forge lines, the second break the stream.
+        # Terminal escapes could forge lines, and lone surrogates would break the stream.
         return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), value)
 
     def finds_nothing(self, line: str, event: Mapping[str, object]) -> bool:
-        """True where nothing of an event of plain values needs to be taken out; ``line`` is all of it as JSON.
+        """True if an event of plain values needs no redaction; ``line`` is the event as JSON.
 
-        One look at the whole line instead of one at each field: nearly all lines of ours pass it.
+        One search in the whole line instead of one in each field. Nearly all of our own lines pass it.
         """
         values = event.values()
         if not line.isprintable() or not _plain_names(tuple(event)) or not self._digits.isdisjoint(values):
@@ -78,7 +78,8 @@ class Redactor:
         return not any(_SIGNS.search(value) for value in values if type(value) is str)
 
     def value(self, value: object, *, numbers: bool = False, depth: int = 0) -> object:
-        """Any value of a log line. What is no plain data is turned to text here, before a renderer calls its repr."""
+        """Redact any value of a log line. Other objects than plain data become text here, before a renderer calls
+        repr."""
         if value is None or isinstance(value, bool | float):
             return value
         if type(value) is str:
@@ -101,19 +102,19 @@ class Redactor:
 
 @lru_cache(maxsize=256)
 def _plain_names(names: tuple[str, ...]) -> bool:
-    """Names of fields stand in the program: there are few sets of them."""
+    """True if the names of the fields need no redaction. Cached: the program has few sets of names."""
     return all(map(str.isidentifier, names))
 
 
 def _spellings(secret: str) -> set[str]:
-    """As it is, as JSON and Python write it, and as the parts of a URL."""
+    """The spellings of a secret: as it is, as JSON and Python write it, and in the parts of a URL."""
     found = {secret, json.dumps(secret)[1:-1], ascii(secret)[1:-1]}
     for encoding in ("utf-8", "cp1251"):
         encoded = secret.encode(encoding, "replace")
         found |= {quote(encoded, safe=""), quote(encoded, safe="/"), quote_plus(encoded), repr(encoded)[2:-1]}
-        # As whoever takes it for the other encoding reads it.
+        # As it looks when it is decoded with the wrong one of the two encodings.
         found |= {encoded.decode("latin-1"), encoded.decode("cp1251", "replace")}
-    # Percent escapes come in either case.
+    # Percent escapes may be in upper or lower case.
     return found | {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), spelling) for spelling in found}
 
 
@@ -122,9 +123,9 @@ def _bare(value: str) -> str:
 
 
 def _literal(secret: str) -> str:
-    """The secret as a pattern. A repr inside a repr puts one backslash more before quotes and backslashes each time.
+    """The secret as a pattern, with any number of backslashes before quotes: each repr inside a repr adds more.
 
-    A short secret counts only as a word of its own: replaced anywhere it would eat the log.
+    A short secret matches only as a whole word; otherwise it would destroy other text.
     """
     literal = "".join(rf"\\{{0,15}}{re.escape(char)}" if char in "'\"\\" else re.escape(char) for char in secret)
     return literal if len(secret) >= 4 else rf"(?<!\w){literal}(?!\w)"
@@ -134,5 +135,5 @@ def _repr(value: object) -> str:
     try:
         return repr(value)
     except Exception as error:
-        # A repr that fails must not take the log line along.
+        # A repr that raises must not lose the log line.
         return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"

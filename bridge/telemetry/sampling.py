@@ -1,4 +1,4 @@
-"""Libraries that say the same without end: so many lines of a kind in a window, the rest is counted."""
+"""Limits the lines of libraries that repeat the same message: some lines in each window, and a count of the rest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final
 SAMPLE_LIMIT: Final = 10
 
 SAMPLE_WINDOW: Final = 60.0
-"""Seconds."""
+"""Length of a window in seconds."""
 
 SAMPLE_TEMPLATES: Final = 1_000
-"""How many templates are counted apart; a library that makes up new ones must not eat the memory."""
+"""Most templates that are counted separately, so that a library with ever new ones cannot fill the memory."""
 
 OWN = "bridge"
 
@@ -29,10 +29,10 @@ class _Window:
 
 @dataclass(slots=True)
 class Sampler:
-    """Lets ``limit`` lines of one logger and template through in a window and counts the rest.
+    """Admits ``limit`` lines of one logger and template in each window and counts the others.
 
-    For lines of libraries: 82,670 tracebacks of one failing ``accept`` filled a log. Our own lines each name
-    a message and are never held back. Not safe for threads by itself: the handler asks it under its lock.
+    For lines of libraries: 82,670 tracebacks of one failing ``accept`` once filled a log. Our own lines each name a
+    message and are never held back. Not thread-safe; the handler calls it under its lock.
     """
 
     limit: int = SAMPLE_LIMIT
@@ -55,7 +55,7 @@ class Sampler:
         return True
 
     def ended(self) -> list[tuple[str, str, int]]:
-        """Close the windows that are over. Of those that held lines back: logger, template, how many."""
+        """Close the windows that are over. Returns logger, template and count for those that held lines back."""
         now = self.clock()
         if now < self._next_end:
             return []
@@ -67,11 +67,11 @@ class Sampler:
 
 
 def is_own(record: logging.LogRecord) -> bool:
-    """Written by this program, though not through structlog."""
+    """True for a record of this program that was not written through structlog."""
     return record.name == OWN or record.name.startswith(f"{OWN}.")
 
 
 def _template(record: logging.LogRecord) -> tuple[str, str]:
-    """The message before its arguments; numbers out, because some libraries format ids into it themselves."""
+    """Logger and message template, without numbers, because some libraries format ids into the template."""
     first = str(record.msg).split("\n", 1)[0][:200]
     return record.name, re.sub(r"0x[0-9a-fA-F]+|[0-9]+", "#", first)
