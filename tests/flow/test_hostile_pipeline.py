@@ -40,7 +40,7 @@ async def prepared(around: World) -> Store:
     return await open_store(path, clock=around.clock)
 
 
-async def test_a_hold_whose_alert_a_crash_prevented_is_told_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_suspension_whose_alert_a_crash_prevented_is_told_at_the_next_start(tmp_path: Path) -> None:
     async with world(tmp_path, start=False) as around:
         store = await prepared(around)
         await store.suspend_account("main", reason="blocked", detail="", now=around.clock.now(), probe_at=2**50)

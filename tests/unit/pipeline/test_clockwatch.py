@@ -68,8 +68,8 @@ def test_a_reply_that_is_held_back_longest_is_not_called_planned_by_a_wrong_cloc
     settings = Settings(
         file=Path("config.yaml"), accounts={"main": AccountSettings(login="a", password="b", sender="c")}
     )
-    held = settings.telegram.model_copy(update={"undo": 10 * MINUTE})
-    assert longest_waits(settings.model_copy(update={"telegram": held})).sms == 10 * MINUTE
+    telegram = settings.telegram.model_copy(update={"undo": 10 * MINUTE})
+    assert longest_waits(settings.model_copy(update={"telegram": telegram})).sms == 10 * MINUTE
     assert longest_waits(settings).sms < 10 * MINUTE
 
 

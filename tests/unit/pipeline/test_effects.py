@@ -96,11 +96,11 @@ def test_matches_count_and_replies_only_where_they_leave() -> None:
         RuleUse(rule="once", what=RuleCounter.REPLY, at=NOON),
         RuleUse(rule="limit", what=RuleCounter.MATCH, at=NOON),
     )
-    held = planned(fired("once", "Привет", counted=both), contact=known(robot_paused_until=NOON + 1))
-    assert held.uses == (RuleUse(rule="once", what=RuleCounter.MATCH, at=NOON),)
+    suppressed = planned(fired("once", "Привет", counted=both), contact=known(robot_paused_until=NOON + 1))
+    assert suppressed.uses == (RuleUse(rule="once", what=RuleCounter.MATCH, at=NOON),)
 
 
-def test_a_message_whose_reply_was_given_often_enough_is_shown_to_somebody() -> None:
+def test_a_message_whose_reply_was_given_often_enough_is_shown_to_a_person() -> None:
     settlement = planned(fired("night", spent=True))
     assert [shown.chat for shown in settlement.forwards] == [DEFAULT_CHAT]
     assert str(settlement.outcome) == "forwarded, suppressed: once"

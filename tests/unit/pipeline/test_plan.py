@@ -32,7 +32,7 @@ def test_a_reply_goes_out_by_the_account_the_message_came_by() -> None:
     assert settlement.forwards == ()
 
 
-def test_what_nobody_matched_reaches_the_default_chat() -> None:
+def test_what_no_rule_matches_reaches_the_default_chat() -> None:
     settlement = planned(NOTHING)
     assert [shown.chat for shown in settlement.forwards] == [DEFAULT_CHAT]
     assert settlement.rule is None
@@ -64,7 +64,7 @@ def test_a_sender_that_cannot_be_answered_is_shown_to_people_instead(sender: str
     assert str(settlement.outcome) == "forwarded, suppressed: unanswerable"
 
 
-def test_the_sixth_answer_within_ten_minutes_is_held_and_told_once() -> None:
+def test_the_sixth_reply_within_ten_minutes_is_suppressed_and_told_once() -> None:
     recent = tuple(RecentReply(at=NOON - n * MINUTE, text=f"t{n}") for n in range(5))
     settlement = planned(replied("ещё"), recent=recent)
     assert settlement.replies == ()
@@ -98,7 +98,7 @@ def test_the_day_s_parts_end_automatic_answers_and_people_take_over() -> None:
     assert budget.spent == 10
 
 
-def test_switched_off_guards_hold_nothing() -> None:
+def test_switched_off_guards_suppress_nothing() -> None:
     recent = tuple(RecentReply(at=NOON, text="эхо") for _ in range(50))
     off: dict[str, object] = {"per_number": "off", "same_text": "off"}
     budget = Budget(day="2026-01-06", limit=None, spent=10**6)

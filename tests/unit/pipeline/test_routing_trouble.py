@@ -82,7 +82,7 @@ POISON = [Reply(text=NOT_A_TEXT), Reply(text="да", ttl=2**70)]
 
 
 @pytest.mark.parametrize("poison", POISON, ids=["a fault of ours", "refused by the store"])
-async def test_a_message_that_cannot_be_routed_stops_nobody_and_is_shown(tmp_path: Path, poison: Reply) -> None:
+async def test_a_message_that_cannot_be_routed_stops_no_other_and_is_shown(tmp_path: Path, poison: Reply) -> None:
     async with sender(tmp_path, connections=3) as around:
         first = await bring(around, "до", "79990000001")
         bad = await bring(around, "яд", "79990000002")
@@ -104,7 +104,7 @@ async def test_a_message_that_cannot_be_routed_stops_nobody_and_is_shown(tmp_pat
         assert not await around.store.list_sms([SmsState.SENDING, SmsState.UNCERTAIN], limit=9)
 
 
-async def test_places_come_back_where_settling_fails_or_is_cancelled(tmp_path: Path) -> None:
+async def test_slots_come_back_where_settling_fails_or_is_cancelled(tmp_path: Path) -> None:
     async with sender(tmp_path, connections=3) as around:
         await bring(around, "раз", "79990000001")
         each = router(around, lambda _: (Reply(text="да"),))

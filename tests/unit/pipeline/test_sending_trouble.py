@@ -84,7 +84,7 @@ async def test_the_all_clear_is_told_also_where_the_store_was_away_when_it_came(
         assert not await around.store.clear_alert("account:main:unreachable", "alert.platform_back", {}, 0)
 
 
-async def test_a_claim_that_fails_or_is_cancelled_gives_its_places_back(tmp_path: Path) -> None:
+async def test_a_claim_that_fails_or_is_cancelled_gives_its_slots_back(tmp_path: Path) -> None:
     async with sender(tmp_path, rate="5/1h") as around:
         await around.outbox.step()  # looks for what is stale, which the next one need not
         for number in range(5):
@@ -150,7 +150,7 @@ async def test_a_platform_of_unknown_outcomes_does_not_eat_the_queue(tmp_path: P
 # ------------------------------------------------ account faults
 
 
-async def test_many_in_flight_that_meet_one_fault_are_one_hold(tmp_path: Path) -> None:
+async def test_many_in_flight_that_meet_one_fault_are_one_suspension(tmp_path: Path) -> None:
     async with sender(tmp_path, connections=8) as around:
         around.platform.misbehave(Fault.BLOCKED, times=None, delay=50)
         for number in range(8):
@@ -162,7 +162,7 @@ async def test_many_in_flight_that_meet_one_fault_are_one_hold(tmp_path: Path) -
         assert (state.suspended_reason, state.probes) == (Reason.BLOCKED, 0)
 
 
-async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is_held(tmp_path: Path) -> None:
+async def test_a_late_success_does_not_write_the_all_clear_of_a_suspended_account(tmp_path: Path) -> None:
     async with sender(tmp_path) as around:
         sms = await around.order("a")
         around.channel.cautious = True
@@ -172,7 +172,7 @@ async def test_a_late_success_does_not_sound_the_all_clear_of_an_account_that_is
         assert not await around.store.raise_alert(alert, around.clock.now())
 
 
-async def test_a_hold_ends_in_time_although_the_clock_was_set_back(tmp_path: Path) -> None:
+async def test_a_suspension_ends_in_time_although_the_clock_was_set_back(tmp_path: Path) -> None:
     clock = ManualClock()
     async with sender(tmp_path, clock=clock) as around:
         await around.suspensions.suspend(around.channel, reason=Reason.BLOCKED, detail="")
@@ -187,7 +187,7 @@ async def test_a_hold_ends_in_time_although_the_clock_was_set_back(tmp_path: Pat
         assert not around.channel.suspended
 
 
-async def test_one_zero_while_the_balance_is_silent_holds_only_until_it_speaks_again(tmp_path: Path) -> None:
+async def test_one_zero_while_the_balance_is_silent_suspends_only_until_it_answers_again(tmp_path: Path) -> None:
     clock = ManualClock()
     async with sender(tmp_path, clock=clock) as around:
         await around.store.note_balance("main", Balance(amount=100.0, currency="RUR"), clock.now() - MINUTE)
@@ -264,7 +264,7 @@ async def test_a_twin_from_before_the_clock_was_set_back_delays_by_a_minute_at_m
 # ------------------------------------------------ whose turn it is
 
 
-async def test_a_newborn_reply_does_not_take_the_place_that_a_waiting_one_needs(tmp_path: Path) -> None:
+async def test_a_new_reply_does_not_take_the_slot_that_a_waiting_one_needs(tmp_path: Path) -> None:
     async with sender(tmp_path, connections=1) as around:
         around.platform.misbehave(Fault.SLOW, delay=100)
         first, second = await around.order("a"), await around.order("b", "79990000002")

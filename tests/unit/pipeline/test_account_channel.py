@@ -43,14 +43,14 @@ def test_a_jumping_clock_never_gives_more_than_a_bucketful_at_once(jumps: list[i
     assert bucket.wait(now) <= SECOND
 
 
-def test_a_gate_gives_no_more_places_than_connections() -> None:
+def test_a_channel_has_no_more_slots_than_connections() -> None:
     first = channel(rate="off")
     assert first.free_slots(NOON) == 4
     first.in_flight = 3
     assert first.free_slots(NOON) == 1
 
 
-def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
+def test_after_a_failure_one_sms_goes_first_and_the_rest_when_it_was_taken() -> None:
     first = channel()
     due = first.note_not_sent(NOON, 0.0)
     assert first.free_slots(NOON) == 0
@@ -59,10 +59,10 @@ def test_after_trouble_one_goes_first_and_the_rest_when_it_was_taken() -> None:
     assert first.free_slots(due) == 4
 
 
-def test_a_held_account_sends_nothing() -> None:
-    held = channel()
-    held.suspended = True
-    assert held.free_slots(NOON) == 0
+def test_a_suspended_account_sends_nothing() -> None:
+    suspended = channel()
+    suspended.suspended = True
+    assert suspended.free_slots(NOON) == 0
 
 
 def test_a_clock_set_back_by_a_day_does_not_prolong_a_pause() -> None:
@@ -80,7 +80,7 @@ def test_waits_grow() -> None:
     assert [backoff(n, 0.0) for n in (1, 2, 3, 7, 50)] == [500, 1_000, 2_000, 30_000, 30_000]
 
 
-def test_requests_that_were_lost_together_are_one_doubt() -> None:
+def test_requests_that_were_lost_together_are_one_unknown_outcome() -> None:
     first = channel()
     for _ in range(7):
         first.note_unknown(NOON + SECOND, 0.0, started_at=NOON)
@@ -135,9 +135,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(1, 20))
-def test_however_bridges_come_and_go_they_send_no_more_than_one_alone(
-    events: list[tuple[str, int]], count: int
-) -> None:
+def test_however_nodes_come_and_go_they_send_no_more_than_one_alone(events: list[tuple[str, int]], count: int) -> None:
     """The others divide before a newcomer takes, and after one that leaves has ended: see Fleet.may_send."""
     now, rate = NOON, Rate(count, SECOND)
     shares, taken = [TokenBucket(rate, now)], []
