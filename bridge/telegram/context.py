@@ -129,7 +129,3 @@ class OperatorContext:
         if changed:
             log.info("action_done", action=kind, conversation_id=conversation.id)
         return changed
-
-    async def tell(self, post: NewPost) -> bool:
-        """Stores a post for its chat. False if it is stored already."""
-        return await self.store.add_post(post, self.clock.now())

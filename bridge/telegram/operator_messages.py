@@ -285,5 +285,5 @@ class OperatorMessageHandler:
             due_at=now + ALBUM if unless_album else now,
             unless_album=unless_album,
         )
-        if await self._context.tell(post):
+        if await self._context.store.add_post(post, now):
             log.info("operator_notified", notice=notice.text, chat_id=message.chat_id)

@@ -46,19 +46,18 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
         return Notice(text="notice.no_account", params={"account": account})
     conversation = await context.store.begin_conversation(call.chat.name, recipient, account=account, now=call.now)
     written = await replies.write(context, command_reply(call, text, conversation))
-    await context.tell(
-        NewPost(
-            chat=call.chat.name,
-            priority=PostPriority.FAILURE,
-            key=opening_key(call.message.chat_id, call.message.id),
-            payload=OpeningPayload(author=call.message.name, chat_id=call.message.chat_id),
-            conversation_id=conversation.id,
-            sms_id=written.id,
-            # In a topic of its own it answers nothing.
-            reply_to=None if call.chat.topics else call.message.id,
-            due_at=call.now,
-        )
+    opening = NewPost(
+        chat=call.chat.name,
+        priority=PostPriority.FAILURE,
+        key=opening_key(call.message.chat_id, call.message.id),
+        payload=OpeningPayload(author=call.message.name, chat_id=call.message.chat_id),
+        conversation_id=conversation.id,
+        sms_id=written.id,
+        # In a topic of its own it answers nothing.
+        reply_to=None if call.chat.topics else call.message.id,
+        due_at=call.now,
     )
+    await context.store.add_post(opening, call.now)
     return None
 
 
@@ -140,9 +139,8 @@ async def tell_claimed(context: OperatorContext, message: IncomingMessage, conve
         return
     notice = Notice(text="told.claimed_by", params=claim_params(context, conversation, message.chat, now))
     key = f"claimed:{conversation.id}:{conversation.claimed_until}:{message.user_id}"
-    await context.tell(
-        notice.under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
-    )
+    post = notice.under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
+    await context.store.add_post(post, now)
 
 
 def claimed_by_colleague(conversation: Conversation, user_id: int | None, now: Ms) -> bool:

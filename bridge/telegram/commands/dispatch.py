@@ -136,9 +136,8 @@ class CommandDispatcher:
     async def _answer(self, call: Call, answer: Answer) -> None:
         message = call.message
         if isinstance(answer, Notice):
-            await self._context.tell(
-                answer.under(message, key=call.answer_key, conversation=call.conversation, due_at=call.now)
-            )
+            post = answer.under(message, key=call.answer_key, conversation=call.conversation, due_at=call.now)
+            await self._context.store.add_post(post, call.now)
         else:
             self._context.transient.send(call.chat, answer, thread=message.thread_id, reply_to=message.id)
 
