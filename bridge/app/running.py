@@ -135,7 +135,7 @@ def start_watches(bridge: Bridge) -> None:
         bridge.loop(name, bridge.sending.cluster.when_leader(WATCH, step))
 
     async def count_updates(since: Ms, until: Ms) -> WaitingUpdates:
-        return await bridge.telegram.waited(since, until) if bridge.telegram is not None else WaitingUpdates()
+        return await bridge.telegram.waiting_updates(since, until) if bridge.telegram is not None else WaitingUpdates()
 
     watch("downtime", DowntimeReport(count_updates=count_updates, services=services).step)
     watch("reminders", Reminders(after=settings.telegram.remind_after, hours=hours, services=services).step)
@@ -161,19 +161,12 @@ def start_telegram(bridge: Bridge) -> None:
         log.warning("telegram_off", reason="telegram.token is empty; forwards wait in the store")
         return
     # Imported late: python-telegram-bot takes a third of a second, which a node without Telegram need not pay.
-    from bridge.telegram.service import TelegramSide
+    from bridge.telegram.service import TelegramService
 
     parts = bridge.sending
-    bridge.telegram = TelegramSide(
-        settings=bridge.settings,
-        store=parts.services.store,
-        signals=parts.services.signals,
-        clock=parts.clock,
-        rulebook=bridge.reloader,
-        canned=bridge.canned,
-    )
-    side, cluster = bridge.telegram, parts.cluster
-    bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, side.run), parts.clock))
+    bridge.telegram = TelegramService(bridge.settings, parts.services, rulebook=bridge.reloader, canned=bridge.canned)
+    telegram, cluster = bridge.telegram, parts.cluster
+    bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, telegram.run), parts.clock))
     bridge.task("checkup", startup_checks(bridge.settings, parts.clock))
 
 
@@ -200,7 +193,7 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
     """The route that Telegram calls; None where the bridge polls for updates."""
     if bridge.telegram is None or bridge.telegram.webhook is None:
         return None
-    from bridge.telegram.updates.webhook import PATH, NoUpdate
+    from bridge.telegram.updates.intake import PATH, NoUpdate
 
     return WebhookEndpoint(
         path=PATH,

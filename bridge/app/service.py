@@ -20,7 +20,7 @@ from bridge.rules.engine import RuleSet
 from bridge.web.health import NOT_HERE, STANDBY, Readiness
 
 if TYPE_CHECKING:
-    from bridge.telegram.service import TelegramSide
+    from bridge.telegram.service import TelegramService
 
 
 ASK_EVERY: Ms = MINUTE
@@ -43,7 +43,7 @@ class Bridge:
         self.store = sending.services.store
         self.reloader = reloader
         self.canned = canned
-        self.telegram: TelegramSide | None = None
+        self.telegram: TelegramService | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
         self._outage = StoreOutage()
@@ -117,9 +117,9 @@ class Bridge:
         return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("node ")}
 
 
-def described_telegram(side: TelegramSide | None, now: Ms) -> str:
-    if side is None:
+def described_telegram(telegram: TelegramService | None, now: Ms) -> str:
+    if telegram is None:
         return "off (no token)"
-    health = side.health()
+    health = telegram.health()
     word = "ok" if health.connected else f"trouble: {health.failure}" if health.failure else "not reached"
     return word if health.heard_at is None else f"{word}, last heard {max(now - health.heard_at, 0) // 1000}s ago"

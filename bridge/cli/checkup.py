@@ -155,7 +155,7 @@ async def of_webhook(settings: Settings) -> list[Finding]:
     telegram = settings.telegram
     if telegram.updates != "webhook" or not telegram.token.get_secret_value():
         return []
-    from bridge.telegram.updates.webhook import address
+    from bridge.telegram.updates.intake import address
     from bridge.web.webhook import HEADER
 
     url = address(settings.web.public_url)

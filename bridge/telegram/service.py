@@ -1,6 +1,6 @@
-"""The team's side as one part to start and stop: intake, processing, and a poster for each chat.
+"""The team's side of the service as one part: intake and processing of updates, and a poster for each chat.
 
-It starts and runs with Telegram down, and never ends by itself: SMS come in and automatic replies go out without it.
+It runs while Telegram is away, and never ends by itself: SMS come in and automatic replies go out without it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import SECOND, Ms
 from bridge.pipeline.retry import backoff
-from bridge.pipeline.signals import Signals
+from bridge.pipeline.services import Services
 from bridge.pipeline.watches.downtime import WaitingUpdates
 from bridge.pipeline.worker import IDLE
-from bridge.ports.clock import Clock
-from bridge.ports.store import Store
 from bridge.rules.canned import Canned
 from bridge.telegram.buttons.dispatch import ButtonDispatcher
 from bridge.telegram.chats import Chats
@@ -38,9 +36,8 @@ from bridge.telegram.posts.poster import ChatPoster
 from bridge.telegram.posts.publisher import PostPublisher, RenderContext
 from bridge.telegram.texts.times import Zones
 from bridge.telegram.updates.connection import TelegramConnection
-from bridge.telegram.updates.polling import UpdatePoller
+from bridge.telegram.updates.intake import UpdatePoller, Webhook, WebhookWatch, address
 from bridge.telegram.updates.processor import UpdateProcessor
-from bridge.telegram.updates.webhook import Webhook, WebhookWatch, address
 from bridge.value import value_object
 
 log = structlog.get_logger()
@@ -50,70 +47,59 @@ T = TypeVar("T")
 
 @value_object
 class TelegramHealth:
-    """For probes and metrics. How long ago Telegram was last heard tells a dead link from a quiet chat."""
+    """The state of the connection, for probes and metrics."""
 
     enabled: bool
     """A token is configured."""
     connected: bool
-    """The last question to Telegram got an answer."""
+    """Telegram answered the last question."""
     heard_at: Ms | None
-    """When it last answered, or brought an update to the webhook."""
+    """When Telegram last answered or brought an update. Tells a dead connection from a quiet chat."""
     failure: FailureKind | None = None
 
 
-class TelegramSide:
+class TelegramService:
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        signals: Signals,
-        clock: Clock,
-        *,
-        rulebook: Rulebook,
-        canned: Mapping[str, Canned],
+        self, settings: Settings, services: Services, *, rulebook: Rulebook, canned: Mapping[str, Canned]
     ) -> None:
-        """``canned``: the replies of the configuration, by name."""
+        """``canned``: the canned replies of the configuration, by name."""
+        self._settings = settings
+        self._services = services
+        self._store = services.store
+        self._clock = services.clock
         self._rulebook = rulebook
         self._canned = canned
-        self._settings = settings
-        self._store = store
-        self._signals = signals
-        self._clock = clock
-        self._link = TelegramConnection(store=store, signals=signals, clock=clock)
-        self._albums = AlbumCaptions(store)
+        self._bot_id = bot_id(settings.telegram.token.get_secret_value())
+        self._connection = TelegramConnection(services)
+        self._albums = AlbumCaptions(services.store)
         self._bot_name: BotName | None = None
-        self.webhook = self._webhook()
-        """Where what Telegram brings is put; None where it is asked for."""
+        self.webhook: Webhook | None = None
+        """Takes the updates that Telegram brings; None: the bridge asks for them."""
+        if settings.telegram.token.get_secret_value() and settings.telegram.updates == "webhook":
+            self.webhook = Webhook(self._bot_id, services, self._connection)
 
     def health(self) -> TelegramHealth:
         return TelegramHealth(
             enabled=bool(self._settings.telegram.token.get_secret_value()),
-            connected=self._link.connected,
-            heard_at=self._link.heard_at,
-            failure=self._link.failure,
+            connected=self._connection.connected,
+            heard_at=self._connection.heard_at,
+            failure=self._connection.failure,
         )
 
-    async def waited(self, began: Ms, ended: Ms) -> WaitingUpdates:
-        """What people had done in the chats before a start of ours, as far as it came before ``ended``."""
+    async def waiting_updates(self, began: Ms, ended: Ms) -> WaitingUpdates:
+        """Counts what operators did before the start at ``began``, by updates received until ``ended``."""
         telegram = self._settings.telegram
-        updates = await self._store.updates_since(bot_id(telegram.token.get_secret_value()), began)
+        updates = await self._store.updates_since(self._bot_id, began)
         chats = Chats(telegram, await self._store.chat_aliases())
         bot_name = await self._bot_name.get() if self._bot_name is not None else ""
         came = [update for update in updates if update.received_at < ended]
         return count_waiting(came, began, chats, Notes(telegram.note_mark), bot_name)
 
-    def _webhook(self) -> Webhook | None:
-        telegram = self._settings.telegram
-        token = telegram.token.get_secret_value()
-        if not token or telegram.updates != "webhook":
-            return None
-        return Webhook(bot_id=bot_id(token), store=self._store, clock=self._clock, link=self._link)
-
     async def run(self) -> None:
-        """Until cancelled. Without a token there is nothing to do: what is to be shown waits in the store."""
+        """Runs until cancelled. Without a token it does nothing, and posts wait in the store."""
         telegram = self._settings.telegram
         if not telegram.token.get_secret_value():
-            log.info("telegram_off", reason="no token")
+            log.info("telegram_disabled", reason="no token")
             await asyncio.Event().wait()
         api = Api(telegram.token, telegram.api_url, telegram.proxy)
         await api.start()
@@ -123,22 +109,21 @@ class TelegramSide:
             await api.close()
 
     async def _run(self, api: Api) -> None:
-        chats = Chats(self._settings.telegram, await self._asked(self._store.chat_aliases))
-        restored = await self._asked(self._store.last_restored)
-        # Telegram's times are whole seconds: what it dates within this one came after, for nothing ran just before.
-        restored_at = restored.restored_at // SECOND * SECOND if restored is not None else 0
+        chats = Chats(self._settings.telegram, await self._from_store(self._store.chat_aliases))
+        restored = await self._from_store(self._store.last_restored)
         limiter = RateLimiter(self._clock)
         sender = ChatSender(api, limiter)
-        posters = self._posters(sender, chats, limiter)
         transient = TransientReplies(sender, limiter, self._clock)
         context = OperatorContext(
             settings=self._settings,
             store=self._store,
-            signals=self._signals,
+            signals=self._services.signals,
             clock=self._clock,
             chats=chats,
             bot_id=api.bot_id,
-            restored_at=restored_at,
+            # Telegram's times are whole seconds. An update with the second of the restoration came after it: nothing
+            # ran just before.
+            restored_at=restored.restored_at // SECOND * SECOND if restored is not None else 0,
             transient=transient,
             rulebook=self._rulebook,
             canned=self._canned,
@@ -153,13 +138,12 @@ class TelegramSide:
             limiter=limiter,
         )
         handler.register(api.application)
+        posters = self._posters(sender, chats, limiter)
         menu = Menu(api=api, chats=chats, clock=self._clock)
-        processing = UpdateProcessor(api=api, store=self._store, signals=self._signals, clock=self._clock)
-        taking = self._taking(api)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(taking.run(), name="telegram intake")
-                group.create_task(processing.run(), name="telegram processing")
+                group.create_task(self._intake(api).run(), name="telegram intake")
+                group.create_task(UpdateProcessor(api, self._services).run(), name="telegram processing")
                 group.create_task(self._wake(posters), name="telegram wake")
                 group.create_task(menu.run(), name="telegram menu")
                 for poster in posters:
@@ -169,20 +153,20 @@ class TelegramSide:
             await buttons.stop()
             await transient.stop()
 
-    def _taking(self, api: Api) -> UpdatePoller | WebhookWatch:
-        """The loop that sees to it that updates come in."""
+    def _intake(self, api: Api) -> UpdatePoller | WebhookWatch:
+        """The loop that makes updates come in."""
         if self.webhook is None:
-            return UpdatePoller(api=api, store=self._store, clock=self._clock, link=self._link)
+            return UpdatePoller(api, self._services, self._connection)
         return WebhookWatch(
             api=api,
             url=address(self._settings.web.public_url),
             secret=self._settings.telegram.webhook_secret,
             clock=self._clock,
-            link=self._link,
+            connection=self._connection,
         )
 
     def _posters(self, sender: ChatSender, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
-        """One for each group, however many names the configuration has for it."""
+        """One for each configured chat; if two are the same group, the first one works."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
         context = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
         return [
@@ -191,15 +175,15 @@ class TelegramSide:
                 chats=chats,
                 store=self._store,
                 limiter=limiter,
-                connection=self._link,
+                connection=self._connection,
                 clock=self._clock,
                 publisher=PostPublisher(sender, self._store, self._clock, context),
             )
             for chat in chats
         ]
 
-    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
-        """What the store says, however long that takes: the side must start without it, too."""
+    async def _from_store(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Asks until the store answers: the start must not fail while the store is away."""
         failures = 0
         while True:
             try:
@@ -211,8 +195,8 @@ class TelegramSide:
                 await self._clock.sleep(backoff(failures, 0.5, longest=5 * SECOND))
 
     async def _wake(self, posters: list[ChatPoster]) -> None:
-        """One signal for all posts, one loop for each chat: pass it on to all of them."""
+        """Passes the one signal for posts on to the loop of each chat."""
         while True:
-            await self._signals.posts.take(self._clock, IDLE)
+            await self._services.signals.posts.take(self._clock, IDLE)
             for poster in posters:
                 poster.signal.set()

@@ -217,7 +217,7 @@ class Provocateur:
         )
 
     def _failures(self) -> int:
-        wanted = {"telegram_unreachable", "chat_paused", "post_refused", "telegram_reachable"}
+        wanted = {"telegram_lost", "chat_paused", "post_refused", "telegram_reached"}
         return sum(event.get("event") in wanted for event in self._service.events())
 
     async def _done(self, query: str) -> None:

@@ -19,7 +19,7 @@ from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.posts.render import REACTIONS
 from bridge.telegram.setup.findings import Finding, Level, fault, ok, warning
 from bridge.telegram.setup.queries import BotInfo, bot_info, chat_info, place_in
-from bridge.telegram.updates.webhook import address, is_ours
+from bridge.telegram.updates.intake import address, is_ours
 
 log = structlog.get_logger()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge.model.chat import StoredUpdate
+from bridge.pipeline.services import Services
 from bridge.ports.store import Store
-from bridge.telegram.updates.polling import UpdatePoller
-from bridge.telegram.updates.webhook import Webhook
+from bridge.telegram.updates.connection import TelegramConnection
+from bridge.telegram.updates.intake import UpdatePoller, Webhook
 
 IN_MEMORY_S = 0.3
 
@@ -43,7 +45,8 @@ def apply() -> None:
 def delay(kind: type[Any]) -> None:
     prepare = kind.__init__
 
-    def prepared(self: Any, *, store: Store, **others: Any) -> None:
-        prepare(self, store=Later(store), **others)
+    def prepared(self: Any, first: Any, services: Services, connection: TelegramConnection) -> None:
+        later: Any = Later(services.store)
+        prepare(self, first, replace(services, store=later), connection)
 
     kind.__init__ = prepared

@@ -25,12 +25,13 @@ from bridge.model.routing import ForwardPost, Settlement
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline.reload import Reloaded
+from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
 from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
-from bridge.telegram.service import TelegramSide
+from bridge.telegram.service import TelegramService
 from tests.clock import ManualClock
 from tests.contract.builders import unrouted
 
@@ -117,12 +118,10 @@ class Team:
         self.stride: Ms = 2 * SECOND
         """How far time runs at once while nothing happens."""
 
-    def _side(self) -> TelegramSide:
-        return TelegramSide(
+    def _side(self) -> TelegramService:
+        return TelegramService(
             self.settings,
-            self.store,
-            self.signals,
-            self.clock,
+            Services(store=self.store, signals=self.signals, clock=self.clock),
             rulebook=self.book,
             canned=canned_of(self.settings),
         )

@@ -20,7 +20,7 @@ from bridge.sandbox.botapi.webhooks import Webhook
 from bridge.telegram.posts.render import REACTIONS
 from bridge.telegram.setup.checks import at_start, examine
 from bridge.telegram.setup.findings import Finding, Level
-from bridge.telegram.updates.webhook import PATH
+from bridge.telegram.updates.intake import PATH
 from tests.flow.telegram.team import ADMINS, GROUP, settings
 from tests.proxies import HttpProxy, proxy
 from tests.service import free_port

@@ -22,7 +22,7 @@ from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telegram.client.api import ALLOWED_UPDATES
-from bridge.telegram.updates.webhook import PATH
+from bridge.telegram.updates.intake import PATH
 from bridge.web.webhook import HEADER, LARGEST
 from tests.clock import ManualClock
 from tests.flow.telegram.team import ADMINS, GROUP, locked
