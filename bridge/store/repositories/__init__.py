@@ -1,5 +1,6 @@
 """What the store does, one module for each domain: its SQL, and the functions that run it in a transaction.
 
-``posting``, ``alerts``, ``contacts``, ``conversations`` and ``sms`` hold functions on a transaction that several
-repositories use. The other modules hold one repository each: the methods that :mod:`bridge.ports` names.
+``posting``, ``alerts``, ``contacts``, ``conversations``, ``sms``, ``actions`` and ``search`` hold functions on a
+transaction. Each of the other modules holds one repository, whose methods a protocol in :mod:`bridge.ports` names, and
+``facade`` puts the repositories together.
 """

@@ -98,6 +98,8 @@ SELECT count(*) AS number FROM (
 
 
 class AccountRepository(Repository):
+    """Implements :class:`~bridge.ports.accounts.AccountStore`."""
+
     async def account_state(self, account: str) -> AccountState:
         row = await self._readers.run(lambda tx: tx.one(GET_ACCOUNT, {"account": account}))
         return AccountState(account=account) if row is None else ACCOUNT_STATE.read(row)

@@ -76,6 +76,8 @@ WHERE id IN (SELECT t.conversation_id FROM topic AS t WHERE t.chat_id = :chat_id
 
 
 class ChatRepository(Repository):
+    """Implements :class:`~bridge.ports.chats.ChatStore`."""
+
     async def conversation(self, conversation_id: ConversationId) -> Conversation | None:
         return await self._readers.run(lambda tx: get_conversation(tx, conversation_id))
 

@@ -104,6 +104,8 @@ ORDER BY s.created_at, s.id
 
 
 class InboxRepository(Repository):
+    """Implements :class:`~bridge.ports.inbox.InboxStore`."""
+
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
         """Take messages that no node routes; False where there are none. ``idle``: this node has none of its own.
 

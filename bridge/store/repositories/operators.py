@@ -58,6 +58,8 @@ _REWRITE = SMS.writer(Rewrite, without=["draft", "author"])
 
 
 class OperatorRepository(Repository):
+    """Implements :class:`~bridge.ports.operators.OperatorStore`."""
+
     async def operator_reply(self, sms: NewSms, now: Ms) -> Sms:
         return await self._writer.run(lambda tx: _reply(tx, sms, now))
 

@@ -140,6 +140,8 @@ _QUEUED, _SENDING = SmsState.QUEUED.value, SmsState.SENDING.value
 
 
 class OutboxRepository(Repository):
+    """Implements :class:`~bridge.ports.outbox.OutboxStore`."""
+
     async def enqueue(self, sms: NewSms, posts: Sequence[NewPost] = ()) -> Sms:
         now = self._clock.now()
 

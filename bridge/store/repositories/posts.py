@@ -122,6 +122,8 @@ _MAX_COUNTED = 100_000
 
 
 class PostRepository(Repository):
+    """Implements :class:`~bridge.ports.posts.PostStore`."""
+
     async def claim_posts(
         self, chats: Sequence[str], *, now: Ms, limit: int, least: PostPriority = PostPriority.AHEAD
     ) -> Sequence[Post]:

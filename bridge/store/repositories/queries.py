@@ -129,6 +129,8 @@ def list_sms(states: frozenset[SmsState]) -> Statement:
 
 
 class QueryRepository(ReadRepository):
+    """Implements :class:`~bridge.ports.queries.QueryStore`, but for the nodes of a cluster."""
+
     async def queue_status(self) -> QueueStatus:
         return await self._readers.run(_queue_status)
 

@@ -141,6 +141,8 @@ UPDATE account_state SET suspended_since = suspended_since + :by, probe_at = pro
 
 
 class RecoveryRepository(Repository):
+    """Implements :class:`~bridge.ports.recovery.RecoveryStore`."""
+
     async def settle_restored(self, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restoration | None:
         return await self._writer.run(lambda tx: _settle(tx, now, tell))
 

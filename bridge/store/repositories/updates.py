@@ -58,6 +58,8 @@ DELETE FROM tg_update WHERE state = 'done' AND id IN (
 
 
 class UpdateRepository(Repository):
+    """Implements :class:`~bridge.ports.updates.UpdateStore`."""
+
     async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
         def unit(tx: Tx) -> int:
             new = sum(tx.run(STORE_UPDATE, {"bot_id": bot_id, **_NEW_UPDATE.params(update)}) for update in updates)

@@ -111,6 +111,8 @@ DOWNTIME_REPORTED = Statement(
 
 
 class WatchRepository(Repository):
+    """Implements :class:`~bridge.ports.watches.WatchStore`."""
+
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
         return await self._writer.run(lambda tx: _remind(tx, until, after, now, limit))
 

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.sms import SmsState
 from bridge.store.batch import BatchStatement
-from bridge.store.postgres import dialect
+from bridge.store.postgres import cluster, dialect, identity
 from bridge.store.postgres.store import open_store
 from bridge.store.repositories.queries import list_sms
 from bridge.store.schema.tables import INTEGER, TEXT
@@ -40,6 +40,12 @@ async def test_every_statement_is_understood(connection: Any) -> None:
     refused = {}
     translated = {name: dialect.numbered(each).text for name, each in STATEMENTS.items()}
     translated |= {name: dialect.batch_text(each) for name, each in BATCHES.items()}
+    translated |= {
+        f"{module.__name__}.{name}": dialect.numbered(each).text
+        for module in (cluster, identity)
+        for name, each in vars(module).items()
+        if isinstance(each, Statement)
+    }
     for name, text in translated.items():
         try:
             await connection.prepare(text)
