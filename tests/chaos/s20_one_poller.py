@@ -27,7 +27,7 @@ SUBSCRIBERS = 5
 ANSWERS = 10
 """Of operators, between two kills."""
 TAKEN_OVER_S = 20
-"""A dead bridge's duty is another's after 10 s."""
+"""After this time another node has the singleton role of a dead one."""
 STANDS_STILL_S = 60
 
 
@@ -103,7 +103,7 @@ async def one_poller(
 
 
 async def poller(several: Several) -> ForkedService:
-    """The bridge whose duty Telegram is."""
+    """The node that polls Telegram."""
     holder = several.rows("SELECT node FROM leader WHERE role = 'telegram'")[0][0]
     return next(bridge for bridge in several.bridges if several.id_of(bridge) == holder)
 
@@ -120,6 +120,6 @@ SCENARIO = Scenario(
     number=20,
     title="kill -9 of the one that asks Telegram",
     run=lambda folder, progress: one_poller(folder, progress, kills=scaled(KILLS)),
-    rule="one bridge at a time has the duty",
-    control=lambda folder, progress: one_poller(folder, progress, kills=1, short=True, sabotage="everybodys_duty"),
+    rule="one node at a time has the singleton role",
+    control=lambda folder, progress: one_poller(folder, progress, kills=1, short=True, sabotage="everyone_leads"),
 )

@@ -43,6 +43,6 @@ async def test_who_asks_telegram_is_killed_and_another_asks_on(tmp_path: Path) -
     assert findings.violations == []
 
 
-async def test_two_ask_telegram_where_everybody_has_the_duty(tmp_path: Path) -> None:
-    findings = await one_poller(tmp_path, nothing, kills=1, short=True, sabotage="everybodys_duty")
+async def test_two_poll_telegram_where_every_node_has_the_role(tmp_path: Path) -> None:
+    findings = await one_poller(tmp_path, nothing, kills=1, short=True, sabotage="everyone_leads")
     assert any("while another polled" in found for found in findings.violations)

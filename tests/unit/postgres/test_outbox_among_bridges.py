@@ -201,7 +201,7 @@ async def test_a_command_is_no_start_of_a_service(both: Bridges, platform: Simul
         assert not await parts.services.store.unreported_downtimes()
 
 
-async def test_without_a_token_the_duty_is_left_to_those_who_have_one(
+async def test_without_a_token_the_role_is_left_to_nodes_that_have_one(
     both: Bridges, platform: SimulatedPlatform
 ) -> None:
     async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:

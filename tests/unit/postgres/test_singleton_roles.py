@@ -13,14 +13,14 @@ from tests.unit.postgres.bridges import Bridges
 pytestmark = needs_postgres
 
 
-async def test_a_duty_has_one_holder_and_nobody_takes_it_while_that_one_is_heard_of(both: Bridges) -> None:
+async def test_a_singleton_role_has_one_holder_while_that_node_reports(both: Bridges) -> None:
     assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
     assert (await both.alive(both.two, "telegram")).leads == frozenset()
     assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
     assert (await both.alive(both.two, "telegram", "watch")).leads == {"watch"}
 
 
-async def test_a_duty_is_taken_over_when_the_lease_has_run_out(both: Bridges) -> None:
+async def test_a_singleton_role_is_taken_over_when_the_lease_has_expired(both: Bridges) -> None:
     await both.alive(both.one, "telegram")
     await both.is_not_heard_of(both.one)
     assert (await both.alive(both.two, "telegram")).leads == {"telegram"}
@@ -29,7 +29,7 @@ async def test_a_duty_is_taken_over_when_the_lease_has_run_out(both: Bridges) ->
     assert [node.leads for node in back.nodes if node.id == both.two._node] == [{"telegram"}]
 
 
-async def test_a_bridge_that_was_away_has_its_duty_again_where_nobody_took_it(both: Bridges) -> None:
+async def test_a_node_that_was_away_has_its_singleton_role_again_if_it_is_free(both: Bridges) -> None:
     await both.alive(both.one, "telegram")
     await both.is_not_heard_of(both.one)
     assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
@@ -43,7 +43,7 @@ async def test_whoever_leaves_gives_up_all_at_once(both: Bridges) -> None:
     assert [node.id for node in there.nodes] == [both.two._node]
 
 
-async def test_a_duty_that_is_not_wanted_any_more_is_free(both: Bridges) -> None:
+async def test_a_singleton_role_that_is_not_wanted_any_more_is_free(both: Bridges) -> None:
     await both.alive(both.one, "telegram", "watch")
     assert (await both.alive(both.one, "watch")).leads == {"watch"}
     assert (await both.alive(both.two, "telegram", "watch")).leads == {"telegram"}

@@ -1,4 +1,4 @@
-"""Each bridge takes every duty for its own."""
+"""Each node believes that it has every singleton role."""
 
 from __future__ import annotations
 

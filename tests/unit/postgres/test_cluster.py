@@ -100,7 +100,7 @@ async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, cl
     assert not one.may_judge()
 
 
-async def test_a_duty_lasts_by_the_bridges_own_clock_and_is_given_up_before_others_take_it(
+async def test_a_singleton_role_lasts_by_the_nodes_own_clock_and_is_given_up_before_others_take_it(
     both: Bridges, clock: ManualClock
 ) -> None:
     one = cluster(both.one, clock)
