@@ -1,4 +1,4 @@
-"""What the handlers of operators' messages, commands and buttons share."""
+"""The services that the handlers of operators' messages, commands and presses share."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ class ActionSource:
     author: str
     """For histories: name and id."""
     user_id: int | None = None
+    topic_line: tuple[int, int] | None = None
+    """Chat and message id of Telegram's own line about it, if it was done in Telegram itself."""
 
 
 @value_object
 class OperatorContext:
-    """The services of a handler, and what all handlers do alike."""
+    """The services of a handler, and the steps that several handlers take."""
 
     settings: Settings
     store: Store
@@ -85,13 +87,13 @@ class OperatorContext:
     """The canned replies of the configuration, by name."""
 
     def zone(self, conversation: Conversation | None = None) -> tzinfo:
-        """The time zone a team reads times in: that of the conversation's account, as the platform's own times."""
+        """The time zone in which a team reads times: that of the conversation's account, else of the first account."""
         accounts = self.settings.accounts
         account = accounts.get(conversation.account) if conversation is not None else None
         return (account or next(iter(accounts.values()))).callback.timezone
 
     async def conversation_by_code(self, chat: Chat, code: str) -> Conversation | None:
-        """Only one of the chat's own: a client may send any code with a press."""
+        """Finds only conversations of this chat: a client may send any code with a press."""
         for name in self.chats.names(chat):
             if found := await self.store.conversation_of_code(name, code):
                 return found
@@ -107,11 +109,9 @@ class OperatorContext:
         until: Ms = 0,
         done: NewPost | None = None,
         already: NewPost | None = None,
-        topic_line: tuple[int, int] | None = None,
     ) -> bool:
         """Makes a change, records its author and writes the post ``done``: one transaction.
 
-        :param topic_line: chat and message id of Telegram's own line about it, if it was done in Telegram itself.
         :returns: False if it was so before; then the post ``already`` is written.
         """
         action = Action(
@@ -123,7 +123,7 @@ class OperatorContext:
             detail=detail,
             user_id=source.user_id,
             until=until,
-            topic_line=topic_line,
+            topic_line=source.topic_line,
         )
         changed = await self.store.carry_out(action, done=done, already=already, now=self.clock.now())
         if changed:

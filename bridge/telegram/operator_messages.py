@@ -197,7 +197,7 @@ class OperatorMessageHandler:
         if not sendable.text:
             return "empty"
         if message.changed_at < self._context.restored_at:
-            # The store that was lost may have sent it: the copy put in its place does not know.
+            # The store that was lost may have sent it; the restored copy does not know.
             return "before_restore"
         return None
 

@@ -51,7 +51,7 @@ async def t(context: OperatorContext, call: Call) -> Answer | None:
 
 
 async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<code>:<mark>``: one reply for each list, whoever presses and how often."""
+    """``<code>:<mark>``: sends one reply for each list, however many operators press and how often."""
     code, _, mark = press.data.partition(":")
     conversation = await context.conversation_by_code(press.chat, code)
     # A reply whose text changed since has another mark.

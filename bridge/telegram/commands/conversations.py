@@ -18,7 +18,7 @@ from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.call import Call, Misused, change, command_reply, conversation_of, no_arguments
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
-from bridge.telegram.incoming import IncomingMessage, Notice
+from bridge.telegram.incoming import IncomingMessage, Notice, from_bot
 from bridge.telegram.texts.labels import number
 from bridge.telegram.texts.times import until_when
 from bridge.text import phones
@@ -107,29 +107,26 @@ async def conversation_pressed(context: OperatorContext, press: ButtonPress) -> 
 
 
 async def topic_changed(context: OperatorContext, message: IncomingMessage) -> None:
-    """Somebody closed or opened a topic in Telegram itself: the conversation follows.
+    """Closes or opens the conversation of a topic that a person closed or opened in Telegram itself.
 
-    Telegram decides who may manage topics, and has shown what was done, so the bot says nothing about it. The lines
-    that the bot's own changes leave are passed over. A topic that was renamed by hand keeps that name until the next
-    ``/name``: what colleagues write over a topic must not get into texts for the subscriber.
+    Telegram decides who may manage topics, and shows the change, so the bot says nothing about it. A topic that was
+    renamed in Telegram keeps that name until the next ``/name``: a name that colleagues give a topic must not get into
+    texts for the subscriber.
     """
     raw, thread_id = message.raw, message.raw.message_thread_id
     if not message.chat.topics or thread_id is None:
         return
-    by_bot = raw.from_user is not None and raw.from_user.id == context.bot_id
-    if by_bot or message.sent_at < context.restored_at:
-        # Before the store was restored: an SMS may have opened it since.
+    if from_bot(raw, context.bot_id) or message.sent_at < context.restored_at:
+        # The bot's own change, or one before the store was restored: an SMS may have opened the topic since.
         return
-    conversation = await context.store.conversation_of_topic(raw.chat.id, thread_id)
+    conversation = await context.store.conversation_of_topic(message.chat_id, thread_id)
     if conversation is None or conversation.thread_id != thread_id:
         # The topic of no conversation, or one that the conversation had before.
         return
-    await context.act(
-        ActionKind.CLOSE if raw.forum_topic_closed is not None else ActionKind.OPEN,
-        conversation,
-        ActionSource(key=message.key("line"), author=message.author),
-        topic_line=(raw.chat.id, raw.message_id),
-    )
+    kind = ActionKind.CLOSE if raw.forum_topic_closed is not None else ActionKind.OPEN
+    line = (message.chat_id, message.id)
+    source = ActionSource(key=message.key("line"), author=message.author, topic_line=line)
+    await context.act(kind, conversation, source)
 
 
 async def tell_claimed(context: OperatorContext, message: IncomingMessage, conversation: Conversation) -> None:

@@ -36,7 +36,7 @@ PAGE = 5_000
 MOST = 200_000
 """Rows that are looked at before the asker reads how far the search got: about a second."""
 _SHORTEST = 2
-"""Characters of what is looked for."""
+"""Characters of a search text."""
 _EVER = 2**53
 """Above every id and every time; three of them fit into a button."""
 _POSITION = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
@@ -81,7 +81,7 @@ async def find(context: OperatorContext, call: Call) -> Search:
 
 
 async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<position>``: the search goes on from there. What is looked for stands in the command the list answers."""
+    """``<position>``: the search goes on from there. The command that the list answers contains the search text."""
     start = Position.parse(press.data)
     if start is None or not isinstance(press.message, Message):
         return UNKNOWN

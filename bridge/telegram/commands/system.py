@@ -70,7 +70,7 @@ async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 
 async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
-    """What the rules would do with a text; in a conversation as if its subscriber had written it. Nothing is done."""
+    """Shows what the rules would do with a text, in a conversation as if its subscriber had sent it."""
     if not call.rest:
         raise Misused
     rules = context.rulebook.rules
@@ -95,7 +95,7 @@ async def _message(context: OperatorContext, call: Call) -> RuleMessage:
 
 
 async def rules(context: OperatorContext, call: Call) -> Sequence[Message]:
-    """The rules in the order they are tried; with a word only those whose name or file contains it."""
+    """Lists the rules in the order they are tried; with a word only those whose name or file contains it."""
     language, rules = call.chat.language, context.rulebook.rules
     word = call.rest.casefold()
     chosen = [rule for rule in rules.rules if word in rule.name.casefold() or word in rule.file.casefold()]
@@ -125,7 +125,7 @@ async def reload(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 
 async def help(context: OperatorContext, call: Call) -> Sequence[Message]:
-    """All that the asker may use; of one command how to write it."""
+    """Lists the commands that the asker may use; with a command's name shows how to write that one."""
     language = call.chat.language
     if call.rest:
         asked = parse("/" + call.rest.split()[0].lstrip("/"))
