@@ -1,41 +1,33 @@
-"""Which engine a URL of ``storage.url`` means. Nothing else in the program asks.
+"""Opens a store of either engine by its ``storage.url``, and says of one that it is, or is not, a restored copy.
 
-PostgreSQL's driver is an extra and costs time to import: it is looked for only where it is wanted.
+The driver of PostgreSQL is an extra and takes long to import, so it is imported only where the URL asks for it.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
 from bridge.ports.store import OnWork, Store
+from bridge.store.copying.engines import open_source
 from bridge.store.sqlite import store as sqlite
-
-_SQLITE = "sqlite:///"
+from bridge.store.urls import is_sqlite, sqlite_path
 
 
 class Queries(QueryStore, Protocol):
-    """What commands ask, opened for them alone."""
+    """A store opened for reading alone, for one command."""
 
     async def close(self) -> None: ...
 
 
-def is_sqlite(url: str) -> bool:
-    return url.startswith(_SQLITE)
-
-
-def sqlite_path(url: str) -> Path:
-    return Path(url.removeprefix(_SQLITE))
-
-
 async def open_storage(url: str, *, clock: Clock, on_work: OnWork = lambda work: None) -> Store:
-    """The whole store, for a running service. ``on_work`` is called after each commit that makes work.
+    """Open the whole store, for a running service. ``on_work`` is called after each commit that makes work.
 
-    :raises StoreLocked: another bridge runs on this SQLite file. :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is of a newer version, or another program's.
+    :raises StoreLocked: another process runs on this SQLite file.
+    :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is of a newer or of a development version, or another program's.
     """
     if is_sqlite(url):
         return await sqlite.open_store(sqlite_path(url), clock=clock, on_work=on_work)
@@ -45,9 +37,10 @@ async def open_storage(url: str, *, clock: Clock, on_work: OnWork = lambda work:
 
 
 async def open_queries(url: str) -> Queries:
-    """Questions only, beside a running bridge or without one.
+    """Open a store for reading, whether a service runs on it or not.
 
-    :raises StoreUnavailable: it is not there, or cannot be read. :raises StoreError: its version is not ours.
+    :raises StoreUnavailable: it is not there, or cannot be read.
+    :raises StoreError: it is not of this program's version.
     """
     if is_sqlite(url):
         return await sqlite.open_readonly(sqlite_path(url))
@@ -57,9 +50,10 @@ async def open_queries(url: str) -> Queries:
 
 
 async def try_shared(url: str, *, now: Ms) -> None:
-    """Whether a bridge could work on this database of a server; changes nothing.
+    """Check whether a service could work on this database of a PostgreSQL server. Changes nothing.
 
-    :raises StoreUnavailable: not now. :raises StoreError: it is newer than this program, or another program's.
+    :raises StoreUnavailable: not now.
+    :raises StoreError: never: it is newer than this program, or another program's.
     """
     from bridge.store.postgres import dry_run
 
@@ -67,25 +61,24 @@ async def try_shared(url: str, *, now: Ms) -> None:
 
 
 async def mark_restored(url: str, *, taken_at: Ms) -> None:
-    """What is in it is a copy of that moment: the first start asks people about what waits.
+    """Mark the store as a copy of that moment: at the first start people decide about what waits in it.
 
-    Of an older version it is brought up to date here: a start that did it would send what waits.
-
-    :raises StoreLocked: a bridge runs on it. :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is newer than this program, or nothing is in it.
+    An older version is brought up to date here, since a start that did it would send what waits.
+    :raises StoreLocked: a service runs on it.
+    :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is newer than this program, or there is no store in it.
     """
-    from bridge.store.copying.engines import open_source
-
     async with open_source(url, upgrade=True) as source:
         await source.mark(taken_at)
 
 
 async def adopt(url: str, *, now: Ms) -> None:
-    """The opposite, for a database of a server that was moved as a whole: it is no copy, what waits goes on.
-    Before the first start, so here, too, an older version is brought up to date.
+    """Say of a PostgreSQL database that was moved as a whole that it is no copy: what waits in it goes on.
 
-    :raises StoreLocked: a bridge runs on it. :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is newer than this program, or nothing is in it.
+    It must be said before the first start, so an older version is brought up to date here, too.
+    :raises StoreLocked: a service runs on it.
+    :raises StoreUnavailable: it cannot be used now.
+    :raises StoreError: it is newer than this program, or there is no store in it.
     """
     from bridge.store.copying.of_postgres import source
 

@@ -1,15 +1,15 @@
-"""Which engine each end of a move is, and which moves there are."""
+"""Opens either end of a copy by its URL."""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
 from bridge.store.copying.tables import Source, Target
-from bridge.store.opening import is_sqlite, sqlite_path
+from bridge.store.urls import is_sqlite, sqlite_path
 
 
 def open_source(url: str, *, upgrade: bool = False) -> AbstractAsyncContextManager[Source]:
-    """``upgrade``: an older version is brought up to date, else refused."""
+    """``upgrade``: an older version is brought up to date; without it, it is refused."""
     if is_sqlite(url):
         from bridge.store.copying import of_sqlite
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
+from bridge.store.copying.engines import open_source, open_target
 from bridge.store.copying.tables import Content, Digest, Progress, Source, Target, check_tables
 from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import MOVED
@@ -32,8 +33,6 @@ async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progr
     :raises StoreError: the source is of another version, the target is not empty, or what arrived is not what was
         sent. The target is as it was before, unless the message says otherwise.
     """
-    from bridge.store.copying.engines import open_source, open_target
-
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(source_url))
         target = await stack.enter_async_context(open_target(target_url))
