@@ -17,7 +17,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from bridge.store.copying import of_postgres, of_sqlite
+from bridge.store.copying import postgres, sqlite
 from bridge.store.postgres.migrate import space_of
 from bridge.store.schema.tables import MOVED
 
@@ -138,12 +138,12 @@ async def as_sqlite(url: str, path: Path) -> None:
     """Everything that is in the store at this moment, in an SQLite file: for what judges stores by looking into such a
     file. As `store copy` does it, but beside bridges that run, and leaving the store as it is."""
     async with (
-        of_postgres.connected(url) as (connection, where),
-        of_sqlite.target(path) as copy,
+        postgres.connected(url) as (connection, where),
+        sqlite.target(path) as copy,
         connection.transaction(isolation="repeatable_read", readonly=True),
         copy.transaction(),
     ):
-        source = of_postgres.PostgresEnd(connection, where, await space_of(connection))
+        source = postgres.PostgresEnd(connection, where, await space_of(connection))
         for table in MOVED:
             async for lines in source.lines(table):
                 await copy.put(table, lines)

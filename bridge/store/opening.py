@@ -80,7 +80,7 @@ async def adopt(url: str, *, now: Ms) -> None:
     :raises StoreUnavailable: it cannot be used now.
     :raises StoreError: it is newer than this program, or there is no store in it.
     """
-    from bridge.store.copying.of_postgres import source
+    from bridge.store.copying.postgres import source
 
     async with source(url, upgrade=True) as end:
         await end.adopt(now)

@@ -11,19 +11,19 @@ from bridge.store.urls import is_sqlite, sqlite_path
 def open_source(url: str, *, upgrade: bool = False) -> AbstractAsyncContextManager[Source]:
     """``upgrade``: an older version is brought up to date; without it, it is refused."""
     if is_sqlite(url):
-        from bridge.store.copying import of_sqlite
+        from bridge.store.copying import sqlite
 
-        return of_sqlite.source(sqlite_path(url), upgrade=upgrade)
-    from bridge.store.copying import of_postgres
+        return sqlite.source(sqlite_path(url), upgrade=upgrade)
+    from bridge.store.copying import postgres
 
-    return of_postgres.source(url, upgrade=upgrade)
+    return postgres.source(url, upgrade=upgrade)
 
 
 def open_target(url: str) -> AbstractAsyncContextManager[Target]:
     if is_sqlite(url):
-        from bridge.store.copying import of_sqlite
+        from bridge.store.copying import sqlite
 
-        return of_sqlite.target(sqlite_path(url))
-    from bridge.store.copying import of_postgres
+        return sqlite.target(sqlite_path(url))
+    from bridge.store.copying import postgres
 
-    return of_postgres.target(url)
+    return postgres.target(url)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store.copying.of_postgres import connected
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.migrate import space_of, version_of
+from bridge.store.postgres.pool import connected
 from bridge.store.repositories.facade import BEAT
 
 _MAKE = "CREATE TABLE trial (id BIGINT)"

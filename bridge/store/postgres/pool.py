@@ -1,14 +1,13 @@
-"""Connections to the server, made when they are needed and made anew after they broke.
+"""Connections to the server: opened when they are needed, and opened anew after they broke.
 
-While the server cannot be reached, nobody waits for it twice: for a moment after each failed attempt, whoever comes is
-told the same.
+asyncpg's own pool is not used: docs/decisions/0016-connection-pool.md says why, with figures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,46 +16,82 @@ import asyncpg
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
-from bridge.store.postgres.faults import translate
+from bridge.store.postgres import faults
 
 TIMEOUT: Ms = 5 * SECOND
-"""How long a statement, a lock, a new connection or a free one is waited for; callbacks are refused after it."""
+"""Longest wait for a statement, a lock, a new connection or a free one. After it callbacks are refused."""
 RETRY_PAUSE: Ms = 250
-"""Between two attempts to reach a server that is away."""
+"""Shortest time between two attempts to reach a server that is away."""
+
+PLANNING = {
+    # A statement is planned once a session, often while its tables are empty. That plan must also be one for full
+    # tables, so it must not depend on the values of its parameters, nor on what is stored at the time. Left to its
+    # estimates the server reads whole tables, and goes on doing so while they grow. tests/unit/postgres/test_plans.py
+    # names the statements that each switch is off for.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    # A scan that is switched off and done all the same, of a table of a few rows, seems so expensive that the server
+    # would compile the statement first.
+    "jit": "off",
+}
+"""How the server plans the statements of a session."""
 _SETTINGS = {
     "application_name": "sms-bridge",
     "default_transaction_isolation": "read committed",
     "lock_timeout": str(TIMEOUT),
     "statement_timeout": str(2 * TIMEOUT),
-    # A bridge that is stopped in the middle (a suspended machine) must not keep its locks, above all not the one under
-    # which all report: they have another try before their leases end.
+    # A node whose machine is suspended in a transaction must not keep its locks, above all not the one under which all
+    # nodes report: they have another try before their leases end.
     "idle_in_transaction_session_timeout": str(TIMEOUT),
-    # A statement is planned once a session, often while its tables are empty: the plan must be one for full tables.
-    # Left to its estimates the server reads whole tables then, and goes on doing so while they grow.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
+    **PLANNING,
 }
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-"""A message that was acknowledged must be on the disk, whatever the server's or the user's default is."""
+"""A message that was acknowledged must be on the disk, whatever the default of the server or the user is."""
 
 _LISTENING = {"application_name": "sms-bridge (listening)"}
+_COPYING = {
+    "application_name": "sms-bridge store copy",
+    "lock_timeout": str(TIMEOUT),
+    # A million rows take a minute, whatever the limits of the server are.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 
 
 def masked_url(url: str) -> str:
-    """The server, database and schema of a URL as messages name them: never the password."""
+    """The server, database and schema of a URL, for messages: never the password."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     schema = "".join(f"?{name}={value}" for name, value in parse_qsl(parts.query) if name == "search_path")
     return f"postgresql://{parts.hostname or ''}{port}{parts.path}{schema}"
 
 
-class Pool:
-    """Connects when somebody asks, so many times at most; ``close`` last. One event loop.
+async def _connect(url: str, settings: Mapping[str, str], **options: Any) -> Any:
+    return await asyncpg.connect(url, timeout=TIMEOUT / 1000, server_settings=dict(settings), **options)
 
-    asyncpg's own pool takes as long for one loan as the server does for a statement, in two tasks.
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
+    """One connection without a pool, for work that may take long, and the masked URL.
+
+    Ended with what is not committed.
+    """
+    where = masked_url(url)
+    with faults.named(where):
+        connection = await _connect(url, _COPYING)
+    try:
+        yield connection, where
+    finally:
+        connection.terminate()
+
+
+class Pool:
+    """Opens at most ``size`` connections, each when it is needed. ``close`` last. For one event loop.
+
+    While the server cannot be reached, nobody waits for it twice: for a moment after a failed attempt all callers get
+    the same error at once.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -65,19 +100,19 @@ class Pool:
         self._size = size
         self._free = asyncio.Semaphore(size)
         self._idle: list[Any] = []
-        """The one used last is used next: its session is warm, and so is its process."""
+        """The connection that was used last is used next: its session and its process are warm."""
         self._open: set[Any] = set()
         self._closed = False
-        self._refused: Exception | None = None
-        self._try_at = 0.0
+        self._last_error: Exception | None = None
+        self._retry_at = 0.0
 
     async def separate(self) -> Any:
-        """A connection beside the pool, for whoever keeps one for good and ends it himself."""
-        return await asyncpg.connect(self._url, timeout=TIMEOUT / 1000, server_settings=_LISTENING)
+        """A connection for listening, outside of the pool. The caller ends it."""
+        return await _connect(self._url, _LISTENING)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """One connection for one transaction. :raises StoreUnavailable: none is to be had now."""
+        """A connection for one transaction. :raises StoreUnavailable: there is none now."""
         if self._closed:
             raise StoreError("the store is closed")
         try:
@@ -86,11 +121,11 @@ class Pool:
         except TimeoutError as error:
             raise StoreUnavailable(f"{self.where}: all connections are busy") from error
         try:
-            connection = await self._connected()
+            connection = await self._connection()
             try:
                 yield connection
             finally:
-                # A connection in the middle of a transaction is no use to anybody.
+                # One that is left in a transaction cannot be used again.
                 if connection.is_closed() or connection.is_in_transaction():
                     self._forget(connection)
                 else:
@@ -98,31 +133,30 @@ class Pool:
         finally:
             self._free.release()
 
-    async def _connected(self) -> Any:
+    async def _connection(self) -> Any:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
             self._forget(connection)
         now = asyncio.get_running_loop().time()
-        if self._refused is not None and now < self._try_at:
-            raise translate(self._refused, self.where) from self._refused
+        if self._last_error is not None and now < self._retry_at:
+            raise faults.translate(self._last_error, self.where) from self._last_error
         try:
-            connection = await self._connect()
+            connection = await self._opened()
         except Exception as error:
-            self._refused, self._try_at = error, asyncio.get_running_loop().time() + RETRY_PAUSE / 1000
-            raise translate(error, self.where) from error
-        self._refused = None
+            self._last_error, self._retry_at = error, asyncio.get_running_loop().time() + RETRY_PAUSE / 1000
+            raise faults.translate(error, self.where) from error
+        self._last_error = None
         return connection
 
-    async def _connect(self) -> Any:
-        connection = await asyncpg.connect(
+    async def _opened(self) -> Any:
+        connection = await _connect(
             self._url,
-            timeout=TIMEOUT / 1000,
+            _SETTINGS,
             command_timeout=2 * TIMEOUT / 1000,
             statement_cache_size=512,
             max_cacheable_statement_size=64 * 1024,
-            server_settings=_SETTINGS,
         )
         self._open.add(connection)
         try:
@@ -133,7 +167,8 @@ class Pool:
         return connection
 
     def distrust(self, connection: Any) -> None:
-        """It did not answer in time. The idle ones lead to the same place, and would each be waited for as long."""
+        """End a connection that did not answer in time, and the idle ones: they lead to the same server, and each would
+        be waited for as long."""
         for other in (connection, *self._idle):
             self._forget(other)
         self._idle.clear()

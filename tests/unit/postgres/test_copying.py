@@ -16,8 +16,8 @@ from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.sms import SmsState
 from bridge.store import open_storage, open_store
 from bridge.store.copying import Moved, move
-from bridge.store.copying.of_postgres import PostgresTarget
-from bridge.store.copying.of_sqlite import SqliteSource
+from bridge.store.copying.postgres import PostgresTarget
+from bridge.store.copying.sqlite import SqliteSource
 from bridge.store.copying.tables import NOT_COPIED, Content, Digest
 from bridge.store.migrate import shipped
 from bridge.store.sqlite.migrate import migrate

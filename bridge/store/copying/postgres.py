@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import locks
@@ -15,18 +13,11 @@ from bridge.store.copying.tables import BATCH, misfit, select
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
-from bridge.store.postgres.pool import TIMEOUT, masked_url
+from bridge.store.postgres.pool import connected
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.schema.mapping import ColumnType, Line, Table
 from bridge.store.schema.tables import MOVED
 
-_SETTINGS = {
-    "application_name": "sms-bridge store copy",
-    "lock_timeout": str(TIMEOUT),
-    # A million rows take a minute, whatever the server's own limits for its usual visitors are.
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"
 _ALIVE = f"SELECT name FROM node WHERE alive_until > {NOW} ORDER BY name"
@@ -172,18 +163,6 @@ async def nobody_runs(connection: Any) -> None:
         raise StoreLocked(
             f"it is in use by running bridges ({listed}): stop them first (one that was killed counts for ten seconds)"
         )
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
-    where = masked_url(url)
-    with faults.named(where):
-        connection = await asyncpg.connect(url, timeout=TIMEOUT / 1000, server_settings=_SETTINGS)
-    try:
-        yield connection, where
-    finally:
-        # Whatever was not committed is gone with the connection.
-        connection.terminate()
 
 
 def _numbered(table: Table) -> str | None:
