@@ -104,43 +104,43 @@ class Ledger:
 
     # ------------------------------------------------------------ sending
 
-    def objection(self, order: SendRequest) -> Fault | None:
+    def objection(self, request: SendRequest) -> Fault | None:
         """Why the document's rules for names, numbers and text refuse the request; None if they do not."""
-        name = order.sender_name
+        name = request.sender_name
         if not name:
             return Fault.NO_SENDER
         if not (LATIN_NAME.fullmatch(name) or DIGITS_NAME.fullmatch(name)):
             return Fault.SENDER_TOO_LONG
         if self.sender_names is not None and name not in self.sender_names:
             return Fault.BAD_SENDER
-        if not order.recipients:
+        if not request.recipients:
             return Fault.NO_RECIPIENT
-        if len(order.recipients) > MAX_RECIPIENTS or not all(map(RECIPIENT.fullmatch, order.recipients)):
+        if len(request.recipients) > MAX_RECIPIENTS or not all(map(RECIPIENT.fullmatch, request.recipients)):
             return Fault.RECIPIENT_TOO_LONG
-        if not order.text:
+        if not request.text:
             return Fault.NO_TEXT
-        if self._is_repetition(order):
+        if self._is_repetition(request):
             return Fault.SAME_REQUEST
         return None
 
-    def affords(self, order: SendRequest) -> bool:
-        return self._credit >= self._cost(order)
+    def affords(self, request: SendRequest) -> bool:
+        return self._credit >= self._cost(request)
 
-    def take(self, order: SendRequest) -> tuple[TakenSms, ...]:
+    def take(self, request: SendRequest) -> tuple[TakenSms, ...]:
         """Charge the request and write it into the book: one SMS with an id for each recipient, in their order."""
-        self._credit -= self._cost(order)
-        self._remember_request(order)
+        self._credit -= self._cost(request)
+        self._remember_request(request)
         now = self._clock.now()
         taken = tuple(
             TakenSms(
                 id=self.new_id(),
                 at=now,
                 recipient=recipient,
-                sender_name=order.sender_name,
-                text=order.text,
-                encoding=order.encoding,
+                sender_name=request.sender_name,
+                text=request.text,
+                encoding=request.encoding,
             )
-            for recipient in order.recipients
+            for recipient in request.recipients
         )
         self.taken += len(taken)
         if self._keep_book:
@@ -148,10 +148,10 @@ class Ledger:
             self._by_id.update((sms.id, sms) for sms in taken)
         return taken
 
-    def park(self, order: SendRequest) -> None:
+    def park(self, request: SendRequest) -> None:
         """Accept the request without money; :meth:`top_up` sends it."""
-        self._remember_request(order)
-        self.parked.append(order)
+        self._remember_request(request)
+        self.parked.append(request)
 
     def top_up(self, amount: float) -> tuple[TakenSms, ...]:
         """Add money, and send parked requests in their order while it lasts."""
@@ -166,20 +166,20 @@ class Ledger:
         self._next_id += 1
         return str(self._next_id - 1)
 
-    def _cost(self, order: SendRequest) -> int:
-        return round(self.price * CENT) * len(order.recipients)
+    def _cost(self, request: SendRequest) -> int:
+        return round(self.price * CENT) * len(request.recipients)
 
-    def _is_repetition(self, order: SendRequest) -> bool:
-        at = self._recent.get(order)
+    def _is_repetition(self, request: SendRequest) -> bool:
+        at = self._recent.get(request)
         return at is not None and self._clock.now() - at < self.same_request_window
 
-    def _remember_request(self, order: SendRequest) -> None:
+    def _remember_request(self, request: SendRequest) -> None:
         if not self.same_request_window:
             return
         now = self._clock.now()
         for old in [old for old, at in self._recent.items() if now - at >= self.same_request_window]:
             del self._recent[old]
-        self._recent[order] = now
+        self._recent[request] = now
 
     # ------------------------------------------------------------ statuses
 

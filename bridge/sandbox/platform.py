@@ -164,7 +164,7 @@ class SimulatedPlatform:
     def set_status(self, platform_id: str, word: str) -> None:
         """Answer every later poll of this id with ``word``."""
         self._ledger.set_word(platform_id, word)
-        self._tell(EventKind.REPORTED)
+        self._notify(EventKind.REPORTED)
 
     def plan_statuses(self, *words: str, recipient: str | None = None) -> None:
         """Set the answers to the first, second, … poll of an SMS; the last is repeated. For one recipient, or for all.
@@ -176,7 +176,7 @@ class SimulatedPlatform:
     def top_up(self, amount: float) -> None:
         """Add money, and send parked requests while it lasts."""
         for sms in self._ledger.top_up(amount):
-            self._tell(EventKind.TAKEN, sms=sms)
+            self._notify(EventKind.TAKEN, sms=sms)
 
     # ------------------------------------------------------------ waiting
 
@@ -201,7 +201,7 @@ class SimulatedPlatform:
                 f"{len(self.callback_results)} callbacks"
             ) from error
 
-    def _tell(
+    def _notify(
         self,
         kind: EventKind,
         *,
@@ -234,7 +234,7 @@ class SimulatedPlatform:
     def cut_unread(self) -> bool:
         cut = self._faults.for_connection()
         if cut:
-            self._tell(EventKind.CUT)
+            self._notify(EventKind.CUT)
         return cut
 
     def answer(self, request: WireRequest) -> WireReply:
@@ -252,12 +252,12 @@ class SimulatedPlatform:
                 path=asked.path,
                 connection=request.connection,
                 fault=armed.fault if armed else None,
-                answer=reply.said,
+                answer=reply.words,
             )
             self.requests.append(seen)
         for sms in reply.taken:
-            self._tell(EventKind.TAKEN, sms=sms)
-        self._tell(EventKind.ASKED, request=seen)
+            self._notify(EventKind.TAKEN, sms=sms)
+        self._notify(EventKind.ASKED, request=seen)
         return reply.wire
 
     # ------------------------------------------------------------ calling the bridge
@@ -292,7 +292,7 @@ class SimulatedPlatform:
             encoding=CallEncoding(encoding),
             date=date,
         )
-        self._tell(EventKind.THANKED, recipient=sender)
+        self._notify(EventKind.THANKED, recipient=sender)
         return await self._callbacks.send(message, attempts=attempts, gap=gap)
 
     async def redeliver(self, smsid: str, times: int = 1) -> list[CallbackResult]:
@@ -306,4 +306,4 @@ class SimulatedPlatform:
     def _called_back(self, result: CallbackResult) -> None:
         if self._keep_book:
             self.callback_results.append(result)
-        self._tell(EventKind.CALLED_BACK, result=result)
+        self._notify(EventKind.CALLED_BACK, result=result)

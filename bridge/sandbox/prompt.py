@@ -275,46 +275,41 @@ def operator(act: Callable[[Operators, str], Awaitable[None]]) -> Callable[[Prom
     return lambda prompt, rest: act(prompt.operators, rest)
 
 
-COMMANDS: dict[str, Command] = {
-    "sms": Command(usage="sms [+NUMBER] TEXT", help="a subscriber texts", run=Prompt.text),
-    "reply": Command(
-        usage="reply TEXT", help="the operator answers in the conversation", run=operator(Operators.reply)
-    ),
-    "send": Command(
-        usage="send KIND [CAPTION]", help="a voice, sticker, location … there", run=operator(Operators.send)
-    ),
-    "photo": Command(usage="photo [CAPTION]", help="the operator sends a photo there", run=operator(Operators.photo)),
-    "edit": Command(usage="edit TEXT", help="the operator's latest message, edited", run=operator(Operators.edit)),
-    "delete": Command(usage="delete", help="the operator's latest message, deleted", run=operator(Operators.delete)),
-    "press": Command(usage="press [N]", help="the N-th button shown last", run=operator(Operators.press)),
-    "react": Command(
-        usage="react EMOJI", help="a reaction on the conversation's latest post", run=operator(Operators.react)
-    ),
-    "say": Command(usage="say TEXT", help="to colleagues, in the chat itself", run=operator(Operators.say)),
-    "as": Command(usage="as NAME", help="from now on this operator acts", run=operator(Operators.act_as)),
-    "with": Command(
-        usage="with [NUMBER]", help="whose conversation is meant; alone: the latest", run=operator(Operators.choose)
-    ),
-    "redeliver": Command(
-        usage="redeliver [TIMES]", help="the platform brings the last SMS again", run=Prompt.redeliver
-    ),
-    "fault": Command(usage="fault NAME [TIMES]", help="the platform treats the next sends badly", run=Prompt.fault),
-    "statuses": Command(usage="statuses WORD…", help="what status questions are answered", run=Prompt.statuses),
-    "balance": Command(usage="balance AMOUNT", help="set the account's balance", run=Prompt.balance),
-    "topup": Command(usage="topup AMOUNT", help="top up; parked SMS go out", run=Prompt.top_up),
-    "outage": Command(usage="outage", help="Telegram cannot be reached", run=Prompt.outage),
-    "behave": Command(usage="behave", help="end of all faults", run=Prompt.behave),
-    "close-topic": Command(
-        usage="close-topic", help="the operator closes the topic", run=operator(Operators.close_topic)
-    ),
-    "reopen-topic": Command(usage="reopen-topic", help="and opens it again", run=operator(Operators.reopen_topic)),
-    "delete-topic": Command(
-        usage="delete-topic", help="somebody deletes the topic", run=operator(Operators.delete_topic)
-    ),
-    "later": Command(usage="later DURATION", help="as if so much time had passed", run=Prompt.later),
-    "until": Command(usage="until HH:MM", help="as if it were that time of the day", run=Prompt.until),
-    "wait": Command(usage="wait TEXT", help="(scripts) until a line with TEXT appears", run=Prompt.wait),
-    "help": Command(usage="help", help="this list", run=Prompt.help),
-    "quit": Command(usage="quit", help="leave", run=Prompt.quit),
-}
+def command(usage: str, help: str, run: Callable[[Prompt, str], Awaitable[None]]) -> tuple[str, Command]:
+    """A command under its name, which is the first word of ``usage``."""
+    return usage.split()[0], Command(usage=usage, help=help, run=run)
+
+
+COMMANDS: dict[str, Command] = dict(
+    [
+        command("sms [+NUMBER] TEXT", "a subscriber texts", Prompt.text),
+        command("reply TEXT", "the operator answers in the conversation", operator(Operators.reply)),
+        command(
+            "send KIND [CAPTION]", "the operator sends a voice, sticker, location … there", operator(Operators.send)
+        ),
+        command("photo [CAPTION]", "the operator sends a photo there", operator(Operators.photo)),
+        command("edit TEXT", "edit the operator's latest message", operator(Operators.edit)),
+        command("delete", "delete the operator's latest message", operator(Operators.delete)),
+        command("press [N]", "press the N-th button of the latest message with buttons", operator(Operators.press)),
+        command("react EMOJI", "react to the conversation's latest post", operator(Operators.react)),
+        command("say TEXT", "write to colleagues, in the chat itself", operator(Operators.say)),
+        command("as NAME", "this operator acts from now on", operator(Operators.act_as)),
+        command("with [NUMBER]", "choose a conversation; without NUMBER the latest", operator(Operators.choose)),
+        command("redeliver [TIMES]", "the platform repeats the last SMS", Prompt.redeliver),
+        command("fault NAME [TIMES]", "a fault of the platform at the next sends", Prompt.fault),
+        command("statuses WORD…", "set the answers to delivery polls", Prompt.statuses),
+        command("balance AMOUNT", "set the account's balance", Prompt.balance),
+        command("topup AMOUNT", "top up; parked SMS are sent", Prompt.top_up),
+        command("outage", "Telegram cannot be reached", Prompt.outage),
+        command("behave", "end all faults and outages", Prompt.behave),
+        command("close-topic", "the operator closes the topic", operator(Operators.close_topic)),
+        command("reopen-topic", "the operator opens the topic again", operator(Operators.reopen_topic)),
+        command("delete-topic", "the operator deletes the topic", operator(Operators.delete_topic)),
+        command("later DURATION", "let this much time pass", Prompt.later),
+        command("until HH:MM", "let time pass until then", Prompt.until),
+        command("wait TEXT", "(scripts) wait for a line with TEXT", Prompt.wait),
+        command("help", "print this list", Prompt.help),
+        command("quit", "leave the sandbox", Prompt.quit),
+    ]
+)
 """The commands of the prompt, in the order in which `help` lists them."""

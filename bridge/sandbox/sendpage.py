@@ -57,7 +57,7 @@ _STATUS_GLUE: Mapping[StatusForm, str] = {
 class PlatformVariant:
     """The choices in which platforms of the family differ, or which the document leaves open."""
 
-    wordy: bool = False
+    refuses_in_words: bool = False
     """True: refusals have words. False: ``0``, the only error of the document."""
     prose_encoding: str = "utf-8"
     """Encoding of answers in words: ``utf-8`` or ``windows-1251``."""
@@ -65,7 +65,7 @@ class PlatformVariant:
     """Stands between the ids of several recipients."""
     bom: bool = False
     """True: a byte order mark stands before the ids."""
-    broke: Fault = Fault.NO_CREDIT
+    without_credit: Fault = Fault.NO_CREDIT
     """Without credit ``NO_CREDIT`` refuses a message, ``PARKED`` accepts and holds it."""
     balance_form: BalanceForm = BalanceForm.DOCUMENT
     status_form: StatusForm = StatusForm.LINES
@@ -88,7 +88,7 @@ class PageRequest:
 @value_object
 class PageReply:
     wire: WireReply
-    said: str
+    words: str
     taken: tuple[TakenSms, ...] = ()
 
 
@@ -170,12 +170,12 @@ class SendPage:
             text_encoding=text_encoding,
         )
 
-    def numbers_of(self, asked: PageRequest) -> tuple[str, ...]:
+    def numbers_of(self, request: PageRequest) -> tuple[str, ...]:
         """The recipients that a request is about."""
-        if asked.kind is RequestKind.SEND:
-            return send_request_of(asked.fields, "utf-8").recipients
-        if asked.kind is RequestKind.STATUS:
-            known = self._ledger.recipient_of(asked.fields["smsid"])
+        if request.kind is RequestKind.SEND:
+            return send_request_of(request.fields, "utf-8").recipients
+        if request.kind is RequestKind.STATUS:
+            known = self._ledger.recipient_of(request.fields["smsid"])
             return (known,) if known else ()
         return ()
 
@@ -188,58 +188,58 @@ class SendPage:
 
     # ------------------------------------------------------------ answering
 
-    def reply(self, asked: PageRequest, armed: ArmedFault | None) -> PageReply:
-        if asked.kind is RequestKind.OTHER:
-            status = 405 if asked.path == SCRIPT else 404
-            return PageReply(wire=WireReply(status=status, body=b"<h1>Not here</h1>"), said="")
+    def reply(self, request: PageRequest, armed: ArmedFault | None) -> PageReply:
+        if request.kind is RequestKind.OTHER:
+            status = 405 if request.path == SCRIPT else 404
+            return PageReply(wire=WireReply(status=status, body=b"<h1>Not here</h1>"), words="")
         if armed is None:
-            said, taken = self._said(asked)
-            return PageReply(wire=WireReply(body=self._encode(said)), said=said, taken=taken)
-        return self._spoilt(asked, armed)
+            words, taken = self._without_fault(request)
+            return PageReply(wire=WireReply(body=self._encode(words)), words=words, taken=taken)
+        return self._with_fault(request, armed)
 
-    def _spoilt(self, asked: PageRequest, armed: ArmedFault) -> PageReply:
+    def _with_fault(self, request: PageRequest, armed: ArmedFault) -> PageReply:
         """The answer under a fault: first the page takes the SMS or not, then the fault spoils the answer."""
-        fault, said = armed.fault, ""
+        fault, words = armed.fault, ""
         taken: tuple[TakenSms, ...] = ()
         if fault in WORDS:
-            said = self._refused_on_purpose(asked, fault)
-            return PageReply(wire=WireReply(body=self._encode(said), delay=armed.delay), said=said)
+            words = self._refused_on_purpose(request, fault)
+            return PageReply(wire=WireReply(body=self._encode(words), delay=armed.delay), words=words)
         if armed.takes:
-            said, taken = self._said(asked)
+            words, taken = self._without_fault(request)
         if fault is Fault.TWO_IDS and taken:
-            said += self.variant.separator + self._ledger.new_id()
-        body = BODIES[fault] if fault in BODIES else self._encode(said)
+            words += self.variant.separator + self._ledger.new_id()
+        body = BODIES[fault] if fault in BODIES else self._encode(words)
         status = HTTP_STATUS.get(fault, 200)
         if status != 200:
             body = b"<html><body><h1>%d</h1></body></html>" % status
         wire = WireReply(
             body=_NOT_HTTP if fault is Fault.GARBAGE else body,
             status=status,
-            headers=b"Location: %s\r\n" % asked.target if fault is Fault.REDIRECT else b"",
+            headers=b"Location: %s\r\n" % request.target if fault is Fault.REDIRECT else b"",
             behaviour=_BEHAVIOURS.get(fault, Behaviour.WHOLE),
             delay=armed.delay or USUAL_DELAY.get(fault, 0),
         )
-        return PageReply(wire=wire, said=said, taken=taken)
+        return PageReply(wire=wire, words=words, taken=taken)
 
-    def _refused_on_purpose(self, asked: PageRequest, fault: Fault) -> str:
-        if asked.kind is RequestKind.BALANCE:
+    def _refused_on_purpose(self, request: PageRequest, fault: Fault) -> str:
+        if request.kind is RequestKind.BALANCE:
             return ""
-        if fault is Fault.PARKED and asked.kind is RequestKind.SEND:
-            self._ledger.park(send_request_of(asked.fields, asked.text_encoding))
+        if fault is Fault.PARKED and request.kind is RequestKind.SEND:
+            self._ledger.park(send_request_of(request.fields, request.text_encoding))
         return WORDS[fault]
 
-    def _said(self, asked: PageRequest) -> tuple[str, tuple[TakenSms, ...]]:
+    def _without_fault(self, request: PageRequest) -> tuple[str, tuple[TakenSms, ...]]:
         """The words of the page, and the SMS it took, without a fault."""
-        known = self._knows(asked.fields)
-        if asked.kind is RequestKind.BALANCE:
-            return (self._balance() if known and asked.fields["balance"] == "1" else ""), ()
+        known = self._knows_login(request.fields)
+        if request.kind is RequestKind.BALANCE:
+            return (self._balance() if known and request.fields["balance"] == "1" else ""), ()
         if not known:
             return self._refusal(Fault.BAD_LOGIN), ()
-        if asked.kind is RequestKind.STATUS:
-            return self._status(asked.fields["smsid"]), ()
-        return self._send(send_request_of(asked.fields, asked.text_encoding))
+        if request.kind is RequestKind.STATUS:
+            return self._status(request.fields["smsid"]), ()
+        return self._send(send_request_of(request.fields, request.text_encoding))
 
-    def _knows(self, fields: Mapping[str, str]) -> bool:
+    def _knows_login(self, fields: Mapping[str, str]) -> bool:
         return fields.get("user") == self._account.login and fields.get("pwd") == self._account.password
 
     def _send(self, order: SendRequest) -> tuple[str, tuple[TakenSms, ...]]:
@@ -247,9 +247,9 @@ class SendPage:
         if objection is not None:
             return self._refusal(objection), ()
         if not self._ledger.affords(order):
-            if self.variant.broke is Fault.PARKED:
+            if self.variant.without_credit is Fault.PARKED:
                 self._ledger.park(order)
-            return self._refusal(self.variant.broke), ()
+            return self._refusal(self.variant.without_credit), ()
         taken = self._ledger.take(order)
         ids = self.variant.separator.join([sms.id for sms in taken])
         return ("\ufeff" + ids if self.variant.bom else ids), taken
@@ -278,7 +278,7 @@ class SendPage:
     def _refusal(self, fault: Fault) -> str:
         """The words of a refusal, or ``0`` as in the document. Refusals that the document lacks always have words."""
         always = (Fault.PARKED, Fault.SAME_REQUEST)
-        return WORDS[fault] if self.variant.wordy or fault in always else WORDS[Fault.ZERO]
+        return WORDS[fault] if self.variant.refuses_in_words or fault in always else WORDS[Fault.ZERO]
 
-    def _encode(self, said: str) -> bytes:
-        return said.encode("cp1251" if self.variant.prose_encoding == "windows-1251" else "utf-8", "replace")
+    def _encode(self, words: str) -> bytes:
+        return words.encode("cp1251" if self.variant.prose_encoding == "windows-1251" else "utf-8", "replace")

@@ -58,7 +58,7 @@ class WireReply:
     """Milliseconds before the answer; for ``TRICKLE`` between two bytes."""
 
 
-class Site(Protocol):
+class Page(Protocol):
     """What a connection needs of the page behind it."""
 
     def connected(self) -> int:
@@ -108,8 +108,8 @@ def head_of(reply: WireReply, keep_alive: bool) -> bytes:
 class Connection(asyncio.Protocol):
     """One client connection. It answers requests one after the other, pipelined ones too."""
 
-    def __init__(self, site: Site, open_connections: set[Connection]) -> None:
-        self._site = site
+    def __init__(self, page: Page, open_connections: set[Connection]) -> None:
+        self._page = page
         self._open = open_connections
         self._buffer = b""
         self._busy = False
@@ -121,8 +121,8 @@ class Connection(asyncio.Protocol):
         # uvloop's transports are not derived from asyncio's
         self._transport = cast(asyncio.Transport, transport)
         self._open.add(self)
-        self._number = self._site.connected()
-        if self._site.cut_unread():
+        self._number = self._page.connected()
+        if self._page.cut_unread():
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
-        if not self._busy and self._site.cut_unread():
+        if not self._busy and self._page.cut_unread():
             self.close()
             return
         self._buffer = self._buffer + data if self._buffer else data
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
                 return
             if request is None:
                 return
-            self._reply(self._site.answer(request))
+            self._reply(self._page.answer(request))
 
     def _take_request(self) -> WireRequest | None:
         end = self._buffer.find(b"\r\n\r\n")
@@ -253,8 +253,8 @@ class Connection(asyncio.Protocol):
 class RawServer:
     """Listens on loopback for a :class:`Site`. It keeps its port when it is started again."""
 
-    def __init__(self, site: Site, host: str, port: int) -> None:
-        self._site = site
+    def __init__(self, page: Page, host: str, port: int) -> None:
+        self._page = page
         self._host = host
         self.port = port
         self._server: asyncio.Server | None = None
@@ -263,7 +263,7 @@ class RawServer:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._site, self._connections), self._host, self.port, backlog=512
+            lambda: Connection(self._page, self._connections), self._host, self.port, backlog=512
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -86,7 +86,7 @@ class Render:
         head = {"timestamp": self._timestamp(), "level": method, "logger": logger.name}
         if self._json and not foreign and _PLAIN.issuperset(map(type, event.values())):
             whole = plain_json({**head, **event})
-            if self._redactor.finds_nothing(whole, event):
+            if self._redactor.is_clean(whole, event):
                 return whole
         line = {**head, **redacted(self._redactor, event, foreign=foreign)}
         return json.dumps(line, ensure_ascii=False) if self._json else str(self._console(logger, method, line))

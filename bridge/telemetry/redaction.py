@@ -63,7 +63,7 @@ class Redactor:
         # Terminal escapes could forge lines, and lone surrogates would break the stream.
         return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), value)
 
-    def finds_nothing(self, line: str, event: Mapping[str, object]) -> bool:
+    def is_clean(self, line: str, event: Mapping[str, object]) -> bool:
         """True if an event of plain values needs no redaction; ``line`` is the event as JSON.
 
         One search in the whole line instead of one in each field. Nearly all of our own lines pass it.

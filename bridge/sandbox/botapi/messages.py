@@ -57,7 +57,7 @@ def send_message(state: ApiState, params: Params) -> Json:
             link_preview=not (no_preview or params.flag("disable_web_page_preview")),
         ),
     )
-    _tell(state, chat, message, EventKind.POST)
+    _notify(state, chat, message, EventKind.POST)
     return message_json(chat, message)
 
 
@@ -140,7 +140,7 @@ def _edit(state: ApiState, chat: Chat, message: Message, formatted: Formatted, m
     state.spend(chat)
     message.text, message.entities, message.reply_markup = formatted.text, formatted.entities, markup
     message.edited = state.world.clock.now()
-    _tell(state, chat, message, EventKind.EDIT)
+    _notify(state, chat, message, EventKind.EDIT)
     return message_json(chat, message)
 
 
@@ -224,7 +224,7 @@ def _reaction(one: Json) -> str:
     return emoji
 
 
-def _tell(state: ApiState, chat: Chat, message: Message, kind: EventKind) -> None:
+def _notify(state: ApiState, chat: Chat, message: Message, kind: EventKind) -> None:
     state.world.tell(
         kind,
         chat,

@@ -72,7 +72,7 @@ class People:
         )
         if not self._private_to_people(chat, message, replied):
             self._put(chat, "message", message)
-        self._tell(EventKind.POST, chat, message)
+        self._notify(EventKind.POST, chat, message)
         return message.id
 
     def edits(self, chat: Chat, message_id: int, text: str) -> int:
@@ -80,7 +80,7 @@ class People:
         message.text, message.entities, message.edited = text, find_commands(text), self._world.clock.now()
         if not self._private_to_people(chat, message, None):
             self._put(chat, "edited_message", message)
-        self._tell(EventKind.EDIT, chat, message)
+        self._notify(EventKind.EDIT, chat, message)
         return message.id
 
     def presses(self, chat: Chat, message_id: int, data: str, user: User, *, stale: bool) -> str:
@@ -177,13 +177,13 @@ class People:
     def _service(self, chat: Chat, user: User, content: dict[str, Json], thread_id: int | None) -> None:
         message = self._world.add_service(chat, user, content, thread_id)
         self._put(chat, "message", message)
-        self._tell(EventKind.TOPIC if thread_id else EventKind.POST, chat, message)
+        self._notify(EventKind.TOPIC if thread_id else EventKind.POST, chat, message)
 
     def _put(self, chat: Chat, kind: str, message: Message) -> None:
         if chat.bot_is in ("administrator", "member"):
             self._state.updates.put(kind, message_json(chat, message))
 
-    def _tell(self, kind: EventKind, chat: Chat, message: Message) -> None:
+    def _notify(self, kind: EventKind, chat: Chat, message: Message) -> None:
         text = message.text or ", ".join(message.content)
         self._world.tell(
             kind,

@@ -46,7 +46,7 @@ def edit_forum_topic(state: ApiState, params: Params) -> Json:
         raise bad_request("TOPIC_NOT_MODIFIED")
     state.spend(chat)
     topic.name = name
-    _tell(state, chat, topic, {"forum_topic_edited": {"name": name}}, name)
+    _notify(state, chat, topic, {"forum_topic_edited": {"name": name}}, name)
     return True
 
 
@@ -79,7 +79,7 @@ def _toggle(state: ApiState, params: Params, *, closed: bool) -> Json:
     state.spend(chat)
     topic.closed = closed
     what = "forum_topic_closed" if closed else "forum_topic_reopened"
-    _tell(state, chat, topic, {what: {}}, what)
+    _notify(state, chat, topic, {what: {}}, what)
     return True
 
 
@@ -108,7 +108,7 @@ def _clean(name: str) -> str:
     return " ".join(name.split())[:MAX_NAME]
 
 
-def _tell(state: ApiState, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
+def _notify(state: ApiState, chat: Chat, topic: Topic, content: dict[str, Json], text: str) -> None:
     service = state.world.add_service(chat, state.world.bot, content, topic.thread_id)
     state.updates.put("message", message_json(chat, service))
     thread_id = topic.thread_id

@@ -12,7 +12,7 @@ from tests.chaos.sabotage import narrow
 def apply() -> None:
     narrow.apply()
     redaction.Redactor.text = lambda self, value, *, numbers=False: value  # type: ignore[method-assign]
-    redaction.Redactor.finds_nothing = lambda self, line, event: True  # type: ignore[method-assign]
+    redaction.Redactor.is_clean = lambda self, line, event: True  # type: ignore[method-assign]
     output._LOWEST_LEVELS = {}
     logging.Logger.setLevel = _but_not_these(logging.Logger.setLevel)  # type: ignore[method-assign]
 

@@ -80,9 +80,9 @@ async def test_every_mistake_is_0_or_prose_and_charges_nothing(
     platform: SimulatedPlatform, fields: dict[str, str], fault: Fault, words: str
 ) -> None:
     assert (await ask(platform, send_target(**fields))).text == "0"
-    platform.variant = PlatformVariant(wordy=True)
+    platform.variant = PlatformVariant(refuses_in_words=True)
     assert (await ask(platform, send_target(**fields))).text == words
-    platform.variant = PlatformVariant(wordy=True, prose_encoding="windows-1251")
+    platform.variant = PlatformVariant(refuses_in_words=True, prose_encoding="windows-1251")
     assert (await ask(platform, send_target(**fields))).body == words.encode("cp1251")
     assert platform.book == []
     assert platform.balance == 1000.0
@@ -113,7 +113,9 @@ async def test_the_price_leaves_the_balance_and_an_empty_account_sends_nothing(c
 
 async def test_parked_messages_go_out_with_the_money_that_comes(clock: SetClock) -> None:
     platform = SimulatedPlatform(
-        clock=clock, variant=PlatformVariant(broke=Fault.PARKED), account=SimulatedAccount(balance=0, price=2.5)
+        clock=clock,
+        variant=PlatformVariant(without_credit=Fault.PARKED),
+        account=SimulatedAccount(balance=0, price=2.5),
     )
     await platform.start()
     for text in ("раз", "два", "три"):
@@ -142,7 +144,7 @@ async def test_the_balance_after_one_sms(platform: SimulatedPlatform, form: Bala
 
 
 async def test_a_balance_question_with_an_error_gets_nothing_at_all(platform: SimulatedPlatform) -> None:
-    platform.variant = PlatformVariant(wordy=True)
+    platform.variant = PlatformVariant(refuses_in_words=True)
     for wanted in (target(balance="1", pwd="wrong"), target(balance="2")):
         heard = await ask(platform, wanted)
         assert (heard.status, heard.body) == (200, b"")
