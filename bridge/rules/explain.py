@@ -11,9 +11,15 @@ from bridge.model.decision import Decision
 from bridge.rules.conditions.base import met_by, why, why_not
 from bridge.rules.context import RuleMessage
 from bridge.rules.engine import RuleSet, Views
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.rule import Rule
 from bridge.value import value_object
+
+_SWITCHED_OFF = Wording(en="it is switched off", ru="правило выключено")
+_NO_CONDITIONS = Wording(en="no conditions: takes whatever comes", ru="условий нет: подходит любое сообщение")
+_PREFIX = Wording(en="{prefix} holds", ru="сообщение пришло с префиксом {prefix}")
+_OTHER_PREFIX = Wording(en="{actual} holds, not {wanted}", ru="префикс {actual}, а нужен {wanted}")
+_NO_PREFIX = Wording(en="none holds, not {wanted}", ru="префикса нет, а нужен {wanted}")
 
 
 @value_object
@@ -70,7 +76,7 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
 def _try(rule: Rule, views: Views) -> tuple[bool, Reason]:
     """Whether the rule matches, and why."""
     if not rule.enabled:
-        return False, Reason(key="enabled", text="rule.switched_off")
+        return False, Reason(key="enabled", wording=_SWITCHED_OFF)
     if rule.prefix and rule.prefix != views.prefix:
         return False, _other_prefix(" ".join(views.prefix), " ".join(rule.prefix))
     view = views.of(rule)
@@ -78,12 +84,12 @@ def _try(rule: Rule, views: Views) -> tuple[bool, Reason]:
         return False, why_not(rule.conditions, view)
     reasons = why(rule.conditions, view)
     if rule.prefix:
-        holds = Reason(key="prefix", text="prefix.holds", params={"prefix": " ".join(rule.prefix)})
+        holds = Reason(key="prefix", wording=_PREFIX, params={"prefix": " ".join(rule.prefix)})
         reasons = (holds, *reasons)
-    return True, Reason(parts=reasons) if reasons else Reason(text="rule.no_conditions")
+    return True, Reason(parts=reasons) if reasons else Reason(wording=_NO_CONDITIONS)
 
 
 def _other_prefix(actual: str, wanted: str) -> Reason:
     if not actual:
-        return Reason(key="prefix", text="prefix.none", params={"wanted": wanted})
-    return Reason(key="prefix", text="prefix.other", params={"actual": actual, "wanted": wanted})
+        return Reason(key="prefix", wording=_NO_PREFIX, params={"wanted": wanted})
+    return Reason(key="prefix", wording=_OTHER_PREFIX, params={"actual": actual, "wanted": wanted})

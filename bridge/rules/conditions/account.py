@@ -6,9 +6,13 @@ from typing import Annotated
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
 from bridge.rules.context import RuleContext
-from bridge.rules.reasons import Reason, listed
+from bridge.rules.reasons import Reason, Wording, listed
 from bridge.rules.values import Filled, OneOrMany, check_known, in_context
 from bridge.value import value_object
+
+_THIS = Wording(en="it came by {account}", ru="сообщение пришло через {account}")
+_OTHER = Wording(en="it came by {account}, not {wanted}", ru="сообщение пришло через {account}, а не {wanted}")
+_NONE = Wording(en="it came by none, not {wanted}", ru="учётная запись неизвестна, а нужна {wanted}")
 
 
 def _check(name: str, context: RuleContext) -> None:
@@ -36,10 +40,10 @@ class ByAccount(Condition):
         return captures if view.message.account in self.names else None
 
     def why(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="account", text="account.is", params={"account": view.message.account})
+        return Reason(key="account", wording=_THIS, params={"account": view.message.account})
 
     def why_not(self, view: View, captures: Captures) -> Reason:
         account, wanted = view.message.account, listed(tuple(sorted(self.names)))
         if not account:
-            return Reason(key="account", text="account.none", params={"wanted": wanted})
-        return Reason(key="account", text="account.other", params={"account": account, "wanted": wanted})
+            return Reason(key="account", wording=_NONE, params={"wanted": wanted})
+        return Reason(key="account", wording=_OTHER, params={"account": account, "wanted": wanted})

@@ -19,10 +19,10 @@ WORD = "word"
 PATTERN = "pattern"
 
 Need = tuple[str, str]
-"""Something that the index looks for in a message once for all rules: its kind (a spelling, :data:`WORD` or
-:data:`PATTERN`), and the keyword, word or expression."""
+"""A kind (a spelling, :data:`WORD` or :data:`PATTERN`) and a keyword, word or expression of that kind. The index
+searches a message for it once for all rules."""
 Needs = frozenset[Need] | None
-"""A condition can only hold where one of these is found; None: nothing can be looked for beforehand."""
+"""A condition can only hold if one of these is found in the message; None: the index cannot help."""
 
 
 @value_object
@@ -47,7 +47,7 @@ class View:
 
 @value_object
 class Captures:
-    """What the conditions of a rule have found so far. Later conditions and the templates of the rule use it."""
+    """The keyword and groups that the conditions of a rule have found. Later conditions and templates use them."""
 
     keyword: KeywordMatch | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ NO_CAPTURES = Captures()
 
 @value_object
 class Scope:
-    """What a condition may know of its rule."""
+    """The facts about its rule that a condition may use."""
 
     rule: str
     context: RuleContext
@@ -81,14 +81,14 @@ class Scope:
 
 
 class Keys(Strict):
-    """The keys of one condition as they stand in a file. What is wrong with one value, its type says."""
+    """The keys of one condition as they stand in a file. The type of each key checks its value."""
 
     def condition(self, scope: Scope) -> Condition | None:
-        """The condition that these keys ask for; None where none of them is given. Only for keys without mistakes."""
+        """The condition that these keys, which have no mistakes, ask for; None if none of them is given."""
         return None
 
     def mistakes(self, *, has_keyword: bool) -> Iterator[tuple[str, str]]:
-        """Each key that cannot stand as it does beside the others, and why.
+        """Each key that contradicts or lacks another one, with a message.
 
         :param has_keyword: a ``keyword`` stands beside these keys, or in a condition that must hold before them.
         """
@@ -124,11 +124,11 @@ class Condition(ABC):
 
     @abstractmethod
     def why(self, view: View, captures: Captures) -> Reason:
-        """Why it holds. Only asked where it does."""
+        """Why it holds. Only called if it does."""
 
     @abstractmethod
     def why_not(self, view: View, captures: Captures) -> Reason:
-        """Why it does not hold. Only asked where it does not."""
+        """Why it does not hold. Only called if it does not."""
 
 
 def met_by(conditions: Sequence[Condition], view: View, captures: Captures = NO_CAPTURES) -> Captures | None:
@@ -142,7 +142,7 @@ def met_by(conditions: Sequence[Condition], view: View, captures: Captures = NO_
 
 
 def why(conditions: Sequence[Condition], view: View, captures: Captures = NO_CAPTURES) -> tuple[Reason, ...]:
-    """The reason of each condition, where all of them hold."""
+    """The reason of each condition. Only called if all of them hold."""
     reasons: list[Reason] = []
     for condition in conditions:
         reasons.append(condition.why(view, captures))
@@ -171,7 +171,7 @@ _RAREST_FIRST = (Spelling.EXACT, PATTERN, WORD)
 
 
 def rarest_needs(conditions: Sequence[Condition]) -> Needs:
-    """The needs by which to look a rule up that has these conditions: what fewest messages contain."""
+    """The needs of the condition that fewest messages meet. The index looks a rule with these conditions up by them."""
     known = [condition.needs for condition in conditions if condition.needs is not None]
     return min(known, key=_commonness, default=None)
 

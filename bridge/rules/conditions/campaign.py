@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from bridge.rules.conditions.base import Captures, Condition, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.schedule import Campaign, Phase
 from bridge.rules.values import Day, DayEnd, Strict, Texts
 from bridge.value import value_object
+
+_PHASES = {
+    Phase.BEFORE: Wording(en="it is not yet from_date", ru="from_date ещё не наступило"),
+    Phase.DURING: Wording(en="it is between them", ru="сейчас время между ними"),
+    Phase.AFTER: Wording(en="until_date is over", ru="until_date уже прошло"),
+}
+_TOO_EARLY = Wording(en="it is too early", ru="ещё рано")
+_OVER = Wording(en="it is over", ru="срок прошёл")
 
 
 class CampaignKeys(Strict):
@@ -49,9 +57,9 @@ class DuringCampaign(Condition):
     def why(self, view: View, captures: Captures) -> Reason:
         phase = self.campaign.phase(view.now)
         key = "from_date, until_date" if phase is Phase.DURING else phase.value
-        return Reason(key=key, text=f"campaign.{phase.value}")
+        return Reason(key=key, wording=_PHASES[phase])
 
     def why_not(self, view: View, captures: Captures) -> Reason:
         if self.campaign.phase(view.now) is Phase.BEFORE:
-            return Reason(key="from_date", text="campaign.too_early")
-        return Reason(key="until_date", text="campaign.over")
+            return Reason(key="from_date", wording=_TOO_EARLY)
+        return Reason(key="until_date", wording=_OVER)

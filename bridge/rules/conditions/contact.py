@@ -7,10 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Tag
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.values import Strict, Tags, shape
 from bridge.schema import Flag
 from bridge.value import value_object
+
+_FACT = Wording(en="{fact} is {value}", ru="{fact} — {value}")
+_TAGGED = Wording(en="has the tag {tags}", ru="есть метка {tags}")
+_NOT_TAGGED = Wording(en="has not the tag {tags}", ru="нет метки {tags}")
 
 
 class ContactEntry(Strict):
@@ -57,7 +61,7 @@ class ContactIs(Condition):
     def why(self, view: View, captures: Captures) -> Reason:
         parts = [_fact(fact, wanted) for fact, wanted in self.facts]
         if self.tags:
-            parts.append(_tags("contact.tagged", self.tags.intersection(view.message.contact.tags)))
+            parts.append(_tags(_TAGGED, self.tags.intersection(view.message.contact.tags)))
         return Reason(key="contact", parts=tuple(parts), separator=", ")
 
     def why_not(self, view: View, captures: Captures) -> Reason:
@@ -70,13 +74,13 @@ class ContactIs(Condition):
             if getattr(contact, fact) is not wanted:
                 return _fact(fact, not wanted)
         if self.tags and self.tags.isdisjoint(contact.tags):
-            return _tags("contact.not_tagged", self.tags)
+            return _tags(_NOT_TAGGED, self.tags)
         return None
 
 
 def _fact(fact: str, value: bool) -> Reason:
-    return Reason(text="contact.fact", params={"fact": fact, "value": "true" if value else "false"})
+    return Reason(wording=_FACT, params={"fact": fact, "value": "true" if value else "false"})
 
 
-def _tags(text: str, tags: frozenset[str]) -> Reason:
-    return Reason(text=text, params={"tags": ", ".join(sorted(tags))})
+def _tags(wording: Wording, tags: frozenset[str]) -> Reason:
+    return Reason(wording=wording, params={"tags": ", ".join(sorted(tags))})

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.rules.conditions.base import WORD, Captures, Condition, Keys, Needs, Scope, View
-from bridge.rules.reasons import Reason, listed
+from bridge.rules.reasons import Reason, Wording, listed
 from bridge.rules.values import OneOrMany, Phrase
 from bridge.text import folding
 from bridge.value import value_object
+
+_FOUND = Wording(en="{phrase} is in the text", ru="в тексте есть {phrase}")
+_MISSING = Wording(en="none of {phrases} in the text", ru="в тексте нет ничего из этого: {phrases}")
 
 
 class ContainsKeys(Keys):
@@ -37,10 +40,10 @@ class Contains(Condition):
 
     def why(self, view: View, captures: Captures) -> Reason:
         found = next(phrase for phrase in self.phrases if _is_in(phrase, view.words))
-        return Reason(key="contains", text="contains.found", params={"phrase": " ".join(found)})
+        return Reason(key="contains", wording=_FOUND, params={"phrase": " ".join(found)})
 
     def why_not(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="contains", text="contains.missing", params={"phrases": listed(self.written)})
+        return Reason(key="contains", wording=_MISSING, params={"phrases": listed(self.written)})
 
 
 def _is_in(phrase: tuple[str, ...], words: tuple[str, ...]) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.value import value_object
+
+_OPEN = Wording(en="it is open", ru="она открыта")
+_NONE = Wording(en="it is none", ru="её нет")
 
 
 class ConversationKeys(Keys):
@@ -33,4 +36,4 @@ class ConversationIs(Condition):
 
 
 def _reason(is_open: bool) -> Reason:
-    return Reason(key="conversation", text="conversation.open" if is_open else "conversation.none")
+    return Reason(key="conversation", wording=_OPEN if is_open else _NONE)

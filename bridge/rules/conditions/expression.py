@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bridge.rules.conditions.base import PATTERN, Captures, Condition, Keys, Needs, Scope, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.template_checks import RESERVED_NAMES
 from bridge.rules.values import Expression
 from bridge.text.patterns import Pattern
 from bridge.value import value_object
+
+_FITS = Wording(en="`{pattern}` fits", ru="`{pattern}` подходит")
+_DIFFERS = Wording(en="`{pattern}` does not fit", ru="`{pattern}` не подходит")
+_FITS_ARGS = Wording(en="`{pattern}` fits `{args}`", ru="`{pattern}` подходит к `{args}`")
+_DIFFERS_FROM_ARGS = Wording(en="`{pattern}` does not fit `{args}`", ru="`{pattern}` не подходит к `{args}`")
 
 
 class TextKeys(Keys):
@@ -52,10 +57,10 @@ class TextFits(Condition):
         return _with_groups(captures, self.pattern.search(view.text))
 
     def why(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="text", text="text.fits", params={"pattern": self.pattern.source})
+        return Reason(key="text", wording=_FITS, params={"pattern": self.pattern.source})
 
     def why_not(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="text", text="text.differs", params={"pattern": self.pattern.source})
+        return Reason(key="text", wording=_DIFFERS, params={"pattern": self.pattern.source})
 
 
 @value_object
@@ -68,13 +73,13 @@ class ArgsFit(Condition):
         return _with_groups(captures, self.pattern.search(captures.args(view)))
 
     def why(self, view: View, captures: Captures) -> Reason:
-        return self._reason("args.fits", captures.args(view))
+        return self._reason(_FITS_ARGS, captures.args(view))
 
     def why_not(self, view: View, captures: Captures) -> Reason:
-        return self._reason("args.differs", captures.args(view))
+        return self._reason(_DIFFERS_FROM_ARGS, captures.args(view))
 
-    def _reason(self, text: str, args: str) -> Reason:
-        return Reason(key="args", text=text, params={"pattern": self.pattern.source, "args": args})
+    def _reason(self, wording: Wording, args: str) -> Reason:
+        return Reason(key="args", wording=wording, params={"pattern": self.pattern.source, "args": args})
 
 
 def _group_mistakes(key: str, pattern: Pattern | None) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,13 @@ from pydantic import Discriminator, Field, Tag
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
 from bridge.rules.context import RuleContext
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.schedule import Hours
 from bridge.rules.values import Filled, OneOrMany, Strict, check_known, in_context, shape
 from bridge.value import value_object
+
+_WITHIN = Wording(en="it is within {windows}", ru="сейчас рабочее время {windows}")
+_OUTSIDE = Wording(en="it is outside {windows}", ru="сейчас не рабочее время {windows}")
 
 
 def _check(name: str, context: RuleContext) -> None:
@@ -65,5 +68,5 @@ class WithinHours(Condition):
         return self._reason(within=self.outside)
 
     def _reason(self, *, within: bool) -> Reason:
-        text = "hours.within" if within else "hours.outside"
-        return Reason(key="hours", text=text, params={"windows": ", ".join(self.windows)})
+        wording = _WITHIN if within else _OUTSIDE
+        return Reason(key="hours", wording=wording, params={"windows": ", ".join(self.windows)})

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
 from bridge.rules.keywords import Keyword, Spelling, forgives_typos, has_other_layout
-from bridge.rules.reasons import Reason, listed
+from bridge.rules.reasons import Reason, Wording, listed
 from bridge.rules.values import Filled, OneOrMany, has_word
 from bridge.schema import Flag
 from bridge.text import folding
@@ -60,6 +60,24 @@ class KeywordKeys(Keys):
         return BeginsWithKeyword(spellings=spellings, keywords=keywords)
 
 
+_STARTS = {
+    Spelling.EXACT: Wording(en="the first word is {word}", ru="первое слово — {word}"),
+    Spelling.GLUED: Wording(
+        en="the text begins with {word}, with a number beside it",
+        ru="текст начинается с {word}, число написано слитно",
+    ),
+    Spelling.LAYOUT: Wording(
+        en="the text begins with {word}, typed in the other keyboard layout",
+        ru="текст начинается с {word} в другой раскладке клавиатуры",
+    ),
+    Spelling.TYPO: Wording(
+        en="the text begins with {word}, with one wrong letter", ru="текст начинается с {word} с одной опечаткой"
+    ),
+}
+_OTHER_WORD = Wording(en="the first word is {word}, not {wanted}", ru="первое слово — {word}, а не {wanted}")
+_NO_WORD = Wording(en="there is no word, not {wanted}", ru="в тексте нет слов, а нужно {wanted}")
+
+
 @value_object
 class BeginsWithKeyword(Condition):
     """The text begins with one of these keywords, in a spelling that the rule forgives."""
@@ -82,10 +100,10 @@ class BeginsWithKeyword(Condition):
         met = self.met(view, captures)
         if met is None or met.keyword is None:
             return Reason()
-        return Reason(key="keyword", text=f"keyword.{met.keyword.spelling}", params={"word": met.keyword.keyword})
+        return Reason(key="keyword", wording=_STARTS[met.keyword.spelling], params={"word": met.keyword.keyword})
 
     def why_not(self, view: View, captures: Captures) -> Reason:
         wanted = listed(tuple(keyword.written for keyword in self.keywords))
         if not view.words:
-            return Reason(key="keyword", text="keyword.no_word", params={"wanted": wanted})
-        return Reason(key="keyword", text="keyword.other", params={"word": view.words[0], "wanted": wanted})
+            return Reason(key="keyword", wording=_NO_WORD, params={"wanted": wanted})
+        return Reason(key="keyword", wording=_OTHER_WORD, params={"word": view.words[0], "wanted": wanted})

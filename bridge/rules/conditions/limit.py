@@ -7,13 +7,21 @@ from pydantic import model_validator
 from bridge.model.base import Ms
 from bridge.model.contact import RuleCounter
 from bridge.rules.conditions.base import Captures, Condition, Scope, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.values import Strict
 from bridge.schema import Rate, RateValue
 from bridge.value import value_object
 
 Limit = tuple[int, Ms]
 """How often, in how many milliseconds."""
+
+
+_NOT_REACHED = Wording(en="not reached", ru="не исчерпан")
+_REACHED_BY_SENDER = Wording(
+    en="matched {count} times for this sender already",
+    ru="для этого отправителя правило уже сработало столько раз: {count}",
+)
+_REACHED = Wording(en="matched {count} times already", ru="правило уже сработало столько раз: {count}")
 
 
 class LimitEntry(Strict):
@@ -48,7 +56,7 @@ class WithinLimit(Condition):
         return captures if self._exceeded(view) is None else None
 
     def why(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="limit", text="limit.free")
+        return Reason(key="limit", wording=_NOT_REACHED)
 
     def why_not(self, view: View, captures: Captures) -> Reason:
         return self._exceeded(view) or Reason(key="limit")
@@ -58,7 +66,7 @@ class WithinLimit(Condition):
         if self.per_sender is not None:
             count, period = self.per_sender
             if uses.of_sender(self.rule, RuleCounter.MATCH, view.now - period) >= count:
-                return Reason(key="limit", text="limit.per_sender", params={"count": count})
+                return Reason(key="limit", wording=_REACHED_BY_SENDER, params={"count": count})
         if self.total is not None and uses.totals.get(self.rule, 0) >= self.total[0]:
-            return Reason(key="limit", text="limit.total", params={"count": self.total[0]})
+            return Reason(key="limit", wording=_REACHED, params={"count": self.total[0]})
         return None

@@ -10,9 +10,16 @@ from pydantic import Field
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
 from bridge.rules.context import RuleContext
 from bridge.rules.number_patterns import NumberPatterns, compile_numbers
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.rules.values import Filled, OneOrMany, in_context
 from bridge.value import value_object
+
+_LISTED = Wording(en="{number} is one of these", ru="{number} — один из этих номеров")
+_NOT_LISTED = Wording(en="{number} is none of these", ru="{number} — не из этих номеров")
+_UNKNOWN = {
+    "from": Wording(en="the sender", ru="отправитель"),
+    "to": Wording(en="the number written to", ru="номер получателя"),
+}
 
 
 def _check(written: str, context: RuleContext) -> None:
@@ -54,15 +61,13 @@ class _OneOfNumbers(Condition):
         return captures if self.number(view) in self.numbers else None
 
     def why(self, view: View, captures: Captures) -> Reason:
-        return self._reason(view, "listed")
+        return self._reason(view, _LISTED)
 
     def why_not(self, view: View, captures: Captures) -> Reason:
-        return self._reason(view, "not_listed")
+        return self._reason(view, _NOT_LISTED)
 
-    def _reason(self, view: View, text: str) -> Reason:
-        if number := self.number(view):
-            return Reason(key=self.key, text=f"number.{text}", params={"number": number})
-        return Reason(key=self.key, text=f"{self.key}.{text}")
+    def _reason(self, view: View, wording: Wording) -> Reason:
+        return Reason(key=self.key, wording=wording, params={"number": self.number(view) or _UNKNOWN[self.key]})
 
 
 @value_object

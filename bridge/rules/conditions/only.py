@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.rules.conditions.base import Captures, Condition, Keys, Scope, View
-from bridge.rules.reasons import Reason
+from bridge.rules.reasons import Reason, Wording
 from bridge.schema import Flag
 from bridge.text import folding
 from bridge.value import value_object
@@ -19,6 +19,13 @@ COURTESIES: Final = frozenset(
     )
 )
 """Words that make "Стоп" polite and do not change what it asks for."""
+
+
+_ALONE = Wording(en="the keyword stands alone", ru="кроме ключевого слова ничего нет")
+_BESIDE_COURTESIES = Wording(
+    en="but for {rest} the keyword stands alone", ru="кроме ключевого слова и вежливых слов ({rest}) ничего нет"
+)
+_MORE_WORDS = Wording(en="the keyword does not stand alone", ru="кроме ключевого слова есть другие слова")
 
 
 class OnlyKeys(Keys):
@@ -52,8 +59,8 @@ class KeywordAlone(Condition):
     def why(self, view: View, captures: Captures) -> Reason:
         rest = captures.words(view)
         if rest:
-            return Reason(key="only", text="only.courtesy", params={"rest": " ".join(rest)})
-        return Reason(key="only", text="only.alone")
+            return Reason(key="only", wording=_BESIDE_COURTESIES, params={"rest": " ".join(rest)})
+        return Reason(key="only", wording=_ALONE)
 
     def why_not(self, view: View, captures: Captures) -> Reason:
-        return Reason(key="only", text="only.more")
+        return Reason(key="only", wording=_MORE_WORDS)

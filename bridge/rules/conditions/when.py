@@ -26,7 +26,7 @@ DEEPEST: Final = 8
 """How many ``any``, ``all`` and ``not`` may stand within each other."""
 
 Report = Callable[[Path, str], None]
-"""Takes the path of a key and what is wrong with it."""
+"""Takes the path of a key and a message about it."""
 
 
 def _only_directly(value: object, info: ValidationInfo) -> None:
@@ -38,7 +38,7 @@ _OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
 
 
 class ConditionEntry(
-    # From the last condition that is asked to the first: pydantic lists the keys of the last base first.
+    # From the last to the first: pydantic lists the keys of the last base first, and its condition is asked first.
     ConversationKeys,
     ContactKeys,
     HoursKeys,

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.rules import RuleContext, RuleSet
-from bridge.rules import reasons as catalogue
+from bridge.rules import RuleContext, RuleSet, conditions
 from bridge.rules.explain import explain
+from bridge.rules.reasons import Wording
 from bridge.rules.schedule import Hours, parse_week
 from tests.unit.rules.support import CONTEXT, NOW, load, message
 
@@ -209,10 +212,22 @@ def test_the_index_passes_over_no_rule_that_matches(
 PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
-def test_every_reason_has_the_same_placeholders_in_every_language() -> None:
-    for text, words in catalogue.TEXTS.items():
-        assert words.keys() == {"en", "ru"}, text
-        assert set(PLACEHOLDER.findall(words["en"])) == set(PLACEHOLDER.findall(words["ru"])), text
+def wordings() -> Iterator[Wording]:
+    """Every wording of the conditions and of the explanation."""
+    names = [each.name for each in pkgutil.iter_modules(conditions.__path__, f"{conditions.__name__}.")]
+    for module in map(importlib.import_module, [*names, "bridge.rules.explain"]):
+        for value in vars(module).values():
+            for each in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(each, Wording):
+                    yield each
+
+
+def test_every_wording_has_the_same_placeholders_in_every_language() -> None:
+    found = list(wordings())
+    assert len(found) > 30
+    for each in found:
+        assert sorted(PLACEHOLDER.findall(each.en)) == sorted(PLACEHOLDER.findall(each.ru)), each
+        assert re.search("[а-я]", each.ru) or each.en == "{fact} is {value}", each
 
 
 def test_reasons_are_said_in_russian(tmp_path: Path) -> None:
