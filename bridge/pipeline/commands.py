@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from bridge.config import Settings
 from bridge.errors import BridgeError
 from bridge.model.base import SmsId
-from bridge.model.sms import Change, Move, Sms
+from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline import compose
 from bridge.pipeline.services import Services
 from bridge.text import phones
@@ -82,9 +82,8 @@ class Commands:
         key = f"cli:again:{sms_id}"
         new = await self._store.send_again(sms_id, key=key, author=author, now=self._clock.now())
         if new is None:
-            raise Refused(
-                f"SMS {sms_id} is {old.state}: only uncertain, parked, failed, undelivered or stale ones go again"
-            )
+            again = ", ".join(state for state in SmsState if state.can_be_sent_again)
+            raise Refused(f"SMS {sms_id} is {old.state}: only an SMS in one of these states goes again: {again}")
         return new
 
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
@@ -95,7 +94,8 @@ class Commands:
         old = await self._known(sms_id)
         move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
         if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
-            raise Refused(f"SMS {sms_id} is {old.state}: only queued, uncertain and parked ones can be abandoned")
+            open_states = "draft, queued, uncertain and parked"
+            raise Refused(f"SMS {sms_id} is {old.state}: only {open_states} ones can be abandoned")
         return await self._known(sms_id)
 
     async def retry_restored(self, *, author: str) -> int:

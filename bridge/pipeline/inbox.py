@@ -1,4 +1,4 @@
-"""Stores what a callback brings, wakes the router, and notices a platform that does not understand our answer.
+"""Stores what a callback brings, and notices a platform that does not understand our answer.
 
 When :meth:`Inbox.accept` returns, the SMS is committed and may be acknowledged. Every error of the store passes
 through, so that nothing is acknowledged.
@@ -41,8 +41,8 @@ class Inbox:
 
         :raises StoreError: nothing may be acknowledged.
         """
-        if not self._signals.room.is_set():
-            await self._clock.wait(self._signals.room, LONGEST_DELAY)
+        if not self._signals.routing_keeps_up.is_set():
+            await self._clock.wait(self._signals.routing_keeps_up, LONGEST_DELAY)
         key = (call.account, call.smsid, call.content_hash)
         # A repeat that comes while the first call is in work is no sign of a wrong answer: there was none yet.
         acknowledged_before = key not in self._under_way

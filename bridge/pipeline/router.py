@@ -40,7 +40,7 @@ BATCH = 64
 loop only for milliseconds."""
 
 LONGEST_WAIT: Ms = DAY
-"""For messages that waited longer for routing, uses of rules before them may already be deleted and do not count."""
+"""For a message that waited longer for routing, the uses that its limits count may already be deleted."""
 USES_KEPT: Ms = 31 * DAY
 """Uses of rules are kept at least this long, so that a limit that is edited to look back further finds them."""
 FORGET_BATCH = 2_000
@@ -95,15 +95,15 @@ class Router:
         """The batch that the store claimed together with the last settlement, and the rules it was claimed for."""
         self._forgot_at: Ms = 0
 
-    async def step(self) -> int:
-        """Route one batch. Returns how long to wait for more, in milliseconds."""
+    async def step(self) -> Ms:
+        """Route one batch; returns how long to wait for more."""
         now = self._clock.now()
         rules = self._rules()
         claim = self._claim(rules, now)
         claimed = await self._claimed(rules, claim)
         batch = claimed.messages
         # More than a batch must wait, too: one old message that cannot be routed does not mean that routing is behind.
-        self._signals.keeping_up(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
+        self._signals.note_routing(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             await self._forget(rules, now)
             return IDLE

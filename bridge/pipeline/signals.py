@@ -32,11 +32,11 @@ class Signals:
     sms: Signal = field(default_factory=Signal)
     posts: Signal = field(default_factory=Signal)
     updates: Signal = field(default_factory=Signal)
-    room: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while routing keeps up with intake."""
+    routing_keeps_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while routing is behind intake, which then slows down."""
 
     def __post_init__(self) -> None:
-        self.room.set()
+        self.routing_keeps_up.set()
 
     def wake(self, work: Set[Work]) -> None:
         """Wake the loops that do this work."""
@@ -49,9 +49,9 @@ class Signals:
         if Work.UPDATES in work:
             self.updates.set()
 
-    def keeping_up(self, well: bool) -> None:
-        """The router says whether it has seen all that there was."""
-        if well:
-            self.room.set()
+    def note_routing(self, keeps_up: bool) -> None:
+        """The router reports whether it keeps up with intake."""
+        if keeps_up:
+            self.routing_keeps_up.set()
         else:
-            self.room.clear()
+            self.routing_keeps_up.clear()
