@@ -6,7 +6,6 @@ were sent, not a second rendering of the message.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,7 +68,7 @@ class Callbacks:
             if result.acknowledged:
                 break
             if gap:
-                await self._clock.wait(asyncio.Event(), gap)
+                await self._clock.sleep(gap)
             result = replace(await self._call(message), calls=attempt)
         return result
 

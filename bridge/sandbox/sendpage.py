@@ -242,15 +242,15 @@ class SendPage:
     def _knows_login(self, fields: Mapping[str, str]) -> bool:
         return fields.get("user") == self._account.login and fields.get("pwd") == self._account.password
 
-    def _send(self, order: SendRequest) -> tuple[str, tuple[TakenSms, ...]]:
-        objection = self._ledger.objection(order)
+    def _send(self, request: SendRequest) -> tuple[str, tuple[TakenSms, ...]]:
+        objection = self._ledger.objection(request)
         if objection is not None:
             return self._refusal(objection), ()
-        if not self._ledger.affords(order):
+        if not self._ledger.affords(request):
             if self.variant.without_credit is Fault.PARKED:
-                self._ledger.park(order)
+                self._ledger.park(request)
             return self._refusal(self.variant.without_credit), ()
-        taken = self._ledger.take(order)
+        taken = self._ledger.take(request)
         ids = self.variant.separator.join([sms.id for sms in taken])
         return ("\ufeff" + ids if self.variant.bom else ids), taken
 

@@ -123,8 +123,7 @@ class WebhookCaller:
                 self.webhook.error, self.webhook.error_at = problem, self._clock.now()
             self._changed()
             if problem is not None:
-                never = asyncio.Event()
-                await self._clock.wait(never, min(self._retry * 2 ** min(failures - 1, 10), LONGEST_RETRY))
+                await self._clock.sleep(min(self._retry * 2 ** min(failures - 1, 10), LONGEST_RETRY))
 
     def _first(self, sequence: int) -> dict[str, Json] | None:
         return next((update for update in self._queue.waiting() if sequence_of(update) == sequence), None)

@@ -100,6 +100,7 @@ async def test_what_is_not_taken_comes_again_and_holds_up_its_chat_alone(local: 
     local.api.says(GROUP, "one")
     local.api.says(GROUP, "two")
     await until(local, 1, called)
+    await local.api.wait_for(lambda: local.api.webhook.calls)
     info = await local.bot.get_webhook_info()
     assert info.pending_update_count == 2
     assert info.last_error_message == "Wrong response from the webhook: 503 Service Unavailable"
