@@ -143,7 +143,7 @@ class Notice:
     buttons: tuple[str, ...] = ()
     """Buttons about the conversation: ``open``, ``close``, ``claim``."""
 
-    def under(
+    def post_under(
         self,
         message: IncomingMessage,
         *,

@@ -274,11 +274,11 @@ class OperatorMessageHandler:
         """A notice under the author's message: one for each text and message, or for an album as a whole.
 
         :param purpose: notices with the same purpose count as the same text.
-        :param unless_album: as in :meth:`Notice.under`.
+        :param unless_album: as in :meth:`Notice.post_under`.
         """
         notice = Notice(text=f"notice.{text}", params=params or {})
         now = self._context.clock.now()
-        post = notice.under(
+        post = notice.post_under(
             message,
             key=message.key(purpose or notice.text),
             conversation=conversation,

@@ -240,7 +240,7 @@ class Provocateur:
         await self._telegram.wait_for(lambda: any(post.thread_id for post in chat.from_bot), timeout_s=30)
         thread = next(post.thread_id for post in chat.from_bot if post.thread_id)
         for _ in range(clumsy.TIMES + 1):
-            self._telegram.says(SUPPORT, f"{OPERATOR} at-desk", thread_id=thread)
+            self._telegram.says(SUPPORT, f"{OPERATOR} at-operator", thread_id=thread)
         await self._done("SELECT count(*) FROM tg_update WHERE state = 'new'")
         await self._so(lambda: set(self._said(COMPLAINTS)) == set(COMPLAINTS))
 

@@ -55,21 +55,21 @@ Handler = Callable[[OperatorContext, Call], Awaitable[Answer | None]]
 """Carries out one command. None: the answer is stored already, with the change it tells of. :raises Misused:"""
 
 
-class Misused(BridgeError):
+class UsageError(BridgeError):
     """The call cannot be understood; the answer is how to write the command."""
 
 
 def conversation_of(call: Call) -> Conversation:
     """:raises Misused: the call is about no conversation."""
     if call.conversation is None:
-        raise Misused
+        raise UsageError
     return call.conversation
 
 
 def no_arguments(call: Call) -> None:
     """``/block +7900…`` looks as if it were about that number but is about the topic's. :raises Misused:"""
     if call.rest:
-        raise Misused
+        raise UsageError
 
 
 async def change(
@@ -90,7 +90,7 @@ async def change(
     conversation = conversation_of(call)
     already = already or replace(done, text=f"{done.text}_already", buttons=())
     done_post, already_post = (
-        notice.under(call.message, key=call.answer_key, conversation=conversation, due_at=call.now)
+        notice.post_under(call.message, key=call.answer_key, conversation=conversation, due_at=call.now)
         for notice in (done, already)
     )
     await context.act(kind, conversation, call.source, detail=detail, until=until, done=done_post, already=already_post)

@@ -32,7 +32,7 @@ _BUTTONS = 40
 """Telegram takes 100. The others are sent by name."""
 
 
-async def t(context: OperatorContext, call: Call) -> Answer | None:
+async def canned_reply(context: OperatorContext, call: Call) -> Answer | None:
     conversation = conversation_of(call)
     if not context.canned:
         return Notice(text="told.no_replies")

@@ -7,7 +7,7 @@ from bridge.rules.values import tag_name
 from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.client.message import one_line
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.commands.call import Call, Misused, change, conversation_of, no_arguments
+from bridge.telegram.commands.call import Call, UsageError, change, conversation_of, no_arguments
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
 from bridge.telegram.texts.labels import number
@@ -31,7 +31,7 @@ async def name(context: OperatorContext, call: Call) -> None:
     """A lone dash takes the name away. Texts for the subscriber may contain the name, so a note is refused."""
     notes = Notes(context.settings.telegram.note_mark)
     if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
-        raise Misused
+        raise UsageError
     new = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
     done = Notice(text="told.named", params={"name": new}) if new else Notice(text="told.unnamed")
     await change(context, call, ActionKind.RENAME, done, already=done, detail=new)
@@ -47,7 +47,7 @@ async def tag(context: OperatorContext, call: Call) -> Notice | None:
     try:
         tag = tag_name(call.rest.lstrip("+-−—# "))
     except ValueError:
-        raise Misused from None
+        raise UsageError from None
     removed = call.rest[0] in "-−—"
     done = Notice(text="told.untagged" if removed else "told.tagged", params={"tag": tag})
     await change(context, call, ActionKind.UNTAG if removed else ActionKind.TAG, done, detail=tag)
@@ -97,4 +97,4 @@ def _switch(word: str) -> bool:
         return True
     if word.casefold() in OFF:
         return False
-    raise Misused
+    raise UsageError

@@ -15,7 +15,7 @@ from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, Pres
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import one_line, trimmed
 from bridge.telegram.client.notes import Notes
-from bridge.telegram.commands.call import Call, Misused, change, command_reply, conversation_of, no_arguments
+from bridge.telegram.commands.call import Call, UsageError, change, command_reply, conversation_of, no_arguments
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice, from_bot
@@ -136,7 +136,7 @@ async def tell_claimed(context: OperatorContext, message: IncomingMessage, conve
         return
     notice = Notice(text="told.claimed_by", params=claim_params(context, conversation, message.chat, now))
     key = f"claimed:{conversation.id}:{conversation.claimed_until}:{message.user_id}"
-    post = notice.under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
+    post = notice.post_under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
     await context.store.add_post(post, now)
 
 
@@ -165,7 +165,7 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
         if enough and text and phones.answerable(recipient, ()):
             return recipient, text
     if not written:
-        raise Misused
+        raise UsageError
     if phones.answerable(phones.normalise(written, settings.region), ()):
         return Notice(text="told.sms_no_text")
     return Notice(text="told.sms_no_number", params={"written": one_line(written, 32)})
@@ -176,7 +176,7 @@ def _claim_length(rest: str) -> Ms:
     try:
         length = parse_duration(rest.replace(" ", "")) if rest else CLAIM
     except ValueError:
-        raise Misused from None
+        raise UsageError from None
     if not 0 < length <= LONGEST_CLAIM:
-        raise Misused
+        raise UsageError
     return length

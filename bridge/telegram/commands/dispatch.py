@@ -10,7 +10,7 @@ from bridge.model.chat import Conversation
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError
 from bridge.telegram.commands import canned, contacts, conversations, lookup, search, system
-from bridge.telegram.commands.call import Answer, Call, Handler, Misused
+from bridge.telegram.commands.call import Answer, Call, Handler, UsageError
 from bridge.telegram.commands.spec import Command, addressee, parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import locate
@@ -19,7 +19,7 @@ from bridge.telegram.incoming import IncomingMessage, Notice
 log = structlog.get_logger()
 
 HANDLERS: Mapping[str, Handler] = {
-    "t": canned.t,
+    "t": canned.canned_reply,
     "sms": conversations.sms,
     "history": lookup.history,
     "info": lookup.info,
@@ -130,13 +130,13 @@ class CommandDispatcher:
             return usage
         try:
             return await HANDLERS[call.command.name](self._context, call)
-        except Misused:
+        except UsageError:
             return usage
 
     async def _answer(self, call: Call, answer: Answer) -> None:
         message = call.message
         if isinstance(answer, Notice):
-            post = answer.under(message, key=call.answer_key, conversation=call.conversation, due_at=call.now)
+            post = answer.post_under(message, key=call.answer_key, conversation=call.conversation, due_at=call.now)
             await self._context.store.add_post(post, call.now)
         else:
             self._context.transient.send(call.chat, answer, thread=message.thread_id, reply_to=message.id)

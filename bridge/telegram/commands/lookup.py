@@ -16,7 +16,7 @@ from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message, one_line
-from bridge.telegram.commands.call import Answer, Call, Misused, conversation_of, no_arguments, pages, quoted
+from bridge.telegram.commands.call import Answer, Call, UsageError, conversation_of, no_arguments, pages, quoted
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
 from bridge.telegram.texts import known, say
@@ -27,7 +27,7 @@ LINES = 15
 """Lines of a history at a time."""
 _ACTIONS = 5
 _ANSWERS = 5
-EVER: Ms = 10**15
+FAR_FUTURE: Ms = 10**15
 """Later than anything that is on record, and short enough for a button."""
 _STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{state}" for state in SmsState}
 
@@ -37,7 +37,7 @@ _STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{s
 
 async def history(context: OperatorContext, call: Call) -> Sequence[Message]:
     no_arguments(call)
-    return await _history(context, call.chat, conversation_of(call), before=EVER)
+    return await _history(context, call.chat, conversation_of(call), before=FAR_FUTURE)
 
 
 async def history_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
@@ -199,7 +199,7 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
         lines += ["", *(_line(action, zone, language) for action in actions)]
     word = "close" if conversation.closed_at is None else "open"
     buttons = [
-        button(say(language, "button.history"), ButtonKind.HISTORY, conversation.code, EVER),
+        button(say(language, "button.history"), ButtonKind.HISTORY, conversation.code, FAR_FUTURE),
         button(say(language, f"button.{word}"), ButtonKind.CONVERSATION, word, conversation.code),
     ]
     return pages(lines, conversation=conversation, buttons=buttons)
@@ -229,7 +229,7 @@ async def why(context: OperatorContext, call: Call) -> Answer:
         if inbound is None:
             return Notice(text="told.no_sms_yet")
     if inbound is None:
-        raise Misused
+        raise UsageError
     text = say(call.chat.language, "answer.text", {"text": one_line(inbound.text, 200)})
     lines = _why(context.rulebook.rules, inbound, call.chat.language)
     return pages([text, *lines], conversation=call.conversation)

@@ -21,7 +21,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message as ChatMessage
 from bridge.telegram.client.message import one_line
 from bridge.telegram.client.transient_replies import Search
-from bridge.telegram.commands.call import Call, Misused, pages
+from bridge.telegram.commands.call import Call, UsageError, pages
 from bridge.telegram.commands.spec import parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import topic_link
@@ -30,14 +30,14 @@ from bridge.telegram.texts.labels import number
 from bridge.telegram.texts.times import moment
 from bridge.value import value_object
 
-FOUND = 10
-PAGE = 5_000
+MAX_HITS = 10
+PAGE_ROWS = 5_000
 """Rows that are looked at in one go."""
-MOST = 200_000
+MAX_ROWS = 200_000
 """Rows that are looked at before the asker reads how far the search got: about a second."""
 _SHORTEST = 2
 """Characters of a search text."""
-_EVER = 2**53
+_HIGHEST = 2**53
 """Above every id and every time; three of them fit into a button."""
 _POSITION = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
 
@@ -46,23 +46,23 @@ _POSITION = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
 class Position:
     """How far a search got: of each kind of row those with lower ids are still to be looked at."""
 
-    conversations: int = _EVER
-    inbound: int = _EVER
-    sms: int = _EVER
+    conversations: int = _HIGHEST
+    inbound: int = _HIGHEST
+    sms: int = _HIGHEST
 
     @classmethod
     def parse(cls, text: str) -> Position | None:
         found = _POSITION.fullmatch(text)
         if found is None:
             return None
-        conversations, inbound, sms = (min(int(digits), _EVER) for digits in found.groups())
+        conversations, inbound, sms = (min(int(digits), _HIGHEST) for digits in found.groups())
         return cls(conversations=conversations, inbound=inbound, sms=sms)
 
     def __str__(self) -> str:
         return f"{self.conversations}.{self.inbound}.{self.sms}"
 
 
-BEGIN = Position()
+START = Position()
 
 
 @value_object
@@ -76,8 +76,8 @@ class SearchResult:
 
 async def find(context: OperatorContext, call: Call) -> Search:
     if len(call.rest) < _SHORTEST:
-        raise Misused
-    return Search(find=lambda: _found(context, call.chat, call.rest, BEGIN))
+        raise UsageError
+    return Search(find=lambda: _found(context, call.chat, call.rest, START))
 
 
 async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
@@ -128,31 +128,31 @@ async def search(
     store: Store,
     text: str,
     chats: Sequence[str] | None,
-    start: Position = BEGIN,
+    start: Position = START,
     *,
-    page: int = PAGE,
-    most: int = MOST,
+    page_rows: int = PAGE_ROWS,
+    max_rows: int = MAX_ROWS,
 ) -> SearchResult:
     """:param chats: names of the chats whose conversations count; None: all."""
     names = _Rows(SearchScope.CONVERSATIONS, start.conversations)
     texts = (_Rows(SearchScope.INBOUND, start.inbound), _Rows(SearchScope.SMS, start.sms))
     kinds = (names, *texts)
     found: dict[ConversationId, SearchHit] = {}
-    left = most
-    while len(found) < FOUND and (rows := max(kinds, key=lambda each: each.newest)).open:
+    left = max_rows
+    while len(found) < MAX_HITS and (rows := max(kinds, key=lambda each: each.newest)).open:
         if rows.hits:
             hit = rows.hits.popleft()
             found.setdefault(hit.conversation.id, hit)
         elif left <= 0:
             break
         else:
-            left -= page
-            await rows.read(store, text, chats, page)
+            left -= page_rows
+            await rows.read(store, text, chats, page_rows)
     ends = [each.position for each in kinds]
     rest = Position(conversations=ends[0], inbound=ends[1], sms=ends[2]) if any(ends) else None
     back_to = max(each.newest for each in texts)
     # Before a text was looked at it is later than anything, after the last one earlier.
-    known = rest is not None and not names.open and 0 < back_to < _EVER
+    known = rest is not None and not names.open and 0 < back_to < _HIGHEST
     return SearchResult(found=tuple(found.values()), rest=rest, back_to=back_to if known else None)
 
 
@@ -162,15 +162,15 @@ class _Rows:
     def __init__(self, scope: SearchScope, rest: int) -> None:
         self._scope = scope
         self._rest = rest
-        self._at: Ms = _EVER
+        self._at: Ms = _HIGHEST
         self.hits: deque[SearchHit] = deque()
 
     async def read(self, store: Store, text: str, chats: Sequence[str] | None, rows: int) -> None:
-        query = SearchQuery(text=text, chats=chats, scope=self._scope, before=self._rest, rows=rows, limit=FOUND)
+        query = SearchQuery(text=text, chats=chats, scope=self._scope, before=self._rest, rows=rows, limit=MAX_HITS)
         page = await store.find(query)
         self.hits.extend(page.found)
         self._rest = page.rest
-        self._at = _EVER if page.at is None else page.at
+        self._at = _HIGHEST if page.at is None else page.at
 
     @property
     def open(self) -> bool:
@@ -181,7 +181,7 @@ class _Rows:
         """No row that is still to come was written later."""
         if self.hits:
             at = self.hits[0].at
-            return _EVER if at is None else at
+            return _HIGHEST if at is None else at
         return self._at if self._rest else -1
 
     @property

@@ -17,16 +17,16 @@ from bridge.pipeline.effects import contact_facts
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
 from bridge.telegram.client.message import Message, one_line
-from bridge.telegram.commands.call import Call, Misused, no_arguments, pages, quoted
+from bridge.telegram.commands.call import Call, UsageError, no_arguments, pages, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import reason
 from bridge.telegram.texts.times import length, midnight, moment
 
-LISTED = 50
+MAX_LISTED = 50
 """Rules or mistakes that one answer lists."""
-_SAMPLE = "79001234567"
+_SAMPLE_NUMBER = "79001234567"
 """The sender of a tried text outside conversations."""
 _WEEK = 6
 
@@ -72,7 +72,7 @@ async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
 async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
     """Shows what the rules would do with a text, in a conversation as if its subscriber had sent it."""
     if not call.rest:
-        raise Misused
+        raise UsageError
     rules = context.rulebook.rules
     explained = explain(rules, await _message(context, call), call.now)
     return pages(_explained(explained, call.chat.language))
@@ -80,7 +80,7 @@ async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 async def _message(context: OperatorContext, call: Call) -> RuleMessage:
     talk = call.conversation
-    subscriber = talk.subscriber if talk is not None else _SAMPLE
+    subscriber = talk.subscriber if talk is not None else _SAMPLE_NUMBER
     contact = await context.store.contact(subscriber) if talk is not None else Contact(subscriber=subscriber, version=0)
     return RuleMessage(
         text=call.rest,
@@ -100,10 +100,10 @@ async def rules(context: OperatorContext, call: Call) -> Sequence[Message]:
     word = call.rest.casefold()
     chosen = [rule for rule in rules.rules if word in rule.name.casefold() or word in rule.file.casefold()]
     lines = [say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version})]
-    for rule in chosen[:LISTED]:
+    for rule in chosen[:MAX_LISTED]:
         off = "" if rule.enabled else f" ({say(language, 'answer.switched_off')})"
         lines.append(f"• {one_line(rule.name, 64)} — {one_line(rule.file, 200)}:{rule.line}{off}")
-    lines += _more(len(chosen) - LISTED, language)
+    lines += _more(len(chosen) - MAX_LISTED, language)
     return pages(lines)
 
 
@@ -113,8 +113,8 @@ async def reload(context: OperatorContext, call: Call) -> Sequence[Message]:
     done = await context.rulebook.reload()
     if done.problems:
         lines = [say(language, "answer.reload_refused", {"version": done.version})]
-        lines += [_mistake(problem) for problem in done.problems[:LISTED]]
-        lines += _more(len(done.problems) - LISTED, language)
+        lines += [_mistake(problem) for problem in done.problems[:MAX_LISTED]]
+        lines += _more(len(done.problems) - MAX_LISTED, language)
     else:
         text = "answer.reloaded" if done.changed else "answer.reloaded_same"
         lines = [say(language, text, {"count": done.rules, "version": done.version})]
@@ -130,7 +130,7 @@ async def help(context: OperatorContext, call: Call) -> Sequence[Message]:
     if call.rest:
         asked = parse("/" + call.rest.split()[0].lstrip("/"))
         if asked is None:
-            raise Misused
+            raise UsageError
         return pages([say(language, f"usage.{asked.command.name}")])
     admin = call.message.user_id in context.settings.telegram.admins
     lines = [
@@ -206,10 +206,10 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
     if passed:
         yield ""
         yield say(language, "answer.test_passed")
-    for tried in passed[:LISTED]:
+    for tried in passed[:MAX_LISTED]:
         reason = one_line(tried.reason.say(language), 200)
         yield f"• {one_line(tried.rule, 64)} ({one_line(tried.file, 200)}:{tried.line}): {reason}"
-    yield from _more(len(passed) - LISTED, language)
+    yield from _more(len(passed) - MAX_LISTED, language)
 
 
 def _wanted(fired: FiredRule, language: Language) -> Iterator[str]:

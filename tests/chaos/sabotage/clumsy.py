@@ -31,7 +31,7 @@ class Clumsy(Exception):
     """Says everything it knows."""
 
 
-PARTS = ("inbox", "forgotten", "rules", "plan", "adapter", "outcome", "poster", "desk", "order")
+PARTS = ("inbox", "forgotten", "rules", "plan", "adapter", "outcome", "poster", "operator", "order")
 """Each stumbles over ``at-`` and its name."""
 
 
@@ -100,5 +100,5 @@ def apply() -> None:
     spoil(IbaPlatform, "send", "at-adapter", lambda self, recipient, sender_name, text: f"{text} {recipient}")
     spoil(OutcomePolicy, "decide", "at-outcome", lambda self, sms, *rest: f"{sms.text} {sms.recipient}")
     spoil(ChatPoster, "_deliver", "at-poster", lambda self, post, chat: post)
-    spoil(OperatorMessageHandler, "on_message", "at-desk", lambda self, update, context: update)
+    spoil(OperatorMessageHandler, "on_message", "at-operator", lambda self, update, context: update)
     spoil(Commands, "send", "at-order", lambda self, **order: order)

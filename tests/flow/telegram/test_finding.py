@@ -12,7 +12,7 @@ from bridge.model.base import DAY, MINUTE, Ms
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.telegram.buttons.kinds import ButtonKind
-from bridge.telegram.commands.search import BEGIN, FOUND, Position, search
+from bridge.telegram.commands.search import MAX_HITS, START, Position, search
 from tests.flow.telegram.team import GROUP, Team, team
 
 
@@ -35,22 +35,22 @@ async def pressed(staff: Team, message: Message) -> Message:
 
 async def test_more_than_one_answer_holds_is_shown_by_a_button(group: Team) -> None:
     group.stride = MINUTE
-    for each in range(FOUND + 3):
+    for each in range(MAX_HITS + 3):
         await group.texted(f"Где заказ {each:02}?", subscriber=number(each))
         group.clock.set(group.clock.now() + MINUTE)
     await group.settled()
     first = await asked(group, "заказ")
-    assert [f"заказ {each:02}" in first.text for each in range(FOUND + 3)] == [False] * 3 + [True] * FOUND
+    assert [f"заказ {each:02}" in first.text for each in range(MAX_HITS + 3)] == [False] * 3 + [True] * MAX_HITS
     assert "Searched back to" in first.text
     assert first.text.index("заказ 12") < first.text.index("заказ 11")
     older = await pressed(group, first)
-    assert [f"заказ {each:02}" in older.text for each in range(FOUND + 3)] == [True] * 3 + [False] * FOUND
+    assert [f"заказ {each:02}" in older.text for each in range(MAX_HITS + 3)] == [True] * 3 + [False] * MAX_HITS
     assert list(buttons(older.reply_markup)) == []
     assert "Searched back" not in older.text
 
 
 async def test_a_button_whose_question_is_gone_says_so(group: Team) -> None:
-    for each in range(FOUND + 1):
+    for each in range(MAX_HITS + 1):
         await group.texted(f"Где заказ {each:02}?", subscriber=number(each))
     await group.settled()
     first = await asked(group, "заказ")
@@ -98,7 +98,7 @@ async def test_a_search_that_stops_goes_on_where_it_stopped_and_tells_since_when
     group.clock.set(began + 20 * DAY)
     await group.texted("word of the last", subscriber=number(3))
     await group.settled()
-    sought = partial(search, group.store, "word", ["support"], page=4, most=12)
+    sought = partial(search, group.store, "word", ["support"], page_rows=4, max_rows=12)
     first = await sought()
     assert [hit.text for hit in first.found] == ["word of the last"]
     assert first.back_to is not None
@@ -121,18 +121,18 @@ async def test_both_directions_are_searched_in_the_order_of_their_times(group: T
         group.api.says(GROUP, f"/sms +{number(each + 50)} word out {each}")
         await group.has_now(each + 1)
         group.clock.set(group.clock.now() + MINUTE)
-    sought = partial(search, group.store, "word", ["support"], page=2)
+    sought = partial(search, group.store, "word", ["support"], page_rows=2)
     result = await sought()
     expected = [f"word {way} {each}" for each in reversed(range(6)) for way in ("out", "in")]
-    assert [hit.text for hit in result.found] == expected[:FOUND]
+    assert [hit.text for hit in result.found] == expected[:MAX_HITS]
     assert result.rest is not None
     rest = await sought(result.rest)
-    assert [hit.text for hit in rest.found] == expected[FOUND:]
+    assert [hit.text for hit in rest.found] == expected[MAX_HITS:]
 
 
 def test_a_position_fits_into_a_button_and_comes_back() -> None:
-    assert len(f"{ButtonKind.SEARCH}:{BEGIN}") <= 64
-    assert Position.parse(str(BEGIN)) == BEGIN
+    assert len(f"{ButtonKind.SEARCH}:{START}") <= 64
+    assert Position.parse(str(START)) == START
     for text in ("", "1.2", "1.2.3.4", "a.2.3", "-1.2.3", "1.2.99999999999999999999"):
         assert Position.parse(text) is None
 
