@@ -11,8 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from bridge.store.schema.mapping import ColumnType, Table
-from bridge.store.statement import declared
+from bridge.store.statement import Types, declared
 
 T = TypeVar("T")
 
@@ -21,15 +20,15 @@ MAX_ROWS = 64
 
 
 class BatchStatement:
-    """A statement that reads ``rows``, a table with these columns.
+    """A statement that reads ``rows``, a table with these columns; made by ``Table.batch``.
 
-    A column that is called like one of ``tables`` has its type; the types of the others are keyword arguments.
+    :raises TypeError: the type of a column is not declared.
     """
 
     __slots__ = ("body", "types")
 
-    def __init__(self, columns: str, body: str, /, *tables: Table, **types: ColumnType) -> None:
-        self.types = declared(columns.replace(",", " ").split(), tables, types)
+    def __init__(self, columns: str, body: str, types: Types) -> None:
+        self.types = declared(columns.replace(",", " ").split(), types)
         """Of the columns, in their order."""
         self.body = body
 

@@ -12,24 +12,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from bridge.store.schema.mapping import ColumnType, Table
+from bridge.store.schema.types import INTEGER, ColumnType
 
+Types = Mapping[str, ColumnType]
+
+COMMON: Types = dict.fromkeys(("now", "since", "until", "before", "after", "limit"), INTEGER)
+"""Parameters that mean the same in every statement: points in time, ids, numbers of rows."""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
 class Statement:
-    """A statement with named parameters.
+    """A statement with named parameters; mostly made by :meth:`bridge.store.schema.mapping.Table.statement`.
 
-    A parameter that is called like a column of one of ``tables`` has the type of that column; the types of the others
-    are keyword arguments.
-    :raises TypeError: the type of a parameter is not declared, or a type is declared for no parameter.
+    :raises TypeError: a parameter is neither in ``types`` nor in :data:`COMMON`.
     """
 
     __slots__ = ("text", "types")
 
-    def __init__(self, text: str, /, *tables: Table, **types: ColumnType) -> None:
+    def __init__(self, text: str, types: Types | None = None) -> None:
         self.text = text
-        self.types = declared(dict.fromkeys(_PARAMETER.findall(text)), tables, types)
+        self.types = declared(dict.fromkeys(_PARAMETER.findall(text)), types or {})
         """Of the parameters, in the order of their first use."""
 
     def with_parameters(self, written: Mapping[str, str]) -> str:
@@ -37,12 +39,10 @@ class Statement:
         return _PARAMETER.sub(lambda match: written[match[1]], self.text)
 
 
-def declared(names: Iterable[str], tables: Iterable[Table], types: Mapping[str, ColumnType]) -> dict[str, ColumnType]:
-    """The type of each name. :raises TypeError: one is not declared, or one too many is."""
-    known = {name: type for table in reversed([*tables]) for name, type in table.types.items()} | {**types}
-    names = [*names]
-    if unknown := [name for name in names if name not in known]:
-        raise TypeError(f"parameters without a type: {', '.join(unknown)}")
-    if unused := types.keys() - names:
-        raise TypeError(f"types of no parameter: {', '.join(sorted(unused))}")
-    return {name: known[name] for name in names}
+def declared(names: Iterable[str], types: Types) -> dict[str, ColumnType]:
+    """The type of each name. :raises TypeError: one is not declared."""
+    known = {**COMMON, **types}
+    try:
+        return {name: known[name] for name in names}
+    except KeyError as error:
+        raise TypeError(f"the type of {error} is not declared") from None

@@ -15,7 +15,7 @@ from bridge.model.base import Ms
 from bridge.model.work import Work
 from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
-from bridge.store.schema.mapping import Line, Value
+from bridge.store.schema.types import Line, Value
 from bridge.store.statement import Statement
 
 Params = Mapping[str, Value]

@@ -15,8 +15,9 @@ from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, space_of, version_of
 from bridge.store.postgres.pool import connected
 from bridge.store.postgres.tx import NOW, lock_key
-from bridge.store.schema.mapping import ColumnType, Line, Table
+from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import MOVED
+from bridge.store.schema.types import ColumnType, Line
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"

@@ -13,7 +13,8 @@ from bridge.model.base import Ms
 from bridge.store.copying.tables import BATCH, select
 from bridge.store.migrate import exactly_ours, shipped
 from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
-from bridge.store.schema.mapping import Line, Table
+from bridge.store.schema.mapping import Table
+from bridge.store.schema.types import Line
 from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock

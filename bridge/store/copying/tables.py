@@ -9,8 +9,9 @@ from typing import Protocol
 
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.store.schema.mapping import ColumnType, Line, Table
+from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import MOVED, STAYING
+from bridge.store.schema.types import ColumnType, Line
 from bridge.store.transaction import storable
 from bridge.value import value_object
 

@@ -21,7 +21,8 @@ from bridge.store.postgres.notifications import Notifications
 from bridge.store.postgres.transaction import Transactions
 from bridge.store.postgres.tx import NOW
 from bridge.store.repository import Readers, Writer
-from bridge.store.schema.tables import INTEGER, LEADER, NODE
+from bridge.store.schema.tables import LEADER, NODE
+from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
@@ -39,7 +40,7 @@ TAKE_OVER_EVERY_S = 1.0
 
 # The messages of a node that is dead, that does not route, or that does not get to them; in the index's order, so that
 # no more are read than are taken.
-TAKE_UNROUTED = Statement(
+TAKE_UNROUTED = LEADER.statement(
     f"""
 UPDATE inbound SET taken_by = :node, taken_at = :now WHERE id IN (
     SELECT i.id FROM inbound AS i
@@ -51,45 +52,31 @@ UPDATE inbound SET taken_by = :node, taken_at = :now WHERE id IN (
         WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
     LIMIT :limit FOR UPDATE OF i SKIP LOCKED)
 """,
-    LEADER,
-    now=INTEGER,
     late=INTEGER,
-    limit=INTEGER,
 )
 
-REPORT = Statement(
-    """
+REPORT = NODE.statement("""
 INSERT INTO node (id, name, roles, version, rules_version, started_at, seen_at, alive_until, sends_until)
 VALUES (:id, :name, :roles, :version, :rules_version, :now, :now, :alive_until, :sends_until)
 ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.rules_version,
     seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
-""",
-    NODE,
-    now=INTEGER,
-)
+""")
 
-TAKE_LEAD = Statement(
-    """
+TAKE_LEAD = LEADER.statement("""
 INSERT INTO leader (role, node, since) VALUES (:role, :node, :now)
 ON CONFLICT (role) DO UPDATE SET node = excluded.node, since = excluded.since
 WHERE leader.node <> excluded.node
   AND NOT EXISTS (SELECT 1 FROM node AS n WHERE n.id = leader.node AND n.alive_until > :now)
-""",
-    LEADER,
-    now=INTEGER,
-)
-GIVE_UP_LEAD = Statement("DELETE FROM leader WHERE node = :node AND role = :role", LEADER)
+""")
+GIVE_UP_LEAD = LEADER.statement("DELETE FROM leader WHERE node = :node AND role = :role")
 LEADERS = Statement("SELECT role, node FROM leader")
-NODES = Statement(
-    """
+NODES = Statement("""
 SELECT id, name, roles, version, rules_version, started_at, seen_at FROM node
 WHERE alive_until > :now ORDER BY started_at, id
-""",
-    now=INTEGER,
-)
-LEAVE_LEADS = Statement("DELETE FROM leader WHERE node = :node", LEADER)
-LEAVE = Statement("DELETE FROM node WHERE id = :id", NODE)
-FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before", before=INTEGER)
+""")
+LEAVE_LEADS = LEADER.statement("DELETE FROM leader WHERE node = :node")
+LEAVE = NODE.statement("DELETE FROM node WHERE id = :id")
+FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before")
 
 
 class ClusterQueries:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.store.batch import BatchStatement
-from bridge.store.schema.mapping import ColumnType
+from bridge.store.schema.types import ColumnType
 from bridge.store.statement import Statement
 
 _TYPES = {

@@ -20,13 +20,10 @@ from bridge.store.schema.tables import IDENTITY
 from bridge.store.statement import Statement
 
 KNOWN_PLACE = Statement("SELECT place FROM identity")
-KEEP_PLACE = Statement(
-    """
+KEEP_PLACE = IDENTITY.statement("""
 INSERT INTO identity (id, place, at) VALUES (1, :place, :at)
 ON CONFLICT (id) DO UPDATE SET place = excluded.place, at = excluded.at
-""",
-    IDENTITY,
-)
+""")
 
 _NUMBERS = """
 SELECT d.oid::text AS database, 'identity'::regclass::oid::text AS identity

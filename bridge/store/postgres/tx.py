@@ -12,7 +12,7 @@ from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
-from bridge.store.schema.mapping import Line, Value
+from bridge.store.schema.types import Line, Value
 from bridge.store.statement import Statement
 from bridge.store.transaction import NOTHING, Params, Row, Unit, storable
 

@@ -10,15 +10,14 @@ from bridge.model.base import Ms
 from bridge.store import locks
 from bridge.store.repositories.alerts import clear_alert, open_alert
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import ACCOUNT_STATE, BALANCE_SPENT, INTEGER, SMS, TEXT
-from bridge.store.statement import Statement
+from bridge.store.schema.tables import ACCOUNT_STATE, BALANCE_SPENT, SMS
+from bridge.store.schema.types import TEXT
 from bridge.store.transaction import Params, Tx
 
-GET_ACCOUNT = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state WHERE account = :account", ACCOUNT_STATE)
+GET_ACCOUNT = ACCOUNT_STATE.statement(f"SELECT {ACCOUNT_STATE} FROM account_state WHERE account = :account")
 
 # probes is 0 only after a call that found the account free.
-SUSPEND_ACCOUNT = Statement(
-    """
+SUSPEND_ACCOUNT = ACCOUNT_STATE.statement("""
 INSERT INTO account_state (account, suspended_reason, suspended_detail, suspended_since, probe_at)
 VALUES (:account, :suspended_reason, :suspended_detail, :suspended_since, :probe_at)
 ON CONFLICT (account) DO UPDATE SET
@@ -26,75 +25,50 @@ ON CONFLICT (account) DO UPDATE SET
     suspended_since = excluded.suspended_since,
     probe_at = excluded.probe_at, probes = 0
 WHERE account_state.suspended_since IS NULL
-""",
-    ACCOUNT_STATE,
-)
+""")
 
-PROBE_ACCOUNT = Statement(
-    """
+PROBE_ACCOUNT = ACCOUNT_STATE.statement("""
 UPDATE account_state SET probes = probes + 1, probe_at = :probe_at
 WHERE account = :account AND suspended_since IS NOT NULL
-""",
-    ACCOUNT_STATE,
-)
+""")
 
-RELEASE_ACCOUNT = Statement(
-    """
+RELEASE_ACCOUNT = ACCOUNT_STATE.statement("""
 UPDATE account_state SET suspended_reason = '', suspended_detail = '', suspended_since = NULL, probe_at = NULL,
                          probes = 0, last_contact_at = :now
 WHERE account = :account AND suspended_since IS NOT NULL
-""",
-    ACCOUNT_STATE,
-    now=INTEGER,
-)
+""")
 
-NOTE_BALANCE = Statement(
-    """
+NOTE_BALANCE = ACCOUNT_STATE.statement("""
 INSERT INTO account_state (account, balance, currency, balance_at, last_contact_at)
 VALUES (:account, :balance, :currency, :now, :now)
 ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, currency = excluded.currency,
     balance_at = excluded.balance_at, last_contact_at = excluded.last_contact_at
-""",
-    ACCOUNT_STATE,
-    now=INTEGER,
-)
+""")
 
-NOTE_CONTACT = Statement(
-    """
+NOTE_CONTACT = ACCOUNT_STATE.statement("""
 INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
 ON CONFLICT (account) DO UPDATE SET last_contact_at = excluded.last_contact_at
-""",
-    ACCOUNT_STATE,
-    now=INTEGER,
-)
+""")
 
-ADD_SPENT = Statement(
-    """
+ADD_SPENT = BALANCE_SPENT.statement("""
 INSERT INTO balance_spent (account, day, amount) VALUES (:account, :day, :amount)
 ON CONFLICT (account, day) DO UPDATE SET amount = balance_spent.amount + excluded.amount
-""",
-    BALANCE_SPENT,
-)
+""")
 
-SPENT = Statement(
+SPENT = BALANCE_SPENT.statement(
     """
 SELECT sum(amount) AS amount, min(day) AS first FROM balance_spent
 WHERE account = :account AND day >= :from_day AND day < :to_day
 """,
-    BALANCE_SPENT,
     from_day=TEXT,
     to_day=TEXT,
 )
 
 # Counts up to a limit, so that it costs the same however many wait.
-QUEUED_OF = Statement(
-    """
+QUEUED_OF = SMS.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
-""",
-    SMS,
-    limit=INTEGER,
-)
+""")
 
 
 class AccountRepository(Repository):

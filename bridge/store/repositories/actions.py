@@ -31,40 +31,30 @@ from bridge.store.repositories.conversations import (
 )
 from bridge.store.repositories.posting import add_post
 from bridge.store.schema.mapping import to_json
-from bridge.store.schema.tables import AUDIT, CHAT_POST, CONVERSATION, INTEGER
-from bridge.store.statement import Statement
+from bridge.store.schema.tables import AUDIT, CHAT_POST, CONVERSATION
 from bridge.store.transaction import Params, Tx
 
-ACTION_KNOWN = Statement("SELECT 1 FROM audit WHERE key = :key", AUDIT)
-ADD_ACTION = Statement(
-    """
+ACTION_KNOWN = AUDIT.statement("SELECT 1 FROM audit WHERE key = :key")
+ADD_ACTION = AUDIT.statement("""
 INSERT INTO audit (key, at, action, detail, author, subscriber, conversation_id)
 VALUES (:key, :at, :action, :detail, :author, :subscriber, :conversation_id)
-""",
-    AUDIT,
-)
+""")
 
 # The latest SMS of the conversation is not shown yet, or it is shown below Telegram's message that says that the topic
 # was closed by hand.
-SHOWN_SINCE = Statement(
-    """
+SHOWN_SINCE = CHAT_POST.statement("""
 SELECT 1 FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
 WHERE c.id = :id AND (p.state = 'waiting' OR (p.chat_id = :chat_id AND p.message_id > :message_id))
-""",
-    CHAT_POST,
+""")
+CLOSE_CONVERSATION = CONVERSATION.statement(
+    "UPDATE conversation SET closed_at = :now WHERE id = :id AND closed_at IS NULL"
 )
-CLOSE_CONVERSATION = Statement(
-    "UPDATE conversation SET closed_at = :now WHERE id = :id AND closed_at IS NULL", CONVERSATION, now=INTEGER
-)
-CLAIM_CONVERSATION = Statement(
-    """
+CLAIM_CONVERSATION = CONVERSATION.statement("""
 UPDATE conversation SET claimed_by = :claimed_by, claimed_name = :claimed_name, claimed_until = :claimed_until
 WHERE id = :id
-""",
-    CONVERSATION,
-)
-RELEASE_CONVERSATION = Statement(
-    "UPDATE conversation SET claimed_until = 0 WHERE id = :id AND claimed_until > :now", CONVERSATION, now=INTEGER
+""")
+RELEASE_CONVERSATION = CONVERSATION.statement(
+    "UPDATE conversation SET claimed_until = 0 WHERE id = :id AND claimed_until > :now"
 )
 
 

@@ -9,37 +9,27 @@ from bridge.model.base import Json, Ms
 from bridge.model.post import PostPriority
 from bridge.store.repositories.posting import add_post
 from bridge.store.schema.mapping import to_json
-from bridge.store.schema.tables import ALERT, INTEGER, TEXT
-from bridge.store.statement import Statement
+from bridge.store.schema.tables import ALERT
+from bridge.store.schema.types import TEXT
 from bridge.store.transaction import Params, Tx
 
-OPEN_ALERT = Statement(
-    """
+OPEN_ALERT = ALERT.statement("""
 INSERT INTO alert (key, text, params, account, opened_at) VALUES (:key, :text, :params, :account, :now)
 ON CONFLICT (key) WHERE cleared_at IS NULL DO NOTHING
-""",
-    ALERT,
-    now=INTEGER,
-)
+""")
 
 # The alerts of one kind, without the alert about the kind itself, whose key is the prefix.
-OPEN_ALERTS_LIKE = Statement(
+OPEN_ALERTS_LIKE = ALERT.statement(
     """
 SELECT key FROM alert WHERE cleared_at IS NULL AND key > :prefix AND key < :end AND key <> :key LIMIT :limit
 """,
-    ALERT,
     prefix=TEXT,
     end=TEXT,
-    limit=INTEGER,
 )
 
-OPEN_ALERT_OF = Statement("SELECT id FROM alert WHERE key = :key AND cleared_at IS NULL", ALERT)
+OPEN_ALERT_OF = ALERT.statement("SELECT id FROM alert WHERE key = :key AND cleared_at IS NULL")
 
-CLEAR_ALERT = Statement(
-    "UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING id",
-    ALERT,
-    now=INTEGER,
-)
+CLEAR_ALERT = ALERT.statement("UPDATE alert SET cleared_at = :now WHERE key = :key AND cleared_at IS NULL RETURNING id")
 
 
 def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:

@@ -19,60 +19,43 @@ from bridge.store.repositories.conversations import (
     same_chat,
 )
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, INBOUND, INTEGER, TOPIC
+from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, INBOUND, TOPIC
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
-CONVERSATION_OF_CODE = Statement(
-    f"SELECT {CONVERSATION} FROM conversation WHERE code = :code AND chat = :chat", CONVERSATION
+CONVERSATION_OF_CODE = CONVERSATION.statement(
+    f"SELECT {CONVERSATION} FROM conversation WHERE code = :code AND chat = :chat"
 )
-CONVERSATION_OF_TOPIC = Statement(
-    "SELECT conversation_id FROM topic WHERE chat_id = :chat_id AND thread_id = :thread_id", TOPIC
+CONVERSATION_OF_TOPIC = TOPIC.statement(
+    "SELECT conversation_id FROM topic WHERE chat_id = :chat_id AND thread_id = :thread_id"
 )
-CONVERSATION_OF_MESSAGE = Statement(
-    """
+CONVERSATION_OF_MESSAGE = CHAT_MESSAGE.statement("""
 SELECT conversation_id FROM chat_message
 WHERE chat_id = :chat_id AND message_id = :message_id AND conversation_id IS NOT NULL
-""",
-    CHAT_MESSAGE,
-)
-SUBJECT_OF_MESSAGE = Statement(
-    """
+""")
+SUBJECT_OF_MESSAGE = CHAT_MESSAGE.statement("""
 SELECT conversation_id, inbound_id, sms_id FROM chat_message WHERE chat_id = :chat_id AND message_id = :message_id
-""",
-    CHAT_MESSAGE,
-)
-OPEN_CONVERSATION = Statement(
-    "UPDATE conversation SET closed_at = NULL WHERE id = :id AND closed_at IS NOT NULL", CONVERSATION
+""")
+OPEN_CONVERSATION = CONVERSATION.statement(
+    "UPDATE conversation SET closed_at = NULL WHERE id = :id AND closed_at IS NOT NULL"
 )
 
-EARLIER_INBOUND = Statement(
-    """
+EARLIER_INBOUND = INBOUND.statement("""
 SELECT received_at FROM inbound WHERE subscriber = :subscriber AND id < :before
 ORDER BY received_at DESC LIMIT :limit
-""",
-    INBOUND,
-    before=INTEGER,
-    limit=INTEGER,
-)
+""")
 
-ADD_ALIAS = Statement(
-    """
+ADD_ALIAS = CHAT_ALIAS.statement("""
 INSERT INTO chat_alias (old_id, new_id, at) VALUES (:old_id, :new_id, :at)
 ON CONFLICT (old_id) DO UPDATE SET new_id = excluded.new_id, at = excluded.at
-""",
-    CHAT_ALIAS,
-)
+""")
 
-FORGET_TOPICS = Statement(
-    """
+FORGET_TOPICS = TOPIC.statement("""
 UPDATE conversation SET thread_id = NULL
 WHERE id IN (SELECT t.conversation_id FROM topic AS t WHERE t.chat_id = :chat_id)
   AND thread_id IN (
     SELECT t.thread_id FROM topic AS t WHERE t.chat_id = :chat_id AND t.conversation_id = conversation.id)
-""",
-    TOPIC,
-)
+""")
 
 
 class ChatRepository(Repository):

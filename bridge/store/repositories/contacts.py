@@ -9,134 +9,108 @@ from collections import Counter
 
 from bridge.model.contact import Contact, ContactChange, RuleUse
 from bridge.model.routing import Settlement
-from bridge.store.batch import BatchStatement
-from bridge.store.schema.tables import CONTACT, INTEGER, RULE_USE, SPEND
+from bridge.store.schema.tables import CONTACT, RULE_USE, SPEND
+from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import SerializationConflict, Tx
 
 CONTACT_CHANGE = CONTACT.writer(ContactChange)
 NEW_RULE_USE = RULE_USE.writer(RuleUse)
 
-GET_CONTACT = Statement(f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber", CONTACT)
+GET_CONTACT = CONTACT.statement(f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber")
 
 # Version 0 is that of a number of which nothing is known.
-ADD_CONTACT = Statement(
-    "INSERT INTO contact (subscriber, version) VALUES (:subscriber, 0) ON CONFLICT (subscriber) DO NOTHING", CONTACT
+ADD_CONTACT = CONTACT.statement(
+    "INSERT INTO contact (subscriber, version) VALUES (:subscriber, 0) ON CONFLICT (subscriber) DO NOTHING"
 )
 
-BUMP_CONTACT = BatchStatement(
+BUMP_CONTACT = CONTACT.batch(
     "subscriber, seen_at",
     """
 INSERT INTO contact (subscriber, version, first_seen_at) SELECT n.subscriber, 1, n.seen_at FROM rows AS n WHERE true
 ON CONFLICT (subscriber)
 DO UPDATE SET version = contact.version + 1, first_seen_at = COALESCE(contact.first_seen_at, excluded.first_seen_at)
 """,
-    CONTACT,
     seen_at=INTEGER,
 )
 
-CHANGE_CONTACT = BatchStatement(
+CHANGE_CONTACT = CONTACT.batch(
     f"subscriber, {CONTACT_CHANGE}",
     """
 UPDATE contact SET opted_out = n.opted_out, tags = n.tags, own_values = n.own_values
 FROM rows AS n WHERE contact.subscriber = n.subscriber
 """,
-    CONTACT,
 )
 
 # A later pause wins only where it lasts longer: two operators who answer at once do not shorten each other's pause.
-TAKE_OVER = Statement(
-    """
+TAKE_OVER = CONTACT.statement("""
 INSERT INTO contact (subscriber, version, robot_paused_until) VALUES (:subscriber, 1, :until)
 ON CONFLICT (subscriber)
 DO UPDATE SET version = contact.version + 1,
     robot_paused_until = CASE WHEN contact.robot_paused_until > excluded.robot_paused_until
                               THEN contact.robot_paused_until ELSE excluded.robot_paused_until END
-""",
-    CONTACT,
-    until=INTEGER,
-)
+""")
 
 # An opt-out of an unknown number gets a row. An opt-in of an unknown number needs none.
-SET_OPTED_OUT = Statement(
-    """
+SET_OPTED_OUT = CONTACT.statement("""
 INSERT INTO contact (subscriber, version, opted_out) SELECT :subscriber, 1, :opted_out
 WHERE :opted_out = 1 OR EXISTS (SELECT 1 FROM contact WHERE subscriber = :subscriber)
 ON CONFLICT (subscriber) DO UPDATE SET opted_out = excluded.opted_out, version = contact.version + 1
 WHERE contact.opted_out <> excluded.opted_out
-""",
-    CONTACT,
-)
-SET_BLOCKED = Statement(
-    """
+""")
+SET_BLOCKED = CONTACT.statement("""
 UPDATE contact SET blocked = :blocked, version = version + 1 WHERE subscriber = :subscriber AND blocked <> :blocked
-""",
-    CONTACT,
+""")
+SET_NAME = CONTACT.statement(
+    "UPDATE contact SET name = :name, version = version + 1 WHERE subscriber = :subscriber AND name <> :name"
 )
-SET_NAME = Statement(
-    "UPDATE contact SET name = :name, version = version + 1 WHERE subscriber = :subscriber AND name <> :name", CONTACT
+SET_TAGS = CONTACT.statement(
+    "UPDATE contact SET tags = :tags, version = version + 1 WHERE subscriber = :subscriber AND tags <> :tags"
 )
-SET_TAGS = Statement(
-    "UPDATE contact SET tags = :tags, version = version + 1 WHERE subscriber = :subscriber AND tags <> :tags", CONTACT
-)
-ROBOT_OFF = Statement(
-    "UPDATE contact SET robot_off = 1, version = version + 1 WHERE subscriber = :subscriber AND robot_off = 0", CONTACT
+ROBOT_OFF = CONTACT.statement(
+    "UPDATE contact SET robot_off = 1, version = version + 1 WHERE subscriber = :subscriber AND robot_off = 0"
 )
 # Switching automatic replies on also ends the pause that an operator's reply began: the operator means "now".
-ROBOT_ON = Statement(
-    """
+ROBOT_ON = CONTACT.statement("""
 UPDATE contact SET robot_off = 0, robot_paused_until = 0, version = version + 1
 WHERE subscriber = :subscriber AND (robot_off = 1 OR robot_paused_until > :now)
-""",
-    CONTACT,
-    now=INTEGER,
-)
+""")
 
-ADD_USE = BatchStatement(
+ADD_USE = RULE_USE.batch(
     f"subscriber, {NEW_RULE_USE}",
     f"INSERT INTO rule_use (subscriber, {NEW_RULE_USE}) SELECT n.subscriber, {NEW_RULE_USE.of('n')} FROM rows AS n",
-    RULE_USE,
 )
 
-USES = BatchStatement(
+USES = RULE_USE.batch(
     "subscriber, since",
     f"""
 SELECT {RULE_USE.of("u")}, u.subscriber FROM rows AS n
 JOIN rule_use AS u ON u.subscriber = n.subscriber AND u.at > n.since
 ORDER BY u.at, u.id
 """,
-    RULE_USE,
-    since=INTEGER,
 )
 
 # Costs as much as the rule's own limit allows: a rule that has reached its limit matches no more.
-USES_IN_ALL = BatchStatement(
+USES_IN_ALL = RULE_USE.batch(
     "rule, since",
     """
 SELECT n.rule, (SELECT count(*) FROM rule_use AS u WHERE u.rule = n.rule AND u.what = 'match' AND u.at > n.since)
 FROM rows AS n
 """,
-    RULE_USE,
-    since=INTEGER,
 )
 
 # A limited number of rows: an hour's uses at once would keep other transactions waiting for too long.
 FORGET_USES = Statement(
-    "DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)",
-    before=INTEGER,
-    limit=INTEGER,
+    "DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)"
 )
 
-GET_SPEND = Statement("SELECT parts FROM spend WHERE day = :day", SPEND)
+GET_SPEND = SPEND.statement("SELECT parts FROM spend WHERE day = :day")
 
-ADD_SPEND = Statement(
-    """
+ADD_SPEND = SPEND.statement("""
 INSERT INTO spend (day, parts) VALUES (:day, :parts)
 ON CONFLICT (day) DO UPDATE SET parts = spend.parts + excluded.parts
 RETURNING parts
-""",
-    SPEND,
-)
+""")
 
 
 def get_contact(tx: Tx, subscriber: str) -> Contact:

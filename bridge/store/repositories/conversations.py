@@ -11,35 +11,33 @@ from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostPriority, TopicPayload
 from bridge.store.repositories.posting import add_post
-from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, INTEGER, TOPIC
-from bridge.store.statement import Statement
+from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, TOPIC
+from bridge.store.schema.types import INTEGER
 from bridge.store.transaction import Params, Tx, storable
 
 _SHORTEST_CODE = 4
 
-GET_CONVERSATION = Statement(f"SELECT {CONVERSATION} FROM conversation WHERE id = :id", CONVERSATION)
-FIND_CONVERSATION = Statement(
-    f"SELECT {CONVERSATION} FROM conversation WHERE chat = :chat AND subscriber = :subscriber", CONVERSATION
+GET_CONVERSATION = CONVERSATION.statement(f"SELECT {CONVERSATION} FROM conversation WHERE id = :id")
+FIND_CONVERSATION = CONVERSATION.statement(
+    f"SELECT {CONVERSATION} FROM conversation WHERE chat = :chat AND subscriber = :subscriber"
 )
-CONVERSATIONS_WITH = Statement(
-    f"SELECT {CONVERSATION} FROM conversation WHERE subscriber = :subscriber ORDER BY id", CONVERSATION
+CONVERSATIONS_WITH = CONVERSATION.statement(
+    f"SELECT {CONVERSATION} FROM conversation WHERE subscriber = :subscriber ORDER BY id"
 )
-CODE_TAKEN = Statement("SELECT 1 FROM conversation WHERE code = :code", CONVERSATION)
+CODE_TAKEN = CONVERSATION.statement("SELECT 1 FROM conversation WHERE code = :code")
 
-INSERT_CONVERSATION = Statement(
+INSERT_CONVERSATION = CONVERSATION.statement(
     f"""
 INSERT INTO conversation (chat, subscriber, code, account, receiver, last_inbound_id, last_inbound_at, waits_since,
                           created_at)
 VALUES (:chat, :subscriber, :code, :account, :receiver, :inbound_id, :received_at, :received_at, :now)
 RETURNING {CONVERSATION}
 """,
-    CONVERSATION,
     inbound_id=INTEGER,
     received_at=INTEGER,
-    now=INTEGER,
 )
 
-TOUCH_CONVERSATION = Statement(
+TOUCH_CONVERSATION = CONVERSATION.statement(
     f"""
 UPDATE conversation SET account = :account, receiver = :receiver, last_inbound_id = :inbound_id,
                         last_inbound_at = :received_at, waits_since = COALESCE(waits_since, :received_at),
@@ -47,52 +45,38 @@ UPDATE conversation SET account = :account, receiver = :receiver, last_inbound_i
 WHERE id = :id
 RETURNING {CONVERSATION}
 """,
-    CONVERSATION,
     inbound_id=INTEGER,
     received_at=INTEGER,
 )
 
-BEGIN_CONVERSATION = Statement(
-    f"""
+BEGIN_CONVERSATION = CONVERSATION.statement(f"""
 INSERT INTO conversation (chat, subscriber, code, account, receiver, created_at)
 VALUES (:chat, :subscriber, :code, :account, '', :now)
 RETURNING {CONVERSATION}
-""",
-    CONVERSATION,
-    now=INTEGER,
-)
+""")
 
 # The subscriber has an answer: the next SMS begins a new wait.
-NOTE_ANSWERED = Statement(
-    """
+NOTE_ANSWERED = CONVERSATION.statement("""
 UPDATE conversation SET waits_since = NULL, reminded_at = NULL WHERE id = :id AND waits_since IS NOT NULL
-""",
-    CONVERSATION,
-)
+""")
 
-SET_THREAD = Statement("UPDATE conversation SET thread_id = :thread_id WHERE id = :id", CONVERSATION)
+SET_THREAD = CONVERSATION.statement("UPDATE conversation SET thread_id = :thread_id WHERE id = :id")
 
-REMEMBER_TOPIC = Statement(
-    """
+REMEMBER_TOPIC = TOPIC.statement("""
 INSERT INTO topic (chat_id, thread_id, conversation_id) VALUES (:chat_id, :thread_id, :conversation_id)
 ON CONFLICT (chat_id, thread_id) DO UPDATE SET conversation_id = excluded.conversation_id
-""",
-    TOPIC,
-)
+""")
 
-REMEMBER_MESSAGE = Statement(
-    """
+REMEMBER_MESSAGE = CHAT_MESSAGE.statement("""
 INSERT INTO chat_message (chat_id, message_id, conversation_id, inbound_id, sms_id, at)
 VALUES (:chat_id, :message_id, :conversation_id, :inbound_id, :sms_id, :at)
 ON CONFLICT (chat_id, message_id) DO UPDATE SET
     conversation_id = COALESCE(excluded.conversation_id, chat_message.conversation_id),
     inbound_id = COALESCE(excluded.inbound_id, chat_message.inbound_id),
     sms_id = COALESCE(excluded.sms_id, chat_message.sms_id)
-""",
-    CHAT_MESSAGE,
-)
+""")
 
-ALIASES = Statement("SELECT old_id, new_id FROM chat_alias", CHAT_ALIAS)
+ALIASES = CHAT_ALIAS.statement("SELECT old_id, new_id FROM chat_alias")
 
 
 def get_conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversation | None:

@@ -12,12 +12,9 @@ from bridge.store.repositories.queries import QueryRepository
 from bridge.store.repositories.recovery import RecoveryRepository
 from bridge.store.repositories.updates import UpdateRepository
 from bridge.store.repositories.watches import WatchRepository
-from bridge.store.schema.tables import INTEGER
 from bridge.store.statement import Statement
 
-BEAT = Statement(
-    "INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at", now=INTEGER
-)
+BEAT = Statement("INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at")
 
 
 class Repositories(

@@ -14,7 +14,7 @@ from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settle
 from bridge.model.sms import Sms, SmsState
 from bridge.model.work import Work
 from bridge.store import locks
-from bridge.store.batch import BatchStatement, conflict_free_batches
+from bridge.store.batch import conflict_free_batches
 from bridge.store.repositories.alerts import open_alert
 from bridge.store.repositories.contacts import (
     ADD_USE,
@@ -33,16 +33,15 @@ from bridge.store.repositories.posting import Posting, add_posts
 from bridge.store.repositories.recovery import last_in_copy
 from bridge.store.repositories.sms import Insertion, insert_sms
 from bridge.store.repository import Readers, Repository, Writer
-from bridge.store.schema.mapping import Line
-from bridge.store.schema.tables import CONTACT, INBOUND, INTEGER, RULE_USE, SMS
-from bridge.store.statement import Statement
+from bridge.store.schema.tables import CONTACT, INBOUND, RULE_USE, SMS
+from bridge.store.schema.types import Line
 from bridge.store.transaction import Row, Tx, storable
 
 _CALL = INBOUND.writer(InboundCall)
 
 # One statement for a first callback, a repeat and a conflict: repeats is 0 only for a row that was just written.
 # (account, smsid) may appear only once among the rows: the second would not see the first.
-ACCEPT_INBOUND = BatchStatement(
+ACCEPT_INBOUND = INBOUND.batch(
     f"{_CALL}, taken_by",
     f"""
 INSERT INTO inbound ({_CALL}, taken_by, taken_at, conflict_of)
@@ -54,29 +53,24 @@ ON CONFLICT (account, smsid, content_hash)
 DO UPDATE SET repeats = inbound.repeats + 1, repeated_at = excluded.received_at
 RETURNING account, smsid, id, repeats
 """,
-    INBOUND,
 )
 
 # The oldest message of each subscriber among those that this node took, with what is known of the subscriber. Walks the
 # index of new messages and stops at the limit. "(SELECT …) IS NULL" is a NOT EXISTS that PostgreSQL evaluates row by
 # row, along the index of the lane: from NOT EXISTS it makes a join, which may read all new messages for every row.
-CLAIM_UNROUTED = Statement(
-    f"""
+CLAIM_UNROUTED = INBOUND.statement(f"""
 SELECT {INBOUND.of("i")}, {CONTACT.of("c")}
 FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
 WHERE i.state = 'new' AND i.id > 0 AND i.taken_by = :taken_by AND (
     SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
 ORDER BY i.id LIMIT :limit
-""",
-    INBOUND,
-    limit=INTEGER,
-)
+""")
 
-GET_INBOUND = Statement(f"SELECT {INBOUND} FROM inbound WHERE id = :id", INBOUND)
+GET_INBOUND = INBOUND.statement(f"SELECT {INBOUND} FROM inbound WHERE id = :id")
 
 # Compare-and-set on all that the decision was made on: the message is still new, and its contact has not changed. A
 # subscriber may appear only once among the rows: the second message was decided without the first.
-SETTLE_INBOUND = BatchStatement(
+SETTLE_INBOUND = INBOUND.batch(
     "id, version, state, rule, rules_version, outcome, settled_at",
     """
 UPDATE inbound SET state = n.state, rule = n.rule, rules_version = n.rules_version, outcome = n.outcome,
@@ -86,11 +80,10 @@ WHERE inbound.id = n.id AND inbound.state = 'new'
   AND n.version = COALESCE((SELECT c.version FROM contact AS c WHERE c.subscriber = inbound.subscriber), 0)
 RETURNING inbound.id, inbound.account, inbound.subscriber, inbound.receiver, inbound.received_at
 """,
-    INBOUND,
     CONTACT,
 )
 
-RECENT_REPLIES = BatchStatement(
+RECENT_REPLIES = SMS.batch(
     "recipient, since",
     """
 SELECT s.recipient, s.created_at, s.text FROM rows AS n
@@ -98,8 +91,6 @@ JOIN sms AS s ON s.recipient = n.recipient AND s.created_at >= n.since
 WHERE s.origin = 'rule'
 ORDER BY s.created_at, s.id
 """,
-    SMS,
-    since=INTEGER,
 )
 
 

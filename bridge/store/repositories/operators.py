@@ -16,43 +16,37 @@ from bridge.store.repositories.conversations import note_answered, remember_mess
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, refresh_status
 from bridge.store.repositories.sms import Insertion, add_event, apply_move, get_sms, insert_sms, sms_of_key
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import INTEGER, SMS, TEXT
+from bridge.store.schema.tables import SMS
+from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, SerializationConflict, Tx
 
 # A draft comes first: an edit of the message changes it, also where the SMS was sent again since.
-SMS_OF_MESSAGE = Statement(
-    f"""
+SMS_OF_MESSAGE = SMS.statement(f"""
 SELECT {SMS} FROM sms WHERE chat_id = :chat_id AND message_id = :message_id
 ORDER BY state = 'draft' DESC, id DESC LIMIT 1
-""",
-    SMS,
-)
+""")
 
 # A correction that was not sent says nothing of what became of its message.
-SHOWN_ON_MESSAGE = Statement(
-    f"""
+SHOWN_ON_MESSAGE = SMS.statement(f"""
 SELECT {SMS} FROM sms
 WHERE chat_id = :chat_id AND message_id = :message_id
   AND NOT (state IN ('draft', 'cancelled', 'stale') AND asks LIKE '%corrects_%')
 ORDER BY id DESC LIMIT 1
-""",
-    SMS,
-)
+""")
 
 # The text is compared, too: of two people who edit or decide at once, the later one is told that it is decided.
-REWRITE_SMS = Statement(
+REWRITE_SMS = SMS.statement(
     f"""
 UPDATE sms SET text = :text, parts = :parts, asks = :asks,
                due_at = CASE WHEN due_at > :due_at THEN due_at ELSE :due_at END
 WHERE id = :id AND state IN ('draft', 'queued') AND text = :old_text
 RETURNING {DELIVERY_STATUS}
 """,
-    SMS,
     old_text=TEXT,
 )
 
-RETRIED = Statement("SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1", id=INTEGER)
+RETRIED = SMS.statement("SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1")
 
 _REWRITE = SMS.writer(Rewrite, without=["draft", "author"])
 

@@ -8,7 +8,6 @@ from bridge.model.base import Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
 from bridge.store import locks
-from bridge.store.batch import BatchStatement
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, add_post, refresh_status
 from bridge.store.repositories.sms import (
     ADD_EVENT,
@@ -24,14 +23,14 @@ from bridge.store.repositories.sms import (
     sms_of_key,
 )
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import INTEGER, SMS, TEXT
+from bridge.store.schema.tables import SMS
+from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx, storable
 
 # In the order of sending, so that a reader who stops early has read no more than needed. A lane may appear once for
 # each priority; the reader keeps the first row and skips the others.
-DUE_CANDIDATES = Statement(
-    """
+DUE_CANDIDATES = SMS.statement("""
 SELECT id, recipient FROM sms AS s
 WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :now
   AND (expires_at IS NULL OR expires_at > :now)
@@ -42,15 +41,12 @@ WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :n
     SELECT 1 FROM sms AS e WHERE e.account = s.account AND e.recipient = s.recipient AND e.state = 'queued'
                              AND e.priority = s.priority AND e.id < s.id LIMIT 1) IS NULL
 ORDER BY priority, id
-""",
-    SMS,
-    now=INTEGER,
-)
+""")
 
 # A row may appear only once for each lane. Whether the lane is free is checked again: it was looked at before the lane
 # was locked. So is whether the row is due: an edit may have postponed it since.
 # "|| ''" keeps the planner from looking for the id among all that waits.
-START_SMS = BatchStatement(
+START_SMS = SMS.batch(
     "id, now, node",
     f"""
 UPDATE sms SET state = 'sending', attempts = sms.attempts + 1, left_at = n.now, probed_at = NULL,
@@ -66,75 +62,50 @@ WHERE sms.id = n.id AND sms.state || '' = 'queued'
                              AND e.priority = sms.priority AND e.id < sms.id LIMIT 1) IS NULL
 RETURNING {SMS.of("sms")}
 """,
-    SMS,
-    now=INTEGER,
     node=TEXT,
 )
 
-NEXT_DUE = Statement(
-    "SELECT min(due_at) AS due_at FROM sms WHERE account = :account AND state = 'queued' AND due_at >= 0", SMS
+NEXT_DUE = SMS.statement(
+    "SELECT min(due_at) AS due_at FROM sms WHERE account = :account AND state = 'queued' AND due_at >= 0"
 )
 
-EXPIRED_QUEUED = Statement(
-    """
+EXPIRED_QUEUED = Statement("""
 SELECT id FROM sms WHERE state = 'queued' AND expires_at IS NOT NULL AND expires_at <= :now
 ORDER BY expires_at LIMIT :limit
-""",
-    now=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 # Rows of nodes that have not reported for so long that none of their requests can be under way.
-LOST_SENDING = Statement(
-    """
+LOST_SENDING = Statement("""
 SELECT id, sending_since AS began FROM sms WHERE state = 'sending' AND NOT EXISTS (
     SELECT 1 FROM node AS n WHERE n.id = sms.sent_by AND n.sends_until > :now)
 ORDER BY account, recipient
-""",
-    now=INTEGER,
-)
+""")
 
-NOTE_PROBE = Statement(
-    """
+NOTE_PROBE = SMS.statement("""
 UPDATE sms SET probed_at = :now, left_at = :now, attempts = attempts + 1
 WHERE id = :id AND state = 'sending' AND probed_at IS NULL
 RETURNING id
-""",
-    SMS,
-    now=INTEGER,
-)
+""")
 
-IDENTICAL_SINCE = Statement(
-    """
+IDENTICAL_SINCE = SMS.statement("""
 SELECT max(left_at) AS left_at FROM sms
 WHERE recipient = :recipient AND account = :account AND sender_name = :sender_name AND text = :text
   AND left_at >= :since AND id <> :id
-""",
-    SMS,
-    since=INTEGER,
-)
+""")
 
-DUE_POLLS = Statement(
-    f"""
+DUE_POLLS = SMS.statement(f"""
 SELECT {SMS} FROM sms
 WHERE account = :account AND state = 'sent' AND poll_at IS NOT NULL AND poll_at <= :now AND platform_ids <> '[]'
 ORDER BY poll_at LIMIT :limit
-""",
-    SMS,
-    now=INTEGER,
-    limit=INTEGER,
-)
+""")
 
-NOTE_STATUS = Statement(
-    f"""
+NOTE_STATUS = SMS.statement(f"""
 UPDATE sms SET platform_status = :platform_status, poll_at = :poll_at, polls = :polls
 WHERE id = :id AND state = 'sent'
 RETURNING {DELIVERY_STATUS}
-""",
-    SMS,
-)
+""")
 
-POSTPONE_POLL = Statement("UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 'sent'", SMS)
+POSTPONE_POLL = SMS.statement("UPDATE sms SET poll_at = :poll_at WHERE id = :id AND state = 'sent'")
 
 _QUEUED, _SENDING = SmsState.QUEUED.value, SmsState.SENDING.value
 

@@ -15,16 +15,16 @@ from bridge.model.post import NewPost, PostPriority, opening_key, payload_to_jso
 from bridge.model.sms import ConfirmationReason, Sms, SmsState
 from bridge.model.work import Work
 from bridge.store import locks
-from bridge.store.batch import BatchStatement, conflict_free_batches
-from bridge.store.schema.mapping import Line, to_json
-from bridge.store.schema.tables import CHAT_POST, INTEGER, SMS
-from bridge.store.statement import Statement
+from bridge.store.batch import conflict_free_batches
+from bridge.store.schema.mapping import to_json
+from bridge.store.schema.tables import CHAT_POST, SMS
+from bridge.store.schema.types import Line
 from bridge.store.transaction import Tx
 
 _NEW_POST = CHAT_POST.writer(NewPost, without=["payload"])
 
 # A conversation may appear only once among the rows: the second of two posts would not see the first.
-INSERT_POST = BatchStatement(
+INSERT_POST = CHAT_POST.batch(
     f"{_NEW_POST}, kind, payload, created_at",
     f"""
 INSERT INTO chat_post ({_NEW_POST}, kind, payload, created_at, behind)
@@ -36,44 +36,32 @@ FROM rows AS n WHERE true
 ON CONFLICT (key) DO NOTHING
 RETURNING id
 """,
-    CHAT_POST,
 )
 
 # The next post that has to be shown in order, and all posts before it, wait no longer.
-FREE_NEXT_POST = Statement(
-    """
+FREE_NEXT_POST = CHAT_POST.statement("""
 UPDATE chat_post SET behind = 0
 WHERE conversation_id = :conversation_id AND state = 'waiting' AND behind = 1 AND id <= COALESCE(
     (SELECT min(e.id) FROM chat_post AS e
      WHERE e.conversation_id = :conversation_id AND e.state = 'waiting' AND e.kind IN ('inbound', 'notice')),
     9223372036854775807)
-""",
-    CHAT_POST,
-)
+""")
 
 # One row for each SMS. A new state replaces one that was not shown yet.
-REFRESH_STATUS = Statement(
-    """
+REFRESH_STATUS = CHAT_POST.statement("""
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
                        due_at)
 VALUES (:key, :chat, 'status', :priority, '{}', :conversation_id, :inbound_id, :sms_id, :reply_to, :now, :now)
 ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority, due_at = excluded.due_at,
     revision = chat_post.revision + 1, attempts = 0, error = '', finished_at = NULL
-""",
-    CHAT_POST,
-    now=INTEGER,
-)
+""")
 
 # The first post of a conversation that an operator began shows the state of the SMS of their command.
-REFRESH_OPENING = Statement(
-    """
+REFRESH_OPENING = CHAT_POST.statement("""
 UPDATE chat_post SET state = 'waiting', due_at = :now, revision = revision + 1, attempts = 0, error = '',
                      finished_at = NULL
 WHERE key = :key
-""",
-    CHAT_POST,
-    now=INTEGER,
-)
+""")
 
 
 class Posting(NamedTuple):

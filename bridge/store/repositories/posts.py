@@ -15,106 +15,73 @@ from bridge.store.repositories.posting import add_post, free_next
 from bridge.store.repositories.sms import get_sms
 from bridge.store.repository import Repository
 from bridge.store.schema.mapping import read_mapping
-from bridge.store.schema.tables import CHAT_POST, INTEGER
+from bridge.store.schema.tables import CHAT_POST
+from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 _POST = f"{CHAT_POST}, kind, payload, conversation_id, inbound_id, sms_id"
 """A post, what it carries, and the ids of what it is about."""
 
-CLAIM_POSTS = Statement(
+CLAIM_POSTS = CHAT_POST.statement(
     f"""
 SELECT {_POST} FROM chat_post
 WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND priority >= :least AND due_at <= :now
 ORDER BY priority, id LIMIT :limit
 """,
-    CHAT_POST,
     least=INTEGER,
-    now=INTEGER,
-    limit=INTEGER,
 )
 
 # The posts that wait behind one, in the order of their conversation.
-POSTS_BEHIND = Statement(
-    f"""
+POSTS_BEHIND = CHAT_POST.statement(f"""
 SELECT {_POST} FROM chat_post
 WHERE conversation_id = :conversation_id AND state = 'waiting' AND kind IN ('inbound', 'notice') AND id > :id
 ORDER BY id LIMIT :limit
-""",
-    CHAT_POST,
-    limit=INTEGER,
-)
+""")
 
-POST_DONE = Statement(
-    """
+POST_DONE = CHAT_POST.statement("""
 UPDATE chat_post SET
     state = CASE WHEN revision = :revision THEN 'posted' ELSE state END,
     finished_at = CASE WHEN revision = :revision THEN :now ELSE finished_at END,
     shown = :shown, error = '', chat_id = :chat_id, message_id = COALESCE(:message_id, message_id)
 WHERE id = :id
-""",
-    CHAT_POST,
-    now=INTEGER,
-)
+""")
 
-POST_RETRY = Statement(
-    """
+POST_RETRY = CHAT_POST.statement("""
 UPDATE chat_post SET due_at = :due_at, error = :error, attempts = attempts + 1 WHERE id = :id AND state = 'waiting'
-""",
-    CHAT_POST,
-)
+""")
 
-POST_DROPPED = Statement(
-    """
+POST_DROPPED = CHAT_POST.statement("""
 UPDATE chat_post SET state = 'dropped', error = :error, attempts = attempts + 1, finished_at = :now
 WHERE id = :id AND state = 'waiting'
 RETURNING conversation_id
-""",
-    CHAT_POST,
-    now=INTEGER,
-)
+""")
 
 # Both stop at their limits, so they cost the same however many posts wait.
-POSTS_READY = Statement(
-    """
+POSTS_READY = CHAT_POST.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post
     WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND kind = 'inbound' LIMIT :limit) AS p
-""",
-    CHAT_POST,
-    limit=INTEGER,
-)
-POSTS_TO_SHOW = Statement(
-    """
+""")
+POSTS_TO_SHOW = CHAT_POST.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post WHERE chat = :chat AND state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
-""",
-    CHAT_POST,
-    limit=INTEGER,
-)
-SMS_TO_COME = Statement(
-    """
+""")
+SMS_TO_COME = Statement("""
 SELECT count(*) AS number FROM
     (SELECT 1 FROM chat_post WHERE state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
-""",
-    limit=INTEGER,
-)
+""")
 
 # Runs once for each backlog, and counts only up to the limit.
-BACKLOG = Statement(
-    """
+BACKLOG = CHAT_POST.statement("""
 SELECT count(*) AS sms, count(DISTINCT w.subscriber) AS numbers FROM (
     SELECT i.subscriber FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
     WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound' LIMIT :limit) AS w
-""",
-    CHAT_POST,
-    limit=INTEGER,
-)
+""")
 
 # Only a digest that stands in the chat can be edited.
-DIGEST = Statement(
-    "SELECT chat, kind, payload, chat_id, message_id FROM chat_post WHERE key = :key AND message_id IS NOT NULL",
-    CHAT_POST,
+DIGEST = CHAT_POST.statement(
+    "SELECT chat, kind, payload, chat_id, message_id FROM chat_post WHERE key = :key AND message_id IS NOT NULL"
 )
 
 _MAX_COUNTED = 100_000

@@ -17,12 +17,13 @@ from bridge.store.repositories.recovery import NEWEST_SMS
 from bridge.store.repositories.search import found_page
 from bridge.store.repositories.sms import get_sms
 from bridge.store.repository import ReadRepository
-from bridge.store.schema.tables import ACCOUNT_STATE, AUDIT, INBOUND, INTEGER, SMS, SMS_EVENT
+from bridge.store.schema.tables import ACCOUNT_STATE, AUDIT, INBOUND, SMS, SMS_EVENT
+from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 INBOUND_NEW = Statement("SELECT count(*) AS number, min(id) AS oldest FROM inbound WHERE state = 'new' AND id > 0")
-RECEIVED_AT = Statement("SELECT received_at FROM inbound WHERE id = :id", INBOUND)
+RECEIVED_AT = INBOUND.statement("SELECT received_at FROM inbound WHERE id = :id")
 INBOUND_QUARANTINED = Statement("SELECT count(*) AS number FROM inbound WHERE state = 'quarantined'")
 LAST_INBOUND = Statement("SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1")
 # Delivered SMS are not counted: only their number grows without bound in a healthy service.
@@ -39,78 +40,53 @@ UPDATES_PARKED = Statement("SELECT count(*) AS number FROM tg_update WHERE state
 ALL_ACCOUNTS = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state ORDER BY account")
 
 # Messages that rules decided about: neither new nor quarantined.
-ROUTED_SPAN = Statement(
+ROUTED_SPAN = INBOUND.statement(
     """
 SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
     SELECT id FROM inbound WHERE state = 'routed' AND received_at >= :since ORDER BY id DESC LIMIT :last) AS r
 """,
-    since=INTEGER,
     last=INTEGER,
 )
-ROUTED = Statement(
+ROUTED = INBOUND.statement(
     f"""
 SELECT {INBOUND} FROM inbound
 WHERE id > :after AND id BETWEEN :first AND :last AND state = 'routed' AND received_at >= :since
 ORDER BY id LIMIT :limit
 """,
-    after=INTEGER,
     first=INTEGER,
     last=INTEGER,
-    since=INTEGER,
-    limit=INTEGER,
 )
 
-HISTORY_IN = Statement(
-    """
+HISTORY_IN = INBOUND.statement("""
 SELECT id, received_at, text, state, account, outcome, fault FROM inbound
 WHERE subscriber = :subscriber AND received_at < :before ORDER BY received_at DESC, id DESC LIMIT :limit
-""",
-    INBOUND,
-    before=INTEGER,
-    limit=INTEGER,
-)
-HISTORY_OUT = Statement(
-    f"""
+""")
+HISTORY_OUT = INBOUND.statement(f"""
 SELECT {SMS} FROM sms WHERE recipient = :subscriber AND created_at < :before
 ORDER BY created_at DESC, id DESC LIMIT :limit
-""",
-    INBOUND,
-    before=INTEGER,
-    limit=INTEGER,
-)
-HISTORY_ACTIONS = Statement(
-    """
+""")
+HISTORY_ACTIONS = AUDIT.statement("""
 SELECT at, action, detail, author FROM audit WHERE subscriber = :subscriber AND at < :before
 ORDER BY at DESC, id DESC LIMIT :limit
-""",
-    AUDIT,
-    before=INTEGER,
-    limit=INTEGER,
+""")
+EVENTS_OF_SMS = SMS_EVENT.statement(
+    "SELECT at, move, from_state, to_state, reason, detail, author FROM sms_event WHERE sms_id = :sms_id ORDER BY id"
 )
-EVENTS_OF_SMS = Statement(
-    "SELECT at, move, from_state, to_state, reason, detail, author FROM sms_event WHERE sms_id = :sms_id ORDER BY id",
-    SMS_EVENT,
-)
-ANSWERS_TO = Statement(
-    f"SELECT {SMS} FROM sms WHERE recipient = :recipient AND inbound_id = :inbound_id ORDER BY id LIMIT :limit",
-    SMS,
-    limit=INTEGER,
+ANSWERS_TO = SMS.statement(
+    f"SELECT {SMS} FROM sms WHERE recipient = :recipient AND inbound_id = :inbound_id ORDER BY id LIMIT :limit"
 )
 
 # Ids grow with time, so the first row of a day is found by halving: no index by time has to be kept at each message.
-INBOUND_NEAR = Statement("SELECT id, received_at AS at FROM inbound WHERE id >= :id ORDER BY id LIMIT 1", INBOUND)
-SMS_NEAR = Statement("SELECT id, created_at AS at FROM sms WHERE id >= :id ORDER BY id LIMIT 1", SMS)
+INBOUND_NEAR = INBOUND.statement("SELECT id, received_at AS at FROM inbound WHERE id >= :id ORDER BY id LIMIT 1")
+SMS_NEAR = SMS.statement("SELECT id, created_at AS at FROM sms WHERE id >= :id ORDER BY id LIMIT 1")
 NEWEST_INBOUND = Statement("SELECT max(id) AS id FROM inbound")
-INBOUND_FROM = Statement(
-    "SELECT count(*) AS number, count(DISTINCT subscriber) AS people FROM inbound WHERE id >= :id", INBOUND
+INBOUND_FROM = INBOUND.statement(
+    "SELECT count(*) AS number, count(DISTINCT subscriber) AS people FROM inbound WHERE id >= :id"
 )
-SMS_FROM = Statement(
-    """
+SMS_FROM = SMS.statement("""
 SELECT origin, state, count(*) AS number, CAST(sum(parts) AS BIGINT) AS parts FROM sms WHERE id >= :id
 GROUP BY origin, state
-""",
-    SMS,
-)
+""")
 
 _MAX: int = 2**62
 """Later than any time, and more than any number of rows."""
@@ -122,9 +98,7 @@ def list_sms(states: frozenset[SmsState]) -> Statement:
     wanted = ", ".join(f"'{state.value}'" for state in sorted(states))
     guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered' AND id > 0"
     return Statement(
-        f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} AND id < :before ORDER BY id DESC LIMIT :limit",
-        before=INTEGER,
-        limit=INTEGER,
+        f"SELECT {SMS} FROM sms WHERE state IN ({wanted}){guard} AND id < :before ORDER BY id DESC LIMIT :limit"
     )
 
 

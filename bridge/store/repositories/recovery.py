@@ -17,20 +17,18 @@ from bridge.store import locks
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import INTEGER, RESTORATION, SMS
+from bridge.store.schema.tables import ACCOUNT_STATE, CHAT_POST, CONTACT, RESTORATION, SMS
+from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
-MARK_COPY = Statement("INSERT INTO restoration (taken_at) VALUES (:taken_at)", RESTORATION)
+MARK_COPY = RESTORATION.statement("INSERT INTO restoration (taken_at) VALUES (:taken_at)")
 COPY_TAKEN = Statement("SELECT min(taken_at) AS taken_at FROM restoration WHERE restored_at IS NULL")
-UNMARK_COPY = Statement(
-    """
+UNMARK_COPY = RESTORATION.statement("""
 UPDATE restoration SET restored_at = :restored_at, last_inbound = :last_inbound, sms = :sms, inbound = :inbound,
                        updates = :updates
 WHERE restored_at IS NULL
-""",
-    RESTORATION,
-)
+""")
 LAST_RESTORED = Statement(
     f"SELECT {RESTORATION} FROM restoration WHERE restored_at IS NOT NULL ORDER BY id DESC LIMIT 1"
 )
@@ -39,62 +37,53 @@ LAST_RESTORED = Statement(
 UNSENT = Statement(
     "SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0 ORDER BY id"
 )
-FOUND_IN_COPY = Statement(
-    """
+FOUND_IN_COPY = Statement("""
 SELECT (SELECT max(id) FROM inbound) AS last_inbound,
        (SELECT count(*) FROM inbound WHERE state = 'new' AND id > 0) AS inbound,
        (SELECT count(*) FROM tg_update WHERE state = 'new') AS updates
-"""
-)
-RESTORED_SMS = Statement(
-    f"""
+""")
+RESTORED_SMS = Statement(f"""
 SELECT {SMS} FROM sms
 WHERE state = 'uncertain' AND state <> 'delivered' AND id > 0 AND reason = 'restored' AND id > :after
 ORDER BY id LIMIT :limit
-""",
-    after=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
 
 # Everything due by the earlier of the two clocks is due by both. A time further away than the latest is due at once.
-SHIFT_QUEUED = Statement(
+SHIFT_QUEUED = SMS.statement(
     """
 UPDATE sms SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
 WHERE state = 'queued' AND due_at > :sooner
 """,
     by=INTEGER,
     latest=INTEGER,
-    now=INTEGER,
     sooner=INTEGER,
 )
 
-SHIFT_POLLS = Statement(
+SHIFT_POLLS = SMS.statement(
     """
 UPDATE sms SET poll_at = CASE WHEN poll_at + :by <= :latest THEN poll_at + :by ELSE :now END
 WHERE state = 'sent' AND poll_at > :sooner
 """,
     by=INTEGER,
     latest=INTEGER,
-    now=INTEGER,
     sooner=INTEGER,
 )
 
-SHIFT_POSTS = Statement(
+SHIFT_POSTS = CHAT_POST.statement(
     """
 UPDATE chat_post SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
 WHERE state = 'waiting' AND due_at > :sooner
 """,
     by=INTEGER,
     latest=INTEGER,
-    now=INTEGER,
     sooner=INTEGER,
 )
 
 # A pause that was over by the old clock stays over. Where a time makes sense by both clocks, it is not known which of
 # them wrote it.
-SHIFT_TAKEOVERS = Statement(
+SHIFT_TAKEOVERS = CONTACT.statement(
     """
 UPDATE contact SET robot_paused_until = CASE
     WHEN robot_paused_until > :before AND robot_paused_until + :by <= :latest THEN robot_paused_until + :by
@@ -103,35 +92,31 @@ UPDATE contact SET robot_paused_until = CASE
     ELSE :now END
 WHERE robot_paused_until > :sooner AND robot_paused_until > 0
 """,
-    before=INTEGER,
     by=INTEGER,
     latest=INTEGER,
-    now=INTEGER,
     sooner=INTEGER,
 )
 
 # "sending", too: such a row may come back into the queue.
-SHIFT_EXPIRY = Statement(
+SHIFT_EXPIRY = SMS.statement(
     """
 UPDATE sms SET expires_at = expires_at + :by, due_at = CASE WHEN state = 'draft' THEN due_at + :by ELSE due_at END
 WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0
   AND id > :since
 """,
     by=INTEGER,
-    since=INTEGER,
 )
 
-SHIFT_SENT = Statement(
+SHIFT_SENT = SMS.statement(
     """
 UPDATE sms SET sent_at = sent_at + :by
 WHERE state = 'sent' AND state <> 'delivered' AND id > 0 AND poll_at IS NOT NULL
   AND id > :since
 """,
     by=INTEGER,
-    since=INTEGER,
 )
 
-SHIFT_ACCOUNTS = Statement(
+SHIFT_ACCOUNTS = ACCOUNT_STATE.statement(
     """
 UPDATE account_state SET suspended_since = suspended_since + :by, probe_at = probe_at + :by,
                          balance_at = balance_at + :by

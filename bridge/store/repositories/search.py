@@ -10,32 +10,22 @@ from bridge.model.chat import Conversation
 from bridge.store.repositories.contacts import get_contact
 from bridge.store.repositories.conversations import conversations_with
 from bridge.store.schema.mapping import read_tuple
-from bridge.store.schema.tables import CONVERSATION, INTEGER
+from bridge.store.schema.tables import CONVERSATION
 from bridge.store.statement import Statement
 from bridge.store.transaction import Row, Tx
 
 # A person waits for these: they read the newest rows, a limited number at a time.
-FIND_TALKS = Statement(
-    f"""
+FIND_TALKS = Statement(f"""
 SELECT {CONVERSATION.of("v")}, COALESCE(c.name, '') AS name, COALESCE(c.tags, '[]') AS tags
 FROM conversation AS v LEFT JOIN contact AS c ON c.subscriber = v.subscriber
 WHERE v.id < :before ORDER BY v.id DESC LIMIT :limit
-""",
-    before=INTEGER,
-    limit=INTEGER,
-)
+""")
 FIND_IN = Statement(
-    "SELECT id, subscriber, text, received_at AS at FROM inbound WHERE id < :before ORDER BY id DESC LIMIT :limit",
-    before=INTEGER,
-    limit=INTEGER,
+    "SELECT id, subscriber, text, received_at AS at FROM inbound WHERE id < :before ORDER BY id DESC LIMIT :limit"
 )
-FIND_OUT = Statement(
-    """
+FIND_OUT = Statement("""
 SELECT id, recipient AS subscriber, text, created_at AS at FROM sms WHERE id < :before ORDER BY id DESC LIMIT :limit
-""",
-    before=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 _STATEMENTS = {SearchScope.CONVERSATIONS: FIND_TALKS, SearchScope.INBOUND: FIND_IN, SearchScope.SMS: FIND_OUT}
 Matcher = Callable[..., bool]

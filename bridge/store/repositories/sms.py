@@ -12,12 +12,12 @@ from bridge.errors import StoreError
 from bridge.model.base import ConversationId, Ms, SmsId
 from bridge.model.sms import MOVES, Change, Move, NewSms, Sms, SmsState
 from bridge.model.work import Work
-from bridge.store.batch import BatchStatement, conflict_free_batches
+from bridge.store.batch import conflict_free_batches
 from bridge.store.repositories.conversations import note_answered
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, Posting, add_posts, refresh_status
-from bridge.store.schema.mapping import Line, to_json
-from bridge.store.schema.tables import INTEGER, SMS, SMS_EVENT, TEXT
-from bridge.store.statement import Statement
+from bridge.store.schema.mapping import to_json
+from bridge.store.schema.tables import SMS, SMS_EVENT
+from bridge.store.schema.types import INTEGER, TEXT, Line
 from bridge.store.transaction import Tx, storable
 
 NO_CHANGE = Change()
@@ -27,7 +27,7 @@ _NEW_SMS = SMS.writer(NewSms, without=["state", "conversation_id"])
 
 # A row may not be written as "sending" while its lane sends, nor past queued rows of its own or a more urgent priority.
 # A key may appear only once among the rows.
-INSERT_SMS = BatchStatement(
+INSERT_SMS = SMS.batch(
     f"{_NEW_SMS}, wanted_state, conversation_id, created_at, lane_taken, node",
     f""", inserted AS MATERIALIZED (
     SELECT rows.*, CASE
@@ -52,19 +52,18 @@ FROM inserted AS n WHERE true
 ON CONFLICT (key) DO NOTHING
 RETURNING {SMS}
 """,
-    SMS,
     wanted_state=TEXT,
     lane_taken=INTEGER,
     node=TEXT,
 )
 
-GET_SMS = Statement(f"SELECT {SMS} FROM sms WHERE id = :id", SMS)
-GET_SMS_BY_KEY = Statement(f"SELECT {SMS} FROM sms WHERE key = :key", SMS)
+GET_SMS = SMS.statement(f"SELECT {SMS} FROM sms WHERE id = :id")
+GET_SMS_BY_KEY = SMS.statement(f"SELECT {SMS} FROM sms WHERE key = :key")
 
 # The one statement that changes a state. from_state is what the caller knows, so a row that has moved meanwhile is left
 # alone; began does the same for a row that came back to the same state by another attempt. An id may appear only once
 # among the rows.
-MOVE_SMS = BatchStatement(
+MOVE_SMS = SMS.batch(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
     " sent_at, final_at, began, node",
     f"""
@@ -88,9 +87,7 @@ FROM rows AS n
 WHERE sms.id = n.id AND sms.state = n.from_state AND (n.began IS NULL OR sms.sending_since = n.began)
 RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
 """,
-    SMS,
     SMS_EVENT,
-    now=INTEGER,
     started=INTEGER,
     began=INTEGER,
     node=TEXT,
@@ -98,24 +95,22 @@ RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
 
 # A row whose starter never learned that it may send. The conditions prove that it is this very start: the repair may
 # run twice, and another node may have started the row anew, with the same number of attempts.
-RELEASE_SMS = Statement(
+RELEASE_SMS = SMS.statement(
     f"""
 UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
 WHERE key = :key AND state = 'sending' AND attempts = :attempts AND sending_since = :began AND sent_by = :node
 RETURNING {DELIVERY_STATUS}
 """,
-    SMS,
     began=INTEGER,
     node=TEXT,
 )
 
-ADD_EVENT = BatchStatement(
+ADD_EVENT = SMS_EVENT.batch(
     "sms_id, at, move, from_state, to_state, reason, detail, author",
     """
 INSERT INTO sms_event (sms_id, at, move, from_state, to_state, reason, detail, author)
 SELECT n.sms_id, n.at, n.move, n.from_state, n.to_state, n.reason, n.detail, n.author FROM rows AS n
 """,
-    SMS_EVENT,
 )
 
 

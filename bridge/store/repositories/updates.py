@@ -8,53 +8,37 @@ from bridge.model.base import Ms
 from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.model.work import Work
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import INTEGER, TG_UPDATE
+from bridge.store.schema.tables import TG_UPDATE
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
 _NEW_UPDATE = TG_UPDATE.writer(StoredUpdate)
 
-STORE_UPDATE = Statement(
-    f"""
+STORE_UPDATE = TG_UPDATE.statement(f"""
 INSERT INTO tg_update (bot_id, {_NEW_UPDATE}) VALUES (:bot_id, {_NEW_UPDATE.parameters})
 ON CONFLICT (bot_id, update_id) DO NOTHING
-""",
-    TG_UPDATE,
-)
+""")
 
-PENDING_UPDATES = Statement(
-    f"SELECT {TG_UPDATE} FROM tg_update WHERE bot_id = :bot_id AND state = 'new' ORDER BY id LIMIT :limit",
-    TG_UPDATE,
-    limit=INTEGER,
+PENDING_UPDATES = TG_UPDATE.statement(
+    f"SELECT {TG_UPDATE} FROM tg_update WHERE bot_id = :bot_id AND state = 'new' ORDER BY id LIMIT :limit"
 )
 
 # Among the newest only: what it costs must not grow with the table.
-UPDATES_SINCE = Statement(
-    f"""
+UPDATES_SINCE = TG_UPDATE.statement(f"""
 SELECT {TG_UPDATE} FROM tg_update
 WHERE id > (SELECT max(id) FROM tg_update) - 2000 AND bot_id = :bot_id AND received_at >= :since
 ORDER BY id
-""",
-    TG_UPDATE,
-    since=INTEGER,
-)
+""")
 
-FINISH_UPDATE = Statement(
-    """
+FINISH_UPDATE = TG_UPDATE.statement("""
 UPDATE tg_update SET state = :state, error = :error, finished_at = :finished_at
 WHERE bot_id = :bot_id AND update_id = :update_id AND state = 'new'
-""",
-    TG_UPDATE,
-)
+""")
 
-PURGE_UPDATES = Statement(
-    """
+PURGE_UPDATES = Statement("""
 DELETE FROM tg_update WHERE state = 'done' AND id IN (
     SELECT id FROM tg_update WHERE state = 'done' AND received_at < :before ORDER BY received_at LIMIT :limit)
-""",
-    before=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 
 class UpdateRepository(Repository):

@@ -12,101 +12,73 @@ from bridge.model.sms import UNDECIDED, Change, Move, Sms
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
 from bridge.store.repository import Repository
-from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, INTEGER, SMS
+from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, SMS
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
 # Only where the team has seen the latest SMS. One that was shown late, because Telegram was unreachable, counts from
 # the time it was shown.
-UNANSWERED = Statement(
-    f"""
+UNANSWERED = Statement(f"""
 SELECT {CONVERSATION.of("c")}, c.waits_since, p.chat_id, p.message_id
 FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
 WHERE c.waits_since IS NOT NULL AND c.reminded_at IS NULL AND c.waits_since <= :until AND c.waits_since > :after
   AND p.message_id IS NOT NULL AND (p.finished_at <= :until OR p.finished_at < p.created_at + 300000)
 ORDER BY c.waits_since LIMIT :limit
-""",
-    until=INTEGER,
-    after=INTEGER,
-    limit=INTEGER,
-)
+""")
 
-NOTE_REMINDED = Statement(
-    "UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL",
-    CONVERSATION,
-    now=INTEGER,
+NOTE_REMINDED = CONVERSATION.statement(
+    "UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL"
 )
 
 # due_at of a draft is the time since which it waits for a decision.
-UNDECIDED_DRAFTS = Statement(
-    """
+UNDECIDED_DRAFTS = Statement("""
 SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before
 ORDER BY id LIMIT :limit
-""",
-    before=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 # Once for each question that has been shown. A correction may be left undecided: the first text was sent.
-FORGOTTEN_DRAFTS = Statement(
-    f"""
+FORGOTTEN_DRAFTS = Statement(f"""
 SELECT {SMS} FROM sms AS s
 WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= :until AND s.chat_id IS NOT NULL
   AND s.asks NOT LIKE '%corrects_%'
   AND NOT EXISTS (SELECT 1 FROM chat_post AS p WHERE p.key = 'draft:' || s.id || ':' || s.due_at)
   AND NOT EXISTS (SELECT 1 FROM chat_post AS f WHERE f.key = 'status:' || s.id AND f.state = 'waiting')
 ORDER BY s.id LIMIT :limit
-""",
-    until=INTEGER,
-    limit=INTEGER,
-)
+""")
 
 # Among the newest only: what an account that never receives anything costs must not grow.
-LAST_INBOUND_OF = Statement(
-    """
+LAST_INBOUND_OF = INBOUND.statement("""
 SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
 ORDER BY id DESC LIMIT 1
-""",
-    INBOUND,
-)
+""")
 
 # The times that a running node writes often.
-LAST_ACTIVITY = Statement(
-    """
+LAST_ACTIVITY = Statement("""
 SELECT max(at) AS at FROM (
     SELECT at FROM pulse
     UNION ALL SELECT max(last_contact_at) FROM account_state
     UNION ALL SELECT received_at FROM inbound WHERE id = (SELECT max(id) FROM inbound)
     UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
-"""
-)
+""")
 
 # As many rows as a platform may have kept.
-LATE_ARRIVALS = Statement(
-    """
+LATE_ARRIVALS = Statement("""
 SELECT count(*) AS number FROM inbound
 WHERE id > (SELECT max(id) FROM inbound) - 100000
   AND (received_at >= :before AND date > :after AND date < :before
     OR received_at < :before AND settled_at >= :before AND COALESCE(date, received_at) >= :since)
-""",
-    before=INTEGER,
-    after=INTEGER,
-    since=INTEGER,
-)
+""")
 
 # Nodes that start together note the same downtime; it ends with the start of the last of them. One that was reported
 # stays as it was.
-NOTE_DOWNTIME = Statement(
-    """
+NOTE_DOWNTIME = DOWNTIME.statement("""
 INSERT INTO downtime (since, until) VALUES (:since, :until)
 ON CONFLICT (since) DO UPDATE SET until = excluded.until
 WHERE downtime.reported_at IS NULL AND excluded.until > downtime.until
-""",
-    DOWNTIME,
-)
+""")
 UNREPORTED_DOWNTIMES = Statement("SELECT since, until FROM downtime WHERE reported_at IS NULL ORDER BY since")
-DOWNTIME_REPORTED = Statement(
-    "UPDATE downtime SET reported_at = :reported_at WHERE since = :since AND reported_at IS NULL", DOWNTIME
+DOWNTIME_REPORTED = DOWNTIME.statement(
+    "UPDATE downtime SET reported_at = :reported_at WHERE since = :since AND reported_at IS NULL"
 )
 
 

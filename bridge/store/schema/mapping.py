@@ -29,23 +29,13 @@ from types import UnionType
 from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bridge.model.base import Json
+from bridge.store.batch import BatchStatement
+from bridge.store.schema.types import ColumnType, Line, Value
+from bridge.store.statement import Statement
 from bridge.value import value_object
 
 T = TypeVar("T")
 N = TypeVar("N")
-Value = str | int | float | bytes | None
-"""What a column holds."""
-Line = tuple[Value, ...]
-"""The values of one row, in the order of some columns."""
-
-
-class ColumnType(StrEnum):
-    """Types of columns, by their names in the schema file."""
-
-    INTEGER = "INTEGER"
-    TEXT = "TEXT"
-    BLOB = "BLOB"
-    REAL = "REAL"
 
 
 @value_object
@@ -121,21 +111,39 @@ def _nullable(codec: Codec) -> Codec:
 
 
 class Table:
-    """A table whose rows are not read as values of one class.
+    """A table with the types of its columns. Its rows are not read as values of one class."""
 
-    ``columns``: every column with its type.
-    """
-
-    def __init__(self, name: str, *, key: Sequence[str] = ("id",), columns: Mapping[str, ColumnType]) -> None:
+    def __init__(self, name: str, *, key: str = "id", **columns: str) -> None:
+        """``columns``: names of columns by the name of their type; ``key``: those of the primary key, in its order."""
         self.name = name
-        self.key = tuple(key)
-        """Columns of the primary key, in its order."""
-        self.types = dict(columns)
+        self.key = tuple(key.split())
+        self.types = _columns(columns)
         """Every column with its type."""
+
+    def statement(self, text: str, *others: Table, **types: ColumnType) -> Statement:
+        """A statement whose parameters have the types of the columns that they are called like.
+
+        ``others``: more tables whose columns count. ``types``: the types of parameters that are called otherwise.
+        """
+        return Statement(text, self._types(others, types))
+
+    def batch(self, columns: str, body: str, *others: Table, **types: ColumnType) -> BatchStatement:
+        """A statement about many rows, with the types of :meth:`statement`."""
+        return BatchStatement(columns, body, self._types(others, types))
+
+    def _types(self, others: Sequence[Table], types: Mapping[str, ColumnType]) -> Mapping[str, ColumnType]:
+        found: dict[str, ColumnType] = {}
+        for table in (*others, self):
+            found |= table.types
+        return found | {**types}
+
+
+def _columns(names: Mapping[str, str]) -> dict[str, ColumnType]:
+    return {name: ColumnType[type_.upper()] for type_, listed in names.items() for name in listed.split()}
 
 
 class MappedTable(Table, Generic[T]):
-    """A table whose rows are read as ``model``: a column for each of its fields, and the columns in ``others``.
+    """A table whose rows are read as ``model``: a column for each of its fields, and the columns of no field.
 
     ``renamed``: columns that are not called like their field. ``codecs``: fields that are stored in a way of their own.
     ``joined``: fields that are no columns; the reader takes them as keyword arguments.
@@ -146,16 +154,17 @@ class MappedTable(Table, Generic[T]):
         name: str,
         model: type[T],
         *,
-        key: Sequence[str] = ("id",),
-        others: Mapping[str, ColumnType],
+        key: str = "id",
         renamed: Mapping[str, str] = {},
         codecs: Mapping[str, Codec] = {},
         joined: Sequence[str] = (),
+        **others: str,
     ) -> None:
         self._renamed = renamed
         self._codecs = codecs
         found = self._mapped(model, without=joined)
-        super().__init__(name, key=key, columns={column: codec.type for column, codec in found.values()} | {**others})
+        super().__init__(name, key=key, **others)
+        self.types |= {column: codec.type for column, codec in found.values()}
         self.columns = tuple(column for column, _ in found.values())
         """Columns of the model, in the order in which the reader takes a row apart."""
         self.read: Callable[..., T] = _reader(model, {field: codec for field, (_, codec) in found.items()}, joined)

@@ -1,8 +1,8 @@
 """Every table once: its columns and their types, and the value of bridge.model that its rows are read as.
 
 What else is said of a column stands in the schema file. To add a column of a table that is read as a value, add the
-field to the dataclass in bridge.model and the column to the schema file; nothing is to be done here. A column that only
-statements use is added to ``others``. A test compares these descriptions with the schema file.
+field to the dataclass in bridge.model and the column to the schema file; nothing is to be done here. Columns that only
+statements use are listed here, by their type. A test compares these descriptions with the schema file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from bridge.model.inbound import Inbound
 from bridge.model.record import Restoration
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import ConfirmationReason, Sms
-from bridge.store.schema.mapping import Codec, ColumnType, MappedTable, Table, words_of
-
-INTEGER, TEXT, BLOB, REAL = ColumnType.INTEGER, ColumnType.TEXT, ColumnType.BLOB, ColumnType.REAL
+from bridge.store.schema.mapping import Codec, MappedTable, Table, words_of
+from bridge.store.schema.types import TEXT
 
 OUTCOME = Codec(
     type=TEXT,
@@ -28,132 +27,58 @@ INBOUND = MappedTable(
     "inbound",
     Inbound,
     codecs={"outcome": OUTCOME},
-    others={
-        "content_hash": BLOB,
-        "raw_query": BLOB,
-        "repeated_at": INTEGER,
-        "settled_at": INTEGER,
-        "taken_by": TEXT,
-        "taken_at": INTEGER,
-    },
+    integer="repeated_at settled_at taken_at",
+    text="taken_by",
+    blob="content_hash raw_query",
 )
-CONTACT = MappedTable("contact", Contact, key=["subscriber"], renamed={"values": "own_values"}, others={})
-CONVERSATION = MappedTable(
-    "conversation", Conversation, others={"created_at": INTEGER, "waits_since": INTEGER, "reminded_at": INTEGER}
+CONTACT = MappedTable(
+    "contact",
+    Contact,
+    key="subscriber",
+    renamed={"values": "own_values"},
 )
-TOPIC = Table(
-    "topic",
-    key=["chat_id", "thread_id"],
-    columns={"chat_id": INTEGER, "thread_id": INTEGER, "conversation_id": INTEGER},
-)
+CONVERSATION = MappedTable("conversation", Conversation, integer="created_at waits_since reminded_at")
+TOPIC = Table("topic", key="chat_id thread_id", integer="chat_id thread_id conversation_id")
 SMS = MappedTable(
     "sms",
     Sms,
     renamed={"confirmation_reasons": "asks"},
     codecs={"confirmation_reasons": words_of(ConfirmationReason)},
-    others={"left_at": INTEGER, "probed_at": INTEGER, "sent_by": TEXT},
+    integer="left_at probed_at",
+    text="sent_by",
 )
-SMS_EVENT = Table(
-    "sms_event",
-    columns={
-        "id": INTEGER,
-        "sms_id": INTEGER,
-        "at": INTEGER,
-        "move": TEXT,
-        "from_state": TEXT,
-        "to_state": TEXT,
-        "reason": TEXT,
-        "detail": TEXT,
-        "author": TEXT,
-    },
-)
+SMS_EVENT = Table("sms_event", integer="id sms_id at", text="move from_state to_state reason detail author")
 CHAT_POST = MappedTable(
     "chat_post",
     Post,
     joined=["payload", "conversation", "inbound", "sms", "contact"],
-    others={
-        "key": TEXT,
-        "kind": TEXT,
-        "payload": TEXT,
-        "conversation_id": INTEGER,
-        "inbound_id": INTEGER,
-        "sms_id": INTEGER,
-        "state": TEXT,
-        "error": TEXT,
-        "finished_at": INTEGER,
-        "behind": INTEGER,
-        "chat_id": INTEGER,
-        "message_id": INTEGER,
-    },
+    integer="conversation_id inbound_id sms_id finished_at behind chat_id message_id",
+    text="key kind payload state error",
 )
 CHAT_MESSAGE = Table(
-    "chat_message",
-    key=["chat_id", "message_id"],
-    columns={
-        "chat_id": INTEGER,
-        "message_id": INTEGER,
-        "conversation_id": INTEGER,
-        "inbound_id": INTEGER,
-        "sms_id": INTEGER,
-        "at": INTEGER,
-    },
+    "chat_message", key="chat_id message_id", integer="chat_id message_id conversation_id inbound_id sms_id at"
 )
-CHAT_ALIAS = Table("chat_alias", key=["old_id"], columns={"old_id": INTEGER, "new_id": INTEGER, "at": INTEGER})
-TG_UPDATE = MappedTable(
-    "tg_update",
-    StoredUpdate,
-    others={"id": INTEGER, "bot_id": INTEGER, "state": TEXT, "error": TEXT, "finished_at": INTEGER},
+CHAT_ALIAS = Table("chat_alias", key="old_id", integer="old_id new_id at")
+TG_UPDATE = MappedTable("tg_update", StoredUpdate, integer="id bot_id finished_at", text="state error")
+ACCOUNT_STATE = MappedTable(
+    "account_state",
+    AccountState,
+    key="account",
 )
-ACCOUNT_STATE = MappedTable("account_state", AccountState, key=["account"], others={})
-BALANCE_SPENT = Table("balance_spent", key=["account", "day"], columns={"account": TEXT, "day": TEXT, "amount": REAL})
-ALERT = Table(
-    "alert",
-    columns={
-        "id": INTEGER,
-        "key": TEXT,
-        "text": TEXT,
-        "params": TEXT,
-        "account": TEXT,
-        "opened_at": INTEGER,
-        "cleared_at": INTEGER,
-    },
-)
-RULE_USE = MappedTable("rule_use", RuleUse, others={"id": INTEGER, "subscriber": TEXT})
-SPEND = Table("spend", key=["day"], columns={"day": TEXT, "parts": INTEGER})
-AUDIT = Table(
-    "audit",
-    columns={
-        "id": INTEGER,
-        "key": TEXT,
-        "at": INTEGER,
-        "action": TEXT,
-        "detail": TEXT,
-        "author": TEXT,
-        "subscriber": TEXT,
-        "conversation_id": INTEGER,
-    },
-)
-PULSE = Table("pulse", columns={"id": INTEGER, "at": INTEGER})
-DOWNTIME = Table("downtime", key=["since"], columns={"since": INTEGER, "until": INTEGER, "reported_at": INTEGER})
-RESTORATION = MappedTable("restoration", Restoration, others={"id": INTEGER})
+BALANCE_SPENT = Table("balance_spent", key="account day", text="account day", real="amount")
+ALERT = Table("alert", integer="id opened_at cleared_at", text="key text params account")
+RULE_USE = MappedTable("rule_use", RuleUse, integer="id", text="subscriber")
+SPEND = Table("spend", key="day", integer="parts", text="day")
+AUDIT = Table("audit", integer="id at conversation_id", text="key action detail author subscriber")
+PULSE = Table("pulse", integer="id at")
+DOWNTIME = Table("downtime", key="since", integer="since until reported_at")
+RESTORATION = MappedTable("restoration", Restoration, integer="id")
 
-IDENTITY = Table("identity", columns={"id": INTEGER, "place": TEXT, "at": INTEGER})
+IDENTITY = Table("identity", integer="id at", text="place")
 NODE = Table(
-    "node",
-    key=["id"],
-    columns={
-        "id": TEXT,
-        "name": TEXT,
-        "roles": TEXT,
-        "version": TEXT,
-        "rules_version": TEXT,
-        "started_at": INTEGER,
-        "seen_at": INTEGER,
-        "alive_until": INTEGER,
-        "sends_until": INTEGER,
-    },
+    "node", key="id", integer="started_at seen_at alive_until sends_until", text="id name roles version rules_version"
 )
-LEADER = Table("leader", key=["role"], columns={"role": TEXT, "node": TEXT, "since": INTEGER})
+LEADER = Table("leader", key="role", integer="since", text="role node")
 
 MOVED = (
     RESTORATION,

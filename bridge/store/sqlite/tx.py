@@ -12,7 +12,7 @@ from bridge.model.base import Ms
 from bridge.model.work import Work
 from bridge.store.batch import BatchStatement, batch_sizes
 from bridge.store.locks import LockName
-from bridge.store.schema.mapping import Line
+from bridge.store.schema.types import Line
 from bridge.store.statement import Statement
 from bridge.store.transaction import NOTHING, Params, Unit, storable
 

@@ -14,7 +14,7 @@ from bridge.store.batch import BatchStatement
 from bridge.store.postgres import cluster, dialect, identity
 from bridge.store.postgres.store import open_store
 from bridge.store.repositories.queries import list_sms
-from bridge.store.schema.tables import INTEGER, TEXT
+from bridge.store.schema.types import INTEGER, TEXT
 from bridge.store.statement import Statement
 from tests import postgres
 from tests.contract.builders import SetClock
@@ -57,14 +57,14 @@ async def test_every_statement_is_understood(connection: Any) -> None:
 
 def test_a_name_means_one_parameter_with_one_type() -> None:
     text, names = dialect.numbered(
-        Statement("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit", limit=INTEGER, text=TEXT)
+        Statement("SELECT :limit, 'in:' || name, CAST(:text AS TEXT) FROM t WHERE a = :limit", {"text": TEXT})
     )
     assert text == "SELECT $1::bigint, 'in:' || name, CAST($2::text AS TEXT) FROM t WHERE a = $1::bigint"
     assert names == ("limit", "text")
 
 
 def test_rows_are_an_array_a_column() -> None:
-    assert dialect.batch_text(BatchStatement("id, text", "SELECT * FROM rows", id=INTEGER, text=TEXT)) == (
+    assert dialect.batch_text(BatchStatement("id, text", "SELECT * FROM rows", {"id": INTEGER, "text": TEXT})) == (
         "WITH rows (id, text) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) SELECT * FROM rows"
     )
 

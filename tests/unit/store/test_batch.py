@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bridge.errors import StoreError
 from bridge.store.batch import MAX_ROWS, BatchStatement, batch_sizes, conflict_free_batches
-from bridge.store.schema.tables import INTEGER, SPEND, TEXT
+from bridge.store.schema.tables import SPEND
+from bridge.store.schema.types import INTEGER, TEXT
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.sqlite.tx import SqliteTx
-from bridge.store.statement import Statement
 from bridge.store.transaction import Tx
 from tests.contract.builders import call
 
@@ -43,7 +43,7 @@ def test_no_key_is_twice_in_a_wave_and_each_keeps_its_turn(keys: list[int]) -> N
 def test_a_statement_sees_all_rows_whatever_their_number(count: int) -> None:
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE t (a, b)")
-    put = BatchStatement("a, b", "INSERT INTO t SELECT a, b FROM rows", a=INTEGER, b=TEXT)
+    put = BatchStatement("a, b", "INSERT INTO t SELECT a, b FROM rows", {"a": INTEGER, "b": TEXT})
     SqliteTx(db).batch(put, [(n, str(n)) for n in range(count)])
     assert db.execute("SELECT a, b FROM t ORDER BY a").fetchall() == [(n, str(n)) for n in range(count)]
     db.close()
@@ -53,7 +53,7 @@ def test_texts_that_no_store_takes_are_cleaned_on_this_way_too() -> None:
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE t (a, b)")
     SqliteTx(db).batch(
-        BatchStatement("a, b", "INSERT INTO t SELECT a, b FROM rows", a=INTEGER, b=TEXT),
+        BatchStatement("a, b", "INSERT INTO t SELECT a, b FROM rows", {"a": INTEGER, "b": TEXT}),
         [("a\0b", 1), ("\ud800", 2), ("\ud83d\ude00", 3)],
     )
     assert [row[0] for row in db.execute("SELECT a FROM t ORDER BY b")] == ["ab", "\ufffd", "😀"]
@@ -80,7 +80,7 @@ async def test_one_that_fails_is_done_again_alone_and_so_are_its_neighbours(stor
     def picky(tx: Tx, items: Sequence[int]) -> Sequence[int]:
         if 3 in items:
             raise StoreError("three")
-        tx.run(Statement("INSERT INTO spend (day, parts) VALUES (:day, 1)", SPEND), {"day": str(items)})
+        tx.run(SPEND.statement("INSERT INTO spend (day, parts) VALUES (:day, 1)"), {"day": str(items)})
         return items
 
     results = await asyncio.gather(

@@ -9,13 +9,12 @@ from enum import IntEnum, StrEnum
 import pytest
 
 from bridge.model.sms import ConfirmationReason, NewSms, Origin, Priority, Sms, SmsState
-from bridge.store.batch import BatchStatement
 from bridge.store.copying.tables import NOT_COPIED
 from bridge.store.migrate import shipped
 from bridge.store.schema.mapping import MappedTable, Table, words_of
-from bridge.store.schema.tables import INTEGER, MOVED, SMS, STAYING, TEXT
+from bridge.store.schema.tables import MOVED, SMS, STAYING
+from bridge.store.schema.types import INTEGER, TEXT
 from bridge.store.sqlite.migrate import migrate
-from bridge.store.statement import Statement
 from bridge.value import value_object
 
 TABLES = {table.name: table for table in (*MOVED, *STAYING)}
@@ -84,7 +83,7 @@ THING = MappedTable(
     renamed={"values": "own_values"},
     codecs={"words": words_of(ConfirmationReason)},
     joined=["owner", "values"],
-    others={"weight": INTEGER},
+    integer="weight",
 )
 
 
@@ -126,19 +125,17 @@ def test_an_sms_is_read_and_written_by_its_fields() -> None:
 
 def test_a_field_that_no_column_can_hold_is_refused_where_the_table_is_described() -> None:
     with pytest.raises(TypeError, match="no column can hold"):
-        MappedTable("thing", Thing, others={}, codecs={"words": words_of(ConfirmationReason)})
+        MappedTable("thing", Thing, codecs={"words": words_of(ConfirmationReason)})
     with pytest.raises(TypeError, match="no such column"):
         THING.writer(Sms, without=[field for field in Sms.__dataclass_fields__ if field != "text"])  # type: ignore[attr-defined]
 
 
 def test_a_parameter_has_a_declared_type_or_the_statement_is_refused() -> None:
-    table = Table("t", columns={"id": INTEGER, "name": TEXT})
-    assert Statement("SELECT :name, :limit", table, limit=INTEGER).types == {"name": TEXT, "limit": INTEGER}
-    assert BatchStatement("id, since", "SELECT 1 FROM rows", table, since=INTEGER).types == {
-        "id": INTEGER,
-        "since": INTEGER,
-    }
-    with pytest.raises(TypeError, match="without a type: limit"):
-        Statement("SELECT :name, :limit", table)
-    with pytest.raises(TypeError, match="of no parameter: least"):
-        Statement("SELECT :name", table, least=INTEGER)
+    table = Table("t", integer="id", text="name")
+    assert table.statement("SELECT :name, :limit").types == {"name": TEXT, "limit": INTEGER}
+    assert table.statement("SELECT :word", word=TEXT).types == {"word": TEXT}
+    assert Table("u", text="id").statement("SELECT :id, :name", table).types == {"id": TEXT, "name": TEXT}
+    assert table.batch("id, since", "SELECT 1 FROM rows").types == {"id": INTEGER, "since": INTEGER}
+    for refused in (lambda: table.statement("SELECT :name, :least"), lambda: table.batch("id, least", "SELECT 1")):
+        with pytest.raises(TypeError, match="the type of 'least' is not declared"):
+            refused()
