@@ -172,10 +172,10 @@ def start_telegram(bridge: Bridge) -> None:
 
 async def startup_checks(settings: Settings, clock: Clock) -> None:
     """Log what is wrong with bot and chats. A failure of the checks is only logged: the service goes on."""
-    from bridge.telegram.setup.checks import at_start
+    from bridge.telegram.setup.checks import report_at_start
 
     try:
-        await at_start(settings, clock)
+        await report_at_start(settings, clock)
     except Exception as error:
         log.error("checkup_failed", error_class=type(error).__name__)
 

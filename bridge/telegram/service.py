@@ -34,7 +34,7 @@ from bridge.telegram.downtime_updates import count_waiting
 from bridge.telegram.operator_messages import BUTTONS, OperatorMessageHandler
 from bridge.telegram.posts.poster import ChatPoster
 from bridge.telegram.posts.publisher import PostPublisher, RenderContext
-from bridge.telegram.texts.times import Zones
+from bridge.telegram.texts.labels import Zones
 from bridge.telegram.updates.connection import TelegramConnection
 from bridge.telegram.updates.intake import UpdatePoller, Webhook, WebhookWatch, address
 from bridge.telegram.updates.processor import UpdateProcessor

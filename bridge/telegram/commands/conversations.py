@@ -19,8 +19,7 @@ from bridge.telegram.commands.call import Call, UsageError, change, command_repl
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice, from_bot
-from bridge.telegram.texts.labels import number
-from bridge.telegram.texts.times import until_when
+from bridge.telegram.texts.labels import number, until_when
 from bridge.text import phones
 
 CLAIM: Ms = 2 * HOUR

@@ -20,8 +20,7 @@ from bridge.telegram.commands.call import Answer, Call, UsageError, conversation
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
 from bridge.telegram.texts import known, say
-from bridge.telegram.texts.labels import number, reason, subscriber_line
-from bridge.telegram.texts.times import moment, until_when
+from bridge.telegram.texts.labels import moment, number, reason, subscriber_line, until_when
 
 LINES = 15
 """Lines of a history at a time."""

@@ -26,8 +26,7 @@ from bridge.telegram.commands.spec import parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import topic_link
 from bridge.telegram.texts import say
-from bridge.telegram.texts.labels import number
-from bridge.telegram.texts.times import moment
+from bridge.telegram.texts.labels import moment, number
 from bridge.value import value_object
 
 MAX_HITS = 10

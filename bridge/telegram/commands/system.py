@@ -21,8 +21,7 @@ from bridge.telegram.commands.call import Call, UsageError, no_arguments, pages,
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.texts import say
-from bridge.telegram.texts.labels import reason
-from bridge.telegram.texts.times import length, midnight, moment
+from bridge.telegram.texts.labels import length, midnight, moment, reason
 
 MAX_LISTED = 50
 """Rules or mistakes that one answer lists."""

@@ -15,7 +15,7 @@ from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message, one_line
 from bridge.telegram.posts.inbound import recap
 from bridge.telegram.texts import say
-from bridge.telegram.texts.times import Zones
+from bridge.telegram.texts.labels import Zones
 
 NEW_CONVERSATION: Ms = 12 * HOUR
 """After a pause of this length an SMS says what came before it."""

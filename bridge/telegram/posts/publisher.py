@@ -34,7 +34,7 @@ from bridge.telegram.posts.post_sender import PostSender, numbers_hold
 from bridge.telegram.posts.status import StatusMarker
 from bridge.telegram.posts.topics import Topics
 from bridge.telegram.texts import say
-from bridge.telegram.texts.times import Zones
+from bridge.telegram.texts.labels import Zones
 from bridge.value import value_object
 
 REFUSALS = 5

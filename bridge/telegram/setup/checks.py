@@ -1,38 +1,41 @@
-"""Is the bot what the configuration takes it for: token, chats, rights, and who else takes its updates.
+"""Checks that the bot and its chats are as the configuration says: token, chats, rights, and who takes the updates.
 
-It only asks: nothing is written, set, confirmed or sent. The one question that another program would notice, a poll, is
-asked only where the caller says that no bridge of ours is polling.
+It writes, sends and confirms nothing. Another program notices only one of its questions, the poll; that one is asked
+only if the caller says that no bridge of ours is polling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import structlog
+from telegram import ChatMemberAdministrator
+from telegram.constants import ChatMemberStatus, ChatType
 
 from bridge.config import ChatSettings, Settings, TelegramSettings
 from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.ports.clock import Clock
 from bridge.telegram.client.api import Api
-from bridge.telegram.client.errors import ApiError, FailureKind
+from bridge.telegram.client.errors import ApiError, FailureKind, translated
 from bridge.telegram.posts.render import REACTIONS
 from bridge.telegram.setup.findings import Finding, Level, fault, ok, warning
-from bridge.telegram.setup.queries import BotInfo, bot_info, chat_info, place_in
 from bridge.telegram.updates.intake import address, is_ours
+from bridge.value import value_object
 
 log = structlog.get_logger()
 
 LISTEN: Ms = 6 * SECOND
-"""How long a poll is held: another program's next poll ends it. Most ask again at once."""
+"""How long the poll waits: another program's next poll ends it, and most programs poll at once."""
 AGAIN: Ms = 1 * MINUTE
-_DONE_BY_A_START = frozenset({"webhook_unset", "webhook_left"})
-"""The start that looks for them is about to put them right."""
+"""Time between two checks at a start while Telegram is away."""
+_MENDED_BY_START = frozenset({"webhook_unset", "webhook_left"})
+"""Findings that the start itself is about to mend."""
 CLOCK_OFF: Ms = 30 * SECOND
+"""Difference between our clock and Telegram's that is reported."""
 
 
 async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: Ms = LISTEN) -> list[Finding]:
-    """Everything that can be known, also where some of it cannot. :raises ApiError: never."""
+    """All findings. What cannot be checked is a finding too; :class:`ApiError` is never raised."""
     telegram = settings.telegram
     if not telegram.token.get_secret_value():
         return [warning("token_missing")]
@@ -44,10 +47,22 @@ async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: M
         await api.close()
 
 
+async def report_at_start(settings: Settings, clock: Clock) -> None:
+    """Logs what is wrong, beside the start and once Telegram answers."""
+    while True:
+        found = await examine(settings, clock, may_poll=False)
+        if not any(each.what in ("telegram_away", "proxy_away") for each in found):
+            break
+        await clock.sleep(AGAIN)
+    for each in found:
+        if each.level is not Level.OK and each.what not in _MENDED_BY_START:
+            log.warning("setup_checked", finding=each.what, level=each.level.value, advice=each.sentence("en"))
+
+
 async def _examine(api: Api, settings: Settings, clock: Clock, *, may_poll: bool, listen: Ms) -> list[Finding]:
     telegram = settings.telegram
     try:
-        bot = await bot_info(api)
+        bot = await _bot_info(api)
     except ApiError as error:
         return [_unreached(telegram, error)]
     found = [ok("bot", name=bot.username), *_clock(api, clock)]
@@ -69,11 +84,13 @@ def _why(error: ApiError) -> dict[str, Json]:
 
 
 def _clock(api: Api, clock: Clock) -> list[Finding]:
-    there = api.server_time
-    if there is None:
+    if api.server_time is None:
         return []
-    off = clock.now() - there
+    off = clock.now() - api.server_time
     return [fault("clock_off", seconds=off // SECOND) if abs(off) > CLOCK_OFF else ok("clock")]
+
+
+# ------------------------------------------------ updates
 
 
 async def _updates(api: Api, settings: Settings, *, may_poll: bool, listen: Ms) -> Finding:
@@ -99,7 +116,7 @@ async def _updates(api: Api, settings: Settings, *, may_poll: bool, listen: Ms) 
 
 
 async def _poll(api: Api, listen: Ms) -> Finding:
-    """No offset: what waits is looked at and not confirmed."""
+    """Polls without an offset, which confirms nothing."""
     try:
         await api.updates(None, listen)
     except ApiError as error:
@@ -109,31 +126,34 @@ async def _poll(api: Api, listen: Ms) -> Finding:
     return ok("polling_alone")
 
 
-async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> list[Finding]:
+# ------------------------------------------------ chats
+
+
+async def _chat(api: Api, bot: _BotInfo, name: str, settings: ChatSettings) -> list[Finding]:
     try:
-        chat = await chat_info(api, settings.id)
-        place = await place_in(api, settings.id)
+        chat = await _chat_info(api, settings.id)
+        membership = await _membership(api, settings.id)
     except ApiError as error:
         if error.kind is FailureKind.MIGRATED and error.new_chat_id is not None:
             moved = settings.model_copy(update={"id": error.new_chat_id})
             return [warning("chat_moved", chat=name, id=error.new_chat_id), *await _chat(api, bot, name, moved)]
         if error.kind is FailureKind.CHAT_GONE:
-            if (right := await _in_full(api, settings.id)) is not None:
+            if (right := await _full_id(api, settings.id)) is not None:
                 return [fault("chat_id_short", chat=name, id=settings.id, right=right)]
             return [fault("chat_gone", chat=name, id=settings.id, **_why(error))]
         return [warning("chat_unanswered", chat=name, **_why(error))]
-    if not place.inside:
-        return [fault("chat_gone", chat=name, id=settings.id, why="trouble.chat_gone", detail=place.status)]
+    if not membership.inside:
+        return [fault("chat_gone", chat=name, id=settings.id, why="trouble.chat_gone", detail=membership.status)]
     found: list[Finding] = []
     topics = settings.mode == "topics"
     if topics and not chat.forum:
         found.append(fault("chat_not_forum", chat=name))
-    elif topics and not place.admin:
+    elif topics and not membership.admin:
         found.append(fault("chat_not_admin", chat=name))
-    elif topics and not place.manages_topics:
+    elif topics and not membership.manages_topics:
         found.append(fault("chat_no_topics_right", chat=name))
-    if chat.group and not place.admin and not bot.hears_all:
-        # Answers to the bot's own posts reach it all the same, and commands.
+    if chat.group and not membership.admin and not bot.hears_all:
+        # Commands and replies to the bot's own posts reach it all the same.
         found.append((fault if topics else warning)("chat_deaf", chat=name))
     missing = [] if chat.reactions is None else sorted(REACTIONS - chat.reactions)
     if missing:
@@ -141,27 +161,70 @@ async def _chat(api: Api, bot: BotInfo, name: str, settings: ChatSettings) -> li
     return found or [ok("chat", chat=name)]
 
 
-async def _in_full(api: Api, chat_id: int) -> int | None:
-    """The id as the Bot API has it, where it was copied from a client, which shows it without its beginning."""
+async def _full_id(api: Api, chat_id: int) -> int | None:
+    """The Bot API's id of a chat whose id was copied from a client without its beginning; None: no such chat."""
     right = int(f"-100{abs(chat_id)}")
     try:
-        await chat_info(api, right)
+        await _chat_info(api, right)
     except ApiError:
         return None
     return right
 
 
-async def at_start(settings: Settings, clock: Clock) -> None:
-    """The short form, beside a start and never in its way: what is not well goes to the log, once Telegram answers."""
-    while True:
-        found = await examine(settings, clock, may_poll=False)
-        if not any(each.what in ("telegram_away", "proxy_away") for each in found):
-            break
-        await clock.sleep(AGAIN)
-    told([each for each in found if each.what not in _DONE_BY_A_START])
+# ------------------------------------------------ what Telegram says
 
 
-def told(found: Sequence[Finding]) -> None:
-    for each in found:
-        if each.level is not Level.OK:
-            log.warning("checkup", finding=each.what, level=each.level.value, advice=each.sentence("en"))
+@value_object
+class _BotInfo:
+    username: str
+    hears_all: bool
+    """Privacy mode is off: the bot gets every message of its groups, even where it is no administrator."""
+
+
+@value_object
+class _ChatInfo:
+    group: bool
+    forum: bool
+    """Topics are on."""
+    reactions: frozenset[str] | None
+    """The reactions that are allowed; None: all."""
+
+
+@value_object
+class _Membership:
+    status: str
+    """Telegram's word."""
+    inside: bool
+    admin: bool
+    manages_topics: bool
+
+
+async def _bot_info(api: Api) -> _BotInfo:
+    with translated():
+        me = await api.bot.get_me()
+    return _BotInfo(username=me.username or "", hears_all=bool(me.can_read_all_group_messages))
+
+
+async def _chat_info(api: Api, chat_id: int) -> _ChatInfo:
+    chat = await api.raw_chat(chat_id)
+    allowed = chat.get("available_reactions")
+    return _ChatInfo(
+        group=chat.get("type") in (ChatType.GROUP, ChatType.SUPERGROUP),
+        forum=chat.get("is_forum") is True,
+        # A missing list means "all", an empty one "none"; the library does not tell them apart.
+        reactions=frozenset(each["emoji"] for each in allowed if isinstance(each, dict) and "emoji" in each)
+        if isinstance(allowed, list)
+        else None,
+    )
+
+
+async def _membership(api: Api, chat_id: int) -> _Membership:
+    with translated():
+        member = await api.bot.get_chat_member(chat_id, api.bot_id)
+    admin = isinstance(member, ChatMemberAdministrator)
+    return _Membership(
+        status=member.status,
+        inside=member.status not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED),
+        admin=admin,
+        manages_topics=isinstance(member, ChatMemberAdministrator) and bool(member.can_manage_topics),
+    )

@@ -1,7 +1,7 @@
-"""What a look at the surroundings found: a sentence for a person, and how bad it is. Text ids are ``doctor.<what>``.
+"""A finding of a check: a sentence for a person, and how bad it is. Its text id is ``doctor.<what>``.
 
-Holds no secret: parameters are names, ids, hosts, and why it is so. ``why`` is the id of a text, said in the reader's
-language like all else; ``detail`` are another program's words, in whatever language, and only quoted behind it.
+The parameters hold no secret: names, ids, hosts and the reason. ``why`` is a text id, so it is said in the reader's
+language; ``detail`` is another program's own words and only quoted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from bridge.value import value_object
 class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"
-    """It works, and probably not as meant."""
+    """It works, but probably not as intended."""
     FAULT = "fault"
-    """Something will not work until a person does what the sentence says."""
+    """It does not work until a person does what the sentence says."""
 
 
 @value_object

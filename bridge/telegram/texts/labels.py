@@ -1,4 +1,4 @@
-"""How numbers, names and reason codes are written for people. Pure.
+"""How numbers, names, reason codes and times are written for people. Pure: the present time is passed in.
 
 Text from outside never gets a line of its own here: no name or number can pass for a conversation's code.
 """
@@ -6,16 +6,18 @@ Text from outside never gets a line of its own here: no name or number can pass 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 
-from bridge.model.base import Json, Language
+from bridge.model.base import DAY, HOUR, MINUTE, Json, Language, Ms
 from bridge.model.chat import Conversation
 from bridge.model.contact import Contact
 from bridge.telegram.client.message import one_line
 from bridge.telegram.texts import known, say
-from bridge.telegram.texts.times import length
+from bridge.value import value_object
 
 _TOPIC_NAME = 128
 """Telegram's limit for the name of a topic, in characters."""
+_MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
 
 
 def number(subscriber: str) -> str:
@@ -68,3 +70,49 @@ def readable(params: Mapping[str, Json], language: Language) -> Mapping[str, Jso
         else:
             shown[name] = value
     return shown
+
+
+# ------------------------------------------------ times
+
+
+def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -> str:
+    """Date and time. A time that no calendar has (a wrong clock wrote it) is shown as a number."""
+    try:
+        when = datetime.fromtimestamp(at / 1000, zone)
+    except (OverflowError, ValueError, OSError):
+        return str(at)
+    return when.strftime(_MOMENTS[language] + (":%S" if seconds else ""))
+
+
+def until_when(at: Ms, now: Ms, zone: tzinfo, language: Language) -> str:
+    """Only the time if it is today."""
+    day, today = (midnight(each, zone) for each in (at, now))
+    return f"{datetime.fromtimestamp(at / 1000, zone):%H:%M}" if day == today else moment(at, zone, language)
+
+
+def midnight(now: Ms, zone: tzinfo, days_back: int = 0) -> Ms:
+    """The beginning of the day, or of an earlier one, in that zone."""
+    today = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(datetime.fromordinal(today.toordinal() - days_back).replace(tzinfo=zone).timestamp() * 1000)
+
+
+@value_object
+class Zones:
+    """The time zone of each account's platform: most of its subscribers and operators live there."""
+
+    of: Mapping[str, tzinfo]
+
+    def shown(self, at: Ms, account: str, now: Ms) -> str:
+        """``14:05``; with the date if it is not today."""
+        zone = self.of.get(account, UTC)
+        local, today = (datetime.fromtimestamp(ms / 1000, zone) for ms in (at, now))
+        if local.date() == today.date():
+            return f"{local:%H:%M}"
+        return f"{local:%d.%m %H:%M}" if local.year == today.year else f"{local:%d.%m.%Y %H:%M}"
+
+
+def length(ms: Ms, language: Language) -> str:
+    """A length of time in its two largest units: "2 h 10 min"."""
+    parts = ((ms // DAY, "days"), (ms % DAY // HOUR, "hours"), (ms % HOUR // MINUTE, "minutes"))
+    shown = [say(language, f"length.{unit}", {"count": count}) for count, unit in parts if count]
+    return " ".join(shown[:2]) or say(language, "length.minutes", {"count": 1})

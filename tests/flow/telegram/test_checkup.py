@@ -18,7 +18,7 @@ from bridge.sandbox.botapi import FREE_REACTIONS, SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.botapi.webhooks import Webhook
 from bridge.telegram.posts.render import REACTIONS
-from bridge.telegram.setup.checks import at_start, examine
+from bridge.telegram.setup.checks import examine, report_at_start
 from bridge.telegram.setup.findings import Finding, Level
 from bridge.telegram.updates.intake import PATH
 from tests.flow.telegram.team import ADMINS, GROUP, settings
@@ -232,7 +232,7 @@ async def test_the_short_form_at_a_start_waits_for_telegram_and_only_logs(
     api: SimulatedBotApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.chats[GROUP].forum = False
-    await at_start(configured(api), SystemClock())
+    await report_at_start(configured(api), SystemClock())
     told = capsys.readouterr().out
     assert "chat_not_forum" in told
     assert "Turn topics on" in told
@@ -247,5 +247,5 @@ async def test_a_start_says_nothing_of_the_webhook_that_it_is_about_to_set_or_re
     made = configured(api) if left else configured(api, updates="webhook")
     if left:
         api.updates.set_webhook(f"https://sms.example.org{PATH}", drop_pending=False)
-    await at_start(made, SystemClock())
+    await report_at_start(made, SystemClock())
     assert "webhook" not in capsys.readouterr().out

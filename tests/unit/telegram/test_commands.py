@@ -14,7 +14,7 @@ from bridge.telegram.commands.dispatch import HANDLERS
 from bridge.telegram.commands.lookup import outcome
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.texts import known
-from bridge.telegram.texts.times import midnight, moment
+from bridge.telegram.texts.labels import midnight, moment
 
 HOUR = 3_600_000
 NOON = 1_800_014_400_000
