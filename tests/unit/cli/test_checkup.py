@@ -1,4 +1,4 @@
-"""What the doctor makes of the words that running services say of their link to Telegram."""
+"""The doctor's finding about the link to Telegram, from the states that running processes report."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class LanguageServer:
         self._diagnostics: dict[str, asyncio.Future[list[dict[str, Any]]]] = {}
 
     async def open(self, file: Path, text: str) -> list[str]:
-        """Open a file of the disk with this text; what the editor would underline, as ``line:column message``."""
+        """Open a file with this text. Returns the mistakes that the editor underlines, as ``line:column message``."""
         loop = asyncio.get_running_loop()
         waiting = self._diagnostics[file.as_uri()] = loop.create_future()
         document = {"uri": file.as_uri(), "languageId": "yaml", "version": 1, "text": text}
@@ -34,7 +34,7 @@ class LanguageServer:
         ]
 
     async def complete(self, file: Path, line: int, column: int) -> list[str]:
-        """What is offered at a place; lines and columns from 1."""
+        """The completions at a position; lines and columns from 1."""
         answer = await self.request("textDocument/completion", self._at(file, line, column))
         return [item["label"] for item in answer["items"]]
 

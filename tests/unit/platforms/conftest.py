@@ -1,4 +1,4 @@
-"""A platform client with short limits, a server of bare sockets, and a watch over all that is written or raised."""
+"""A platform client with short limits, a server of raw sockets, and a search for secrets in all that is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PASSWORD = "Pa55&word+Ы"
 NUMBER = "79001112233"
 TEXT = "Тайный текст № 1 + 100%"
 
-# Generous where nothing should wait, short where a test wants the limit to come.
+# Generous limits; ``sock_read`` is short, because tests reach it.
 LIMITS = HttpLimits(total=5_000, connect=2_000, sock_connect=2_000, sock_read=400)
 
 Connect = Callable[..., IbaPlatform]
@@ -59,7 +59,7 @@ async def platform(server: RawServer, connect: Connect) -> IbaPlatform:
 
 
 class Watch:
-    """Everything that could carry a secret out: log records, the loop's complaints, and what a test adds."""
+    """Collects all output that could contain a secret: log records, errors of the loop, and what a test adds."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog

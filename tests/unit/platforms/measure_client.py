@@ -1,7 +1,7 @@
-"""``python -m tests.unit.platforms.measure_client [uvloop]``: what a request costs, beside the bare bytes.
+"""``python -m tests.unit.platforms.measure_client [uvloop]`` measures the CPU time of a request.
 
-The server is bare and lives in a process of its own; counted is the CPU time of this one, which waits for nothing else.
-Bare asks and answers are the same bytes over the loop's transports without any client: what no client can undercut.
+The server runs in a process of its own; the CPU time of this process is counted. "bare" sends the same bytes over the
+loop's transports without a client: no client can be faster.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Bare(asyncio.BufferedProtocol):
 
 
 async def cost(ask: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
-    """Microseconds of CPU a request, and requests a second."""
+    """Microseconds of CPU for a request, and requests a second."""
 
     async def some(count: int) -> None:
         for _ in range(count):

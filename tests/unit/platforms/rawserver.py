@@ -1,6 +1,6 @@
-"""A server made of bare sockets that misbehaves on purpose and counts what reached it.
+"""A server of raw sockets that misbehaves on purpose and counts what reached it.
 
-aiohttp's own test client switches off the very behaviour under test, so nothing of aiohttp is used here.
+Nothing of aiohttp is used here, because its test client switches off the behaviour under test.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 PATIENCE = 10.0
-"""Seconds after which a test that waits for something is broken."""
+"""Seconds after which a wait of a test has failed."""
 
 
 class Conn:
-    """One accepted connection, as a behaviour sees it."""
+    """One accepted connection, for a behaviour."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def request(self) -> bytes | None:
-        """The head of the next request, or None when the client has gone."""
+        """The head of the next request. None if the client has gone."""
         try:
             return await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -53,7 +53,7 @@ class Conn:
         return True
 
     async def readable_unread(self) -> None:
-        """Wait until bytes have come, and leave them where they are."""
+        """Wait until bytes have arrived, without reading them."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]
         loop = asyncio.get_running_loop()
         came = asyncio.Event()
@@ -66,7 +66,7 @@ class Conn:
             os.close(fd)
 
     async def rest(self) -> int:
-        """How many more bytes come until the client has gone."""
+        """The number of further bytes until the client has gone."""
         self._writer.transport.resume_reading()  # type: ignore[attr-defined]
         count = 0
         with suppress(ConnectionError):
@@ -75,11 +75,11 @@ class Conn:
         return count
 
     def now(self, data: bytes) -> None:
-        """Hand bytes to the system at once, past the loop: the client's loop has not noticed them when this returns."""
+        """Write bytes to the socket at once, past the loop: the client's loop has not noticed them when this returns."""
         assert os.write(self._writer.get_extra_info("socket").fileno(), data) == len(data)
 
     def end_now(self) -> None:
-        """FIN, at once and past the loop."""
+        """Send FIN at once, past the loop."""
         with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as same:
             same.shutdown(socket.SHUT_WR)
 
@@ -95,7 +95,7 @@ class Conn:
 
 
 Behaviour = Callable[[Conn], Awaitable[None]]
-"""What happens once a request has been read. The connection is kept for more unless the behaviour closed it."""
+"""Runs after a request was read. The connection takes more requests unless the behaviour closes it."""
 
 
 class RawServer:
@@ -104,25 +104,25 @@ class RawServer:
         self.heads: list[bytes] = []
         """Requests that were read, in order."""
         self.served: list[Conn] = []
-        """For each of them the connection it came over."""
+        """The connection of each request in ``heads``."""
         self.conns: list[Conn] = []
         """Connections that were accepted, in order."""
         self.unread = 0
-        """Connections that were closed with bytes on them that nobody read."""
+        """Connections that were closed with unread bytes."""
         self.accepted = 0
         self.ended = 0
-        """Connections of those that are over."""
+        """Connections that have ended."""
         self.asked = asyncio.Event()
         self.on_accept: Behaviour | None = None
-        """Instead of reading anything from a new connection."""
+        """Runs for a new connection, instead of reading from it."""
         self.close_unread_after: int | None = None
-        """After so many answers on a connection, close it at the next request's first byte, without reading."""
+        """Close a connection after this many answers at the first byte of the next request, without reading it."""
         self._behaviours: list[Behaviour] = []
         self._last: Behaviour = ok
         self._tasks: set[asyncio.Task[None]] = set()
 
     def then(self, *behaviours: Behaviour) -> None:
-        """What to do with the next requests, one each; the last one stays."""
+        """Set the behaviours for the next requests, one for each; the last one is repeated."""
         self._behaviours = list(behaviours)
         self._last = behaviours[-1]
 

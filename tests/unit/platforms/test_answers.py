@@ -1,4 +1,4 @@
-"""What the platform's answers to a send mean, row by row, in both encodings."""
+"""The meanings of the platform's answers to a send, row by row, in both encodings."""
 
 from __future__ import annotations
 

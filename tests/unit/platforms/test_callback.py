@@ -1,4 +1,4 @@
-"""The platform's call for an inbound SMS, from its raw bytes."""
+"""Reading the platform's call for an inbound SMS from its raw bytes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_call_without_an_id_is_refused(query: bytes) -> None:
 
 
 def wire_forms(raw: bytes) -> list[bytes]:
-    """Percent-encoded in full, as a form does it, and as bare as a query allows."""
+    """A value percent-encoded in full, as a form does it, and as little as a query allows."""
     full = "".join(f"%{byte:02x}" for byte in raw).encode()
     form = quote_from_bytes(raw, safe="").replace("%20", "+").encode()
     special = {byte: f"%{byte:02X}".encode() for byte in b" %&+#\n\t"}

@@ -1,4 +1,4 @@
-"""What the client does with connections and odd answers."""
+"""How the HTTP client uses connections and reads odd answers."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def turns() -> None:
-    """Let the loop get round to what has happened on the sockets; loopback itself takes no time."""
+    """Give the loop some turns to notice what has happened on the sockets."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-class Bell:
-    """Calls something from the loop's readable sockets, between those that became readable before and after it."""
+class SocketTrigger:
+    """Calls a function from a readable socket of the loop, in the order in which sockets became readable."""
 
     def __init__(self, rung: Callable[[], object]) -> None:
         self._rung = rung
@@ -84,7 +84,7 @@ class Bell:
         self._inside.recv(1)
         self._rung()
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         self._outside.send(b"!")
 
     def __exit__(self, *_: object) -> None:
@@ -525,10 +525,10 @@ async def test_cancelled_between_its_answer_and_its_waking_it_leaves_the_next_re
     await turns()
     # All three are ready in one turn of the loop, in this order: the second may ask as soon as there is a connection,
     # the first has its answer, and the first is cancelled. Its connection is the second's when it wakes.
-    with Bell(lambda: start.set_result(None)) as starts, Bell(first.cancel) as cancels:
-        starts.ring()
+    with SocketTrigger(lambda: start.set_result(None)) as starts, SocketTrigger(first.cancel) as cancels:
+        starts.fire()
         server.conns[0].now(LENGTH + ID)
-        cancels.ring()
+        cancels.fire()
         with suppress(asyncio.CancelledError):
             await first
     go_on.set()
@@ -553,12 +553,14 @@ async def test_cancelled_while_it_is_given_a_connection_it_passes_that_on(
     await turns()
     third = asyncio.create_task(get(client, "n=3"))
     await turns()
-    with Bell(second.cancel) as cancels:  # in one turn of the loop: the place is the second's, and it is cancelled
+    with SocketTrigger(
+        second.cancel
+    ) as cancels:  # in one turn of the loop: the place is the second's, and it is cancelled
         if how == "answer":
             server.conns[0].now(LENGTH + ID)
         else:
             server.conns[0].end_now()
-        cancels.ring()
+        cancels.fire()
         await first
     go_on.set()
     assert await third == GIVEN
@@ -596,7 +598,7 @@ async def test_closing_answers_everybody(server: RawServer, session: Ask) -> Non
 
 
 async def test_no_place_is_lost_however_requests_end(server: RawServer) -> None:
-    """Answers, resets, ends and cancelling in any order: afterwards as many requests as before run side by side."""
+    """After answers, resets, ends and cancellations in any order, as many requests as before run in parallel."""
     chance = random.Random(7)
     places = 4
 

@@ -1,4 +1,4 @@
-"""Texts in a query: by the character from memory, and the same bytes as if encoded whole."""
+"""Encoding texts for a query: character by character from a cache, with the same bytes as in one piece."""
 
 from __future__ import annotations
 

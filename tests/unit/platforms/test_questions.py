@@ -1,4 +1,4 @@
-"""Answers to the two questions: what became of an SMS, and how much money is left."""
+"""Reading the answers to the two questions: the status of an SMS, and the balance."""
 
 from __future__ import annotations
 

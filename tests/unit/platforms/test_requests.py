@@ -1,4 +1,4 @@
-"""What leaves: the exact bytes of the request line, in the account's encoding."""
+"""The exact bytes of the requests, in the encoding of the account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which a request can go wrong: the server sees each SMS at most once, and the outcome is told right."""
+"""However a request fails, the server sees each SMS at most once, and the outcome is right."""
 
 from __future__ import annotations
 

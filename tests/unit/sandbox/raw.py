@@ -1,4 +1,4 @@
-"""What the simulator's tests look at it with: a client and a listener of bare bytes, a clock that is set."""
+"""Tools for tests of the simulators: a client and a listener of raw bytes, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOON: Ms = 1_795_251_600_000
 
 
 class SetClock(Clock):
-    """Stands still; a wait moves it on."""
+    """A clock that stands still; a wait moves it on."""
 
     def __init__(self, at: Ms = NOON) -> None:
         self.at = at
@@ -32,12 +32,12 @@ class SetClock(Clock):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
-    """Everything that came until the other side was done."""
+    """The answer that was read."""
 
     status: int
     body: bytes
     whole: bool
-    """As many bytes of body as were announced."""
+    """True if the body has as many bytes as announced."""
     raw: bytes
     reset: bool = False
 
@@ -87,7 +87,7 @@ class RawClient:
             return Heard(status=status, body=body, whole=len(body) == length, raw=head + b"\r\n\r\n" + body)
 
     async def closed(self) -> bytes:
-        """What still comes until the connection ends."""
+        """The bytes that come until the connection ends."""
         async with asyncio.timeout(10):
             return await self.reader.read()
 
@@ -105,7 +105,7 @@ async def connected(platform: SimulatedPlatform) -> AsyncIterator[RawClient]:
 
 
 def target(**fields: str) -> str:
-    """``/sendsms.php?…`` with demo's login, as the document writes it."""
+    """``/sendsms.php?…`` with the login of the demo account, as in the platform's document."""
     wanted: Mapping[str, str] = {"user": "demo", "pwd": "demo", **fields}
     return "/sendsms.php?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted.items())
 
@@ -115,13 +115,13 @@ def send_target(**fields: str) -> str:
 
 
 async def ask(platform: SimulatedPlatform, wanted: str | bytes) -> Heard:
-    """One request on a fresh connection."""
+    """Send one request on a fresh connection."""
     async with connected(platform) as client:
         return await client.get(wanted)
 
 
 class Callback:
-    """A listener that keeps every request head it got and answers with fixed bytes."""
+    """A listener that keeps the request heads and answers with fixed bytes."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""A day in a minute: what waits in the sandbox is woken as if the time had passed."""
+"""The sandbox's clock: when time is moved on, waits end as if the time had passed."""
 
 from __future__ import annotations
 

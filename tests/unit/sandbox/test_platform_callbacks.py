@@ -1,4 +1,4 @@
-"""The platform's other direction: how it calls the bridge and what it takes for an acknowledgement."""
+"""How the simulated platform calls the bridge, and what it takes for an acknowledgement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each fault is what its name says, seen by a client of bare bytes; the book says what was taken."""
+"""Each fault does what its name says, for a client of raw bytes; the book has what was taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The send page says what the platform's document says, and its book tells the truth."""
+"""The send page answers as the platform's document says, and its book is right."""
 
 from __future__ import annotations
 

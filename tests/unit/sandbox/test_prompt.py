@@ -1,4 +1,4 @@
-"""What the prompt of the sandbox understands."""
+"""The commands of the sandbox's prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log over the real logging and structlog: what may stand in it, what must not, and how much of it."""
+"""The log, with the real logging and structlog: what it contains, what it must not contain, and its limits."""
 
 from __future__ import annotations
 

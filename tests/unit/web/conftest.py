@@ -1,4 +1,4 @@
-"""A whole callback side over real sockets and a real store in a temporary file."""
+"""The listeners over real sockets, with a real store in a temporary file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.unit.web.wire import Reply, get
 
 @pytest.fixture(params=["ordinary", "by aiohttp"])
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of answering a call must come to the same."""
+    """Both ways of answering a call must have the same result."""
     monkeypatch.setattr(wire, "more_headers", "" if request.param == "ordinary" else wire.BY_AIOHTTP)
     return str(request.param)
 
@@ -49,7 +49,7 @@ def counting_requests(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 class RecordingInbox(Inbox):
-    """The real one, which also remembers what it returned, and can be held up."""
+    """The real inbox. It also remembers its results, and can be held up."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
@@ -83,13 +83,13 @@ class Site:
         return await get(self.port, target, headers=headers)
 
     async def stored(self) -> list[Inbound]:
-        """Every message the store has taken, in the order of the first acceptance."""
+        """All stored messages, in the order of their first acceptance."""
         ids = dict.fromkeys(accepted.id for accepted in self.inbox.accepted)
         rows = [await self.store.get_inbound(inbound_id) for inbound_id in ids]
         return [row for row in rows if row is not None]
 
     def files(self) -> bytes:
-        """Every byte the store keeps on disk."""
+        """All bytes of the store on disk."""
         return b"".join(file.read_bytes() for file in self.path.parent.glob(self.path.name + "*") if file.is_file())
 
 

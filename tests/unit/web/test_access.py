@@ -206,7 +206,7 @@ async def test_a_connection_too_many_is_closed_and_the_rest_works_on(make_site: 
 
 
 async def refused(port: int) -> bool:
-    """Closed by the server without a word."""
+    """True if the server closes a new connection without an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         return await reader.read() == b""

@@ -1,4 +1,4 @@
-"""Where a command finds the services of its machine."""
+"""How a command finds the services of its machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the platform may send, and what must be on disk and answered then."""
+"""Callbacks that the platform may send: what is stored, and what is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is refused gets a constant: an id in an error page would be taken for an acknowledgement."""
+"""Refusals are constants: an id in an error page would be taken for an acknowledgement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ID = b"smsid=5094"
 
 
 def assert_constant(answer: bytes, *statuses: int) -> None:
-    """One whole answer with one of these statuses, whose body is the constant, and no part of the call anywhere."""
+    """Check one whole answer: one of these statuses, the constant body, and no part of the call."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head.split(b" ")[1])
     assert status in statuses

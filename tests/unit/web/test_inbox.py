@@ -1,4 +1,4 @@
-"""A platform that does not understand our answers brings everything again: that is said once."""
+"""A platform that does not understand our answers repeats every call: one alert says so."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def call(smsid: str = "5094") -> InboundCall:
 
 
 class AlertsSeen:
-    """The real store; notes which alerts were opened by it."""
+    """The real store. It also remembers which alerts were opened."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

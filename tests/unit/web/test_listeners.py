@@ -1,4 +1,4 @@
-"""Starting, proving, probing, and what the machine may run out of."""
+"""Starting the listeners, their proofs and probes, and a machine without free files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that sends bytes as they are: the bad input of these tests cannot be made with a decent HTTP client."""
+"""A client that sends raw bytes: no proper HTTP client can make the bad input of these tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from urllib.parse import quote_from_bytes
 
 BOUND = 15
-"""Seconds that a test waits for anything."""
+"""Seconds after which a wait of a test has failed."""
 
 _TURNS = 5
-"""Turns of the loop after each segment, in which the server reads it before the next one is written."""
+"""Turns of the loop in which the server reads a segment before the next one is written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +23,9 @@ class Reply:
 
 
 BY_AIOHTTP = "Connection: keep-alive\r\n"
-"""Changes nothing but who answers: a call with a line about its connection is not an ordinary one."""
+"""A header line that makes aiohttp answer: a call with a line about its connection is no ordinary one."""
 more_headers = ""
-"""Goes into each request; set by a fixture."""
+"""Header lines of each request; set by a fixture."""
 
 
 def request(target: str | bytes, *, method: str = "GET", version: str = "1.1", headers: str = "") -> bytes:
@@ -35,7 +35,7 @@ def request(target: str | bytes, *, method: str = "GET", version: str = "1.1", h
 
 
 def callback(*, path: str = "/sms.php", text: str | None = "hello", raw: bytes | None = None, **values: str) -> bytes:
-    """A target as the platform makes it; ``raw`` is put in for the text without any encoding."""
+    """A request target of the platform. ``raw`` stands for the text, without any encoding."""
     fields = {"date": "2026-01-06 12:00:00", "smsid": "5094", "sender": "79001112233", "receiver": "1234", "prefix": ""}
     fields |= values
     pairs = [f"{name}={quote_from_bytes(value.encode())}".encode() for name, value in fields.items()]
@@ -57,7 +57,7 @@ async def read_reply(reader: asyncio.StreamReader, *, head_only: bool = False) -
 async def talk(
     port: int, segments: bytes | Sequence[bytes], *, replies: int = 1, head_only: bool = False
 ) -> list[Reply]:
-    """Send the segments, each in a TCP segment of its own, and read so many answers."""
+    """Send each segment in a TCP segment of its own, and read ``replies`` answers."""
     async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -77,7 +77,7 @@ async def get(port: int, target: str | bytes, *, headers: str = "") -> Reply:
 
 
 async def everything(port: int, data: bytes) -> bytes:
-    """What comes back until the server closes."""
+    """All bytes that come back until the server closes."""
     async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
