@@ -75,7 +75,7 @@ class Conn:
         return count
 
     def now(self, data: bytes) -> None:
-        """Write bytes to the socket at once, past the loop: the client's loop has not noticed them when this returns."""
+        """Write bytes at once, past the loop: the client's loop has not noticed them when this returns."""
         assert os.write(self._writer.get_extra_info("socket").fileno(), data) == len(data)
 
     def end_now(self) -> None:
