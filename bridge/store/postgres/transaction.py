@@ -1,4 +1,4 @@
-"""One transaction: begin, work, commit, and what its end means."""
+"""Runs units of work in transactions of PostgreSQL: begins, commits, and says what the end of each means."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 BEGIN_WRITE = "BEGIN;"
 BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-TRIES = 5
-"""Where transactions are in each other's way."""
+MAX_TRIES = 5
+"""For a transaction that others conflict with."""
 
 Repairs = tuple[Unit[object], ...]
 
 
 class OutcomeUnknown(CommitUnknown):
-    """With the repairs that are due where the work was kept after all."""
+    """A commit whose outcome is not known. ``repairs``: due if the work was kept after all."""
 
     def __init__(self, message: str, repairs: Repairs) -> None:
         super().__init__(message)
@@ -33,28 +33,31 @@ class OutcomeUnknown(CommitUnknown):
 
 
 class Transactions:
-    """Runs work on the connections of a pool, each piece in a transaction of its own."""
+    """Runs each unit in a transaction of its own, on the connections of a pool."""
 
     def __init__(
         self, pool: Pool, space: str, node: str, on_commit: Callable[[PostgresTx], None] = lambda tx: None
     ) -> None:
+        """``space``: the schema. ``on_commit``: called with each committed transaction, and with one whose commit has
+        an unknown outcome."""
         self._pool = pool
         self._space = space
         self._node = node
         self._on_commit = on_commit
         self.routes = False
-        """What comes in here is routed here."""
+        """Whether this node routes the messages that come in here."""
         self.commits = 0
-        """Since the start."""
+        """Transactions committed since the start."""
 
     @property
     def where(self) -> str:
         return self._pool.where
 
     async def write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
-        """The result after the commit, and the repairs due where nobody learns of it.
+        """The result after the commit, and the repairs that are due if nobody learns of it.
 
-        :raises StoreUnavailable: nothing was written. :raises OutcomeUnknown: nobody knows.
+        :raises StoreUnavailable: nothing was written.
+        :raises OutcomeUnknown: whether it was written is not known.
         :raises StoreError: it cannot be done.
         """
         tries = 1
@@ -62,35 +65,36 @@ class Transactions:
             try:
                 return await self._write(work)
             except Exception as error:
-                if tries == TRIES or not faults.is_conflict(error):
+                if tries == MAX_TRIES or not faults.is_conflict(error):
                     raise faults.translate(error, self.where) from error
                 tries += 1
 
     async def _write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
         async with self._pool.connection() as connection:
-            value, tx = await self._done(work, connection, BEGIN_WRITE)
+            value, tx = await self._run(work, connection, BEGIN_WRITE)
+            repairs = (*tx.repairs,)
             try:
                 if tx.begun:
-                    await self._commit(connection, tx.orphaned)
+                    await self._commit(connection, repairs)
             except OutcomeUnknown:
-                self._on_commit(tx)  # a loop that looks for nothing costs little
+                self._on_commit(tx)
                 raise
             self._on_commit(tx)
             self.commits += 1
-            return value, tx.orphaned
+            return value, repairs
 
-    async def _done(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
-        """The result, and the transaction, still open; where the work fails it is not."""
+    async def _run(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
+        """The result and the transaction, which is still open. If the work fails, it is rolled back."""
         router = self._node if self.routes else ""
         tx = PostgresTx(connection, self._space, begin=begin, node=self._node, router=router)
         try:
             return await greenlets.run(lambda: work(tx)), tx
         except TimeoutError:
-            # The server has not even said that it took too long: perhaps there is none any more.
+            # The server did not even say that it took too long: it may be gone.
             self._pool.distrust(connection)
             raise
         except BaseException:
-            await _rolled_back(connection)
+            await _roll_back(connection)
             raise
 
     async def _commit(self, connection: Any, repairs: Repairs) -> None:
@@ -100,23 +104,23 @@ class Transactions:
             if isinstance(error, TimeoutError):
                 self._pool.distrust(connection)
             if isinstance(error, asyncpg.PostgresError) and not faults.is_surroundings(error):
-                raise  # the server says that it did not
+                raise  # the server says that it did not commit
             raise OutcomeUnknown(faults.commit_unknown(error, self.where), repairs) from error
         if done != "COMMIT":
             raise StoreError(f"{self.where}: a statement had failed unnoticed; nothing was written")
 
     async def read(self, query: Unit[T]) -> T:
-        """The query's result out of one snapshot."""
+        """The result of the query, out of one snapshot."""
         try:
             async with self._pool.connection() as connection:
-                value, _ = await self._done(query, connection, BEGIN_READ)
-                await _rolled_back(connection)
+                value, _ = await self._run(query, connection, BEGIN_READ)
+                await _roll_back(connection)
                 return value
         except Exception as error:
             raise faults.translate(error, self.where) from error
 
 
-async def _rolled_back(connection: Any) -> None:
-    """Leave no transaction open; where that cannot be had, the pool throws the connection away."""
+async def _roll_back(connection: Any) -> None:
+    """Leave no transaction open. Where that fails, the pool throws the connection away."""
     with contextlib.suppress(Exception):  # the error that led here is the one to report
         await connection.execute("ROLLBACK")

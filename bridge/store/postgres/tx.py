@@ -30,7 +30,7 @@ _AT_ONCE = 100
 class PostgresTx:
     """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
 
-    __slots__ = ("_begin", "_connection", "_orphaned", "_space", "node", "router", "work", "work_for_others")
+    __slots__ = ("_begin", "_connection", "_space", "node", "repairs", "router", "work", "work_for_others")
 
     def __init__(self, connection: Connection, space: str, *, begin: str, node: str, router: str) -> None:
         self._connection = connection
@@ -43,7 +43,8 @@ class PostgresTx:
         """The kinds of work that this transaction makes for all nodes."""
         self.work_for_others: set[Work] = set()
         """Those that it makes for the other nodes alone."""
-        self._orphaned: list[Unit[object]] = []
+        self.repairs: list[Unit[object]] = []
+        """Due if nobody learns that this transaction was kept."""
 
     def now(self) -> Ms:
         self._start()
@@ -117,11 +118,7 @@ class PostgresTx:
         self.work_for_others.add(work)
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
-        self._orphaned.append(repair)
-
-    @property
-    def orphaned(self) -> tuple[Unit[object], ...]:
-        return tuple(self._orphaned)
+        self.repairs.append(repair)
 
 
 def lock_key(space: str, name: LockName) -> int:

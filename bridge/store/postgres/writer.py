@@ -1,8 +1,8 @@
-"""Group commit on PostgreSQL: what many callers want at once is one transaction, the rest goes side by side.
+"""Group commit on PostgreSQL: calls of one batch function share a transaction; other units run side by side.
 
-Unlike SQLite's this is not the only writer: other transactions of this bridge and of others run at the same time. What
-must not change between a look and a write is locked (:meth:`~bridge.store.transaction.Tx.lock`). A unit that stands
-alone has a transaction of its own, so that no two units in one transaction can wait for two in another.
+Unlike SQLite's this is not the only writer: other transactions of this node and of others run at the same time. A unit
+locks what must not change between its read and its write (:meth:`~bridge.store.transaction.Tx.lock`). A unit that is
+not batched has a transaction of its own, so that no two units in one transaction can wait for two in another.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-MOST_ITEMS = 128
-"""In one transaction: each may hold a lock, and the server has a table of them for all."""
+MAX_ITEMS = 128
+"""Items in one transaction: each may hold a lock, and the server has one table for the locks of all."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,12 +39,13 @@ class PostgresWriter:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._crowds: dict[BatchUnit[Any, Any], _Crowd] = {}
+        self._queues: dict[BatchUnit[Any, Any], _BatchQueue] = {}
         self._running: set[asyncio.Task[Any]] = set()
-        self._orphans: set[asyncio.Task[Any]] = set()
-        """Transactions whose callers were cancelled."""
-        self._debts: deque[Unit[object]] = deque()
-        self._paying = asyncio.Lock()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        """Transactions under way whose callers were cancelled."""
+        self._repairs: deque[Unit[object]] = deque()
+        """Due before anything else is written."""
+        self._repairing = asyncio.Lock()
         self._closing = False
         self.units = 0
         """Units committed since the start."""
@@ -55,14 +56,14 @@ class PostgresWriter:
         return self._transactions.commits
 
     async def run(self, unit: Unit[T]) -> T:
-        """The unit's result, after its commit.
+        """The result of the unit, after its commit.
 
-        A cancelled caller finds its unit done or not done, never half.
-        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: nobody knows); a later
-            call may succeed.
+        If the caller is cancelled, the unit is done or not done, never half done.
+        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: that is not known); a
+            later call may succeed.
         :raises StoreError: the unit cannot be done.
         """
-        await self._settle_accounts()
+        await self._repair()
         if self._closing:
             raise StoreError("the store is closed")
         task = asyncio.create_task(self._transactions.write(unit))
@@ -70,76 +71,80 @@ class PostgresWriter:
         try:
             value, _ = await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._orphans.add(task)
-            task.add_done_callback(self._orphaned)
+            self._abandoned.add(task)
+            task.add_done_callback(self._take_repairs)
             raise
         except OutcomeUnknown as error:
-            self._debts.extend(error.repairs)
+            self._repairs.extend(error.repairs)
             raise
         self.units += 1
         return value
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
-        """The same for work that is cheaper for many: items that wait for this very ``do`` are one call of it.
+        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
 
-        What leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) does not belong here.
+        Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """
         if self._closing:
             raise StoreError("the store is closed")
-        crowd = self._crowds.get(do)
-        if crowd is None:
-            crowd = self._crowds[do] = _Crowd(self, do)
-        return cast(T, await crowd.join(item))
+        queue = self._queues.get(do)
+        if queue is None:
+            queue = self._queues[do] = _BatchQueue(self, do)
+        return cast(T, await queue.run(item))
 
-    async def attempt(self, do: BatchUnit[Any, Any], items: Sequence[object]) -> Sequence[object]:
-        """One transaction for all of them; for each alone where that is refused."""
-        await self._settle_accounts()
+    async def write_batch(self, do: BatchUnit[Any, Any], items: Sequence[object]) -> Sequence[object]:
+        """Write the items in one transaction; a result for each."""
+        await self._repair()
         values, repairs = await self._transactions.write(lambda tx: do(tx, items))
         if repairs:
-            raise StoreError("what was done together left a repair, which can only be one caller's")
+            raise StoreError("a batch left a repair, which can only be for one caller")
         self.units += len(items)
         return values
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Finish the units under way."""
         self._closing = True
         while self._running:
             await asyncio.wait(self._running)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
-        """Let it end before the store is closed."""
+        """Let the task end before the store is closed."""
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _orphaned(self, task: asyncio.Task[tuple[object, Repairs]]) -> None:
-        """Nobody takes the result."""
-        self._orphans.discard(task)
+    def _take_repairs(self, task: asyncio.Task[tuple[object, Repairs]]) -> None:
+        """The caller of this transaction is gone: schedule its repairs."""
+        self._abandoned.discard(task)
         error = task.exception()
         if error is None:
-            self._debts.extend(task.result()[1])
+            self._repairs.extend(task.result()[1])
         elif isinstance(error, OutcomeUnknown):
-            self._debts.extend(error.repairs)
+            self._repairs.extend(error.repairs)
 
-    async def _settle_accounts(self) -> None:
-        """What was cancelled ends first, and its repairs are made; while one cannot be, nothing else is done."""
-        while self._orphans:
-            await asyncio.wait(self._orphans)
-        while self._debts:
-            async with self._paying:
-                if not self._debts:
+    async def _repair(self) -> None:
+        """Wait for abandoned transactions and make the repairs that are due.
+
+        :raises StoreUnavailable: a repair cannot be made now; nothing else is written until it is.
+        """
+        while self._abandoned:
+            await asyncio.wait(self._abandoned)
+        while self._repairs:
+            async with self._repairing:
+                if not self._repairs:
                     return
                 try:
-                    await self._transactions.write(self._debts[0])
+                    await self._transactions.write(self._repairs[0])
                 except StoreUnavailable:
                     raise
                 except Exception as error:
-                    # A row that stays `sending` is called unknown in the end; nothing else must wait for it for ever.
+                    # Nothing else must wait for it for ever: a row that stays `sending` is called unknown in the end.
                     log.error("repair_failed", error_class=type(error).__name__)
-                self._debts.popleft()
+                self._repairs.popleft()
 
 
-class _Crowd:
-    """Those who want the same done. No timer: who comes while a transaction runs goes into the next."""
+class _BatchQueue:
+    """The items that wait for one batch function. There is no timer: those that arrive while a transaction runs go into
+    the next."""
 
     def __init__(self, writer: PostgresWriter, do: BatchUnit[Any, Any]) -> None:
         self._writer = writer
@@ -147,7 +152,7 @@ class _Crowd:
         self._waiting: deque[_Job] = deque()
         self._works = False
 
-    async def join(self, item: object) -> object:
+    async def run(self, item: object) -> object:
         job = _Job(item, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         if not self._works:
@@ -158,31 +163,31 @@ class _Crowd:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                # Let those who were just woken hand in what they have next.
+                # The callers that were just woken hand in what they have next.
                 await asyncio.sleep(0)
-                await self._batch([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_ITEMS))])
+                await self._write([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ITEMS))])
         finally:
             self._works = False
 
-    async def _batch(self, jobs: Sequence[_Job]) -> None:
+    async def _write(self, jobs: Sequence[_Job]) -> None:
         wanted = [job for job in jobs if not job.future.done()]
         if not wanted:
             return
         try:
-            values = await self._writer.attempt(self._do, [job.item for job in wanted])
+            values = await self._writer.write_batch(self._do, [job.item for job in wanted])
         except Exception as error:  # every caller must be told, whatever happened
             if len(wanted) == 1 or isinstance(error, StoreUnavailable):
-                _tell(wanted, error)
+                _refuse(wanted, error)
             else:
-                for job in wanted:  # one of them cannot be done: the others can
-                    await self._batch([job])
+                for job in wanted:  # one of them cannot be written: the others can
+                    await self._write([job])
             return
         for job, value in zip(wanted, values, strict=True):
             if not job.future.done():
                 job.future.set_result(value)
 
 
-def _tell(jobs: Sequence[_Job], error: Exception) -> None:
+def _refuse(jobs: Sequence[_Job], error: Exception) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(error)

@@ -1,6 +1,7 @@
-"""Reading connections: they never wait for the writer, and each query sees one committed state of everything.
+"""The reading connections of a SQLite file. They never wait for the writer.
 
-A read that begins after an awaited write returned sees that write. They cannot write: opened read-only.
+A query sees one committed state of the whole file. A read that begins after an awaited write returned sees that write.
+The connections are opened read-only.
 """
 
 from __future__ import annotations
@@ -22,34 +23,34 @@ T = TypeVar("T")
 
 
 class Readers:
-    """A small pool. A slow question of a person keeps one connection, never the whole store."""
+    """A small pool: a slow query keeps one connection busy, never the whole store."""
 
-    def __init__(self, links: Sequence[ThreadConnection], path: Path) -> None:
-        self._links = tuple(links)
+    def __init__(self, connections: Sequence[ThreadConnection], path: Path) -> None:
+        self._connections = tuple(connections)
         self._path = path
         self._idle: asyncio.LifoQueue[ThreadConnection] = asyncio.LifoQueue()
-        for link in self._links:
-            self._idle.put_nowait(link)
+        for connection in self._connections:
+            self._idle.put_nowait(connection)
         self._closing = False
 
     async def run(self, query: Unit[T]) -> T:
-        """The query's result out of one snapshot. :raises StoreUnavailable: the file cannot be read now."""
-        link = await self._idle.get()
+        """The result of the query, out of one snapshot. :raises StoreUnavailable: the file cannot be read now."""
+        connection = await self._idle.get()
         try:
             if self._closing:
                 raise StoreError("the store is closed")
-            return await link.call(lambda db: _snapshot(db, query))
+            return await connection.call(lambda db: _snapshot(db, query))
         except sqlite3.Error as error:
-            link.judge(error)
+            connection.judge(error)
             raise translate(error, self._path) from error
         finally:
-            # A cancelled caller's query still runs in the link's thread; the next one queues behind it there.
-            self._idle.put_nowait(link)
+            # The query of a cancelled caller still runs in the connection's thread; the next one queues behind it.
+            self._idle.put_nowait(connection)
 
     async def close(self) -> None:
         self._closing = True
-        for link in self._links:
-            await link.close()
+        for connection in self._connections:
+            await connection.close()
 
 
 def _snapshot(db: sqlite3.Connection, query: Unit[T]) -> T:

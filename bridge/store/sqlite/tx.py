@@ -24,9 +24,9 @@ def _cleaned(params: Params | Line) -> Params | Line:
 
 
 class SqliteTx:
-    """A :class:`~bridge.store.transaction.Tx`. One writer at a time: there is nobody to hold anything against."""
+    """A :class:`~bridge.store.transaction.Tx`. There is one writer, so locks do nothing."""
 
-    __slots__ = ("_db", "_orphaned", "work")
+    __slots__ = ("_db", "repairs", "work")
     node = ""
     router = ""
 
@@ -34,7 +34,8 @@ class SqliteTx:
         self._db = db
         self.work: set[Work] = set()
         """The kinds of work that this transaction makes."""
-        self._orphaned: list[Unit[object]] = []
+        self.repairs: list[Unit[object]] = []
+        """Due if nobody learns that this transaction was kept."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
@@ -87,8 +88,4 @@ class SqliteTx:
         pass
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
-        self._orphaned.append(repair)
-
-    @property
-    def orphaned(self) -> tuple[Unit[object], ...]:
-        return tuple(self._orphaned)
+        self.repairs.append(repair)

@@ -1,9 +1,9 @@
-"""The one writer: it owns every transaction and commits the work that waits together (group commit).
+"""The one writer of the file: it commits the units of work that wait together in one transaction (group commit).
 
-Callers hand in a unit of work and await it. No timer: what comes in while a commit runs goes into the next. What many
-callers want at once is done together where that is cheaper (:meth:`Writer.run_batched`). A unit must be safe to run
-again, since one that fails is separated from its neighbours by running each of them in a transaction of its own. Nobody
-else may write: a shared connection would let one caller's rollback undo another's acknowledged row.
+Callers hand in a unit of work and await its result. There is no timer: units that arrive while a commit runs go into
+the next one. Calls of the same batch function are one call of it (:meth:`Writer.run_batched`). A unit must be safe to
+run again: where one of a group fails, each runs again in a transaction of its own. Nothing else writes the file: on a
+shared connection one caller's rollback would undo another's acknowledged row.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bridge.store.transaction import BatchUnit, Unit
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-MOST_UNITS = 512
-"""Units in one transaction: a bound on how long the first of them waits, far above where batching stops paying."""
+MAX_UNITS = 512
+"""Units in one transaction. Limits how long the first of them waits; group commit saves nothing more long before it."""
 
 
 @dataclass(eq=False, slots=True)
-class _Work:
-    """What one caller wants: ``do`` for ``item``, together with all who want the same ``do``."""
+class _Call:
+    """One caller's call: ``do`` for ``item``, in one call with all who want the same ``do``."""
 
     do: BatchUnit[object, object]
     item: object
@@ -43,14 +43,14 @@ class _Work:
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    work: _Work
+    call: _Call
     future: asyncio.Future[object]
     repairs: tuple[Unit[object], ...] = ()
 
 
 @dataclass(slots=True)
 class _Outcome:
-    """Of one unit: a value, or an error. ``repairs`` are due where nobody learns that it was kept."""
+    """A value or an error. ``repairs`` are due if nobody learns that the unit was kept."""
 
     value: object = None
     error: Exception | None = None
@@ -66,13 +66,14 @@ class Writer:
         self._path = path
         self._on_work = on_work
         self._work_made: set[Work] = set()
-        """Since ``on_work`` was called last. A commit whose outcome is unknown counts: a loop may look for nothing."""
+        """Since the last call of ``on_work``. Commits with an unknown outcome count: a loop may look for nothing."""
         self.checkpoints = Checkpoints(path)
         self._waiting: deque[_Job] = deque()
-        self._debts: deque[Unit[object]] = deque()
+        self._repairs: deque[Unit[object]] = deque()
+        """Due before anything else is written."""
         self._wake = asyncio.Event()
-        self._kept_out: Exception | None = None
-        """Another program had the file for all of the time that the last batch waited."""
+        self._lock_error: Exception | None = None
+        """Another program had the file locked for the whole time that the last group waited."""
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.units = 0
@@ -84,84 +85,84 @@ class Writer:
         self._task = asyncio.create_task(self._work(), name="store writer")
 
     async def run(self, unit: Unit[T]) -> T:
-        """The unit's result, after the commit that holds it.
+        """The result of the unit, after the commit that holds it.
 
-        A cancelled caller finds its unit done or not done, never half; one that was cancelled while the unit waited
-        is not run at all.
-        :raises StoreUnavailable: nothing was written (:class:`CommitUnknown`: nobody knows); a later call may succeed.
+        If the caller is cancelled, the unit is done or not done, never half done; if it still waited, it does not run.
+        :raises StoreUnavailable: nothing was written (:class:`CommitUnknown`: that is not known); a later call may
+            succeed.
         :raises StoreError: the unit cannot be done.
         """
         return cast(T, await self._result(_alone(unit)))
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
-        """The same for work that is cheaper for many: all items that wait for this very ``do`` are one call of it.
+        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
 
-        Work that leaves a repair (:meth:`Tx.if_caller_gone`) does not belong here: it would be done for each alone.
+        Work that leaves a repair (:meth:`Tx.if_caller_gone`) must not be batched: a repair is for one caller alone.
         """
-        return cast(T, await self._result(_Work(cast("BatchUnit[object, object]", do), item)))
+        return cast(T, await self._result(_Call(cast("BatchUnit[object, object]", do), item)))
 
-    async def _result(self, work: _Work) -> object:
-        job = self._submit(work)
+    async def _result(self, call: _Call) -> object:
+        job = self._submit(call)
         try:
             return await job.future
         except asyncio.CancelledError:
-            self._orphan(job)
+            # The unit was kept, and its caller does not learn it. If it is not done yet, ``_deliver`` sees to it.
+            if job.future.done() and not job.future.cancelled() and job.future.exception() is None:
+                self._schedule(job.repairs)
             raise
 
     async def close(self) -> None:
-        """Finish what waits, then close the connection."""
+        """Finish the units that wait, then close the connection."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
             await asyncio.shield(self._task)
         await self._connection.close()
 
-    def _submit(self, work: _Work) -> _Job:
+    def _submit(self, call: _Call) -> _Job:
         if self._closing:
             raise StoreError("the store is closed")
-        job = _Job(work, asyncio.get_running_loop().create_future())
+        job = _Job(call, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._wake.set()
         return job
 
-    def _orphan(self, *jobs: _Job) -> None:
-        """Nobody takes the results. A future that was cancelled itself is looked after by ``_deliver``."""
-        for job in jobs:
-            if job.future.done() and not job.future.cancelled() and job.future.exception() is None:
-                self._debts.extend(job.repairs)
-        if self._debts:
+    def _schedule(self, repairs: Sequence[Unit[object]]) -> None:
+        """Have the repairs made before anything else is written."""
+        self._repairs.extend(repairs)
+        if self._repairs:
             self._wake.set()
 
     async def _work(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting or (self._debts and not self._closing):
-                await self._batch()
+            while self._waiting or (self._repairs and not self._closing):
+                await self._write_group()
                 await self.checkpoints.run_if_due(self._connection)
-                # Let those just woken hand in what they have next, so that it shares the next commit.
+                # The callers that were just woken hand in what they have next, so that it shares the next commit.
                 await asyncio.sleep(0)
-                if self._debts and not self._waiting:
-                    break  # a debt that cannot be paid now is tried again with the next work, not in a hot loop
+                if self._repairs and not self._waiting:
+                    break  # a repair that cannot be made now is tried again with the next unit, not in a busy loop
             if self._closing:
-                await self._batch()
+                await self._write_group()
                 return
 
-    async def _batch(self) -> None:
-        jobs = self._next(MOST_UNITS)
-        if not jobs and not self._debts:
+    async def _write_group(self) -> None:
+        jobs = self._next(MAX_UNITS)
+        if not jobs and not self._repairs:
             return
-        outcomes = await self._attempt([job.work for job in jobs])
+        outcomes = await self._attempt([job.call for job in jobs])
         if self._work_made:
             made, self._work_made = self._work_made, set()
             self._on_work(made)
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._deliver(job, outcome)
-        if (kept_out := self._kept_out) is not None:
-            # Who came meanwhile has waited for the same: no caller waits twice as long because he came a little later.
-            self._kept_out = None
+        if (error := self._lock_error) is not None:
+            # Units that arrived in the meantime are refused, too: no caller waits for the lock twice.
+            self._lock_error = None
             for job in self._next(len(self._waiting)):
-                self._deliver(job, _Outcome(error=kept_out))
+                self._deliver(job, _Outcome(error=error))
 
     def _next(self, most: int) -> list[_Job]:
         jobs: list[_Job] = []
@@ -171,27 +172,26 @@ class Writer:
                 jobs.append(job)
         return jobs
 
-    async def _attempt(self, work: list[_Work]) -> list[_Outcome]:
-        """Debts first, in a transaction of their own; while one cannot be paid nothing else is done."""
-        debts = list(self._debts)
+    async def _attempt(self, calls: list[_Call]) -> list[_Outcome]:
+        """Make repairs first, in a transaction of their own. While one cannot be made, nothing else is written."""
+        repairs = list(self._repairs)
         try:
-            if debts:
-                pay = _alone(lambda tx: [debt(tx) for debt in debts])
-                (paid,) = await self._connection.call(lambda db: self._commit(db, [pay]))
-                if paid.error is not None:
-                    raise paid.error
-                for _ in debts:
-                    self._debts.popleft()
-            return await self._connection.call(lambda db: self._commit(db, work)) if work else []
+            if repairs:
+                repair = _alone(lambda tx: [each(tx) for each in repairs])
+                (repaired,) = await self._connection.call(lambda db: self._commit(db, [repair]))
+                if repaired.error is not None:
+                    raise repaired.error
+                for _ in repairs:
+                    self._repairs.popleft()
+            return await self._connection.call(lambda db: self._commit(db, calls)) if calls else []
         except Exception as error:  # every caller must be told, whatever happened
             known = error if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown) else None
             failure = known or StoreUnavailable(f"{self._path}: nothing was written ({error})")
-            return [_Outcome(error=failure) for _ in work]
+            return [_Outcome(error=failure) for _ in calls]
 
     def _deliver(self, job: _Job, outcome: _Outcome) -> None:
         if isinstance(outcome.error, CommitUnknown) or job.future.done():
-            self._debts.extend(outcome.repairs)
-            self._wake.set()
+            self._schedule(outcome.repairs)
         if job.future.done():
             return
         if outcome.error is not None:
@@ -202,22 +202,22 @@ class Writer:
 
     # -------------------------------------------------------- in the connection's thread
 
-    def _commit(self, db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
+    def _commit(self, db: sqlite3.Connection, calls: Sequence[_Call]) -> list[_Outcome]:
         try:
             self._guard.check()
             db.execute("BEGIN IMMEDIATE")
         except (StoreUnavailable, sqlite3.Error) as error:
             if is_locked(error):
-                self._kept_out = self._failure(error)
-            return self._refuse(db, work, error)
+                self._lock_error = self._failure(error)
+            return self._refuse(db, calls, error)
         try:
-            outcomes, made = _done(db, work)
+            outcomes, made = _done(db, calls)
         except Exception as error:
             self._reset(db)
-            # A full disk may still take some of them; any other trouble of the surroundings would only come again.
-            if len(work) == 1 or (is_surroundings(error) and not is_disk_full(error)):
-                return self._refuse(db, work, error)
-            return self._commit_singly(db, work)
+            # A full disk may still take some of them. Any other trouble of the surroundings would only come again.
+            if len(calls) == 1 or (is_surroundings(error) and not is_disk_full(error)):
+                return self._refuse(db, calls, error)
+            return self._commit_singly(db, calls)
         self._work_made |= made
         try:
             db.execute("COMMIT")
@@ -227,18 +227,18 @@ class Writer:
             self._connection.judge(error)
             return [_Outcome(error=self._unknown(error), repairs=outcome.repairs) for outcome in outcomes]
         self.commits += 1
-        self.units += len(work)
-        self.checkpoints.committed(len(work))
+        self.units += len(calls)
+        self.checkpoints.committed(len(calls))
         return outcomes
 
-    def _commit_singly(self, db: sqlite3.Connection, work: Sequence[_Work]) -> list[_Outcome]:
+    def _commit_singly(self, db: sqlite3.Connection, calls: Sequence[_Call]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
-        for each in work:
-            outcomes += self._commit(db, [each])
+        for call in calls:
+            outcomes += self._commit(db, [call])
             error = outcomes[-1].error
-            # Locked or gone by now: waiting for the lock once a unit would keep everybody for minutes.
+            # The file is locked or gone by now. To wait for the lock once a unit would take minutes.
             if isinstance(error, StoreUnavailable) and not self._may_go_on(error):
-                outcomes += [_Outcome(error=error) for _ in work[len(outcomes) :]]
+                outcomes += [_Outcome(error=error) for _ in calls[len(outcomes) :]]
                 break
         return outcomes
 
@@ -246,10 +246,10 @@ class Writer:
     def _may_go_on(error: StoreUnavailable) -> bool:
         return error.__cause__ is not None and is_disk_full(error.__cause__)
 
-    def _refuse(self, db: sqlite3.Connection, work: Sequence[_Work], error: Exception) -> list[_Outcome]:
+    def _refuse(self, db: sqlite3.Connection, calls: Sequence[_Call], error: Exception) -> list[_Outcome]:
         self._reset(db)
         self._connection.judge(error)
-        return [_Outcome(error=self._failure(error)) for _ in work]
+        return [_Outcome(error=self._failure(error)) for _ in calls]
 
     def _failure(self, error: Exception) -> Exception:
         failure = translate(error, self._path)
@@ -263,32 +263,31 @@ class Writer:
         return unknown
 
     def _reset(self, db: sqlite3.Connection) -> None:
-        """Leave no transaction open. SQLITE_FULL has ended it already, and ROLLBACK then raises."""
+        """Leave no transaction open. SQLITE_FULL has ended it already; ROLLBACK raises then."""
         if db.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # judged by the state right below, not by the error
+            with contextlib.suppress(sqlite3.Error):  # the state below counts, not the error
                 db.execute("ROLLBACK")
         if db.in_transaction:
             self._connection.distrust()
 
 
-def _alone(unit: Unit[T]) -> _Work:
-    """A function of its own for each, so that it is never done together with another."""
-    return _Work(lambda tx, _: (unit(tx),), None)
+def _alone(unit: Unit[T]) -> _Call:
+    """The function is new for each unit, so it is never called together with another."""
+    return _Call(lambda tx, _: (unit(tx),), None)
 
 
-def _done(db: sqlite3.Connection, work: Sequence[_Work]) -> tuple[list[_Outcome], set[Work]]:
-    """Run the work in one transaction, equal kinds together; returns the outcomes, and the kinds of work it makes."""
-    kinds: dict[BatchUnit[object, object], list[int]] = {}
-    for at, each in enumerate(work):
-        kinds.setdefault(each.do, []).append(at)
+def _done(db: sqlite3.Connection, calls: Sequence[_Call]) -> tuple[list[_Outcome], set[Work]]:
+    """Run all calls in one transaction, those of one function together; returns the outcomes and the work they make."""
+    positions: dict[BatchUnit[object, object], list[int]] = {}
+    for at, call in enumerate(calls):
+        positions.setdefault(call.do, []).append(at)
     outcomes: dict[int, _Outcome] = {}
     made: set[Work] = set()
-    for do, places in kinds.items():
+    for do, of_do in positions.items():
         tx = SqliteTx(db)
-        values = do(tx, [work[at].item for at in places])
+        values = do(tx, [calls[at].item for at in of_do])
         made |= tx.work
-        repairs = tx.orphaned
-        if repairs and len(places) > 1:
-            raise StoreError("what was done together left a repair, which can only be one caller's")
-        outcomes |= {at: _Outcome(value, repairs=repairs) for at, value in zip(places, values, strict=True)}
-    return [outcomes[at] for at in range(len(work))], made
+        if tx.repairs and len(of_do) > 1:
+            raise StoreError("a batch left a repair, which can only be for one caller")
+        outcomes |= {at: _Outcome(value, repairs=(*tx.repairs,)) for at, value in zip(of_do, values, strict=True)}
+    return [outcomes[at] for at in range(len(calls))], made

@@ -16,7 +16,7 @@ from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore, open_store
-from bridge.store.postgres.transaction import TRIES
+from bridge.store.postgres.transaction import MAX_TRIES
 from bridge.store.repositories.contacts import ADD_SPEND
 from bridge.store.statement import Statement
 from bridge.store.transaction import SerializationConflict, Tx
@@ -157,7 +157,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridge
 
     with pytest.raises(StoreUnavailable):
         await both.one.writer.run(overtaken)
-    assert len(tried) == TRIES
+    assert len(tried) == MAX_TRIES
     assert await kept(both) == []
 
 
