@@ -35,14 +35,14 @@ _BUTTONS = 40
 async def canned_reply(context: OperatorContext, call: Call) -> Answer | None:
     conversation = conversation_of(call)
     if not context.canned:
-        return Notice(text="told.no_replies")
+        return Notice(text="result.no_replies")
     if not call.rest:
         return await _list(context, call, conversation)
     wanted = call.rest.casefold()
     reply = next((reply for name, reply in context.canned.items() if name.casefold() == wanted), None)
     if reply is None:
         names = one_line(", ".join(context.canned), 250)
-        return Notice(text="told.no_such_reply", params={"name": one_line(call.rest, 64), "names": names})
+        return Notice(text="result.no_such_reply", params={"name": one_line(call.rest, 64), "names": names})
     text = await _text(context, reply, conversation, operator=call.message.name, now=call.now)
     if isinstance(text, Notice):
         return text
@@ -96,7 +96,7 @@ async def _text(
     try:
         return reply.render(await _variables(context, conversation, operator, now))
     except TemplateFailed as error:
-        return Notice(text="told.reply_failed", params={"name": reply.name, "error": str(error)})
+        return Notice(text="result.reply_failed", params={"name": reply.name, "error": str(error)})
 
 
 async def _variables(context: OperatorContext, conversation: Conversation, operator: str, now: Ms) -> Variables:

@@ -19,12 +19,12 @@ OFF = frozenset({"off", "выкл", "нет"})
 
 async def block(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.BLOCK, _about(call, "told.blocked"))
+    await change(context, call, ActionKind.BLOCK, _about(call, "result.blocked"))
 
 
 async def unblock(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.UNBLOCK, _about(call, "told.unblocked"))
+    await change(context, call, ActionKind.UNBLOCK, _about(call, "result.unblocked"))
 
 
 async def name(context: OperatorContext, call: Call) -> None:
@@ -33,7 +33,7 @@ async def name(context: OperatorContext, call: Call) -> None:
     if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
         raise UsageError
     new = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
-    done = Notice(text="told.named", params={"name": new}) if new else Notice(text="told.unnamed")
+    done = Notice(text="result.named", params={"name": new}) if new else Notice(text="result.unnamed")
     await change(context, call, ActionKind.RENAME, done, already=done, detail=new)
 
 
@@ -42,14 +42,14 @@ async def tag(context: OperatorContext, call: Call) -> Notice | None:
     if not call.rest:
         contact = await context.store.contact(conversation_of(call).subscriber)
         if not contact.tags:
-            return Notice(text="told.no_tags")
-        return Notice(text="told.tags", params={"tags": ", ".join(contact.tags)})
+            return Notice(text="result.no_tags")
+        return Notice(text="result.tags", params={"tags": ", ".join(contact.tags)})
     try:
         tag = tag_name(call.rest.lstrip("+-−—# "))
     except ValueError:
         raise UsageError from None
     removed = call.rest[0] in "-−—"
-    done = Notice(text="told.untagged" if removed else "told.tagged", params={"tag": tag})
+    done = Notice(text="result.untagged" if removed else "result.tagged", params={"tag": tag})
     await change(context, call, ActionKind.UNTAG if removed else ActionKind.TAG, done, detail=tag)
     return None
 
@@ -57,16 +57,16 @@ async def tag(context: OperatorContext, call: Call) -> Notice | None:
 async def optout(context: OperatorContext, call: Call) -> None:
     """``/optout`` alone means "on": no automatic texts from now on."""
     if _switch(call.rest or "on"):
-        await change(context, call, ActionKind.OPT_OUT, _about(call, "told.opted_out"))
+        await change(context, call, ActionKind.OPT_OUT, _about(call, "result.opted_out"))
     else:
-        await change(context, call, ActionKind.OPT_IN, _about(call, "told.opted_in"))
+        await change(context, call, ActionKind.OPT_IN, _about(call, "result.opted_in"))
 
 
 async def robot(context: OperatorContext, call: Call) -> None:
     if _switch(call.rest):
-        await change(context, call, ActionKind.ROBOT_ON, Notice(text="told.robot_on"))
+        await change(context, call, ActionKind.ROBOT_ON, Notice(text="result.robot_on"))
     else:
-        await change(context, call, ActionKind.ROBOT_OFF, Notice(text="told.robot_off"))
+        await change(context, call, ActionKind.ROBOT_OFF, Notice(text="result.robot_off"))
 
 
 async def opt_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:

@@ -38,7 +38,7 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
     recipient, text = addressed
     if Notes(context.settings.telegram.note_mark).is_note(text):
         # Also behind the number: a colleague's note never leaves.
-        return Notice(text="told.sms_note")
+        return Notice(text="result.sms_note")
     known = await context.store.conversation_with(call.chat.name, recipient)
     account = known.account if known is not None else next(iter(context.settings.accounts))
     if account not in context.settings.accounts:
@@ -62,28 +62,28 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
 
 async def close(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.CLOSE, Notice(text="told.closed", buttons=("open",)))
+    await change(context, call, ActionKind.CLOSE, Notice(text="result.closed", buttons=("open",)))
 
 
 async def reopen(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.OPEN, Notice(text="told.opened"))
+    await change(context, call, ActionKind.OPEN, Notice(text="result.opened"))
 
 
 async def claim(context: OperatorContext, call: Call) -> Notice | None:
     conversation = conversation_of(call)
     if call.message.user_id is None:
-        return Notice(text="told.claim_anonymous")
+        return Notice(text="result.claim_anonymous")
     if call.rest.casefold() in OFF:
-        await change(context, call, ActionKind.RELEASE, Notice(text="told.released"))
+        await change(context, call, ActionKind.RELEASE, Notice(text="result.released"))
         return None
     length = _claim_length(call.rest)
     if claimed_by_colleague(conversation, call.message.user_id, call.now):
         params = claim_params(context, conversation, call.chat, call.now)
-        return Notice(text="told.claim_taken", params=params, buttons=("claim",))
+        return Notice(text="result.claim_taken", params=params, buttons=("claim",))
     until = call.now + length
     shown = until_when(until, call.now, context.zone(conversation), call.chat.language)
-    done = Notice(text="told.claimed", params={"name": call.message.name, "until": shown})
+    done = Notice(text="result.claimed", params={"name": call.message.name, "until": shown})
     await change(context, call, ActionKind.CLAIM, done, already=done, detail=call.message.name, until=until)
     return None
 
@@ -133,7 +133,7 @@ async def tell_claimed(context: OperatorContext, message: IncomingMessage, conve
     now = context.clock.now()
     if not claimed_by_colleague(conversation, message.user_id, now):
         return
-    notice = Notice(text="told.claimed_by", params=claim_params(context, conversation, message.chat, now))
+    notice = Notice(text="result.claimed_by", params=claim_params(context, conversation, message.chat, now))
     key = f"claimed:{conversation.id}:{conversation.claimed_until}:{message.user_id}"
     post = notice.post_under(message, key=key, conversation=conversation, due_at=now, priority=PostPriority.STATUS)
     await context.store.add_post(post, now)
@@ -166,8 +166,8 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
     if not written:
         raise UsageError
     if phones.answerable(phones.normalise(written, settings.region), ()):
-        return Notice(text="told.sms_no_text")
-    return Notice(text="told.sms_no_number", params={"written": one_line(written, 32)})
+        return Notice(text="result.sms_no_text")
+    return Notice(text="result.sms_no_number", params={"written": one_line(written, 32)})
 
 
 def _claim_length(rest: str) -> Ms:

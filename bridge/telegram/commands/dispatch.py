@@ -84,7 +84,7 @@ class CommandDispatcher:
             conversation=await self._conversation(message),
             now=self._context.clock.now(),
         )
-        refusal = Notice(text="told.not_sure") if for_another is None else self._refusal(written.command, message)
+        refusal = Notice(text="result.not_sure") if for_another is None else self._refusal(written.command, message)
         answer = refusal or await self._answer_of(call)
         log.info("command_handled", name=call.command.name, chat=call.chat.name, refused=refusal and refusal.text)
         if answer is not None:
@@ -108,12 +108,12 @@ class CommandDispatcher:
 
     def _refusal(self, command: Command, message: IncomingMessage) -> Notice | None:
         if refusal := message.refusal:
-            return Notice(text=f"told.{refusal}")
+            return Notice(text=f"result.{refusal}")
         if command.admin and message.user_id not in self._context.settings.telegram.admins:
-            return Notice(text="told.not_admin", params={"id": message.user_id or "—"})
+            return Notice(text="result.not_admin", params={"id": message.user_id or "—"})
         if message.sent_at < self._context.restored_at:
             # The store that was lost may have carried it out.
-            return Notice(text="told.before_restore")
+            return Notice(text="result.before_restore")
         return None
 
     async def _conversation(self, message: IncomingMessage) -> Conversation | None:

@@ -222,11 +222,11 @@ async def why(context: OperatorContext, call: Call) -> Answer:
     if sms is not None:
         inbound = await _inbound(context, sms.inbound_id)
         if inbound is None:
-            return Notice(text="told.no_rule_behind")
+            return Notice(text="result.no_rule_behind")
     if inbound is None and call.conversation is not None:
         inbound = await _inbound(context, call.conversation.last_inbound_id)
         if inbound is None:
-            return Notice(text="told.no_sms_yet")
+            return Notice(text="result.no_sms_yet")
     if inbound is None:
         raise UsageError
     text = say(call.chat.language, "answer.text", {"text": one_line(inbound.text, 200)})
