@@ -24,7 +24,7 @@ from bridge.cli.common import (
 )
 from bridge.errors import ConfigError, Problem
 from bridge.model.base import Json
-from bridge.rules.examples import Example, Outcome, run_example
+from bridge.rules.examples import Example, StepResult, run_example
 from bridge.rules.loader import read_rules
 from bridge.schema import plural
 from bridge.value import value_object
@@ -53,19 +53,19 @@ def test(pattern: str, config: str | None, as_json: bool) -> None:
 
 @value_object
 class Tested:
-    """A test, and the outcome of each of its messages."""
+    """A test, and the result of each of its messages."""
 
     example: Example
-    outcomes: tuple[Outcome, ...]
+    results: tuple[StepResult, ...]
 
     @property
     def failed(self) -> bool:
-        return any(outcome.differences for outcome in self.outcomes)
+        return any(result.differences for result in self.results)
 
     @property
     def location(self) -> Problem:
         """The location of the first message that failed, or of the first message."""
-        return next((outcome for outcome in self.outcomes if outcome.differences), self.outcomes[0]).step.location
+        return next((result for result in self.results if result.differences), self.results[0]).step.location
 
 
 def run(config: str | None, pattern: str) -> list[Tested]:
@@ -80,7 +80,7 @@ def run(config: str | None, pattern: str) -> list[Tested]:
     chosen = [each for each in examples if wanted in f"{each.steps[0].location.file} {each.name}".casefold()]
     if examples and not chosen:
         fail(f"no name of {plural(len(examples), 'test')} and no file holds “{pattern}”")
-    return [Tested(example=each, outcomes=tuple(run_example(rules, each))) for each in chosen]
+    return [Tested(example=each, results=tuple(run_example(rules, each))) for each in chosen]
 
 
 def show(out: Console, tests: Sequence[Tested]) -> None:
@@ -93,9 +93,9 @@ def show(out: Console, tests: Sequence[Tested]) -> None:
         if each.failed:
             where = (f"  {location.file}:{location.line}", "dim")
             out.print(Text.assemble(("  ✗ ", "red"), name, where), soft_wrap=True)
-            for number, outcome in enumerate(each.outcomes, start=1):
-                if outcome.differences:
-                    show_failure(out, outcome, number if len(each.outcomes) > 1 else None)
+            for number, result in enumerate(each.results, start=1):
+                if result.differences:
+                    show_failure(out, result, number if len(each.results) > 1 else None)
         else:
             out.print(Text.assemble(("  ✓ ", "green"), name), soft_wrap=True)
     if not tests:
@@ -106,19 +106,19 @@ def show(out: Console, tests: Sequence[Tested]) -> None:
     out.print(Text(f"{words}, {failed} failed", "bold red") if failed else Text(f"{words}, all passed", "green"))
 
 
-def show_failure(out: Console, outcome: Outcome, number: int | None) -> None:
+def show_failure(out: Console, result: StepResult, number: int | None) -> None:
     """Print expected and actual results side by side, and the rules that fired."""
     if number is not None:
-        out.print(Text(f"      step {number}: {plain(outcome.step.sms.text)}"), soft_wrap=True)
+        out.print(Text(f"      step {number}: {plain(result.step.sms.text)}"), soft_wrap=True)
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("expected", overflow="fold")
     table.add_column("actual", overflow="fold")
-    for difference in outcome.differences:
+    for difference in result.differences:
         table.add_row(Text(plain(difference.expected), "green"), Text(plain(difference.actual), "red"))
     out.print(Padding(table, (0, 0, 0, 6), expand=False))
-    for fired in outcome.decision.fired:
+    for fired in result.decision.fired:
         out.print(Text(f"      by rule {fired.rule}  {fired.file}:{fired.line}", style="dim"), soft_wrap=True)
-    if not outcome.decision.fired:
+    if not result.decision.fired:
         out.print(Text("      no rule matched", style="dim"))
 
 
@@ -128,15 +128,15 @@ def row(each: Tested) -> Json:
         "file": each.location.file,
         "line": each.location.line,
         "passed": not each.failed,
-        "steps": [step_row(outcome) for outcome in each.outcomes],
+        "steps": [step_row(result) for result in each.results],
     }
 
 
-def step_row(outcome: Outcome) -> Json:
+def step_row(result: StepResult) -> Json:
     return {
-        "line": outcome.step.location.line,
+        "line": result.step.location.line,
         "differences": [
-            {"message": each.message, "expected": each.expected, "actual": each.actual} for each in outcome.differences
+            {"message": each.message, "expected": each.expected, "actual": each.actual} for each in result.differences
         ],
-        "rules": [{"name": fired.rule, "file": fired.file, "line": fired.line} for fired in outcome.decision.fired],
+        "rules": [{"name": fired.rule, "file": fired.file, "line": fired.line} for fired in result.decision.fired],
     }

@@ -7,7 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from bridge.model.base import Ms
-from bridge.model.contact import RuleCounter
+from bridge.model.contact import ContactChange, RuleCounter
 from bridge.value import value_object
 
 
@@ -49,6 +49,19 @@ class ContactEffect:
     tag: tuple[str, ...] = ()
     untag: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
+
+    def applied_to(self, before: ContactChange) -> ContactChange:
+        """What is known of the subscriber after the effect."""
+        tags = dict.fromkeys((*before.tags, *self.tag))
+        return ContactChange(
+            opted_out=self.opted_out(before.opted_out),
+            tags=tuple(tag for tag in tags if tag not in self.untag),
+            values={**before.values, **self.values},
+        )
+
+    def opted_out(self, before: bool) -> bool:
+        """Whether the subscriber has opted out after the effect."""
+        return {OptOutEffect.OUT: True, OptOutEffect.IN: False}.get(self.opt, before) if self.opt else before
 
 
 @value_object

@@ -14,11 +14,9 @@ from bridge.model.decision import Decision, FiredRule, OptOutEffect
 from bridge.model.post import OptQuestion
 from bridge.model.routing import UnroutedMessage
 from bridge.model.routing_outcome import RoutingResult
-from bridge.rules.context import ContactFacts, RuleMessage, Uses
+from bridge.rules.context import LANGUAGE_VALUE, ContactFacts, RuleMessage, Uses
 
 _NO_USES = Uses()
-_LANGUAGE = "language"
-"""The value of a contact that chooses among the texts of a reply: ``set: {language: en}``."""
 _RESULTS = {
     OptOutEffect.OUT: RoutingResult.OPTED_OUT,
     OptOutEffect.IN: RoutingResult.OPTED_IN,
@@ -52,7 +50,7 @@ def contact_facts(contact: Contact) -> ContactFacts:
     return ContactFacts(
         tags=contact.tags,
         values=contact.values,
-        language=contact.values.get(_LANGUAGE, ""),
+        language=contact.values.get(LANGUAGE_VALUE, ""),
         first_time=contact.first_seen_at is None,
         opted_out=contact.opted_out,
         blocked=contact.blocked,
@@ -79,22 +77,17 @@ def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule,
     """
     out = contact.opted_out
     for fired in decision.fired:
-        before, out = out, _opted_out_after(fired, out)
+        before, out = out, out if fired.contact is None else fired.contact.opted_out(out)
         confirms = not before and any(reply.confirms_opt_out for reply in fired.replies)
         yield fired, out and not confirms
 
 
 def contact_change(contact: Contact, decision: Decision) -> ContactChange | None:
     """What is known of the subscriber from now on; None if nothing changes."""
-    out, tags, values = contact.opted_out, dict.fromkeys(contact.tags), dict(contact.values)
-    for fired in decision.fired:
-        out = _opted_out_after(fired, out)
-        if (effect := fired.contact) is not None:
-            tags |= dict.fromkeys(effect.tag)
-            tags = {tag: None for tag in tags if tag not in effect.untag}
-            values |= effect.values
     before = ContactChange(opted_out=contact.opted_out, tags=contact.tags, values=contact.values)
-    change = ContactChange(opted_out=out, tags=tuple(tags), values=values)
+    change = before
+    for fired in decision.fired:
+        change = change if fired.contact is None else fired.contact.applied_to(change)
     return None if change == before else change
 
 
@@ -119,13 +112,3 @@ def opt_out_results(decision: Decision) -> Iterator[RoutingResult]:
     for fired in decision.fired:
         if fired.contact is not None and fired.contact.opt is not None:
             yield _RESULTS[fired.contact.opt]
-
-
-def _opted_out_after(fired: FiredRule, out: bool) -> bool:
-    match fired.contact.opt if fired.contact is not None else None:
-        case OptOutEffect.OUT:
-            return True
-        case OptOutEffect.IN:
-            return False
-        case _:
-            return out

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, tzinfo
+from typing import Final
 
 from bridge.model.base import Ms
 from bridge.model.contact import RuleCounter
 from bridge.rules.schedule import Hours
 from bridge.value import value_object
+
+LANGUAGE_VALUE: Final = "language"
+"""The value of a contact that chooses among the texts of a reply: ``set: {language: en}``."""
 
 
 @value_object

@@ -9,9 +9,9 @@ from typing import Final
 
 from bridge.errors import Problem
 from bridge.model.base import Ms
-from bridge.model.contact import RuleCounter
+from bridge.model.contact import ContactChange, RuleCounter
 from bridge.model.decision import Decision
-from bridge.rules.context import ContactFacts, RuleMessage, Uses
+from bridge.rules.context import LANGUAGE_VALUE, ContactFacts, RuleMessage, Uses
 from bridge.rules.engine import RuleSet
 from bridge.rules.schema import ExampleEntry, ExpectEntry, SenderEntry, SmsEntry
 from bridge.schema import Document, Path, plural, validate
@@ -52,7 +52,7 @@ class Difference:
 
 
 @value_object
-class Outcome:
+class StepResult:
     """The result of one message of an example."""
 
     step: Step
@@ -120,25 +120,25 @@ def check_examples(ruleset: RuleSet, examples: Sequence[Example]) -> list[Proble
     """Run the examples. Each difference becomes a problem."""
     problems: list[Problem] = []
     for example in examples:
-        for number, outcome in enumerate(run_example(ruleset, example), start=1):
+        for number, result in enumerate(run_example(ruleset, example), start=1):
             which = f", step {number}," if len(example.steps) > 1 else ""
-            for difference in outcome.differences:
+            for difference in result.differences:
                 said = f"the test `{example.name}`{which} fails: {difference.message}"
-                problems.append(replace(outcome.step.location, message=said))
+                problems.append(replace(result.step.location, message=said))
     return problems
 
 
-def run_example(ruleset: RuleSet, example: Example) -> list[Outcome]:
+def run_example(ruleset: RuleSet, example: Example) -> list[StepResult]:
     """Decide about the messages of an example, one after the other."""
     sender = _Sender(example)
-    outcomes: list[Outcome] = []
+    results: list[StepResult] = []
     for number, step in enumerate(example.steps):
         message = sender.message(step, ruleset.context.region, number)
         decision = ruleset.decide(message, step.at)
         sender.remember(message.subscriber, decision, step.at)
         differences = tuple(_differences(step.expect, decision, sender.facts(message.subscriber)))
-        outcomes.append(Outcome(step=step, decision=decision, differences=differences))
-    return outcomes
+        results.append(StepResult(step=step, decision=decision, differences=differences))
+    return results
 
 
 class _Sender:
@@ -182,28 +182,24 @@ class _Sender:
         """The matches of each rule. An example is short, so all of them are within any period."""
         totals: dict[str, int] = {}
         for used in self._uses.values():
-            for (rule, what), times in used.items():
-                totals[rule] = totals.get(rule, 0) + (len(times) if what is RuleCounter.MATCH else 0)
+            for (rule, counter), times in used.items():
+                totals[rule] = totals.get(rule, 0) + (len(times) if counter is RuleCounter.MATCH else 0)
         return totals
 
     def remember(self, subscriber: str, decision: Decision, now: Ms) -> None:
         facts = self.facts(subscriber)
-        tags, values, opted_out = dict.fromkeys(facts.tags), dict(facts.values), facts.opted_out
+        change = ContactChange(opted_out=facts.opted_out, tags=facts.tags, values=facts.values)
         used = self._uses.setdefault(subscriber, {})
         for fired in decision.fired:
-            for what in fired.counted:
-                used[fired.rule, what] = (*used.get((fired.rule, what), ()), now)
-            if (effect := fired.contact) is not None:
-                tags |= dict.fromkeys(effect.tag)
-                tags = {tag: None for tag in tags if tag not in effect.untag}
-                values |= effect.values
-                opted_out = {"out": True, "in": False}.get(effect.opt or "", opted_out)
+            for counter in fired.counted:
+                used[fired.rule, counter] = (*used.get((fired.rule, counter), ()), now)
+            change = change if fired.contact is None else fired.contact.applied_to(change)
         self._facts[subscriber] = ContactFacts(
-            tags=tuple(tags),
-            values=values,
-            language=facts.language,
+            tags=change.tags,
+            values=change.values,
+            language=change.values.get(LANGUAGE_VALUE, facts.language),
             first_time=False,
-            opted_out=opted_out,
+            opted_out=change.opted_out,
             blocked=facts.blocked,
         )
 

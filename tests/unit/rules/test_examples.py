@@ -62,3 +62,21 @@ def test_the_shipped_rules_load_without_a_warning() -> None:
     assert reply(rules, "Где мой заказ 12345?") is None
     (one,) = fired(rules, "Где мой заказ 12345?")
     assert [wish.chat for wish in one.forwards] == ["support"]
+
+
+def test_a_step_that_sets_the_language_chooses_the_replies_of_later_steps(tmp_path: Path) -> None:
+    assert load(
+        tmp_path,
+        """
+rules:
+  - {name: english, when: {keyword: english}, set: {language: en}}
+  - {name: hours, reply: {ru: с 9 до 18, en: from 9 to 18}}
+tests:
+  - name: t
+    contact: {language: ru}
+    steps:
+      - {sms: {text: часы}, expect: {reply: с 9 до 18}}
+      - {sms: {text: english}, expect: {rule: english}}
+      - {sms: {text: hours}, expect: {reply: from 9 to 18}}
+""",
+    )
