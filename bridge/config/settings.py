@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.config import values as own
+from bridge.config import values
 from bridge.errors import Problem
 from bridge.model.base import HOUR, MINUTE, SECOND, Language
 from bridge.schema.values import (
@@ -39,12 +39,12 @@ from bridge.schema.values import (
     Whole,
 )
 
-Name = Annotated[str, AfterValidator(own.check_name)]
-Secret = Annotated[SecretStr, AfterValidator(own.check_secret)]
-SenderName = Annotated[str, AfterValidator(own.check_sender)]
-OwnNumber = Annotated[str, AfterValidator(own.plain_number)]
-BaseUrl = Annotated[str, AfterValidator(own.check_base_url)]
-UrlPath = Annotated[str, AfterValidator(own.check_path)]
+Name = Annotated[str, AfterValidator(values.check_name)]
+Secret = Annotated[SecretStr, AfterValidator(values.check_secret)]
+SenderName = Annotated[str, AfterValidator(values.check_sender)]
+OwnNumber = Annotated[str, AfterValidator(values.plain_number)]
+BaseUrl = Annotated[str, AfterValidator(values.check_base_url)]
+UrlPath = Annotated[str, AfterValidator(values.check_path)]
 
 
 class Section(BaseModel):
@@ -61,7 +61,7 @@ class Section(BaseModel):
 class ServerSettings(Section):
     """The listener that the platform calls."""
 
-    host: Annotated[str, AfterValidator(own.check_host)] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(values.check_host)] = "127.0.0.1"
     port: Annotated[int, Between(1, 65535, zero_in_code=True)] = 8080
     shutdown: Annotated[Duration, Shortest("1s")] = 20 * SECOND
 
@@ -69,9 +69,9 @@ class ServerSettings(Section):
 class WebSettings(Section):
     """The listener for people and monitoring."""
 
-    host: Annotated[str, AfterValidator(own.check_host)] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(values.check_host)] = "127.0.0.1"
     port: Annotated[int, Between(1, 65535, zero_in_code=True)] = 8081
-    public_url: Annotated[str, AfterValidator(own.check_public_url)] = ""
+    public_url: Annotated[str, AfterValidator(values.check_public_url)] = ""
 
 
 class CallbackSettings(Section):
@@ -81,7 +81,7 @@ class CallbackSettings(Section):
     trusted_proxies: tuple[Network, ...] = ()
     encoding: Literal["auto", "utf-8", "windows-1251"] = "auto"
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
-    answer: Annotated[str, AfterValidator(own.check_answer)] = "smsid={smsid}"
+    answer: Annotated[str, AfterValidator(values.check_answer)] = "smsid={smsid}"
     silent_after: Annotated[OptionalDuration, Shortest("1m")] = None
     """Counted in the working hours named `office`."""
 
@@ -103,7 +103,7 @@ class StatusSettings(Section):
 class BalanceSettings(Section):
     every: Annotated[OptionalDuration, Shortest("1m")] = 10 * MINUTE
     warn_below: Annotated[
-        float | None, BeforeValidator(own.optional_amount, json_schema_input_type=float | Literal["off"])
+        float | None, BeforeValidator(values.optional_amount, json_schema_input_type=float | Literal["off"])
     ] = None
 
 
@@ -112,8 +112,8 @@ class AccountSettings(Section):
 
     url: BaseUrl = "http://smpp.ibatele.com"
     script: UrlPath = "/sendsms.php"
-    login: Annotated[str, AfterValidator(own.not_empty)] = Field(examples=["login: ${IBA_LOGIN}"])
-    password: Annotated[Secret, AfterValidator(own.secret_not_empty)] = Field(examples=["password: ${IBA_PASSWORD}"])
+    login: Annotated[str, AfterValidator(values.not_empty)] = Field(examples=["login: ${IBA_LOGIN}"])
+    password: Annotated[Secret, AfterValidator(values.secret_not_empty)] = Field(examples=["password: ${IBA_PASSWORD}"])
     sender: SenderName = Field(examples=["sender: MyShop"])
     senders: dict[OwnNumber, SenderName] = {}
     numbers: tuple[OwnNumber, ...] = ()
@@ -129,10 +129,10 @@ class AccountSettings(Section):
 
 
 class ChatSettings(Section):
-    id: Annotated[Whole, AfterValidator(own.check_chat_id)] = Field(examples=["id: -1001234567890"])
+    id: Annotated[Whole, AfterValidator(values.check_chat_id)] = Field(examples=["id: -1001234567890"])
     mode: Literal["topics", "replies"] = "replies"
     send: Literal["all", "replies"] = "all"
-    operators: Annotated[Literal["members"] | tuple[int, ...], BeforeValidator(own.parse_operators)] = "members"
+    operators: Annotated[Literal["members"] | tuple[int, ...], BeforeValidator(values.parse_operators)] = "members"
     anonymous_admins: Flag = False
     replace: Flag = False
     """Replace quotes and dashes that alone make a reply more costly with plain ones, without asking."""
@@ -141,19 +141,21 @@ class ChatSettings(Section):
 
 
 class TelegramSettings(Section):
-    token: Annotated[Secret, AfterValidator(own.check_token)] = SecretStr("")
+    token: Annotated[Secret, AfterValidator(values.check_token)] = SecretStr("")
     """Empty: the bridge runs without Telegram, and forwards wait in the store."""
     api_url: BaseUrl = "https://api.telegram.org"
-    proxy: Annotated[str, AfterValidator(own.check_proxy)] = Field(default="", repr=False)
+    proxy: Annotated[str, AfterValidator(values.check_proxy)] = Field(default="", repr=False)
     """May hold a user and a password, so it is not shown."""
     updates: Literal["polling", "webhook"] = "polling"
     webhook_secret: Secret = SecretStr("")
     language: Language = "ru"
-    note_mark: Annotated[str, AfterValidator(own.check_note_mark)] = "//"
+    note_mark: Annotated[str, AfterValidator(values.check_note_mark)] = "//"
     confirm_parts: Annotated[
-        int, Between(1, own.NEVER_ASKS), BeforeValidator(own.confirm_parts, json_schema_input_type=int | Literal["off"])
+        int,
+        Between(1, values.NEVER_ASKS),
+        BeforeValidator(values.confirm_parts, json_schema_input_type=int | Literal["off"]),
     ] = 3
-    undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(own.check_undo)] = None
+    undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(values.check_undo)] = None
     """How long an operator's reply is held back, so that it can be stopped."""
     remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
     """Counted in the working hours named `office`."""
@@ -165,17 +167,17 @@ class TelegramSettings(Section):
 
 
 class StorageSettings(Section):
-    url: Annotated[str, AfterValidator(own.check_storage)] = "sqlite:///data/bridge.db"
+    url: Annotated[str, AfterValidator(values.check_storage)] = "sqlite:///data/bridge.db"
 
     @property
     def shared(self) -> bool:
         """Whether it is a PostgreSQL database, which several nodes can use, and not a file of one node."""
-        return self.url.startswith(own.POSTGRES)
+        return self.url.startswith(values.POSTGRES)
 
     @property
     def sqlite_path(self) -> Path:
         """The file of a store that is not ``shared``."""
-        return Path(self.url.removeprefix(own.SQLITE))
+        return Path(self.url.removeprefix(values.SQLITE))
 
     @property
     def passwords(self) -> frozenset[str]:
@@ -190,7 +192,7 @@ class StorageSettings(Section):
         """The settings with a relative path resolved against ``folder``."""
         if self.shared:
             return self
-        return self.model_copy(update={"url": f"{own.SQLITE}{folder / self.sqlite_path}"})
+        return self.model_copy(update={"url": f"{values.SQLITE}{folder / self.sqlite_path}"})
 
 
 class HoursSettings(Section):
@@ -198,13 +200,13 @@ class HoursSettings(Section):
 
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     week: dict[
-        Annotated[str, AfterValidator(own.check_days)],
+        Annotated[str, AfterValidator(values.check_days)],
         Annotated[
             tuple[str, ...],
-            BeforeValidator(own.parse_times, json_schema_input_type=own.TimesText | list[own.TimesText]),
+            BeforeValidator(values.parse_times, json_schema_input_type=values.TimesText | list[values.TimesText]),
         ],
     ] = {}
-    holidays: Annotated[str, AfterValidator(own.check_country)] = ""
+    holidays: Annotated[str, AfterValidator(values.check_country)] = ""
 
 
 class GuardSettings(Section):
@@ -227,7 +229,7 @@ class Settings(Section):
     """The file that was loaded. Not a key."""
     server: ServerSettings = ServerSettings()
     web: WebSettings = WebSettings()
-    region: Annotated[str, AfterValidator(own.check_region)] = "RU"
+    region: Annotated[str, AfterValidator(values.check_region)] = "RU"
     accounts: dict[Name, AccountSettings] = Field(
         min_length=1, examples=["accounts: {main: {login: ..., password: ..., sender: MyShop}}"]
     )

@@ -165,7 +165,7 @@ def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
 
 
 Named = tuple[str, Problem]
-"""A rule's name, and a problem that holds its place."""
+"""The name of a rule, and a problem at its location."""
 
 
 def _named(document: Document) -> Iterable[Named]:
@@ -185,15 +185,7 @@ def _same_names(named: Iterable[Named]) -> list[Problem]:
             first[name] = location
             continue
         other = first[name]
-        problems.append(
-            Problem(
-                file=location.file,
-                line=location.line,
-                column=location.column,
-                path=location.path,
-                message=f"there is a rule `{name}` already: {other.file}:{other.line}",
-            )
-        )
+        problems.append(replace(location, message=f"there is a rule `{name}` already: {other.file}:{other.line}"))
     return problems
 
 
