@@ -239,15 +239,15 @@ def _unanswered(service: Service, team: Team) -> Iterator[str]:
             continue
         sends = written.startswith(("/sms", "/t"))
         # The words' key ends so; without a conversation (its topic is not on record) every command is.
-        words = service.count("SELECT count(*) FROM chat_post WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:order:word")
-        sms = service.count("SELECT count(*) FROM sms WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:order:sms")
+        words = service.count("SELECT count(*) FROM chat_post WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:answer")
+        sms = service.count("SELECT count(*) FROM sms WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:sms")
         if words + sms != 1 or (sms and not sends):
             yield f"{written} ({message}): {words} answers, {sms} SMS"
 
 
 def _twice(service: Service, team: Team) -> Iterator[str]:
     for message, written in team.commands.items():
-        if service.count("SELECT count(*) FROM audit WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:order:%") > 1:
+        if service.count("SELECT count(*) FROM audit WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:%") > 1:
             yield f"{written} ({message})"
 
 

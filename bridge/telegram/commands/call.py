@@ -42,17 +42,17 @@ class Call:
     @property
     def key(self) -> str:
         """Everything that comes of the call is keyed by it, so a call that is processed twice has one effect."""
-        return self.message.key("order")
+        return self.message.key("command")
 
     @property
     def answer_key(self) -> str:
-        return f"{self.key}:word"
+        return f"{self.key}:answer"
 
 
 Answer = Notice | Sequence[Message] | Search
 """A stored notice, or messages that are not stored."""
 Handler = Callable[[OperatorContext, Call], Awaitable[Answer | None]]
-"""Carries out one command. None: the answer is stored already, with the change it tells of. :raises Misused:"""
+"""Carries out one command. None: the answer is stored already, with the change it tells of. :raises UsageError:"""
 
 
 class UsageError(BridgeError):
@@ -60,14 +60,14 @@ class UsageError(BridgeError):
 
 
 def conversation_of(call: Call) -> Conversation:
-    """:raises Misused: the call is about no conversation."""
+    """:raises UsageError: the call is about no conversation."""
     if call.conversation is None:
         raise UsageError
     return call.conversation
 
 
 def no_arguments(call: Call) -> None:
-    """``/block +7900…`` looks as if it were about that number but is about the topic's. :raises Misused:"""
+    """``/block +7900…`` looks as if it were about that number but is about the topic's. :raises UsageError:"""
     if call.rest:
         raise UsageError
 
@@ -85,7 +85,7 @@ async def change(
     """Makes a change and stores its answer in one transaction.
 
     :param already: the answer where it was so before; by default the text ``<done>_already``.
-    :raises Misused: the call is about no conversation.
+    :raises UsageError: the call is about no conversation.
     """
     conversation = conversation_of(call)
     already = already or replace(done, text=f"{done.text}_already", buttons=())

@@ -92,7 +92,7 @@ def _about(call: Call, text: str) -> Notice:
 
 
 def _switch(word: str) -> bool:
-    """:raises Misused: neither on nor off."""
+    """:raises UsageError: neither on nor off."""
     if word.casefold() in ON:
         return True
     if word.casefold() in OFF:

@@ -151,7 +151,7 @@ def claim_params(context: OperatorContext, conversation: Conversation, chat: Cha
 def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
     """Number and text, or which of them is missing. A number may be written in groups; the first whole one counts.
 
-    :raises Misused: nothing there looks like a number.
+    :raises UsageError: nothing there looks like a number.
     """
     end, written = 0, ""
     for word in _WORD.finditer(rest):
@@ -171,7 +171,7 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
 
 
 def _claim_length(rest: str) -> Ms:
-    """How long a claim holds. :raises Misused: no duration, or a useless one."""
+    """How long a claim holds. :raises UsageError: no duration, or a useless one."""
     try:
         length = parse_duration(rest.replace(" ", "")) if rest else CLAIM
     except ValueError:

@@ -261,5 +261,7 @@ def outcome(routed: RoutingOutcome | None, language: Language) -> str:
     if routed.fault is not None:
         return say(language, "outcome.quarantined", {"reason": reason(routed.fault, language)})
     results = [say(language, f"outcome.{result.replace(' ', '_')}") for result in routed.results]
-    held = [say(language, "outcome.suppressed", {"reason": reason(each, language)}) for each in routed.suppressions]
-    return ", ".join([*results, *held, *(one_line(word, 100) for word in routed.unknown)]) or "—"
+    suppressed = [
+        say(language, "outcome.suppressed", {"reason": reason(each, language)}) for each in routed.suppressions
+    ]
+    return ", ".join([*results, *suppressed, *(one_line(word, 100) for word in routed.unknown)]) or "—"

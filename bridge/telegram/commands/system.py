@@ -78,15 +78,17 @@ async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 
 async def _message(context: OperatorContext, call: Call) -> RuleMessage:
-    talk = call.conversation
-    subscriber = talk.subscriber if talk is not None else _SAMPLE_NUMBER
-    contact = await context.store.contact(subscriber) if talk is not None else Contact(subscriber=subscriber, version=0)
+    conversation = call.conversation
+    subscriber = conversation.subscriber if conversation is not None else _SAMPLE_NUMBER
+    contact = Contact(subscriber=subscriber, version=0)
+    if conversation is not None:
+        contact = await context.store.contact(subscriber)
     return RuleMessage(
         text=call.rest,
         sender=subscriber,
         subscriber=subscriber,
-        receiver=talk.receiver if talk is not None else "",
-        account=talk.account if talk is not None else next(iter(context.settings.accounts)),
+        receiver=conversation.receiver if conversation is not None else "",
+        account=conversation.account if conversation is not None else next(iter(context.settings.accounts)),
         contact_name=contact.name,
         contact=contact_facts(contact),
         conversation_open=contact.robot_paused_until > call.now,
@@ -162,8 +164,8 @@ def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
     if state.suspended_since is None:
         return say(language, "answer.account_ok", {"account": state.account})
     since = moment(state.suspended_since, zone, language)
-    held = {"account": state.account, "reason": reason(state.suspended_reason, language), "since": since}
-    return say(language, "answer.account_held", held)
+    params = {"account": state.account, "reason": reason(state.suspended_reason, language), "since": since}
+    return say(language, "answer.account_held", params)
 
 
 def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
@@ -197,8 +199,8 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
         yield say(language, "answer.no_rule")
     matched = [tried for tried in explained.tried if tried.matched]
     for fired, tried in zip(explained.decision.fired, matched, strict=True):
-        place: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
-        yield say(language, "answer.rule", place)
+        where: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
+        yield say(language, "answer.rule", where)
         yield f"  {one_line(tried.reason.say(language), 200)}"
         yield from _wanted(fired, language)
     passed = [tried for tried in explained.tried if not tried.matched]
