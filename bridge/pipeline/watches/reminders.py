@@ -36,8 +36,9 @@ class Reminders:
 
     async def _look(self) -> None:
         now = self._clock.now()
+        until = worked_since(self._hours, now, self._after or DRAFT_AFTER)
+        if until is not None and self._after is not None:
+            await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)
         await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=BATCH)
-        if (until := worked_since(self._hours, now, self._after or DRAFT_AFTER)) is not None:
+        if until is not None:
             await self._store.remind_of_drafts(until=until, now=now, limit=BATCH)
-            if self._after is not None:
-                await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)
