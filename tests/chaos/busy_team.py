@@ -239,7 +239,9 @@ def _unanswered(service: Service, team: Team) -> Iterator[str]:
             continue
         sends = written.startswith(("/sms", "/t"))
         # The words' key ends so; without a conversation (its topic is not on record) every command is.
-        words = service.count("SELECT count(*) FROM chat_post WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:answer")
+        words = service.count(
+            "SELECT count(*) FROM chat_post WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:answer"
+        )
         sms = service.count("SELECT count(*) FROM sms WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:sms")
         if words + sms != 1 or (sms and not sends):
             yield f"{written} ({message}): {words} answers, {sms} SMS"
