@@ -553,9 +553,8 @@ async def test_cancelled_while_it_is_given_a_connection_it_passes_that_on(
     await turns()
     third = asyncio.create_task(get(client, "n=3"))
     await turns()
-    with SocketTrigger(
-        second.cancel
-    ) as cancels:  # in one turn of the loop: the place is the second's, and it is cancelled
+    # In one turn of the loop the second request gets the connection and is cancelled.
+    with SocketTrigger(second.cancel) as cancels:
         if how == "answer":
             server.conns[0].now(LENGTH + ID)
         else:
