@@ -38,15 +38,15 @@ from bridge.schema import plural
 from bridge.telegram.texts import say
 from bridge.text import parts
 
-STRANGER = "79001234567"
-SIGNS_SHOWN = 20
+UNKNOWN_SENDER = "79001234567"
+CHARACTERS_SHOWN = 20
 ENCODINGS = {"gsm7": "GSM-7, 160 characters a part", "ucs2": "UCS-2, 70 characters a part"}
 
 
 @click.command()
 @click.argument("text")
-@click.option("--from", "sender", default=STRANGER, show_default=True, metavar="NUMBER", help="Who writes.")
-@click.option("--to", "receiver", default="", metavar="NUMBER", help="The number written to.")
+@click.option("--from", "sender", default=UNKNOWN_SENDER, show_default=True, metavar="NUMBER", help="Who writes.")
+@click.option("--to", "receiver", default="", metavar="NUMBER", help="The number sample to.")
 @click.option("--prefix", default="", help="The platform's prefix parameter.")
 @click.option("--account", default="", help="The account it comes by. Default: the first.")
 @click.option(
@@ -78,14 +78,14 @@ def explain(
         fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
     zone = settings.accounts[chosen].callback.timezone
     now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
-    written = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
-    contact = run_async(lambda: known(settings, subscriber_of(written, settings)))
-    rehearsal = dry_run(written, rules=rules, settings=settings, contact=contact)
+    sample = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
+    contact = run_async(lambda: known(settings, subscriber_of(sample, settings)))
+    found = dry_run(sample, rules=rules, settings=settings, contact=contact)
     if as_json:
-        print_json(as_values(rehearsal))
+        print_json(as_values(found))
         return
-    moment_words = f"{datetime.fromtimestamp(now / 1000, zone):%Y-%m-%d %H:%M, %A} ({zone})"
-    show(console(), rehearsal, written, moment_words)
+    written_time = f"{datetime.fromtimestamp(now / 1000, zone):%Y-%m-%d %H:%M, %A} ({zone})"
+    show(console(), found, sample, written_time)
 
 
 def loaded(settings: Settings) -> RuleSet:
@@ -108,21 +108,21 @@ async def known(settings: Settings, subscriber: str) -> Contact:
 # ------------------------------------------------ for a person
 
 
-def show(out: Console, rehearsal: DryRun, written: SampleMessage, moment_words: str) -> None:
-    why = rehearsal.explanation
-    line(out, "message", f"{plain(written.text)}")
-    line(out, "from", f"{plain(rehearsal.subscriber)} by {written.account}, {moment_words}")
+def show(out: Console, found: DryRun, sample: SampleMessage, written_time: str) -> None:
+    why = found.explanation
+    line(out, "message", f"{plain(sample.text)}")
+    line(out, "from", f"{plain(found.subscriber)} by {sample.account}, {written_time}")
     line(out, "words", " ".join(why.words) or "none", "as they are compared")
     if why.prefix:
         line(out, "prefix", " ".join(why.prefix), f"rules with it see: {' '.join(why.words_behind) or 'nothing'}")
     out.print()
-    out.print(tried_table(rehearsal))
+    out.print(tried_table(found))
     out.print()
     for fired in why.decision.fired:
         show_fired(out, fired)
     if why.winner is None:
         line(out, "rule", "none matched", "the message goes to the default chat")
-    show_outcome(out, rehearsal)
+    show_outcome(out, found)
 
 
 def line(out: Console, label: str, words: str, remark: str = "", style: str = "") -> None:
@@ -132,16 +132,15 @@ def line(out: Console, label: str, words: str, remark: str = "", style: str = ""
     out.print(shown, soft_wrap=True)
 
 
-def tried_table(rehearsal: DryRun) -> Table:
+def tried_table(found: DryRun) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for _ in range(4):
         table.add_column(overflow="fold")
-    for tried in rehearsal.explanation.tried:
+    for tried in found.explanation.tried:
         mark = Text("✓", "green") if tried.matched else Text("–", "dim")
-        place = Text(f"{tried.file}:{tried.line}", "dim")
-        table.add_row(
-            mark, Text(tried.rule, "bold" if tried.matched else ""), place, Text(plain(tried.reason.say("en")))
-        )
+        name = Text(tried.rule, "bold" if tried.matched else "")
+        where = Text(f"{tried.file}:{tried.line}", "dim")
+        table.add_row(mark, name, where, Text(plain(tried.reason.say("en"))))
     return table
 
 
@@ -164,12 +163,12 @@ def show_fired(out: Console, fired: FiredRule) -> None:
 def because(forcing: tuple[str, ...]) -> str:
     if not forcing:
         return ""
-    more = " …" if len(forcing) > SIGNS_SHOWN else ""
-    return f" because of: {' '.join(forcing[:SIGNS_SHOWN])}{more}"
+    more = " …" if len(forcing) > CHARACTERS_SHOWN else ""
+    return f" because of: {' '.join(forcing[:CHARACTERS_SHOWN])}{more}"
 
 
-def show_outcome(out: Console, rehearsal: DryRun) -> None:
-    settlement = rehearsal.settlement
+def show_outcome(out: Console, found: DryRun) -> None:
+    settlement = found.settlement
     if held := settlement.outcome.suppressions:
         words = "; ".join(say("en", f"held.{hold}") for hold in held)
         line(out, "guards", f"no reply: {words}", ", ".join(held), "yellow")
@@ -186,8 +185,8 @@ def show_outcome(out: Console, rehearsal: DryRun) -> None:
 # ------------------------------------------------ for scripts
 
 
-def as_values(rehearsal: DryRun) -> Json:
-    why, settlement = rehearsal.explanation, rehearsal.settlement
+def as_values(found: DryRun) -> Json:
+    why, settlement = found.explanation, found.settlement
     winner = why.winner
     return {
         "words": list(why.words),
@@ -196,7 +195,7 @@ def as_values(rehearsal: DryRun) -> Json:
         "tried": [tried_values(each) for each in why.tried],
         "winner": None if winner is None else {"rule": winner.rule, "file": winner.file, "line": winner.line},
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
-        "replies": list(reply_values(rehearsal)),
+        "replies": list(reply_values(found)),
         "held": list[Json](settlement.outcome.suppressions),
         "forwards": [{"chat": shown.chat, "note": shown.payload.note} for shown in settlement.forwards],
         "outcome": str(settlement.outcome),
@@ -214,8 +213,8 @@ def tried_values(tried: Tried) -> Json:
     }
 
 
-def reply_values(rehearsal: DryRun) -> Iterator[Json]:
-    for fired in rehearsal.explanation.decision.fired:
+def reply_values(found: DryRun) -> Iterator[Json]:
+    for fired in found.explanation.decision.fired:
         for reply in fired.replies:
             cost = parts.split(reply.text)
             yield {
