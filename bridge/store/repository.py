@@ -1,11 +1,13 @@
-"""The base of all repositories: readers, a writer and the clock."""
+"""The base of all repositories: readers, a writer and the clock; and how a result is read as values."""
 
 from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
 from bridge.ports.clock import Clock
-from bridge.store.transaction import BatchUnit, Unit
+from bridge.store.schema.mapping import MappedTable
+from bridge.store.statement import Statement
+from bridge.store.transaction import NOTHING, BatchUnit, Params, Tx, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -51,3 +53,20 @@ class Repository(ReadRepository):
         super().__init__(readers)
         self._writer = writer
         self._clock = clock
+
+
+def read_one(tx: Tx, table: MappedTable[T], statement: Statement, params: Params = NOTHING) -> T | None:
+    """The value that the only row of the result is read as; None where there is no row."""
+    row = tx.one(statement, params)
+    return None if row is None else table.read(row)
+
+
+def read_all(tx: Tx, table: MappedTable[T], statement: Statement, params: Params = NOTHING) -> list[T]:
+    """The values that all rows of the result are read as."""
+    return [table.read(row) for row in tx.all(statement, params)]
+
+
+def read_number(tx: Tx, statement: Statement, params: Params = NOTHING) -> int:
+    """The first column of the only row; 0 where there is no row, or NULL in it."""
+    row = tx.one(statement, params)
+    return 0 if row is None else int(row[0] or 0)

@@ -9,7 +9,7 @@ from bridge.model.answers import AccountState, Balance
 from bridge.model.base import Ms
 from bridge.store import locks
 from bridge.store.repositories.alerts import clear_alert, open_alert
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_number, read_one
 from bridge.store.schema.tables import ACCOUNT_STATE, BALANCE_SPENT, SMS
 from bridge.store.schema.types import TEXT
 from bridge.store.transaction import Params, Tx
@@ -75,12 +75,11 @@ class AccountRepository(Repository):
     """Implements :class:`~bridge.ports.accounts.AccountStore`."""
 
     async def account_state(self, account: str) -> AccountState:
-        row = await self._readers.run(lambda tx: tx.one(GET_ACCOUNT, {"account": account}))
-        return AccountState(account=account) if row is None else ACCOUNT_STATE.read(row)
+        known = await self._readers.run(lambda tx: read_one(tx, ACCOUNT_STATE, GET_ACCOUNT, {"account": account}))
+        return known or AccountState(account=account)
 
     async def count_queued(self, account: str, *, limit: int) -> int:
-        row = await self._readers.run(lambda tx: tx.one(QUEUED_OF, {"account": account, "limit": limit}))
-        return 0 if row is None else int(row["number"])
+        return await self._readers.run(lambda tx: read_number(tx, QUEUED_OF, {"account": account, "limit": limit}))
 
     async def suspend_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
         suspended: Params = {
@@ -105,8 +104,8 @@ class AccountRepository(Repository):
 
         def unit(tx: Tx) -> None:
             tx.lock([locks.balance(account)])  # else an expense that two nodes see at once would count twice
-            known = tx.one(GET_ACCOUNT, {"account": account})
-            before = None if known is None else ACCOUNT_STATE.read(known).balance
+            known = read_one(tx, ACCOUNT_STATE, GET_ACCOUNT, {"account": account})
+            before = None if known is None else known.balance
             if before is not None and before > balance.amount:
                 spent: Params = {"account": account, "day": _day(now), "amount": before - balance.amount}
                 tx.run(ADD_SPENT, spent)

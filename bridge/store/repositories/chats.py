@@ -18,7 +18,7 @@ from bridge.store.repositories.conversations import (
     renew_topic,
     same_chat,
 )
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_one
 from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, INBOUND, TOPIC
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
@@ -77,8 +77,7 @@ class ChatRepository(Repository):
 
     async def conversation_of_code(self, chat: str, code: str) -> Conversation | None:
         lookup = {"chat": chat, "code": code.lower()}
-        row = await self._readers.run(lambda tx: tx.one(CONVERSATION_OF_CODE, lookup))
-        return None if row is None else CONVERSATION.read(row)
+        return await self._readers.run(lambda tx: read_one(tx, CONVERSATION, CONVERSATION_OF_CODE, lookup))
 
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
         def unit(tx: Tx) -> Conversation:

@@ -9,6 +9,7 @@ from collections import Counter
 
 from bridge.model.contact import Contact, ContactChange, RuleUse
 from bridge.model.routing import Settlement
+from bridge.store.repository import read_number, read_one
 from bridge.store.schema.tables import CONTACT, RULE_USE, SPEND
 from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
@@ -115,14 +116,12 @@ RETURNING parts
 
 def get_contact(tx: Tx, subscriber: str) -> Contact:
     """The contact of a subscriber; version 0 where nothing is known."""
-    row = tx.one(GET_CONTACT, {"subscriber": subscriber})
-    return Contact(subscriber=subscriber, version=0) if row is None else CONTACT.read(row)
+    return read_one(tx, CONTACT, GET_CONTACT, {"subscriber": subscriber}) or Contact(subscriber=subscriber, version=0)
 
 
 def spent_parts(tx: Tx, day: str) -> int:
     """Parts of automatic replies written on that day."""
-    row = tx.one(GET_SPEND, {"day": day})
-    return 0 if row is None else int(row["parts"])
+    return read_number(tx, GET_SPEND, {"day": day})
 
 
 class SpendBudget:

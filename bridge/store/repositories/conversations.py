@@ -11,6 +11,7 @@ from bridge.model.base import ConversationId, InboundId, Ms, SmsId
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost, PostPriority, TopicPayload
 from bridge.store.repositories.posting import add_post
+from bridge.store.repository import read_all, read_one
 from bridge.store.schema.tables import CHAT_ALIAS, CHAT_MESSAGE, CONVERSATION, TOPIC
 from bridge.store.schema.types import INTEGER
 from bridge.store.transaction import Params, Tx, storable
@@ -82,18 +83,16 @@ ALIASES = CHAT_ALIAS.statement("SELECT old_id, new_id FROM chat_alias")
 def get_conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversation | None:
     if conversation_id is None:
         return None
-    row = tx.one(GET_CONVERSATION, {"id": conversation_id})
-    return None if row is None else CONVERSATION.read(row)
+    return read_one(tx, CONVERSATION, GET_CONVERSATION, {"id": conversation_id})
 
 
 def find_conversation(tx: Tx, chat: str, subscriber: str) -> Conversation | None:
-    row = tx.one(FIND_CONVERSATION, {"chat": chat, "subscriber": subscriber})
-    return None if row is None else CONVERSATION.read(row)
+    return read_one(tx, CONVERSATION, FIND_CONVERSATION, {"chat": chat, "subscriber": subscriber})
 
 
 def conversations_with(tx: Tx, subscriber: str) -> list[Conversation]:
     """The conversations with a subscriber in all chats, oldest first."""
-    return [CONVERSATION.read(row) for row in tx.all(CONVERSATIONS_WITH, {"subscriber": subscriber})]
+    return read_all(tx, CONVERSATION, CONVERSATIONS_WITH, {"subscriber": subscriber})
 
 
 class LatestInbound(NamedTuple):

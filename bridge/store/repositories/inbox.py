@@ -32,7 +32,7 @@ from bridge.store.repositories.conversations import LatestInbound, conversation_
 from bridge.store.repositories.posting import Posting, add_posts
 from bridge.store.repositories.recovery import last_in_copy
 from bridge.store.repositories.sms import Insertion, insert_sms
-from bridge.store.repository import Readers, Repository, Writer
+from bridge.store.repository import Readers, Repository, Writer, read_one
 from bridge.store.schema.tables import CONTACT, INBOUND, RULE_USE, SMS
 from bridge.store.schema.types import Line
 from bridge.store.transaction import Row, Tx, storable
@@ -134,8 +134,7 @@ class InboxRepository(Repository):
 
 
 def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
-    row = tx.one(GET_INBOUND, {"id": inbound_id})
-    return None if row is None else INBOUND.read(row)
+    return read_one(tx, INBOUND, GET_INBOUND, {"id": inbound_id})
 
 
 # ---------------------------------------------------------------- intake

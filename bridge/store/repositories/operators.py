@@ -15,7 +15,7 @@ from bridge.store.repositories.contacts import TAKE_OVER
 from bridge.store.repositories.conversations import note_answered, remember_message
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, refresh_status
 from bridge.store.repositories.sms import Insertion, add_event, apply_move, get_sms, insert_sms, sms_of_key
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_one
 from bridge.store.schema.tables import SMS
 from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
@@ -72,8 +72,7 @@ class OperatorRepository(Repository):
 
     async def _one_sms(self, statement: Statement, chat_id: int, message_id: int) -> Sms | None:
         message: Params = {"chat_id": chat_id, "message_id": message_id}
-        row = await self._readers.run(lambda tx: tx.one(statement, message))
-        return None if row is None else SMS.read(row)
+        return await self._readers.run(lambda tx: read_one(tx, SMS, statement, message))
 
     async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
         return await self._writer.run(lambda tx: _send_again(tx, sms_id, key, author, now))

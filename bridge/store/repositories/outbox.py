@@ -22,7 +22,7 @@ from bridge.store.repositories.sms import (
     release_if_caller_gone,
     sms_of_key,
 )
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_all
 from bridge.store.schema.tables import SMS
 from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
@@ -183,7 +183,7 @@ class OutboxRepository(Repository):
 
     async def due_polls(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
         due: Params = {"account": account, "now": now, "limit": limit}
-        return [SMS.read(row) for row in await self._readers.run(lambda tx: tx.all(DUE_POLLS, due))]
+        return await self._readers.run(lambda tx: read_all(tx, SMS, DUE_POLLS, due))
 
     async def note_status(self, sms_id: SmsId, status: str, poll_at: Ms, polls: int) -> None:
         now = self._clock.now()

@@ -13,7 +13,7 @@ from bridge.store.repositories.conversations import get_conversation, remember_m
 from bridge.store.repositories.inbox import get_inbound
 from bridge.store.repositories.posting import add_post, free_next
 from bridge.store.repositories.sms import get_sms
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_number
 from bridge.store.schema.mapping import read_mapping
 from bridge.store.schema.tables import CHAT_POST
 from bridge.store.schema.types import INTEGER
@@ -123,8 +123,7 @@ class PostRepository(Repository):
         await self._writer.run(unit)
 
     async def count_sms_to_post(self, *, limit: int) -> int:
-        row = await self._readers.run(lambda tx: tx.one(SMS_TO_COME, {"limit": limit}))
-        return 0 if row is None else int(row["number"])
+        return await self._readers.run(lambda tx: read_number(tx, SMS_TO_COME, {"limit": limit}))
 
     async def count_waiting_posts(self, chats: Sequence[str], *, conversations: int, posts: int) -> tuple[int, int]:
         def query(tx: Tx) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from bridge.store.repositories.inbox import get_inbound
 from bridge.store.repositories.recovery import NEWEST_SMS
 from bridge.store.repositories.search import found_page
 from bridge.store.repositories.sms import get_sms
-from bridge.store.repository import ReadRepository
+from bridge.store.repository import ReadRepository, read_all, read_number
 from bridge.store.schema.tables import ACCOUNT_STATE, AUDIT, INBOUND, SMS, SMS_EVENT
 from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
@@ -115,8 +115,7 @@ class QueryRepository(ReadRepository):
         if not states:
             return []
         page: Params = {"limit": limit, "before": _MAX if before is None else before}
-        found = await self._readers.run(lambda tx: tx.all(list_sms(frozenset(states)), page))
-        return [SMS.read(row) for row in found]
+        return await self._readers.run(lambda tx: read_all(tx, SMS, list_sms(frozenset(states)), page))
 
     async def sms_history(self, sms_id: SmsId) -> Sequence[HistoryLine]:
         return await self._readers.run(partial(_sms_history, sms_id))
@@ -126,7 +125,7 @@ class QueryRepository(ReadRepository):
 
     async def answers_to(self, inbound: Inbound, *, limit: int) -> Sequence[Sms]:
         answers: Params = {"recipient": inbound.subscriber, "inbound_id": inbound.id, "limit": limit}
-        return [SMS.read(row) for row in await self._readers.run(lambda tx: tx.all(ANSWERS_TO, answers))]
+        return await self._readers.run(lambda tx: read_all(tx, SMS, ANSWERS_TO, answers))
 
     async def contact(self, subscriber: str) -> Contact:
         return await self._readers.run(lambda tx: get_contact(tx, subscriber))
@@ -158,15 +157,10 @@ class QueryRepository(ReadRepository):
 
     async def routed(self, span: InboundRange, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
         page: Params = {"after": after, "first": span.first, "last": span.last, "since": since, "limit": limit}
-        return [INBOUND.read(row) for row in await self._readers.run(lambda tx: tx.all(ROUTED, page))]
+        return await self._readers.run(lambda tx: read_all(tx, INBOUND, ROUTED, page))
 
 
 # ---------------------------------------------------------------- counts
-
-
-def _number(tx: Tx, statement: Statement) -> int:
-    row = tx.one(statement)
-    return 0 if row is None else int(row["number"])
 
 
 def _queue_status(tx: Tx) -> QueueStatus:
@@ -179,16 +173,16 @@ def _queue_status(tx: Tx) -> QueueStatus:
     return QueueStatus(
         inbound_new=new["number"] if new is not None else 0,
         inbound_oldest=oldest["received_at"] if oldest is not None else None,
-        inbound_quarantined=_number(tx, INBOUND_QUARANTINED),
+        inbound_quarantined=read_number(tx, INBOUND_QUARANTINED),
         sms_by_state={row["state"]: row["number"] for row in tx.all(SMS_BY_STATE)},
         sms_oldest_queued=queued["created_at"] if queued is not None else None,
         sms_oldest_draft=draft["due_at"] if draft is not None else None,
         posts_waiting=posts["number"] if posts is not None else 0,
         posts_oldest=posts["oldest"] if posts is not None else None,
-        updates_pending=_number(tx, UPDATES_PENDING),
-        updates_parked=_number(tx, UPDATES_PARKED),
+        updates_pending=read_number(tx, UPDATES_PENDING),
+        updates_parked=read_number(tx, UPDATES_PARKED),
         last_inbound_at=last["received_at"] if last is not None else None,
-        accounts=tuple(ACCOUNT_STATE.read(row) for row in tx.all(ALL_ACCOUNTS)),
+        accounts=tuple(read_all(tx, ACCOUNT_STATE, ALL_ACCOUNTS)),
     )
 
 
@@ -215,8 +209,7 @@ def _traffic(since: Ms, tx: Tx) -> TrafficCounts:
 
 def _first(tx: Tx, newest: Statement, near: Statement, since: Ms) -> int:
     """The lowest id of a row written since then; one above the newest id if there is none."""
-    last = tx.one(newest)
-    low, high = 1, (last["id"] if last is not None and last["id"] is not None else 0) + 1
+    low, high = 1, read_number(tx, newest) + 1
     while low < high:
         middle = (low + high) // 2
         row = tx.one(near, {"id": middle})
@@ -275,7 +268,7 @@ def _inbound_lines(tx: Tx, page: Params) -> list[HistoryLine]:
 
 
 def _sent(tx: Tx, page: Params) -> list[Sms]:
-    return [SMS.read(row) for row in tx.all(HISTORY_OUT, page)]
+    return read_all(tx, SMS, HISTORY_OUT, page)
 
 
 def _outbound_line(sms: Sms, detail: str, state: str = "") -> HistoryLine:

@@ -16,7 +16,7 @@ from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_all, read_number, read_one
 from bridge.store.schema.tables import ACCOUNT_STATE, CHAT_POST, CONTACT, RESTORATION, SMS
 from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
@@ -136,19 +136,17 @@ class RecoveryRepository(Repository):
 
     async def restored_sms(self, *, after: SmsId, limit: int) -> Sequence[Sms]:
         page: Params = {"after": after, "limit": limit}
-        return [SMS.read(row) for row in await self._readers.run(lambda tx: tx.all(RESTORED_SMS, page))]
+        return await self._readers.run(lambda tx: read_all(tx, SMS, RESTORED_SMS, page))
 
     async def newest_sms(self) -> SmsId:
-        row = await self._readers.run(lambda tx: tx.one(NEWEST_SMS))
-        return SmsId(0 if row is None or row["id"] is None else row["id"])
+        return SmsId(await self._readers.run(lambda tx: read_number(tx, NEWEST_SMS)))
 
     async def shift_waits(self, by: Ms, *, now: Ms, longest: LongestWaits, since: SmsId) -> None:
         await self._writer.run(lambda tx: _shift_waits(tx, by, now, longest, since))
 
 
 def _last_restored(tx: Tx) -> Restoration | None:
-    row = tx.one(LAST_RESTORED)
-    return None if row is None else RESTORATION.read(row)
+    return read_one(tx, RESTORATION, LAST_RESTORED)
 
 
 def last_in_copy(tx: Tx) -> InboundId:

@@ -15,6 +15,7 @@ from bridge.model.work import Work
 from bridge.store.batch import conflict_free_batches
 from bridge.store.repositories.conversations import note_answered
 from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, Posting, add_posts, refresh_status
+from bridge.store.repository import read_one
 from bridge.store.schema.mapping import to_json
 from bridge.store.schema.tables import SMS, SMS_EVENT
 from bridge.store.schema.types import INTEGER, TEXT, Line
@@ -115,13 +116,11 @@ SELECT n.sms_id, n.at, n.move, n.from_state, n.to_state, n.reason, n.detail, n.a
 
 
 def get_sms(tx: Tx, sms_id: SmsId) -> Sms | None:
-    row = tx.one(GET_SMS, {"id": sms_id})
-    return None if row is None else SMS.read(row)
+    return read_one(tx, SMS, GET_SMS, {"id": sms_id})
 
 
 def sms_of_key(tx: Tx, key: str) -> Sms | None:
-    row = tx.one(GET_SMS_BY_KEY, {"key": key})
-    return None if row is None else SMS.read(row)
+    return read_one(tx, SMS, GET_SMS_BY_KEY, {"key": key})
 
 
 class Insertion(NamedTuple):

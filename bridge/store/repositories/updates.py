@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bridge.model.base import Ms
 from bridge.model.chat import StoredUpdate, UpdateState
 from bridge.model.work import Work
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_all
 from bridge.store.schema.tables import TG_UPDATE
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
@@ -60,7 +60,7 @@ class UpdateRepository(Repository):
         return await self._updates(UPDATES_SINCE, {"bot_id": bot_id, "since": since})
 
     async def _updates(self, statement: Statement, params: Params) -> Sequence[StoredUpdate]:
-        return [TG_UPDATE.read(row) for row in await self._readers.run(lambda tx: tx.all(statement, params))]
+        return await self._readers.run(lambda tx: read_all(tx, TG_UPDATE, statement, params))
 
     async def finish_update(self, bot_id: int, update_id: int, state: UpdateState, error: str, now: Ms) -> None:
         done = {"bot_id": bot_id, "update_id": update_id, "state": state.value, "error": error, "finished_at": now}

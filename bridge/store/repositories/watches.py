@@ -11,7 +11,7 @@ from bridge.model.record import Downtime
 from bridge.model.sms import UNDECIDED, Change, Move, Sms
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
-from bridge.store.repository import Repository
+from bridge.store.repository import Repository, read_all, read_number
 from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, SMS
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
@@ -121,8 +121,7 @@ class WatchRepository(Repository):
 
     async def count_late_arrivals(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         times: Params = {"after": after, "before": before, "since": since}
-        row = await self._readers.run(lambda tx: tx.one(LATE_ARRIVALS, times))
-        return 0 if row is None else row["number"]
+        return await self._readers.run(lambda tx: read_number(tx, LATE_ARRIVALS, times))
 
 
 def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
@@ -150,7 +149,7 @@ def _reminder(conversation: Conversation, waits_since: Ms, chat_id: int, message
 
 
 def _remind_of_drafts(tx: Tx, until: Ms, now: Ms, limit: int) -> int:
-    found = [SMS.read(row) for row in tx.all(FORGOTTEN_DRAFTS, {"until": until, "limit": limit})]
+    found = read_all(tx, SMS, FORGOTTEN_DRAFTS, {"until": until, "limit": limit})
     for sms in found:
         add_post(tx, _draft_reminder(sms, now), now)
     return len(found)

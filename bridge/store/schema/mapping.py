@@ -64,10 +64,12 @@ def words_of(enum: type[StrEnum]) -> Codec:
 
 
 def read_tuple(text: str) -> tuple[str, ...]:
+    """The texts of a JSON array; the empty array, which is the usual one, is not parsed."""
     return () if text == "[]" else tuple(json.loads(text))
 
 
 def read_mapping(text: str) -> dict[str, Json]:
+    """The content of a JSON object; the empty object is not parsed."""
     return {} if text == "{}" else json.loads(text)
 
 
@@ -132,10 +134,8 @@ class Table:
         return BatchStatement(columns, body, self._types(others, types))
 
     def _types(self, others: Sequence[Table], types: Mapping[str, ColumnType]) -> Mapping[str, ColumnType]:
-        found: dict[str, ColumnType] = {}
-        for table in (*others, self):
-            found |= table.types
-        return found | {**types}
+        columns = {name: type_ for table in (*others, self) for name, type_ in table.types.items()}
+        return {**columns, **types}
 
 
 def _columns(names: Mapping[str, str]) -> dict[str, ColumnType]:
@@ -229,8 +229,8 @@ class Writer(Generic[N]):
         return dict(zip(self.columns, self.line(value), strict=True))
 
 
-# Readers and writers are generated once, as dataclasses generate __init__: a loop over the columns takes three times as
-# long, and a message is read and written some twenty times on its way.
+# Readers and writers are generated once, as dataclasses generate __init__: a loop over the columns takes half as long
+# again (4.1 µs instead of 2.7 for an SMS), and a message is read and written some twenty times on its way.
 
 
 def _reader(model: type[T], codecs: Mapping[str, Codec], joined: Sequence[str]) -> Callable[..., T]:
