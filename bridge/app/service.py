@@ -121,5 +121,5 @@ def described_telegram(telegram: TelegramService | None, now: Ms) -> str:
     if telegram is None:
         return "off (no token)"
     health = telegram.health()
-    word = "ok" if health.connected else f"trouble: {health.failure}" if health.failure else "not reached"
+    word = "ok" if health.connected else f"failure: {health.failure}" if health.failure else "not reached"
     return word if health.heard_at is None else f"{word}, last heard {max(now - health.heard_at, 0) // 1000}s ago"

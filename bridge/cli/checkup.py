@@ -27,8 +27,8 @@ LOW = 500
 """Free megabytes below which a person should be warned."""
 SELF_CALL_S = 5
 LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
-_BEST = ("link.ok", "trouble", "link.elsewhere", "link.away", "link.off")
-"""The links of several processes in order of preference; each trouble has a text of its own."""
+_BEST = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
+"""The links of several processes in order of preference; each failure has a text of its own."""
 NOT_ACKNOWLEDGED = 400
 """The status of a call without an id or an update: it was read, and nothing was stored."""
 
@@ -110,16 +110,16 @@ def best_link(states: Sequence[str]) -> str:
 
     def rank(state: str) -> int:
         found = link(state)
-        return _BEST.index(found) if found in _BEST else _BEST.index("trouble")
+        return _BEST.index(found) if found in _BEST else _BEST.index("failure")
 
     return min(states, key=rank, default="")
 
 
 def link(state: str) -> str:
-    """The text id for the state of the link to Telegram (``telegram_word`` in bridge/app/service.py)."""
+    """The text id for the state of the link to Telegram (``described_telegram`` in bridge/app/service.py)."""
     said = state.partition(",")[0]
-    kind, _, trouble = said.partition(": ")
-    return f"trouble.{trouble}" if kind == "trouble" else LINK.get(said, "link.away")
+    kind, _, failure = said.partition(": ")
+    return f"failure.{failure}" if kind == "failure" else LINK.get(said, "link.away")
 
 
 async def of_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:

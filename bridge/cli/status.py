@@ -120,7 +120,7 @@ def joined(statuses: Sequence[ProcessStatus], shown: Callable[[str], str] = str)
 
 def explained(state: str) -> str:
     """The state, with the meaning of a failure behind its name: scripts rely on the name, people need the meaning."""
-    return re.sub(r"^trouble: (\w+)", lambda found: f"{found[0]} ({say('en', f'trouble.{found[1]}')})", state)
+    return re.sub(r"^failure: (\w+)", lambda found: f"{found[0]} ({say('en', f'failure.{found[1]}')})", state)
 
 
 def show(queues: QueueStatus, running: Sequence[ProcessStatus], now: Ms, *, elsewhere: bool) -> None:

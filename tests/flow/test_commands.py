@@ -163,9 +163,9 @@ def test_status_says_what_a_trouble_with_telegram_is() -> None:
     assert explained("ok, last heard 3s ago") == "ok, last heard 3s ago"
     several = [
         ProcessStatus(process="process 7", parts={"telegram": "ok"}),
-        ProcessStatus(process="process 8", parts={"telegram": "trouble: unauthorised, last heard 30s ago"}),
+        ProcessStatus(process="process 8", parts={"telegram": "failure: unauthorised, last heard 30s ago"}),
     ]
-    words = "process 7: ok; process 8: trouble: unauthorised (the token was refused), last heard 30s ago"
+    words = "process 7: ok; process 8: failure: unauthorised (the token was refused), last heard 30s ago"
     assert joined(several, explained) == {"telegram": words}
 
 

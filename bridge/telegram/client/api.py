@@ -1,7 +1,7 @@
-"""The Bot API as this package uses it: a handful of calls on the real library, its errors translated.
+"""The calls of the Bot API that the bridge makes, on python-telegram-bot, with its errors translated.
 
-It must not decide, retry or wait: pace, order and back-off belong to the poster. Importing this module costs a third
-of a second (the library), so nothing that a short command needs may import it.
+It must not decide, retry or wait: that is up to its callers. Importing the library takes a third of a second, so short
+commands must not import this module.
 """
 
 from __future__ import annotations
@@ -35,33 +35,35 @@ from bridge.telegram.client.errors import ApiError, FailureKind, described, tran
 from bridge.telegram.client.message import Button, Entity, Message
 from bridge.value import value_object
 
-# The library warns at every flood limit unless periods are taken as timedelta; read at the time of each error.
+# Without this the library warns at every flood limit. It reads the variable at each error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 Context = CallbackContext[ExtBot[None], dict[Any, Any], dict[Any, Any], dict[Any, Any]]
 App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], None]
 
-ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 LONG_POLL: Ms = 25 * SECOND
 CALLERS = 10
-"""Connections that Telegram may hold to a webhook at once; a chat's updates come one by one all the same."""
+"""Connections that Telegram may open to the webhook at once. The updates of one chat come one by one anyway."""
+_READ_TIMEOUT = 20
+"""Seconds that an answer to a call may take."""
 _LARGEST_ID = 2**63 - 1
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 def _authorities() -> ssl.SSLContext:
-    """The certificate authorities that may vouch for Telegram, by httpx's rules."""
+    """The certificate authorities that are trusted, by httpx's rules."""
     return _authorities_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @cache
 def _authorities_of(file: str | None, folder: str | None) -> ssl.SSLContext:
-    # Reading them takes a tenth of a second, and every transport would do it anew.
+    # Cached: reading them takes a tenth of a second, and each transport would do it again.
     return httpx.create_ssl_context()
 
 
 class _Request(HTTPXRequest):
-    """The library's transport without its habit of logging answers that it cannot read."""
+    """The library's transport. The original logs every answer that it cannot read."""
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
@@ -75,10 +77,10 @@ class _Request(HTTPXRequest):
 
 
 class _Bot(ExtBot[None]):
-    """The library's bot, with raw updates and without a request at start.
+    """The library's bot, without a request at the start and with answers as Telegram wrote them.
 
-    ``initialize`` of the library asks Telegram who the bot is and raises when Telegram is away; the bridge starts
-    without Telegram, and needs nothing of the answer.
+    The library's ``initialize`` asks Telegram who the bot is and fails while Telegram is away. The bridge starts
+    without Telegram and does not need the answer.
     """
 
     __slots__ = ("_transports",)
@@ -95,35 +97,32 @@ class _Bot(ExtBot[None]):
         for transport in self._transports:
             await transport.shutdown()
 
-    async def raw_updates(self, offset: int | None, timeout_s: float) -> object:
-        # `get_updates` parses the batch as a whole, so one update it cannot read would block all behind it, and
-        # `do_api_request` warns for methods the library knows. Hence the call both of them make.
-        return await self._post(
-            "getUpdates",
-            {"offset": offset, "timeout": int(timeout_s), "limit": 100, "allowed_updates": list(ALLOWED_UPDATES)},
-            read_timeout=timeout_s + 10,
-        )
+    async def raw(self, method: str, params: dict[str, Any], read_timeout: float) -> object:
+        """The answer to a call, unparsed.
 
-    async def raw_chat(self, chat_id: int) -> object:
-        return await self._post("getChat", {"chat_id": chat_id})
+        The one use of a protected method. ``get_updates`` parses a batch as a whole, so an update that it cannot read
+        would block those behind it, and ``get_chat`` drops what it does not know; the public ``do_api_request`` warns
+        for both, and makes this same call.
+        """
+        return await self._post(method, params, read_timeout=read_timeout)
 
 
 @value_object
 class WebhookState:
-    """What Telegram says of the bot's webhook."""
+    """What Telegram reports about the bot's webhook."""
 
     url: str
-    """Empty: none is set. May hold another program's secret, so it is for comparing and never for showing."""
+    """Empty if none is set. It may contain another program's secret: compare it, but do not show it."""
     waiting: int
-    """Updates that were not brought yet."""
+    """Updates that Telegram has not brought yet."""
     error_at: Ms | None
-    """The latest attempt that failed."""
+    """When a call last failed."""
     error: str
-    """Telegram's word for it, in English."""
+    """Why it failed: Telegram's own words, in English."""
 
 
 class Api:
-    """Calls by chat id and message id; every method raises :class:`~bridge.telegram.client.errors.ApiError` alone."""
+    """Every method raises only :class:`~bridge.telegram.client.errors.ApiError`."""
 
     def __init__(self, token: SecretStr, api_url: str, proxy: str = "") -> None:
         for noisy in ("httpx", "httpcore"):
@@ -141,14 +140,14 @@ class Api:
         calling = _Request(
             connection_pool_size=16,
             proxy=via,
-            read_timeout=20,
+            read_timeout=_READ_TIMEOUT,
             write_timeout=20,
             connect_timeout=10,
             pool_timeout=10,
             httpx_kwargs={"verify": _authorities(), "event_hooks": {"response": [self._note_time]}},
         )
         self.server_time: Ms | None = None
-        """What Telegram's clock said with its latest answer to a call, in whole seconds."""
+        """Telegram's clock at its latest answer to a call, to the second."""
         secret = token.get_secret_value()
         self._bot = _Bot(secret, f"{api_url.rstrip('/')}/bot", polling, calling)
         self.bot_id = bot_id(secret)
@@ -156,12 +155,12 @@ class Api:
         self.application: App = builder.build()
 
     async def _note_time(self, response: httpx.Response) -> None:
-        # A date that cannot be read tells nothing of the time.
+        # An unreadable date changes nothing.
         with contextlib.suppress(ValueError, TypeError):
             self.server_time = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * SECOND
 
     async def start(self) -> None:
-        """Never touches the network."""
+        """Makes no request."""
         await self.application.initialize()
 
     async def close(self) -> None:
@@ -169,21 +168,22 @@ class Api:
 
     @property
     def bot(self) -> ExtBot[None]:
-        """For parsing updates, and for the questions of :mod:`bridge.telegram.setup.queries`."""
+        """For parsing updates, and for :mod:`bridge.telegram.setup.checks`."""
         return self._bot
 
     async def updates(self, offset: int | None, timeout: Ms = LONG_POLL) -> list[dict[str, Any]]:
-        """One long poll. What cannot be an update (no ``update_id``) is left out: nothing could confirm it singly."""
+        """One long poll. Items without an ``update_id`` are left out: nothing could confirm them."""
         with translated():
-            result = await self._bot.raw_updates(offset, timeout / SECOND)
+            params = {"offset": offset, "timeout": timeout // SECOND, "limit": 100, "allowed_updates": ALLOWED_UPDATES}
+            result = await self._bot.raw("getUpdates", params, timeout / SECOND + 10)
         if not isinstance(result, list):
             raise ApiError(FailureKind.AMBIGUOUS, "unreadable answer")
         return [item for item in result if isinstance(item, dict) and update_id_of(item) is not None]
 
     async def raw_chat(self, chat_id: int) -> dict[str, Any]:
-        """``ChatFullInfo`` as Telegram wrote it."""
+        """Telegram's ``ChatFullInfo``, unparsed."""
         with translated():
-            chat = await self._bot.raw_chat(chat_id)
+            chat = await self._bot.raw("getChat", {"chat_id": chat_id}, _READ_TIMEOUT)
         if not isinstance(chat, dict):
             raise ApiError(FailureKind.AMBIGUOUS, "unreadable answer")
         return chat
@@ -200,18 +200,18 @@ class Api:
         )
 
     async def set_webhook(self, url: str, secret: SecretStr) -> None:
-        """What waits for another address comes to this one."""
+        """Updates that wait for another address come to this one."""
         with translated():
             await self._bot.set_webhook(
                 url,
                 secret_token=secret.get_secret_value(),
-                allowed_updates=list(ALLOWED_UPDATES),
+                allowed_updates=ALLOWED_UPDATES,
                 max_connections=CALLERS,
                 drop_pending_updates=False,
             )
 
     async def remove_webhook(self) -> None:
-        """What waits for it comes with the next poll."""
+        """Updates that wait for it come with the next poll."""
         with translated():
             await self._bot.delete_webhook(drop_pending_updates=False)
 
@@ -224,7 +224,7 @@ class Api:
         reply_to: int | None = None,
         plain: bool = False,
     ) -> int:
-        """Returns the message id. ``plain`` leaves out formatting, the way out where Telegram dislikes it."""
+        """Returns the message id. ``plain``: without formatting."""
         reply = ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
         with translated():
             sent = await self._bot.send_message(
@@ -283,12 +283,12 @@ class Api:
             await self._bot.edit_forum_topic(chat_id, thread_id, name)
 
     async def username(self) -> str:
-        """The bot's own name, as commands in groups are addressed to it."""
+        """The bot's own user name, to which commands in groups are addressed."""
         with translated():
             return (await self._bot.get_me()).username or ""
 
     async def commands(self, chat_id: int) -> dict[str, str]:
-        """Which commands Telegram offers in this chat, each with its description; in the order offered."""
+        """The commands that Telegram offers in this chat, in order, each with its description."""
         with translated():
             found = await self._bot.get_my_commands(scope=BotCommandScopeChat(chat_id))
         return {command.command: command.description for command in found}
@@ -299,13 +299,13 @@ class Api:
 
 
 def bot_id(token: str) -> int:
-    """A token begins with the bot's id, so the id is known without asking Telegram; 0 for a token of another form."""
+    """The bot's id, with which its token begins; 0 for a token of another form."""
     head = token.partition(":")[0]
     return int(head) if head.isascii() and head.isdigit() else 0
 
 
 def update_id_of(update: object) -> int | None:
-    """None for what cannot be an update: nothing could tell it from others."""
+    """None if the value is no update."""
     found = update.get("update_id") if isinstance(update, dict) else None
     return found if type(found) is int and 0 <= found <= _LARGEST_ID else None
 

@@ -1,7 +1,7 @@
-"""What may go wrong between the bridge and Telegram, in words that tell what to do about it.
+"""The failures of calls to the Bot API, by what the caller must do about them.
 
-The library's error classes mislead (a refused request is a "network error" there, a flood limit is not), so they are
-translated here, once, and never leave this package. An :class:`ApiError` never holds a token, a URL or an SMS text.
+The library's error classes mislead: a refused request is a "network error" there, a flood limit is not. They are
+translated here and do not leave this package. An :class:`ApiError` holds no token, no URL and no text of an SMS.
 """
 
 from __future__ import annotations
@@ -30,46 +30,48 @@ from bridge.model.base import SECOND, Ms
 
 
 class FailureKind(StrEnum):
-    """Each value wants a different thing done."""
+    """Each kind is handled in a way of its own."""
 
     LATER = "later"
-    """Flood limit of this chat: wait ``retry_after``, this chat only."""
+    """The flood limit of a chat is reached: this chat must wait ``retry_after``, the others need not."""
     UNREACHABLE = "unreachable"
-    """The request surely did nothing."""
+    """The request did not reach Telegram."""
     AMBIGUOUS = "ambiguous"
-    """The request may have been carried out. A chat post is made again: doubled is cheaper than lost."""
+    """Telegram may have carried the request out. A post is made again: a double does less harm than a loss."""
     MIGRATED = "migrated"
-    """The group has the id ``new_chat_id`` now."""
+    """The group has another id now: ``new_chat_id``."""
     THREAD_GONE = "thread_gone"
+    """The topic was deleted."""
     TOPIC_CLOSED = "topic_closed"
     NO_TOPICS = "no_topics"
-    """Topics cannot be made here: not a forum, or the bot lacks the right."""
+    """The bot cannot make topics here: the group has none, or the bot lacks the right."""
     REACTION_REFUSED = "reaction_refused"
     ENTITIES = "entities"
-    """Telegram disliked the formatting, not the text."""
+    """Telegram refuses the formatting, not the text."""
     MESSAGE_GONE = "message_gone"
     NOT_MODIFIED = "not_modified"
     CHAT_GONE = "chat_gone"
-    """Nobody can be reached there now: chat unknown, bot removed or muted."""
+    """The bot cannot write there: the chat is unknown, or the bot was removed or muted."""
     QUERY_OLD = "query_old"
-    """A button was pressed too long ago to be answered; its effect counts all the same."""
+    """A press on a button is too old to be answered. Its effect stays."""
     UNAUTHORISED = "unauthorised"
+    """Telegram refuses the token."""
     CONFLICT = "conflict"
-    """Somebody else takes updates with the same token."""
+    """Another program takes updates with the same token."""
     WEBHOOK = "webhook"
-    """A webhook is set, so nobody can poll."""
+    """A webhook is set, so polling is refused."""
     NOT_CALLED = "not_called"
-    """Telegram cannot call our webhook; the detail is its own word why."""
+    """Telegram cannot call our webhook; the detail is its own reason."""
     REFUSED = "refused"
-    """Telegram will say the same again to the same request."""
+    """Telegram refuses the request, and would refuse it again."""
 
 
 PASSING = frozenset(
     {FailureKind.LATER, FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS, FailureKind.UNAUTHORISED, FailureKind.CONFLICT}
 )
-"""Failures that say nothing about the request: it may succeed later."""
+"""Failures that do not depend on the request: the same one may succeed later."""
 CHAT_WIDE = PASSING | {FailureKind.CHAT_GONE}
-"""Every post meets the same failure: the chat waits, not the post."""
+"""Failures that every post in the chat would meet: the chat waits, not only the post."""
 
 
 class ApiError(BridgeError):
@@ -142,20 +144,20 @@ def classify(error: TelegramError) -> ApiError:
         case NetworkError():
             sent = not isinstance(error.__cause__, httpx.ConnectError | httpx.ProxyError)
             return ApiError(FailureKind.AMBIGUOUS if sent else FailureKind.UNREACHABLE, _cause(error))
-    # What is left is an answer nobody can read.
+    # Only unreadable answers are left.
     return ApiError(FailureKind.AMBIGUOUS, name)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Around each call of the library. :raises ApiError: in place of everything that the library raises."""
+    """Surrounds each call of the library. :raises ApiError: for every error that the library raises."""
     try:
         yield
     except TelegramError as error:
-        # The original stays out of the chain: its text may hold what a proxy answered, or the token.
+        # Without the original as the cause: its text may contain the token, or the answer of a proxy.
         raise classify(error) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # The library reads an answer with little care: one of another shape was an answer all the same.
+        # The library does not check the shape of an answer. Telegram may have carried the request out.
         raise ApiError(FailureKind.AMBIGUOUS, f"unreadable answer ({type(error).__name__})") from None
 
 
@@ -172,7 +174,7 @@ def _milliseconds(error: RetryAfter) -> Ms:
 
 
 def described(words: str) -> str:
-    """Telegram's own description. It is English and repeats little of the request; what it may quote is left out."""
+    """Telegram's own description of an error, in English, without what it may quote from the request."""
     return _QUOTED.sub("…", words)[:200]
 
 

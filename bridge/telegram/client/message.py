@@ -1,7 +1,7 @@
-"""A chat message as the renderer makes it and the adapter sends it. Pure.
+"""A chat message before it is sent, and functions that make a text fit to be shown. Pure.
 
-Lengths and offsets are in UTF-16 code units, as Telegram counts them. No markup is ever built from an SMS's text:
-formatting is by entities, which cannot be broken from inside the text.
+Lengths and offsets are in UTF-16 code units, as Telegram counts them. Formatting is by entities: unlike markup, they
+cannot be broken by the text of an SMS.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ LIMIT = 4096
 """UTF-16 units in one Telegram message."""
 
 _JOINERS = frozenset("\u200c\u200d")
-"""Format characters that belong to a script or hold an emoji cluster together; every other one is stripped."""
+"""Format characters that scripts need or that join emoji. All others are removed."""
 _KEPT_CONTROLS = frozenset("\n\t")
 _BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols to Unicode, nothing to the eye."""
+"""Letters and symbols to Unicode, but invisible."""
 
 
 @value_object
 class Entity:
     kind: str
-    """Telegram's name: ``bold``, ``italic``, ``code``."""
+    """Telegram's name of the formatting, such as ``bold``."""
     offset: int
     length: int
 
@@ -44,14 +44,14 @@ class Message:
 
 
 def units(text: str) -> int:
-    """UTF-16 code units."""
+    """The length of ``text`` in UTF-16 code units."""
     return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
 
 
 def clean(text: str) -> str:
-    """Text from outside, safe to show: line breaks kept, control and direction characters gone.
+    """A text from outside without control and direction characters. Line breaks stay.
 
-    A right-to-left override would let a subscriber's text rewrite how the lines around it look.
+    A right-to-left override in an SMS would change how the lines around it look.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(char for char in lines if _shown(char))
@@ -65,10 +65,9 @@ def _shown(char: str) -> bool:
 
 
 def trimmed(text: str) -> str:
-    """Without what nobody sees at its two ends. Inside, joiners and marks belong to scripts and emoji.
+    """A text without invisible characters at its ends. Inside it they belong to scripts and emoji.
 
-    A direction mark pasted in front of a note or a command must not make it a text, and a text of nothing but such
-    characters is none.
+    An invisible character before a note or a command must not turn it into an SMS. A text of such characters is empty.
     """
     start, end = 0, len(text)
     while start < end and _unseen(text[start]):
@@ -83,20 +82,20 @@ def _unseen(char: str) -> bool:
 
 
 def _variation(char: str) -> bool:
-    """It changes the character before it: nothing by itself, and not to be cut off from what it follows."""
+    """It changes the look of the character before it, and must not be separated from that."""
     return "\ufe00" <= char <= "\ufe0f"
 
 
 def one_line(text: str, most: int = 128) -> str:
-    """For names and notes that stand within a line."""
+    """The text on one line of at most ``most`` characters, for names and notes within a line."""
     line = " ".join(clean(text).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def pieces(text: str, room: int) -> Iterator[str]:
-    """Cut a text into pieces of at most ``room`` units, nothing lost; at a line or a word if one is near.
+    """Cuts a text into pieces of at most ``room`` units, at the end of a line or a word if one is near.
 
-    An empty text is one empty piece.
+    Nothing is lost; an empty text is one empty piece.
     """
     rest = text
     while units(rest) > room:
@@ -117,7 +116,7 @@ def _cut(text: str, room: int) -> int:
         at = text.rfind(separator, end // 2, end)
         if at > 0:
             return at + 1
-    # Not between a letter and what belongs to it: combining marks, variation selectors, a joiner and what follows.
+    # Not between a letter and its combining marks or variation selector, and not at a joiner.
     back = end
     while back > end - 16 and back > 1 and (_clings(text[back]) or text[back - 1] == "\u200d"):
         back -= 1

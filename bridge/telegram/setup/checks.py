@@ -80,7 +80,7 @@ def _unreached(telegram: TelegramSettings, error: ApiError) -> Finding:
 
 
 def _why(error: ApiError) -> dict[str, Json]:
-    return {"why": f"trouble.{error.kind}", "detail": error.detail}
+    return {"why": f"failure.{error.kind}", "detail": error.detail}
 
 
 def _clock(api: Api, clock: Clock) -> list[Finding]:
@@ -143,7 +143,7 @@ async def _chat(api: Api, bot: _BotInfo, name: str, settings: ChatSettings) -> l
             return [fault("chat_gone", chat=name, id=settings.id, **_why(error))]
         return [warning("chat_unanswered", chat=name, **_why(error))]
     if not membership.inside:
-        return [fault("chat_gone", chat=name, id=settings.id, why="trouble.chat_gone", detail=membership.status)]
+        return [fault("chat_gone", chat=name, id=settings.id, why="failure.chat_gone", detail=membership.status)]
     found: list[Finding] = []
     topics = settings.mode == "topics"
     if topics and not chat.forum:

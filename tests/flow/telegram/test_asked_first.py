@@ -15,7 +15,7 @@ from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
-from tests.flow.telegram.test_fate import buttons
+from tests.flow.telegram.test_status import buttons
 
 LONG = "слово " * 40 + "конец"
 """Four parts."""

@@ -11,7 +11,7 @@ from tests.clock import ManualClock
 from tests.flow.harness import SUPPORT, World, world
 from tests.flow.telegram.team import GROUP, Team
 from tests.flow.telegram.test_asked_first import LONG, press
-from tests.flow.telegram.test_fate import buttons, replied
+from tests.flow.telegram.test_status import buttons, replied
 
 DAY = 24 * HOUR
 

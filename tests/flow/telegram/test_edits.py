@@ -10,7 +10,7 @@ from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, Team
 from tests.flow.telegram.test_asked_first import LONG, press
-from tests.flow.telegram.test_fate import buttons, replied
+from tests.flow.telegram.test_status import buttons, replied
 
 SENT = Change(platform_ids=("1179",))
 

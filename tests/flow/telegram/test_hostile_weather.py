@@ -15,7 +15,7 @@ from bridge.model.base import MINUTE, SECOND
 from bridge.model.sms import Change, Move, SmsState
 from bridge.sandbox.botapi import MessageKind
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
-from tests.flow.telegram.test_fate import buttons
+from tests.flow.telegram.test_status import buttons
 
 OTHER = "79001112233"
 

@@ -13,7 +13,7 @@ from tests.clock import ManualClock
 from tests.flow.harness import world
 from tests.flow.telegram.team import GROUP, Team, team
 from tests.flow.telegram.test_asked_first import LONG, press
-from tests.flow.telegram.test_fate import buttons, replied
+from tests.flow.telegram.test_status import buttons, replied
 
 UNDO = 5 * SECOND
 

@@ -8,7 +8,7 @@ from bridge.cli.checkup import best_link, link
 from bridge.web.health import NOT_HERE, STANDBY
 
 OK, OFF, AWAY = "ok, last heard 1s ago", "off (no token)", "not reached"
-CONFLICT = "trouble: conflict, last heard 20s ago"
+CONFLICT = "failure: conflict, last heard 20s ago"
 
 
 @pytest.mark.parametrize(
@@ -18,14 +18,14 @@ CONFLICT = "trouble: conflict, last heard 20s ago"
         ([OFF], "link.off"),
         ([AWAY], "link.away"),
         ([STANDBY], "link.elsewhere"),
-        ([CONFLICT], "trouble.conflict"),
+        ([CONFLICT], "failure.conflict"),
         ([OK, "ok, last heard 2s ago"], "link.ok"),
         ([OFF, OK], "link.ok"),
         ([CONFLICT, OK], "link.ok"),
-        ([AWAY, OFF, CONFLICT], "trouble.conflict"),
+        ([AWAY, OFF, CONFLICT], "failure.conflict"),
         ([OFF, AWAY], "link.away"),
         ([NOT_HERE, STANDBY], "link.elsewhere"),
-        ([STANDBY, CONFLICT, NOT_HERE], "trouble.conflict"),
+        ([STANDBY, CONFLICT, NOT_HERE], "failure.conflict"),
         ([], "link.away"),
     ],
 )

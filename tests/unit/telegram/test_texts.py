@@ -75,9 +75,9 @@ def test_every_reason_code_has_words(reason: str) -> None:
     assert f"reason.{reason}" in entries("en")
 
 
-@pytest.mark.parametrize("trouble", list(FailureKind))
-def test_every_trouble_with_telegram_has_words(trouble: FailureKind) -> None:
-    assert f"trouble.{trouble}" in entries("en")
+@pytest.mark.parametrize("failure", list(FailureKind))
+def test_every_failure_of_telegram_has_words(failure: FailureKind) -> None:
+    assert f"failure.{failure}" in entries("en")
 
 
 @pytest.mark.parametrize("ask", list(ConfirmationReason))
