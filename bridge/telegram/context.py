@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Protocol
 
 import structlog
 
 from bridge.config import Settings
-from bridge.errors import Problem
 from bridge.model.actions import Action, ActionKind
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.model.post import NewPost
+from bridge.pipeline.reload import Reloaded
 from bridge.pipeline.signals import Signals
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
@@ -24,24 +24,6 @@ from bridge.telegram.client.transient_replies import TransientReplies
 from bridge.value import value_object
 
 log = structlog.get_logger()
-
-
-class Reloaded(Protocol):
-    """The result of loading the rules anew."""
-
-    @property
-    def version(self) -> str:
-        """Of the rules that are in force now."""
-
-    @property
-    def changed(self) -> bool: ...
-
-    @property
-    def rules(self) -> int: ...
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """Why the old rules stay in force; empty where the new ones were loaded."""
 
 
 class Rulebook(Protocol):

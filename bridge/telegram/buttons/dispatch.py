@@ -35,8 +35,6 @@ CLOSING_TRIES = 3
 class ButtonPress:
     """A button that an operator of the chat pressed."""
 
-    id: str
-    """Telegram's, one for each press."""
     data: str
     """What follows the kind."""
     chat: Chat
@@ -114,7 +112,7 @@ class ButtonDispatcher:
             return UNKNOWN
         user = query.from_user
         source = ActionSource(key=f"press:{query.id}", author=author(user), user_id=user.id)
-        press = ButtonPress(id=query.id, data=data, chat=chat, message=message, source=source, name=user.full_name)
+        press = ButtonPress(data=data, chat=chat, message=message, source=source, name=user.full_name)
         return await handler(self._context, press)
 
     async def _answer(self, query: CallbackQuery, chat: Chat, result: PressResult) -> None:
