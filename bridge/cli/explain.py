@@ -170,7 +170,7 @@ def because(forcing: tuple[str, ...]) -> str:
 def show_outcome(out: Console, found: DryRun) -> None:
     settlement = found.settlement
     if held := settlement.outcome.suppressions:
-        words = "; ".join(say("en", f"held.{hold}") for hold in held)
+        words = "; ".join(say("en", f"suppression.{hold}") for hold in held)
         line(out, "guards", f"no reply: {words}", ", ".join(held), "yellow")
     elif settlement.replies:
         line(out, "guards", "none holds the reply back", "as far as this number's past is not known")

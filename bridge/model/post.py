@@ -55,8 +55,8 @@ class InboundPayload:
     """Telegram notifies nobody."""
     answered: int = 0
     """Automatic replies that the rules gave."""
-    held: tuple[str, ...] = ()
-    """Why the guards held replies back: text ids behind ``held.``."""
+    suppressions: tuple[str, ...] = ()
+    """Why the guards held replies back: text ids behind ``suppression.``."""
     opt_question: OptQuestion = ""
     """The operators are asked whether to opt the subscriber out or in; empty: they are not asked."""
 

@@ -170,7 +170,7 @@ def payload(
         error=(_error(fired) if fired is not None else None) or "",
         silent=silent,
         answered=len(replies.sms),
-        held=tuple(str(reason) for reason in replies.suppressions),
+        suppressions=tuple(str(reason) for reason in replies.suppressions),
         opt_question=opt_question,
     )
 

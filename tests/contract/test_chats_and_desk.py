@@ -228,7 +228,7 @@ async def test_send_again_leaves_a_final_row_as_it_is(store: Store) -> None:
     "payload",
     [
         InboundPayload(
-            rule="hours", note="VIP", silent=True, answered=2, held=("too_old", "opted_out"), opt_question="in"
+            rule="hours", note="VIP", silent=True, answered=2, suppressions=("too_old", "opted_out"), opt_question="in"
         ),
         InboundPayload(error="'shop' is undefined"),
         NoticePayload(

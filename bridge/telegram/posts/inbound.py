@@ -166,7 +166,7 @@ def _remarks(payload: InboundPayload, language: Language) -> Sequence[str]:
         lines.append(say(language, "head.error", {"error": one_line(payload.error, 300)}))
     if payload.answered:
         lines.append(say(language, "head.answered", {"count": payload.answered}))
-    lines += [say(language, "head.held", {"reason": reason(code, language)}) for code in payload.held]
+    lines += [say(language, "head.suppression", {"reason": reason(code, language)}) for code in payload.suppressions]
     if payload.opt_question:
         lines.append(say(language, f"head.asks_{payload.opt_question}"))
     return lines

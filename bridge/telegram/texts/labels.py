@@ -47,7 +47,7 @@ def reason(code: str, language: Language) -> str:
     """A reason code in words; a code without a text is shown as it is."""
     if not code:
         return say(language, "reason.unknown")
-    for prefix in ("reason", "held"):
+    for prefix in ("reason", "suppression"):
         if known(language, f"{prefix}.{code}"):
             return say(language, f"{prefix}.{code}")
     return one_line(code, 64)

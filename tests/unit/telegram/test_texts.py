@@ -92,7 +92,7 @@ def test_every_action_has_words(kind: ActionKind) -> None:
 
 @pytest.mark.parametrize("hold", list(Suppression))
 def test_every_hold_of_an_automatic_reply_has_words(hold: Suppression) -> None:
-    assert f"held.{hold}" in entries("en")
+    assert f"suppression.{hold}" in entries("en")
 
 
 @pytest.mark.parametrize(
