@@ -238,11 +238,10 @@ def _unanswered(service: Service, team: Team) -> Iterator[str]:
         if written == "/t":
             continue
         sends = written.startswith(("/sms", "/t"))
-        # The words' key ends so; without a conversation (its topic is not on record) every command is.
-        words = service.count(
-            "SELECT count(*) FROM chat_post WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:answer"
-        )
-        sms = service.count("SELECT count(*) FROM sms WHERE key LIKE ?", f"tg:%:{SUPPORT}:{message}:command:sms")
+        # The answer's key ends so; a command without a conversation (its topic is not on record) has no other effect.
+        key = f"tg:%:{SUPPORT}:{message}:command"
+        words = service.count("SELECT count(*) FROM chat_post WHERE key LIKE ?", f"{key}:answer")
+        sms = service.count("SELECT count(*) FROM sms WHERE key LIKE ?", f"{key}:sms")
         if words + sms != 1 or (sms and not sends):
             yield f"{written} ({message}): {words} answers, {sms} SMS"
 
