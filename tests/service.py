@@ -19,6 +19,7 @@ import yaml
 
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.platform import SimulatedPlatform
+from tests.processes import Forked, Streams
 
 SUPPORT = -1001234567890
 START_SECONDS = 60
@@ -58,17 +59,20 @@ class Service:
         *,
         sabotage: str | None = None,
         environment: Mapping[str, str] | None = None,
+        new_interpreter: bool = False,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         rules: str = RULES,
         roles: str = "",
         **account: object,
     ) -> None:
-        """``sabotage`` names a module of ``tests.chaos.sabotage``; ``environment`` is added to ours; ``settings`` are
-        merged into the sections of the configuration; ``account`` into the account's. ``roles``: of this process."""
+        """``sabotage`` names a module of ``tests.chaos.sabotage``; ``environment`` is added to ours (a library that
+        reads it when it is imported wants a ``new_interpreter``); ``settings`` are merged into the sections of the
+        configuration; ``account`` into the account's. ``roles``: of this process."""
         self.folder = folder
         self._roles = ("--roles", roles) if roles else ()
         self._says = b"callbacks:" if not roles or "intake" in roles else b"running:"
-        self._module = ("bridge",) if sabotage is None else ("tests.chaos.sabotage", sabotage)
+        self._sabotage = sabotage
+        self._new_interpreter = new_interpreter
         self._environment = dict(environment or {})
         self.port = free_port()
         self.web_port = free_port()
@@ -89,7 +93,7 @@ class Service:
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
         self.log = folder / "log.jsonl"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Forked | None = None
 
     @staticmethod
     def _account(platform: SimulatedPlatform) -> Mapping[str, object]:
@@ -135,11 +139,17 @@ class Service:
 
     async def spawn(self) -> int:
         """Start it and wait for nothing; how long its log was before. Its stderr goes there, past this process."""
-        command = (sys.executable, "-m", *self._module, "run", "-c", str(self.config), *self._roles)
+        arguments = ("run", "-c", str(self.config), *self._roles)
         with self.log.open("ab") as log:
             before = log.tell()
+            if not self._new_interpreter:
+                self._process = Forked(
+                    arguments, Streams(stderr=self.log), environment=self._environment, sabotage=self._sabotage
+                )
+                return before
+            module = ("bridge",) if self._sabotage is None else ("tests.chaos.sabotage", self._sabotage)
             self._process = await asyncio.create_subprocess_exec(
-                *command,
+                *(sys.executable, "-m", *module, *arguments),
                 stderr=log,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,

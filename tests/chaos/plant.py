@@ -53,6 +53,7 @@ class Plant:
             None,
             sabotage=sabotage,
             environment=self.disk.environment,
+            new_interpreter=True,
             # A stop in the middle of trouble waits so long for outcomes that cannot be stored.
             settings={"logging": {"level": "info"}, "server": {"shutdown": "3s"}},
             max_age="off",

@@ -13,7 +13,6 @@ from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, delivery
-from tests.chaos.forked import ForkedService
 from tests.chaos.rest import at_rest
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.service import Service
@@ -97,7 +96,7 @@ async def intake_killed(
     chance = random.Random(seed)
     platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
-    service = ForkedService(
+    service = Service(
         folder,
         platform,
         None,

@@ -19,7 +19,6 @@ from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.chaos import busy_team, invariants
 from tests.chaos.busy_team import REPLIES, Team
-from tests.chaos.forked import ForkedService
 from tests.chaos.rest import at_rest
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
@@ -68,7 +67,7 @@ async def telegram_killed(
     team = Team(telegram, chance)
     await platform.start()
     await telegram.start()
-    service = ForkedService(
+    service = Service(
         folder,
         platform,
         telegram,

@@ -134,7 +134,9 @@ async def listening(
         clock=SystemClock(), keep_book=False, account=SimulatedAccount(sender_names=None, balance=1e9)
     )
     await platform.start()
-    service = Service(folder, platform, None, sabotage=sabotage, environment=environment, max_age="off")
+    service = Service(
+        folder, platform, None, sabotage=sabotage, environment=environment, new_interpreter=True, max_age="off"
+    )
     try:
         await service.start()
         yield service

@@ -99,7 +99,9 @@ async def crowded(
     findings = Findings()
     platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
-    service = Service(folder, platform, None, sabotage=sabotage, environment=wave.world, max_age="off")
+    service = Service(
+        folder, platform, None, sabotage=sabotage, environment=wave.world, new_interpreter=True, max_age="off"
+    )
     caller = Caller(platform, service)
     try:
         await service.start()

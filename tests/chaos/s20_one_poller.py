@@ -14,12 +14,11 @@ from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
 from tests.chaos.busy_team import Team
-from tests.chaos.forked import ForkedService
 from tests.chaos.rest import MOVING
 from tests.chaos.s05_telegram_killed import RULES
 from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.chaos.several import Several
-from tests.service import SUPPORT
+from tests.service import SUPPORT, Service
 
 BRIDGES = 2
 KILLS = 12
@@ -102,7 +101,7 @@ async def one_poller(
     return findings
 
 
-async def poller(several: Several) -> ForkedService:
+async def poller(several: Several) -> Service:
     """The node that polls Telegram."""
     holder = several.rows("SELECT node FROM leader WHERE role = 'telegram'")[0][0]
     return next(bridge for bridge in several.bridges if several.id_of(bridge) == holder)

@@ -15,8 +15,7 @@ from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
 from tests.chaos import invariants
 from tests.chaos.callers import Callers, Delivery, Source, delivery
-from tests.chaos.forked import ForkedService
-from tests.service import LOOK_AGAIN
+from tests.service import LOOK_AGAIN, Service
 
 MOST_WAITING = 300
 """Acknowledged and not answered yet; at more of them the subscribers wait."""
@@ -44,10 +43,10 @@ class Several:
         """``short``: with leases of seconds, else those of the program."""
         self.url = url
         self._folder = folder
-        self.bridges: list[ForkedService] = []
+        self.bridges: list[Service] = []
         for at in range(number):
             (folder / str(at)).mkdir()
-            bridge = ForkedService(
+            bridge = Service(
                 folder / str(at),
                 platform,
                 telegram,
@@ -67,7 +66,7 @@ class Several:
         for bridge in self.bridges:
             await bridge.close()
 
-    def id_of(self, bridge: ForkedService) -> str:
+    def id_of(self, bridge: Service) -> str:
         """What the others know it by; asked while it runs."""
         name = f"{socket.gethostname()}:{bridge.pid}"
         return str(self.rows(f"SELECT id FROM node WHERE name = '{name}' ORDER BY started_at DESC")[0][0])
@@ -105,7 +104,7 @@ class Balanced(Callers):
     """Each new connection goes to the next bridge, whether it is there or not."""
 
     def __init__(
-        self, bridges: list[ForkedService], connections: int, source: Source, acknowledged: Callable[[Delivery], None]
+        self, bridges: list[Service], connections: int, source: Source, acknowledged: Callable[[Delivery], None]
     ) -> None:
         super().__init__(bridges[0].callback_url, connections, source, acknowledged)
         self._addresses = itertools.cycle([("127.0.0.1", bridge.port) for bridge in bridges])

@@ -9,7 +9,8 @@ import asyncio
 import re
 from pathlib import Path
 
-from tests.flow.test_commands import sms_bridge, timeless
+from tests.flow.test_commands import timeless
+from tests.processes import sms_bridge
 
 SCRIPT = Path(__file__).with_name("day.sandbox")
 DOCUMENTS = tuple(Path(__file__).parents[2] / "docs" / name for name in ("telegram.md", "telegram.ru.md"))

@@ -16,7 +16,7 @@ from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
-from tests.flow.test_commands import Result, sms_bridge
+from tests.processes import Result, sms_bridge
 from tests.service import SUPPORT, Service, free_port
 
 SECRET = "callback-secret-of-this-test"

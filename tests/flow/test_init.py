@@ -10,7 +10,7 @@ import pytest
 from bridge.app.rulebook import rules_of
 from bridge.cli.init import RULES, contents, language_of, write, zone_of
 from bridge.config import load
-from tests.flow.test_commands import sms_bridge
+from tests.processes import sms_bridge
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

@@ -15,7 +15,7 @@ from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.clock import ManualClock
 from tests.flow.harness import ADMINS, RULES, World, world
-from tests.flow.test_commands import sms_bridge
+from tests.processes import sms_bridge
 from tests.service import Service
 
 NEW = RULES.replace("Работаем с 9 до 18.", "Работаем с 10 до 19.")

@@ -11,7 +11,7 @@ import pytest
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
-from tests.flow.test_commands import sms_bridge
+from tests.processes import sms_bridge
 from tests.service import Service
 
 CONFIG = """\

@@ -11,8 +11,8 @@ from bridge.config.settings import StorageSettings
 from bridge.model.sms import SmsState
 from tests import postgres
 from tests.flow.harness import SUBSCRIBER, World, world
-from tests.flow.test_commands import sms_bridge
 from tests.flow.test_restored import FAST, OFF, QUEUED, SLOW, about, at_rest
+from tests.processes import sms_bridge
 
 pytestmark = postgres.needs_postgres
 

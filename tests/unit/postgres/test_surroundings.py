@@ -14,8 +14,8 @@ from bridge.errors import StoreError, StoreUnavailable
 from bridge.store import open_queries, open_storage, try_shared
 from bridge.store.postgres import migrate, pool
 from tests.contract.builders import NOW, SetClock, call, opened
-from tests.flow.test_commands import sms_bridge
 from tests.postgres_cluster import Cluster, cluster, needs_cluster
+from tests.processes import sms_bridge
 from tests.service import free_port
 
 pytestmark = needs_cluster
