@@ -1,8 +1,8 @@
-"""Lets plain functions wait for coroutines, so that one text of the domain's work serves both engines.
+"""Lets plain functions wait for coroutines, so that the same units of work run on both engines.
 
-A unit of work is written once, as a plain function on a :class:`~bridge.store.transaction.Tx`. SQLite runs it in a
-thread. Here it runs in a greenlet of the event loop's own thread: where it needs an answer of the server, it steps
-aside until that has come. Other tasks run meanwhile; the unit must hold nothing that they could change.
+A unit of work is a plain function on a :class:`~bridge.store.transaction.Tx`. SQLite runs it in a thread. Here it runs
+in a greenlet of the event loop's own thread: when it needs an answer of the server, it yields until the answer has
+come. Other tasks run in between, so a unit must not rely on anything in memory that they change.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 def wait_for(answer: Awaitable[T]) -> T:
-    """The answer, within a function that :func:`run` runs."""
+    """The result of ``answer``. To be called inside of a function that :func:`run` runs."""
     caller = getcurrent().parent
-    assert caller is not None, "not within a unit of work"
+    assert caller is not None, "not inside of a unit of work"
     result: T = caller.switch(answer)
     return result
 
@@ -31,7 +31,7 @@ async def run(work: Callable[[], T]) -> T:
     while not aside.dead:
         try:
             answer = await step
-        except BaseException:  # cancellation too: the function is where it has to be noticed
+        except BaseException:  # also cancellation: the function has to notice it
             step = aside.throw(*sys.exc_info())
         else:
             step = aside.switch(answer)

@@ -1,4 +1,4 @@
-"""A transaction on PostgreSQL: statements run within :func:`bridge.store.postgres.greenlets.run`."""
+"""A transaction on PostgreSQL. Its statements run inside of :func:`bridge.store.postgres.greenlets.run`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bridge.store.transaction import NOTHING, Params, Row, Unit, storable
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_HOLD = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
-_HOLD_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
+_LOCK_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
-"""The time by the server's clock, in a statement; not that of the transaction's beginning."""
+"""SQL for the time by the server's clock at this moment, not at the beginning of the transaction."""
 _AT_ONCE = 100
-"""Rows that a cursor fetches at once."""
+"""Rows that a cursor fetches at a time."""
 
 
 class PostgresTx:
@@ -36,7 +36,7 @@ class PostgresTx:
         self._connection = connection
         self._space = space
         self._begin = begin
-        """What is still to be said before anything else."""
+        """The statement that begins the transaction; empty once it has been sent."""
         self.node = node
         self.router = router
         self.work: set[Work] = set()
@@ -99,16 +99,16 @@ class PostgresTx:
     def lock(self, names: Iterable[LockName]) -> None:
         if keys := self._keys(names):
             begin, self._begin = self._begin, ""
-            wait_for(self._connection.execute(begin + _HOLD % ",".join(map(str, sorted(keys)))))
+            wait_for(self._connection.execute(begin + _LOCK % ",".join(map(str, sorted(keys)))))
 
     def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         keys = self._keys(names)
         if not keys:
             return set()
-        return {keys[row["key"]] for row in self._fetch(_HOLD_FREE, [sorted(keys)])}
+        return {keys[row["key"]] for row in self._fetch(_LOCK_FREE, [sorted(keys)])}
 
     def _keys(self, names: Iterable[LockName]) -> Mapping[int, LockName]:
-        """Locks belong to the whole database: other schemas have other keys for the same names."""
+        """The key of each name. Advisory locks hold for the whole database, so each schema has keys of its own."""
         return {lock_key(self._space, name): name for name in names}
 
     def wake(self, work: Work) -> None:
@@ -122,7 +122,7 @@ class PostgresTx:
 
 
 def lock_key(space: str, name: LockName) -> int:
-    """The number of an advisory lock: 64 bits with a sign."""
+    """The number of an advisory lock for a name in a schema: 64 bits with a sign."""
     digest = blake2b(f"{space}\n{name}".encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

@@ -1,9 +1,9 @@
-"""Copies of the store's file: one taken beside a running bridge, and one put in the store's place.
+"""Takes copies of the store's file while a service runs, and puts one in the store's place.
 
-A copy is what one read transaction sees, taken by SQLite's online backup from a connection that may only read: the
-writer never waits for it. The copy is written under another name, brought to the present schema, marked as a copy,
-checked, put on disk and only then given its name, so that a file of that name is always a whole one. What a bridge must
-do with the mark is :meth:`bridge.ports.recovery.RecoveryStore.settle_restored`'s business.
+A copy holds what one read transaction sees. SQLite's online backup takes it from a connection that may only read, so
+the writer never waits for it. The copy is written under another name, brought to the present schema, marked as a copy,
+checked and synced. Only then it gets its name, so a file of that name is always whole. What a start does with the mark
+is :meth:`bridge.ports.recovery.RecoveryStore.settle_restored`'s business.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bridge.store.sqlite.migrate import check_version, migrate, version_of
 from bridge.value import value_object
 
 PAGES = 1_000
-"""Pages between two words about the progress."""
+"""Pages between two calls of ``progress``."""
 KEPT_FREE = 64 * 1024 * 1024
-"""Bytes of the disk that a copy leaves alone: a full disk would stop the intake of SMS."""
+"""Bytes of the disk that a copy leaves free: a full disk would stop the intake of SMS."""
 _LOGS = ("-wal", "-journal")
-"""Files beside a database that hold a part of what was committed to it."""
+"""Endings of the files beside a database that may hold a part of what was committed to it."""
 
 Progress = Callable[[int, int], None]
-"""Called with pages done and pages in all."""
+"""Called with the pages that are done and all pages."""
 
 
 @value_object
@@ -50,15 +50,15 @@ class Copy:
 
 @value_object
 class PutBack:
-    """A copy that is in the store's place now."""
+    """A copy that is now in the store's place."""
 
     copy: Copy
     kept: Path | None
-    """Where the database is that was there before; None if there was none."""
+    """Where the former database is now; None if there was none."""
 
 
 def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool, progress: Progress) -> Copy:
-    """Copy the store into ``target``, whether a bridge runs on it or not.
+    """Copy the store into ``target``, whether a service runs on it or not.
 
     :raises StoreUnavailable: the store cannot be read, or the copy cannot be written. Nothing is left behind.
     :raises StoreError: ``target`` may not be written to, or what was read is damaged or no store.
@@ -74,10 +74,10 @@ def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool
 
 
 def put_back(source: Path, database: Path, *, now: Callable[[], Ms], progress: Progress) -> PutBack:
-    """Put a copy of ``source`` in the store's place and keep the database that is there beside it.
+    """Put a copy of ``source`` in the store's place, and keep the former database beside it.
 
-    ``source`` may also be a copy that was made by hand; it is marked now. It is left as it is.
-    :raises StoreLocked: a bridge runs on the database.
+    ``source`` may also be a copy that was made by hand: the new copy of it is marked now. ``source`` is not changed.
+    :raises StoreLocked: a service runs on the database.
     :raises StoreError: ``source`` is damaged, no store, or of a newer version; the database is as it was.
     """
     source, database = source.resolve(), database.resolve()
@@ -109,7 +109,7 @@ def _check_target(database: Path, target: Path, overwrite: bool) -> None:
 
 @contextmanager
 def _part(target: Path) -> Iterator[Path]:
-    """An empty file beside ``target`` that only this user can read; gone at the end, whatever happened."""
+    """An empty file beside ``target`` that only this user can read. It is deleted at the end, also after an error."""
     with _as_ours(target.parent):
         fd, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
     os.close(fd)
@@ -132,7 +132,7 @@ def _as_ours(path: Path) -> Iterator[None]:
 
 def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progress, *, still: bool) -> Copy:
     with _as_stores(source), closing(_reading(source, still=still)) as db:
-        # Held to the end: the backup sees one moment, and does not begin anew with each commit of the writer.
+        # Open until the end: the backup sees one moment, and does not begin anew after each commit of the writer.
         db.execute("BEGIN")
         check_version(db, shipped()[-1].version)
         if version_of(db) == 0:
@@ -141,7 +141,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
         size = _number(db, "PRAGMA page_count") * _number(db, "PRAGMA page_size")
         _check_room(part.parent, size)
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            # Nobody waits for this file, and it is put on disk as a whole below.
+            # The file is synced as a whole below.
             copy.execute("PRAGMA synchronous = OFF")
             with _as_written(part.parent):
                 db.backup(copy, pages=PAGES, progress=lambda _, left, pages: progress(pages - left, pages))
@@ -151,7 +151,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
 
 
 def _finish(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
-    """Check it, mark it, and leave it as one file without a log beside it."""
+    """Check and mark the copy, and leave it as one file without a log beside it."""
     copy.execute("PRAGMA journal_mode = DELETE")
     damage = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if damage != "ok":
@@ -170,7 +170,8 @@ def _finish(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
 
 
 def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
-    """``still``: nobody writes it now, so SQLite need make nothing beside it, where it perhaps may not."""
+    """Open the file for reading. ``still``: no program writes it now, so SQLite makes no file beside it, in a directory
+    that may be read-only."""
     if not path.is_file():
         raise StoreUnavailable(f"there is no file {path}")
     quiet = "&immutable=1" if still and not path.with_name(path.name + "-wal").exists() else ""
@@ -178,15 +179,15 @@ def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
 
 
 def _keep(database: Path, now: Ms) -> Path | None:
-    """Give the database that is there another name as well, and take its logs away from the present one."""
+    """Give the former database a second name, and move its logs to that name."""
     if not database.exists():
         return None
-    # What its log holds goes into the file first. Where that fails (it may be the reason for all this) the log is kept.
+    # The content of its log goes into the file first. If that fails, which may be why it is replaced, the log is kept.
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     kept = database.with_name(f"{database.name}.before-restore-{stamp}")
-    # A second name and not another one: at no moment is there no database, in whose place a start would make a new one.
+    # A second name, not another one: there is a database at every moment, so no start makes a new one in its place.
     os.link(database, kept)
     for end in _LOGS:
         log = database.with_name(database.name + end)
@@ -207,7 +208,7 @@ def _check_room(directory: Path, size: int) -> None:
 
 @contextmanager
 def _as_stores(source: Path) -> Iterator[None]:
-    """Errors name the file that was read, those of writing excepted."""
+    """Make errors name the file that is read. Errors of writing name their own."""
     try:
         yield
     except sqlite3.Error as error:
@@ -230,7 +231,7 @@ def _as_written(directory: Path) -> Iterator[None]:
 
 
 def _written(path: Path) -> Ms:
-    """When a copy that does not say it itself was made, as far as its files tell."""
+    """When a copy without a mark was made, as far as its files tell."""
     logs = (path.with_name(path.name + end) for end in _LOGS)
     return max(int(file.stat().st_mtime * 1000) for file in (path, *logs) if file.exists())
 
@@ -240,7 +241,7 @@ def _number(db: sqlite3.Connection, statement: str) -> int:
 
 
 def sync(path: Path) -> None:
-    """Of a file its content, of a directory its names."""
+    """Sync the content of a file, or the names in a directory."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -1,10 +1,10 @@
-"""Carries what the log holds into the database: in time, after the callers have their answers, and not in secret.
+"""Checkpoints: copies the content of the log into the database, after the callers have their answers.
 
-SQLite would do it by itself with a commit, and keep a failure to itself. But a sync of the database that failed must
-not simply be tried again: the kernel then takes pages for written that never reached the disk, SQLite does not write
-those of an earlier, unfinished checkpoint once more, and the log that still has them is overwritten. So after such a
-failure this process makes no checkpoint any more, not even when it closes. The log grows, nothing in it is lost, and
-the next start carries all of it over from its beginning.
+SQLite would do that by itself with a commit, and would not report a failure. But a failed sync of the database must not
+simply be tried again: the kernel counts pages as written that never reached the disk, SQLite does not write the pages
+of an earlier, unfinished checkpoint again, and the log that still has them is overwritten. So after such a failure this
+process makes no other checkpoint, not even when it closes. The log grows, nothing in it is lost, and the next start
+copies all of it from its beginning.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from bridge.store.sqlite.connection import ThreadConnection, log_of
 from bridge.store.sqlite.faults import is_failed_sync
 
 PAGES = 4_000
-"""16 MB of log between checkpoints: one syncs twice and would else come every few hundred messages."""
+"""Pages of log between two checkpoints, 16 MB. A checkpoint syncs twice; SQLite would make one every few hundred
+messages."""
 LOOK_AGAIN = 500
-"""Pages until the next try where a reader was in the way: of the checkpoint, or of the log's new beginning."""
+"""Pages until the next try, after a reader was in the way of the checkpoint or of the log's new beginning."""
 PAGES_OF_A_COMMIT = 9
 PAGES_OF_A_UNIT = 1
-"""Roughly, as measured; the checkpoint itself tells how many there are."""
+"""Measured estimates. Each checkpoint tells the exact number of pages."""
 
 log = structlog.get_logger()
 
 
 class Checkpoints:
-    """Told of each commit by the writer; nobody else makes a checkpoint while the bridge runs."""
+    """Makes the checkpoints of one file. The writer tells it of each commit."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # What earlier runs left in the log is not known: look soon.
+        # It is not known how much earlier runs left in the log, so the first checkpoint comes soon.
         self._pages = PAGES - LOOK_AGAIN
         self.allowed = True
-        """False: the connection that may write must not be the last to close, or SQLite makes one then."""
+        """False after a failed sync. Then the writing connection must not be the last to close: SQLite would make
+        one."""
 
     def committed(self, units: int) -> None:
         self._pages += PAGES_OF_A_COMMIT + PAGES_OF_A_UNIT * units
 
     async def run_if_due(self, link: ThreadConnection) -> None:
-        """Raises nothing: a failure loses nothing, and what else is wrong the next commit will say."""
+        """Make a checkpoint if there is enough log. Raises nothing: a failure loses nothing, and the next commit
+        reports what else is wrong."""
         if self._pages < PAGES or not self.allowed:
             return
         try:
@@ -51,7 +54,7 @@ class Checkpoints:
         except (sqlite3.Error, StoreUnavailable) as error:
             self._failed(error)
         else:
-            # A log that begins anew does so with the next commit, so a high number says nothing yet.
+            # A log begins anew only with the next commit, so a high number says nothing yet.
             self._pages = in_log if in_log < PAGES else PAGES - LOOK_AGAIN
 
     def _failed(self, error: Exception) -> None:
@@ -68,5 +71,5 @@ class Checkpoints:
 
 
 def _checkpoint(db: sqlite3.Connection) -> int:
-    """How many pages are in the log. Waits for nobody: what a reader still needs is left for the next time."""
+    """Make a checkpoint; returns the pages in the log. Pages that a reader still needs are left for the next one."""
     return int(db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()["log"])

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _WRITER_PRAGMAS = (
     # In WAL mode NORMAL loses acknowledged commits with the power; only FULL syncs the log with each commit.
     "PRAGMA synchronous = FULL",
-    # Made by checkpoint.py instead: SQLite keeps the failure of one that it makes by itself to itself.
+    # checkpoint.py makes them: SQLite does not report the failure of a checkpoint that it makes by itself.
     "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -8000",  # KiB; twice as much was no faster, with a million messages in the file either
@@ -32,20 +32,20 @@ _WRITER_PRAGMAS = (
 _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2000")
 _COMMON_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
-    # A read error in mapped memory is a signal that kills the process instead of an error code.
+    # In mapped memory a read error is a signal that kills the process.
     "PRAGMA mmap_size = 0",
     "PRAGMA temp_store = MEMORY",
 )
 
 _BLOCK = 1 << 20
-"""Bytes of the log written at once."""
+"""Bytes of the log that are written at a time."""
 
 
 class FileGuard:
-    """Notices a database file, or its log, that was deleted or replaced under an open connection.
+    """Notices that the database file or its log was deleted or replaced while a connection is open.
 
-    SQLite goes on writing into the file without a name and reports success. No file is opened here: closing any
-    descriptor of the database would drop the process's locks on it.
+    SQLite goes on writing into the deleted file and reports success. The guard opens no file: closing any descriptor
+    of the database would drop the locks of the process on it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,11 +63,11 @@ class FileGuard:
         return status.st_dev, status.st_ino
 
     def watch_log(self) -> None:
-        """Take the log as it is now: called with each connection the writer opens."""
+        """Remember which file the log is now. Called after each connection that the writer opens."""
         self._log = self._identity(self._wal)
 
     def check(self) -> None:
-        """:raises StoreUnavailable: what is written would not be found again."""
+        """:raises StoreUnavailable: a file is gone, so what is written would be lost."""
         if self._identity(self._path) != self._file:
             raise StoreUnavailable(
                 f"{self._path}: the database file was deleted or replaced while the bridge runs. Put it back,"
@@ -85,13 +85,13 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def _make_log_sure(db: sqlite3.Connection, log: Path) -> None:
-    """Write what the log holds once more, in its place, and sync it.
+def _rewrite_log(db: sqlite3.Connection, log: Path) -> None:
+    """Write the content of the log again in its place, and sync it.
 
-    After a sync that failed the kernel takes pages for written that never reached the disk, and no later sync writes
-    them. SQLite, opening such a log, finds them in the cache and appends to them; a power cut would then take what was
-    acknowledged behind them along. Under the write lock: nobody may append meanwhile.
-    :raises StoreUnavailable: the disk does not take it.
+    After a failed sync the kernel counts pages as written that never reached the disk, and no later sync writes them.
+    SQLite finds them in the cache when it opens the log, and appends to them. A power cut would then lose what was
+    acknowledged behind them. Holds the write lock, so that nothing is appended while it runs.
+    :raises StoreUnavailable: the disk refuses it.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -156,9 +156,9 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> BatchConnection
             raise StoreUnavailable(f"{path}: this file system cannot hold a write-ahead log; use a local disk")
         for pragma in (*_COMMON_PRAGMAS, *(_READER_PRAGMAS if readonly else _WRITER_PRAGMAS)):
             db.execute(pragma)
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file and its log for real
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only a statement opens the file and its log
         if not readonly:
-            _make_log_sure(db, log_of(path))
+            _rewrite_log(db, log_of(path))
     except BaseException:
         db.close()
         raise

@@ -1,6 +1,6 @@
-"""SQLite's errors in the words of the program's own error tree; no other module of the store names an error code.
+"""Translates SQLite's errors into the program's own. No other module of the store names an error code.
 
-Messages name the file and what to do. SQLite's own words go along: they hold names of tables and columns, never values.
+Messages name the file and say what to do. They quote SQLite's message, which may name tables and columns, never values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "memory ran out",
     sqlite3.SQLITE_PROTOCOL: "its locks do not work: a network file system is not usable here",
 }
-"""By primary code: what is wrong with the surroundings, not with the work. All of it may pass by itself."""
+"""By primary code: faults of the surroundings, not of the work. Each of them may pass by itself."""
 
 _RECONNECT = frozenset(
     {
@@ -34,7 +34,7 @@ _RECONNECT = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
-"""After these the connection is not trusted any more; a fresh one tells whether the trouble has passed."""
+"""After these errors a new connection is opened, which shows whether the trouble has passed."""
 
 
 def _primary(error: BaseException) -> int | None:
@@ -43,7 +43,7 @@ def _primary(error: BaseException) -> int | None:
 
 
 def is_surroundings(error: BaseException) -> bool:
-    """True where the database could not be used at all: the work itself may be perfectly good."""
+    """Whether the database could not be used at all: the work itself may be good."""
     return isinstance(error, sqlite3.Error) and _primary(error) in _ADVICE
 
 
@@ -52,12 +52,12 @@ def needs_reconnect(error: BaseException) -> bool:
 
 
 def is_failed_sync(error: BaseException) -> bool:
-    """What the disk then holds is not known, and syncing again does not tell."""
+    """Whether a sync failed. What the disk holds then is not known, and another sync does not tell."""
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
 
 
 def is_locked(error: BaseException) -> bool:
-    """Another program has the file, and was waited for as long as anybody is."""
+    """Whether another program has the file locked, and the longest wait for it is over."""
     return isinstance(error, sqlite3.Error) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -66,7 +66,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def translate(error: Exception, path: Path) -> Exception:
-    """The error to raise for ``error``; what is not a driver's error (a mistake in our own code) stays as it is."""
+    """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
+    is."""
     if isinstance(error, sqlite3.Error):
         advice = _ADVICE.get(_primary(error) or 0)
         if advice is None:
@@ -78,7 +79,7 @@ def translate(error: Exception, path: Path) -> Exception:
 
 
 def commit_unknown(error: Exception, path: Path) -> CommitUnknown:
-    """For work whose COMMIT was tried: it may be found after all."""
+    """The error of work whose COMMIT was tried, and which may have been kept."""
     if isinstance(error, StoreUnavailable):
         return CommitUnknown(str(error))
     advice = _ADVICE.get(_primary(error) or 0, "the commit failed")

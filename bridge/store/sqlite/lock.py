@@ -1,7 +1,7 @@
-"""One running bridge per database file: a lock file beside it, held as long as the process lives.
+"""Lets one process run on a database file: a lock file beside it, locked as long as the process lives.
 
-Not a lock on the database file itself: SQLite's own POSIX locks would be dropped by it. The file stays when the lock
-is released: taking it away would let two processes hold "the" lock at once.
+The database file itself is not locked: that would drop SQLite's own POSIX locks. The lock file stays when the lock is
+released: if it were deleted, two processes could each hold a lock of that name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.errors import StoreLocked, StoreUnavailable
 
 
 class FileLock:
-    """Held from :meth:`take` to :meth:`release`, or to the end of the process, however it ends."""
+    """Held from :meth:`take` until :meth:`release`, or until the process ends in any way."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -22,7 +22,7 @@ class FileLock:
         self._fd: int | None = None
 
     def take(self) -> None:
-        """:raises StoreLocked: another process has it; the message names it."""
+        """:raises StoreLocked: another process has it; the message names the process."""
         while self._fd is None:
             try:
                 fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,7 +47,7 @@ class FileLock:
             ) from error
         try:
             if not os.path.samestat(os.fstat(fd), os.stat(self._path)):
-                return None  # somebody deleted the file between open and lock: this lock binds nobody
+                return None  # the file was deleted between open and lock, so another process can lock a new one
         except FileNotFoundError:
             return None
         os.ftruncate(fd, 0)

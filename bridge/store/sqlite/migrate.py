@@ -1,6 +1,6 @@
-"""Brings a database to the schema this program knows: numbered files, each in one transaction with its number.
+"""Brings a SQLite database to the present schema: applies numbered files, each in one transaction with its number.
 
-Runs at start, before anything else uses the file. A migration that fails leaves the version before it.
+Runs at a start, before anything else uses the file. A migration that fails leaves the version before it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_version(db: sqlite3.Connection, latest: int) -> int:
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration]) -> int:
-    """Apply what is missing and return how many were applied.
+    """Apply the migrations that are missing; returns how many.
 
     :raises StoreError: a migration failed, with its name; the version is the one before it.
     """
@@ -63,7 +63,7 @@ def _apply(db: sqlite3.Connection, migration: Migration) -> None:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The script's statements one by one: ``executescript`` would commit behind our back."""
+    """The statements of the script one by one: ``executescript`` would commit first."""
     pending = ""
     for line in script.splitlines(keepends=True):
         pending += line

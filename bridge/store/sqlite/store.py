@@ -1,7 +1,4 @@
-"""The store on one SQLite file: opening, closing, and the verbs of all domains put together.
-
-One running bridge writes a file; commands beside it read with :func:`open_readonly`.
-"""
+"""The store on one SQLite file. One process writes it; commands beside it read with :func:`open_readonly`."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from bridge.store.sqlite.single_node import SingleNode, SingleNodeQueries
 from bridge.store.sqlite.writer import Writer
 
 BUSY_TIMEOUT: Ms = 5 * SECOND
-"""How long a commit waits for another program that holds the file; callbacks are refused after it."""
+"""Longest wait of a commit for another program that has the file locked. After it callbacks are refused."""
 _READERS = 2
 
 
@@ -52,11 +49,11 @@ class SqliteStore(SingleNode, SingleNodeQueries, Repositories):
         super().__init__(readers, writer, clock)
         self._reading = readers
         self.writer = writer
-        """For metrics: how many units shared how many commits."""
+        """Public for metrics: how many units shared how many commits."""
         self._lock = lock
 
     async def close(self) -> None:
-        # The last to close a file carries the log over, unless it may only read.
+        # The last connection to close makes a checkpoint, unless it may only read.
         parts = (self._reading, self.writer) if self.writer.checkpoints.allowed else (self.writer, self._reading)
         try:
             for part in parts:
@@ -66,7 +63,7 @@ class SqliteStore(SingleNode, SingleNodeQueries, Repositories):
 
 
 def _prepared(path: Path) -> Path:
-    """Make the directory and an empty file that only this user can read; SQLite gives its log the same mode."""
+    """Make the directory and an empty file that only this user can read. SQLite gives its log the same mode."""
     path = path.resolve()
     try:
         made = [directory for directory in path.parents if not directory.exists()]
@@ -84,9 +81,9 @@ def _prepared(path: Path) -> Path:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A new name outlives a power cut only after this. SQLite does it for its log, one directory deep and no further.
+    """Make the names in the directory survive a power cut. SQLite syncs only the directory that the file is in.
 
-    Where directories cannot be synced (some network file systems) nothing better can be done.
+    Some network file systems cannot sync directories: that is ignored, since nothing better can be done.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -105,11 +102,11 @@ def _absolute(path: Path) -> Path:
 async def open_store(
     path: Path, *, clock: Clock, on_work: OnWork = lambda work: None, busy_timeout: Ms = BUSY_TIMEOUT
 ) -> SqliteStore:
-    """Open the file, made if it is missing, under its lock and bring it to the present schema.
+    """Open the file under its lock, make it if it is missing, and bring it to the present schema.
 
-    :raises StoreLocked: another bridge runs on it.
+    :raises StoreLocked: another process runs on it.
     :raises StoreUnavailable: it cannot be written now.
-    :raises StoreError: it is of a newer version, or another program's.
+    :raises StoreError: it is of a newer or of a development version, or another program's.
     """
     path = _prepared(path)
     lock = FileLock(path)
@@ -133,10 +130,10 @@ async def open_store(
 
 
 async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> SqliteQueries:
-    """Ask a database while a service runs on it, or without one. Takes no lock, makes no file.
+    """Open the file for reading, whether a service runs on it or not. Takes no lock, makes no file.
 
     :raises StoreUnavailable: there is no such file, or it cannot be read.
-    :raises StoreError: its version is not this program's.
+    :raises StoreError: it is not of this program's version.
     """
     path = _absolute(path)
     link = ThreadConnection(path, readonly=True, busy_timeout=busy_timeout)
@@ -165,5 +162,5 @@ def _exactly_ours(db: sqlite3.Connection) -> int:
 
 
 def _as_ports(store: SqliteStore, queries: SqliteQueries) -> tuple[Store, QueryStore]:
-    """For the type checker alone: both keep to their ports."""
+    """Lets the type checker compare both classes with their ports."""
     return store, queries

@@ -6,5 +6,5 @@ from bridge.store.sqlite import connection
 
 
 def apply() -> None:
-    assert callable(connection._make_log_sure)
-    connection._make_log_sure = lambda db, log: None
+    assert callable(connection._rewrite_log)
+    connection._rewrite_log = lambda db, log: None
