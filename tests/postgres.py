@@ -18,7 +18,7 @@ import asyncpg
 import pytest
 
 from bridge.store.copying import postgres, sqlite
-from bridge.store.postgres.migrate import space_of
+from bridge.store.postgres.migrate import schema_name
 from bridge.store.schema.tables import MOVED
 
 SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
@@ -143,7 +143,7 @@ async def as_sqlite(url: str, path: Path) -> None:
         connection.transaction(isolation="repeatable_read", readonly=True),
         copy.transaction(),
     ):
-        source = postgres.PostgresEnd(connection, where, await space_of(connection))
+        source = postgres.PostgresEnd(connection, where, await schema_name(connection))
         for table in MOVED:
             async for lines in source.lines(table):
                 await copy.put(table, lines)

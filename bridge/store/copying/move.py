@@ -1,4 +1,4 @@
-"""The move itself: copied table by table, read back and compared, kept, and only then the source is marked."""
+"""Copies table by table, reads everything back and compares it, commits, and only then marks the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.value import value_object
 
 @value_object
 class Moved:
-    """What is in the target now, table by table in the order of the copy."""
+    """The tables of the target after the move, in the order in which they were copied."""
 
     tables: dict[str, Content]
 
@@ -26,9 +26,9 @@ class Moved:
 
 
 async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progress: Progress) -> Moved:
-    """Copy everything from one store into an empty other one; the source is marked as a copy afterwards.
+    """Copy everything from one store into another, empty one; then mark the source as a copy.
 
-    :raises StoreLocked: a bridge runs on the source.
+    :raises StoreLocked: a service runs on the source.
     :raises StoreUnavailable: one of the two cannot be used now.
     :raises StoreError: the source is of another version, the target is not empty, or what arrived is not what was
         sent. The target is as it was before, unless the message says otherwise.

@@ -1,4 +1,4 @@
-"""A schema on a PostgreSQL server as one end of a move."""
+"""A schema of a PostgreSQL database as the source or the target of a move."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.store import locks
 from bridge.store.copying.tables import BATCH, misfit, select
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
-from bridge.store.postgres.migrate import migrate, space_of, version_of
+from bridge.store.postgres.migrate import migrate, schema_name, version_of
 from bridge.store.postgres.pool import connected
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.schema.mapping import Table
@@ -25,10 +25,10 @@ _ALIVE = f"SELECT name FROM node WHERE alive_until > {NOW} ORDER BY name"
 
 
 class PostgresEnd:
-    def __init__(self, connection: Any, where: str, space: str) -> None:
+    def __init__(self, connection: Any, where: str, schema: str) -> None:
         self._connection = connection
         self.where = where
-        self._space = space
+        self._schema = schema
 
     async def table_names(self) -> set[str]:
         with faults.named(self.where):
@@ -46,15 +46,15 @@ class PostgresEnd:
 
 
 class PostgresSource(PostgresEnd):
-    """``whole``: the transaction in which everything is read; a mark ends it."""
+    """``whole``: the transaction in which everything is read. Marking the source commits it."""
 
-    def __init__(self, connection: Any, where: str, space: str, whole: Any) -> None:
-        super().__init__(connection, where, space)
+    def __init__(self, connection: Any, where: str, schema: str, whole: Any) -> None:
+        super().__init__(connection, where, schema)
         self._whole = whole
 
     async def know_itself(self, now: Ms) -> None:
         with faults.named(self.where):
-            await identity.compare(self._connection, self._space, now)
+            await identity.compare(self._connection, self._schema, now)
 
     async def mark(self, now: Ms) -> None:
         with faults.named(self.where):
@@ -70,15 +70,15 @@ class PostgresSource(PostgresEnd):
 class PostgresTarget(PostgresEnd):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Migrations are a part of it: a copy that fails leaves an empty schema as empty as it was.
+        """Includes the migrations, so that a copy that fails leaves an empty schema empty.
 
-        Bridges that start meanwhile wait as they do for another's migrations, and then find it whole.
+        Nodes that start while it runs wait as for the migrations of another node, and then find a whole store.
         """
         whole = self._connection.transaction()
         with faults.named(self.where):
             await whole.start()
-            await migrate_within(self._connection, self._space)
-            await self._alone()
+            await migrate_within(self._connection, self._schema)
+            await self._lock_empty()
         yield
         try:
             await whole.commit()
@@ -88,9 +88,9 @@ class PostgresTarget(PostgresEnd):
                 " everything was kept, and no bridge may be started on the source"
             ) from error
 
-    async def _alone(self) -> None:
-        """Nobody else writes from here on; what was written before is in the way."""
-        await nobody_runs(self._connection)
+    async def _lock_empty(self) -> None:
+        """Lock the tables against other writers. :raises StoreError: something is in them already."""
+        await check_unused(self._connection)
         names = [table.name for table in MOVED]
         await self._connection.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
         counts = {name: await self._connection.fetchval(f"SELECT count(*) FROM {name}") for name in names}
@@ -101,22 +101,22 @@ class PostgresTarget(PostgresEnd):
     async def put(self, table: Table, lines: Sequence[Line]) -> None:
         try:
             await self._connection.copy_records_to_table(
-                table.name, schema_name=self._space, columns=tuple(table.types), records=lines
+                table.name, schema_name=self._schema, columns=tuple(table.types), records=lines
             )
         except Exception as error:
             if (words := misfit(table, lines)) is not None:
-                # From None: the driver's own words quote the value.
+                # From None: the driver's message quotes the value.
                 raise StoreError(f"{self.where}: {words}; nothing was copied") from None
             translated = faults.translate(error, f"{self.where}: {table.name}")
             raise translated from error
 
     async def finish(self) -> None:
-        """Numbers that the server gives go on behind those that are taken, and it knows what it will search."""
+        """Let the server number new rows above the copied ones, and take statistics."""
         with faults.named(self.where):
             for table in MOVED:
                 if (column := _numbered(table)) is not None:
                     highest = f"(SELECT max({column}) FROM {table.name})"
-                    # What is counted by itself begins at 1; chats' ids, which nobody counts, may be negative.
+                    # Numbers that the server gives begin at 1. Ids of chats, which it does not give, may be negative.
                     await self._connection.execute(
                         f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column}'), {highest})"
                         f" WHERE {highest} > 0"
@@ -126,18 +126,20 @@ class PostgresTarget(PostgresEnd):
 
 @asynccontextmanager
 async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSource]:
-    """Locked against writers, in one transaction, to the end of the move. ``upgrade``: an older version is brought up
-    to date in it."""
+    """Open the source in one transaction, locked against writers until the end of the move.
+
+    ``upgrade``: an older version is brought up to date in that transaction.
+    """
     async with connected(url) as (connection, where):
         with faults.named(where):
-            space = await space_of(connection)
+            schema = await schema_name(connection)
             whole = connection.transaction()
             await whole.start()
-            await nobody_runs(connection)
+            await check_unused(connection)
             if upgrade and await version_of(connection):
-                await migrate_within(connection, space)
+                await migrate_within(connection, schema)
             exactly_ours(await version_of(connection))
-            end = PostgresSource(connection, where, space, whole)
+            end = PostgresSource(connection, where, schema, whole)
             names = ", ".join(table.name for table in MOVED)
             await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
         yield end
@@ -147,18 +149,18 @@ async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSo
 async def target(url: str) -> AsyncIterator[PostgresTarget]:
     async with connected(url) as (connection, where):
         with faults.named(where):
-            space = await space_of(connection)
-        yield PostgresTarget(connection, where, space)
+            schema = await schema_name(connection)
+        yield PostgresTarget(connection, where, schema)
 
 
-async def migrate_within(connection: Any, space: str) -> None:
-    """In a transaction that is open; nobody else migrates before its end."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(space, locks.MIGRATIONS))
+async def migrate_within(connection: Any, schema: str) -> None:
+    """Migrate in the open transaction. No other process migrates before its end."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(schema, locks.MIGRATIONS))
     await migrate(connection)
 
 
-async def nobody_runs(connection: Any) -> None:
-    """:raises StoreLocked: bridges are alive on this schema, by its own clock."""
+async def check_unused(connection: Any) -> None:
+    """:raises StoreLocked: nodes are alive on this schema, by the clock of the database."""
     if await connection.fetchval(_HAS_NODES) and (names := await connection.fetch(_ALIVE)):
         listed = ", ".join(row["name"] for row in names)
         raise StoreLocked(
@@ -167,6 +169,6 @@ async def nobody_runs(connection: Any) -> None:
 
 
 def _numbered(table: Table) -> str | None:
-    """The column that the server counts by itself: INTEGER PRIMARY KEY in the schema file."""
+    """The column that the server numbers by itself: INTEGER PRIMARY KEY in the schema file."""
     column = table.key[0]
     return column if len(table.key) == 1 and table.types[column] is ColumnType.INTEGER else None

@@ -1,4 +1,4 @@
-"""A SQLite file as one end of a move."""
+"""A SQLite file as the source or the target of a move."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class SqliteEnd:
 
 class SqliteSource(SqliteEnd):
     async def know_itself(self, now: Ms) -> None:
-        """A file that is a copy was marked when it was made."""
+        """Nothing to do: a file that is a copy was marked when it was made."""
 
     async def mark(self, now: Ms) -> None:
-        """In one transaction of a connection of its own: the one that reads may not write."""
+        """Mark the file on a second connection, since the first one may only read."""
         with named(self._path), closing(sqlite3.connect(self._path, isolation_level=None)) as db:
             self._db.execute("ROLLBACK")
             db.execute("PRAGMA synchronous = FULL")
@@ -62,7 +62,7 @@ class SqliteSource(SqliteEnd):
 
 
 class SqliteTarget(SqliteEnd):
-    """A new file that gets its name when it is whole."""
+    """A new file. It gets its name when it is whole."""
 
     def __init__(self, path: Path, part: Path, db: sqlite3.Connection) -> None:
         super().__init__(path, db)
@@ -86,14 +86,17 @@ class SqliteTarget(SqliteEnd):
             self._db.execute("COMMIT")
             self._db.close()
             sync(self._part)
-            # Not os.replace: a file that somebody made meanwhile stays.
+            # Not os.replace: a file of that name that another program made in the meantime stays.
             os.link(self._part, self._path)
             sync(self._path.parent)
 
 
 @asynccontextmanager
 async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSource]:
-    """Under its lock, in one read transaction. ``upgrade``: an older version is brought up to date before."""
+    """Open the source under its lock, in one read transaction.
+
+    ``upgrade``: an older version is brought up to date before.
+    """
     path = _there(path)
     lock = FileLock(path)
     lock.take()
@@ -120,7 +123,7 @@ async def target(path: Path) -> AsyncIterator[SqliteTarget]:
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
         with closing(_opened(part.as_uri(), path)) as db:
             with named(path):
-                # Nobody waits for this file, and it is put on disk as a whole.
+                # The file is synced as a whole at the end.
                 db.execute("PRAGMA synchronous = OFF")
                 db.execute("PRAGMA foreign_keys = ON")
                 migrate(db, shipped())
@@ -166,7 +169,7 @@ def _exactly_ours(db: sqlite3.Connection) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Errors name the file; SQLite's own words about a text that is no UTF-8 would quote it."""
+    """Make errors name the file. SQLite's message about a text that is not UTF-8 is left out: it quotes the text."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,6 +1,6 @@
-"""The store's statements as PostgreSQL takes them.
+"""Translates the store's statements for PostgreSQL.
 
-Three things differ, and all three are mechanical: parameters are numbered and typed, the rows of a
+Three things differ, all three mechanically: parameters are numbered and typed, the rows of a
 :class:`~bridge.store.batch.BatchStatement` come as one array for each column, and column types have other names.
 """
 
@@ -21,7 +21,7 @@ _TYPES = {
     ColumnType.REAL: "double precision",
 }
 _COLUMN_TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION", "TEXT": 'TEXT COLLATE "C"'}
-"""Texts are compared byte by byte, as SQLite does, whatever the database's own order is."""
+"""Texts are compared byte by byte, as on SQLite, whatever the order of the database is."""
 _COLUMN_TYPE = re.compile(r"\bINTEGER(\s+)PRIMARY KEY\b|\b(?:INTEGER|BLOB|REAL|TEXT)\b")
 
 

@@ -1,4 +1,4 @@
-"""Whether a bridge could work on a database, tried and taken back: nothing is changed."""
+"""Tries whether a service could work on a database, and undoes everything: nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from typing import Any
 from bridge.model.base import Ms
 from bridge.store.migrate import not_newer, shipped
 from bridge.store.postgres import dialect, faults
-from bridge.store.postgres.migrate import space_of, version_of
+from bridge.store.postgres.migrate import schema_name, version_of
 from bridge.store.postgres.pool import connected
 from bridge.store.repositories.facade import BEAT
 
-_MAKE = "CREATE TABLE trial (id BIGINT)"
-"""What a start on an empty schema would do."""
+_MAKE_TABLE = "CREATE TABLE trial (id BIGINT)"
+"""What a start on an empty schema, or on one of an older version, has to be allowed to do."""
 
 
 async def check_usable(url: str, now: Ms) -> None:
-    """:raises StoreUnavailable: a bridge could not use it now. :raises StoreError: newer, or another program's."""
+    """Check the database.
+
+    :raises StoreUnavailable: a service could not use it now.
+    :raises StoreError: it is newer than this program, of a development version, or another program's.
+    """
     async with connected(url) as (connection, where):
         with faults.named(where):
             await _attempt(connection, now)
 
 
 async def _attempt(connection: Any, now: Ms) -> None:
-    await space_of(connection)
+    await schema_name(connection)
     version, latest = await version_of(connection), shipped()[-1].version
     not_newer(version, latest)
     trial = connection.transaction()
@@ -31,5 +35,5 @@ async def _attempt(connection: Any, now: Ms) -> None:
     if version:
         await connection.execute(dialect.numbered(BEAT).text, now)
     if version < latest:
-        await connection.execute(_MAKE)
+        await connection.execute(_MAKE_TABLE)
     await trial.rollback()

@@ -1,6 +1,6 @@
-"""PostgreSQL's errors in the words of the program's own error tree; no other module here names an SQLSTATE.
+"""Translates PostgreSQL's errors into the program's own. No other module of the store names an SQLSTATE.
 
-The server's own words are left out: they may quote values, and values are people's messages.
+The server's messages are left out: they may quote values, such as the text of an SMS.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ _ADVICE = {
     "57P03": "the server is starting or shutting down",
     "57P05": "the server closed a connection that was idle",
 }
-_ASKED_FOR = {
+_WRONG_SETTINGS = {
     "22023": "storage.url gives a setting a value that the server does not take",
     "42704": "storage.url names a setting that the server does not know",
 }
-"""What comes of the words behind the question mark; nothing else here asks for a setting."""
+"""Faults of the settings behind the question mark of the URL: no statement of the program sets another."""
 _PASSING = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
-"""What is wrong with the surroundings, not with the work. All of it may pass by itself."""
-_GIVEN_UP = frozenset({"40001", "40P01"})
-"""The server gave up one of two transactions that were in each other's way: it is simply done again."""
-_TAKEN = "23505"
-"""A name (the code of a conversation) that was free when it was looked for: done again, another is found."""
+"""Faults of the surroundings, not of the work. Each of them may pass by itself."""
+_CONFLICTS = frozenset({"40001", "40P01"})
+"""The server gave up one of two transactions that conflict. It is run again."""
+_NOT_UNIQUE = "23505"
+"""A unique value, the code of a conversation, was free when it was looked for. Another is found when the unit is run
+again."""
 
 
 def _state(error: BaseException) -> str:
@@ -51,7 +52,7 @@ def _state(error: BaseException) -> str:
 
 
 def is_surroundings(error: BaseException) -> bool:
-    """True where the database could not be used at all: the work itself may be perfectly good."""
+    """Whether the database could not be used at all: the work itself may be good."""
     if isinstance(error, asyncpg.PostgresError):
         return _state(error).startswith(_PASSING)
     # InternalClientError: the server has just said that it ends the connection, and that was not read to its end.
@@ -59,20 +60,22 @@ def is_surroundings(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    return _is_overtaken(error) or _state(error) == _TAKEN
+    """Whether another transaction was in the way, and the unit may run again."""
+    return _is_given_up(error) or _state(error) == _NOT_UNIQUE
 
 
-def _is_overtaken(error: BaseException) -> bool:
-    return isinstance(error, SerializationConflict) or _state(error) in _GIVEN_UP
+def _is_given_up(error: BaseException) -> bool:
+    return isinstance(error, SerializationConflict) or _state(error) in _CONFLICTS
 
 
 def translate(error: Exception, where: str) -> Exception:
-    """The error to raise for ``error``; what is not a driver's error (a mistake in our own code) stays as it is."""
+    """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
+    is."""
     if is_surroundings(error):
         return StoreUnavailable(f"{where}: {_words(error)}")
-    if _state(error) in _ASKED_FOR:
-        return StoreError(f"{where}: {_ASKED_FOR[_state(error)]} ({_state(error)})")
-    if _is_overtaken(error):
+    if _state(error) in _WRONG_SETTINGS:
+        return StoreError(f"{where}: {_WRONG_SETTINGS[_state(error)]} ({_state(error)})")
+    if _is_given_up(error):
         return StoreUnavailable(f"{where}: others were quicker each time")
     if isinstance(error, (asyncpg.DataError, OverflowError, UnicodeError)):
         return StoreError(f"{where}: a value cannot be stored ({type(error).__name__})")
@@ -101,13 +104,13 @@ def _words(error: BaseException) -> str:
 
 
 def commit_unknown(error: Exception, where: str) -> str:
-    """The words for work whose COMMIT was tried: it may be found after all."""
+    """The message for work whose COMMIT was tried, and which may have been kept."""
     return f"{where}: {_words(error)}; whether the last changes are kept is not known"
 
 
 @contextmanager
 def named(where: str) -> Iterator[None]:
-    """Errors of the driver become ours, and ours name the database."""
+    """Translate errors of the driver, and make all errors name the database."""
     try:
         yield
     except StoreError as error:

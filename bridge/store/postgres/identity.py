@@ -1,8 +1,8 @@
-"""Whether this database is the one that bridges ran on before, or was restored from a dump of it.
+"""Finds out whether this database is the one that nodes ran on before, or was restored from a dump of it.
 
-What is compared is what a restored dump cannot keep: the numbers of cluster, database and table. What is copied below
-the tables (a base backup, a snapshot of the disk, recovery to a point in time, a standby that was promoted) keeps them:
-for these there is ``sms-bridge store restored``. See docs/decisions/0014-restored-dumps.md.
+A restored dump has other numbers of server, database and table, so these are compared. A copy below the tables keeps
+them (a base backup, a snapshot of the disk, recovery to a point in time, a promoted standby): for these there is
+``sms-bridge store restored``. See docs/decisions/0014-restored-dumps.md.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ _MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
-async def compare(connection: Any, space: str, now: Ms) -> None:
-    """Mark the store as a copy where it has moved, and remember where it is.
+async def compare(connection: Any, schema: str, now: Ms) -> None:
+    """Mark the store as a copy if its place changed, and remember the place.
 
-    Always writes: a start on a database that takes no writes ends here.
+    It always writes, so a start on a database that takes no writes fails here.
     """
     place = await _place(connection)
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(space, locks.RESTORATION))
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(schema, locks.RESTORATION))
         known = _parsed(await connection.fetchval(KNOWN_PLACE.text) or "")
         if _the_same(known, place):
             place = {**known, **place}
         else:
-            # A dump does not say when it was made: the last that happened in it is as near as can be.
+            # A dump does not say when it was made. The time of the last event in it comes closest.
             last_activity = await connection.fetchval(LAST_ACTIVITY.text)
             await mark(connection, now if last_activity is None else last_activity)
         await _keep(connection, place, now)
 
 
 async def adopt(connection: Any, now: Ms) -> None:
-    """This is the store itself, wherever it is now."""
+    """Remember the present place without a mark: this is the store itself, not a copy."""
     await _keep(connection, await _place(connection), now)
 
 
 async def mark(connection: Any, taken_at: Ms) -> None:
-    """From now on it is a copy of that moment, if it is not one already."""
+    """Mark the store as a copy of that moment, if it is not marked already."""
     if await connection.fetchval(COPY_TAKEN.text) is None:
         await connection.execute(dialect.numbered(MARK_COPY).text, taken_at)
 
@@ -81,5 +81,5 @@ def _parsed(words: str) -> dict[str, str]:
 
 
 def _the_same(known: Mapping[str, str], place: Mapping[str, str]) -> bool:
-    """By what is known of both: the right to ask for the cluster's number may come and go."""
+    """Compare the numbers that both have: the right to ask for the server's number may come and go."""
     return all(known[name] == place[name] for name in known.keys() & place.keys())

@@ -1,4 +1,4 @@
-"""Brings a schema to what this program knows, one bridge at a time: the same numbered files as on SQLite."""
+"""Brings a PostgreSQL schema to the present version, by the same numbered files as on SQLite. One node at a time."""
 
 from __future__ import annotations
 
@@ -16,26 +16,31 @@ from bridge.store.postgres.tx import lock_key
 
 _TABLES = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
 _VERSION = "SELECT max(version) FROM schema_version"
-# What waits is hardly ever there when statistics are taken, and many thousands of rows when it matters: a plan that was
-# told "one row" reads all that waits for every row of it. Told nothing, the planner assumes half a per cent.
+# When statistics are taken hardly any row waits; when it matters, thousands do. A plan for one waiting row reads all
+# waiting rows for each of them. Without statistics the planner assumes that half a per cent of the rows wait.
 _WAITING = ("inbound", "sms", "chat_post", "tg_update")
-_KEPT = """
+_WITH_STATISTICS = """
 SELECT attrelid::regclass::text FROM pg_attribute
 WHERE attrelid = ANY ($1::text[]::regclass[]) AND attname = 'state' AND attstattarget IS DISTINCT FROM 0
 """
-_MAKE = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"
+_MAKE_VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"
+)
 
 
-async def space_of(connection: Any) -> str:
-    """The schema that the tables are in. :raises StoreError: there is none."""
-    space = await connection.fetchval("SELECT current_schema()")
-    if space is None:
+async def schema_name(connection: Any) -> str:
+    """The name of the schema that the tables are in. :raises StoreError: there is none."""
+    schema = await connection.fetchval("SELECT current_schema()")
+    if schema is None:
         raise StoreError(faults.NO_SCHEMA)
-    return str(space)
+    return str(schema)
 
 
 async def version_of(connection: Any) -> int:
-    """0 in an empty schema. :raises StoreError: the schema is of a development version, or another program's."""
+    """The version; 0 in an empty schema.
+
+    :raises StoreError: the schema is of a development version, or another program's.
+    """
     tables = [name for (name,) in await connection.fetch(_TABLES)]
     not_of_development(tables)
     if "schema_version" in tables:
@@ -46,12 +51,12 @@ async def version_of(connection: Any) -> int:
 
 
 async def migrate(connection: Any, migrations: Sequence[Migration] | None = None) -> int:
-    """Apply what is missing and return how many were applied. Other bridges that start wait for it.
+    """Apply the migrations that are missing; returns how many. Other nodes that start wait for it.
 
     :raises StoreError: a migration failed, or the schema is of a newer version.
     """
     wanted = shipped() if migrations is None else migrations
-    lock = lock_key(await space_of(connection), locks.MIGRATIONS)
+    lock = lock_key(await schema_name(connection), locks.MIGRATIONS)
     await connection.execute(f"SET lock_timeout = {60 * TIMEOUT}")
     await connection.execute("SET statement_timeout = 0")
     await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * TIMEOUT / 1000)
@@ -60,22 +65,22 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
         not_newer(version, wanted[-1].version if wanted else 0)
         missing = [migration for migration in wanted if migration.version > version]
         if missing and not version:
-            await connection.execute(_MAKE)
+            await connection.execute(_MAKE_VERSIONS)
         for migration in missing:
             await _apply(connection, migration)
         if wanted == shipped():
-            await _keep_no_statistics(connection)
+            await _take_no_statistics(connection)
         return len(missing)
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", lock)
-            # The connection is used for other work next: back to what it was opened with.
+            # The connection is used for other work next, with the settings that it was opened with.
             await connection.execute("RESET lock_timeout; RESET statement_timeout")
 
 
-async def _keep_no_statistics(connection: Any) -> None:
-    """At each start, since a kill may have come between this and the tables."""
-    for (table,) in await connection.fetch(_KEPT, list(_WAITING)):
+async def _take_no_statistics(connection: Any) -> None:
+    """Runs at each start: the process may have been killed after it made the tables and before this."""
+    for (table,) in await connection.fetch(_WITH_STATISTICS, list(_WAITING)):
         await connection.execute(f"ALTER TABLE {table} ALTER COLUMN state SET STATISTICS 0")
 
 
@@ -87,6 +92,6 @@ async def _apply(connection: Any, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         if faults.is_surroundings(error):
             raise
-        # The server's own words may quote a value.
+        # The server's message is left out: it may quote a value.
         message = f"migration {migration.name} failed ({type(error).__name__}, {error.sqlstate})"
         raise StoreError(f"{message}; the database is as it was before") from error

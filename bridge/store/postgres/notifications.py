@@ -31,17 +31,17 @@ RECONNECT_S = 2.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, StoreError)
 
 
-def channel(space: str) -> str:
+def channel(schema: str) -> str:
     """The name of the channel of one schema: a database may hold several stores."""
-    return f"sms_bridge_{lock_key(space, locks.NOTIFICATIONS) & (2**64 - 1):x}"
+    return f"sms_bridge_{lock_key(schema, locks.NOTIFICATIONS) & (2**64 - 1):x}"
 
 
 class Notifications:
     """Those of one node. ``close`` before the pool is closed."""
 
-    def __init__(self, pool: Pool, space: str, node: str) -> None:
+    def __init__(self, pool: Pool, schema: str, node: str) -> None:
         self._pool = pool
-        self._channel = channel(space)
+        self._channel = channel(schema)
         self._node = node
         self.has_listeners = False
         """Whether there are other nodes. Without them nothing is sent."""

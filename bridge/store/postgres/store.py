@@ -1,4 +1,4 @@
-"""The store on one PostgreSQL database: opening, closing."""
+"""The store on one schema of a PostgreSQL database: opens and closes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.ports.store import OnWork, Store
 from bridge.store.migrate import exactly_ours
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.cluster import ClusterQueries, ClusterRepository
-from bridge.store.postgres.migrate import migrate, space_of, version_of
+from bridge.store.postgres.migrate import migrate, schema_name, version_of
 from bridge.store.postgres.notifications import Notifications
 from bridge.store.postgres.pool import Pool
 from bridge.store.postgres.transaction import Transactions
@@ -34,15 +34,16 @@ log = structlog.get_logger()
 
 
 class PostgresReaders:
-    def __init__(self, pool: Pool, transactions: Transactions) -> None:
-        self._pool = pool
+    """Runs each query in a transaction of its own."""
+
+    def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     async def run(self, query: Unit[T]) -> T:
         return await self._transactions.read(query)
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._transactions.close()
 
 
 class PostgresQueries(ClusterQueries, QueryRepository):
@@ -62,65 +63,66 @@ class PostgresStore(ClusterRepository, Repositories):
     def __init__(
         self,
         readers: PostgresReaders,
-        writing: Pool,
-        reporting: Pool,
+        transactions: Transactions,
+        reports: Transactions,
         notifications: Notifications,
-        place: tuple[str, str],
-        on_work: OnWork,
+        node: str,
         clock: Clock,
     ) -> None:
-        """``place``: the schema, and the id of this node."""
-
-        def committed(tx: PostgresTx) -> None:
-            if tx.work:
-                on_work(tx.work)
-            notifications.notify(tx.work | tx.work_for_others)
-
-        space, node = place
-        transactions = Transactions(writing, space, node, committed)
+        """``reports``: on a connection of their own. A node that waits for the other connections must not lose its
+        leases by it."""
         self.writer = PostgresWriter(transactions)
-        """For metrics: how many units shared how many commits."""
+        """Public for metrics: how many units shared how many commits."""
         super().__init__(readers, self.writer, clock)
         self._reading = readers
-        self._writing = writing
-        self._reporting = reporting
-        self._reports = Transactions(reporting, space, node)
-        """On a connection of their own: whoever waits for the others' connections must not lose his leases by it."""
         self._transactions = transactions
+        self._reports = reports
         self._notifications = notifications
         self._node = node
 
     @property
     def _claiming(self) -> PostgresWriter:
-        """A claim may take messages of others."""
+        """A claim may take messages of other nodes, so it writes."""
         return self.writer
 
     async def close(self) -> None:
         await self.writer.close()
         await self._notifications.close()
         await self._reading.close()
-        await self._reporting.close()
-        await self._writing.close()
+        await self._reports.close()
+        await self._transactions.close()
 
 
 async def open_store(url: str, *, clock: Clock, on_work: OnWork = lambda work: None) -> PostgresStore:
     """Connect, and bring the schema to the present version.
 
     :raises StoreUnavailable: the server cannot be reached now.
-    :raises StoreError: the schema is of a newer version, or another program's.
+    :raises StoreError: the schema is of a newer or of a development version, or another program's.
     """
     writing, reading = Pool(url, _WRITING), Pool(url, _READING)
     try:
         async with writing.connection() as connection:
-            space = await _prepared(connection, writing.where, clock.now())
+            schema = await _prepared(connection, writing.where, clock.now())
     except BaseException:
         await writing.close()
         await reading.close()
         raise
     node = uuid4().hex
-    readers = PostgresReaders(reading, Transactions(reading, space, node))
-    notifications = Notifications(writing, space, node)
-    return PostgresStore(readers, writing, Pool(url, 1), notifications, (space, node), on_work, clock)
+    notifications = Notifications(writing, schema, node)
+
+    def committed(tx: PostgresTx) -> None:
+        if tx.work:
+            on_work(tx.work)
+        notifications.notify(tx.work | tx.work_for_others)
+
+    return PostgresStore(
+        PostgresReaders(Transactions(reading, schema, node)),
+        Transactions(writing, schema, node, committed),
+        Transactions(Pool(url, 1), schema, node),
+        notifications,
+        node,
+        clock,
+    )
 
 
 async def _prepared(connection: Any, where: str, now: Ms) -> str:
@@ -132,33 +134,34 @@ async def _prepared(connection: Any, where: str, now: Ms) -> str:
                 error=f"{where}: fsync is off on this server: a power cut may take acknowledged messages along, and the"
                 " database with them. Turn it on in postgresql.conf",
             )
-        space = await space_of(connection)
-        await identity.compare(connection, space, now)
-        return space
+        schema = await schema_name(connection)
+        await identity.compare(connection, schema, now)
+        return schema
 
 
 async def open_readonly(url: str) -> PostgresQueries:
-    """Ask a database while services run on it, or without one.
+    """Open a database for reading, whether services run on it or not.
 
-    :raises StoreUnavailable: it cannot be reached. :raises StoreError: its version is not this program's.
+    :raises StoreUnavailable: it cannot be reached.
+    :raises StoreError: it is not of this program's version.
     """
     pool = Pool(url, 1)
     try:
         async with pool.connection() as connection:
-            space = await _checked(connection, pool.where)
+            schema = await _checked(connection, pool.where)
     except BaseException:
         await pool.close()
         raise
-    return PostgresQueries(PostgresReaders(pool, Transactions(pool, space, "")))
+    return PostgresQueries(PostgresReaders(Transactions(pool, schema, "")))
 
 
 async def _checked(connection: Any, where: str) -> str:
     with faults.named(where):
-        space = await space_of(connection)
+        schema = await schema_name(connection)
         exactly_ours(await version_of(connection))
-        return space
+        return schema
 
 
 def _as_ports(store: PostgresStore, queries: PostgresQueries) -> tuple[Store, QueryStore]:
-    """For the type checker alone: both keep to their ports."""
+    """Lets the type checker compare both classes with their ports."""
     return store, queries

@@ -36,12 +36,12 @@ class Transactions:
     """Runs each unit in a transaction of its own, on the connections of a pool."""
 
     def __init__(
-        self, pool: Pool, space: str, node: str, on_commit: Callable[[PostgresTx], None] = lambda tx: None
+        self, pool: Pool, schema: str, node: str, on_commit: Callable[[PostgresTx], None] = lambda tx: None
     ) -> None:
-        """``space``: the schema. ``on_commit``: called with each committed transaction, and with one whose commit has
+        """``schema``: the schema. ``on_commit``: called with each committed transaction, and with one whose commit has
         an unknown outcome."""
         self._pool = pool
-        self._space = space
+        self._schema = schema
         self._node = node
         self._on_commit = on_commit
         self.routes = False
@@ -86,7 +86,7 @@ class Transactions:
     async def _run(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
         """The result and the transaction, which is still open. If the work fails, it is rolled back."""
         router = self._node if self.routes else ""
-        tx = PostgresTx(connection, self._space, begin=begin, node=self._node, router=router)
+        tx = PostgresTx(connection, self._schema, begin=begin, node=self._node, router=router)
         try:
             return await greenlets.run(lambda: work(tx)), tx
         except TimeoutError:
@@ -108,6 +108,10 @@ class Transactions:
             raise OutcomeUnknown(faults.commit_unknown(error, self.where), repairs) from error
         if done != "COMMIT":
             raise StoreError(f"{self.where}: a statement had failed unnoticed; nothing was written")
+
+    async def close(self) -> None:
+        """Close the pool, after the last transaction."""
+        await self._pool.close()
 
     async def read(self, query: Unit[T]) -> T:
         """The result of the query, out of one snapshot."""

@@ -30,11 +30,11 @@ _AT_ONCE = 100
 class PostgresTx:
     """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
 
-    __slots__ = ("_begin", "_connection", "_space", "node", "repairs", "router", "work", "work_for_others")
+    __slots__ = ("_begin", "_connection", "_schema", "node", "repairs", "router", "work", "work_for_others")
 
-    def __init__(self, connection: Connection, space: str, *, begin: str, node: str, router: str) -> None:
+    def __init__(self, connection: Connection, schema: str, *, begin: str, node: str, router: str) -> None:
         self._connection = connection
-        self._space = space
+        self._schema = schema
         self._begin = begin
         """The statement that begins the transaction; empty once it has been sent."""
         self.node = node
@@ -109,7 +109,7 @@ class PostgresTx:
 
     def _keys(self, names: Iterable[LockName]) -> Mapping[int, LockName]:
         """The key of each name. Advisory locks hold for the whole database, so each schema has keys of its own."""
-        return {lock_key(self._space, name): name for name in names}
+        return {lock_key(self._schema, name): name for name in names}
 
     def wake(self, work: Work) -> None:
         self.work.add(work)
@@ -121,9 +121,9 @@ class PostgresTx:
         self.repairs.append(repair)
 
 
-def lock_key(space: str, name: LockName) -> int:
+def lock_key(schema: str, name: LockName) -> int:
     """The number of an advisory lock for a name in a schema: 64 bits with a sign."""
-    digest = blake2b(f"{space}\n{name}".encode(errors="replace"), digest_size=8).digest()
+    digest = blake2b(f"{schema}\n{name}".encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
