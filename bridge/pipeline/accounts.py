@@ -8,7 +8,7 @@ import structlog
 
 from bridge.model.alert import Alert
 from bridge.model.answers import Balance
-from bridge.model.base import Ms
+from bridge.model.base import Json, Ms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.services import Services
 from bridge.pipeline.suspensions import AccountSuspensions
@@ -69,7 +69,7 @@ class AccountWatch:
         if warn_below is None:
             return
         key = f"account:{channel.name}:balance"
-        params: dict[str, str | int | float] = {
+        params: dict[str, Json] = {
             "account": channel.name,
             "balance": balance.amount,
             "currency": balance.currency,

@@ -200,7 +200,7 @@ class Reloader:
         if problems:
             await self._store.raise_alert(refusal(problems), self._clock.now())
         else:
-            params: dict[str, str | int | float] = {"version": self.rules.version}
+            params: dict[str, Json] = {"version": self.rules.version}
             await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
         if self._unreported is problems:  # another reload may have replaced it
             self._unreported = None

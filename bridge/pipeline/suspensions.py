@@ -75,7 +75,7 @@ class AccountSuspensions:
         """
         if channel.cautious and not channel.suspended:
             waiting = await self._store.count_queued(channel.name, limit=MOST_COUNTED)
-            params: dict[str, str | int | float] = {"account": channel.name, "waiting": waiting}
+            params: dict[str, Json] = {"account": channel.name, "waiting": waiting}
             await self._all_clear(f"account:{channel.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{channel.name}:unreachable", "alert.platform_back", params)
         channel.note_accepted()
@@ -164,6 +164,6 @@ class AccountSuspensions:
             return balance.amount > max(known, 0.0)
         return state.suspended_reason != Reason.ZEROS
 
-    async def _all_clear(self, key: str, text: str, params: dict[str, str | int | float]) -> None:
+    async def _all_clear(self, key: str, text: str, params: dict[str, Json]) -> None:
         if await self._store.clear_alert(key, text, params, self._clock.now()):
             log.info("alert_cleared", alert=key)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from bridge.model.alert import Alert
 from bridge.model.answers import AccountState, Balance
-from bridge.model.base import Ms
+from bridge.model.base import Json, Ms
 
 
 class AccountStore(Protocol):
@@ -37,5 +38,5 @@ class AccountStore(Protocol):
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
         """Open the alert and write its post in the admin chat. False where an alert with this key is open."""
 
-    async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
+    async def clear_alert(self, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:
         """Close the alert and post the all-clear ``text``. False, and nothing is written, where it is not open."""

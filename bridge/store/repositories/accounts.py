@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from bridge.model.alert import Alert
 from bridge.model.answers import AccountState, Balance
-from bridge.model.base import Ms
+from bridge.model.base import Json, Ms
 from bridge.store import locks
 from bridge.store.repositories.alerts import clear_alert, open_alert
 from bridge.store.repository import Repository, read_number, read_one
@@ -129,8 +130,8 @@ class AccountRepository(Repository):
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
         return await self._writer.run(lambda tx: open_alert(tx, alert, now))
 
-    async def clear_alert(self, key: str, text: str, params: dict[str, str | int | float], now: Ms) -> bool:
-        return await self._writer.run(lambda tx: clear_alert(tx, key, text, {**params}, now))
+    async def clear_alert(self, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:
+        return await self._writer.run(lambda tx: clear_alert(tx, key, text, params, now))
 
 
 def _date(now: Ms) -> date:
