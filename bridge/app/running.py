@@ -158,7 +158,7 @@ async def stop_pipeline(bridge: Bridge) -> None:
 def start_telegram(bridge: Bridge) -> None:
     """Without a token nothing starts, and forwards wait in the store."""
     if not bridge.settings.telegram.token.get_secret_value():
-        log.warning("telegram_off", reason="telegram.token is empty; forwards wait in the store")
+        log.warning("telegram_disabled", reason="telegram.token is empty; forwards wait in the store")
         return
     # Imported late: python-telegram-bot takes a third of a second, which a node without Telegram need not pay.
     from bridge.telegram.service import TelegramService

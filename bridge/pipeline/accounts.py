@@ -75,14 +75,14 @@ class AccountWatch:
             "currency": balance.currency,
         }
         if balance.amount < warn_below:
-            text, more = await self._lasts(channel, balance)
+            text, more = await self._low_balance(channel, balance)
             await self._suspensions.raise_alert(
                 Alert(key=key, text=text, params={**params, **more}, account=channel.name)
             )
         elif balance.amount >= warn_below * CLEAR_ABOVE:
             await self._store.clear_alert(key, "alert.balance_ok", params, self._clock.now())
 
-    async def _lasts(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
+    async def _low_balance(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
         """The text of the alert, and for how many days the balance lasts if the last days tell."""
         spent = await self._store.spent_a_day(channel.name, self._clock.now())
         if not spent:

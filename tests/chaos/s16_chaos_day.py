@@ -76,6 +76,7 @@ FAULTS_OF_OURS = frozenset(
         "platform_adapter_failed",
         "post_dropped",
         "rules_failed",
+        "rules_load_failed",
         "settlement_refused",
         "update_parked",
         "outcome_failed",
