@@ -71,7 +71,7 @@ ALWAYS: Mapping[str, str] = {
     "SMS written twice for one message of an operator": """
         SELECT min(id) FROM sms WHERE origin = 'operator' AND retry_of IS NULL AND message_id IS NOT NULL
         GROUP BY chat_id, message_id
-        HAVING count(CASE WHEN asks NOT LIKE '%corrects_%' THEN 1 END) > 1
+        HAVING count(CASE WHEN confirmation_reasons NOT LIKE '%corrects_%' THEN 1 END) > 1
             OR count(CASE WHEN state = 'draft' THEN 1 END) > 1""",
     "SMS sent again twice": """
         SELECT retry_of FROM sms WHERE retry_of IS NOT NULL GROUP BY retry_of HAVING count(*) > 1""",
@@ -256,7 +256,7 @@ def telegram(database: Path, chats: Mapping[int, Chat], *, note_mark: str = "//"
         became = Counter(
             db.execute(
                 "SELECT chat_id, message_id FROM sms WHERE origin = 'operator' AND retry_of IS NULL"
-                " AND asks NOT LIKE '%corrects_%'"
+                " AND confirmation_reasons NOT LIKE '%corrects_%'"
             )
         )
         told = {reply_to for (reply_to,) in db.execute("SELECT reply_to FROM chat_post WHERE kind = 'notice'")}

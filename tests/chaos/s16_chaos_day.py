@@ -351,7 +351,7 @@ def shown(day: Day) -> Iterator[str]:
     latest = dict(
         day.service.rows(
             "SELECT message_id, state FROM sms WHERE origin = 'operator'"
-            " AND NOT (state IN ('draft', 'cancelled') AND asks LIKE '%corrects_%') ORDER BY id"
+            " AND NOT (state IN ('draft', 'cancelled') AND confirmation_reasons LIKE '%corrects_%') ORDER BY id"
         )
     )
     wrong = []

@@ -31,14 +31,14 @@ ORDER BY state = 'draft' DESC, id DESC LIMIT 1
 SHOWN_ON_MESSAGE = SMS.statement(f"""
 SELECT {SMS} FROM sms
 WHERE chat_id = :chat_id AND message_id = :message_id
-  AND NOT (state IN ('draft', 'cancelled', 'stale') AND asks LIKE '%corrects_%')
+  AND NOT (state IN ('draft', 'cancelled', 'stale') AND confirmation_reasons LIKE '%corrects_%')
 ORDER BY id DESC LIMIT 1
 """)
 
 # The text is compared, too: of two people who edit or decide at once, the later one is told that it is decided.
 REWRITE_SMS = SMS.statement(
     f"""
-UPDATE sms SET text = :text, parts = :parts, asks = :asks,
+UPDATE sms SET text = :text, parts = :parts, confirmation_reasons = :confirmation_reasons,
                due_at = CASE WHEN due_at > :due_at THEN due_at ELSE :due_at END
 WHERE id = :id AND state IN ('draft', 'queued') AND text = :old_text
 RETURNING {DELIVERY_STATUS}

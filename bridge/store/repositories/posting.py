@@ -110,7 +110,7 @@ class DeliveryStatus(NamedTuple):
     message_id: int | None
     conversation_id: ConversationId | None
     inbound_id: InboundId | None
-    asks: str
+    confirmation_reasons: str
 
     @classmethod
     def of(cls, sms: Sms) -> DeliveryStatus:
@@ -120,7 +120,7 @@ class DeliveryStatus(NamedTuple):
     @property
     def priority(self) -> PostPriority:
         """Whether a person has to act decides how urgent the post is."""
-        if self.state == SmsState.QUEUED and self.asks == ConfirmationReason.UNDO:
+        if self.state == SmsState.QUEUED and self.confirmation_reasons == ConfirmationReason.UNDO:
             # The button that stops the SMS works only for a moment.
             return PostPriority.AHEAD
         state = SmsState(self.state)

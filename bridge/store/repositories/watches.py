@@ -40,7 +40,7 @@ ORDER BY id LIMIT :limit
 FORGOTTEN_DRAFTS = Statement(f"""
 SELECT {SMS} FROM sms AS s
 WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= :until AND s.chat_id IS NOT NULL
-  AND s.asks NOT LIKE '%corrects_%'
+  AND s.confirmation_reasons NOT LIKE '%corrects_%'
   AND NOT EXISTS (SELECT 1 FROM chat_post AS p WHERE p.key = 'draft:' || s.id || ':' || s.due_at)
   AND NOT EXISTS (SELECT 1 FROM chat_post AS f WHERE f.key = 'status:' || s.id AND f.state = 'waiting')
 ORDER BY s.id LIMIT :limit

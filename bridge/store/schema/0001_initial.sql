@@ -141,7 +141,8 @@ CREATE TABLE sms (
     state           TEXT    NOT NULL CHECK (state IN (
         'draft', 'queued', 'sending', 'sent', 'delivered', 'undelivered', 'expired', 'unconfirmed',
         'failed', 'parked', 'uncertain', 'cancelled', 'stale', 'abandoned')),
-    asks            TEXT    NOT NULL DEFAULT '', -- why an operator is asked before it leaves; words with spaces between
+    -- why an operator is asked before it leaves: words with spaces between
+    confirmation_reasons TEXT NOT NULL DEFAULT '',
     created_at      INTEGER NOT NULL,
     due_at          INTEGER NOT NULL,
     expires_at      INTEGER,

@@ -42,7 +42,6 @@ TOPIC = Table("topic", key="chat_id thread_id", integer="chat_id thread_id conve
 SMS = MappedTable(
     "sms",
     Sms,
-    renamed={"confirmation_reasons": "asks"},
     codecs={"confirmation_reasons": words_of(ConfirmationReason)},
     integer="left_at probed_at",
     text="sent_by",
