@@ -218,8 +218,9 @@ def _not_shortened(service: Service, team: Team) -> Iterator[int]:
 
 def _unconfirmed(service: Service, team: Team) -> Iterator[object]:
     """``undo`` asks for nobody's word; a retry is somebody's word."""
-    asked = "SELECT id FROM sms WHERE confirmation_reasons NOT IN ('', 'undo') AND retry_of IS NULL"
-    " AND state NOT IN ('draft', 'cancelled')"
+    asked = """
+        SELECT id FROM sms
+        WHERE confirmation_reasons NOT IN ('', 'undo') AND retry_of IS NULL AND state NOT IN ('draft', 'cancelled')"""
     let_go = {int(data.split(":")[1]) for data in team.pressed if data.startswith(CONFIRMED_BY_HAND)}
     return (sms_id for (sms_id,) in service.rows(asked) if sms_id not in let_go)
 
