@@ -68,7 +68,7 @@ class NoticePayload:
     """Text id."""
     params: Mapping[str, Json] = field(default_factory=dict)
     buttons: tuple[str, ...] = ()
-    """Buttons about the conversation: text ids behind ``button.``."""
+    """Buttons about the conversation: text ids after ``button.``."""
     chat_id: int | None = None
     """The chat that the message and topic numbers of the post belong to."""
     thread_id: int | None = None

@@ -168,7 +168,7 @@ def _remarks(payload: InboundPayload, language: Language) -> Sequence[str]:
         lines.append(say(language, "head.answered", {"count": payload.answered}))
     lines += [say(language, "head.suppression", {"reason": reason(code, language)}) for code in payload.suppressions]
     if payload.opt_question:
-        lines.append(say(language, f"head.asks_{payload.opt_question}"))
+        lines.append(say(language, f"head.opt_question_{payload.opt_question}"))
     return lines
 
 

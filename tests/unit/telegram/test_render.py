@@ -127,10 +127,8 @@ def test_a_known_contact_is_shown_by_name_and_number() -> None:
 
 
 def test_what_the_robot_did_is_said() -> None:
-    suppressions: list[Json] = ["per_number"]
-    [message] = single(
-        post(rule="x", answered=2, suppressions=suppressions, error="no such name"), "en", many_accounts=False
-    )
+    answered = post(rule="x", answered=2, suppressions=("per_number",), error="no such name")
+    [message] = single(answered, "en", many_accounts=False)
     assert "2 automatic replies sent" in message.text
     assert "too many automatic replies to this number" in message.text
     assert "The rule failed: no such name" in message.text
