@@ -23,17 +23,17 @@ from bridge.web.answers import BODIES
 from bridge.web.health import ELSEWHERE
 
 MEGABYTE = 2**20
-LOW = 500
+LOW_SPACE = 500
 """Free megabytes below which a person should be warned."""
 SELF_CALL_S = 5
 LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
-_BEST = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
+_PREFERENCE = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
 """The links of several processes in order of preference; each failure has a text of its own."""
 NOT_ACKNOWLEDGED = 400
 """The status of a call without an id or an update: it was read, and nothing was stored."""
 
 
-def of_config(settings: Settings) -> list[Finding]:
+def check_config(settings: Settings) -> list[Finding]:
     from bridge.app.rulebook import rules_of
 
     try:
@@ -49,22 +49,22 @@ def problems(error: ConfigError) -> list[Finding]:
     return [fault("config_problem", problem=str(each)) for each in error.problems]
 
 
-async def of_store(settings: Settings) -> list[Finding]:
+async def check_store(settings: Settings) -> list[Finding]:
     """Permissions and free space, for the user who runs the doctor."""
     if settings.storage.shared:
-        return await of_server(settings)
+        return await check_server(settings)
     path = settings.storage.sqlite_path
-    folder = nearest(path)
-    why = refusal(path, folder)
+    folder = existing_folder(path)
+    why = write_obstacle(path, folder)
     if why:
         return [fault("store_refused", path=display_path(path), why=why)]
     free = shutil.disk_usage(folder).free // MEGABYTE
-    found = fault if free < LOW // 10 else warning
+    found = fault if free < LOW_SPACE // 10 else warning
     shown = display_path(path)
-    return [found("disk_low", path=shown, free=free) if free < LOW else ok("store", path=shown, free=free)]
+    return [found("disk_low", path=shown, free=free) if free < LOW_SPACE else ok("store", path=shown, free=free)]
 
 
-async def of_server(settings: Settings) -> list[Finding]:
+async def check_server(settings: Settings) -> list[Finding]:
     """A PostgreSQL database: it can be reached, is ours and can be written to. Writes nothing."""
     from bridge.store import try_shared
 
@@ -75,12 +75,12 @@ async def of_server(settings: Settings) -> list[Finding]:
     return [ok("server")]
 
 
-def nearest(path: Path) -> Path:
+def existing_folder(path: Path) -> Path:
     """The nearest folder that exists; the start creates the others."""
     return next(folder for folder in path.absolute().parents if folder.exists())
 
 
-def refusal(path: Path, folder: Path) -> str:
+def write_obstacle(path: Path, folder: Path) -> str:
     """The text id of the reason why the store could not be written; empty if it could."""
     if not folder.is_dir():
         return "place.no_folder"
@@ -91,7 +91,7 @@ def refusal(path: Path, folder: Path) -> str:
     return ""
 
 
-async def of_service(settings: Settings) -> tuple[Finding, bool]:
+async def check_service(settings: Settings) -> tuple[Finding, bool]:
     """Check whether a service runs on this store, by its local socket. Returns the finding, and True if one runs."""
     try:
         running = await process_statuses(settings)
@@ -110,7 +110,7 @@ def best_link(states: Sequence[str]) -> str:
 
     def rank(state: str) -> int:
         found = link(state)
-        return _BEST.index(found) if found in _BEST else _BEST.index("failure")
+        return _PREFERENCE.index(found) if found in _PREFERENCE else _PREFERENCE.index("failure")
 
     return min(states, key=rank, default="")
 
@@ -122,14 +122,14 @@ def link(state: str) -> str:
     return f"failure.{failure}" if kind == "failure" else LINK.get(said, "link.away")
 
 
-async def of_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:
-    found = [await login(name, account)]
+async def check_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:
+    found = [await check_login(name, account)]
     if TEST_SENDER in {sender.upper() for sender in (account.sender, *account.senders.values())}:
         found.append(warning("sender_test", account=name))
-    return [*found, address(name, account, settings), await self_call(name, account, settings)]
+    return [*found, callback_address(name, account, settings), await check_callback(name, account, settings)]
 
 
-async def login(name: str, account: AccountSettings) -> Finding:
+async def check_login(name: str, account: AccountSettings) -> Finding:
     from bridge.platforms.iba import IbaPlatform
 
     platform = IbaPlatform(account)
@@ -142,14 +142,14 @@ async def login(name: str, account: AccountSettings) -> Finding:
     return ok("account", account=name, amount=f"{balance.amount:.2f}", currency=balance.currency)
 
 
-def address(name: str, account: AccountSettings, settings: Settings) -> Finding:
+def callback_address(name: str, account: AccountSettings, settings: Settings) -> Finding:
     """The callback address to register with the platform. The public host is unknown, and the secret is not shown."""
     key = "?key=<callback.secret>" if account.callback.secret.get_secret_value() else ""
     where = f"http://<host>:{settings.server.port}{account.callback.path}{key}"
     return ok("callback", account=name, address=where)
 
 
-async def of_webhook(settings: Settings) -> list[Finding]:
+async def check_webhook(settings: Settings) -> list[Finding]:
     """Call our webhook as Telegram does, with the right secret but without an update: refused, and nothing is
     stored."""
     telegram = settings.telegram
@@ -174,7 +174,7 @@ async def of_webhook(settings: Settings) -> list[Finding]:
     return [fault("webhook_refused", url=url, status=status)]
 
 
-async def self_call(name: str, account: AccountSettings, settings: Settings) -> Finding:
+async def check_callback(name: str, account: AccountSettings, settings: Settings) -> Finding:
     """Call our callback without an id. It is refused, and the status tells how far the call got."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
     host = f"[{host}]" if ":" in host else host
