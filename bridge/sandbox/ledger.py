@@ -198,8 +198,8 @@ class Ledger:
 
     def ask(self, platform_id: str) -> tuple[str, Ms] | None:
         """The status word of an id, and since when it holds. None for an unknown id."""
-        fate = self._report_plans.get(platform_id)
-        if fate is None:
+        plan = self._report_plans.get(platform_id)
+        if plan is None:
             if not platform_id.isascii() or not platform_id.isdigit():
                 return None
             if not self._first_id <= int(platform_id) < self._next_id:
@@ -207,12 +207,12 @@ class Ledger:
             if not self._keep_book:
                 return self.usual_words[-1], self._clock.now()
             words = self._words_for.get(self.recipient_of(platform_id) or "", self.usual_words)
-            fate = self._report_plans[platform_id] = _ReportPlan(words=words, asked=0, word="", at=0)
-        word = fate.words[min(fate.asked, len(fate.words) - 1)]
-        fate.asked += 1
-        if word != fate.word:
-            fate.word, fate.at = word, self._clock.now()
-        return word, fate.at
+            plan = self._report_plans[platform_id] = _ReportPlan(words=words, asked=0, word="", at=0)
+        word = plan.words[min(plan.asked, len(plan.words) - 1)]
+        plan.asked += 1
+        if word != plan.word:
+            plan.word, plan.at = word, self._clock.now()
+        return word, plan.at
 
     def recipient_of(self, platform_id: str) -> str | None:
         sms = self._by_id.get(platform_id)
