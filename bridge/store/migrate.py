@@ -25,7 +25,7 @@ class Migration:
 
 
 def shipped() -> tuple[Migration, ...]:
-    """The migrations that came with this program, in ascending order, each number once."""
+    """The migrations of this program in ascending order. :raises StoreError: a number occurs twice."""
     found = []
     for entry in FOLDER.iterdir():
         if match := _NAME.fullmatch(entry.name):
@@ -46,9 +46,8 @@ def not_newer(version: int, latest: int) -> None:
 
 
 def not_of_development(tables: Collection[str]) -> None:
-    """Refuse a database whose version is a number of the time before the first schema.
+    """Refuse a database of a development version: its version number is used again, so it says nothing.
 
-    Its version says nothing: those numbers are used again.
     :raises StoreError: ``tables`` are those of such a database.
     """
     if "inbound" in tables and "node" not in tables:
@@ -59,7 +58,7 @@ def not_of_development(tables: Collection[str]) -> None:
 
 
 def exactly_ours(version: int) -> None:
-    """What looks at a store, or takes it along, knows the tables of one version.
+    """Commands that read or copy a store know the tables of one version alone.
 
     :raises StoreOutdated: nothing is in it, or it is older. :raises StoreError: it is newer.
     """

@@ -1,4 +1,4 @@
-"""Several nodes on one database: which are alive, which one leads a role, and which messages are whose.
+"""Coordinates several nodes on one database: which are alive, which one leads a role, which messages each one routes.
 
 All of it is leases by the database's clock. A node that does not report in time has lost its leases, whether it is
 dead, cut off or asleep. It knows by its own clock when that is so, and stops what they allowed. Of all this only
@@ -80,7 +80,7 @@ FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before")
 
 
 class ClusterQueries:
-    """The nodes of the cluster; mixed into what has readers."""
+    """Lists the nodes. Mixed into a class that has readers."""
 
     _readers: Readers
 
@@ -89,7 +89,7 @@ class ClusterQueries:
 
 
 class ClusterRepository(ClusterQueries):
-    """:class:`~bridge.ports.cluster.ClusterStore`; mixed into what has a writer."""
+    """A :class:`~bridge.ports.cluster.ClusterStore`. Mixed into a class that has a writer."""
 
     _writer: Writer
     _notifications: Notifications
@@ -99,7 +99,7 @@ class ClusterRepository(ClusterQueries):
     take_over_every_s = TAKE_OVER_EVERY_S
     _took_at = 0.0
     _all_route = False
-    """As far as is known, every node that takes callbacks routes them, too."""
+    """Whether every node that takes callbacks also routes them, as of the last report."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         def unit(tx: Tx) -> LeaseStatus:
@@ -158,7 +158,8 @@ def _leases(now: Ms) -> Params:
 
 
 def _take_leads(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:
-    """Take those of the wanted roles that no other live node leads, and give up the others; those that are led now."""
+    """Take the wanted roles that no other live node leads, give up the others; returns the roles that the node
+    leads."""
     for role in wanted:
         tx.run(TAKE_LEAD, {"role": role, "node": node, "now": now})
     mine = frozenset(row["role"] for row in tx.all(LEADERS) if row["node"] == node)

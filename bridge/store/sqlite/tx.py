@@ -1,4 +1,4 @@
-"""A transaction on SQLite: statements run where the connection's thread is."""
+"""A transaction on SQLite. Its statements run in the connection's thread."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class SqliteTx:
         try:
             return self._db.execute(sql, params)
         except UnicodeEncodeError:
-            # A lone surrogate: found while parameters are bound, so nothing has run. Looking at every text for one
-            # beforehand would cost each message what hardly any needs.
+            # A lone surrogate. It is found while parameters are bound, so nothing has run. To look for one in each text
+            # beforehand would cost every message time that hardly any needs.
             return self._db.execute(sql, _cleaned(params))
 
     def wake(self, work: Work) -> None:
