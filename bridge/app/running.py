@@ -177,7 +177,7 @@ async def startup_checks(settings: Settings, clock: Clock) -> None:
     try:
         await report_at_start(settings, clock)
     except Exception as error:
-        log.error("checkup_failed", error_class=type(error).__name__)
+        log.error("startup_checks_failed", error_class=type(error).__name__)
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
