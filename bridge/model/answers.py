@@ -160,5 +160,5 @@ class AccountState:
     balance: float | None = None
     currency: str = ""
     balance_at: Ms | None = None
-    last_contact_at: Ms | None = None
+    last_answer_at: Ms | None = None
     """The last time the platform answered anything."""

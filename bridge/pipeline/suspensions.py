@@ -86,7 +86,7 @@ class AccountSuspensions:
         channel.note_answer()
         if abs(now - self._contact_at.get(channel.name, 0)) >= CONTACT_EVERY:
             self._contact_at[channel.name] = now
-            await self._store.note_contact(channel.name, now)
+            await self._store.note_answer(channel.name, now)
 
     async def report_unreachable(self, channel: AccountChannel) -> None:
         log.error("platform_unreachable", account=channel.name)

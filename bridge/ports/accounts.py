@@ -32,7 +32,7 @@ class AccountStore(Protocol):
     async def spent_a_day(self, account: str, now: Ms) -> float | None:
         """The average of the last week's full days; None where none is known, or nothing was spent."""
 
-    async def note_contact(self, account: str, now: Ms) -> None:
+    async def note_answer(self, account: str, now: Ms) -> None:
         """Note that the platform answered something."""
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:

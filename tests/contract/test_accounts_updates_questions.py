@@ -54,9 +54,9 @@ async def test_an_account_is_held_once_and_probes_are_counted(store: Store) -> N
 async def test_balance_and_contact_are_kept_beside_the_hold(store: Store) -> None:
     await store.suspend_account("main", reason="x", detail="", now=NOW, probe_at=NOW)
     await store.note_balance("main", Balance(amount=12.5, currency="RUB"), NOW + 1)
-    await store.note_contact("main", NOW + 2)
+    await store.note_answer("main", NOW + 2)
     state = await store.account_state("main")
-    assert (state.balance, state.currency, state.balance_at, state.last_contact_at) == (12.5, "RUB", NOW + 1, NOW + 2)
+    assert (state.balance, state.currency, state.balance_at, state.last_answer_at) == (12.5, "RUB", NOW + 1, NOW + 2)
     assert state.suspended_reason == "x"
 
 

@@ -35,20 +35,20 @@ WHERE account = :account AND suspended_since IS NOT NULL
 
 RELEASE_ACCOUNT = ACCOUNT_STATE.statement("""
 UPDATE account_state SET suspended_reason = '', suspended_detail = '', suspended_since = NULL, probe_at = NULL,
-                         probes = 0, last_contact_at = :now
+                         probes = 0, last_answer_at = :now
 WHERE account = :account AND suspended_since IS NOT NULL
 """)
 
 NOTE_BALANCE = ACCOUNT_STATE.statement("""
-INSERT INTO account_state (account, balance, currency, balance_at, last_contact_at)
+INSERT INTO account_state (account, balance, currency, balance_at, last_answer_at)
 VALUES (:account, :balance, :currency, :now, :now)
 ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, currency = excluded.currency,
-    balance_at = excluded.balance_at, last_contact_at = excluded.last_contact_at
+    balance_at = excluded.balance_at, last_answer_at = excluded.last_answer_at
 """)
 
-NOTE_CONTACT = ACCOUNT_STATE.statement("""
-INSERT INTO account_state (account, last_contact_at) VALUES (:account, :now)
-ON CONFLICT (account) DO UPDATE SET last_contact_at = excluded.last_contact_at
+NOTE_ANSWER = ACCOUNT_STATE.statement("""
+INSERT INTO account_state (account, last_answer_at) VALUES (:account, :now)
+ON CONFLICT (account) DO UPDATE SET last_answer_at = excluded.last_answer_at
 """)
 
 ADD_SPENT = BALANCE_SPENT.statement("""
@@ -124,8 +124,8 @@ class AccountRepository(Repository):
         # account was watched.
         return float(row["amount"] / (today - date.fromisoformat(row["first"])).days)
 
-    async def note_contact(self, account: str, now: Ms) -> None:
-        await self._writer.run(lambda tx: tx.run(NOTE_CONTACT, {"account": account, "now": now}))
+    async def note_answer(self, account: str, now: Ms) -> None:
+        await self._writer.run(lambda tx: tx.run(NOTE_ANSWER, {"account": account, "now": now}))
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
         return await self._writer.run(lambda tx: open_alert(tx, alert, now))

@@ -56,7 +56,7 @@ ORDER BY id DESC LIMIT 1
 LAST_ACTIVITY = Statement("""
 SELECT max(at) AS at FROM (
     SELECT at FROM pulse
-    UNION ALL SELECT max(last_contact_at) FROM account_state
+    UNION ALL SELECT max(last_answer_at) FROM account_state
     UNION ALL SELECT received_at FROM inbound WHERE id = (SELECT max(id) FROM inbound)
     UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
 """)

@@ -268,7 +268,7 @@ CREATE TABLE account_state (
     balance          REAL,
     currency         TEXT    NOT NULL DEFAULT '',
     balance_at       INTEGER,
-    last_contact_at  INTEGER
+    last_answer_at  INTEGER
 );
 
 -- What an account spent in a day (YYYY-MM-DD, UTC), by how its balance fell; top-ups do not count.
