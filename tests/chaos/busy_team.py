@@ -253,7 +253,7 @@ def _twice(service: Service, team: Team) -> Iterator[str]:
 
 
 def _misnamed(service: Service, team: Team) -> Iterator[object]:
-    """Deeds are in the order of the commands; the contact says what the last one says."""
+    """Actions are recorded in the order of the commands; the contact has the name of the last one."""
     last = dict(service.rows("SELECT subscriber, detail FROM audit WHERE action = 'rename' ORDER BY id"))
     known = dict(service.rows("SELECT subscriber, name FROM contact"))
     return (subscriber for subscriber, name in last.items() if known.get(subscriber) != name)
