@@ -29,6 +29,7 @@ from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.server import ApiOutage
 from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.faults import Fault
+from bridge.sandbox.ledger import SimulatedAccount
 from tests.chaos import invariants
 from tests.chaos.crowded_day import CAPTION, RULES, Operators, Subscribers, corrected, pause
 from tests.chaos.mischief import IllBotApi, IllPlatform, Mischief
@@ -108,7 +109,10 @@ class Day:
         clock = SystemClock()
         self.mischief = Mischief(faulty, chance("mischief"))
         self.platform = IllPlatform(
-            self.mischief, answers_within=answers_within, clock=clock, sender_names=None, balance=1e6
+            self.mischief,
+            answers_within=answers_within,
+            clock=clock,
+            account=SimulatedAccount(sender_names=None, balance=1e6),
         )
         self.telegram = IllBotApi(self.mischief, clock=clock, options=ServerOptions(group_budget=CALLS_A_MINUTE))
         self.telegram.add_chat(SUPPORT, forum=True)
