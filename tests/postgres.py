@@ -19,6 +19,7 @@ import pytest
 
 from bridge.store.copying import postgres, sqlite
 from bridge.store.postgres.migrate import schema_name
+from bridge.store.postgres.pool import connected
 from bridge.store.schema.tables import MOVED
 
 SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
@@ -138,7 +139,7 @@ async def as_sqlite(url: str, path: Path) -> None:
     """Everything that is in the store at this moment, in an SQLite file: for what judges stores by looking into such a
     file. As `store copy` does it, but beside bridges that run, and leaving the store as it is."""
     async with (
-        postgres.connected(url) as (connection, where),
+        connected(url) as (connection, where),
         sqlite.target(path) as copy,
         connection.transaction(isolation="repeatable_read", readonly=True),
         copy.transaction(),

@@ -11,7 +11,7 @@ from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.people import MessageKind
-from bridge.sandbox.records import TakenSms
+from bridge.sandbox.ledger import TakenSms
 from tests.chaos import invariants
 from tests.service import SUPPORT, Service
 

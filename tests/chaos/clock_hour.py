@@ -261,7 +261,7 @@ class Hour:
     async def _says(self, account: str, sender: str, text: str) -> None:
         """Without the platform's date: a clock that is wrong by a day is wrong in that, too (see the decision)."""
         url = f"http://127.0.0.1:{self.bridge.callback_port}/{account}.php"
-        brought = await self.platforms[account].bring(url, text=text, sender=sender, date="-")
+        brought = await self.platforms[account].send_callback(url, text=text, sender=sender, date="-")
         assert brought.acknowledged, brought
         self.written[f"Ответ {text.partition(' ')[2]}"] = self.age
         await self.line.rest()

@@ -279,8 +279,8 @@ async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None
     await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))
     assert await store.count_late_arrivals(after=NOW, before=began) == 4, "taken before, routed only now"
     again = began + HOUR
-    [late] = await unrouted(store, 1)
-    await settled(store, settlement(late.inbound, late.contact.version, now=again + 9))
+    [second] = await unrouted(store, 1)
+    await settled(store, settlement(second.inbound, second.contact.version, now=again + 9))
     assert await store.count_late_arrivals(after=began + MINUTE, before=again) == 1
     assert await store.count_late_arrivals(after=began + MINUTE, before=again, since=began) == 0, (
         "counted with the first start"

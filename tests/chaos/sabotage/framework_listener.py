@@ -63,4 +63,4 @@ class FrameworkListeners:
 
 
 def apply() -> None:
-    bridge.app.running.Listeners = FrameworkListeners  # type: ignore[assignment, misc]
+    bridge.app.running.Listeners = FrameworkListeners  # type: ignore[attr-defined]

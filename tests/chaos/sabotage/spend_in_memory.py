@@ -21,5 +21,5 @@ class InMemory(contacts.SpendBudget):
 
 def apply() -> None:
     contacts.spent_parts = spent
-    inbox.spent_parts = spent
-    inbox.SpendBudget = InMemory  # type: ignore[misc]
+    inbox.spent_parts = spent  # type: ignore[attr-defined]
+    inbox.SpendBudget = InMemory  # type: ignore[attr-defined]

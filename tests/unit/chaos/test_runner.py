@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -19,7 +20,7 @@ LOOK_AGAIN = 0.02
 LIMIT_S = 60
 
 
-def entry(module: object) -> Entry:
+def entry(module: Any) -> Entry:
     return Entry(module=module.__name__, scenario=module.SCENARIO)
 
 

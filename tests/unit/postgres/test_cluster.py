@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus
+from bridge.model.work import Work
 from bridge.pipeline.clock import SharedClock, SteadyClock
 from bridge.pipeline.cluster import MARGIN, REPORT_EVERY, ROLES, SENDER, TELEGRAM, Cluster
 from bridge.pipeline.services import Services
@@ -41,11 +42,11 @@ class SetForth:
     async def leave(self) -> None:
         await self.store.leave()
 
-    async def ring(self, words: Sequence[str]) -> None:
-        await self.store.ring(words)
+    def notify(self, work: Work) -> None:
+        self.store.notify(work)
 
-    async def hear(self, heard: Callable[[str], None]) -> None:
-        await self.store.hear(heard)
+    async def listen(self, on_work: Callable[[Set[Work]], None]) -> None:
+        await self.store.listen(on_work)
 
 
 @dataclass(slots=True)
@@ -64,11 +65,11 @@ class Deaf:
     async def leave(self) -> None:
         await self.store.leave()
 
-    async def ring(self, words: Sequence[str]) -> None:
-        await self.store.ring(words)
+    def notify(self, work: Work) -> None:
+        self.store.notify(work)
 
-    async def hear(self, heard: Callable[[str], None]) -> None:
-        await self.store.hear(heard)
+    async def listen(self, on_work: Callable[[Set[Work]], None]) -> None:
+        await self.store.listen(on_work)
 
 
 def cluster(

@@ -11,8 +11,8 @@ import pytest
 import bridge
 from bridge.model.actions import ActionKind
 from bridge.model.answers import Reason
+from bridge.model.routing_outcome import Suppression
 from bridge.model.sms import ConfirmationReason, SmsState
-from bridge.pipeline.guards import Suppression
 from bridge.telegram.client.errors import FailureKind
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
