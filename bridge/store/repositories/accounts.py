@@ -66,7 +66,7 @@ WHERE account = :account AND day >= :from_day AND day < :to_day
 )
 
 # Counts up to a limit, so that it costs the same however many wait.
-QUEUED_OF = SMS.statement("""
+COUNT_QUEUED = SMS.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
 """)
@@ -80,7 +80,7 @@ class AccountRepository(Repository):
         return known or AccountState(account=account)
 
     async def count_queued(self, account: str, *, limit: int) -> int:
-        return await self._readers.run(lambda tx: read_number(tx, QUEUED_OF, {"account": account, "limit": limit}))
+        return await self._readers.run(lambda tx: read_number(tx, COUNT_QUEUED, {"account": account, "limit": limit}))
 
     async def suspend_account(self, account: str, *, reason: str, detail: str, now: Ms, probe_at: Ms) -> bool:
         suspended: Params = {

@@ -82,7 +82,7 @@ ADD_USE = RULE_USE.batch(
     f"INSERT INTO rule_use (subscriber, {NEW_RULE_USE}) SELECT n.subscriber, {NEW_RULE_USE.of('n')} FROM rows AS n",
 )
 
-USES = RULE_USE.batch(
+USES_OF_SUBSCRIBERS = RULE_USE.batch(
     "subscriber, since",
     f"""
 SELECT {RULE_USE.of("u")}, u.subscriber FROM rows AS n
@@ -92,7 +92,7 @@ ORDER BY u.at, u.id
 )
 
 # Costs as much as the rule's own limit allows: a rule that has reached its limit matches no more.
-USES_IN_ALL = RULE_USE.batch(
+COUNT_USES = RULE_USE.batch(
     "rule, since",
     """
 SELECT n.rule, (SELECT count(*) FROM rule_use AS u WHERE u.rule = n.rule AND u.what = 'match' AND u.at > n.since)

@@ -21,10 +21,10 @@ from bridge.store.repositories.contacts import (
     BUMP_CONTACT,
     CHANGE_CONTACT,
     CONTACT_CHANGE,
+    COUNT_USES,
     FORGET_USES,
     NEW_RULE_USE,
-    USES,
-    USES_IN_ALL,
+    USES_OF_SUBSCRIBERS,
     SpendBudget,
     spent_parts,
 )
@@ -180,7 +180,7 @@ def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], t
     since = claim.uses_since
     used: defaultdict[str, list[RuleUse]] = defaultdict(list)
     if since is not None:
-        for row in tx.batch(USES, [(inbound.subscriber, since) for inbound, _ in found]):
+        for row in tx.batch(USES_OF_SUBSCRIBERS, [(inbound.subscriber, since) for inbound, _ in found]):
             used[row["subscriber"]].append(RULE_USE.read(row[: RULE_USE.width]))
     copied = last_in_copy(tx) if found else 0
     messages = tuple(
@@ -193,7 +193,7 @@ def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], t
         )
         for inbound, contact in found
     )
-    totals = {row[0]: row[1] for row in tx.batch(USES_IN_ALL, list(claim.totals.items()))}
+    totals = {row[0]: row[1] for row in tx.batch(COUNT_USES, list(claim.totals.items()))}
     return ClaimedBatch(messages=messages, day=claim.day, spent=spent_parts(tx, claim.day), totals=totals)
 
 

@@ -46,7 +46,7 @@ RETURNING {DELIVERY_STATUS}
     old_text=TEXT,
 )
 
-RETRIED = SMS.statement("SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1")
+SENT_AGAIN = SMS.statement("SELECT 1 FROM sms WHERE retry_of = :id LIMIT 1")
 
 _REWRITE = SMS.writer(Rewrite, without=["draft", "author"])
 
@@ -114,7 +114,7 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
     if known is not None:
         return known
     old = get_sms(tx, sms_id)
-    if old is None or not old.state.can_be_sent_again or tx.one(RETRIED, {"id": sms_id}) is not None:
+    if old is None or not old.state.can_be_sent_again or tx.one(SENT_AGAIN, {"id": sms_id}) is not None:
         return None
     tx.lock([locks.subscriber(old.recipient)])
     # Only an undecided row is abandoned; a final row keeps its state. Where a late answer has decided it since the

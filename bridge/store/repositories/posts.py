@@ -58,22 +58,22 @@ RETURNING conversation_id
 """)
 
 # Both stop at their limits, so they cost the same however many posts wait.
-POSTS_READY = CHAT_POST.statement("""
+COUNT_READY_POSTS = CHAT_POST.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post
     WHERE chat = :chat AND state = 'waiting' AND behind = 0 AND kind = 'inbound' LIMIT :limit) AS p
 """)
-POSTS_TO_SHOW = CHAT_POST.statement("""
+COUNT_WAITING_POSTS = CHAT_POST.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post WHERE chat = :chat AND state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
 """)
-SMS_TO_COME = Statement("""
+COUNT_SMS_TO_POST = Statement("""
 SELECT count(*) AS number FROM
     (SELECT 1 FROM chat_post WHERE state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
 """)
 
 # Runs once for each backlog, and counts only up to the limit.
-BACKLOG = CHAT_POST.statement("""
+COUNT_BACKLOG = CHAT_POST.statement("""
 SELECT count(*) AS sms, count(DISTINCT w.subscriber) AS numbers FROM (
     SELECT i.subscriber FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
     WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound' LIMIT :limit) AS w
@@ -123,11 +123,11 @@ class PostRepository(Repository):
         await self._writer.run(unit)
 
     async def count_sms_to_post(self, *, limit: int) -> int:
-        return await self._readers.run(lambda tx: read_number(tx, SMS_TO_COME, {"limit": limit}))
+        return await self._readers.run(lambda tx: read_number(tx, COUNT_SMS_TO_POST, {"limit": limit}))
 
     async def count_waiting_posts(self, chats: Sequence[str], *, conversations: int, posts: int) -> tuple[int, int]:
         def query(tx: Tx) -> tuple[int, int]:
-            return _count(tx, POSTS_READY, chats, conversations), _count(tx, POSTS_TO_SHOW, chats, posts)
+            return _count(tx, COUNT_READY_POSTS, chats, conversations), _count(tx, COUNT_WAITING_POSTS, chats, posts)
 
         return await self._readers.run(query)
 
@@ -213,7 +213,7 @@ def _open_backlog(tx: Tx, key: str, chats: Sequence[str], chat: str, now: Ms) ->
     opened: Params = {"key": key, "text": "notice.digest", "params": "{}", "account": "", "now": now}
     if not tx.run(OPEN_ALERT, opened):
         return False
-    counts = (tx.one(BACKLOG, {"chat": each, "limit": _MAX_COUNTED}) for each in dict.fromkeys(chats))
+    counts = (tx.one(COUNT_BACKLOG, {"chat": each, "limit": _MAX_COUNTED}) for each in dict.fromkeys(chats))
     counted = [row for row in counts if row is not None]
     # A subscriber whose SMS were forwarded to the same group under two names is counted twice.
     params: dict[str, Json] = {name: sum(row[name] for row in counted) for name in ("sms", "numbers")}

@@ -40,7 +40,7 @@ UPDATES_PARKED = Statement("SELECT count(*) AS number FROM tg_update WHERE state
 ALL_ACCOUNTS = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state ORDER BY account")
 
 # Messages that rules decided about: neither new nor quarantined.
-ROUTED_SPAN = INBOUND.statement(
+ROUTED_RANGE = INBOUND.statement(
     """
 SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
     SELECT id FROM inbound WHERE state = 'routed' AND received_at >= :since ORDER BY id DESC LIMIT :last) AS r
@@ -150,7 +150,7 @@ class QueryRepository(ReadRepository):
 
     async def routed_range(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
         span: Params = {"last": _MAX if last is None else last, "since": since}
-        row = await self._readers.run(lambda tx: tx.one(ROUTED_SPAN, span))
+        row = await self._readers.run(lambda tx: tx.one(ROUTED_RANGE, span))
         if row is None or row["first"] is None:
             return None
         return InboundRange(first=InboundId(row["first"]), last=InboundId(row["last"]), count=row["number"])

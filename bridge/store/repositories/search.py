@@ -15,19 +15,23 @@ from bridge.store.statement import Statement
 from bridge.store.transaction import Row, Tx
 
 # A person waits for these: they read the newest rows, a limited number at a time.
-FIND_TALKS = Statement(f"""
+SEARCH_CONVERSATIONS = Statement(f"""
 SELECT {CONVERSATION.of("v")}, COALESCE(c.name, '') AS name, COALESCE(c.tags, '[]') AS tags
 FROM conversation AS v LEFT JOIN contact AS c ON c.subscriber = v.subscriber
 WHERE v.id < :before ORDER BY v.id DESC LIMIT :limit
 """)
-FIND_IN = Statement(
+SEARCH_INBOUND = Statement(
     "SELECT id, subscriber, text, received_at AS at FROM inbound WHERE id < :before ORDER BY id DESC LIMIT :limit"
 )
-FIND_OUT = Statement("""
+SEARCH_SMS = Statement("""
 SELECT id, recipient AS subscriber, text, created_at AS at FROM sms WHERE id < :before ORDER BY id DESC LIMIT :limit
 """)
 
-_STATEMENTS = {SearchScope.CONVERSATIONS: FIND_TALKS, SearchScope.INBOUND: FIND_IN, SearchScope.SMS: FIND_OUT}
+_STATEMENTS = {
+    SearchScope.CONVERSATIONS: SEARCH_CONVERSATIONS,
+    SearchScope.INBOUND: SEARCH_INBOUND,
+    SearchScope.SMS: SEARCH_SMS,
+}
 Matcher = Callable[..., bool]
 
 

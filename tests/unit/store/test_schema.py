@@ -26,10 +26,10 @@ PARTIAL = re.compile(
 ALLOWED = {
     "LAST_INBOUND": "stops at the first row, the newest",
     "POSTS_WAITING": "a question of people",
-    "FIND_CONTACTS": "a search of people, stops at its limit",
-    "FIND_IN": "a search of people, stops at its limit",
-    "FIND_OUT": "a search of people, stops at its limit",
-    "ROUTED_SPAN": "a question of people: `replay` asks once, reading only",
+    "SEARCH_CONVERSATIONS": "a search of people, stops at its limit",
+    "SEARCH_INBOUND": "a search of people, stops at its limit",
+    "SEARCH_SMS": "a search of people, stops at its limit",
+    "ROUTED_RANGE": "a question of people: `replay` asks once, reading only",
     "SHIFT_TAKEOVERS": "once, when the machine's clock was set",
 }
 TEXTS = {name: statement.text for name, statement in STATEMENTS.items()} | {
@@ -87,8 +87,8 @@ def test_no_statement_scans_what_grows(name: str) -> None:
         ("INSERT_POST", "chat_post_ahead"),
         ("FREE_NEXT_POST", "chat_post_behind (conversation_id=? AND id<?)"),
         ("POSTS_BEHIND", "chat_post_ahead"),
-        ("POSTS_READY", "chat_post_waiting (chat=? AND behind=?)"),
-        ("POSTS_TO_SHOW", "chat_post_waiting (chat=?)"),
+        ("COUNT_READY_POSTS", "chat_post_waiting (chat=? AND behind=?)"),
+        ("COUNT_WAITING_POSTS", "chat_post_waiting (chat=?)"),
         ("UNANSWERED", "conversation_waits"),
         ("EARLIER_INBOUND", "inbound_subscriber"),
         ("PENDING_UPDATES", "tg_update_new"),
@@ -202,8 +202,8 @@ def test_a_claim_costs_the_same_however_many_wait_behind_one_another() -> None:
             [
                 steps_of(db, TEXTS["CLAIM_POSTS"], CLAIM),
                 steps_of(db, TEXTS["FREE_NEXT_POST"], {"conversation_id": 1}),
-                steps_of(db, TEXTS["POSTS_READY"], {"chat": "support", "limit": 9}),
-                steps_of(db, TEXTS["POSTS_TO_SHOW"], {"chat": "support", "limit": 9}),
+                steps_of(db, TEXTS["COUNT_READY_POSTS"], {"chat": "support", "limit": 9}),
+                steps_of(db, TEXTS["COUNT_WAITING_POSTS"], {"chat": "support", "limit": 9}),
             ]
         )
         db.close()
