@@ -1,4 +1,4 @@
-"""What the admin chat is told of once, with its all-clear."""
+"""Alerts: conditions that the admin chat reads once, with their all-clear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SINGLE_ALERTS = 10
 
 @value_object
 class Alert:
-    """A condition that the admin chat is told of once. It stays open until its all-clear."""
+    """A condition that is posted in the admin chat once. It stays open until its all-clear."""
 
     key: str
     """Names the condition; while an alert with this key is open, another is not posted."""

@@ -28,8 +28,8 @@ SHOWN_TO_PEOPLE = frozenset(
 )
 """After these, a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
 
-A blocked number was silenced by a person. A number over its limit is told of once: showing each of its messages would
-be the flood that the guard stops."""
+A blocked number was silenced by a person. The team gets one alert about a number over its limit: showing each of its
+messages would be the flood that the guard stops."""
 
 
 def longest_window(guards: GuardSettings) -> Ms:

@@ -205,7 +205,7 @@ def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
 
 
 def rule_alert(fired: FiredRule, version: str) -> Alert:
-    """One alert for each rule and version: an edited rule that still fails is told of again."""
+    """One alert for each rule and version: a rule that is edited and still fails raises a new one."""
     return Alert(
         key=f"rule:{version}:{fired.rule}",
         text="alert.rule_error",

@@ -1,7 +1,7 @@
 """Reminds the team of what waits for a person: an SMS without an answer, and a draft that nobody decided about.
 
-Each is told of once, in working time. A draft is not sent any more after a day: a text is written for its moment, and
-what is released days later may not be true any more. The team is told, and whoever still wants it writes it anew.
+One reminder each, in working time. After a day a draft becomes stale: a text is written for its moment, and may not be
+true any more days later. The team reads that it was not sent, and can write it again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from bridge.pipeline.worker import Throttle
 from bridge.rules.schedule import Hours
 
 DRAFT_AFTER: Ms = HOUR
-"""A draft is told of after this time where the settings name none: a reply is not left unsent on purpose."""
+"""Reminds of a draft after this time if the settings name none: a reply is hardly left unsent on purpose."""
 OLDEST: Ms = 14 * DAY
-"""Conversations that wait longer are not told of: turning reminders on must not post a year's backlog."""
+"""No reminder of what waits longer: turning reminders on must not post a year's backlog."""
 BATCH = 50
 EVERY: Ms = MINUTE
 
 
 class Reminders:
     def __init__(self, *, after: Ms | None, hours: Hours | None, services: Services) -> None:
-        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: SMS are not told of,
-        and drafts after :data:`DRAFT_AFTER`."""
+        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: no reminder
+        of SMS, and of drafts after :data:`DRAFT_AFTER`."""
         self._after = after
         self._hours = hours
         self._store = services.store
