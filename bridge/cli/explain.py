@@ -33,7 +33,7 @@ from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule
 from bridge.pipeline.dry_run import DryRun, SampleMessage, dry_run, subscriber_of
 from bridge.rules import RuleSet
-from bridge.rules.explain import Tried
+from bridge.rules.explain import TriedRule
 from bridge.schema import plural
 from bridge.telegram.texts import say
 from bridge.text import parts
@@ -114,7 +114,7 @@ def show(out: Console, found: DryRun, sample: SampleMessage, written_time: str) 
     line(out, "from", f"{plain(found.subscriber)} by {sample.account}, {written_time}")
     line(out, "words", " ".join(why.words) or "none", "as they are compared")
     if why.prefix:
-        line(out, "prefix", " ".join(why.prefix), f"rules with it see: {' '.join(why.words_behind) or 'nothing'}")
+        line(out, "prefix", " ".join(why.prefix), f"rules with it see: {' '.join(why.words_after_prefix) or 'nothing'}")
     out.print()
     out.print(tried_table(found))
     out.print()
@@ -153,18 +153,23 @@ def show_fired(out: Console, fired: FiredRule) -> None:
     for reply in fired.replies:
         cost = parts.split(reply.text)
         line(out, "reply", plain(reply.text))
-        line(out, "", f"{plural(cost.count, 'part')}, {ENCODINGS[cost.encoding]}{because(cost.forcing)}", style="dim")
+        line(
+            out,
+            "",
+            f"{plural(cost.count, 'part')}, {ENCODINGS[cost.encoding]}{because(cost.ucs2_characters)}",
+            style="dim",
+        )
     if fired.spent:
         line(out, "reply", "none", "this number has had it as often as `once` allows")
     if fired.drop:
         line(out, "drop", "nothing is done; the message is stored and counted")
 
 
-def because(forcing: tuple[str, ...]) -> str:
-    if not forcing:
+def because(ucs2_characters: tuple[str, ...]) -> str:
+    if not ucs2_characters:
         return ""
-    more = " …" if len(forcing) > CHARACTERS_SHOWN else ""
-    return f" because of: {' '.join(forcing[:CHARACTERS_SHOWN])}{more}"
+    more = " …" if len(ucs2_characters) > CHARACTERS_SHOWN else ""
+    return f" because of: {' '.join(ucs2_characters[:CHARACTERS_SHOWN])}{more}"
 
 
 def show_outcome(out: Console, found: DryRun) -> None:
@@ -191,7 +196,7 @@ def as_values(found: DryRun) -> Json:
     return {
         "words": list(why.words),
         "prefix": " ".join(why.prefix),
-        "words_behind_prefix": list(why.words_behind),
+        "words_behind_prefix": list(why.words_after_prefix),
         "tried": [tried_values(each) for each in why.tried],
         "winner": None if winner is None else {"rule": winner.rule, "file": winner.file, "line": winner.line},
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
@@ -203,7 +208,7 @@ def as_values(found: DryRun) -> Json:
     }
 
 
-def tried_values(tried: Tried) -> Json:
+def tried_values(tried: TriedRule) -> Json:
     return {
         "rule": tried.rule,
         "file": tried.file,
@@ -222,5 +227,5 @@ def reply_values(found: DryRun) -> Iterator[Json]:
                 "text": reply.text,
                 "encoding": cost.encoding,
                 "parts": cost.count,
-                "forcing": list(cost.forcing),
+                "forcing": list(cost.ucs2_characters),
             }

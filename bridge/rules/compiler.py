@@ -80,7 +80,7 @@ class Compiler:
             prefix=folding.folded_words(entry.when.prefix or ""),
             conditions=conditions,
             actions=_actions(entry, on_error=entry.on_error),
-            goes_on=entry.continue_,
+            continues=entry.continue_,
             campaign=entry.campaign(self.context.timezone),
             before=_only_reply(entry, entry.before),
             after=_only_reply(entry, entry.after),

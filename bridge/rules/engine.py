@@ -18,7 +18,7 @@ from bridge.rules.rule import Prefix, Rule
 from bridge.rules.schedule import Phase
 from bridge.rules.templates import ContactView, Variables
 from bridge.text import folding, phones
-from bridge.text.folding import Folded
+from bridge.text.folding import FoldedText
 from bridge.value import value_object
 
 _ASK_FIRST = {OptOutEffect.OUT: OptOutEffect.ASK_OUT, OptOutEffect.IN: OptOutEffect.ASK_IN}
@@ -30,10 +30,10 @@ class Views:
 
     prefix: Prefix
     whole: View
-    behind: View
+    after_prefix: View
 
     def of(self, rule: Rule) -> View:
-        return self.behind if rule.prefix else self.whole
+        return self.after_prefix if rule.prefix else self.whole
 
 
 @value_object
@@ -70,7 +70,7 @@ class RuleSet:
         fired: list[FiredRule] = []
         for match in self._matches(self.views(message, now)):
             fired.append(_fire(match, self.context))
-            if fired[-1].error is not None or not match.rule.goes_on:
+            if fired[-1].error is not None or not match.rule.continues:
                 break
         return Decision(fired=tuple(fired), rules_version=self.version)
 
@@ -82,17 +82,17 @@ class RuleSet:
         receiver = phones.normalise(message.receiver, self.context.region)
         plain = self._view(message, whole, receiver, now)
         if not prefix:
-            return Views(prefix=prefix, whole=plain, behind=plain)
-        behind = without_prefix(prefix, whole, named=named)
-        return Views(prefix=prefix, whole=plain, behind=self._view(message, behind, receiver, now))
+            return Views(prefix=prefix, whole=plain, after_prefix=plain)
+        after_prefix = without_prefix(prefix, whole, named=named)
+        return Views(prefix=prefix, whole=plain, after_prefix=self._view(message, after_prefix, receiver, now))
 
-    def _view(self, message: RuleMessage, folded: Folded, receiver: str, now: Ms) -> View:
+    def _view(self, message: RuleMessage, folded: FoldedText, receiver: str, now: Ms) -> View:
         words = tuple(word.folded for word in folded.words)
         keywords = self.index.vocabulary.find(folded)
         return View(message=message, folded=folded, words=words, keywords=keywords, receiver=receiver, now=now)
 
     def _matches(self, views: Views) -> Iterator[Match]:
-        for position in self.index.candidates(views.prefix, views.whole, views.behind):
+        for position in self.index.candidates(views.prefix, views.whole, views.after_prefix):
             rule = self.rules[position]
             view = views.of(rule)
             captures = met_by(rule.conditions, view)

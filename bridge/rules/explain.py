@@ -23,7 +23,7 @@ _NO_PREFIX = Wording(en="none holds, not {wanted}", ru="префикса нет,
 
 
 @value_object
-class Tried:
+class TriedRule:
     """One rule that was tried."""
 
     rule: str
@@ -40,15 +40,15 @@ class Explanation:
     """The words of the text as they are compared."""
     prefix: tuple[str, ...]
     """The words of the prefix that holds; empty: none does."""
-    words_behind: tuple[str, ...]
+    words_after_prefix: tuple[str, ...]
     """The words that rules with that prefix see."""
-    tried: tuple[Tried, ...]
+    tried: tuple[TriedRule, ...]
     """In the order of the files, up to the rule that ended the search, or to the last rule."""
     decision: Decision
     """The decision, before any guard. Its ``fired`` are the rules of :attr:`tried` that matched."""
 
     @property
-    def winner(self) -> Tried | None:
+    def winner(self) -> TriedRule | None:
         """The last rule that matched; it ended the search, unless it has ``continue``."""
         return next((one for one in reversed(self.tried) if one.matched), None)
 
@@ -58,16 +58,16 @@ def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
     views = rules.views(message, now)
     decision = rules.decide(message, now)
     last = decision.fired[-1].rule if decision.fired else None
-    tried: list[Tried] = []
+    tried: list[TriedRule] = []
     for rule in rules.rules:
         matched, reason = _try(rule, views)
-        tried.append(Tried(rule=rule.name, file=rule.file, line=rule.line, matched=matched, reason=reason))
-        if rule.name == last and not (rule.goes_on and decision.fired[-1].error is None):
+        tried.append(TriedRule(rule=rule.name, file=rule.file, line=rule.line, matched=matched, reason=reason))
+        if rule.name == last and not (rule.continues and decision.fired[-1].error is None):
             break
     return Explanation(
         words=views.whole.words,
         prefix=views.prefix,
-        words_behind=views.behind.words,
+        words_after_prefix=views.after_prefix.words,
         tried=tuple(tried),
         decision=decision,
     )

@@ -15,7 +15,7 @@ from bridge.rules.conditions.base import PATTERN, WORD, Need, View, rarest_needs
 from bridge.rules.keywords import Vocabulary
 from bridge.rules.rule import Prefix, Rule
 from bridge.text import folding
-from bridge.text.folding import Folded
+from bridge.text.folding import FoldedText
 from bridge.text.patterns import PatternSets
 from bridge.value import value_object
 
@@ -72,7 +72,7 @@ class Index:
             patterns=PatternSets.of(tuple(patterns.values())),
         )
 
-    def prefix_of(self, parameter: str, text: Folded) -> Prefix:
+    def prefix_of(self, parameter: str, text: FoldedText) -> Prefix:
         """The one prefix that holds for a message; empty: none does.
 
         The platform's parameter decides if there is one, else the longest prefix that the text begins with.
@@ -88,18 +88,18 @@ class Index:
                 return begins[:size]
         return ()
 
-    def candidates(self, prefix: Prefix, whole: View, behind: View) -> Iterator[int]:
+    def candidates(self, prefix: Prefix, whole: View, after_prefix: View) -> Iterator[int]:
         """Positions of the rules that may match, each once, in the order of the files.
 
         :param whole: the message as rules without a prefix see it.
-        :param behind: the message as rules with ``prefix`` see it.
+        :param after_prefix: the message as rules with ``prefix`` see it.
         """
         found = [self.always] if self.always else []
         found += self._needing((), whole)
         if prefix:
             if (rules := self.by_prefix.get(prefix)) is not None:
                 found.append(rules)
-            found += self._needing(prefix, behind)
+            found += self._needing(prefix, after_prefix)
         return iter(found[0]) if len(found) == 1 else _each_once(heapq.merge(*found))
 
     def _needing(self, prefix: Prefix, view: View) -> list[tuple[int, ...]]:
@@ -112,7 +112,7 @@ class Index:
         return [rules for need in needs if (rules := get((prefix, need))) is not None]
 
 
-def without_prefix(prefix: Prefix, text: Folded, *, named: bool) -> Folded:
+def without_prefix(prefix: Prefix, text: FoldedText, *, named: bool) -> FoldedText:
     """The text after the prefix; the whole text if it does not begin with the prefix.
 
     :param named: the platform named the prefix in its call. Then the prefix may also be glued to the next word

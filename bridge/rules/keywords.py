@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from bridge.text import folding
-from bridge.text.folding import Folded, Word
+from bridge.text.folding import FoldedText, Word
 from bridge.text.typos import one_edit_apart, other_layout, shortened
 from bridge.value import value_object
 
@@ -48,11 +48,11 @@ class KeywordMatch:
     end: int | None = None
     """Where the rest of the original text begins; None: after the first word."""
 
-    def args(self, text: Folded) -> str:
+    def args(self, text: FoldedText) -> str:
         """The text after the keyword, as it was written."""
         return text.after(1) if self.end is None else folding.analyse(text.original[self.end :]).after(0)
 
-    def rest(self, text: Folded) -> tuple[Word, ...]:
+    def rest(self, text: FoldedText) -> tuple[Word, ...]:
         """The words after the keyword."""
         return text.words[1:] if self.end is None else folding.analyse(text.original[self.end :]).words
 
@@ -89,7 +89,7 @@ class Vocabulary:
             longest_typo=max(map(len, words[Spelling.TYPO]), default=0),
         )
 
-    def find(self, text: Folded) -> tuple[KeywordMatch, ...]:
+    def find(self, text: FoldedText) -> tuple[KeywordMatch, ...]:
         """Every keyword that the text may begin with; only the exact one if the first word is exactly a keyword."""
         if not self.exact:
             return ()
@@ -100,7 +100,7 @@ class Vocabulary:
             return (KeywordMatch(keyword=word.folded, spelling=Spelling.EXACT),)
         return (*self._glued(text, word), *self._in_other_layout(text), *self._misspelt(word.folded))
 
-    def _glued(self, text: Folded, word: Word) -> Iterator[KeywordMatch]:
+    def _glued(self, text: FoldedText, word: Word) -> Iterator[KeywordMatch]:
         """A keyword directly followed by a number ("инфо12"), or a number that is a keyword, followed by letters."""
         if not self.glued:
             return
@@ -112,7 +112,7 @@ class Vocabulary:
                 if end is not None:
                     yield KeywordMatch(keyword=head, spelling=Spelling.GLUED, end=end)
 
-    def _in_other_layout(self, text: Folded) -> Iterator[KeywordMatch]:
+    def _in_other_layout(self, text: FoldedText) -> Iterator[KeywordMatch]:
         """Some letters share their keys with signs (``[jxe``), so everything up to the first blank is converted."""
         if not self.layout:
             return
@@ -148,5 +148,5 @@ def has_other_layout(word: str) -> bool:
     return other_layout(word) != word
 
 
-def _first(text: Folded) -> str:
+def _first(text: FoldedText) -> str:
     return text.original[text.words[0].start : text.words[0].end]

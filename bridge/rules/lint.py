@@ -55,7 +55,7 @@ def _takes_everything(rule: Rule) -> bool:
 
 def _ends_the_search(rule: Rule) -> bool:
     """Whether no later rule sees a message that has this rule's prefix and keyword."""
-    return not rule.goes_on and not _further_conditions(rule)
+    return not rule.continues and not _further_conditions(rule)
 
 
 def _starts(rule: Rule) -> list[Start]:
@@ -74,7 +74,7 @@ def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
         taken_by = [_taker(for_any_text + takers[start], conditions) for start in starts]
         if (last := taken_by[-1]) is not None and all(taken_by):
             yield _warning(rule, f"can never match: `{last.name}` ({last.file}:{last.line}) takes it all")
-        elif not rule.goes_on:
+        elif not rule.continues:
             for start in starts:
                 if len(takers[start]) < _COMPARED:
                     takers[start].append((rule, conditions))
@@ -189,6 +189,6 @@ def _costly(rule: Rule) -> Iterator[Problem]:
         cost = parts.split(text.fixed)
         if cost.count > _MANY_PARTS:
             yield _warning(rule, f"the reply takes {plural(cost.count, 'part')} ({_ENCODINGS[cost.encoding]})")
-        if cost.forcing and not any(char.isalpha() for char in cost.forcing):
-            signs = " ".join(cost.forcing)
+        if cost.ucs2_characters and not any(char.isalpha() for char in cost.ucs2_characters):
+            signs = " ".join(cost.ucs2_characters)
             yield _warning(rule, f"without {signs} the reply would be GSM-7 and hold 160 characters a part, not 70")

@@ -31,7 +31,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     """All that must hold beside the prefix."""
     actions: Actions
-    goes_on: bool
+    continues: bool
     """``continue``: the rules after this one are asked as well."""
     campaign: Campaign | None = None
     before: Actions | None = None

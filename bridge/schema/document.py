@@ -45,7 +45,7 @@ class Document:
     lines: Sequence[str] = field(default=(), repr=False)
     faulty: set[tuple[str | int, ...]] = field(default_factory=set, repr=False)
     """Paths of values that :attr:`problems` already reports, so that later checks pass over them."""
-    filled: set[tuple[str | int, ...]] = field(default_factory=set, repr=False)
+    interpolated: set[tuple[str | int, ...]] = field(default_factory=set, repr=False)
     """Paths of values that came from the environment or the file of a secret. No message may show them."""
 
     def get(self, path: Path) -> Value:

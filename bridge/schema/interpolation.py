@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\$\$\{|\$\{(?P<inner>[^{}\n]*)\}|\$\{")
 _NAME = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?")
 
 
-class _Unfilled(Exception):
+class _Unresolved(Exception):
     """A variable has no value. The text of the exception tells people why."""
 
 
@@ -30,24 +30,24 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: FilePath
     """
     if document.root is None:
         return document
-    filler = _Filler(document, environ, folder)
-    data = filler.value(document.root, ())
+    interpolator = _Interpolator(document, environ, folder)
+    data = interpolator.value(document.root, ())
     return Document(
         file=document.file,
         data=data if isinstance(data, dict) else {},
-        problems=[*document.problems, *filler.problems],
+        problems=[*document.problems, *interpolator.problems],
         root=document.root,
         lines=document.lines,
-        faulty=document.faulty | filler.faulty,
-        filled=document.filled | filler.filled,
+        faulty=document.faulty | interpolator.faulty,
+        interpolated=document.interpolated | interpolator.interpolated,
     )
 
 
-class _Filler:
+class _Interpolator:
     def __init__(self, document: Document, environ: Mapping[str, str], folder: FilePath) -> None:
         self.problems: list[Problem] = []
         self.faulty: set[tuple[str | int, ...]] = set()
-        self.filled: set[tuple[str | int, ...]] = set()
+        self.interpolated: set[tuple[str | int, ...]] = set()
         self._document = document
         self._environ = environ
         self._folder = folder
@@ -73,32 +73,32 @@ class _Filler:
             if token[0] == "$${":
                 pieces.append("${")
             else:
-                pieces.append(self._filling(token["inner"], path, location))
+                pieces.append(self._resolved(token["inner"], path, location))
             location = (location[0], location[1] + len(token[0]))
         return "".join([*pieces, text[end:]])
 
-    def _filling(self, inner: str | None, path: tuple[str | int, ...], location: Location) -> str:
-        self.filled.add(path)
+    def _resolved(self, inner: str | None, path: tuple[str | int, ...], location: Location) -> str:
+        self.interpolated.add(path)
         try:
             return self._resolve(inner)
-        except _Unfilled as unfilled:
+        except _Unresolved as unresolved:
             self.faulty.add(path)
-            problem = self._document.problem(path, str(unfilled))
+            problem = self._document.problem(path, str(unresolved))
             self.problems.append(dataclasses.replace(problem, line=location[0], column=location[1]))
             return ""
 
     def _resolve(self, inner: str | None) -> str:
         if inner is None:
-            raise _Unfilled("`${` is not closed on its line, or holds braces; a plain `${` is written `$${`")
+            raise _Unresolved("`${` is not closed on its line, or holds braces; a plain `${` is written `$${`")
         if inner.startswith("file:"):
             return self._secret_file(inner.removeprefix("file:"))
         matched = _NAME.fullmatch(inner)
         if matched is None:
-            raise _Unfilled("expected ${NAME}, ${NAME:-default} or ${file:/path}; a plain `${` is written `$${`")
+            raise _Unresolved("expected ${NAME}, ${NAME:-default} or ${file:/path}; a plain `${` is written `$${`")
         name, default = matched["name"], matched["default"]
         found = self._environ.get(name)
         if found is None and default is None:
-            raise _Unfilled(f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
+            raise _Unresolved(f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
         return found or default or ""
 
     def _secret_file(self, name: str) -> str:
@@ -108,10 +108,10 @@ class _Filler:
                 raw = stream.read(MAX_SECRET_BYTES + 1)
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise _Unfilled(f"{path} is not UTF-8") from None
+            raise _Unresolved(f"{path} is not UTF-8") from None
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
-            raise _Unfilled(f"{path} cannot be read: {reason}") from None
+            raise _Unresolved(f"{path} cannot be read: {reason}") from None
         if len(raw) > MAX_SECRET_BYTES:
-            raise _Unfilled(f"{path} is larger than {MAX_SECRET_BYTES} bytes")
+            raise _Unresolved(f"{path} is larger than {MAX_SECRET_BYTES} bytes")
         return text.removesuffix("\n").removesuffix("\r")

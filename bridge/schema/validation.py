@@ -146,7 +146,9 @@ def _problem(
 def _safe(document: Document, path: tuple[str | int, ...], message: str) -> str:
     """The message, without the value if that may be a secret."""
     value = document.get(path)
-    hidden = path in document.filled or any(isinstance(step, str) and SECRET_KEY.search(step) for step in path[-1:])
+    hidden = path in document.interpolated or any(
+        isinstance(step, str) and SECRET_KEY.search(step) for step in path[-1:]
+    )
     return message.replace(value, "…") if hidden and isinstance(value, str) and value else message
 
 

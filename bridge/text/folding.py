@@ -76,7 +76,7 @@ class Word:
 
 
 @value_object
-class Folded:
+class FoldedText:
     """A folded text with its words."""
 
     original: str
@@ -112,16 +112,16 @@ def folded_words(text: str) -> tuple[str, ...]:
     return tuple(word.folded for word in analyse(text).words)
 
 
-def analyse(text: str) -> Folded:
+def analyse(text: str) -> FoldedText:
     """Fold a text and find its words and their positions. Takes linear time; never raises."""
     if _PLAIN.fullmatch(text):
         folded = text.upper().translate(_SHAPES).translate(_BLANKS)
         words = tuple(
             Word(folded=found[0], start=found.start(), end=found.end()) for found in _PLAIN_WORD.finditer(folded)
         )
-        return Folded(original=text, text=folded.strip(" "), words=words)
+        return FoldedText(original=text, text=folded.strip(" "), words=words)
     folded, starts, ends = _fold_placed(text)
-    return Folded(
+    return FoldedText(
         original=text,
         text=folded.strip(" "),
         words=tuple(

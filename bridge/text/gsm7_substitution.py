@@ -30,7 +30,7 @@ def with_gsm7_characters(text: str) -> str | None:
     It saves nothing unless every character outside of GSM-7 has a plain replacement.
     """
     now = parts.split(text)
-    if not now.forcing or not _PLAIN.keys() >= set(now.forcing):
+    if not now.ucs2_characters or not _PLAIN.keys() >= set(now.ucs2_characters):
         return None
     plain = text.replace("№ ", "№").translate(_TABLE)
     return plain if parts.split(plain).count < now.count else None
@@ -38,4 +38,4 @@ def with_gsm7_characters(text: str) -> str | None:
 
 def costly_characters(text: str) -> tuple[str, ...]:
     """The characters that :func:`with_gsm7_characters` replaces, each once, in the order of the text."""
-    return tuple(char for char in parts.split(text).forcing if char in _PLAIN)
+    return tuple(char for char in parts.split(text).ucs2_characters if char in _PLAIN)

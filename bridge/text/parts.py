@@ -34,7 +34,7 @@ class Parts:
     """Number of parts that are paid for. An empty text is one part."""
     units: int
     """Septets (``gsm7``) or UTF-16 units (``ucs2``) of the text itself."""
-    forcing: tuple[str, ...]
+    ucs2_characters: tuple[str, ...]
     """The distinct characters that force UCS-2, in the order they appear; empty for ``gsm7``."""
 
 
@@ -43,13 +43,15 @@ def split(text: str) -> Parts:
     """Count the parts of a text. A part never ends inside an escape pair or a surrogate pair."""
     if _GSM.issuperset(text):
         widths = [2 if char in _EXTENDED else 1 for char in text]
-        return Parts(encoding="gsm7", count=_count(widths, _SINGLE_GSM, _PART_GSM), units=sum(widths), forcing=())
+        return Parts(
+            encoding="gsm7", count=_count(widths, _SINGLE_GSM, _PART_GSM), units=sum(widths), ucs2_characters=()
+        )
     widths = [2 if char > "\uffff" else 1 for char in text]
     return Parts(
         encoding="ucs2",
         count=_count(widths, _SINGLE_UCS, _PART_UCS),
         units=sum(widths),
-        forcing=tuple(dict.fromkeys(char for char in text if char not in _GSM)),
+        ucs2_characters=tuple(dict.fromkeys(char for char in text if char not in _GSM)),
     )
 
 

@@ -12,7 +12,7 @@ from bridge.rules.keywords import KeywordMatch, Spelling
 from bridge.rules.reasons import Reason
 from bridge.rules.values import Strict
 from bridge.text import folding
-from bridge.text.folding import Folded
+from bridge.text.folding import FoldedText
 from bridge.value import value_object
 
 WORD = "word"
@@ -30,7 +30,7 @@ class View:
     """A message as one rule sees it: for a rule with a prefix, the text begins after the prefix."""
 
     message: RuleMessage
-    folded: Folded
+    folded: FoldedText
     words: tuple[str, ...]
     """The folded words of the text."""
     keywords: tuple[KeywordMatch, ...]

@@ -136,7 +136,7 @@ def test_each_rule_that_matched_says_what_made_it_match(
 def test_the_words_behind_the_prefix_that_holds(tmp_path: Path) -> None:
     found = explain(load(tmp_path, RULES, ALWAYS), message("7722 Голос Анна"), NOW)
     assert found.prefix == ("7722",)
-    assert found.words_behind == ("ГOЛOC", "AHHA")
+    assert found.words_after_prefix == ("ГOЛOC", "AHHA")
     assert found.winner is not None
     assert found.winner.rule == "vote"
 

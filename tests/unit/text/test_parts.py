@@ -54,8 +54,8 @@ def test_a_surrogate_pair_is_not_cut_over_a_border() -> None:
 
 
 def test_characters_that_force_ucs2_are_named_once_and_in_order() -> None:
-    assert split("Order № 5 «new» – № ç").forcing == ("№", "«", "»", "–", "ç")
-    assert split("Order [5] {new} €").forcing == ()
+    assert split("Order № 5 «new» – № ç").ucs2_characters == ("№", "«", "»", "–", "ç")
+    assert split("Order [5] {new} €").ucs2_characters == ()
 
 
 def test_the_escape_character_itself_is_no_letter_of_the_alphabet() -> None:
@@ -93,4 +93,4 @@ def test_a_text_is_never_shorter_than_its_parts_say(text: str) -> None:
     single, part = (160, 153) if parts.encoding == "gsm7" else (70, 67)
     assert parts.units <= (single if parts.count == 1 else part * parts.count)
     assert parts.count == 1 or parts.units > single
-    assert bool(parts.forcing) == (parts.encoding == "ucs2")
+    assert bool(parts.ucs2_characters) == (parts.encoding == "ucs2")
