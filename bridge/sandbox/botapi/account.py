@@ -94,20 +94,6 @@ def get_chat_member(state: ApiState, params: Params) -> Json:
     return member_json(user, chat.members.get(user_id, "left"))
 
 
-def get_chat_administrators(state: ApiState, params: Params) -> Json:
-    chat = state.world.writable(params.text("chat_id"))
-    if not chat.is_group:
-        raise bad_request("there are no administrators in the private chat")
-    found: list[Json] = [
-        member_json(state.world.user(user_id), status)
-        for user_id, status in chat.members.items()
-        if status in ("administrator", "creator")
-    ]
-    if chat.bot_is == "administrator":
-        found.append(bot_member_json(state.world.bot, chat))
-    return found
-
-
 def set_my_commands(state: ApiState, params: Params) -> Json:
     commands = params.array("commands", "commands")
     if commands is None:
@@ -122,11 +108,6 @@ def set_my_commands(state: ApiState, params: Params) -> Json:
 
 def get_my_commands(state: ApiState, params: Params) -> Json:
     return state.commands.get(_scope(state, params), [])
-
-
-def delete_my_commands(state: ApiState, params: Params) -> Json:
-    state.commands.pop(_scope(state, params), None)
-    return True
 
 
 def _check_command(command: Json) -> None:
@@ -165,21 +146,17 @@ METHODS: Final[dict[str, Method]] = {
     "getwebhookinfo": get_webhook_info,
     "getchat": get_chat,
     "getchatmember": get_chat_member,
-    "getchatadministrators": get_chat_administrators,
     "setmycommands": set_my_commands,
     "getmycommands": get_my_commands,
-    "deletemycommands": delete_my_commands,
     "sendmessage": messages.send_message,
     "editmessagetext": messages.edit_message_text,
     "editmessagereplymarkup": messages.edit_message_reply_markup,
     "deletemessage": messages.delete_message,
     "setmessagereaction": messages.set_message_reaction,
     "answercallbackquery": messages.answer_callback_query,
-    "sendchataction": messages.send_chat_action,
     "createforumtopic": topics.create_forum_topic,
     "editforumtopic": topics.edit_forum_topic,
     "closeforumtopic": topics.close_forum_topic,
     "reopenforumtopic": topics.reopen_forum_topic,
-    "deleteforumtopic": topics.delete_forum_topic,
 }
 """The simulated methods in lower case, since Telegram ignores case. All others answer 404."""

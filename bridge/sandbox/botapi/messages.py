@@ -17,21 +17,6 @@ DELETE_WITHIN: Ms = 2 * DAY
 ANSWER_WITHIN: Ms = 15 * SECOND
 """Afterwards the client that pressed has given up, and Telegram refuses an answer."""
 MAX_ANSWER = 200
-_ACTIONS = frozenset(
-    (
-        "choose_sticker",
-        "find_location",
-        "record_video",
-        "record_video_note",
-        "record_voice",
-        "typing",
-        "upload_document",
-        "upload_photo",
-        "upload_video",
-        "upload_video_note",
-        "upload_voice",
-    )
-)
 
 
 def send_message(state: ApiState, params: Params) -> Json:
@@ -121,14 +106,6 @@ def answer_callback_query(state: ApiState, params: Params) -> Json:
     press.answered = True
     press.answer = params.text("text")
     state.world.tell(EventKind.ANSWER, press.chat, state.world.bot, press.answer, message_id=press.message_id)
-    return True
-
-
-def send_chat_action(state: ApiState, params: Params) -> Json:
-    chat = state.world.writable(params.text("chat_id"))
-    if params.text("action") not in _ACTIONS:
-        raise bad_request("wrong parameter action in request")
-    _thread(state, chat, params, None)
     return True
 
 

@@ -58,17 +58,6 @@ def reopen_forum_topic(state: ApiState, params: Params) -> Json:
     return _toggle(state, params, closed=False)
 
 
-def delete_forum_topic(state: ApiState, params: Params) -> Json:
-    chat = _forum(state, params)
-    topic = _topic(chat, params)
-    if not (chat.bot_is == "administrator" and chat.can_delete_messages):
-        raise bad_request("not enough rights to delete the topic")
-    state.spend(chat)
-    state.world.remove_topic(chat, topic)
-    state.world.tell(EventKind.DELETE, chat, state.world.bot, topic.name, thread_id=topic.thread_id)
-    return True
-
-
 def _toggle(state: ApiState, params: Params, *, closed: bool) -> Json:
     chat = _forum(state, params)
     topic = _topic(chat, params)

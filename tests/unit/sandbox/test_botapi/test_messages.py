@@ -278,8 +278,3 @@ async def test_only_a_button_that_is_there_can_be_pressed(api: SimulatedBotApi, 
     with pytest.raises(LookupError):
         api.presses(GROUP, sent, "2")
     assert api.presses(GROUP, sent, "2", stale=True)
-
-
-async def test_the_bot_shows_that_it_types(bot: Bot) -> None:
-    assert await bot.send_chat_action(GROUP, "typing")
-    assert await refused(bot.send_chat_action(GROUP, "dancing")) == "Wrong parameter action in request"

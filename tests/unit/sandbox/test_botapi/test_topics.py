@@ -95,11 +95,6 @@ async def test_who_may_make_and_change_topics(api: SimulatedBotApi, bot: Bot) ->
     assert await refused(bot.close_forum_topic(FORUM, foreign)) == error
     assert await bot.edit_forum_topic(FORUM, own, name="renamed")
     assert await refused(bot.edit_forum_topic(FORUM, own, name="renamed")) == "Topic_not_modified"
-    api.chats[FORUM].can_delete_messages = False
-    assert await refused(bot.delete_forum_topic(FORUM, own)) == "Not enough rights to delete the topic"
-    api.chats[FORUM].can_delete_messages = True
-    assert await bot.delete_forum_topic(FORUM, own)
-    assert api.chats[FORUM].topic(own) is None
 
 
 async def test_a_long_name_is_cut_without_a_word(bot: Bot) -> None:
