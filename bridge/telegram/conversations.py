@@ -1,4 +1,4 @@
-"""Which conversation an operator's message belongs to.
+"""Finds the conversation that an operator's message belongs to.
 
 In a chat with topics the topic decides. Elsewhere the message replied to decides: by its stored mapping or, where a
 crash or the group's move broke the mapping, by the code that every post of the bot carries.

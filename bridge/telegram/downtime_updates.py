@@ -24,8 +24,9 @@ from bridge.telegram.incoming import IncomingMessage, millis
 def count_waiting(
     updates: Iterable[StoredUpdate], began: Ms, chats: Chats, notes: Notes, bot_name: str = ""
 ) -> WaitingUpdates:
-    """:param updates: those received since ``began``, in their order; unreadable ones are parked elsewhere.
+    """Counts the messages, edits and presses that waited for the start at ``began``.
 
+    :param updates: those received since ``began``, in their order; unreadable ones are parked elsewhere.
     :param bot_name: in lower case; empty if unknown.
     """
     messages = edits = presses = undated = 0
@@ -63,7 +64,7 @@ def _before(message: Message | None, began: Ms) -> bool:
 
 
 def _for_us(update: Update, message: IncomingMessage | None, notes: Notes, bot_name: str) -> bool:
-    """A person's message in a conversation, or a command; not what colleagues say among themselves."""
+    """Whether it is a person's message in a conversation, or a command; not a message among colleagues."""
     if message is None or message.from_machine or notes.is_note(message.text):
         return False
     if filters.StatusUpdate.ALL.check_update(update):

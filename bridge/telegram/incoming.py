@@ -1,4 +1,4 @@
-"""An operator's message as the handlers read it: author, text and place, taken from Telegram's update. Pure.
+"""An operator's message as the handlers read it: author, text, chat and topic, from Telegram's update. Pure.
 
 Chat and message ids are those of the update: a group that gets a new id must not make an old update look new.
 """
@@ -42,12 +42,12 @@ class IncomingMessage:
 
     @property
     def is_command(self) -> bool:
-        """It begins with a slash, whichever bot knows the command."""
+        """Whether it begins with a slash, whichever bot knows the command."""
         return self.text.startswith("/")
 
     @property
     def from_machine(self) -> bool:
-        """Another bot wrote it, or Telegram copied it here from a linked channel."""
+        """Whether another bot wrote it, or Telegram copied it here from a linked channel."""
         user = self.raw.from_user
         by_bot = user is not None and user.is_bot and self.raw.sender_chat is None
         return by_bot or bool(self.raw.is_automatic_forward)
@@ -59,7 +59,7 @@ class IncomingMessage:
 
     @property
     def user_id(self) -> int | None:
-        """None where the author writes as a chat."""
+        """The author's id; None where the author writes as a chat."""
         user = self.raw.from_user
         return None if user is None or self.raw.sender_chat is not None else user.id
 
@@ -80,7 +80,7 @@ class IncomingMessage:
 
     @property
     def changed_at(self) -> Ms:
-        """When it got the text that it has."""
+        """When it got its present text."""
         return millis(self.raw.edit_date or self.raw.date)
 
     @property
@@ -100,14 +100,14 @@ class IncomingMessage:
 
     @property
     def replies_elsewhere(self) -> bool:
-        """It replies to a post of the bot in another topic or chat: the post and the place mean different
-        conversations."""
+        """Whether it replies to a post of the bot in another topic or chat, so that the post and the place belong to
+        different conversations."""
         origin = self.raw.external_reply.origin if self.raw.external_reply is not None else None
         return isinstance(origin, MessageOriginUser) and origin.sender_user.id == self.bot_id
 
     @property
     def in_topic_of_bot(self) -> bool:
-        """The bot made the topic it stands in. Only a message that replies to nothing else shows that."""
+        """Whether the bot made the topic it stands in. Only a message that replies to nothing else shows that."""
         first = self.raw.reply_to_message
         return first is not None and first.forum_topic_created is not None and from_bot(first, self.bot_id)
 
@@ -119,7 +119,7 @@ class IncomingMessage:
         if not self.chat.admits(user_id, on_behalf_of=self.on_behalf_of):
             return "anonymous" if user_id == ANONYMOUS_ADMIN else "not_operator"
         if self.raw.forward_origin is not None:
-            # Perhaps another subscriber's words, or a colleague's: not what this author wrote here.
+            # It may be another subscriber's or a colleague's text: the author did not write it here.
             return "forwarded"
         if self.raw.via_bot is not None:
             # Another bot made the text, and its author may not have read it.

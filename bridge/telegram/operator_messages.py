@@ -1,4 +1,4 @@
-"""What operators write and press in the chats, turned into rows of the store: each once, however often it arrives.
+"""Turns operators' messages, edits and presses into rows of the store, each once, however often it arrives.
 
 Only the short answer to a press is sent from here: replies become outbox rows, notices to the author become posts.
 Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash between the
@@ -47,11 +47,11 @@ BUTTONS: Mapping[str, ButtonHandler] = {
 }
 _TOPIC_LINES = filters.StatusUpdate.FORUM_TOPIC_CLOSED | filters.StatusUpdate.FORUM_TOPIC_REOPENED
 _ABOUT_AUTHOR = frozenset({"not_operator", "anonymous"})
-"""Refusals that a note would not have met."""
+"""Refusals that concern the author, not the text."""
 _WITHOUT_TEXT = frozenset({"text_only", "empty"})
 """Refusals of a message that shows nothing an SMS can carry."""
 ALBUM: Ms = 3 * SECOND
-"""An album comes as a message for each picture; this long after a picture without a caption one may still come."""
+"""An album comes as one message for each picture. Time after a picture in which the caption may still come."""
 
 
 class OperatorMessageHandler:
@@ -243,7 +243,7 @@ class OperatorMessageHandler:
         return sms.state.is_waiting and await replies.withdraw(self._context, sms, message.author)
 
     async def _edited_without_sms(self, message: IncomingMessage) -> None:
-        """A note, a command, or a text that was refused: it stays what it was."""
+        """An edit of a note, a command or a refused text changes nothing."""
         if self._notes.is_note(message.text) or message.sent_at < self._context.restored_at:
             # The store that was lost may have sent it.
             return

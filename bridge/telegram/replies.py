@@ -1,4 +1,4 @@
-"""An operator's reply as an SMS: what of a message can be sent, what its author is asked first, and what an edit does.
+"""An operator's reply as an SMS: the text that can be sent, the reasons to ask its author first, and the edits.
 
 A draft is an SMS that waits for a person's decision; the row keeps the reasons (``ConfirmationReason``). The question
 and its buttons show that state under the message (``posts.confirmation``). This module sends nothing to a chat.
@@ -77,7 +77,7 @@ def reply_of(message: IncomingMessage, conversation: Conversation, sendable: Sen
 
 
 def sendable_text(message: Message) -> SendableText | None:
-    """None where there is nothing that an SMS can carry: a voice message, a sticker, a picture without a caption."""
+    """The text that an SMS can carry; None for a voice message, a sticker, a picture without a caption."""
     if message.text is not None:
         return SendableText(text=trimmed(message.text))
     if message.location is not None:
@@ -104,7 +104,11 @@ def prepared(
     replace: bool,
     first: tuple[ConfirmationReason, ...] = (),
 ) -> PreparedSms:
-    """:param replace: put plain characters in place of costly ones. :param first: reasons that hold in any case."""
+    """The SMS as it would leave, and the reasons to ask its author first.
+
+    :param replace: put plain characters in place of costly ones.
+    :param first: reasons that hold in any case.
+    """
     text = sendable.text
     plain = with_gsm7_characters(text)
     if plain is not None and replace:
@@ -176,7 +180,7 @@ async def withdraw(context: OperatorContext, sms: Sms, author: str) -> bool:
 
 
 async def _rewritten(context: OperatorContext, reply: Reply, latest: Sms) -> bool:
-    """False: it left before the edit was handled."""
+    """Gives an SMS that waits the new text. False: it left before the edit was handled."""
     now = context.clock.now()
     corrections = tuple(reason for reason in latest.confirmation_reasons if reason in CORRECTIONS)
     outgoing = await _prepared(context, reply, corrections)

@@ -1,4 +1,4 @@
-"""A press on a button: who may press, which handler it goes to, what its person reads, and that used buttons go away.
+"""Takes presses on buttons: who may press, which handler carries it out, what the operator reads, and removing buttons.
 
 A press has its effect before anything is said about it. Saying it is best effort: Telegram takes no answer to an old
 press, and a second press is told that the matter is decided.
@@ -90,7 +90,7 @@ class ButtonDispatcher:
         result = await self._result(query, chat, message)
         await self._answer(query, chat, result)
         if not result.stays and not bare(message):
-            # Beside the updates that follow: the chat may take no call for minutes.
+            # In a task of its own: the chat may take no call for minutes, and updates follow.
             task = asyncio.create_task(self._close(message, chat, result, query.from_user.full_name))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
@@ -152,11 +152,11 @@ def bold(message: Message) -> tuple[Entity, ...]:
 
 
 def bare(message: MaybeInaccessibleMessage) -> bool:
-    """Its buttons are gone and it says who decided: only a screen that lags behind could still show one."""
+    """Whether its buttons are gone already: only a screen that is not up to date can still show one."""
     return isinstance(message, Message) and message.reply_markup is None
 
 
 def shown_at(message: MaybeInaccessibleMessage) -> Ms:
-    """When the buttons came there; a message that Telegram does not show the bot any more has the oldest time."""
+    """When the buttons were shown. A message that Telegram does not show the bot any more counts as the oldest."""
     edited = message.edit_date if isinstance(message, Message) else None
     return millis(edited or message.date)

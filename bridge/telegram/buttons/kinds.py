@@ -1,4 +1,4 @@
-"""The buttons there are, and what each one's data mean. Pure.
+"""The kinds of buttons, and the meaning of their data. Pure.
 
 Data are ``<kind>:<rest>``, at most 64 bytes. A client may send any data with a press: nothing in them proves a right.
 """

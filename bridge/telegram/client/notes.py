@@ -15,7 +15,7 @@ DOT = "."
 
 
 class AlbumCaptions:
-    """Which captions of albums were handled, by the key that an SMS of the caption has or would have.
+    """Knows which captions of albums were handled, by the key that an SMS of the caption has or would have.
 
     Nothing is said about the pictures of such an album that have no caption.
     """

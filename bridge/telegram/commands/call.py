@@ -60,14 +60,14 @@ class UsageError(BridgeError):
 
 
 def conversation_of(call: Call) -> Conversation:
-    """:raises UsageError: the call is about no conversation."""
+    """The conversation of a call that needs one. :raises UsageError: it has none."""
     if call.conversation is None:
         raise UsageError
     return call.conversation
 
 
 def no_arguments(call: Call) -> None:
-    """``/block +7900…`` looks as if it were about that number but is about the topic's. :raises UsageError:"""
+    """Refuses a text after the command: ``/block +7900…`` would block another number. :raises UsageError:"""
     if call.rest:
         raise UsageError
 
@@ -107,7 +107,8 @@ def command_reply(call: Call, text: str, conversation: Conversation) -> Reply:
 def pages(
     lines: Iterable[str], *, conversation: Conversation | None = None, buttons: Sequence[Button] = ()
 ) -> Sequence[Message]:
-    """The lines in as few messages as possible; no line is cut that has room in one. Buttons stand under the last.
+    """The lines in as few messages as possible. A line is cut only if it is longer than a message. Buttons stand under
+    the last message.
 
     Text from outside never stands at the beginning of a line, so it cannot look like a conversation's code.
     """

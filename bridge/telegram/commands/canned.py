@@ -33,6 +33,7 @@ _BUTTONS = 40
 
 
 async def canned_reply(context: OperatorContext, call: Call) -> Answer | None:
+    """Sends a canned reply by its name; without a name lists all of them."""
     conversation = conversation_of(call)
     if not context.canned:
         return Notice(text="result.no_replies")
@@ -100,7 +101,7 @@ async def _text(
 
 
 async def _variables(context: OperatorContext, conversation: Conversation, operator: str, now: Ms) -> Variables:
-    """Those of a rule, taken from the subscriber's latest SMS, and the operator."""
+    """The variables of a rule, taken from the subscriber's latest SMS, and the operator."""
     contact = await context.store.contact(conversation.subscriber)
     latest = conversation.last_inbound_id
     inbound = await context.store.get_inbound(latest) if latest is not None else None
@@ -143,5 +144,5 @@ def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversa
 
 
 def _nothing_sent(why: Notice) -> PressResult:
-    """The buttons stay: another reply may be possible."""
+    """Nothing was sent. The buttons stay: another reply may be possible."""
     return PressResult(answer=why.text, params=why.params, stays=True)

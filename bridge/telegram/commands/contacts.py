@@ -28,7 +28,7 @@ async def unblock(context: OperatorContext, call: Call) -> None:
 
 
 async def name(context: OperatorContext, call: Call) -> None:
-    """A lone dash takes the name away. Texts for the subscriber may contain the name, so a note is refused."""
+    """Names the subscriber; a dash removes the name. Notes are refused: texts for the subscriber may contain it."""
     notes = Notes(context.settings.telegram.note_mark)
     if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
         raise UsageError
@@ -38,7 +38,7 @@ async def name(context: OperatorContext, call: Call) -> None:
 
 
 async def tag(context: OperatorContext, call: Call) -> Notice | None:
-    """``+`` or nothing before a tag adds it, ``-`` removes it; without a tag the command shows those there are."""
+    """Adds a tag, or removes it if ``-`` stands before it; without a tag shows the tags."""
     if not call.rest:
         contact = await context.store.contact(conversation_of(call).subscriber)
         if not contact.tags:
@@ -55,7 +55,7 @@ async def tag(context: OperatorContext, call: Call) -> Notice | None:
 
 
 async def optout(context: OperatorContext, call: Call) -> None:
-    """``/optout`` alone means "on": no automatic texts from now on."""
+    """Stops automatic texts, or allows them again with ``off``."""
     if _switch(call.rest or "on"):
         await change(context, call, ActionKind.OPT_OUT, _about(call, "result.opted_out"))
     else:
@@ -92,7 +92,7 @@ def _about(call: Call, text: str) -> Notice:
 
 
 def _switch(word: str) -> bool:
-    """:raises UsageError: neither on nor off."""
+    """Reads "on" or "off". :raises UsageError: another word."""
     if word.casefold() in ON:
         return True
     if word.casefold() in OFF:

@@ -27,11 +27,11 @@ LONGEST_CLAIM: Ms = 24 * 7 * HOUR
 _WORD = re.compile(r"\S+")
 _LIKE_A_NUMBER = re.compile(r"[+()\d][()\d\-–.]*")
 _FEWEST_DIGITS = 10
-"""Of a number written in groups. A shorter one has no spaces: the digits behind it belong to the text."""
+"""Fewest digits of a number written in groups. A shorter number has no spaces: digits behind it are text."""
 
 
 async def sms(context: OperatorContext, call: Call) -> Notice | None:
-    """Writes to a number first. The conversation is the one that the number's answers will come to."""
+    """Writes to a number first, in the conversation that the number's answers will come to."""
     addressed = _addressed(call.rest, context.settings)
     if isinstance(addressed, Notice):
         return addressed
@@ -52,7 +52,7 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
         payload=OpeningPayload(author=call.message.name, chat_id=call.message.chat_id),
         conversation_id=conversation.id,
         sms_id=written.id,
-        # In a topic of its own it answers nothing.
+        # In the conversation's topic there is no message to reply to.
         reply_to=None if call.chat.topics else call.message.id,
         due_at=call.now,
     )
@@ -171,7 +171,7 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
 
 
 def _claim_length(rest: str) -> Ms:
-    """How long a claim holds. :raises UsageError: no duration, or a useless one."""
+    """How long a claim holds. :raises UsageError: no duration, or one out of range."""
     try:
         length = parse_duration(rest.replace(" ", "")) if rest else CLAIM
     except ValueError:

@@ -1,4 +1,4 @@
-"""A message that is a command: who may give it, which conversation it is about, and which handler it goes to."""
+"""Takes commands: who may give them, which conversation they are about, and which handler carries them out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BotName:
         self._name = ""
 
     async def get(self) -> str:
-        """In lower case; empty while Telegram does not answer."""
+        """The name in lower case; empty while Telegram does not answer."""
         if not self._name:
             try:
                 self._name = (await self._api.username()).lower()
@@ -100,7 +100,7 @@ class CommandDispatcher:
         return written is not None and await self._for_another_bot(written.addressee) is False
 
     async def _for_another_bot(self, addressee: str) -> bool | None:
-        """None while the bot does not know its own name: then neither obeying nor ignoring is safe."""
+        """Whether the addressee is another bot; None while the bot does not know its own name."""
         if not addressee:
             return False
         name = await self._bot_name.get()
@@ -117,7 +117,7 @@ class CommandDispatcher:
         return None
 
     async def _conversation(self, message: IncomingMessage) -> Conversation | None:
-        """That of the topic, whatever may leave from there; else that of the message replied to."""
+        """The conversation of the topic, even if no SMS may leave from there; else that of the message replied to."""
         if message.chat.topics and message.thread_id is not None:
             found = await self._context.store.conversation_of_topic(message.chat_id, message.thread_id)
             if found is not None:

@@ -1,4 +1,4 @@
-"""Commands that show what is on record, and the button under a history: history, info, why."""
+"""Commands that show the record, and the button under a history: history, info, why."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def history(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 
 async def history_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<code>:<time>``: the lines of a history before that time, as another message."""
+    """``<code>:<time>``: sends the lines of a history before that time."""
     code, _, before = press.data.partition(":")
     conversation = await context.conversation_by_code(press.chat, code)
     if conversation is None or not (before.isascii() and before.isdecimal() and len(before) <= 16):
@@ -83,7 +83,7 @@ def _state(state: SmsState, language: Language) -> str:
 
 
 async def info(context: OperatorContext, call: Call) -> Answer:
-    """About the message replied to, if it is on record; else about the conversation."""
+    """Shows the record of the message replied to; without one, of the conversation."""
     no_arguments(call)
     sms, inbound = await _subject(context, call)
     if sms is not None:
@@ -133,7 +133,7 @@ async def _about_sms(context: OperatorContext, call: Call, sms: Sms) -> list[str
 
 
 def _move(move: HistoryLine, zone: tzinfo, language: Language) -> str:
-    """The detail begins with the reason's code where there is one; it may say no more than the state."""
+    """One line of an SMS's history. Its detail may begin with a reason's code, or only repeat the state."""
     words = [f"{moment(move.at, zone, language, seconds=True)} {_state(SmsState(move.state), language)}"]
     code, _, rest = move.detail.partition(" ")
     if code == move.state:
@@ -205,7 +205,7 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
 
 
 def _way(conversation: Conversation, language: Language) -> str:
-    """A subscriber to whom an operator wrote first has written to no number of ours yet."""
+    """The number and account of a conversation. If an operator wrote first, it has no number yet."""
     if not conversation.receiver:
         return say(language, "answer.conversation_begun", {"account": conversation.account})
     receiver = one_line(conversation.receiver, 32)
@@ -216,7 +216,7 @@ def _way(conversation: Conversation, language: Language) -> str:
 
 
 async def why(context: OperatorContext, call: Call) -> Answer:
-    """About the SMS replied to, or the one that was answered with it; else about the subscriber's latest."""
+    """Explains the SMS replied to, or the one that it answered; else the subscriber's latest."""
     no_arguments(call)
     sms, inbound = await _subject(context, call)
     if sms is not None:
@@ -235,7 +235,7 @@ async def why(context: OperatorContext, call: Call) -> Answer:
 
 
 def _why(rules: RuleSet, inbound: Inbound, language: Language) -> Iterator[str]:
-    """The rule that decided, the version it is of, and what was done."""
+    """Says which rule decided, in which version, and what was done."""
     if inbound.rules_version is None:
         yield say(language, "answer.not_routed")
         return

@@ -30,7 +30,7 @@ class Menu:
         self._clock = clock
 
     async def run(self) -> None:
-        """Until every chat has its list, or refuses it."""
+        """Runs until every chat has its list, or Telegram refuses it."""
         for chat in list(self._chats):
             failures = 0
             while (wait := await self._offered(chat, failures)) is not None:
@@ -38,7 +38,7 @@ class Menu:
                 await self._clock.sleep(wait)
 
     async def _offered(self, chat: Chat, failures: int) -> Ms | None:
-        """None where there is nothing more to do for this chat, else when to try again."""
+        """Sets the list of one chat. Returns when to try again; None: there is nothing more to do."""
         wanted = menu_of(chat, admin=chat.name == self._chats.admin_name)
         try:
             if await self._api.commands(chat.id) != wanted:
@@ -52,7 +52,7 @@ class Menu:
 
 
 def menu_of(chat: Chat, *, admin: bool) -> Mapping[str, str]:
-    """What only ``telegram.admins`` may do is offered where they sit; it works in every chat."""
+    """The commands to offer in a chat. Those of administrators are offered in the admin chat only."""
     return {
         command.name: say(chat.language, f"command.{command.name}")
         for command in COMMANDS.values()

@@ -31,9 +31,9 @@ from bridge.value import value_object
 
 MAX_HITS = 10
 PAGE_ROWS = 5_000
-"""Rows that are looked at in one go."""
+"""Rows that one query looks at."""
 MAX_ROWS = 200_000
-"""Rows that are looked at before the asker reads how far the search got: about a second."""
+"""Rows that one answer looks at: they take about a second."""
 _SHORTEST = 2
 """Characters of a search text."""
 _HIGHEST = 2**53
@@ -132,7 +132,10 @@ async def search(
     page_rows: int = PAGE_ROWS,
     max_rows: int = MAX_ROWS,
 ) -> SearchResult:
-    """:param chats: names of the chats whose conversations count; None: all."""
+    """Searches names first, then texts, until enough is found or ``max_rows`` rows were looked at.
+
+    :param chats: names of the chats whose conversations are searched; None: all.
+    """
     names = _Rows(SearchScope.CONVERSATIONS, start.conversations)
     texts = (_Rows(SearchScope.INBOUND, start.inbound), _Rows(SearchScope.SMS, start.sms))
     kinds = (names, *texts)
@@ -177,7 +180,7 @@ class _Rows:
 
     @property
     def newest(self) -> Ms:
-        """No row that is still to come was written later."""
+        """No row that is still to be read was written later."""
         if self.hits:
             at = self.hits[0].at
             return _HIGHEST if at is None else at

@@ -75,7 +75,7 @@ def addressee(text: str) -> str:
 
 
 def parse(text: str) -> Written | None:
-    """None if the text is no command of ours."""
+    """Parses a command. None if the text is no command of ours."""
     shown = trimmed(text)
     found = _WRITTEN.match(shown)
     if found is None:
