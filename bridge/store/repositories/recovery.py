@@ -17,6 +17,7 @@ from bridge.store import locks
 from bridge.store.repositories.posting import add_post
 from bridge.store.repositories.sms import Moving, apply_moves
 from bridge.store.repository import Repository, read_all, read_number, read_one
+from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import ACCOUNT_STATE, CHAT_POST, CONTACT, RESTORATION, SMS
 from bridge.store.schema.types import INTEGER
 from bridge.store.statement import Statement
@@ -50,36 +51,24 @@ ORDER BY id LIMIT :limit
 
 NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
 
-# Everything due by the earlier of the two clocks is due by both. A time further away than the latest is due at once.
-SHIFT_QUEUED = SMS.statement(
-    """
-UPDATE sms SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
-WHERE state = 'queued' AND due_at > :sooner
-""",
-    by=INTEGER,
-    latest=INTEGER,
-    sooner=INTEGER,
-)
 
-SHIFT_POLLS = SMS.statement(
-    """
-UPDATE sms SET poll_at = CASE WHEN poll_at + :by <= :latest THEN poll_at + :by ELSE :now END
-WHERE state = 'sent' AND poll_at > :sooner
+def _shift(table: Table, column: str, state: str) -> Statement:
+    """Shift a time of the rows in one state. Everything due by the earlier of the two clocks is due by both, and stays;
+    a time further away than the latest becomes now."""
+    return table.statement(
+        f"""
+UPDATE {table.name} SET {column} = CASE WHEN {column} + :by <= :latest THEN {column} + :by ELSE :now END
+WHERE state = '{state}' AND {column} > :sooner
 """,
-    by=INTEGER,
-    latest=INTEGER,
-    sooner=INTEGER,
-)
+        by=INTEGER,
+        latest=INTEGER,
+        sooner=INTEGER,
+    )
 
-SHIFT_POSTS = CHAT_POST.statement(
-    """
-UPDATE chat_post SET due_at = CASE WHEN due_at + :by <= :latest THEN due_at + :by ELSE :now END
-WHERE state = 'waiting' AND due_at > :sooner
-""",
-    by=INTEGER,
-    latest=INTEGER,
-    sooner=INTEGER,
-)
+
+SHIFT_QUEUED = _shift(SMS, "due_at", "queued")
+SHIFT_POLLS = _shift(SMS, "poll_at", "sent")
+SHIFT_POSTS = _shift(CHAT_POST, "due_at", "waiting")
 
 # A pause that was over by the old clock stays over. Where a time makes sense by both clocks, it is not known which of
 # them wrote it.
