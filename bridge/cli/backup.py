@@ -63,13 +63,13 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     are not sent by themselves: the first start asks in the admin chat.
     """
     settings = settings_of(config, quiet=True)
-    from bridge.store.sqlite.backup import put_back
+    from bridge.store.sqlite.backup import restore_copy
 
     if settings.storage.shared:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
     database = settings.storage.sqlite_path
     with progress("restoring") as step:
-        done = attempt(lambda: put_back(file, database, now=now, progress=step))
+        done = attempt(lambda: restore_copy(file, database, now=now, progress=step))
     if as_json:
         print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
         return

@@ -36,7 +36,7 @@ def shipped() -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def not_newer(version: int, latest: int) -> None:
+def refuse_newer(version: int, latest: int) -> None:
     """:raises StoreError: the database is newer than the program."""
     if version > latest:
         raise StoreError(
@@ -45,7 +45,7 @@ def not_newer(version: int, latest: int) -> None:
         )
 
 
-def not_of_development(tables: Collection[str]) -> None:
+def refuse_development(tables: Collection[str]) -> None:
     """Refuse a database of a development version: its version number is used again, so it says nothing.
 
     :raises StoreError: ``tables`` are those of such a database.
@@ -57,13 +57,13 @@ def not_of_development(tables: Collection[str]) -> None:
         )
 
 
-def exactly_ours(version: int) -> None:
+def require_present(version: int) -> None:
     """Commands that read or copy a store know the tables of one version alone.
 
     :raises StoreOutdated: nothing is in it, or it is older. :raises StoreError: it is newer.
     """
     latest = shipped()[-1].version
-    not_newer(version, latest)
+    refuse_newer(version, latest)
     if not version:
         raise StoreOutdated("there is no store in it yet: start the service once with `sms-bridge run`")
     if version < latest:

@@ -16,7 +16,7 @@ from bridge.model.base import InboundId
 from bridge.model.sms import SmsState
 from bridge.sandbox.botapi.world import Message
 from bridge.store import open_store
-from bridge.store.sqlite.backup import put_back, take
+from bridge.store.sqlite.backup import restore_copy, take
 from bridge.store.sqlite.store import SqliteStore
 from tests.contract.builders import call
 from tests.flow.harness import SUPPORT, World, world
@@ -54,7 +54,7 @@ async def before_and_after(folder: Path) -> AsyncIterator[World]:
         await around.until(lambda: len(around.platform.book) == 5)
         await around.post("А когда?")
         await around.stop()
-        put_back(copy, database, now=around.clock.now, progress=lambda done, pages: None)
+        restore_copy(copy, database, now=around.clock.now, progress=lambda done, pages: None)
         yield around
 
 

@@ -36,7 +36,7 @@ async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progr
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(source_url))
         target = await stack.enter_async_context(open_target(target_url))
-        await source.know_itself(now())
+        await source.mark_if_restored(now())
         async with target.transaction():
             moved = await _copied(source, target, progress)
         await _mark(source, target, now())

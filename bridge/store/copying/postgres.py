@@ -10,7 +10,7 @@ from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import locks
 from bridge.store.copying.tables import BATCH, misfit, select
-from bridge.store.migrate import exactly_ours
+from bridge.store.migrate import require_present
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, schema_name, version_of
 from bridge.store.postgres.pool import connected
@@ -52,7 +52,7 @@ class PostgresSource(PostgresEnd):
         super().__init__(connection, where, schema)
         self._whole = whole
 
-    async def know_itself(self, now: Ms) -> None:
+    async def mark_if_restored(self, now: Ms) -> None:
         with faults.named(self.where):
             await identity.compare(self._connection, self._schema, now)
 
@@ -138,7 +138,7 @@ async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSo
             await check_unused(connection)
             if upgrade and await version_of(connection):
                 await migrate_within(connection, schema)
-            exactly_ours(await version_of(connection))
+            require_present(await version_of(connection))
             end = PostgresSource(connection, where, schema, whole)
             names = ", ".join(table.name for table in MOVED)
             await connection.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store.copying.tables import BATCH, select
-from bridge.store.migrate import exactly_ours, shipped
+from bridge.store.migrate import require_present, shipped
 from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
 from bridge.store.schema.mapping import Table
 from bridge.store.schema.types import Line
@@ -47,7 +47,7 @@ class SqliteEnd:
 
 
 class SqliteSource(SqliteEnd):
-    async def know_itself(self, now: Ms) -> None:
+    async def mark_if_restored(self, now: Ms) -> None:
         """Nothing to do: a file that is a copy was marked when it was made."""
 
     async def mark(self, now: Ms) -> None:
@@ -106,7 +106,7 @@ async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSo
         with closing(_opened(f"{path.as_uri()}?mode=ro", path)) as db:
             with named(path):
                 db.execute("BEGIN")
-                _exactly_ours(db)
+                _require_present(db)
             yield SqliteSource(path, db)
     finally:
         lock.release()
@@ -163,8 +163,8 @@ def _upgrade(path: Path) -> None:
             migrate(db, shipped())
 
 
-def _exactly_ours(db: sqlite3.Connection) -> None:
-    exactly_ours(check_version(db, shipped()[-1].version))
+def _require_present(db: sqlite3.Connection) -> None:
+    require_present(check_version(db, shipped()[-1].version))
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Source(Protocol):
 
     where: str
 
-    async def know_itself(self, now: Ms) -> None:
+    async def mark_if_restored(self, now: Ms) -> None:
         """Mark a copy that has not noticed yet that it is one, before it is read."""
 
     async def table_names(self) -> set[str]:

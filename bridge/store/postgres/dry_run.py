@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.model.base import Ms
-from bridge.store.migrate import not_newer, shipped
+from bridge.store.migrate import refuse_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.migrate import schema_name, version_of
 from bridge.store.postgres.pool import connected
@@ -29,7 +29,7 @@ async def check_usable(url: str, now: Ms) -> None:
 async def _attempt(connection: Any, now: Ms) -> None:
     await schema_name(connection)
     version, latest = await version_of(connection), shipped()[-1].version
-    not_newer(version, latest)
+    refuse_newer(version, latest)
     trial = connection.transaction()
     await trial.start()
     if version:

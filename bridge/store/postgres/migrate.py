@@ -9,7 +9,7 @@ import asyncpg
 
 from bridge.errors import StoreError
 from bridge.store import locks
-from bridge.store.migrate import Migration, not_newer, not_of_development, shipped
+from bridge.store.migrate import Migration, refuse_development, refuse_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.pool import TIMEOUT
 from bridge.store.postgres.tx import lock_key
@@ -42,7 +42,7 @@ async def version_of(connection: Any) -> int:
     :raises StoreError: the schema is of a development version, or another program's.
     """
     tables = [name for (name,) in await connection.fetch(_TABLES)]
-    not_of_development(tables)
+    refuse_development(tables)
     if "schema_version" in tables:
         return int(await connection.fetchval(_VERSION) or 0)
     if tables:
@@ -62,7 +62,7 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
     await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=60 * TIMEOUT / 1000)
     try:
         version = await version_of(connection)
-        not_newer(version, wanted[-1].version if wanted else 0)
+        refuse_newer(version, wanted[-1].version if wanted else 0)
         missing = [migration for migration in wanted if migration.version > version]
         if missing and not version:
             await connection.execute(_MAKE_VERSIONS)

@@ -11,7 +11,7 @@ from bridge.model.base import Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
 from bridge.ports.store import OnWork, Store
-from bridge.store.migrate import exactly_ours
+from bridge.store.migrate import require_present
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.cluster import ClusterQueries, ClusterRepository
 from bridge.store.postgres.migrate import migrate, schema_name, version_of
@@ -158,7 +158,7 @@ async def open_readonly(url: str) -> PostgresQueries:
 async def _checked(connection: Any, where: str) -> str:
     with faults.named(where):
         schema = await schema_name(connection)
-        exactly_ours(await version_of(connection))
+        require_present(await version_of(connection))
         return schema
 
 

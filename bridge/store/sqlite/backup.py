@@ -27,7 +27,7 @@ from bridge.store.sqlite.lock import FileLock
 from bridge.store.sqlite.migrate import check_version, migrate, version_of
 from bridge.value import value_object
 
-PAGES = 1_000
+PAGES_AT_A_TIME = 1_000
 """Pages between two calls of ``progress``."""
 KEPT_FREE = 64 * 1024 * 1024
 """Bytes of the disk that a copy leaves free: a full disk would stop the intake of SMS."""
@@ -49,7 +49,7 @@ class Copy:
 
 
 @value_object
-class PutBack:
+class RestoredFile:
     """A copy that is now in the store's place."""
 
     copy: Copy
@@ -73,7 +73,7 @@ def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool
     return copy
 
 
-def put_back(source: Path, database: Path, *, now: Callable[[], Ms], progress: Progress) -> PutBack:
+def restore_copy(source: Path, database: Path, *, now: Callable[[], Ms], progress: Progress) -> RestoredFile:
     """Put a copy of ``source`` in the store's place, and keep the former database beside it.
 
     ``source`` may also be a copy that was made by hand: the new copy of it is marked now. ``source`` is not changed.
@@ -93,7 +93,7 @@ def put_back(source: Path, database: Path, *, now: Callable[[], Ms], progress: P
             sync(database.parent)
     finally:
         lock.release()
-    return PutBack(copy=copy, kept=kept)
+    return RestoredFile(copy=copy, kept=kept)
 
 
 def _check_target(database: Path, target: Path, overwrite: bool) -> None:
@@ -144,7 +144,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
             # The file is synced as a whole below.
             copy.execute("PRAGMA synchronous = OFF")
             with _as_written(part.parent):
-                db.backup(copy, pages=PAGES, progress=lambda _, left, pages: progress(pages - left, pages))
+                db.backup(copy, pages=PAGES_AT_A_TIME, progress=lambda _, left, pages: progress(pages - left, pages))
             made = _finish(copy, taken, part)
     sync(part)
     return made

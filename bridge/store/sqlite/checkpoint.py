@@ -44,13 +44,13 @@ class Checkpoints:
     def committed(self, units: int) -> None:
         self._pages += PAGES_OF_A_COMMIT + PAGES_OF_A_UNIT * units
 
-    async def run_if_due(self, link: ThreadConnection) -> None:
+    async def run_if_due(self, connection: ThreadConnection) -> None:
         """Make a checkpoint if there is enough log. Raises nothing: a failure loses nothing, and the next commit
         reports what else is wrong."""
         if self._pages < PAGES or not self.allowed:
             return
         try:
-            in_log = await link.call(_checkpoint)
+            in_log = await connection.call(_checkpoint)
         except (sqlite3.Error, StoreUnavailable) as error:
             self._failed(error)
         else:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from bridge.errors import StoreError
-from bridge.store.migrate import Migration, not_newer, not_of_development
+from bridge.store.migrate import Migration, refuse_development, refuse_newer
 from bridge.store.sqlite.faults import is_surroundings
 
 
@@ -26,8 +26,8 @@ def check_version(db: sqlite3.Connection, latest: int) -> int:
     """
     version = version_of(db)
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
-    not_of_development(tables)
-    not_newer(version, latest)
+    refuse_development(tables)
+    refuse_newer(version, latest)
     if version == 0 and tables:
         raise StoreError("the database belongs to another program: check storage.url")
     return version

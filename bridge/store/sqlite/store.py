@@ -15,7 +15,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.ports.clock import Clock
 from bridge.ports.queries import QueryStore
 from bridge.ports.store import OnWork, Store
-from bridge.store.migrate import exactly_ours, shipped
+from bridge.store.migrate import require_present, shipped
 from bridge.store.repositories.facade import Repositories
 from bridge.store.repositories.queries import QueryRepository
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
@@ -117,11 +117,11 @@ async def open_store(
     try:
         await writing.open()
         await _checked(writing, path, partial(migrate, migrations=shipped()))
-        for link in reading:
-            await link.open()
+        for connection in reading:
+            await connection.open()
     except BaseException:
-        for link in (*reading, writing):
-            await link.close()
+        for connection in (*reading, writing):
+            await connection.close()
         lock.release()
         raise
     writer = Writer(writing, guard, path, on_work)
@@ -136,28 +136,28 @@ async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> Sqlit
     :raises StoreError: it is not of this program's version.
     """
     path = _absolute(path)
-    link = ThreadConnection(path, readonly=True, busy_timeout=busy_timeout)
+    connection = ThreadConnection(path, readonly=True, busy_timeout=busy_timeout)
     try:
-        await link.open()
-        await _checked(link, path, _exactly_ours)
+        await connection.open()
+        await _checked(connection, path, _require_present)
     except BaseException:
-        await link.close()
+        await connection.close()
         raise
-    return SqliteQueries(Readers([link], path))
+    return SqliteQueries(Readers([connection], path))
 
 
-async def _checked(link: ThreadConnection, path: Path, work: Callable[[sqlite3.Connection], int]) -> None:
+async def _checked(connection: ThreadConnection, path: Path, work: Callable[[sqlite3.Connection], int]) -> None:
     try:
-        await link.call(work)
+        await connection.call(work)
     except sqlite3.Error as error:
         raise translate(error, path) from error
     except StoreError as error:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _exactly_ours(db: sqlite3.Connection) -> int:
+def _require_present(db: sqlite3.Connection) -> int:
     version = check_version(db, shipped()[-1].version)
-    exactly_ours(version)
+    require_present(version)
     return version
 
 

@@ -25,7 +25,7 @@ from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 BEFORE = "Not sent now: it was written before the store was restored"
 
 
-def put_back(path: Path) -> None:
+def restore_copy(path: Path) -> None:
     """The store becomes a copy of itself: nothing more of a restore can be seen from here."""
     with closing(sqlite3.connect(path / "bridge.db")) as db, db:
         db.execute("INSERT INTO restoration (taken_at) VALUES (1)")
@@ -36,7 +36,7 @@ async def start_on_a_copy(staff: Team, path: Path) -> None:
     await staff.passes(2 * SECOND)
     await staff.stop()
     staff.clock.set(staff.clock.now() // SECOND * SECOND + 900)
-    put_back(path)
+    restore_copy(path)
     assert await staff.store.settle_restored(staff.clock.now(), escalations.about_restored) is not None
     staff.start()
 

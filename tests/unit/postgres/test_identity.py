@@ -278,7 +278,7 @@ async def test_a_copy_of_the_whole_server_is_not_noticed_and_can_be_said_to_be_o
     async with opened(open_storage(server.url(), clock=SetClock())) as store:
         assert await claimed(store) == ["a"], "it goes on, and sends"
     server.stop()
-    put_back(server, kept)
+    restore_copy(server, kept)
     server.start()
     assert await started(server.url()) == (None, 1), "nothing tells it from the one that went on"
     await mark_restored(server.url(), taken_at=NOW)
@@ -299,7 +299,7 @@ async def test_the_right_to_ask_for_the_clusters_number_may_come_and_go(server: 
         await adopt(url, now=NOW)
 
 
-def put_back(server: Cluster, kept: Path) -> None:
+def restore_copy(server: Cluster, kept: Path) -> None:
     owner = server.data.stat()
     shutil.rmtree(server.data)
     shutil.copytree(kept, server.data)

@@ -24,7 +24,7 @@ from bridge.model.sms import Move, SmsState
 from bridge.store import open_readonly, open_store
 from bridge.store.migrate import Migration, shipped
 from bridge.store.sqlite import backup
-from bridge.store.sqlite.backup import Copy, PutBack, put_back, take
+from bridge.store.sqlite.backup import Copy, RestoredFile, restore_copy, take
 from bridge.store.sqlite.migrate import migrate, version_of
 from bridge.store.sqlite.store import SqliteStore
 from tests.contract.builders import NOW, SetClock, call, opened, params_of, reply, settled, settlement, unrouted
@@ -36,8 +36,8 @@ def taken(path: Path, target: Path, *, force: bool = False) -> Copy:
     return take(path, target, now=lambda: NOW, overwrite=force, progress=lambda done, pages: None)
 
 
-def restored(source: Path, path: Path) -> PutBack:
-    return put_back(source, path, now=lambda: LATER, progress=lambda done, pages: None)
+def restored(source: Path, path: Path) -> RestoredFile:
+    return restore_copy(source, path, now=lambda: LATER, progress=lambda done, pages: None)
 
 
 def numbers(told: Restoration) -> NewPost:
@@ -116,12 +116,12 @@ async def test_a_copy_is_of_one_moment_and_keeps_nobody_waiting(store: SqliteSto
                 await asyncio.sleep(0.001)
         slow.set()
 
-    pages = backup.PAGES
-    backup.PAGES = 20
+    pages = backup.PAGES_AT_A_TIME
+    backup.PAGES_AT_A_TIME = 20
     try:
         await asyncio.to_thread(take, path, target, now=lambda: NOW, overwrite=False, progress=step)
     finally:
-        backup.PAGES = pages
+        backup.PAGES_AT_A_TIME = pages
         stop.set()
         await writing
     assert slow.is_set()
