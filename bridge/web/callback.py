@@ -183,20 +183,6 @@ class CallbackEndpoint:
             return plain(405, close=True)
         if request.body_exists:
             return plain(413, close=True)
-        self.in_work += 1
-        self._idle.clear()
-        try:
-            return await self._answer(request)
-        except Exception as error:
-            # The text of the exception may quote the call, so only its class is logged.
-            log.error("callback_failed", error=type(error).__name__, where=_where(error))
-            return plain(500)
-        finally:
-            self.in_work -= 1
-            if not self.in_work:
-                self._idle.set()
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         target = Target.of(request.raw_path.encode("utf-8", "surrogateescape"))
         route = self._accounts.find(target)
         if isinstance(route, int):
@@ -205,7 +191,7 @@ class CallbackEndpoint:
             return self._refuse(request, 403, "address_refused", route.account)
         if not self.accepting:
             return plain(503, close=True)
-        status, body = await self._take(request.remote, route, target.query)
+        status, body = await self.take(request.remote, route, target.query)
         return text(body) if status == 200 else plain(status)
 
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
@@ -218,7 +204,7 @@ class CallbackEndpoint:
             return None
         return route, target.query
 
-    async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
+    async def take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
         """Store an :meth:`ordinary` call. Returns the status and the body of the answer; raises only on
         cancellation."""
         self.in_work += 1
@@ -226,6 +212,7 @@ class CallbackEndpoint:
         try:
             return await self._take(remote, route, query)
         except Exception as error:
+            # The text of the exception may quote the call, so only its class is logged.
             log.error("callback_failed", error=type(error).__name__, where=_where(error))
             return 500, BODIES[500]
         finally:
