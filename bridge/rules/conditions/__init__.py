@@ -3,5 +3,5 @@
 ``base`` says what a condition is; ``when`` puts all of them together under ``when``. A new condition is a module with
 its keys (:class:`~bridge.rules.conditions.base.Keys`) and its question
 (:class:`~bridge.rules.conditions.base.Condition`), and the name of its keys among the bases of
-:class:`~bridge.rules.conditions.when.ConditionEntry`.
+:class:`~bridge.rules.conditions.when.AllConditions`.
 """

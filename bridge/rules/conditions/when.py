@@ -37,7 +37,7 @@ def _only_directly(value: object, info: ValidationInfo) -> None:
 _OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
 
 
-class ConditionEntry(
+class AllConditions(
     # From the last to the first: pydantic lists the keys of the last base first, and its condition is asked first.
     ConversationKeys,
     ContactKeys,
@@ -51,13 +51,11 @@ class ConditionEntry(
     OnlyKeys,
     KeywordKeys,
 ):
-    """Conditions within ``any``, ``all`` and ``not``: all that are given must hold."""
+    """The keys of all conditions. All conditions that are given must hold."""
 
     any_: Annotated[tuple[ConditionEntry, ...], NotEmpty] | None = Field(default=None, alias="any")
     all_: Annotated[tuple[ConditionEntry, ...], NotEmpty] | None = Field(default=None, alias="all")
     not_: ConditionEntry | None = Field(default=None, alias="not")
-    prefix: _OnlyDirectly = None
-    limit: _OnlyDirectly = None
 
     def conditions(self, scope: Scope) -> Iterator[Condition]:
         """All conditions that are given, in the order in which they are asked."""
@@ -77,14 +75,21 @@ class ConditionEntry(
         return parts[0] if len(parts) == 1 else AllOf(parts=parts)
 
 
-_IN_ORDER: Final = tuple(keys for keys in reversed(ConditionEntry.__bases__) if issubclass(keys, Keys))
+_IN_ORDER: Final = tuple(keys for keys in reversed(AllConditions.__bases__) if issubclass(keys, Keys))
 
 
-class WhenEntry(ConditionEntry):
-    """Conditions of a rule. These two more decide about the rule as a whole."""
+class ConditionEntry(AllConditions):
+    """The conditions within ``any``, ``all`` or ``not``."""
 
-    prefix: Phrase | None = None  # type: ignore[assignment]
-    limit: LimitEntry | None = None  # type: ignore[assignment]
+    prefix: _OnlyDirectly = None
+    limit: _OnlyDirectly = None
+
+
+class WhenEntry(AllConditions):
+    """The conditions of a rule. ``prefix`` and ``limit`` are about the rule as a whole."""
+
+    prefix: Phrase | None = None
+    limit: LimitEntry | None = None
 
     def conditions(self, scope: Scope) -> Iterator[Condition]:
         yield from super().conditions(scope)
@@ -98,7 +103,7 @@ def check(when: WhenEntry, path: Path, report: Report) -> None:
     _check_keys(when, path, report, has_keyword=False)
 
 
-def _check_keys(entry: ConditionEntry, path: Path, report: Report, *, has_keyword: bool) -> None:
+def _check_keys(entry: AllConditions, path: Path, report: Report, *, has_keyword: bool) -> None:
     has_keyword = has_keyword or bool(entry.keyword)
     for keys in _IN_ORDER:
         for key, message in keys.mistakes(entry, has_keyword=has_keyword):
@@ -113,14 +118,14 @@ def _check_keys(entry: ConditionEntry, path: Path, report: Report, *, has_keywor
         _check_keys(entry.not_, (*path, "not"), report, has_keyword=has_keyword)
 
 
-def _check_depth(when: ConditionEntry, path: Path, report: Report) -> None:
+def _check_depth(when: AllConditions, path: Path, report: Report) -> None:
     for at in _nested(when, tuple(path)):
         if sum(isinstance(step, str) for step in at[len(path) :]) > DEEPEST:
             report(at, f"is nested more than {DEEPEST} levels deep; say it with fewer `any`, `all` and `not`")
             return
 
 
-def _nested(entry: ConditionEntry, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+def _nested(entry: AllConditions, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     """The path of the conditions and of those within them, at any depth."""
     yield path
     for key, parts in (("any", entry.any_), ("all", entry.all_)):
