@@ -146,7 +146,7 @@ def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
     out.print("Everything around the bridge is simulated. Be the platform from another terminal:", soft_wrap=True)
     out.print(f"  curl '{prompt.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
     out.print(
-        "or be everybody here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
+        "or play subscriber and operator here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
         "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]",
         soft_wrap=True,
     )

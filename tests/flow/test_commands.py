@@ -387,7 +387,7 @@ async def test_the_sandbox_has_a_plain_prompt_where_the_extra_is_not_installed(
         )
         assert process.stdout is not None
         async with asyncio.timeout(60):
-            while b"or be everybody here" not in await process.stdout.readline():
+            while b"or play subscriber" not in await process.stdout.readline():
                 pass
             keyboard.write(typed.removesuffix(b"\x03"))
             while b"help" not in await process.stdout.readline():
