@@ -1,8 +1,9 @@
-"""Builds each new SMS: its account, sender name, parts and priority. No other module makes a ``NewSms``."""
+"""Builds new SMS: account, sender name, parts and priority. Only the store builds one, too: a copy that is sent again."""
 
 from __future__ import annotations
 
 from bridge.config import AccountSettings, Settings
+from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.model.decision import Reply
 from bridge.model.inbound import Inbound
@@ -22,11 +23,11 @@ def operator_sms(
     text: str,
     key: str,
     author: str,
-    now: int,
+    now: Ms,
     chat_id: int,
     message_id: int,
     confirmation_reasons: tuple[ConfirmationReason, ...] = (),
-    undo: int = 0,
+    undo: Ms = 0,
 ) -> NewSms:
     """An operator's reply in a conversation: by the account and from the number of the latest inbound.
 
@@ -57,7 +58,7 @@ def operator_sms(
 
 
 def rule_sms(
-    account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, state: SmsState, now: int
+    account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, state: SmsState, now: Ms
 ) -> NewSms:
     """A rule's reply to an inbound message. It expires after its ttl."""
     ttl = reply.ttl if reply.ttl is not None else account.reply_ttl
@@ -79,7 +80,7 @@ def rule_sms(
 
 
 def command_sms(
-    settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: int
+    settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: Ms
 ) -> NewSms:
     """An SMS from the command line. :raises KeyError: no such account."""
     configured = settings.accounts[account]

@@ -142,7 +142,7 @@ class Router:
             self._forgot_at = now
 
     def _settlement(
-        self, item: UnroutedMessage, rules: RuleSet, budget: Budget, totals: Counter[str], now: int
+        self, item: UnroutedMessage, rules: RuleSet, budget: Budget, totals: Counter[str], now: Ms
     ) -> Settlement:
         """Decide and plan one message.
 
@@ -251,7 +251,7 @@ def queued_only(settlement: Settlement) -> Settlement:
     return replace(settlement, replies=tuple(replace(reply, state=SmsState.QUEUED) for reply in settlement.replies))
 
 
-def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: int) -> Settlement:
+def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: Ms) -> Settlement:
     """Settle a message that cannot be routed: it is kept as it came, and shown to the team."""
     inbound = item.inbound
     params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid, "fault": fault}
