@@ -1,4 +1,4 @@
-"""Builds new SMS: account, sender name, parts and priority. Only the store builds one, too: a copy that is sent again."""
+"""Builds new SMS: account, sender name, parts and priority. Only the store builds one, too, to send one again."""
 
 from __future__ import annotations
 
