@@ -37,7 +37,7 @@ GUARDS = {"per_number": f"{PER_NUMBER} per 10m", "same_text": f"{SAME_TEXT} per 
 NO_GUARDS = {"per_number": "off", "same_text": "off", "daily_parts": "off", "takeover": "off"}
 TOLD_AT_MOST = 12
 """Words to the team in a day, whatever goes on: ten numbers by name, that there are more, and the budget's end."""
-TOLD = "SELECT date(opened_at / 1000, 'unixepoch'), count(*) FROM alert WHERE key NOT LIKE 'outage:%' GROUP BY 1"
+TOLD = "SELECT date(opened_at / 1000, 'unixepoch'), count(*) FROM alert GROUP BY 1"
 """That nothing ran for a while is on record, and told of only where something had waited."""
 CONNECTIONS = 8
 STANDS_STILL_S = 60

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
-from tests.unit.postgres.bridges import Bridges, bridges
+from tests.unit.postgres.two_nodes import TwoNodes, two_nodes
 
 
 @pytest.fixture
-async def both(tmp_path: Path) -> AsyncIterator[Bridges]:
-    async with bridges(tmp_path) as opened:
+async def both(tmp_path: Path) -> AsyncIterator[TwoNodes]:
+    async with two_nodes(tmp_path) as opened:
         yield opened
     await postgres.recycle(tmp_path)

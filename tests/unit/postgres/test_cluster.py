@@ -22,7 +22,7 @@ from bridge.store.postgres.cluster import LEASE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
 from tests.postgres import needs_postgres
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
@@ -94,7 +94,7 @@ async def steps(one: Cluster, clock: ManualClock, count: int) -> None:
         await one.step()
 
 
-async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, clock: ManualClock) -> None:
+async def test_before_its_first_report_a_bridge_may_do_nothing(both: TwoNodes, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     assert not one.leads(TELEGRAM)
     assert not one.may_send()
@@ -102,7 +102,7 @@ async def test_before_its_first_report_a_bridge_may_do_nothing(both: Bridges, cl
 
 
 async def test_a_singleton_role_lasts_by_the_nodes_own_clock_and_is_given_up_before_others_take_it(
-    both: Bridges, clock: ManualClock
+    both: TwoNodes, clock: ManualClock
 ) -> None:
     one = cluster(both.one, clock)
     await one.step()
@@ -115,7 +115,7 @@ async def test_a_singleton_role_lasts_by_the_nodes_own_clock_and_is_given_up_bef
     assert not one.may_send(), "the others divide the rate without it from now on"
 
 
-async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: ManualClock) -> None:
+async def test_a_lease_counts_from_when_it_was_asked_for(both: TwoNodes, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     await one.step()
     await clock.advance(REPORT_EVERY)
@@ -131,7 +131,7 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: Bridges, clock: M
     assert not one.leads(TELEGRAM), "the answer came late; the lease did not begin with it"
 
 
-async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridges, clock: ManualClock) -> None:
+async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: TwoNodes, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     await one.step()
     await both.run("ALTER TABLE node RENAME TO elsewhere")
@@ -146,7 +146,7 @@ async def test_a_report_that_fails_changes_nothing_of_what_was_said(both: Bridge
 
 
 async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_a_gap(
-    both: Bridges, clock: ManualClock
+    both: TwoNodes, clock: ManualClock
 ) -> None:
     one = cluster(both.one, clock)
     await one.step()
@@ -164,7 +164,7 @@ async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_
     assert one.may_judge()
 
 
-async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: Bridges, clock: ManualClock) -> None:
+async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: TwoNodes, clock: ManualClock) -> None:
     began, set_by = clock.monotonic(), [0]
     one = cluster(SetForth(both.one, lambda: clock.monotonic() - began + set_by[0]), clock)
     await one.step()
@@ -177,7 +177,7 @@ async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: 
     assert one.may_judge()
 
 
-async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, clock: ManualClock) -> None:
+async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: TwoNodes, clock: ManualClock) -> None:
     one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
     assert (one.may_send(), one.senders, one.position, one.joined) == (True, 1, 0, 0)
@@ -194,7 +194,7 @@ async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: Bridges, cl
 
 
 async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
-    both: Bridges, clock: ManualClock
+    both: TwoNodes, clock: ManualClock
 ) -> None:
     deaf = Deaf(both.one)
     one, two = cluster(deaf, clock), cluster(both.two, clock)
@@ -214,7 +214,7 @@ async def test_one_that_is_not_told_of_a_newcomer_has_stopped_when_that_begins(
     assert one.senders == 2
 
 
-async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: ManualClock) -> None:
+async def test_a_newcomer_waits_for_no_one_who_is_gone(both: TwoNodes, clock: ManualClock) -> None:
     one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
     await two.step()
@@ -223,14 +223,14 @@ async def test_a_newcomer_waits_for_no_one_who_is_gone(both: Bridges, clock: Man
     assert (two.may_send(), two.senders) == (True, 1)
 
 
-async def test_a_newcomer_waits_for_no_one_who_does_not_send(both: Bridges, clock: ManualClock) -> None:
+async def test_a_newcomer_waits_for_no_one_who_does_not_send(both: TwoNodes, clock: ManualClock) -> None:
     one, two = cluster(both.one, clock, ("intake", "router")), cluster(both.two, clock)
     await one.step()
     await two.step()
     assert (two.may_send(), two.senders, two.joined) == (True, 1, 0)
 
 
-async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges, clock: ManualClock) -> None:
+async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: TwoNodes, clock: ManualClock) -> None:
     asleep = ManualClock()
     one, two = cluster(both.one, clock), cluster(both.two, asleep)
     await one.step()
@@ -249,7 +249,7 @@ async def test_a_bridge_that_was_not_heard_of_comes_as_a_newcomer(both: Bridges,
     assert two.may_send()
 
 
-async def test_when_one_leaves_the_rate_is_the_others(both: Bridges, clock: ManualClock) -> None:
+async def test_when_one_leaves_the_rate_is_the_others(both: TwoNodes, clock: ManualClock) -> None:
     one, two = cluster(both.one, clock), cluster(both.two, clock, [SENDER])
     await one.step()
     await two.step()
@@ -276,7 +276,7 @@ class Part:
             self.running = False
 
 
-async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both: Bridges, clock: ManualClock) -> None:
+async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both: TwoNodes, clock: ManualClock) -> None:
     one, part = cluster(both.one, clock), Part()
     task = asyncio.create_task(one.while_leader(TELEGRAM, part.run))
     try:
@@ -309,7 +309,7 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
     assert not part.running
 
 
-async def test_a_part_that_fails_says_so(both: Bridges, clock: ManualClock) -> None:
+async def test_a_part_that_fails_says_so(both: TwoNodes, clock: ManualClock) -> None:
     one = cluster(both.one, clock)
     await one.step()
 
@@ -320,7 +320,7 @@ async def test_a_part_that_fails_says_so(both: Bridges, clock: ManualClock) -> N
         await one.while_leader(TELEGRAM, fails)
 
 
-async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, clock: ManualClock) -> None:
+async def test_what_only_one_does_is_left_alone_by_the_other(both: TwoNodes, clock: ManualClock) -> None:
     one, two = cluster(both.one, clock), cluster(both.two, clock)
     await one.step()
     await two.step()
@@ -335,7 +335,7 @@ async def test_what_only_one_does_is_left_alone_by_the_other(both: Bridges, cloc
     assert waits == [7, REPORT_EVERY]
 
 
-async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: Bridges, clock: ManualClock) -> None:
+async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: TwoNodes, clock: ManualClock) -> None:
     shared = SharedClock(clock)
     one = cluster(both.one, clock, shared_clock=shared)
     wrong_by = abs(shared.now() - await both.now())
@@ -351,7 +351,7 @@ async def test_the_time_is_the_stores_and_a_slow_answer_does_not_tell_it(both: B
     assert shared.now() - clock.monotonic() == told
 
 
-async def test_a_machines_wrong_clock_is_no_jump(both: Bridges, clock: ManualClock) -> None:
+async def test_a_machines_wrong_clock_is_no_jump(both: TwoNodes, clock: ManualClock) -> None:
     shared = SharedClock(clock)
     steady = SteadyClock(shared)
     services = Services(store=both.one, signals=Signals(), clock=steady)

@@ -15,7 +15,7 @@ from bridge.store.postgres.store import PostgresStore
 from tests.contract.builders import NOW, call, claimed, post, reply
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
@@ -37,7 +37,7 @@ def soon(name: str) -> Iterator[None]:
         setattr(notifications, name, before)
 
 
-async def listeners(both: Bridges) -> list[int]:
+async def listeners(both: TwoNodes) -> list[int]:
     channel = await both.value("SELECT current_schema()")
     return await both.values(
         "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%listening%' AND query LIKE '%' || $1 || '%'"
@@ -47,7 +47,7 @@ async def listeners(both: Bridges) -> list[int]:
 
 
 @asynccontextmanager
-async def listening(both: Bridges, store: PostgresStore, heard: list[Work]) -> AsyncIterator[None]:
+async def listening(both: TwoNodes, store: PostgresStore, heard: list[Work]) -> AsyncIterator[None]:
     before = len(await listeners(both))
     task = asyncio.create_task(store.listen(heard.extend))
 
@@ -69,12 +69,12 @@ async def came(heard: list[Work], *work: Work) -> None:
     await until(all_there)
 
 
-async def both_report(both: Bridges) -> None:
+async def both_report(both: TwoNodes) -> None:
     for store in (both.one, both.two, both.one):
         await both.alive(store)
 
 
-async def test_the_others_hear_what_one_wrote_and_it_does_not_hear_itself(both: Bridges) -> None:
+async def test_the_others_hear_what_one_wrote_and_it_does_not_hear_itself(both: TwoNodes) -> None:
     mine: list[Work] = []
     theirs: list[Work] = []
     await both_report(both)
@@ -88,7 +88,7 @@ async def test_the_others_hear_what_one_wrote_and_it_does_not_hear_itself(both: 
     assert set(mine) == {Work.POSTS}
 
 
-async def test_the_others_hear_that_a_lane_is_free(both: Bridges) -> None:
+async def test_the_others_hear_that_a_lane_is_free(both: TwoNodes) -> None:
     theirs: list[Work] = []
     await both.one.enqueue(reply("a"))
     (key,) = await claimed(both.one)
@@ -100,7 +100,7 @@ async def test_the_others_hear_that_a_lane_is_free(both: Bridges) -> None:
         await came(theirs, Work.SMS)
 
 
-async def test_a_node_that_is_alone_sends_nothing(both: Bridges) -> None:
+async def test_a_node_that_is_alone_sends_nothing(both: TwoNodes) -> None:
     theirs: list[Work] = []
     await both.alive(both.one)
     async with listening(both, both.two, theirs):
@@ -111,7 +111,7 @@ async def test_a_node_that_is_alone_sends_nothing(both: Bridges) -> None:
     assert theirs == [Work.RULES]
 
 
-async def test_what_is_told_last_arrives_before_the_store_is_closed(both: Bridges) -> None:
+async def test_what_is_told_last_arrives_before_the_store_is_closed(both: TwoNodes) -> None:
     theirs: list[Work] = []
     await both_report(both)
     async with listening(both, both.two, theirs):
@@ -121,7 +121,7 @@ async def test_what_is_told_last_arrives_before_the_store_is_closed(both: Bridge
         await came(theirs, Work.SMS, Work.RULES)
 
 
-async def test_after_its_connection_was_ended_a_node_listens_anew(both: Bridges) -> None:
+async def test_after_its_connection_was_ended_a_node_listens_anew(both: TwoNodes) -> None:
     heard: list[Work] = []
     await both_report(both)
     async with listening(both, both.two, heard):
@@ -136,7 +136,7 @@ async def test_after_its_connection_was_ended_a_node_listens_anew(both: Bridges)
         await came(heard, Work.SMS)
 
 
-async def test_a_node_that_hears_nothing_asks_whether_the_server_is_still_there(both: Bridges) -> None:
+async def test_a_node_that_hears_nothing_asks_whether_the_server_is_still_there(both: TwoNodes) -> None:
     with soon("LIVENESS_CHECK_S"):
         task = asyncio.create_task(both.two.listen(lambda work: None))
 

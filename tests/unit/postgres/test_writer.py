@@ -24,7 +24,7 @@ from tests.contract.builders import NOW, SetClock, call, claimed, received, repl
 from tests.postgres import needs_postgres
 from tests.proxies import copied
 from tests.unit.pipeline.sender import until
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
@@ -39,13 +39,13 @@ def two_rows(tx: Tx) -> None:
 
 
 @asynccontextmanager
-async def lock(both: Bridges) -> AsyncIterator[None]:
+async def lock(both: TwoNodes) -> AsyncIterator[None]:
     async with both.beside.transaction():
         await both.run(HELD.text)
         yield
 
 
-async def at_commit(both: Bridges, table: str) -> None:
+async def at_commit(both: TwoNodes, table: str) -> None:
     """COMMIT of whoever writes to the table waits while somebody holds the lock."""
     await both.run(
         "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
@@ -57,14 +57,14 @@ async def at_commit(both: Bridges, table: str) -> None:
     )
 
 
-async def kept(both: Bridges) -> list[str]:
+async def kept(both: TwoNodes) -> list[str]:
     return await both.values("SELECT day FROM spend ORDER BY day")
 
 
 # ------------------------------------------------ cancelled
 
 
-async def test_cancelling_while_the_unit_runs_leaves_it_whole(both: Bridges) -> None:
+async def test_cancelling_while_the_unit_runs_leaves_it_whole(both: TwoNodes) -> None:
     async with lock(both):
         task = asyncio.create_task(both.one.writer.run(two_rows))
         await both.waiting()
@@ -75,7 +75,7 @@ async def test_cancelling_while_the_unit_runs_leaves_it_whole(both: Bridges) -> 
     assert await kept(both) == ["a", "b"]
 
 
-async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_else(both: Bridges) -> None:
+async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_else(both: TwoNodes) -> None:
     await both.one.enqueue(reply("k"))
     async with both.locked("SELECT 1 FROM sms"):
         claim = asyncio.create_task(both.one.claim_due("main", now=NOW, limit=9))
@@ -86,7 +86,7 @@ async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_els
     assert (again.key, again.attempts) == ("k", 1)
 
 
-async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: Bridges) -> None:
+async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.one.enqueue(reply("k"))
     async with both.locked("SELECT 1 FROM sms"):
@@ -98,7 +98,7 @@ async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: Bridges) 
     assert await claimed(both.two) == ["k"]
 
 
-async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: Bridges) -> None:
+async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: TwoNodes) -> None:
     inbound = await received(both.one)
     born = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
     async with both.locked("SELECT 1 FROM inbound"):
@@ -113,7 +113,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: B
     assert await both.value("SELECT state FROM inbound") == "routed"
 
 
-async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Bridges) -> None:
+async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "0")):
         first = asyncio.create_task(both.one.accept_inbound(call("0")))
         await both.waiting()
@@ -129,7 +129,7 @@ async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Bri
 # ------------------------------------------------ in each other's way
 
 
-async def test_two_in_each_others_way_are_both_done(both: Bridges) -> None:
+async def test_two_in_each_others_way_are_both_done(both: TwoNodes) -> None:
     def crossing(first: str, second: str) -> Callable[[Tx], None]:
         def unit(tx: Tx) -> None:
             tx.one(ADD_SPEND, {"day": first, "parts": 1})
@@ -148,7 +148,7 @@ async def test_two_in_each_others_way_are_both_done(both: Bridges) -> None:
     assert await both.values("SELECT parts FROM spend ORDER BY day") == [2, 2]
 
 
-async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridges) -> None:
+async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: TwoNodes) -> None:
     tried: list[int] = []
 
     def overtaken(tx: Tx) -> None:
@@ -161,7 +161,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: Bridge
     assert await kept(both) == []
 
 
-async def test_what_stands_there_for_good_is_no_matter_of_coming_later(both: Bridges) -> None:
+async def test_what_stands_there_for_good_is_no_matter_of_coming_later(both: TwoNodes) -> None:
     await both.run("INSERT INTO spend (day, parts) VALUES ('a', 1)")
     with pytest.raises(StoreError) as caught:
         await both.one.writer.run(lambda tx: tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)")))
@@ -171,7 +171,7 @@ async def test_what_stands_there_for_good_is_no_matter_of_coming_later(both: Bri
 # ------------------------------------------------ cut off
 
 
-async def test_a_connection_ended_in_the_middle_has_written_nothing(both: Bridges) -> None:
+async def test_a_connection_ended_in_the_middle_has_written_nothing(both: TwoNodes) -> None:
     async with lock(both):
         task = asyncio.create_task(both.one.writer.run(two_rows))
         (process,) = await both.waiting()
@@ -184,7 +184,7 @@ async def test_a_connection_ended_in_the_middle_has_written_nothing(both: Bridge
     assert await kept(both) == ["a", "b"]
 
 
-async def test_a_connection_ended_in_commit_is_told_as_unknown(both: Bridges) -> None:
+async def test_a_connection_ended_in_commit_is_told_as_unknown(both: TwoNodes) -> None:
     await at_commit(both, "inbound")
     async with lock(both):
         task = asyncio.create_task(both.one.accept_inbound(call()))
@@ -195,7 +195,7 @@ async def test_a_connection_ended_in_commit_is_told_as_unknown(both: Bridges) ->
     assert (await both.one.accept_inbound(call())).new, "here the server had not kept it"
 
 
-async def test_a_claim_whose_commit_has_no_answer_leaves_nothing_sending(both: Bridges) -> None:
+async def test_a_claim_whose_commit_has_no_answer_leaves_nothing_sending(both: TwoNodes) -> None:
     """The server keeps it, and the answer is lost on the way."""
     await both.one.enqueue(reply("k"))
     await at_commit(both, "sms")
@@ -218,7 +218,7 @@ async def test_a_claim_whose_commit_has_no_answer_leaves_nothing_sending(both: B
             await third.close()
 
 
-async def test_a_word_whose_commit_has_no_answer_may_be_said_again(both: Bridges) -> None:
+async def test_a_word_whose_commit_has_no_answer_may_be_said_again(both: TwoNodes) -> None:
     async with Cut(both.url) as cut:
         third = await open_store(cut.url, clock=SetClock())
         try:
@@ -304,7 +304,7 @@ class Cut:
 
 
 @asynccontextmanager
-async def impatient(both: Bridges, patience: Ms = 400) -> AsyncIterator[PostgresStore]:
+async def impatient(both: TwoNodes, patience: Ms = 400) -> AsyncIterator[PostgresStore]:
     """A store that waits for nothing longer than a moment."""
     before = pool.TIMEOUT, dict(pool._SETTINGS)
     pool.TIMEOUT = patience
@@ -320,14 +320,14 @@ async def impatient(both: Bridges, patience: Ms = 400) -> AsyncIterator[Postgres
         pool._SETTINGS.update(before[1])
 
 
-async def test_a_lock_that_others_keep_is_not_waited_for_without_end(both: Bridges) -> None:
+async def test_a_lock_that_others_keep_is_not_waited_for_without_end(both: TwoNodes) -> None:
     async with impatient(both) as store, lock(both):
         with pytest.raises(StoreUnavailable, match="keeps its locks too long"):
             await store.writer.run(two_rows)
         assert await kept(both) == []
 
 
-async def test_a_statement_is_not_waited_for_without_end(both: Bridges) -> None:
+async def test_a_statement_is_not_waited_for_without_end(both: TwoNodes) -> None:
     async with impatient(both) as store:
         with pytest.raises(StoreUnavailable, match="took too long"):
             await store.writer.run(lambda tx: tx.one(Statement("SELECT pg_sleep(60)")))
@@ -335,7 +335,7 @@ async def test_a_statement_is_not_waited_for_without_end(both: Bridges) -> None:
 
 
 async def test_where_all_connections_are_busy_the_next_is_refused_and_later_served(
-    both: Bridges, monkeypatch: pytest.MonkeyPatch
+    both: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.store.postgres.store._WRITING", 1)
     async with impatient(both, 2_000) as store:
@@ -354,7 +354,7 @@ def _wait_long(tx: Tx) -> None:
     tx.one(HELD)
 
 
-async def test_a_server_that_is_away_refuses_one_after_the_other_at_once(both: Bridges) -> None:
+async def test_a_server_that_is_away_refuses_one_after_the_other_at_once(both: TwoNodes) -> None:
     """It is asked now and then, not by each: nobody waits for it twice."""
     async with Cut(both.url) as cut:
         store = await open_store(cut.url, clock=SetClock())
@@ -376,7 +376,7 @@ async def test_a_server_that_is_away_refuses_one_after_the_other_at_once(both: B
             await store.close()
 
 
-async def test_work_handed_in_before_the_close_is_done(both: Bridges) -> None:
+async def test_work_handed_in_before_the_close_is_done(both: TwoNodes) -> None:
     waiting = [asyncio.create_task(both.one.accept_inbound(call(str(n)))) for n in range(300)]
     await asyncio.sleep(0)
     await both.one.close()

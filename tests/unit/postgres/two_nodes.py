@@ -1,4 +1,4 @@
-"""Two bridges on one schema, and somebody beside them who looks, gets in the way, and sees who waits for him."""
+"""Two nodes on one schema, and a connection beside them that looks, holds locks, and sees who waits for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ALL = ("intake", "router", "sender", "telegram", "status")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bridges:
+class TwoNodes:
     url: str
     one: PostgresStore
     two: PostgresStore
@@ -95,7 +95,7 @@ class Bridges:
 
 
 @asynccontextmanager
-async def bridges(folder: Path) -> AsyncIterator[Bridges]:
+async def two_nodes(folder: Path) -> AsyncIterator[TwoNodes]:
     clock = SetClock()
     url = await postgres.schema_of(folder, ready=True)
     one = await open_store(url, clock=clock)
@@ -103,7 +103,7 @@ async def bridges(folder: Path) -> AsyncIterator[Bridges]:
     one.take_over_every_s = two.take_over_every_s = 0
     beside = await asyncpg.connect(url)
     try:
-        yield Bridges(url=url, one=one, two=two, beside=beside, clock=clock)
+        yield TwoNodes(url=url, one=one, two=two, beside=beside, clock=clock)
     finally:
         beside.terminate()
         await asyncio.gather(one.close(), two.close())

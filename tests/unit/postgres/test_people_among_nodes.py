@@ -19,12 +19,12 @@ from bridge.store.postgres.store import PostgresStore
 from bridge.store.repositories.conversations import codes
 from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settlement, unrouted
 from tests.postgres import needs_postgres
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
 
-async def test_send_again_at_two_bridges_is_one_new_row(both: Bridges) -> None:
+async def test_send_again_at_two_bridges_is_one_new_row(both: TwoNodes) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
     async with both.held(locks.sms(old.id)):
         pressed = [
@@ -38,7 +38,7 @@ async def test_send_again_at_two_bridges_is_one_new_row(both: Bridges) -> None:
     assert await both.value("SELECT state FROM sms WHERE id = $1", old.id) == SmsState.ABANDONED
 
 
-async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: Bridges) -> None:
+async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: TwoNodes) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
     async with both.held(locks.sms(old.id)):
         pressed = [
@@ -51,7 +51,7 @@ async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: Bridges) 
     assert first == second
 
 
-async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_again(both: Bridges) -> None:
+async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_again(both: TwoNodes) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
     async with both.locked("SELECT 1 FROM sms"):
         pressed = asyncio.create_task(both.two.send_again(old.id, key="press", author="Anna (7)", now=NOW))
@@ -61,7 +61,7 @@ async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_agai
     assert await both.value("SELECT count(*) FROM sms") == 1
 
 
-async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
+async def test_one_reply_told_to_two_bridges_is_one_row(both: TwoNodes) -> None:
     async with both.held(locks.subscriber(SUBSCRIBER)):
         replies = [asyncio.create_task(store.operator_reply(person("k"), NOW)) for store in (both.one, both.two)]
         await both.waiting(2)
@@ -71,7 +71,7 @@ async def test_one_reply_told_to_two_bridges_is_one_row(both: Bridges) -> None:
     assert await both.value("SELECT count(*) FROM chat_post WHERE kind = 'status'") == 1
 
 
-async def test_one_command_told_to_two_bridges_is_one_row(both: Bridges) -> None:
+async def test_one_command_told_to_two_bridges_is_one_row(both: TwoNodes) -> None:
     async with both.held(locks.subscriber(SUBSCRIBER)):
         orders = [asyncio.create_task(store.enqueue(reply("k"))) for store in (both.one, both.two)]
         await both.waiting(2)
@@ -81,7 +81,7 @@ async def test_one_command_told_to_two_bridges_is_one_row(both: Bridges) -> None
 
 @pytest.mark.parametrize("by_command", [False, True])
 async def test_a_key_that_two_bridges_give_to_two_numbers_is_the_row_of_the_first(
-    both: Bridges, by_command: bool
+    both: TwoNodes, by_command: bool
 ) -> None:
     """As a script does that runs twice; a chat's message means one number however often it is told."""
     talk = await both.one.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
@@ -101,7 +101,7 @@ def opt_out(key: str = "order") -> Action:
     return Action(key=key, kind=ActionKind.OPT_OUT, subscriber=SUBSCRIBER, author="Anna (7)")
 
 
-async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: Bridges) -> None:
+async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: TwoNodes) -> None:
     """What rules remember of a contact is written as a whole: of the contact that they saw."""
     inbound = await received(both.one)
     remembers = replace(settlement(inbound), contact=ContactChange(opted_out=False, tags=("vip",), values={}))
@@ -116,7 +116,7 @@ async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: B
     assert (contact.opted_out, contact.tags) == (True, ("vip",))
 
 
-async def test_what_was_decided_before_an_opt_out_is_decided_again(both: Bridges) -> None:
+async def test_what_was_decided_before_an_opt_out_is_decided_again(both: TwoNodes) -> None:
     inbound = await received(both.one)
     remembers = replace(settlement(inbound, 0, reply("r")), contact=ContactChange(opted_out=False, tags=(), values={}))
     async with both.held(locks.subscriber(SUBSCRIBER)):
@@ -132,7 +132,7 @@ async def test_what_was_decided_before_an_opt_out_is_decided_again(both: Bridges
         assert item.contact.opted_out
 
 
-async def test_a_take_over_while_a_message_is_settled_stays(both: Bridges) -> None:
+async def test_a_take_over_while_a_message_is_settled_stays(both: TwoNodes) -> None:
     inbound = await received(both.one)
     async with both.locked("SELECT 1 FROM inbound"):
         settling = asyncio.create_task(both.one.settle([settlement(inbound)]))
@@ -144,7 +144,7 @@ async def test_a_take_over_while_a_message_is_settled_stays(both: Bridges) -> No
     assert (contact.robot_paused_until, contact.version) == (NOW + 9, 2)
 
 
-async def test_a_conversation_that_both_begin_is_one(both: Bridges) -> None:
+async def test_a_conversation_that_both_begin_is_one(both: TwoNodes) -> None:
     inbound = await received(both.one)
     async with both.held(locks.subscriber(SUBSCRIBER)):
         beginning = asyncio.create_task(both.two.begin_conversation("support", SUBSCRIBER, account="main", now=NOW))
@@ -168,7 +168,7 @@ def same_code() -> tuple[str, str]:
     raise AssertionError("none found")
 
 
-async def test_two_conversations_that_want_one_code_at_once_have_one_each(both: Bridges) -> None:
+async def test_two_conversations_that_want_one_code_at_once_have_one_each(both: TwoNodes) -> None:
     first, second = same_code()
     await both.one.begin_conversation("support", "790", account="main", now=NOW)
     async with both.beside.transaction():
@@ -201,13 +201,13 @@ async def in_talk(store: Store, key: str) -> bool:
     )
 
 
-async def shown(store: PostgresStore, expected: str, both: Bridges) -> None:
+async def shown(store: PostgresStore, expected: str, both: TwoNodes) -> None:
     (post,) = await store.claim_posts(["support"], now=NOW, limit=9)
     assert await both.value("SELECT key FROM chat_post WHERE id = $1", post.id) == expected
     await store.posts_done([post], PostedMessage(chat_id=-1, message_id=int(expected)), NOW)
 
 
-async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_not_stay_behind(both: Bridges) -> None:
+async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_not_stay_behind(both: TwoNodes) -> None:
     await in_talk(both.one, "1")
     talk = await both.value("SELECT conversation_id FROM chat_post")
     (first,) = await both.one.claim_posts(["support"], now=NOW, limit=9)
@@ -237,7 +237,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
         assert await both.value("SELECT behind FROM chat_post WHERE key = '2'") == 0
 
 
-async def test_posts_that_two_bridges_write_in_one_talk_are_shown_one_by_one(both: Bridges) -> None:
+async def test_posts_that_two_bridges_write_in_one_talk_are_shown_one_by_one(both: TwoNodes) -> None:
     await asyncio.gather(*(in_talk(store, str(number)) for number in range(6) for store in (both.one, both.two)))
     keys = await both.values("SELECT key FROM chat_post ORDER BY id")
     assert sorted(keys) == [str(number) for number in range(6)]
@@ -247,7 +247,7 @@ async def test_posts_that_two_bridges_write_in_one_talk_are_shown_one_by_one(bot
     assert await both.value("SELECT count(*) FROM chat_post WHERE behind = 1") == 0
 
 
-async def test_a_balance_that_both_are_told_was_spent_once(both: Bridges) -> None:
+async def test_a_balance_that_both_are_told_was_spent_once(both: TwoNodes) -> None:
     await both.one.note_balance("main", Balance(amount=100, currency="RUB"), NOW)
     async with both.held(locks.balance("main")):
         told = [

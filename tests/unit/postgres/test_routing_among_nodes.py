@@ -12,12 +12,12 @@ from bridge.store.postgres.cluster import OVERDUE
 from bridge.store.postgres.store import PostgresStore
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, settlement, unrouted
 from tests.postgres import needs_postgres
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
 
-async def heard(both: Bridges, store: PostgresStore, *names: str, subscriber: str = SUBSCRIBER) -> None:
+async def heard(both: TwoNodes, store: PostgresStore, *names: str, subscriber: str = SUBSCRIBER) -> None:
     """Messages that came in just now."""
     for name in names:
         await store.accept_inbound(call(name, at=await both.now(), subscriber=subscriber))
@@ -27,7 +27,7 @@ async def found(store: PostgresStore) -> list[str]:
     return [item.inbound.smsid for item in await unrouted(store)]
 
 
-async def test_what_a_bridge_took_in_is_its_own_while_it_is_heard_of(both: Bridges) -> None:
+async def test_what_a_bridge_took_in_is_its_own_while_it_is_heard_of(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await heard(both, both.one, "1")
@@ -35,7 +35,7 @@ async def test_what_a_bridge_took_in_is_its_own_while_it_is_heard_of(both: Bridg
     assert await found(both.one) == ["1"]
 
 
-async def test_what_a_bridge_took_in_is_anybodys_when_it_is_not_heard_of(both: Bridges) -> None:
+async def test_what_a_bridge_took_in_is_anybodys_when_it_is_not_heard_of(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await heard(both, both.one, "1")
@@ -44,7 +44,7 @@ async def test_what_a_bridge_took_in_is_anybodys_when_it_is_not_heard_of(both: B
     assert await found(both.one) == [], "it is the other's now"
 
 
-async def test_what_a_bridge_took_in_that_left_is_anybodys(both: Bridges) -> None:
+async def test_what_a_bridge_took_in_that_left_is_anybodys(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await heard(both, both.one, "1")
@@ -52,14 +52,14 @@ async def test_what_a_bridge_took_in_that_left_is_anybodys(both: Bridges) -> Non
     assert await found(both.two) == ["1"]
 
 
-async def test_what_came_in_where_nobody_routes_is_anybodys(both: Bridges) -> None:
+async def test_what_came_in_where_nobody_routes_is_anybodys(both: TwoNodes) -> None:
     await both.alive(both.one, roles=("intake", "sender"))
     await both.alive(both.two)
     await heard(both, both.one, "1")
     assert await found(both.two) == ["1"]
 
 
-async def test_what_its_bridge_does_not_get_to_is_anybodys(both: Bridges) -> None:
+async def test_what_its_bridge_does_not_get_to_is_anybodys(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await both.one.accept_inbound(call("late", at=await both.now() - 2 * OVERDUE, subscriber="790"))
@@ -68,7 +68,7 @@ async def test_what_its_bridge_does_not_get_to_is_anybodys(both: Bridges) -> Non
     assert await found(both.one) == ["soon"]
 
 
-async def test_no_two_messages_of_a_subscriber_are_in_work_at_once(both: Bridges) -> None:
+async def test_no_two_messages_of_a_subscriber_are_in_work_at_once(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await heard(both, both.one, "first")
@@ -80,7 +80,7 @@ async def test_no_two_messages_of_a_subscriber_are_in_work_at_once(both: Bridges
     assert (second.inbound.smsid, second.contact.version) == ("second", 1)
 
 
-async def test_of_a_dead_bridge_the_second_is_not_taken_before_the_first_either(both: Bridges) -> None:
+async def test_of_a_dead_bridge_the_second_is_not_taken_before_the_first_either(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     await heard(both, both.one, "first", "second")
@@ -88,7 +88,7 @@ async def test_of_a_dead_bridge_the_second_is_not_taken_before_the_first_either(
     assert await found(both.two) == ["first"]
 
 
-async def test_of_two_that_decided_one_message_the_second_writes_nothing(both: Bridges) -> None:
+async def test_of_two_that_decided_one_message_the_second_writes_nothing(both: TwoNodes) -> None:
     await heard(both, both.one, "1")
     (item,) = await unrouted(both.one)
     decided = [settlement(item.inbound, 0, reply(key), forwards=("support",)) for key in ("a", "b")]
@@ -107,7 +107,7 @@ async def test_of_two_that_decided_one_message_the_second_writes_nothing(both: B
     assert (await both.one.contact(SUBSCRIBER)).version == 1
 
 
-async def test_looking_for_work_waits_for_nobody(both: Bridges) -> None:
+async def test_looking_for_work_waits_for_nobody(both: TwoNodes) -> None:
     await both.alive(both.two)
     await heard(both, both.one, "held", subscriber="790")
     await heard(both, both.one, "free", subscriber="791")
@@ -116,7 +116,7 @@ async def test_looking_for_work_waits_for_nobody(both: Bridges) -> None:
     assert await found(both.two) == ["held", "free"]
 
 
-async def test_what_two_take_at_once_is_in_one_hand_each(both: Bridges) -> None:
+async def test_what_two_take_at_once_is_in_one_hand_each(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
     names = [str(number) for number in range(40)]
@@ -138,7 +138,7 @@ async def test_what_two_take_at_once_is_in_one_hand_each(both: Bridges) -> None:
     assert mine | others == set(names)
 
 
-async def test_a_message_routed_meanwhile_is_not_taken_back_from_whoever_routed_it(both: Bridges) -> None:
+async def test_a_message_routed_meanwhile_is_not_taken_back_from_whoever_routed_it(both: TwoNodes) -> None:
     """A bridge that slept wakes with a decision in its hands."""
     await both.alive(both.one)
     await both.alive(both.two)
@@ -151,7 +151,7 @@ async def test_a_message_routed_meanwhile_is_not_taken_back_from_whoever_routed_
     assert [sms.key for sms in await both.one.list_sms([SmsState.QUEUED], limit=9)] == ["theirs"]
 
 
-async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: Bridges) -> None:
+async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "1")):
         taking = [asyncio.create_task(store.accept_inbound(call("1", at=NOW))) for store in (both.one, both.two)]
         await both.waiting(2)
@@ -160,7 +160,7 @@ async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: Bridges)
     assert sorted(answer.new for answer in answers) == [False, True]
 
 
-async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: Bridges) -> None:
+async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "1")):
         taking = [
             asyncio.create_task(store.accept_inbound(call("1", text=text)))
@@ -173,7 +173,7 @@ async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: Bri
     assert second > first
 
 
-async def test_a_bridge_with_work_of_its_own_looks_for_others_now_and_then(both: Bridges) -> None:
+async def test_a_bridge_with_work_of_its_own_looks_for_others_now_and_then(both: TwoNodes) -> None:
     await both.alive(both.two)
     await heard(both, both.one, "left", subscriber="790")
     await both.is_not_heard_of(both.one)

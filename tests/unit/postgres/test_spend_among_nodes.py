@@ -7,13 +7,13 @@ import asyncio
 from bridge.model.sms import SmsState
 from tests.contract.builders import NOW, call, received, reply, settlement, spent
 from tests.postgres import needs_postgres
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 DAY = "2027-01-15"
 
 
-async def test_two_that_spend_the_last_part_at_once_spend_it_once(both: Bridges) -> None:
+async def test_two_that_spend_the_last_part_at_once_spend_it_once(both: TwoNodes) -> None:
     messages = [await received(both.one, number, subscriber=f"79{number}") for number in ("1", "2")]
     await both.run("INSERT INTO spend (day, parts) VALUES ($1, 4)", DAY)
     async with both.locked("SELECT 1 FROM spend"):  # both have looked by the time one may write
@@ -31,7 +31,7 @@ async def test_two_that_spend_the_last_part_at_once_spend_it_once(both: Bridges)
     assert await both.value("SELECT count(*) FROM inbound WHERE state = 'new'") == 1, "it is decided again"
 
 
-async def test_what_both_may_spend_both_spend(both: Bridges) -> None:
+async def test_what_both_may_spend_both_spend(both: TwoNodes) -> None:
     messages = [await received(both.one, number, subscriber=f"79{number}") for number in ("1", "2")]
     await both.run("INSERT INTO spend (day, parts) VALUES ($1, 4)", DAY)
     async with both.locked("SELECT 1 FROM spend"):
@@ -46,7 +46,7 @@ async def test_what_both_may_spend_both_spend(both: Bridges) -> None:
     assert await spent(both.one) == 6
 
 
-async def test_of_many_at_once_as_many_are_answered_as_the_day_bears(both: Bridges) -> None:
+async def test_of_many_at_once_as_many_are_answered_as_the_day_bears(both: TwoNodes) -> None:
     messages = [await received(both.one, str(number), subscriber=f"79{number}") for number in range(24)]
     settling = [
         store.settle(
@@ -60,7 +60,7 @@ async def test_of_many_at_once_as_many_are_answered_as_the_day_bears(both: Bridg
     assert await both.value("SELECT sum(parts) FROM sms") == 14
 
 
-async def test_a_message_without_a_reply_writes_nothing_to_the_days_sum(both: Bridges) -> None:
+async def test_a_message_without_a_reply_writes_nothing_to_the_days_sum(both: TwoNodes) -> None:
     """Whoever spends nothing waits for nobody who does."""
     one = await received(both.one)
     await both.run("INSERT INTO spend (day, parts) VALUES ($1, 4)", DAY)

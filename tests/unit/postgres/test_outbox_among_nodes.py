@@ -35,7 +35,7 @@ from tests.clock import ManualClock
 from tests.contract.builders import NOW, SUBSCRIBER, call, reply, sent
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
-from tests.unit.postgres.bridges import Bridges
+from tests.unit.postgres.two_nodes import TwoNodes
 
 pytestmark = needs_postgres
 
@@ -77,7 +77,7 @@ async def platform() -> AsyncIterator[SimulatedPlatform]:
     await simulated.stop()
 
 
-async def becomes(both: Bridges, state: SmsState) -> None:
+async def becomes(both: TwoNodes, state: SmsState) -> None:
     async def is_it() -> bool:
         return bool(await both.value("SELECT state FROM sms") == state)
 
@@ -85,7 +85,7 @@ async def becomes(both: Bridges, state: SmsState) -> None:
 
 
 async def test_what_was_claimed_by_a_bridge_whose_lease_is_over_goes_back_without_a_request(
-    both: Bridges, platform: SimulatedPlatform
+    both: TwoNodes, platform: SimulatedPlatform
 ) -> None:
     """It slept in the middle of its claim, say."""
     await both.one.enqueue(reply("k"))
@@ -106,7 +106,7 @@ async def test_what_was_claimed_by_a_bridge_whose_lease_is_over_goes_back_withou
 
 
 async def test_what_another_bridge_called_lost_is_sent_when_its_answer_comes(
-    both: Bridges, platform: SimulatedPlatform
+    both: TwoNodes, platform: SimulatedPlatform
 ) -> None:
     platform.misbehave(Fault.SLOW, delay=1_000)
     await both.one.enqueue(reply("k"))
@@ -121,7 +121,7 @@ async def test_what_another_bridge_called_lost_is_sent_when_its_answer_comes(
     assert moves == ["start", "lose_track", "prove"]
 
 
-async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, platform: SimulatedPlatform) -> None:
+async def test_a_share_is_divided_before_the_router_takes_of_it(both: TwoNodes, platform: SimulatedPlatform) -> None:
     fast = {"rate": "10/s", "connections": 50}
     async with half(both.one, platform.url, **fast) as one, half(both.two, platform.url, **fast) as two:
         assert not two.outbox.reserve("main"), "the other has all of it"
@@ -137,7 +137,7 @@ async def test_a_share_is_divided_before_the_router_takes_of_it(both: Bridges, p
 
 
 async def test_a_lane_that_another_bridge_holds_is_looked_at_again_soon(
-    both: Bridges, platform: SimulatedPlatform
+    both: TwoNodes, platform: SimulatedPlatform
 ) -> None:
     """Nobody says when it is free: the other may have written nothing in it."""
     await both.one.enqueue(reply("k"))
@@ -161,13 +161,13 @@ class Ahead(SystemClock):
         return super().now() + 3600 * SECOND
 
 
-def settings(both: Bridges, platform: SimulatedPlatform) -> Settings:
+def settings(both: TwoNodes, platform: SimulatedPlatform) -> Settings:
     account = AccountSettings(url=platform.url, login="demo", password="demo", sender="MyShop", rate="off")
     return Settings(storage={"url": both.url}, accounts={"main": account}, file=Path("config.yaml"))
 
 
 async def test_a_machine_whose_clock_is_wrong_goes_by_the_stores_from_the_start(
-    both: Bridges, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
+    both: TwoNodes, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.app.sending.SystemClock", Ahead)
     async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
@@ -175,7 +175,9 @@ async def test_a_machine_whose_clock_is_wrong_goes_by_the_stores_from_the_start(
         assert abs(parts.clock.jumped_by()) < 60 * SECOND, "nor is there a jump that would move what waits"
 
 
-async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridges, platform: SimulatedPlatform) -> None:
+async def test_a_start_calls_nothing_lost_that_another_bridge_sends(
+    both: TwoNodes, platform: SimulatedPlatform
+) -> None:
     """Also where the others could not report, because the database was away."""
     await both.alive(both.one)
     await sent(both.one, "k")
@@ -184,7 +186,7 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(both: Bridge
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
 
 
-async def test_whoever_starts_first_notes_how_long_nothing_ran(both: Bridges, platform: SimulatedPlatform) -> None:
+async def test_whoever_starts_first_notes_how_long_nothing_ran(both: TwoNodes, platform: SimulatedPlatform) -> None:
     """Its own signs of life would hide it from the one that is to tell of it."""
     stopped = await both.now() - HOUR
     await both.one.accept_inbound(call("1", at=stopped))
@@ -195,14 +197,14 @@ async def test_whoever_starts_first_notes_how_long_nothing_ran(both: Bridges, pl
     assert outage.since == stopped
 
 
-async def test_a_command_is_no_start_of_a_service(both: Bridges, platform: SimulatedPlatform) -> None:
+async def test_a_command_is_no_start_of_a_service(both: TwoNodes, platform: SimulatedPlatform) -> None:
     await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
     async with sending(settings(both, platform)) as parts:
         assert not await parts.services.store.unreported_downtimes()
 
 
 async def test_without_a_token_the_role_is_left_to_nodes_that_have_one(
-    both: Bridges, platform: SimulatedPlatform
+    both: TwoNodes, platform: SimulatedPlatform
 ) -> None:
     async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
         assert not parts.cluster.leads(TELEGRAM)
