@@ -94,7 +94,7 @@ def start_cluster(bridge: Bridge) -> None:
             reloader.follow()
 
     bridge.task("listen", services.store.listen(on_work))
-    bridge.loop("lost", bridge.look_for_lost)
+    bridge.loop("lost", bridge.recover_others)
 
 
 def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:

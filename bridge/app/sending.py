@@ -90,7 +90,7 @@ async def sending(
             await suspensions.load(channel)
         policy = OutcomePolicy(suspensions=suspensions, services=services)
         outbox = Outbox(channels=channels, policy=policy, lease=cluster, services=services)
-        if not settings.storage.shared:  # else too little is known of other nodes so far; Bridge.look_for_lost does it
+        if not settings.storage.shared:  # else too little is known of other nodes so far; Bridge.recover_others does it
             await recover_lost(outbox)
         await ask_about_unknown(settings, store, clock.now())
         await refuse_without_account(settings, store, clock.now())

@@ -99,10 +99,10 @@ class Bridge:
             return STANDBY
         return described_telegram(self.telegram, self.sending.clock.now())
 
-    async def look_for_lost(self) -> Ms:
-        """A step: finds the SMS that nodes which are gone were sending."""
+    async def recover_others(self) -> Ms:
+        """A step: calls unknown what nodes that are gone were sending."""
         parts = self.sending
-        if not parts.cluster.may_judge():
+        if not parts.cluster.may_recover_others():
             return IDLE
         lost, now = await recover_lost(parts.outbox), parts.clock.monotonic()
         # Once a minute without a reason, too: another node may have ended after finding and before asking.

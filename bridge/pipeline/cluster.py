@@ -97,7 +97,7 @@ class Cluster:
             return False
         return self._left(lease.expires_in) > 0 and self._left(lease.sends_expire_in) > LONGEST_REQUEST
 
-    def may_judge(self) -> bool:
+    def may_recover_others(self) -> bool:
         """Whether this node may call other nodes dead. After it was away itself, or the store was, the others first get
         the time of a lease to report."""
         lease = self._lease

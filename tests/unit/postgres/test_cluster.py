@@ -98,7 +98,7 @@ async def test_before_its_first_report_a_bridge_may_do_nothing(both: TwoNodes, c
     one = cluster(both.one, clock)
     assert not one.leads(TELEGRAM)
     assert not one.may_send()
-    assert not one.may_judge()
+    assert not one.may_recover_others()
 
 
 async def test_a_singleton_role_lasts_by_the_nodes_own_clock_and_is_given_up_before_others_take_it(
@@ -151,17 +151,17 @@ async def test_a_bridge_judges_others_after_it_has_reported_for_a_lease_without_
     one = cluster(both.one, clock)
     await one.step()
     await steps(one, clock, 3)
-    assert not one.may_judge()
+    assert not one.may_recover_others()
     await steps(one, clock, 1)
-    assert one.may_judge()
+    assert one.may_recover_others()
     await clock.advance(LEASE + SECOND)  # it slept, or the store was away
-    assert not one.may_judge()
+    assert not one.may_recover_others()
     await one.step()
-    assert not one.may_judge(), "the others may have been away, too"
+    assert not one.may_recover_others(), "the others may have been away, too"
     await steps(one, clock, 3)
-    assert not one.may_judge()
+    assert not one.may_recover_others()
     await steps(one, clock, 1)
-    assert one.may_judge()
+    assert one.may_recover_others()
 
 
 async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: TwoNodes, clock: ManualClock) -> None:
@@ -169,12 +169,12 @@ async def test_nobody_is_judged_just_after_the_stores_clock_was_set_forth(both: 
     one = cluster(SetForth(both.one, lambda: clock.monotonic() - began + set_by[0]), clock)
     await one.step()
     await steps(one, clock, 4)
-    assert one.may_judge()
+    assert one.may_recover_others()
     set_by[0] = 60 * SECOND
     await steps(one, clock, 1)
-    assert not one.may_judge()
+    assert not one.may_recover_others()
     await steps(one, clock, 4)
-    assert one.may_judge()
+    assert one.may_recover_others()
 
 
 async def test_a_newcomer_sends_when_those_who_send_know_of_it(both: TwoNodes, clock: ManualClock) -> None:
