@@ -83,11 +83,11 @@ def existing_folder(path: Path) -> Path:
 def write_obstacle(path: Path, folder: Path) -> str:
     """The text id of the reason why the store could not be written; empty if it could."""
     if not folder.is_dir():
-        return "place.no_folder"
+        return "path.no_folder"
     if path.is_dir():
-        return "place.folder"
+        return "path.is_folder"
     if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
-        return "place.no_rights"
+        return "path.no_rights"
     return ""
 
 

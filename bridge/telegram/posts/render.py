@@ -173,12 +173,12 @@ def confirmation(sms: Sms, language: Language, now: Ms) -> StatusView | None:
     stop = button(say(language, "button.stop"), ButtonKind.STOP, sms.id)
     undo = sms.state is SmsState.QUEUED and ConfirmationReason.UNDO in reasons
     if undo and not sms.attempts and now < sms.due_at:
-        line = say(language, "ask.undo")
+        line = say(language, "confirmation.undo")
         return StatusView(emoji=emoji, line=line, needs_words=True, mark=f"{ASKED} undo", buttons=(stop,))
     if sms.state is not SmsState.DRAFT:
         return None
     plain = with_gsm7_characters(sms.text)
-    lines = [say(language, f"ask.{each}", _counts(sms, plain, language)) for each in reasons]
+    lines = [say(language, f"confirmation.{each}", _counts(sms, plain, language)) for each in reasons]
     send = next((_SEND_BUTTONS[each] for each in reasons if each in _SEND_BUTTONS), "button.release")
     buttons = [button(say(language, send), ButtonKind.RELEASE, sms.id, sms.parts)]
     if plain is not None and ConfirmationReason.COSTLY in reasons:
@@ -193,7 +193,7 @@ def confirmation(sms: Sms, language: Language, now: Ms) -> StatusView | None:
 
 
 def _counts(sms: Sms, plain: str | None, language: Language) -> Mapping[str, Json]:
-    signs = (say(language, "ask.space") if sign.isspace() else sign for sign in costly_characters(sms.text))
+    signs = (say(language, "confirmation.space") if sign.isspace() else sign for sign in costly_characters(sms.text))
     return {
         "parts": sms.parts,
         "chars": len(sms.text),

@@ -21,11 +21,11 @@ COUNTED = {
     "alert.too_old": "hours",
     "alert.daily_parts": "limit",
     "head.answered": "count",
-    "ask.parts": "chars",
+    "confirmation.parts": "chars",
     "notice.digest": "numbers",
     "notice.digest_over": "sms",
     "alert.low_balance_days": "days",
-    "ask.command_parts": "chars",
+    "confirmation.command_parts": "chars",
 }
 """Texts that have plural forms, and the parameter that decides."""
 

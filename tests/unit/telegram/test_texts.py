@@ -60,7 +60,7 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        ids = r'"((?:alert|notice|pressed|button|head|fate|ask|result|answer|place|link)\.[a-z_]+)"'
+        ids = r'"((?:alert|notice|pressed|button|head|status|suppression|confirmation|result|answer|path|link)\.[a-z_]+)"'
         named |= set(re.findall(ids, path.read_text("utf-8")))
     assert named - set(entries("en")) == set()
 
@@ -82,7 +82,7 @@ def test_every_failure_of_telegram_has_words(failure: FailureKind) -> None:
 
 @pytest.mark.parametrize("ask", list(ConfirmationReason))
 def test_every_reason_to_ask_first_has_words(ask: ConfirmationReason) -> None:
-    assert f"ask.{ask}" in entries("en")
+    assert f"confirmation.{ask}" in entries("en")
 
 
 @pytest.mark.parametrize("kind", list(ActionKind))
