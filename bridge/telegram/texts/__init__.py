@@ -1,7 +1,6 @@
-"""What the bot says, by text id, in the chat's language.
+"""The bot's texts, by text id and language.
 
-The catalogues are gettext's (``<language>/telegram.po``); the ids are their msgids, so a translator
-sees one file. Another language is one more folder and its name in the settings.
+The catalogues are gettext's, one for each language: ``<language>/telegram.po``, with the text ids as msgids.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ COUNTED = {
     "alert.low_balance_days": "days",
     "confirmation.command_parts": "chars",
 }
-"""Texts that have plural forms, and the parameter that decides."""
+"""The texts with plural forms, and the parameter that decides between them."""
 
 
 @cache
@@ -43,12 +42,15 @@ def catalogue(language: str) -> GNUTranslations:
 
 
 def known(language: str, text_id: str) -> bool:
+    """True if the catalogue has the text."""
     return say(language, text_id) != text_id
 
 
 def say(language: str, text_id: str, params: Mapping[str, Json] | None = None) -> str:
-    """The text with its parameters filled in. An id or a parameter that is missing shows as itself and raises nothing:
-    a word too many in a chat is better than an alert that never comes."""
+    """The text with its parameters filled in.
+
+    A missing text or parameter raises nothing and shows as its name: an odd word is better than an alert that is lost.
+    """
     values = params or {}
     counter = COUNTED.get(text_id)
     texts = catalogue(language)
@@ -61,7 +63,7 @@ def say(language: str, text_id: str, params: Mapping[str, Json] | None = None) -
 
 
 class _Values(dict[str, Json]):
-    """Placeholders are ours, values are not: a value is never a template, a missing one stays visible."""
+    """Parameters by name. A missing one shows as its placeholder; None shows as nothing."""
 
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"

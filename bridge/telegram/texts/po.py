@@ -23,7 +23,7 @@ class Entry:
 
 
 def parsed(source: str) -> dict[str, Entry]:
-    """:raises ValueError: with the line, for anything that is not understood or stands there twice."""
+    """The entries by msgid. :raises ValueError: with the line number, for what is not understood or occurs twice."""
     entries: dict[str, Entry] = {}
     entry: Entry | None = None
     target = ""
@@ -35,7 +35,7 @@ def parsed(source: str) -> dict[str, Entry]:
         keyword, text = (found[1], _string(found[3])) if found else ("", _string(line))
         if keyword == "msgid":
             if text in entries:
-                raise ValueError(f"line {number}: {text!r} stands here twice")
+                raise ValueError(f"line {number}: {text!r} occurs twice")
             entry = entries[text] = Entry(msgid=text)
         elif entry is None:
             raise ValueError(f"line {number}: no msgid before this")

@@ -60,7 +60,8 @@ def test_every_text_is_written_and_plain(language: str) -> None:
 def test_every_id_the_program_names_exists() -> None:
     named: set[str] = set()
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        ids = r'"((?:alert|notice|pressed|button|head|status|suppression|confirmation|result|answer|path|link)\.[a-z_]+)"'
+        families = "alert|notice|pressed|button|head|status|suppression|confirmation|result|answer|path|link"
+        ids = rf'"((?:{families})\.[a-z_]+)"'
         named |= set(re.findall(ids, path.read_text("utf-8")))
     assert named - set(entries("en")) == set()
 
