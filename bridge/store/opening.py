@@ -1,4 +1,4 @@
-"""Opens a store of either engine by its ``storage.url``, and says of one that it is, or is not, a restored copy.
+"""Opens a store of either engine by its ``storage.url``, and marks one as a restored copy, or as none.
 
 The driver of PostgreSQL is an extra and takes long to import, so it is imported only where the URL asks for it.
 """
@@ -73,7 +73,7 @@ async def mark_restored(url: str, *, taken_at: Ms) -> None:
 
 
 async def adopt(url: str, *, now: Ms) -> None:
-    """Say of a PostgreSQL database that was moved as a whole that it is no copy: what waits in it goes on.
+    """Accept a PostgreSQL database that was moved as a whole as the store itself, not a copy: what waits goes on.
 
     It must be said before the first start, so an older version is brought up to date here, too.
     :raises StoreLocked: a service runs on it.

@@ -102,7 +102,7 @@ class Tx(Protocol):
         """The same on the other nodes alone, where the loop of this node knows of the work already."""
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
-        """Have ``repair`` run, before any later work, if nobody learns of this unit's success.
+        """Have ``repair`` run, before any later work, if the caller does not learn that this unit was kept.
 
         That happens where the caller was cancelled, and where COMMIT failed with an unknown outcome. So ``repair`` must
         do nothing where the unit was not kept.

@@ -24,7 +24,7 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE
 
 
 class SqliteEnd:
-    """What source and target share. Errors name the file, and never a value."""
+    """The common part of source and target. Errors name the file, and never a value."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""What both ends of a move share: which tables are copied, how their rows are read, and a digest of them."""
+"""The common part of both engines: which tables are copied, how their rows are read, and a digest of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.value import value_object
 BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
 NOT_COPIED = frozenset({"schema_version", *(table.name for table in STAYING)})
-"""Names of the tables that are not copied: what a database says of itself and of its nodes."""
+"""Names of the tables that are not copied: those about the database itself and its nodes."""
 _NODES = frozenset({"taken_by", "sent_by"})
 """Columns that name the node whose work a row is. They are copied empty, since no node runs while a store is copied."""
 _PYTHON: Mapping[ColumnType, type] = {
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @value_object
 class Content:
-    """What is in a table."""
+    """The number of rows of a table, and their digest."""
 
     rows: int
     digest: str
@@ -58,7 +58,7 @@ class Digest:
 
 
 class Source(Protocol):
-    """A store that nobody changes while it is read. Errors name it."""
+    """A store that does not change while it is read. Errors name it."""
 
     where: str
 
@@ -79,7 +79,7 @@ class Source(Protocol):
 
 
 class Target(Protocol):
-    """A store that nobody else sees before it is whole."""
+    """A store that other programs see only when it is whole."""
 
     where: str
 

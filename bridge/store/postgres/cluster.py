@@ -1,7 +1,7 @@
 """Coordinates several nodes on one database: which are alive, which one leads a role, which messages each one routes.
 
 All of it is leases by the database's clock. A node that does not report in time has lost its leases, whether it is
-dead, cut off or asleep. It knows by its own clock when that is so, and stops what they allowed. Of all this only
+dead, cut off or asleep. It knows by its own clock when they end, and stops in time. Of all this only
 :data:`TAKE_UNROUTED` runs in the transactions of a message's way: when a node has no message of its own, and else once
 a second.
 """

@@ -12,7 +12,7 @@ from bridge.store.postgres.pool import connected
 from bridge.store.repositories.facade import BEAT
 
 _MAKE_TABLE = "CREATE TABLE trial (id BIGINT)"
-"""What a start on an empty schema, or on one of an older version, has to be allowed to do."""
+"""A start on an empty schema, or on one of an older version, must be allowed to do this."""
 
 
 async def check_usable(url: str, now: Ms) -> None:

@@ -1,4 +1,4 @@
-"""Tells the other nodes which work there is, by NOTIFY, and this node what they tell.
+"""Tells the other nodes by NOTIFY which work there is, and passes on what they tell.
 
 A notification may be lost: it only shortens a wait, and each loop looks for work now and then without one. So none is
 part of a transaction, and those of one moment are sent together.
@@ -24,7 +24,7 @@ from bridge.store.postgres.tx import lock_key
 NOTIFY_EVERY_S = 0.05
 """Shortest time between two notifications of a node."""
 LIVENESS_CHECK_S = 20.0
-"""A listening connection that receives nothing for so many seconds asks whether the server is still there."""
+"""Seconds without a notification after which a listening connection asks whether the server is still there."""
 RECONNECT_S = 2.0
 """Pause between two attempts to listen again."""
 
@@ -69,7 +69,7 @@ class Notifications:
         self._sending = None
 
     async def listen(self, on_work: OnWork) -> None:
-        """Call ``on_work`` with what the other nodes tell, until cancelled."""
+        """Call ``on_work`` with the work that other nodes tell of, until cancelled."""
 
         def received(connection: object, pid: int, channel: str, payload: str) -> None:
             node, *names = json.loads(payload)
@@ -102,7 +102,7 @@ class Notifications:
             connection.terminate()
 
     async def close(self) -> None:
-        """Send what is pending, then end."""
+        """Send the pending notifications, then end."""
         self._closing.set()
         if self._sending is not None:
             await self._sending

@@ -76,7 +76,7 @@ async def _connect(url: str, settings: Mapping[str, str], **options: Any) -> Any
 async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
     """One connection without a pool, for work that may take long, and the masked URL.
 
-    Ended with what is not committed.
+    At the end the connection is closed; changes that are not committed are lost.
     """
     where = masked_url(url)
     with faults.named(where):
@@ -90,8 +90,8 @@ async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
 class Pool:
     """Opens at most ``size`` connections, each when it is needed. ``close`` last. For one event loop.
 
-    While the server cannot be reached, nobody waits for it twice: for a moment after a failed attempt all callers get
-    the same error at once.
+    While the server cannot be reached, callers do not wait for it one after the other: for a moment after a failed
+    attempt all of them get its error at once.
     """
 
     def __init__(self, url: str, size: int) -> None:

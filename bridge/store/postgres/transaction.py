@@ -1,4 +1,4 @@
-"""Runs units of work in transactions of PostgreSQL: begins, commits, and says what the end of each means."""
+"""Runs units of work in transactions of PostgreSQL: begins, commits, and translates errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Transactions:
         return self._pool.where
 
     async def write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
-        """The result after the commit, and the repairs that are due if nobody learns of it.
+        """The result after the commit, and the repairs that are due if the caller does not learn of it.
 
         :raises StoreUnavailable: nothing was written.
         :raises OutcomeUnknown: whether it was written is not known.

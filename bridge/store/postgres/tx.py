@@ -44,7 +44,7 @@ class PostgresTx:
         self.work_for_others: set[Work] = set()
         """Those that it makes for the other nodes alone."""
         self.repairs: list[Unit[object]] = []
-        """Due if nobody learns that this transaction was kept."""
+        """Due if the caller does not learn that this transaction was kept."""
 
     def now(self) -> Ms:
         self._start()

@@ -35,7 +35,7 @@ class SqliteTx:
         self.work: set[Work] = set()
         """The kinds of work that this transaction makes."""
         self.repairs: list[Unit[object]] = []
-        """Due if nobody learns that this transaction was kept."""
+        """Due if the caller does not learn that this transaction was kept."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000

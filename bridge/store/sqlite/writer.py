@@ -35,7 +35,7 @@ MAX_UNITS = 512
 
 @dataclass(eq=False, slots=True)
 class _Call:
-    """One caller's call: ``do`` for ``item``, in one call with all who want the same ``do``."""
+    """A call of ``do`` for the item of one caller. Calls of the same ``do`` are made together."""
 
     do: BatchUnit[object, object]
     item: object
@@ -50,7 +50,7 @@ class _Job:
 
 @dataclass(slots=True)
 class _Outcome:
-    """A value or an error. ``repairs`` are due if nobody learns that the unit was kept."""
+    """A value or an error. ``repairs`` are due if the caller does not learn that the unit was kept."""
 
     value: object = None
     error: Exception | None = None

@@ -1,4 +1,4 @@
-"""Each test has a schema of its own, and two bridges on it."""
+"""Each test has a schema of its own, and two nodes on it."""
 
 from __future__ import annotations
 
