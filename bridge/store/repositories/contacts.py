@@ -152,6 +152,7 @@ class SpendBudget:
         return True
 
     def add(self, day: str, parts: int) -> None:
+        """Count parts that were written."""
         self._added[day] += parts
 
     def write(self) -> None:

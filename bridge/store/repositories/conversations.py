@@ -81,12 +81,14 @@ ALIASES = CHAT_ALIAS.statement("SELECT old_id, new_id FROM chat_alias")
 
 
 def get_conversation(tx: Tx, conversation_id: ConversationId | None) -> Conversation | None:
+    """The conversation with this id, or None."""
     if conversation_id is None:
         return None
     return read_one(tx, CONVERSATION, GET_CONVERSATION, {"id": conversation_id})
 
 
 def find_conversation(tx: Tx, chat: str, subscriber: str) -> Conversation | None:
+    """The conversation with the subscriber in this chat, or None."""
     return read_one(tx, CONVERSATION, FIND_CONVERSATION, {"chat": chat, "subscriber": subscriber})
 
 

@@ -134,6 +134,7 @@ class InboxRepository(Repository):
 
 
 def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
+    """The inbound message with this id, or None."""
     return read_one(tx, INBOUND, GET_INBOUND, {"id": inbound_id})
 
 

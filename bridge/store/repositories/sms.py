@@ -116,10 +116,12 @@ SELECT n.sms_id, n.at, n.move, n.from_state, n.to_state, n.reason, n.detail, n.a
 
 
 def get_sms(tx: Tx, sms_id: SmsId) -> Sms | None:
+    """The SMS with this id, or None."""
     return read_one(tx, SMS, GET_SMS, {"id": sms_id})
 
 
 def sms_of_key(tx: Tx, key: str) -> Sms | None:
+    """The SMS with this key, or None."""
     return read_one(tx, SMS, GET_SMS_BY_KEY, {"key": key})
 
 
