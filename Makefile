@@ -34,6 +34,7 @@ test: lint types imports tests
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tests.vocabulary
 
 types: $(READY)
 	$(BIN)/mypy

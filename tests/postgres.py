@@ -26,7 +26,7 @@ SERVER = os.environ.get("SMS_BRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0
 
 
 @cache
-def trouble() -> str | None:
+def why_unreachable() -> str | None:
     async def ask() -> None:
         connection = await asyncpg.connect(SERVER, timeout=5)
         await connection.close()
@@ -39,8 +39,8 @@ def trouble() -> str | None:
 
 
 needs_postgres = pytest.mark.skipif(
-    "CI" not in os.environ and trouble() is not None,
-    reason=f"no PostgreSQL for tests (set SMS_BRIDGE_TEST_POSTGRES): {trouble()}",
+    "CI" not in os.environ and why_unreachable() is not None,
+    reason=f"no PostgreSQL for tests (set SMS_BRIDGE_TEST_POSTGRES): {why_unreachable()}",
 )
 
 

@@ -26,7 +26,7 @@ from tests.bench.disk import commits_per_second
 from tests.bench.prefill import Filling, Stores
 from tests.bench.profile import Profiler
 from tests.bench.series import Series, figures
-from tests.postgres import SERVER, trouble
+from tests.postgres import SERVER, why_unreachable
 
 GROUPS = ("disk", "closed", "paced", "rules", "store", "conversations", "start", "decide", "reload", "postgres")
 MORE = ("postgres-store", "several")
@@ -95,7 +95,7 @@ class Bench:
         self.sizes = sizes_of(chosen)
         only = set(chosen.only or (QUICK_GROUPS if chosen.quick else GROUPS))
         self.cases = [case for case in cases(self.sizes) if only & {case.group, case.key}]
-        if any(case.postgres for case in self.cases) and (said := trouble()):
+        if any(case.postgres for case in self.cases) and (said := why_unreachable()):
             console.print(f"PostgreSQL is left out: none answers at {masked_url(SERVER)} ({said})")
             self.cases = [case for case in self.cases if not case.postgres]
         self.disk = "disk" in only

@@ -69,7 +69,7 @@ class Case:
 def cases(sizes: Sizes) -> Sequence[Case]:
     closed = Load(messages=sizes.messages, connections=sizes.connections, limit_s=sizes.limit_s)
     few, many = Filling(conversations=sizes.few_conversations), Filling(conversations=sizes.many_conversations)
-    talk = Setup(forward=True)
+    conversing = Setup(forward=True)
     found = [
         Case(key="bare", group="closed", name="bare pass-through", load=closed, setup=None),
         Case(key="whole", group="closed", name="whole path", load=closed, setup=Setup()),
@@ -94,7 +94,7 @@ def cases(sizes: Sizes) -> Sequence[Case]:
             group="conversations",
             name=f"{sizes.few_conversations:,} conversations",
             load=closed,
-            setup=talk,
+            setup=conversing,
             filling=few,
         ),
         Case(
@@ -102,7 +102,7 @@ def cases(sizes: Sizes) -> Sequence[Case]:
             group="conversations",
             name=f"{sizes.many_conversations:,} conversations",
             load=closed,
-            setup=talk,
+            setup=conversing,
             filling=many,
         ),
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Self
 
-from tests.bench.crowd import Crowd
+from tests.bench.clients import Clients
 from tests.bench.gateway import Gateway
 from tests.bench.load import Load, requests
 from tests.bench.processes import Child, Subject, Usage, busy_s, run_loop
@@ -109,9 +109,9 @@ async def wave(gateway: Gateway, subject: Subject, load: Load, messages: range) 
     """Bring ``messages`` and look what comes of them."""
     tally = Tally(messages, load.keywords)
     written = requests(subject.callback_urls[0], messages, load.keywords)
-    crowd = Crowd(subject.callback_urls, written, tally, load.rate)
+    clients = Clients(subject.callback_urls, written, tally, load.rate)
     gateway.tally = tally
-    await crowd.connect(load.connections)
+    await clients.connect(load.connections)
     # A collection over all that was prepared would stand in the latencies of others.
     gc.collect()
     gc.disable()
@@ -119,13 +119,13 @@ async def wave(gateway: Gateway, subject: Subject, load: Load, messages: range) 
         before = _Meters.read(subject, gateway)
         with contextlib.suppress(TimeoutError):  # the outcome says what is missing
             async with asyncio.timeout(load.limit_s):
-                await crowd.bring()
+                await clients.bring()
         ended = time.perf_counter()
         await asyncio.sleep(AFTERWARDS)
         return _outcome(tally, before, ended, _Meters.read(subject, gateway))
     finally:
         gc.enable()
-        crowd.close()
+        clients.close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ from bridge.store.migrate import shipped
 from bridge.store.postgres.migrate import migrate
 from tests.bench import postgres
 from tests.bench.__main__ import main
-from tests.bench.crowd import Crowd
+from tests.bench.clients import Clients
 from tests.bench.farside import FarSide
 from tests.bench.gateway import Gateway
 from tests.bench.load import SCRIPT, requests, subscriber
@@ -74,7 +74,7 @@ async def test_the_gateway_counts_every_recipient_once_and_notices_what_is_wrong
 
 
 @pytest.mark.parametrize("rate", [None, 500.0])
-async def test_the_crowd_counts_what_was_not_acknowledged_and_takes_the_time_from_when_a_message_was_due(rate):
+async def test_the_clients_count_what_was_not_acknowledged_and_takes_the_time_from_when_a_message_was_due(rate):
     hold, connections = asyncio.Event(), []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,18 +91,18 @@ async def test_the_crowd_counts_what_was_not_acknowledged_and_takes_the_time_fro
     tally = Tally(range(10), keywords=2)
     for _ in range(10):
         tally.ended()  # replies are nobody's business here
-    crowd = Crowd([url], requests(url, range(10), 2), tally, rate)
-    await crowd.connect(2)
+    clients = Clients([url], requests(url, range(10), 2), tally, rate)
+    await clients.connect(2)
     try:
         async with asyncio.timeout(10):
-            bringing = asyncio.create_task(crowd.bring())
+            bringing = asyncio.create_task(clients.bring())
             while not tally.due[9 if rate else 1]:
                 await asyncio.sleep(0.001)
             hold.set()
             await bringing
     finally:
         hold.set()
-        crowd.close()
+        clients.close()
         server.close()
         await asyncio.gather(*connections)
     assert (sum(1 for at in tally.acked if at), tally.unanswered) == (9, 1)

@@ -25,7 +25,7 @@ from rich.table import Table
 
 import tests.chaos
 from tests.chaos.scenario import SCALE
-from tests.chaos.schedule import Entry, Outcome, Schedule, Verdict
+from tests.chaos.schedule import Entry, Outcome, ScenarioResult, Schedule
 
 PIPED_WIDTH = 170
 """Columns of the table where no terminal says how many there are."""
@@ -52,23 +52,23 @@ def names() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(tests.chaos.__path__)]
 
 
-def table(verdicts: Sequence[Verdict], seconds: float) -> Table:
-    shown = Table(title=f"{len(verdicts)} faults in {seconds:.0f} s", show_lines=True)
+def table(results: Sequence[ScenarioResult], seconds: float) -> Table:
+    shown = Table(title=f"{len(results)} faults in {seconds:.0f} s", show_lines=True)
     shown.add_column("#", justify="right")
     shown.add_column("fault", ratio=3)
     shown.add_column("figures", ratio=5)
     shown.add_column("promises", ratio=2)
     shown.add_column("control: without …", ratio=3)
     shown.add_column("s", justify="right")
-    for verdict in verdicts:
-        figures = "; ".join(f"{name} {figure}" for name, figure in verdict.run.figures.items())
+    for result in results:
+        figures = "; ".join(f"{name} {figure}" for name, figure in result.run.figures.items())
         shown.add_row(
-            str(verdict.scenario.number),
-            escape(verdict.scenario.title),
+            str(result.scenario.number),
+            escape(result.scenario.title),
             escape(figures) or "–",
-            held(verdict.run),
-            control(verdict),
-            f"{verdict.seconds:.0f}",
+            held(result.run),
+            control(result),
+            f"{result.seconds:.0f}",
         )
     return shown
 
@@ -79,25 +79,25 @@ def held(outcome: Outcome) -> str:
     return f"[red]{len(outcome.violations)} broken[/]" if outcome.violations else "[green]held[/]"
 
 
-def control(verdict: Verdict) -> str:
-    rule = escape(verdict.scenario.rule)
-    if verdict.control is None:
+def control(result: ScenarioResult) -> str:
+    rule = escape(result.scenario.rule)
+    if result.control is None:
         return f"[dim]none: {rule}[/]"
-    if verdict.control.broke:
+    if result.control.broke:
         return f"[red]did not finish[/]: {rule}"
-    return f"[green]fails[/]: {rule}" if verdict.control.violations else f"[red]finds nothing[/]: {rule}"
+    return f"[green]fails[/]: {rule}" if result.control.violations else f"[red]finds nothing[/]: {rule}"
 
 
-def trouble(verdict: Verdict) -> list[str]:
+def failures(result: ScenarioResult) -> list[str]:
     """What makes this scenario fail the suite, in sentences."""
-    number = verdict.scenario.number
-    said = [f"{number}: {sentence}" for sentence in verdict.run.violations]
-    if verdict.run.broke:
-        said.append(f"{number}: did not finish: {verdict.run.broke}")
-    if verdict.control is not None and verdict.control.broke:
-        said.append(f"{number}: the control did not finish: {verdict.control.broke}")
-    elif verdict.control is not None and not verdict.control.violations:
-        said.append(f"{number}: the control found nothing without the rule ({verdict.scenario.rule})")
+    number = result.scenario.number
+    said = [f"{number}: {sentence}" for sentence in result.run.violations]
+    if result.run.broke:
+        said.append(f"{number}: did not finish: {result.run.broke}")
+    if result.control is not None and result.control.broke:
+        said.append(f"{number}: the control did not finish: {result.control.broke}")
+    elif result.control is not None and not result.control.violations:
+        said.append(f"{number}: the control found nothing without the rule ({result.scenario.rule})")
     return said
 
 
@@ -144,9 +144,9 @@ async def judged(entries: Sequence[Entry], root: Path, jobs: int, console: Conso
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     started = loop.time()
-    verdicts = await Schedule(root, jobs, console).run(entries)
-    console.print(table(verdicts, loop.time() - started))
-    said = [sentence for verdict in verdicts for sentence in trouble(verdict)]
+    results = await Schedule(root, jobs, console).run(entries)
+    console.print(table(results, loop.time() - started))
+    said = [sentence for result in results for sentence in failures(result)]
     for sentence in said:
         console.print(escape(sentence), style="red", highlight=False)
     return 1 if said else 0

@@ -175,7 +175,7 @@ class Hour:
             await self._set_up()
             await self._until(self.plan.before)
             await self._jump()
-            await self._meanwhile()
+            await self._while_waiting()
             await self._until(self.plan.watched)
             await self._afterwards()
             self._look_back()
@@ -225,7 +225,7 @@ class Hour:
         self.telegram.says(SUPPORT, "Слушаю вас", reply_to=post.id)
         await self.line.later(self.plan.step, step=self.plan.step)
 
-    async def _meanwhile(self) -> None:
+    async def _while_waiting(self) -> None:
         """While the clock is wrong, or newly right; and back to where it was."""
         await self.line.later(30 * SECOND, step=self.plan.step)
         await self._says("busy", "79001000002", "часы после")

@@ -171,13 +171,13 @@ class Operators:
 
     async def work(self, stop: asyncio.Event, a_second: float) -> None:
         often = {self._answer: 14, self._press: 6, self._edit: 2, self._note: 1, self._photo: 1, self._close: 1}
-        deeds, weights = list(often), list(often.values())
+        actions, weights = list(often), list(often.values())
         while not await pause(stop, self._chance.expovariate(a_second)):
-            deed = self._delete if self._mischief.strikes() else self._chance.choices(deeds, weights)[0]
+            action = self._delete if self._mischief.strikes() else self._chance.choices(actions, weights)[0]
             # The topic or message may be gone by now, for people as for the bot.
             with suppress(LookupError):
-                name = deed.__name__.strip("_")
-                if deed():
+                name = action.__name__.strip("_")
+                if action():
                     self.did[name] = self.did.get(name, 0) + 1
 
     # ------------------------------------------------ each says whether there was anything to do

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from bridge.store.sqlite.checkpoint import PAGES
+from tests.chaos.outages import CALLS, PAGE, refused
 from tests.chaos.plant import CALLERS, Plant, plant
 from tests.chaos.preload import Act, Kind
 from tests.chaos.scenario import Findings, Progress, nothing
-from tests.chaos.troubles import CALLS, PAGE, refused
 
 
 async def failed_syncs(

@@ -1,6 +1,6 @@
 """The platform under load, in a process of its own: callbacks at an even pace, and a send page that may be slow.
 
-Built of the benchmark's parts. Its crowd counts each latency from the moment at which a callback was due, so a bridge
+Built of the benchmark's parts. Its clients count each latency from the moment at which a callback was due, so a bridge
 that stands still cannot look fast.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Self, cast
 
-from tests.bench.crowd import Crowd
+from tests.bench.clients import Clients
 from tests.bench.farside import Latency
 from tests.bench.gateway import Gateway
 from tests.bench.load import requests
@@ -96,7 +96,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(answer)
 
 
-class _Crowd(Crowd):
+class _Clients(Clients):
     """Knows when the last callback got its answer."""
 
     def __init__(self, wave: Wave, callbacks: Sequence[bytes], tally: Tally) -> None:
@@ -114,17 +114,17 @@ class _Crowd(Crowd):
 async def _run(wave: Wave, gateway: SlowGateway, pipe: Connection) -> Seen:
     messages = range(wave.first, wave.first + wave.messages)
     tally = Tally(messages, KEYWORDS)
-    crowd = _Crowd(wave, requests(wave.callback_url, messages, KEYWORDS), tally)
+    clients = _Clients(wave, requests(wave.callback_url, messages, KEYWORDS), tally)
     gateway.tally, gateway.answer_after_s = tally, wave.answer_after_s
-    await crowd.connect(wave.connections)
+    await clients.connect(wave.connections)
     gc.collect()
     gc.disable()  # its pauses would stand in the latencies of the bridge
     began = ended = time.perf_counter()
     try:
         with contextlib.suppress(TimeoutError):  # what is missing is counted
             async with asyncio.timeout(wave.limit_s), asyncio.TaskGroup() as group:
-                group.create_task(crowd.bring())
-                await crowd.all_answered.wait()
+                group.create_task(clients.bring())
+                await clients.all_answered.wait()
                 pipe.send("all answered")
                 gateway.answer_after_s = 0.0
         ended = time.perf_counter()
@@ -132,7 +132,7 @@ async def _run(wave: Wave, gateway: SlowGateway, pipe: Connection) -> Seen:
     finally:
         gc.enable()
         gateway.answer_after_s = 0.0
-        crowd.close()
+        clients.close()
     last_ack = max(tally.acked) or ended
     acks = milliseconds(tally.due, tally.acked)
     return Seen(

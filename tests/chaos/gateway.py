@@ -328,9 +328,9 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda *_: None)  # broken connections are its trade
         self._stop = asyncio.Event()
-        kinds = {"plain": self._talk, "deaf": self._deaf, "silent": self._silent}
+        kinds = {"plain": self._converse, "deaf": self._deaf, "silent": self._silent}
         if self._tls is not None:
-            kinds["tls"] = self._talk
+            kinds["tls"] = self._converse
         listeners = []
         for name, kind in kinds.items():
             tls = self._tls if name == "tls" else None
@@ -363,7 +363,7 @@ class Gateway:
 
         return serve
 
-    async def _talk(self, wire: Wire) -> None:
+    async def _converse(self, wire: Wire) -> None:
         before = 0
         while wire.open and (request := await wire.request()) is not None:
             query = parse_qs(request.split(b" ", 2)[1].partition(b"?")[2].decode("ascii"))

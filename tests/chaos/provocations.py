@@ -162,7 +162,7 @@ class Provocateur:
 
     # ------------------------------------------------ the chat
 
-    async def talk(self) -> None:
+    async def exchange(self) -> None:
         """Operators answer, in every wrong way too; Telegram refuses and fails."""
         chat = self._telegram.chats[SUPPORT]
         await self.brings(f"{TEXT} в чат")

@@ -35,12 +35,12 @@ from tests.chaos.tools import each, together, without
 REPETITIONS = 50
 RACES = 10
 """So many times as often, since it takes luck: a connection that is closed just as the next request is written."""
-CROWD = 5_000
+BURST = 5_000
 AT_ONCE = 64
 """Cells under way. They wait for the gateway most of the time."""
 GO_AWAY = 0.05
 """The part of a crowd that stops waiting."""
-CLOSED_MEANWHILE = "and_end"
+CLOSED_WHILE_WAITING = "and_end"
 UVLOOPS_OWN = "Fatal error on SSL protocol"
 """Its TLS answers an orderly end on a transport that it has just closed, and complains of itself. The line is over by
 then, and knows it."""
@@ -107,7 +107,7 @@ class Sent:
 
 def cells(*, tls: bool, acts: Sequence[str] = tuple(ACTS)) -> Iterator[Cell]:
     for secure in (False, True) if tls else (False,):
-        for act, before in product([act for act in acts if act != CLOSED_MEANWHILE], ("", "ok")):
+        for act, before in product([act for act in acts if act != CLOSED_WHILE_WAITING], ("", "ok")):
             yield Cell(
                 secure=secure,
                 act=act,
@@ -116,7 +116,7 @@ def cells(*, tls: bool, acts: Sequence[str] = tuple(ACTS)) -> Iterator[Cell]:
                 limits=SHORT if act in ENDLESS else PATIENT,
             )
         # Closed about when the request is written: it got through, or nobody knows; never both.
-        yield Cell(secure=secure, act="ok", before=CLOSED_MEANWHILE, right=ACCEPTED | UNKNOWN, often=RACES)
+        yield Cell(secure=secure, act="ok", before=CLOSED_WHILE_WAITING, right=ACCEPTED | UNKNOWN, often=RACES)
         # The handshake comes first over TLS: there nothing has left yet.
         never_read = NOT_SENT if secure else NOT_SENT | UNKNOWN
         yield Cell(secure=secure, act="ok", port="deaf", right=never_read)
@@ -145,10 +145,10 @@ class Sender:
                 await self._send(platform, cell, cell.before, expected)
                 await asyncio.sleep(self._chance.random() * PAUSE_S)
             await self._send(platform, cell, cell.act, cell.right)
-            if cell.before != CLOSED_MEANWHILE and not cell.port and cell.trusted:
+            if cell.before != CLOSED_WHILE_WAITING and not cell.port and cell.trusted:
                 await self._send(platform, cell, "ok", expected)  # the session goes on, with its own answers
 
-    async def crowd(self, count: int, acts: Sequence[str]) -> None:
+    async def burst(self, count: int, acts: Sequence[str]) -> None:
         """All acts at once over the few connections of one session, and some callers go away."""
         cell = Cell(act="all at once", right=ANY, connections=8)
         places = asyncio.Semaphore(3 * cell.connections)
@@ -221,7 +221,7 @@ async def gateway(
     progress: Progress = nothing,
     *,
     repetitions: int,
-    crowd: int = 0,
+    burst: int = 0,
     client: type[HttpClient] = HttpClient,
     acts: Sequence[str] = tuple(ACTS),
     seed: int = 4,
@@ -248,19 +248,19 @@ async def gateway(
                 progress(f"{len(sender.sent)} SMS in {len(wanted)} kinds of trouble")
 
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-        await sender.crowd(crowd, [act for act in acts if act not in ENDLESS])
+        await sender.burst(burst, [act for act in acts if act not in ENDLESS])
     violations = list(judged(sender.sent, opposite.seen))
     complaints.pop(UVLOOPS_OWN, None)
     violations += [f"the loop complained {times} times: {complaint}" for complaint, times in complaints.items()]
     lack = without("openssl is not there: no cell over TLS") if certificate is None else Findings()
     figures = {
         "cells": f"{len(wanted)} × {repetitions}",
-        "SMS": f"{len(sender.sent)}, {crowd} of them in a crowd",
+        "SMS": f"{len(sender.sent)}, {burst} of them in a crowd",
         "complete requests read": f"{opposite.seen.total()}, {opposite.on_used_connections} on used connections",
         "most for one SMS": f"{max(opposite.seen.values(), default=0)}",
         "called": told(sender.sent),
         "written as the gateway closed": told(
-            [one for one in sender.sent if one.cell.before == CLOSED_MEANWHILE and one.act == one.cell.act]
+            [one for one in sender.sent if one.cell.before == CLOSED_WHILE_WAITING and one.act == one.cell.act]
         ),
         "wrong": f"{len(violations)}",
     }
@@ -338,21 +338,21 @@ async def without_rule(folder: Path, name: str, progress: Progress = nothing) ->
 
 async def run(folder: Path, progress: Progress) -> Findings:
     """On the loop of the standard library, then on the faster one."""
-    usual = await gateway(folder, progress, repetitions=scaled(REPETITIONS), crowd=scaled(CROWD))
-    other = await asyncio.to_thread(on_uvloop, folder, repetitions=scaled(REPETITIONS // 4), crowd=scaled(CROWD))
+    usual = await gateway(folder, progress, repetitions=scaled(REPETITIONS), burst=scaled(BURST))
+    other = await asyncio.to_thread(on_uvloop, folder, repetitions=scaled(REPETITIONS // 4), burst=scaled(BURST))
     other.figures = {f"uvloop: {name}": figure for name, figure in other.figures.items()}
     other.violations = [f"uvloop: {violation}" for violation in other.violations]
     return together(usual, other)
 
 
-def on_uvloop(folder: Path, *, repetitions: int, crowd: int) -> Findings:
+def on_uvloop(folder: Path, *, repetitions: int, burst: int) -> Findings:
     """For a thread of its own: it blocks."""
     try:
         import uvloop
     except ImportError:
         return without("uvloop is not installed")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(gateway(folder, repetitions=repetitions, crowd=crowd))
+        return runner.run(gateway(folder, repetitions=repetitions, burst=burst))
 
 
 SCENARIO = Scenario(

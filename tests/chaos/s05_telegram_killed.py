@@ -164,11 +164,11 @@ def shown_questions(telegram: SimulatedBotApi) -> int:
     return sum(call.params["text"].count("Вопрос ") for call in telegram.calls_of("sendMessage"))
 
 
-async def reached(moment: Callable[[], bool], meanwhile: Callable[[], object] = lambda: None) -> None:
+async def reached(moment: Callable[[], bool], at_the_same_time: Callable[[], object] = lambda: None) -> None:
     try:
         async with asyncio.timeout(STANDS_STILL_S):
             while not moment():
-                meanwhile()
+                at_the_same_time()
                 await asyncio.sleep(LOOK_AGAIN / 4)
     except TimeoutError:
         raise TimeoutError(f"nothing more came out within {STANDS_STILL_S} s") from None

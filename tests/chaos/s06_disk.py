@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 from tests.chaos.failed_syncs import failed_checkpoints, failed_syncs
+from tests.chaos.outages import CALLERS, CALLS, EVERY, MOVED, PAUSE, REALLY_FULL, SYNC_FAILS, outages, refused
 from tests.chaos.plant import plant
 from tests.chaos.preload import missing
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
 from tests.chaos.tools import each, together, without
-from tests.chaos.troubles import CALLERS, CALLS, EVERY, MOVED, PAUSE, REALLY_FULL, SYNC_FAILS, refused, troubles
 
 LASTS = 3.0
 """Seconds of trouble, at full size."""
@@ -58,7 +58,7 @@ async def full_disk(
     data.mkdir(parents=True)
     assert _mount(data) is None
     try:
-        findings = await troubles(
+        findings = await outages(
             folder / "small", progress, which=(REALLY_FULL,), rounds=rounds, lasts=lasts, within=within
         )
     finally:
@@ -99,7 +99,7 @@ async def run(folder: Path, progress: Progress) -> Findings:
     full = {"rounds": scaled(2), "lasts": LASTS, "within": RECOVERS_WITHIN}
     return together(
         await full_disk(folder / "full", progress, **full),
-        await troubles(folder / "troubles", progress, which=EVERY, **full),
+        await outages(folder / "outages", progress, which=EVERY, **full),
         await failed_syncs(folder / "syncs", progress, rounds=scaled(6, 2)),
         await failed_checkpoints(folder / "checkpoints", progress, rounds=scaled(4, 2)),
         await deleted_log(folder / "deleted", progress),
@@ -108,8 +108,8 @@ async def run(folder: Path, progress: Progress) -> Findings:
 
 async def control(folder: Path, progress: Progress) -> Findings:
     return each(
-        await troubles(folder / "answers", progress, which=(SYNC_FAILS,), sabotage="answers_anyway"),
-        await troubles(folder / "guard", progress, which=(MOVED,), sabotage="blind_guard"),
+        await outages(folder / "answers", progress, which=(SYNC_FAILS,), sabotage="answers_anyway"),
+        await outages(folder / "guard", progress, which=(MOVED,), sabotage="blind_guard"),
         await failed_syncs(folder / "log", progress, rounds=1, sabotage="trusting_log"),
         await failed_checkpoints(folder / "checkpoints", progress, rounds=1, sabotage="silent_checkpoints"),
     )

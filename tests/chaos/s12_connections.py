@@ -17,7 +17,7 @@ from pathlib import Path
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
-from tests.chaos.crowds import Crowd, Wave, make_room_for
+from tests.chaos.many_callers import ManyCallers, Wave, make_room_for
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing, scaled
 from tests.service import LOOK_AGAIN, Service
 
@@ -110,11 +110,11 @@ async def crowded(
         if wave.files_later is not None:
             limit = files + wave.files_later
             resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (limit, limit))
-        crowd = Crowd(service.port, wave)
+        callers = ManyCallers(service.port, wave)
         began, slowest, last = time.monotonic(), 0.0, False
-        coming = asyncio.create_task(crowd.come())
+        coming = asyncio.create_task(callers.come())
         # Whoever calls when the last place has just gone waits longest.
-        full = asyncio.create_task(crowd.full.wait())
+        full = asyncio.create_task(callers.full.wait())
         await asyncio.wait([coming, full], return_when=asyncio.FIRST_COMPLETED)
         full.cancel()
         while not last:
@@ -129,7 +129,7 @@ async def crowded(
         await coming
         if wave.deaf and not await comes_true(lambda: process.callers == 0, 2 * patience):
             findings.violations.append(f"who never reads stays: {process.callers} connections")
-        await crowd.go()
+        await callers.go()
         findings.figures[SLOWEST] = f"{slowest:.1f} s"
         if not findings.violations:
             findings.violations += await calm(caller, process, files, patience)

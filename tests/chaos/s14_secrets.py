@@ -48,7 +48,7 @@ async def everything(folder: Path, progress: Progress = nothing, *, whole: bool 
     async with provoked(folder) as (service, provocateur, outputs):
         await provocateur.good_and_bad_calls()
         await provocateur.noise(500 if whole else 40)
-        await provocateur.talk()
+        await provocateur.exchange()
         if whole:
             progress("Telegram answers badly")
             await provocateur.bad_statuses()
@@ -92,7 +92,7 @@ async def a_little(folder: Path, *, sabotage: str = "narrow", log_format: str = 
     """Calls and talk alone."""
     async with provoked(folder, sabotage=sabotage, log_format=log_format) as (service, provocateur, _):
         await provocateur.good_and_bad_calls()
-        await provocateur.talk()
+        await provocateur.exchange()
         await service.stop()
 
 

@@ -43,7 +43,7 @@ KILL_EVERY_S = 20
 FAULTY = 0.05
 """The part of all requests, calls and callbacks that is spoilt."""
 MESSAGES_A_SECOND = 4
-DEEDS_A_SECOND = 3
+ACTIONS_A_SECOND = 3
 """Of operators."""
 ANSWERS_WITHIN: Ms = 300
 """What the platform needs at most when it is well."""
@@ -151,7 +151,7 @@ class Day:
                 accountant = group.create_task(self._top_up())
                 writing = group.create_task(self.subscribers.write(self._over, self._messages_a_second))
                 happening = [
-                    group.create_task(self.operators.work(self._over, DEEDS_A_SECOND)),
+                    group.create_task(self.operators.work(self._over, ACTIONS_A_SECOND)),
                     group.create_task(self._kill(kill_every)),
                     group.create_task(self._take_away()),
                     group.create_task(self._lock()),
@@ -392,11 +392,11 @@ def figures(day: Day) -> dict[str, str]:
     faults = day.mischief.counts
     gateway = {fault: number for fault, number in faults.items() if fault in set(Fault)}
     others = ", ".join(f"{number} × {what}" for what, number in sorted(faults.items()) if what not in gateway)
-    deeds = ", ".join(f"{number} {what}" for what, number in sorted(day.operators.did.items()))
+    actions = ", ".join(f"{number} {what}" for what, number in sorted(day.operators.did.items()))
     recoveries = list(day.recoveries())
     return {
         "messages": f"{len(day.subscribers.acknowledged):,}, {day.subscribers.brought_again:,} of them brought again",
-        "operators": f"{len(day.operators.replies):,} replies; {deeds}",
+        "operators": f"{len(day.operators.replies):,} replies; {actions}",
         "SMS taken": f"{day.platform.taken:,}",
         "kills": f"{len(day.kills)}, and {day.killed_while_starting} of a service that was just starting",
         "faults": f"{sum(gateway.values())} × platform in {len(gateway)} ways, {others}",

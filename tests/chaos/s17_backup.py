@@ -100,7 +100,7 @@ class Inside:
         return cls(unsent=unsent, sending=sending, unrouted=unrouted)
 
 
-class Story:
+class History:
     """One service before the back-up, between back-up and restore, and after it."""
 
     def __init__(
@@ -247,29 +247,29 @@ async def restored_later(
         )
         try:
             await grown(service.database, history)
-            story = Story(service, platform, telegram, callers=callers)
-            return await told_story(story, folder, progress, before=before, after=after)
+            history = History(service, platform, telegram, callers=callers)
+            return await told_history(history, folder, progress, before=before, after=after)
         finally:
             await service.close()
 
 
-async def told_story(story: Story, folder: Path, progress: Progress, *, before: int, after: int) -> Findings:
-    service, platform = story.service, story.platform
+async def told_history(history: History, folder: Path, progress: Progress, *, before: int, after: int) -> Findings:
+    service, platform = history.service, history.platform
     copy = folder / "copy.db"
     found: list[str] = []
     await service.start()
-    await story.prepare()
+    await history.prepare()
     progress("traffic, and a back-up in the middle of it")
-    acknowledged = await story.back_up_under_load(copy, before=before, after=after)
+    acknowledged = await history.back_up_under_load(copy, before=before, after=after)
     inside, size = Inside.of(copy), copy.stat().st_size
     found += invariants.acknowledged(copy, acknowledged)
     progress(f"{inside.unsent:,} SMS wait in the copy; the store goes on and sends them")
     found += await at_rest(service, seconds=300, chats=False)
     progress("an operator writes and presses, and the disk goes")
-    await story.obey_unconfirmed()
+    await history.obey_unconfirmed()
     await service.kill()
-    story.telegram.unauthorised(False)
-    found += story.brought_again()
+    history.telegram.unauthorised(False)
+    found += history.brought_again()
     lose(service.database)
     sent = list(platform.book)
     await command(service, "restore", str(copy))
@@ -277,21 +277,21 @@ async def told_story(story: Story, folder: Path, progress: Progress, *, before: 
     await service.start()
     found += await at_rest(service, seconds=300, chats=False, asks=False)
     if not (found := found + again(sent, platform)):
-        found += await story.told()
+        found += await history.told()
         found += await at_rest(service, chats=False, asks=False)
         found += again(sent, platform)
-        found += story.numbers_told(inside)
+        found += history.numbers_told(inside)
     found += invariants.store(service.database)
     found += invariants.acknowledged(service.database, acknowledged)
     found += invariants.sent_once([sms for sms in platform.book if sms.recipient != DOUBTFUL])
     found += unknown(service, inside)
     if not found:
         progress("life goes on, and a person decides")
-        found += await goes_on(story, inside)
-    p99, longest = slowest(story.callers, *story.took)
-    calm = slowest(story.callers, 0, story.took[0])
+        found += await goes_on(history, inside)
+    p99, longest = slowest(history.callers, *history.took)
+    calm = slowest(history.callers, 0, history.took[0])
     figures = {
-        "back-up": f"{size / 1e6:.0f} MB in {story.took[1] - story.took[0]:.1f} s",
+        "back-up": f"{size / 1e6:.0f} MB in {history.took[1] - history.took[0]:.1f} s",
         "callbacks meanwhile": f"p99 {p99:.0f} ms, longest {longest:.0f} ms (before it: {calm[0]:.0f}, {calm[1]:.0f})",
         "acknowledged before it": f"{len(acknowledged):,}",
         "in the copy": f"{inside.unsent:,} SMS unsent ({inside.sending} being sent), {len(inside.unrouted)} unrouted",
@@ -316,15 +316,15 @@ def unknown(service: Service, inside: Inside) -> list[str]:
     return wrong + invariants.said("SMS that answers a message of the copy", [row[0] for row in answered])
 
 
-async def goes_on(story: Story, inside: Inside) -> list[str]:
-    service, platform = story.service, story.platform
+async def goes_on(history: History, inside: Inside) -> list[str]:
+    service, platform = history.service, history.platform
     count = platform.taken
-    await story.text("79000000003", "эхо после")
-    story.telegram.says(SUPPORT, "Ответ новой базы", thread_id=story.question.thread_id)
+    await history.text("79000000003", "эхо после")
+    history.telegram.says(SUPPORT, "Ответ новой базы", thread_id=history.question.thread_id)
     try:
-        await story.taken(count + 2)
+        await history.taken(count + 2)
         answer = await command(service, "queue", "retry", "--restored")
-        await story.taken(count + 2 + inside.unsent)
+        await history.taken(count + 2 + inside.unsent)
     except TimeoutError as error:
         return [f"the restored store does not go on: {error}"]
     found = await at_rest(service, chats=False, asks=False)

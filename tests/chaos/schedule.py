@@ -44,7 +44,7 @@ class Outcome:
 
 
 @dataclass(kw_only=True, slots=True)
-class Verdict:
+class ScenarioResult:
     scenario: Scenario
     run: Outcome
     control: Outcome | None
@@ -69,7 +69,7 @@ class Schedule:
             transient=True,
         )
 
-    async def run(self, entries: Sequence[Entry]) -> list[Verdict]:
+    async def run(self, entries: Sequence[Entry]) -> list[ScenarioResult]:
         """Side by side first, then those that must be alone, then the last ones. In the order of their numbers."""
         beside = [e for e in entries if not e.scenario.alone and not e.scenario.last]
         alone = [e for e in entries if e.scenario.alone and not e.scenario.last]
@@ -77,12 +77,12 @@ class Schedule:
         with self._screen:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._both(entry)) for entry in beside]
-            verdicts = [task.result() for task in tasks]
+            results = [task.result() for task in tasks]
             for entry in (*alone, *last):
-                verdicts.append(await self._both(entry))
-        return sorted(verdicts, key=lambda verdict: verdict.scenario.number)
+                results.append(await self._both(entry))
+        return sorted(results, key=lambda result: result.scenario.number)
 
-    async def _both(self, entry: Entry) -> Verdict:
+    async def _both(self, entry: Entry) -> ScenarioResult:
         scenario = entry.scenario
         place = self._root / f"{scenario.number:02d}"
         async with self._places:
@@ -90,7 +90,7 @@ class Schedule:
             run = await self._one(entry, "run", place / "run")
             control = None if scenario.control is None else await self._one(entry, "control", place / "control")
             seconds = asyncio.get_running_loop().time() - started
-        return Verdict(scenario=scenario, run=run, control=control, seconds=seconds)
+        return ScenarioResult(scenario=scenario, run=run, control=control, seconds=seconds)
 
     async def _one(self, entry: Entry, which: str, place: Path) -> Outcome:
         place.mkdir(parents=True)

@@ -90,7 +90,7 @@ async def test_one_decision_written_twice_is_taken_once(store: Store) -> None:
     assert [sms.key for sms in await store.list_sms([SmsState.QUEUED], limit=9)] == ["r1"]
 
 
-async def test_the_days_spend_is_kept_within_one_crowd(store: Store) -> None:
+async def test_the_days_spend_is_kept_within_one_batch(store: Store) -> None:
     messages = [await received(store, str(n), subscriber=f"790{n}") for n in range(7)]
     results = await store.settle(
         [settlement(each, 0, reply(f"r{each.id}", parts=2), spend_limit=5) for each in messages]
@@ -108,7 +108,7 @@ async def test_replies_that_no_limit_holds_count_for_those_that_one_does(store: 
     assert await spent(store) == 4
 
 
-async def test_a_key_that_comes_twice_in_a_crowd_is_one_sms(store: Store) -> None:
+async def test_a_key_that_comes_twice_in_a_batch_is_one_sms(store: Store) -> None:
     one, two = await received(store, "1", subscriber="7901"), await received(store, "2", subscriber="7902")
     results = await store.settle([settlement(one, 0, reply("same", parts=2)), settlement(two, 0, reply("same"))])
     assert all(results)
@@ -118,17 +118,17 @@ async def test_a_key_that_comes_twice_in_a_crowd_is_one_sms(store: Store) -> Non
     assert same[1].recipient in ("7900", "7901", "7902")  # whichever was first
 
 
-async def test_of_two_that_wish_to_be_born_sending_in_one_lane_the_first_is(store: Store) -> None:
+async def test_of_two_sms_inserted_as_sending_in_one_lane_the_first_is(store: Store) -> None:
     one, two = await received(store, "1", subscriber="7901"), await received(store, "2", subscriber="7902")
-    born = reply("r1", state=SmsState.SENDING), reply("r2", recipient=f"{SUBSCRIBER}\0", state=SmsState.SENDING)
-    first, second = await store.settle([settlement(one, 0, born[0]), settlement(two, 0, born[1])])
+    inserted = reply("r1", state=SmsState.SENDING), reply("r2", recipient=f"{SUBSCRIBER}\0", state=SmsState.SENDING)
+    first, second = await store.settle([settlement(one, 0, inserted[0]), settlement(two, 0, inserted[1])])
     assert first is not None
     assert second is not None
     assert [sms.key for sms in first.sending] == ["r1"]
     assert second.sending == ()
 
 
-async def test_a_persons_queued_sms_keeps_a_robots_from_being_born_sending_and_a_broadcasts_does_not(
+async def test_a_persons_queued_sms_keeps_a_robots_from_being_inserted_as_sending_and_a_broadcasts_does_not(
     store: Store,
 ) -> None:
     await store.enqueue(reply("p", recipient="7901", priority=Priority.PERSON))
@@ -163,7 +163,7 @@ async def test_moves_of_one_row_are_made_in_turn_and_of_others_beside_them(store
     assert [await store.add_post(post(key=key), NOW) for key in ("told", "never")] == [False, True]
 
 
-async def test_settling_says_what_came_in_meanwhile(store: Store) -> None:
+async def test_settling_says_what_came_in_at_the_same_time(store: Store) -> None:
     claim = ClaimRequest(limit=9, recent_since=0, day="2027-01-15")
     inbound = await received(store, "1")
     await received(store, "2", text="the same subscriber's next")

@@ -36,8 +36,8 @@ async def row(store: Store, sms_id: SmsId) -> Sms:
 
 
 async def revision(store: Store) -> int:
-    [fate] = await store.claim_posts(["id:-100"], now=NOW + 1000, limit=9)
-    return fate.revision
+    [status_post] = await store.claim_posts(["id:-100"], now=NOW + 1000, limit=9)
+    return status_post.revision
 
 
 async def test_why_a_person_is_asked_is_kept(store: Store) -> None:
@@ -103,7 +103,7 @@ async def test_of_two_who_rewrite_at_once_one_is_told_that_it_was_done(store: St
     assert (await row(store, sms.id)).text == "a"
 
 
-async def test_a_message_shows_its_correction_once_somebody_let_it_go(store: Store) -> None:
+async def test_a_message_shows_its_correction_once_an_operator_released_it(store: Store) -> None:
     first = await store.operator_reply(person("k"), NOW)
     assert await shown(store) == first.id
     offer = replace(
@@ -147,8 +147,8 @@ async def test_a_draft_is_reminded_of_once_a_question_and_only_where_it_was_show
     asked = replace(person("k"), state=SmsState.DRAFT, confirmation_reasons=(ConfirmationReason.PARTS,), due_at=NOW)
     written = await store.operator_reply(asked, NOW)
     assert await store.remind_of_drafts(until=NOW, now=NOW, limit=9) == 0
-    [fate] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
-    await store.posts_done([fate], PostedMessage(chat_id=-100, message_id=8), NOW)
+    [status_post] = await store.claim_posts(["id:-100"], now=NOW, limit=9)
+    await store.posts_done([status_post], PostedMessage(chat_id=-100, message_id=8), NOW)
     assert await store.remind_of_drafts(until=NOW - 1, now=NOW, limit=9) == 0
     assert [await store.remind_of_drafts(until=NOW, now=NOW, limit=9) for _ in range(2)] == [1, 0]
     [told] = await store.claim_posts(["id:-100"], now=NOW, limit=9)

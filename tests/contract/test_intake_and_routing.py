@@ -133,14 +133,14 @@ async def test_the_days_spend_is_looked_at_again_when_it_is_written(store: Store
     assert await settled(store, settlement(two, 0, spend_limit=1, forwards=("support",)))
 
 
-async def test_an_answer_is_born_sending_where_its_lane_is_free(store: Store) -> None:
+async def test_an_answer_is_inserted_as_sending_where_its_lane_is_free(store: Store) -> None:
     inbound = await received(store)
     done = await settled(
         store,
         settlement(inbound, 0, reply("r1", state=SmsState.SENDING), reply("r2", state=SmsState.SENDING)),
     )
-    (born,) = done.sending
-    assert (born.key, born.state, born.attempts, born.sending_since) == ("r1", SmsState.SENDING, 1, NOW)
+    (inserted,) = done.sending
+    assert (inserted.key, inserted.state, inserted.attempts, inserted.sending_since) == ("r1", SmsState.SENDING, 1, NOW)
     assert (await store.queue_status()).sms_by_state == {"queued": 1, "sending": 1}
 
 
@@ -152,12 +152,12 @@ async def test_an_answer_is_born_sending_where_its_lane_is_free(store: Store) ->
         (Priority.BROADCAST, SmsState.SENDING),
     ],
 )
-async def test_nothing_is_born_past_a_queued_row_of_its_class_or_a_more_urgent_one(
+async def test_nothing_is_inserted_as_sending_past_a_queued_row_of_its_class_or_a_more_urgent_one(
     store: Store, ahead: Priority, birth: SmsState
 ) -> None:
     await store.enqueue(reply("ahead", priority=ahead, due_at=NOW + 9_000))
-    born = await store.enqueue(reply("new", state=SmsState.SENDING))
-    assert born.state is birth
+    inserted = await store.enqueue(reply("new", state=SmsState.SENDING))
+    assert inserted.state is birth
     elsewhere = await store.enqueue(reply("else", state=SmsState.SENDING, recipient="7905"))
     assert elsewhere.state is SmsState.SENDING
 

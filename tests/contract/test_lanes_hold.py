@@ -46,17 +46,17 @@ class Lanes(RuleBasedStateMachine):
         recipient=st.sampled_from(RECIPIENTS),
         priority=st.sampled_from(Priority),
         delay=st.sampled_from((0, 0, 5)),
-        born=st.booleans(),
+        inserted=st.booleans(),
     )
-    def write(self, recipient: str, priority: Priority, delay: Ms, born: bool) -> None:
-        state = SmsState.SENDING if born else SmsState.QUEUED
+    def write(self, recipient: str, priority: Priority, delay: Ms, inserted: bool) -> None:
+        state = SmsState.SENDING if inserted else SmsState.QUEUED
         new = reply(str(len(self.rows)), recipient=recipient, priority=priority, state=state, due_at=self.now + delay)
         lane = [row for row in self.rows.values() if row.recipient == recipient]
         busy = any(
             row.state is SmsState.SENDING or (row.state is SmsState.QUEUED and row.priority <= priority) for row in lane
         )
         sms = self.runner.run(self.store.enqueue(new))
-        assert sms.state is (SmsState.SENDING if born and not busy else SmsState.QUEUED)
+        assert sms.state is (SmsState.SENDING if inserted and not busy else SmsState.QUEUED)
         self.rows[sms.id] = sms
 
     @rule(limit=st.integers(min_value=1, max_value=3))

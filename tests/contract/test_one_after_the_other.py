@@ -118,9 +118,9 @@ moves = st.lists(
 def test_moves_are_made_or_refused(factory: Factory, wanted: list[tuple[int, Move, Change]], bad: int | None) -> None:
     async def act(store: Store, how: How) -> object:
         worst = None if bad is None or not wanted else bad % len(wanted)
-        born = (SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING)
+        inserted = (SmsState.DRAFT, SmsState.QUEUED, SmsState.SENDING)
         rows = [
-            await store.enqueue(replace(person(f"k{n}", recipient=f"790{n}", message_id=n), state=born[n % 3]))
+            await store.enqueue(replace(person(f"k{n}", recipient=f"790{n}", message_id=n), state=inserted[n % 3]))
             for n in range(ROWS)
         ]
         ids = [*(sms.id for sms in rows), SmsId(999)]  # the last is nobody's
@@ -135,7 +135,7 @@ def test_moves_are_made_or_refused(factory: Factory, wanted: list[tuple[int, Mov
         )
         posts = await store.claim_posts(["support", "id:-100"], now=NOW + 999, limit=999)
         stories = [await store.sms_history(sms.id) for sms in rows]
-        assert sum(len(story) - 1 for story in stories) == answers.count(True)
+        assert sum(len(changes) - 1 for changes in stories) == answers.count(True)
         return (
             answers,
             [await store.get_sms(sms.id) for sms in rows],
@@ -182,8 +182,8 @@ def test_decisions_are_settled_or_sent_back(
             for n, (who, version, replies, chats) in enumerate(made)
         ]
         results: list[Settled | None] = []
-        for crowd in [wanted] if how is at_once else [[each] for each in wanted]:
-            results += await store.settle(crowd)
+        for batch in [wanted] if how is at_once else [[each] for each in wanted]:
+            results += await store.settle(batch)
         rows = await store.list_sms(list(SmsState), limit=999)
         posts = await store.claim_posts(["a", "b"], now=NOW, limit=999)
         return (

@@ -71,7 +71,7 @@ async def test_what_waits_behind_a_burst_comes_next(store: Store) -> None:
     assert last.inbound.smsid == "3"
 
 
-async def test_a_fate_waits_for_no_sms_and_can_be_asked_for_alone(store: Store) -> None:
+async def test_a_status_post_waits_for_no_sms_and_can_be_claimed_alone(store: Store) -> None:
     await forwarded(store, "1")
     [shown] = await due(store)
     assert shown.conversation is not None
@@ -88,18 +88,18 @@ async def test_whatever_happens_each_conversation_is_shown_in_order_and_to_its_e
     """The mark that saves a claim from looking must never hide a post for good, nor let one past another."""
     chance = random.Random(seed)
     written: dict[ConversationId, list[int]] = {}
-    talks: list[ConversationId] = []
+    conversations: list[ConversationId] = []
     for number in range(3):
         await forwarded(store, str(number), f"7999000000{number}")
     for each in await due(store):
         assert each.conversation is not None
-        talks.append(each.conversation.id)
+        conversations.append(each.conversation.id)
         written[each.conversation.id] = [each.id]
-    seen: dict[ConversationId, list[int]] = {talk: [] for talk in talks}
+    seen: dict[ConversationId, list[int]] = {conversation: [] for conversation in conversations}
     for step in range(120):
         if chance.random() < 0.5 and step < 80:
             kind = chance.choice([PostKind.NOTICE, PostKind.ALERT, PostKind.INBOUND])
-            new: NewPost = replace(post(key=f"{step}", kind=kind), conversation_id=chance.choice(talks))
+            new: NewPost = replace(post(key=f"{step}", kind=kind), conversation_id=chance.choice(conversations))
             await store.add_post(new, NOW)
             continue
         posts = await due(store)
@@ -130,9 +130,9 @@ async def test_posts_written_together_in_one_conversation_are_one_behind_the_oth
     [first] = await due(store)
     assert first.conversation is not None
     await store.posts_done([first], PostedMessage(chat_id=-100), NOW)
-    talk = first.conversation.id
+    conversation = first.conversation.id
     second = await received(store, "2")
-    notice = replace(post(key="n"), conversation_id=talk)
+    notice = replace(post(key="n"), conversation_id=conversation)
     await settled(store, replace(settlement(second, 1, forwards=("support",)), posts=(notice,)))
     [only] = await due(store)
     assert only.kind is PostKind.INBOUND

@@ -62,14 +62,14 @@ async def test_a_move_stamps_counts_and_writes_its_change_and_posts(store: Store
     assert (done.attempts, done.sent_at, done.platform_ids, done.poll_at) == (2, NOW + 61, ("17", "18"), NOW + 99)
     assert done.reason == ""
     assert len(await store.claim_posts(["support"], now=NOW, limit=9)) == 1
-    story = await store.sms_history(sms.id)
-    assert [(line.text, line.state) for line in story[1:]] == [
+    events = await store.sms_history(sms.id)
+    assert [(line.text, line.state) for line in events[1:]] == [
         ("start", "sending"),
         ("retry", "queued"),
         ("start", "sending"),
         ("accepted", "sent"),
     ]
-    assert story[0].state == "queued"
+    assert events[0].state == "queued"
 
 
 async def test_of_two_who_move_one_row_one_wins(store: Store) -> None:

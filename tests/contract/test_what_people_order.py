@@ -18,7 +18,9 @@ EVER = 2**62
 ANNA = "Anna (1001)"
 
 
-async def talk(store: Store, smsid: str = "1", version: int = 0, *, chat: str = "support") -> Conversation:
+async def opened_conversation(
+    store: Store, smsid: str = "1", version: int = 0, *, chat: str = "support"
+) -> Conversation:
     inbound = await received(store, smsid)
     await settled(store, settlement(inbound, version, forwards=(chat,)))
     found = await store.conversation_with(chat, SUBSCRIBER)
@@ -71,7 +73,7 @@ async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
     assert await settled(store, settlement(waiting, 2))
     assert await carried(store, order(back, "3"))
     assert getattr(await store.contact(SUBSCRIBER), fact) is False
-    assert [story.state for story in await store.actions_on(SUBSCRIBER, limit=9)] == [kind, back]
+    assert [events.state for events in await store.actions_on(SUBSCRIBER, limit=9)] == [kind, back]
 
 
 async def test_a_switch_of_a_number_nothing_came_from_is_kept(store: Store) -> None:
@@ -118,7 +120,7 @@ async def test_without_words_nothing_is_posted(store: Store) -> None:
 
 
 async def test_a_closed_conversation_is_opened_by_the_next_message_and_its_topic_too(store: Store) -> None:
-    conversation = await talk(store)
+    conversation = await opened_conversation(store)
     await shown_in_topic(store, conversation)
     assert await carried(store, order(ActionKind.CLOSE, about=conversation))
     # The words about it stand ahead: nothing can be said in a closed topic.
@@ -130,14 +132,14 @@ async def test_a_closed_conversation_is_opened_by_the_next_message_and_its_topic
     assert topic.conversation is not None
     assert (topic.conversation.closed_at, topic.conversation.thread_id) == (NOW, 77)
     await store.posts_done([topic], PostedMessage(chat_id=-100), NOW)
-    reopened = await talk(store, "2", 1)
+    reopened = await opened_conversation(store, "2", 1)
     assert reopened.closed_at is None
     kinds = [one.kind for one in await store.claim_posts(["support"], now=NOW + HOUR, limit=99)]
     assert sorted(kinds) == [PostKind.INBOUND, PostKind.TOPIC]
 
 
 async def test_a_name_is_shown_by_every_topic_of_the_number(store: Store) -> None:
-    first, second = await talk(store), await talk(store, "2", 1, chat="sales")
+    first, second = await opened_conversation(store), await opened_conversation(store, "2", 1, chat="sales")
     await shown_in_topic(store, first, 77)
     await store.set_topic(second.id, -200, 88)
     assert await carried(store, order(ActionKind.RENAME, detail="Ivan"))
@@ -151,7 +153,7 @@ async def test_a_name_is_shown_by_every_topic_of_the_number(store: Store) -> Non
 
 
 async def test_a_claim_is_kept_with_its_end_and_given_up(store: Store) -> None:
-    conversation = await talk(store)
+    conversation = await opened_conversation(store)
     claim = order(ActionKind.CLAIM, about=conversation, detail="Anna", user_id=1001, until=NOW + HOUR)
     assert await carried(store, claim)
     found = await store.conversation(conversation.id)
@@ -168,7 +170,7 @@ async def test_a_person_begins_a_conversation_that_the_answer_finds(store: Store
     begun = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
     assert (begun.account, begun.last_inbound_id, begun.closed_at) == ("main", None, None)
     assert await store.begin_conversation("support", SUBSCRIBER, account="other", now=NOW) == begun
-    assert (await talk(store)).id == begun.id
+    assert (await opened_conversation(store)).id == begun.id
     assert await carried(store, order(ActionKind.CLOSE, about=begun))
     again = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
     found = await store.conversation(again.id)
@@ -180,7 +182,7 @@ async def test_a_person_begins_a_conversation_that_the_answer_finds(store: Store
 
 
 async def test_a_message_tells_what_it_is_about(store: Store) -> None:
-    conversation = await talk(store)
+    conversation = await opened_conversation(store)
     await shown_in_topic(store, conversation)
     [shown] = [one for one in range(70, 90) if (await store.message_subject(-100, one)).inbound_id is not None]
     about = await store.message_subject(-100, shown)
@@ -196,7 +198,7 @@ async def heard(store: Store, smsid: str, text: str, at: int) -> None:
     await store.accept_inbound(call(smsid, text=text, at=at))
 
 
-async def test_a_talk_is_read_page_by_page_without_a_gap(store: Store) -> None:
+async def test_a_conversation_is_read_page_by_page_without_a_gap(store: Store) -> None:
     for number in range(5):
         await heard(store, f"in{number}", f"in {number}", NOW + number * 10)
         await written(store, f"out{number}", f"out {number}", NOW + number * 10 + 5)
@@ -205,7 +207,7 @@ async def test_a_talk_is_read_page_by_page_without_a_gap(store: Store) -> None:
     before, older, pages = EVER, True, 0
     while older:
         stories, older = await store.conversation_lines(SUBSCRIBER, before=before, limit=4)
-        told = [f"{story.what} {story.text or story.state}" for story in stories] + told
+        told = [f"{events.what} {events.text or events.state}" for events in stories] + told
         before, pages = stories[0].at, pages + 1
     wanted = [f"{way} {way} {number}" for number in range(5) for way in ("in", "out")]
     wanted.insert(5, "act block")
@@ -219,7 +221,7 @@ async def test_lines_of_one_moment_are_not_torn_apart(store: Store) -> None:
         await heard(store, f"a{number}", f"same {number}", NOW)
     await heard(store, "z", "last", NOW + 1)
     stories, older = await store.conversation_lines(SUBSCRIBER, before=EVER, limit=2)
-    assert ([story.text for story in stories], older) == (["last"], True)
+    assert ([events.text for events in stories], older) == (["last"], True)
     stories, older = await store.conversation_lines(SUBSCRIBER, before=NOW + 1, limit=3)
     assert (len(stories), older) == (3, True)
 
@@ -231,7 +233,7 @@ async def found(
 
 
 async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
-    await talk(store)
+    await opened_conversation(store)
     await carried(store, order(ActionKind.RENAME, detail="Пётр"))
     for text in ("петр", SUBSCRIBER[3:], "+7 (999) 000-11-22"):
         [hit] = (await found(store, text, ["support"])).found
@@ -247,7 +249,7 @@ async def test_a_search_sees_the_chats_it_is_for(store: Store) -> None:
 
 
 async def test_a_search_goes_on_where_a_page_ended(store: Store) -> None:
-    await talk(store)
+    await opened_conversation(store)
     for number in range(5):
         await heard(store, f"p{number}", f"word {number}", NOW + number)
     wanted = SearchQuery(text="word", chats=None, scope=SearchScope.INBOUND, before=EVER, rows=2, limit=9)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.crowds import Wave
+from tests.chaos.many_callers import Wave
 from tests.chaos.s12_connections import crowded
 
 pytestmark = pytest.mark.faults

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.failed_syncs import failed_syncs
+from tests.chaos.outages import MOVED, SYNC_FAILS, outages
 from tests.chaos.preload import missing
 from tests.chaos.s06_disk import cannot_mount, full_disk
-from tests.chaos.troubles import MOVED, SYNC_FAILS, troubles
 from tests.needs import in_ci
 
 pytestmark = [
@@ -19,12 +19,12 @@ pytestmark = [
 
 
 async def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_lost(tmp_path: Path) -> None:
-    findings = await troubles(tmp_path, which=(SYNC_FAILS, MOVED))
+    findings = await outages(tmp_path, which=(SYNC_FAILS, MOVED))
     assert findings.violations == []
 
 
 async def test_an_error_answered_as_an_acknowledgement_is_noticed(tmp_path: Path) -> None:
-    findings = await troubles(tmp_path, which=(SYNC_FAILS,), sabotage="answers_anyway")
+    findings = await outages(tmp_path, which=(SYNC_FAILS,), sabotage="answers_anyway")
     assert any("ids answered while it lasted" in broken for broken in findings.violations)
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.faults
 
 
 async def test_an_ill_gateway_sees_each_sms_at_most_once_and_each_outcome_is_told_right(tmp_path: Path) -> None:
-    findings = await gateway(tmp_path, repetitions=1, crowd=300)
+    findings = await gateway(tmp_path, repetitions=1, burst=300)
     assert findings.violations == []
 
 

@@ -137,7 +137,7 @@ async def test_status_and_history_read_beside_a_running_service(service: Service
     assert "Ответ 1" in history.out
 
 
-def test_status_says_what_a_trouble_with_telegram_is() -> None:
+def test_status_says_what_a_failure_of_telegram_is() -> None:
     assert explained("ok, last heard 3s ago") == "ok, last heard 3s ago"
     several = [
         ProcessStatus(process="process 7", parts={"telegram": "ok"}),

@@ -100,9 +100,9 @@ async def test_what_cannot_be_sent_any_more_is_not_queued_again(tmp_path: Path) 
         await store.close()
         await around.start()
         parts = around.bridge.sending
-        desk = Commands(settings=around.settings, services=parts.services)
+        commanding = Commands(settings=around.settings, services=parts.services)
         with pytest.raises(Refused, match="former"):
-            await desk.retry(row.id, author="cli")
+            await commanding.retry(row.id, author="cli")
         assert await parts.services.store.list_sms([SmsState.QUEUED], limit=9) == []
 
 

@@ -365,8 +365,8 @@ async def test_people_overtake_robots_and_subscribers_do_not_wait_for_each_other
         around.platform.misbehave(Fault.BLOCKED)
         await around.text("часы")
         await around.sms(SmsState.QUEUED)
-        desk = commands(around)
-        await desk.send(to="+79990000001", text="от человека", account="", author="cli")
+        commanding = commands(around)
+        await commanding.send(to="+79990000001", text="от человека", account="", author="cli")
         rows = await around.sms(SmsState.QUEUED, 2)
         assert {(row.origin, row.priority) for row in rows} == {
             (Origin.RULE, Priority.AUTOMATIC),
@@ -380,9 +380,9 @@ async def test_people_overtake_robots_and_subscribers_do_not_wait_for_each_other
 
 async def test_the_same_key_of_a_script_is_one_sms(tmp_path: Path) -> None:
     async with world(tmp_path) as around:
-        desk = commands(around)
-        first = await desk.send(to="8 999 000-00-01", text="раз", account="main", author="cli", key="order-7")
-        second = await desk.send(to="8 999 000-00-01", text="раз", account="main", author="cli", key="order-7")
+        commanding = commands(around)
+        first = await commanding.send(to="8 999 000-00-01", text="раз", account="main", author="cli", key="order-7")
+        second = await commanding.send(to="8 999 000-00-01", text="раз", account="main", author="cli", key="order-7")
         assert first.id == second.id
         await around.sms(SmsState.DELIVERED)
         assert len(around.platform.book) == 1

@@ -101,7 +101,7 @@ async def test_what_came_while_nothing_ran_is_told_once(tmp_path: Path) -> None:
         assert len(around.admins.from_bot) == 1
 
 
-async def test_what_waited_in_the_chats_meanwhile_is_told_with_it_and_only_that(tmp_path: Path) -> None:
+async def test_what_waited_in_the_chats_is_told_with_it_and_only_that(tmp_path: Path) -> None:
     """Telegram dates words, and a press stands between them; what colleagues say among themselves waits for nobody."""
     clock = ManualClock()
     async with world(tmp_path, clock=clock) as around:

@@ -19,8 +19,8 @@ from tests.flow.telegram.test_status import buttons
 
 LONG = "слово " * 40 + "конец"
 """Four parts."""
-DEAR = "Your order is ready, come to the shop on Main Street — we are open until nine in the evening"
-PLAIN = DEAR.replace("—", "-")
+COSTLY = "Your order is ready, come to the shop on Main Street — we are open until nine in the evening"
+PLAIN = COSTLY.replace("—", "-")
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def test_a_question_too_old_to_be_deleted_loses_its_buttons(staff: Team) -
 # ------------------------------------------------ who does not want to be written to
 
 
-async def test_a_reply_to_whoever_opted_out_waits_for_a_word(staff: Team) -> None:
+async def test_a_reply_to_a_subscriber_who_opted_out_waits_for_permission(staff: Team) -> None:
     await ordered(staff, ActionKind.OPT_OUT)
     await says(staff, "Good day")
     told = await asked(staff, "The subscriber opted out")
@@ -220,7 +220,7 @@ async def test_a_reply_to_a_blocked_number_waits_for_a_word(staff: Team) -> None
 
 
 async def test_a_dash_that_makes_it_dearer_is_pointed_out(staff: Team) -> None:
-    await says(staff, DEAR)
+    await says(staff, COSTLY)
     told = await asked(staff, "These characters make it cost more: —\n2 SMS with them, 1 with plain ones.")
     await press(staff, told, "plain")
     [sms] = await staff.sms()
@@ -228,9 +228,9 @@ async def test_a_dash_that_makes_it_dearer_is_pointed_out(staff: Team) -> None:
 
 
 async def test_who_wants_the_dash_keeps_it(staff: Team) -> None:
-    await says(staff, DEAR)
+    await says(staff, COSTLY)
     await press(staff, await asked(staff, "make it cost more"), "release")
-    assert await only_sms(staff) == (SmsState.QUEUED, DEAR)
+    assert await only_sms(staff) == (SmsState.QUEUED, COSTLY)
 
 
 async def test_what_costs_no_more_is_nobodys_business(staff: Team) -> None:
@@ -239,13 +239,13 @@ async def test_what_costs_no_more_is_nobodys_business(staff: Team) -> None:
     assert await only_sms(staff) == (SmsState.QUEUED, "Your order — ready")
 
 
-async def test_a_chat_may_have_dear_characters_replaced(tmp_path: Path) -> None:
+async def test_a_chat_may_have_costly_characters_replaced(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, replace=True) as staff:
-        written = await says(staff, DEAR)
+        written = await says(staff, COSTLY)
         await staff.until(staff.has_sms)
         assert await only_sms(staff) == (SmsState.QUEUED, PLAIN)
         # A link preview is reported as an edit; the chat still shows the dash.
-        staff.api.edits(GROUP, written, DEAR)
+        staff.api.edits(GROUP, written, COSTLY)
         await staff.settled()
         assert await only_sms(staff) == (SmsState.QUEUED, PLAIN)
 
@@ -337,8 +337,8 @@ async def test_where_only_replies_leave_nothing_else_is_asked_about(tmp_path: Pa
         await says(staff, LONG)
         await says(staff, "look at this", kind=MessageKind.PHOTO)
         await says(staff, kind=MessageKind.LOCATION)
-        talk = await says(staff, "short")
-        staff.api.edits(GROUP, talk, "still short")
+        chatter = await says(staff, "short")
+        staff.api.edits(GROUP, chatter, "still short")
         await staff.settled()
         assert await staff.sms() == []
         assert len(staff.shown()) == 1

@@ -190,7 +190,7 @@ async def test_the_all_clear_of_a_digest_survives_a_restart(group: Team) -> None
     assert len(group.shown(containing="<")) == 24
 
 
-async def test_a_digest_that_somebody_deleted_is_not_said_again(group: Team) -> None:
+async def test_a_digest_that_an_operator_deleted_is_not_posted_again(group: Team) -> None:
     await many(group)
     digest = await group.sees("more SMS")
     group.api.delete_message(GROUP, digest.id)
@@ -265,7 +265,7 @@ async def accepted(staff: Team) -> Sequence[Sms]:
     return taken
 
 
-async def test_two_hundred_replies_in_a_minute_show_their_fate_at_once_and_new_sms_go_first(group: Team) -> None:
+async def test_two_hundred_replies_in_a_minute_show_their_status_at_once_and_new_sms_go_first(group: Team) -> None:
     posts = await talks(group, 50)
     group.stride = SECOND // 2
     said_at: dict[int, Ms] = {}
@@ -298,7 +298,7 @@ async def test_two_hundred_replies_in_a_minute_show_their_fate_at_once_and_new_s
     assert {call.status for call in group.api.calls if call.method != "getUpdates"} == {200}
 
 
-async def test_where_reactions_are_forbidden_every_line_ends_true_at_the_groups_pace(tmp_path: Path) -> None:
+async def test_where_reactions_are_forbidden_every_line_ends_true_within_the_groups_rate_limit(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False, group={"reactions": "none"}) as group:
         posts = await talks(group, 50)
         group.stride = SECOND // 2

@@ -33,7 +33,7 @@ async def test_a_deleted_topic_is_made_anew(forum: Team) -> None:
     assert [sms.recipient for sms in await forum.sms()] == [SUBSCRIBER]
 
 
-async def test_a_new_topic_begins_with_the_last_lines_of_the_talk(forum: Team) -> None:
+async def test_a_new_topic_begins_with_the_last_lines_of_the_conversation(forum: Team) -> None:
     for number in range(4):
         await forum.texted(f"<{number}>")
         await forum.settled()
@@ -286,7 +286,7 @@ async def test_a_notice_that_telegram_refuses_is_given_up_and_an_sms_is_not(grou
 
 
 @pytest.mark.parametrize("mode", ["topics", "replies"])
-async def test_a_private_chat_can_be_the_desk(tmp_path: Path, mode: str) -> None:
+async def test_a_private_chat_can_be_the_operators_chat(tmp_path: Path, mode: str) -> None:
     async with team(tmp_path, forum=False, running=False) as staff:
         staff.api.add_chat(4242, title="Vera", kind="private")
         chats = {**staff.settings.telegram.model_dump()["chats"], "support": {"id": 4242, "mode": mode}}

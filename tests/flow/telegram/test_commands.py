@@ -121,7 +121,7 @@ async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
     for _ in range(2):
         orders(staff, post, "/robot off")
     await staff.sees("are off already")
-    assert [story.state for story in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["robot_off"]
+    assert [shown.state for shown in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["robot_off"]
 
 
 async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff: Team) -> None:
@@ -281,7 +281,7 @@ async def test_a_button_opens_a_closed_conversation(staff: Team) -> None:
     await staff.until(lambda: "Opened again: Boris" in told.text)
     await staff.settled()
     assert not any(topic.closed for topic in staff.api.chats[GROUP].topics.values())
-    assert [story.state for story in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["close", "open"]
+    assert [shown.state for shown in await staff.store.actions_on(SUBSCRIBER, limit=9)] == ["close", "open"]
 
 
 async def test_closing_again_leaves_the_topic_closed(forum: Team) -> None:

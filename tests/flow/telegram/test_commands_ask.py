@@ -12,7 +12,7 @@ from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
-from tests.flow.telegram.test_asked_first import DEAR, LONG, PLAIN, press
+from tests.flow.telegram.test_asked_first import COSTLY, LONG, PLAIN, press
 
 NUMBER = "79001112233"
 
@@ -34,7 +34,7 @@ async def thrifty(tmp_path: Path) -> AsyncIterator[Team]:
 
 
 async def replies(made: Team) -> None:
-    made.settings = made.settings.model_copy(update={"replies": {"long": LONG, "dear": DEAR}})
+    made.settings = made.settings.model_copy(update={"replies": {"long": LONG, "dear": COSTLY}})
     await made.restart()
 
 
@@ -118,7 +118,7 @@ async def test_a_command_that_is_processed_twice_is_asked_about_once(staff: Team
     assert len(staff.shown(GROUP, "4 SMS")) <= 1
 
 
-async def test_a_canned_reply_to_whoever_opted_out_waits_for_a_word(staff: Team) -> None:
+async def test_a_canned_reply_to_a_subscriber_who_opted_out_waits_for_permission(staff: Team) -> None:
     await orders(staff, "/optout")
     await staff.sees("gets no automatic SMS any more")
     await orders(staff, "/t long")
@@ -144,7 +144,7 @@ async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(staff: Tea
 
 
 async def test_plain_characters_are_put_in_what_commands_send(thrifty: Team) -> None:
-    thrifty.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
+    thrifty.api.says(GROUP, f"/sms +{NUMBER} {COSTLY}")
     await thrifty.until(thrifty.has_sms)
     await orders(thrifty, "/t dear")
     await thrifty.until(lambda: thrifty.has_sms(2))
@@ -163,7 +163,7 @@ async def test_a_press_that_is_processed_twice_is_no_other_choice_where_characte
 
 
 async def test_a_new_link_preview_is_no_edit_of_a_command_where_characters_were_replaced(thrifty: Team) -> None:
-    text = f"/sms +{NUMBER} {DEAR}"
+    text = f"/sms +{NUMBER} {COSTLY}"
     written = thrifty.api.says(GROUP, text)
     await thrifty.until(thrifty.has_sms)
     thrifty.api.edits(GROUP, written, text)
@@ -255,7 +255,7 @@ async def test_an_opening_says_nothing_of_waiting_once_the_sms_may_leave(staff: 
 
 
 async def test_an_opening_shows_the_text_that_leaves(staff: Team) -> None:
-    staff.api.says(GROUP, f"/sms +{NUMBER} {DEAR}")
+    staff.api.says(GROUP, f"/sms +{NUMBER} {COSTLY}")
     told = await asked(staff, "make it cost more")
     shown = await opening(staff)
     await press(staff, told, "plain")

@@ -79,7 +79,7 @@ async def test_what_a_subscriber_wrote_cannot_pass_for_a_code_in_a_history(group
 # ---------------------------------------------------------------- info and why
 
 
-async def test_info_tells_the_whole_story_of_an_sms(group: Team) -> None:
+async def test_info_tells_the_whole_history_of_an_sms(group: Team) -> None:
     post = await hello(group)
     written = asks(group, post, "Good day")
     await group.until(group.has_sms)
@@ -134,7 +134,7 @@ async def test_why_names_rule_file_line_and_version(group: Team) -> None:
     await group.sees("a person wrote it")
 
 
-async def test_a_talk_that_a_colleague_began_has_no_rule_and_no_number_of_ours(forum: Team) -> None:
+async def test_a_conversation_that_an_operator_began_has_no_rule_and_no_number_of_ours(forum: Team) -> None:
     forum.api.says(GROUP, f"/sms +{OTHER} Your order is ready")
     opening = await forum.sees("Anna writes")
     forum.api.says(GROUP, "/info", thread_id=opening.thread_id)

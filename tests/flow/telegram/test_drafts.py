@@ -61,7 +61,7 @@ async def test_after_a_day_a_draft_is_not_sent_any_more_and_says_so(tmp_path: Pa
         assert around.platform.book == []
 
 
-async def test_a_press_after_a_day_sends_nothing_though_nothing_ran_meanwhile(group: Team) -> None:
+async def test_a_press_after_a_day_without_a_bridge_sends_nothing(group: Team) -> None:
     await replied(group, LONG)
     asked = await group.sees("4 SMS")
     await group.settled()

@@ -222,7 +222,7 @@ async def test_in_a_topic_where_all_leaves_a_note_edited_into_a_text_is_told_of_
     assert await texts(forum) == []
 
 
-async def test_whoever_may_not_write_learns_that_of_an_edited_note_too(group: Team) -> None:
+async def test_a_person_who_may_not_write_learns_that_of_an_edited_note_too(group: Team) -> None:
     post = await opened(group)
     written = group.api.says(GROUP, "// he is angry", reply_to=post.id)
     await group.settled()
@@ -258,8 +258,8 @@ async def test_an_edit_into_another_bots_command_is_nobodys_business(forum: Team
 
 async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None:
     await opened(group)
-    talk = group.api.says(GROUP, "lunch?")
-    group.api.edits(GROUP, talk, "pizza?")
+    chatter = group.api.says(GROUP, "lunch?")
+    group.api.edits(GROUP, chatter, "pizza?")
     assert await texts(group) == []
     assert len(group.shown()) == 1
 

@@ -66,7 +66,7 @@ async def test_an_old_sms_is_found_behind_very_many_newer_ones(tmp_path: Path) -
     async with team(tmp_path, forum=False) as staff:
         await staff.texted("старинный вопрос", subscriber=number(1))
         await staff.settled()
-        crowd(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(25_000)))
+        insert_many(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(25_000)))
         told = await asked(staff, "старинный")
         assert number(1) in told.text
         assert list(buttons(told.reply_markup)) == []
@@ -75,7 +75,7 @@ async def test_an_old_sms_is_found_behind_very_many_newer_ones(tmp_path: Path) -
 async def test_what_is_written_during_a_search_does_not_wait_for_it(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False, running=False) as staff:
         await staff.texted("старинный вопрос", subscriber=number(1))
-        crowd(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(60_000)))
+        insert_many(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(60_000)))
         staff.start()
         await staff.settled()
         question = staff.shown()[-1]
@@ -94,7 +94,7 @@ async def test_a_search_that_stops_goes_on_where_it_stopped_and_tells_since_when
     began = group.clock.now()
     await group.texted("word of the first", subscriber=number(1))
     await group.settled()
-    crowd(tmp_path, ((number(2), "nothing", began + each * DAY) for each in range(1, 20)))
+    insert_many(tmp_path, ((number(2), "nothing", began + each * DAY) for each in range(1, 20)))
     group.clock.set(began + 20 * DAY)
     await group.texted("word of the last", subscriber=number(3))
     await group.settled()
@@ -137,7 +137,7 @@ def test_a_position_fits_into_a_button_and_comes_back() -> None:
         assert Position.parse(text) is None
 
 
-def crowd(folder: Path, rows: Iterable[tuple[str, str, Ms]]) -> None:
+def insert_many(folder: Path, rows: Iterable[tuple[str, str, Ms]]) -> None:
     """Routed messages, written past the bridge."""
     with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None, timeout=10)) as db:
         db.execute("BEGIN IMMEDIATE")

@@ -214,8 +214,8 @@ async def test_a_topic_may_send_replies_only(tmp_path: Path, send: str) -> None:
     async with team(tmp_path, forum=True, send=send) as forum:
         await forum.texted("Hello")
         post = await forum.sees("Hello")
-        talk = forum.api.says(GROUP, "shall I?", thread_id=post.thread_id)
-        forum.api.says(GROUP, "yes", thread_id=post.thread_id, reply_to=talk)
+        chatter = forum.api.says(GROUP, "shall I?", thread_id=post.thread_id)
+        forum.api.says(GROUP, "yes", thread_id=post.thread_id, reply_to=chatter)
         forum.api.says(GROUP, "Good day", thread_id=post.thread_id, reply_to=post.id)
         await forum.settled()
         expected = ["Good day"] if send == "replies" else ["shall I?", "yes", "Good day"]

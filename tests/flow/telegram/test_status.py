@@ -106,8 +106,8 @@ async def test_a_reason_that_says_no_more_than_the_state_is_not_shown(
     told = await group.sees(line)
     assert told.text.splitlines()[0] == line
     group.api.says(GROUP, "/info", reply_to=written)
-    story = await group.sees("Parts: 1")
-    assert not any(each.endswith(f"· {reason}") for each in story.text.splitlines())
+    shown = await group.sees("Parts: 1")
+    assert not any(each.endswith(f"· {reason}") for each in shown.text.splitlines())
 
 
 async def test_delivery_in_part_is_said_under_the_reply(group: Team) -> None:

@@ -25,23 +25,23 @@ def topic(staff: Team, post: Message) -> Topic:
     return staff.api.chats[GROUP].topics[post.thread_id or 0]
 
 
-async def talk(staff: Team) -> Conversation:
+async def chatter(staff: Team) -> Conversation:
     found = await staff.store.conversation_with("support", SUBSCRIBER)
     assert found is not None
     return found
 
 
-async def deeds(staff: Team) -> list[tuple[str, str]]:
+async def recorded_actions(staff: Team) -> list[tuple[str, str]]:
     await staff.settled()
-    return [(story.state, story.author) for story in await staff.store.actions_on(SUBSCRIBER, limit=9)]
+    return [(shown.state, shown.author) for shown in await staff.store.actions_on(SUBSCRIBER, limit=9)]
 
 
 async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_reminders(forum: Team) -> None:
     post = await hello(forum)
     lines = len(forum.shown())
     forum.api.close_topic(GROUP, post.thread_id or 0, BORIS)
-    assert await deeds(forum) == [("close", "Boris (1002)")]
-    assert (await talk(forum)).closed_at is not None
+    assert await recorded_actions(forum) == [("close", "Boris (1002)")]
+    assert (await chatter(forum)).closed_at is not None
     now = forum.clock.now() + HOUR
     assert await forum.store.remind(until=now, after=0, now=now, limit=9) == 0
     assert len(forum.shown()) == lines, "nothing is said about it"
@@ -55,7 +55,7 @@ async def test_words_about_an_edit_leave_a_closed_topic_closed(forum: Team) -> N
     forum.api.edits(GROUP, written, "/open")
     await forum.sees("Editing a command")
     await forum.until(lambda: topic(forum, post).closed)
-    assert (await talk(forum)).closed_at is not None
+    assert (await chatter(forum)).closed_at is not None
 
 
 async def test_a_topic_opened_by_hand_opens_the_conversation(forum: Team) -> None:
@@ -63,8 +63,8 @@ async def test_a_topic_opened_by_hand_opens_the_conversation(forum: Team) -> Non
     forum.api.close_topic(GROUP, post.thread_id or 0, BORIS)
     await forum.settled()
     forum.api.reopen_topic(GROUP, post.thread_id or 0)
-    assert await deeds(forum) == [("close", "Boris (1002)"), ("open", "Anna (1001)")]
-    assert (await talk(forum)).closed_at is None
+    assert await recorded_actions(forum) == [("close", "Boris (1002)"), ("open", "Anna (1001)")]
+    assert (await chatter(forum)).closed_at is None
     assert not topic(forum, post).closed
 
 
@@ -75,19 +75,19 @@ async def test_the_next_sms_opens_what_was_closed_by_hand(forum: Team) -> None:
     await forum.texted("Are you there?")
     assert (await forum.sees("Are you there?")).thread_id == post.thread_id
     await forum.settled()
-    assert (await talk(forum)).closed_at is None
+    assert (await chatter(forum)).closed_at is None
     assert not topic(forum, post).closed
 
 
-async def test_what_the_bot_closes_and_opens_itself_is_nobodys_deed(forum: Team) -> None:
+async def test_what_the_bot_closes_and_opens_itself_is_no_operators_action(forum: Team) -> None:
     post = await hello(forum)
     forum.api.says(GROUP, "/close", thread_id=post.thread_id)
     await forum.until(lambda: topic(forum, post).closed)
     await forum.texted("Are you there?")
     await forum.until(lambda: not topic(forum, post).closed)
-    assert await deeds(forum) == [("close", "Anna (1001)")]
+    assert await recorded_actions(forum) == [("close", "Anna (1001)")]
     # Opened in the store; had its own line about the closing counted, it would be closed.
-    assert (await talk(forum)).closed_at is None
+    assert (await chatter(forum)).closed_at is None
 
 
 async def test_an_sms_that_was_shown_below_the_closing_keeps_it_open_though_the_news_came_later(forum: Team) -> None:
@@ -98,8 +98,8 @@ async def test_an_sms_that_was_shown_below_the_closing_keeps_it_open_though_the_
     await forum.texted("Are you there?")
     await forum.sees("Are you there?")
     forum.api.raw_update({"message": message_json(chat, line)})
-    assert await deeds(forum) == []
-    assert (await talk(forum)).closed_at is None
+    assert await recorded_actions(forum) == []
+    assert (await chatter(forum)).closed_at is None
     assert not topic(forum, post).closed
 
 
@@ -109,8 +109,8 @@ async def test_an_sms_that_nobody_has_seen_keeps_it_open(forum: Team) -> None:
     await forum.texted("Are you there?")
     forum.api.close_topic(GROUP, post.thread_id or 0)
     await forum.sees("Are you there?")
-    assert await deeds(forum) == []
-    assert (await talk(forum)).closed_at is None
+    assert await recorded_actions(forum) == []
+    assert (await chatter(forum)).closed_at is None
     assert not topic(forum, post).closed
 
 
@@ -123,11 +123,11 @@ async def test_news_that_come_twice_close_once(forum: Team) -> None:
     forum.api.reopen_topic(GROUP, post.thread_id or 0)
     await forum.settled()
     forum.api.raw_update({"message": message_json(chat, line)})
-    assert [deed for deed, _ in await deeds(forum)] == ["close", "open"]
-    assert (await talk(forum)).closed_at is None
+    assert [action for action, _ in await recorded_actions(forum)] == ["close", "open"]
+    assert (await chatter(forum)).closed_at is None
 
 
-async def test_a_name_given_by_hand_stays_until_somebody_names_the_subscriber(forum: Team) -> None:
+async def test_a_name_given_by_hand_stays_until_an_operator_names_the_subscriber(forum: Team) -> None:
     post = await hello(forum)
     forum.api.rename_topic(GROUP, post.thread_id or 0, "Angry, call first")
     forum.api.says(GROUP, "/close", thread_id=post.thread_id)
@@ -163,5 +163,5 @@ async def test_words_in_a_closed_topic_leave_it_closed(forum: Team) -> None:
     assert (told.reply_to, told.thread_id) == (written, post.thread_id)
     await forum.settled()
     assert topic(forum, post).closed
-    assert (await talk(forum)).closed_at is not None
-    assert await deeds(forum) == [("close", "Anna (1001)")]
+    assert (await chatter(forum)).closed_at is not None
+    assert await recorded_actions(forum) == [("close", "Anna (1001)")]

@@ -32,8 +32,8 @@ async def fill(store: SqliteStore) -> None:
     for number in (1, 2):
         inbound = await received(store, str(number), subscriber=f"7900000000{number}")
         wanted = reply(f"rule:{inbound.id}:0", recipient=inbound.subscriber, text=f"Ответ {number}")
-        born = await settled(store, settlement(inbound, 0, replace(wanted, state=SmsState.SENDING)))
-        (sms,) = born.sending
+        inserted = await settled(store, settlement(inbound, 0, replace(wanted, state=SmsState.SENDING)))
+        (sms,) = inserted.sending
         if number == 1:
             await store.move(sms.id, Move.ACCEPTED, NOW, Change(platform_ids=("101",)))
             await store.note_status(sms.id, "Send", NOW, 1)

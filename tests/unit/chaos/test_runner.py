@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.chaos.__main__ import scenarios, table, trouble
+from tests.chaos.__main__ import failures, scenarios, table
 from tests.chaos.scenario import SCALE
-from tests.chaos.schedule import Entry, Schedule, Verdict
+from tests.chaos.schedule import Entry, ScenarioResult, Schedule
 from tests.unit.chaos.scenes import s90_good, s91_blunt, s92_broken, s93_endless, s94_last
 
 LOOK_AGAIN = 0.02
@@ -24,35 +24,35 @@ def entry(module: Any) -> Entry:
     return Entry(module=module.__name__, scenario=module.SCENARIO)
 
 
-async def ran(folder: Path, *modules: object) -> tuple[list[Verdict], str]:
+async def ran(folder: Path, *modules: object) -> tuple[list[ScenarioResult], str]:
     console = Console(file=io.StringIO(), width=200)
     async with asyncio.timeout(LIMIT_S):
-        verdicts = await Schedule(folder, 2, console).run([entry(module) for module in modules])
-    console.print(table(verdicts, 1))
+        results = await Schedule(folder, 2, console).run([entry(module) for module in modules])
+    console.print(table(results, 1))
     assert isinstance(console.file, io.StringIO)
-    return verdicts, console.file.getvalue()
+    return results, console.file.getvalue()
 
 
-async def test_a_scenario_that_holds_and_whose_control_fails_is_no_trouble(
+async def test_a_scenario_that_holds_and_whose_control_fails_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SCALE, "0.05")
-    (verdict,), said = await ran(tmp_path, s90_good)
-    assert trouble(verdict) == []
-    assert verdict.run.figures == {"kills": "5"}
+    (result,), said = await ran(tmp_path, s90_good)
+    assert failures(result) == []
+    assert result.run.figures == {"kills": "5"}
     assert "good: held" in said
     assert "good: control: fails, as it must (1)" in said
 
 
 async def test_a_control_that_finds_nothing_fails_the_suite(tmp_path: Path) -> None:
-    (verdict,), said = await ran(tmp_path, s91_blunt)
-    assert trouble(verdict) == ["91: the control found nothing without the rule (a rule nobody misses)"]
+    (result,), said = await ran(tmp_path, s91_blunt)
+    assert failures(result) == ["91: the control found nothing without the rule (a rule nobody misses)"]
     assert "finds nothing" in said
 
 
 async def test_a_scenario_that_breaks_fails_the_suite_and_so_does_a_control(tmp_path: Path) -> None:
-    (verdict,), said = await ran(tmp_path, s92_broken)
-    assert trouble(verdict) == [
+    (result,), said = await ran(tmp_path, s92_broken)
+    assert failures(result) == [
         "92: did not finish: ValueError: no findings",
         "92: the control did not finish: ValueError: no findings",
     ]
@@ -61,9 +61,9 @@ async def test_a_scenario_that_breaks_fails_the_suite_and_so_does_a_control(tmp_
 
 
 async def test_the_last_scenario_sees_the_folders_of_all_others(tmp_path: Path) -> None:
-    verdicts, _ = await ran(tmp_path, s94_last, s90_good)
-    assert [verdict.scenario.number for verdict in verdicts] == [89, 90]
-    assert verdicts[0].run.figures == {"left": "90/run/left.txt"}
+    results, _ = await ran(tmp_path, s94_last, s90_good)
+    assert [result.scenario.number for result in results] == [89, 90]
+    assert results[0].run.figures == {"left": "90/run/left.txt"}
 
 
 async def test_an_interrupted_runner_asks_its_scenarios_to_end_and_leaves_no_process(tmp_path: Path) -> None:

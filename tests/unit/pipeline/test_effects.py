@@ -19,9 +19,9 @@ def known(**facts: object) -> Contact:
 
 
 def fired(name: str, *texts: str, opt: OptOutEffect | None = None, **more: object) -> FiredRule:
-    wish = None if opt is None else ContactEffect(opt=opt)
+    effect = None if opt is None else ContactEffect(opt=opt)
     replies = tuple(Reply(text=text, confirms_opt_out=opt is OptOutEffect.OUT) for text in texts)
-    return FiredRule(rule=name, file="a.yaml", line=1, replies=replies, **{"contact": wish, **more})  # type: ignore[arg-type]
+    return FiredRule(rule=name, file="a.yaml", line=1, replies=replies, **{"contact": effect, **more})  # type: ignore[arg-type]
 
 
 def planned(*rules: FiredRule, contact: Contact | None = None, **guards: object) -> Settlement:

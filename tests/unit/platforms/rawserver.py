@@ -143,13 +143,13 @@ class RawServer:
         assert task is not None
         self._tasks.add(task)
         try:
-            await self._talk(Conn(reader, writer), writer)
+            await self._converse(Conn(reader, writer), writer)
         finally:
             self._tasks.discard(task)
             self.ended += 1
             writer.close()
 
-    async def _talk(self, conn: Conn, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, conn: Conn, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self.conns.append(conn)
         answered = 0

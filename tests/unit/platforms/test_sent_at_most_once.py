@@ -177,7 +177,7 @@ UNKNOWN: list[tuple[Behaviour, str]] = [
 
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize(("behaviour", "reason"), UNKNOWN, ids=[one.__name__ for one, _ in UNKNOWN])
-async def test_trouble_after_reading_is_unknown_and_asked_once(
+async def test_a_failure_after_reading_is_unknown_and_asked_once(
     server: RawServer, platform: IbaPlatform, watch: Watch, behaviour: Behaviour, reason: str, reused: bool
 ) -> None:
     if reused:

@@ -388,7 +388,7 @@ async def test_a_bridge_that_starts_in_the_middle_finds_it_whole_or_untouched(
     finish = PostgresTarget.finish
     starting: list[asyncio.Task[Any]] = []
 
-    async def meanwhile(self: PostgresTarget) -> None:
+    async def at_the_same_time(self: PostgresTarget) -> None:
         starting.append(asyncio.create_task(open_storage(target, clock=SetClock())))
         async with session(target) as other:
             waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> pg_backend_pid()"
@@ -397,7 +397,7 @@ async def test_a_bridge_that_starts_in_the_middle_finds_it_whole_or_untouched(
                 await asyncio.sleep(0.005)
         await finish(self)
 
-    monkeypatch.setattr(PostgresTarget, "finish", meanwhile)
+    monkeypatch.setattr(PostgresTarget, "finish", at_the_same_time)
     async with asyncio.timeout(60):
         await moved(source, target)
         async with opened(starting[0]) as store:

@@ -54,7 +54,7 @@ async def test_a_server_that_does_not_sync_is_named_once_at_the_start(tmp_path: 
     assert warnings == (["server_does_not_sync"] if syncs == "off" else [])
 
 
-async def test_whoever_migrated_leaves_no_patience_behind(tmp_path: Path) -> None:
+async def test_a_migration_leaves_no_changed_timeouts_behind(tmp_path: Path) -> None:
     pool = Pool(await postgres.schema_of(tmp_path), 1)
     wanted = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
     async with pool.connection() as connection:

@@ -101,7 +101,7 @@ async def test_nobody_listens(server: Cluster) -> None:
     assert await refusals(url) == {"nobody listens there: is PostgreSQL running, and is storage.url right?"}
 
 
-async def test_somebody_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "TIMEOUT", 50)
     ended = asyncio.Event()
 

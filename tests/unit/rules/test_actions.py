@@ -265,7 +265,7 @@ def test_rules_that_are_one_alias_inherit_each_for_itself(tmp_path: Path) -> Non
         "defaults: {forward: sales}\nrules:\n  - &a {name: a, when: {keyword: x}}\n"
         "  - {<<: *a, name: b, forward: support}\n",
     )
-    assert [[wish.chats for wish in [rule.actions.forward] if wish] for rule in rules.rules] == [
+    assert [[forward.chats for forward in [rule.actions.forward] if forward] for rule in rules.rules] == [
         [("sales",)],
         [("support",)],
     ]

@@ -61,7 +61,7 @@ def test_the_shipped_rules_load_without_a_warning() -> None:
     assert winner(rules, "Адрес!") == "address"
     assert reply(rules, "Где мой заказ 12345?") is None
     (one,) = fired(rules, "Где мой заказ 12345?")
-    assert [wish.chat for wish in one.forwards] == ["support"]
+    assert [forward.chat for forward in one.forwards] == ["support"]
 
 
 def test_a_step_that_sets_the_language_chooses_the_replies_of_later_steps(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_an_expression_that_fits_everything(tmp_path: Path) -> None:
         "name: a, when: {keyword: a}, reply: x, on_error: {reply: 'We are open – call'}",
     ],
 )
-def test_dear_signs_are_found_in_every_text_that_may_be_sent(tmp_path: Path, rule: str) -> None:
+def test_costly_characters_are_found_in_every_text_that_may_be_sent(tmp_path: Path, rule: str) -> None:
     ((line, message),) = warnings(tmp_path, rule)
     assert line == 2
     assert message.startswith("without – the reply would be GSM-7")

@@ -274,7 +274,7 @@ def test_continue_takes_nothing_from_later_rules(tmp_path: Path) -> None:
     )
 
 
-def test_dear_replies_are_warned_about(tmp_path: Path) -> None:
+def test_costly_replies_are_warned_about(tmp_path: Path) -> None:
     found = warnings(
         tmp_path,
         f"rules:\n  - {{name: long, when: {{keyword: a}}, reply: {'я' * 300}}}\n"

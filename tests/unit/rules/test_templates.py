@@ -269,7 +269,10 @@ def test_variables_come_from_the_original_message(tmp_path: Path) -> None:
     decision = rules.decide(
         message("ЗАКАЗ, Ёлка «O’Нил»", account="main", contact_name="Анна", date="1772402100000"), NOW
     )
-    assert [(wish.chat, wish.silent) for wish in decision.fired[0].forwards] == [("support", True), ("sales", True)]
+    assert [(each.chat, each.silent) for each in decision.fired[0].forwards] == [
+        ("support", True),
+        ("sales", True),
+    ]
     assert decision.fired[0].forwards[0].note == (
         "Ёлка «O’Нил»|Ёлка,O’Нил|ЗАКАЗ, Ёлка «O’Нил»|79083730330|main|2026-03-01 21:55|Анна"
     )

@@ -20,7 +20,7 @@ from bridge.store.transaction import Tx
 from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
 
 
-class Gate:
+class Barrier:
     """A unit that holds the writer's thread until it is opened."""
 
     def __init__(self) -> None:
@@ -82,40 +82,40 @@ async def test_every_commit_is_synced_and_keys_are_enforced(store: SqliteStore) 
 
 
 async def test_work_that_waits_shares_a_commit(store: SqliteStore) -> None:
-    gate = Gate()
-    first = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
+    barrier = Barrier()
+    first = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
     before = store.writer.commits
     waiting = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(64)]
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     await asyncio.gather(first, *waiting)
     assert store.writer.commits == before + 2
 
 
 async def test_a_transaction_takes_the_write_lock_when_it_begins(store: SqliteStore, path: Path) -> None:
-    gate = Gate()
-    held = asyncio.create_task(store.writer.run(gate))  # has written nothing so far
-    await gate.wait_entered()
+    barrier = Barrier()
+    held = asyncio.create_task(store.writer.run(barrier))  # has written nothing so far
+    await barrier.wait_entered()
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
     finally:
         other.close()
-        gate.open.set()
+        barrier.open.set()
         await held
 
 
 async def test_a_unit_that_fails_takes_no_neighbour_along(store: SqliteStore) -> None:
-    gate = Gate()
-    first = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
+    barrier = Barrier()
+    first = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
     good = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25)]
     bad = asyncio.create_task(store.writer.run(broken))
     good += [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25, 50)]
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     results = await asyncio.gather(first, bad, *good, return_exceptions=True)
     assert isinstance(results[1], StoreError)
     assert not isinstance(results[1], StoreUnavailable)
@@ -146,31 +146,31 @@ async def test_a_rolled_back_unit_never_undoes_an_acknowledged_row(store: Sqlite
 
 
 async def test_a_cancelled_waiter_whose_turn_had_not_come_is_not_done(store: SqliteStore) -> None:
-    gate = Gate()
-    first = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
+    barrier = Barrier()
+    first = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
     gone = asyncio.create_task(store.accept_inbound(call("gone")))
     kept = asyncio.create_task(store.accept_inbound(call("kept")))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     await asyncio.gather(first, kept)
     assert [item.inbound.smsid for item in await unrouted(store)] == ["kept"]
 
 
 async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore) -> None:
-    gate = Gate()
+    barrier = Barrier()
 
     def two_rows(tx: Tx) -> None:
         tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('a', 1)"))
-        gate(tx)
+        barrier(tx)
         tx.run(Statement("INSERT INTO spend (day, parts) VALUES ('b', 1)"))
 
     task = asyncio.create_task(store.writer.run(two_rows))
-    await gate.wait_entered()
+    await barrier.wait_entered()
     task.cancel()
-    gate.open.set()
+    barrier.open.set()
     await asyncio.gather(task, return_exceptions=True)
     await store.ping()
     assert await spent(store, "a") == await spent(store, "b") == 1
@@ -178,14 +178,14 @@ async def test_cancelling_while_the_unit_runs_leaves_it_whole(store: SqliteStore
 
 async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_else(store: SqliteStore) -> None:
     await store.enqueue(reply("k"))
-    gate = Gate()
-    hold = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
-    last = Gate()
+    barrier = Barrier()
+    hold = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
+    last = Barrier()
     claim = asyncio.create_task(store.claim_due("main", now=NOW, limit=9))
     held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after the claim
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     await last.wait_entered()
     claim.cancel()
     await asyncio.sleep(0)
@@ -197,9 +197,9 @@ async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_els
 
 async def test_a_claim_cancelled_after_its_commit_and_before_it_is_told_is_given_back(store: SqliteStore) -> None:
     await store.enqueue(reply("k"))
-    gate = Gate()
-    hold = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
+    barrier = Barrier()
+    hold = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
 
     async def neighbour() -> None:
         await store.writer.run(lambda tx: None)  # shares the claim's commit and is woken right before it
@@ -209,7 +209,7 @@ async def test_a_claim_cancelled_after_its_commit_and_before_it_is_told_is_given
     await asyncio.sleep(0)
     claim = asyncio.create_task(store.claim_due("main", now=NOW, limit=9))
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     await asyncio.gather(hold, killer)
     with pytest.raises(asyncio.CancelledError):
         await claim
@@ -248,9 +248,9 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     messages = [await received(store, str(n), subscriber=f"790{n}") for n in range(3)]
     replies = [reply(f"r{n}", recipient=f"790{n}", state=SmsState.SENDING) for n in range(3)]
     other = await sent(store, "k", recipient="7999")
-    gate, last = Gate(), Gate()
-    hold = asyncio.create_task(store.writer.run(gate))
-    await gate.wait_entered()
+    barrier, last = Barrier(), Barrier()
+    hold = asyncio.create_task(store.writer.run(barrier))
+    await barrier.wait_entered()
     settling = asyncio.create_task(
         store.settle_and_claim(
             [settlement(*pair) for pair in zip(messages, (0, 0, 0), replies, strict=True)],
@@ -261,7 +261,7 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     accepting = asyncio.create_task(store.accept_inbound(call("4")))
     held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after all of these
     await asyncio.sleep(0)
-    gate.open.set()
+    barrier.open.set()
     await last.wait_entered()
     settling.cancel()
     await asyncio.sleep(0)

@@ -181,9 +181,9 @@ def waiting(count: int) -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys = OFF")
     insert = BATCHES["INSERT_POST"]
     for number in range(count + 1):
-        talk = 1 if number < count else 2
+        conversation = 1 if number < count else 2
         post = {"chat": "support", "kind": "inbound", "priority": 0, "payload": "{}", "created_at": 0, "due_at": 0}
-        post |= {"conversation_id": talk, "inbound_id": number}
+        post |= {"conversation_id": conversation, "inbound_id": number}
         db.execute(insert.text(1), [post.get(column) for column in insert.types])
     return db
 

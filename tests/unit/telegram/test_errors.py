@@ -57,9 +57,9 @@ REQUEST = httpx.Request("POST", "https://example.test/bot1:SECRET/sendMessage")
         (TelegramError("Invalid server response"), FailureKind.AMBIGUOUS),
     ],
 )
-def test_what_to_do(error: TelegramError, trouble: FailureKind) -> None:
+def test_what_to_do(error: TelegramError, kind: FailureKind) -> None:
     found = classify(error)
-    assert found.kind is trouble
+    assert found.kind is kind
     assert "SECRET" not in str(found)
 
 

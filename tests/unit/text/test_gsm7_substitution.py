@@ -28,7 +28,7 @@ def test_typography_is_put_plainly(written: str, plain: str) -> None:
     assert with_gsm7_characters(LATIN + written) == LATIN + plain
 
 
-def test_each_culprit_is_named_once() -> None:
+def test_each_costly_character_is_named_once() -> None:
     assert costly_characters("«a» — «b»") == ("«", "»", "—")
 
 
@@ -48,7 +48,7 @@ def test_what_saves_nothing_is_left_as_it_was_written(text: str) -> None:
 
 
 @given(st.text(alphabet="abc «»“”„’—–…№\u00a0{}€", max_size=400))
-def test_a_plain_text_is_really_cheaper_and_has_nothing_left_to_replace(text: str) -> None:
+def test_a_substituted_text_costs_less_and_has_nothing_left_to_replace(text: str) -> None:
     plain = with_gsm7_characters(text)
     if plain is not None:
         assert parts.split(plain).encoding == "gsm7"

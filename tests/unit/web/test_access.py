@@ -13,7 +13,7 @@ from bridge.web.access import Address, ConnectionCounter, Limits, client_address
 from bridge.web.answers import BODIES
 from bridge.web.callback import Target
 from tests.unit.web.conftest import SiteMaker, account
-from tests.unit.web.wire import BOUND, callback, everything, request, talk
+from tests.unit.web.wire import BOUND, callback, everything, exchange, request
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -174,19 +174,19 @@ def test_where_every_hop_is_a_trusted_proxy_the_first_one_counts(forwarded: list
     assert found == (None if expected is None else ip_address(expected))
 
 
-class TestTheGate:
+class TestTheConnectionLimits:
     def test_an_address_has_its_share_and_gets_it_back(self) -> None:
-        gate = ConnectionCounter(Limits(per_address=2))
-        assert [gate.admit("192.0.2.1") for _ in range(3)] == [True, True, False]
-        assert gate.admit("192.0.2.2")
-        gate.leave("192.0.2.1")
-        assert gate.admit("192.0.2.1")
+        guard = ConnectionCounter(Limits(per_address=2))
+        assert [guard.admit("192.0.2.1") for _ in range(3)] == [True, True, False]
+        assert guard.admit("192.0.2.2")
+        guard.leave("192.0.2.1")
+        assert guard.admit("192.0.2.1")
 
     def test_loopback_and_trusted_proxies_have_no_share_but_the_total(self) -> None:
-        gate = ConnectionCounter(Limits(per_address=1, total=5, exempt=(ip_network("10.0.0.0/8"),)))
+        guard = ConnectionCounter(Limits(per_address=1, total=5, exempt=(ip_network("10.0.0.0/8"),)))
         callers = ["127.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.1", "192.0.2.1"]
-        assert [gate.admit(caller) for caller in callers] == [True] * 5
-        assert not gate.admit("127.0.0.1")
+        assert [guard.admit(caller) for caller in callers] == [True] * 5
+        assert not guard.admit("127.0.0.1")
 
 
 async def test_a_connection_too_many_is_closed_and_the_rest_works_on(make_site: SiteMaker) -> None:
@@ -200,7 +200,7 @@ async def test_a_connection_too_many_is_closed_and_the_rest_works_on(make_site: 
                 writer.close()
             for reader, _ in held:
                 await reader.read()
-            [reply] = await talk(site.port, request(callback()))
+            [reply] = await exchange(site.port, request(callback()))
     assert reply.body == ACK
     assert [entry["event"] for entry in logs].count("connection_refused") == 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.web.answers import BODIES
 from tests.unit.web.conftest import Site, SiteMaker, counting_requests
-from tests.unit.web.wire import callback, everything, read_reply, request, talk
+from tests.unit.web.wire import callback, everything, exchange, read_reply, request
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -130,32 +130,32 @@ async def test_a_call_without_a_usable_id_is_refused_and_not_stored(site: Site, 
 
 async def test_five_calls_in_one_segment_are_answered_in_their_order(site: Site) -> None:
     calls = b"".join(request(callback(smsid=str(n), raw=b"\xcf" * n)) for n in range(5))
-    replies = await talk(site.port, calls, replies=5)
+    replies = await exchange(site.port, calls, replies=5)
     assert [reply.body for reply in replies] == [b"smsid=%d" % n for n in range(5)]
     assert [row.text for row in await site.stored()] == ["П" * n for n in range(5)]
 
 
 async def test_more_calls_than_the_parser_queues_are_all_answered(site: Site) -> None:
     calls = b"".join(request(callback(smsid=str(n), raw=b"\xcf\xf0")) for n in range(100))
-    replies = await talk(site.port, calls, replies=100)
+    replies = await exchange(site.port, calls, replies=100)
     assert [reply.body for reply in replies] == [b"smsid=%d" % n for n in range(100)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 async def test_raw_bytes_are_understood_wherever_the_network_cuts(site: Site, size: int) -> None:
     data = request(callback(raw="Привет мир".encode("cp1251"))) + request(callback(smsid="6", raw=b"\xcf\xf0"))
-    replies = await talk(site.port, [data[at : at + size] for at in range(0, len(data), size)], replies=2)
+    replies = await exchange(site.port, [data[at : at + size] for at in range(0, len(data), size)], replies=2)
     assert [reply.body for reply in replies] == [ACK, b"smsid=6"]
     assert [row.text for row in await site.stored()] == ["Привет мир", "Пр"]
 
 
 async def test_empty_lines_between_calls_are_skipped(site: Site) -> None:
-    replies = await talk(site.port, b"\r\n" + request(callback()) + b"\r\n\r\n" + request(callback()), replies=2)
+    replies = await exchange(site.port, b"\r\n" + request(callback()) + b"\r\n\r\n" + request(callback()), replies=2)
     assert [reply.body for reply in replies] == [ACK, ACK]
 
 
 async def test_raw_bytes_in_header_lines_are_left_alone(site: Site) -> None:
-    [reply] = await talk(site.port, b"GET " + callback() + b" HTTP/1.1\r\nHost: a\r\nX-Name: \xcf\xf0\r\n\r\n")
+    [reply] = await exchange(site.port, b"GET " + callback() + b" HTTP/1.1\r\nHost: a\r\nX-Name: \xcf\xf0\r\n\r\n")
     assert reply.body == ACK
 
 
@@ -201,7 +201,7 @@ async def test_a_caller_that_leaves_does_not_undo_the_message(site: Site) -> Non
     assert len(await site.stored()) == 1
 
 
-async def test_a_connection_with_an_upgrade_wish_gets_its_answer(site: Site) -> None:
+async def test_a_request_for_an_upgrade_gets_its_answer(site: Site) -> None:
     reply = await site.get(callback(), headers="Connection: Upgrade\r\nUpgrade: websocket\r\n")
     assert reply.body == ACK
 

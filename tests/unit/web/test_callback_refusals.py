@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.web.access import Limits
 from bridge.web.answers import BODIES
 from tests.unit.web.conftest import Site, SiteMaker
-from tests.unit.web.wire import BOUND, callback, everything, read_reply, request, talk
+from tests.unit.web.wire import BOUND, callback, everything, exchange, read_reply, request
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -69,7 +69,7 @@ async def test_what_is_not_http_gets_a_constant_and_is_not_stored(site: Site, da
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
 async def test_nothing_but_get_is_taken(site: Site, method: str) -> None:
-    [reply] = await talk(site.port, request(callback(), method=method))
+    [reply] = await exchange(site.port, request(callback(), method=method))
     assert_constant(reply.raw, 405)
     assert reply.headers["allow"] == "GET"
     assert await site.stored() == []
@@ -114,7 +114,7 @@ async def test_an_unknown_path_gets_a_constant(site: Site, path: str) -> None:
 
 
 async def test_garbage_after_a_good_call_costs_only_the_connection(site: Site) -> None:
-    first, second = await talk(site.port, request(callback()) + b"\x00smsid=1\r\n\r\n", replies=2)
+    first, second = await exchange(site.port, request(callback()) + b"\x00smsid=1\r\n\r\n", replies=2)
     assert first.body == ID
     assert_constant(second.raw, 400)
 

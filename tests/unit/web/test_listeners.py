@@ -19,7 +19,7 @@ from bridge.web import proof
 from bridge.web.health import Probes, Readiness
 from bridge.web.proof import prove_long_lines
 from tests.unit.web.conftest import Site, SiteMaker, counting_requests
-from tests.unit.web.wire import BOUND, callback, get, request, talk
+from tests.unit.web.wire import BOUND, callback, exchange, get, request
 
 
 async def test_the_probes_answer_on_both_listeners(site: Site) -> None:
@@ -85,7 +85,7 @@ async def test_a_probe_that_fails_says_not_ready_without_the_reasons_text() -> N
 
 async def test_the_other_listener_does_not_show_the_request_in_its_errors(site: Site) -> None:
     for data in (b"GET /x?smsid=5094&x=\xcf HTTP/1.1\r\nHost: a\r\n\r\n", request("/x?smsid=5094")):
-        [reply] = await talk(site.listeners.web_port, data)
+        [reply] = await exchange(site.listeners.web_port, data)
         assert reply.status in (400, 404)
         assert b"5094" not in reply.raw
 
@@ -174,7 +174,7 @@ async def test_where_ordinary_answers_do_not_work_they_are_switched_off_and_call
     assert [entry["event"] for entry in logs] == ["ordinary_answers_switched_off"]
     by_aiohttp = counting_requests(monkeypatch)
     calls = b"".join(request(callback(smsid=str(number), raw=b"\xcf")) for number in range(50))
-    replies = await talk(site.port, calls, replies=50)
+    replies = await exchange(site.port, calls, replies=50)
     assert [reply.body for reply in replies] == [b"smsid=%d" % number for number in range(50)]
     assert len(by_aiohttp) == 50
 

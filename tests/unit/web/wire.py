@@ -54,7 +54,7 @@ async def read_reply(reader: asyncio.StreamReader, *, head_only: bool = False) -
     return Reply(status=int(first.split(" ")[1]), headers=headers, body=body, raw=head + body)
 
 
-async def talk(
+async def exchange(
     port: int, segments: bytes | Sequence[bytes], *, replies: int = 1, head_only: bool = False
 ) -> list[Reply]:
     """Send each segment in a TCP segment of its own, and read ``replies`` answers."""
@@ -72,7 +72,7 @@ async def talk(
 
 
 async def get(port: int, target: str | bytes, *, headers: str = "") -> Reply:
-    [reply] = await talk(port, request(target, headers=headers))
+    [reply] = await exchange(port, request(target, headers=headers))
     return reply
 
 

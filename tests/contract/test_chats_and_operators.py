@@ -32,7 +32,7 @@ async def forwarded(store: Store, smsid: str = "1", version: int = 0) -> Post:
     return next(one for one in posts if one.inbound is not None)
 
 
-async def talk(store: Store) -> Conversation:
+async def opened_conversation(store: Store) -> Conversation:
     conversation = (await forwarded(store)).conversation
     assert conversation is not None
     return conversation
@@ -96,7 +96,7 @@ async def test_a_posted_message_and_its_topic_find_the_conversation(store: Store
 
 
 async def test_a_forgotten_topic_still_finds_its_conversation(store: Store) -> None:
-    conversation = await talk(store)
+    conversation = await opened_conversation(store)
     await store.set_topic(conversation.id, -100, 7)
     await store.set_topic(conversation.id, -100, None)
     found = await store.conversation_of_topic(-100, 7)
@@ -157,9 +157,9 @@ async def test_an_operators_message_is_one_sms_and_part_of_the_conversation(stor
     assert await store.operator_reply(replace(new, text="edited"), NOW + 1) == sms
     assert await store.sms_of_message(-100, 5) == sms
     assert await store.conversation_of(-100, 5) == conversation
-    (fate,) = await fates(store)
-    assert (fate.kind, fate.reply_to, fate.priority) == (PostKind.STATUS, 5, PostPriority.REACTION)
-    assert fate.sms == sms
+    (status_post,) = await fates(store)
+    assert (status_post.kind, status_post.reply_to, status_post.priority) == (PostKind.STATUS, 5, PostPriority.REACTION)
+    assert status_post.sms == sms
 
 
 async def test_taking_over_holds_the_robot_back_and_never_shortens(store: Store) -> None:
@@ -169,7 +169,7 @@ async def test_taking_over_holds_the_robot_back_and_never_shortens(store: Store)
     assert (contact.version, contact.robot_paused_until) == (2, NOW + 100)
 
 
-async def test_the_fate_is_one_post_that_always_holds_the_latest_state(store: Store) -> None:
+async def test_the_status_is_one_post_that_always_holds_the_latest_state(store: Store) -> None:
     sms = await store.operator_reply(person("k"), NOW)
     (shown,) = await fates(store)
     await store.move(sms.id, Move.START, NOW)
@@ -183,7 +183,7 @@ async def test_the_fate_is_one_post_that_always_holds_the_latest_state(store: St
     assert (failed.priority, failed.sms.state if failed.sms else None) == (PostPriority.FAILURE, SmsState.FAILED)
 
 
-async def test_only_a_new_word_of_the_platform_renews_the_fate(store: Store) -> None:
+async def test_only_a_new_status_of_the_platform_refreshes_the_status_post(store: Store) -> None:
     sms = await store.operator_reply(person("k"), NOW)
     await store.move(sms.id, Move.START, NOW)
     await store.move(sms.id, Move.ACCEPTED, NOW, Change(platform_ids=("1",), poll_at=NOW))

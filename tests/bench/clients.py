@@ -23,7 +23,7 @@ BEAT = 0.001
 """Seconds between two bunches of a paced wave."""
 
 
-class Crowd:
+class Clients:
     """Brings the messages of one wave."""
 
     def __init__(
@@ -120,15 +120,15 @@ class Crowd:
 class _Caller(asyncio.Protocol):
     """One keep-alive connection of the platform."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
         self._buffer = b""
         self._place: int | None = None
         self._smsid = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._crowd.free(self)
+        self._clients.free(self)
 
     def bring(self, place: int, smsid: bytes, request: bytes) -> None:
         self._place, self._smsid = place, smsid
@@ -144,13 +144,13 @@ class _Caller(asyncio.Protocol):
         self._buffer = b""
         place, self._place = self._place, None
         good = buffer.startswith(b"HTTP/1.1 200 ") and buffer[body:].strip() == self._smsid
-        self._crowd.answered(place, acknowledged=good)
-        self._crowd.free(self)
+        self._clients.answered(place, acknowledged=good)
+        self._clients.free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.lost(self)
+        self._clients.lost(self)
         if self._place is not None:
-            self._crowd.answered(self._place, acknowledged=False)
+            self._clients.answered(self._place, acknowledged=False)
 
     def close(self) -> None:
         self._transport.close()

@@ -34,7 +34,7 @@ class Wave:
     """Variables of ``sabotage.narrow``."""
 
 
-class Crowd:
+class ManyCallers:
     """Connections that are opened once and held until the other side has had enough."""
 
     def __init__(self, port: int, wave: Wave) -> None:

@@ -31,7 +31,7 @@ PAGE = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
+class Outage:
     name: str
     of: Callable[[Plant], AbstractAsyncContextManager[None]]
     """While it is entered it lasts."""
@@ -101,25 +101,25 @@ def _goes(suffix: str, *, replaced: bool = False) -> Callable[[Plant], AbstractA
     return lambda at: _taken_away(at, suffix, replaced=replaced)
 
 
-SYNC_FAILS = Trouble(
+SYNC_FAILS = Outage(
     name="sync fails", of=_fails((Act.SYNC,), errno.EIO, *Kind), advice="the disk reports an error: check the system"
 )
-WRITE_FAILS = Trouble(
+WRITE_FAILS = Outage(
     name="write fails", of=_fails((Act.WRITE,), errno.EIO), advice="the disk reports an error: check the system"
 )
-NO_SPACE = Trouble(name="no space", of=_fails((Act.WRITE,), errno.ENOSPC), advice="the disk is full: free some space")
-READ_ONLY = Trouble(
+NO_SPACE = Outage(name="no space", of=_fails((Act.WRITE,), errno.ENOSPC), advice="the disk is full: free some space")
+READ_ONLY = Outage(
     name="read-only",
     of=_fails((Act.WRITE, Act.OPEN, Act.TRUNCATE, Act.UNLINK), errno.EROFS),
     advice="the disk reports an error: check the system",
 )
-LOCKED = Trouble(
+LOCKED = Outage(
     name="locked", of=_locked, advice="another program has locked it: close that program", lasts=BUSY_TIMEOUT + 2
 )
-MOVED = Trouble(name="database moved away", of=_goes(""), advice="Put it back, or stop the bridge")
-REPLACED = Trouble(name="database replaced", of=_goes("", replaced=True), advice="Put it back, or stop the bridge")
-LOG_MOVED = Trouble(name="log moved away", of=_goes("-wal"), advice="not by kill -9: what the log held is saved")
-REALLY_FULL = Trouble(name="tmpfs full", of=_full, advice="the disk is full: free some space", takes_nothing=False)
+MOVED = Outage(name="database moved away", of=_goes(""), advice="Put it back, or stop the bridge")
+REPLACED = Outage(name="database replaced", of=_goes("", replaced=True), advice="Put it back, or stop the bridge")
+LOG_MOVED = Outage(name="log moved away", of=_goes("-wal"), advice="not by kill -9: what the log held is saved")
+REALLY_FULL = Outage(name="tmpfs full", of=_full, advice="the disk is full: free some space", takes_nothing=False)
 EVERY = (SYNC_FAILS, WRITE_FAILS, NO_SPACE, READ_ONLY, LOCKED, MOVED, REPLACED, LOG_MOVED)
 
 
@@ -139,11 +139,11 @@ class Recovery:
         return max(self.acknowledged, self.ready)
 
 
-async def troubles(
+async def outages(
     folder: Path,
     progress: Progress = nothing,
     *,
-    which: Sequence[Trouble],
+    which: Sequence[Outage],
     rounds: int = 1,
     lasts: float = 0,
     within: float | None = None,
@@ -154,20 +154,18 @@ async def troubles(
     seen: list[tuple[str, Recovery]] = []
     async with plant(folder, sabotage=sabotage, callers=CALLERS, pause=PAUSE, recorded=False) as at:
         await at.service.start()
-        trouble = which[0]
+        outage = which[0]
         try:
             async with at.callers.calling():
-                for trouble in [*which] * rounds:
+                for outage in [*which] * rounds:
                     await at.callers.until_acknowledged(CALLERS)
-                    broken, recovery = await _through(at, trouble, max(lasts, trouble.lasts))
-                    findings.violations += [f"{trouble.name}: {sentence}" for sentence in broken]
-                    seen.append((trouble.name, recovery))
-                    progress(
-                        f"{trouble.name}: intake after {recovery.intake:.2f} s, an SMS after {recovery.sent:.2f} s"
-                    )
+                    broken, recovery = await _through(at, outage, max(lasts, outage.lasts))
+                    findings.violations += [f"{outage.name}: {sentence}" for sentence in broken]
+                    seen.append((outage.name, recovery))
+                    progress(f"{outage.name}: intake after {recovery.intake:.2f} s, an SMS after {recovery.sent:.2f} s")
             findings.violations += await at.at_the_end()
         except* (AssertionError, TimeoutError) as group:  # what should come did not
-            findings.violations += [f"{trouble.name}: {error!r}"[:500] for error in group.exceptions]
+            findings.violations += [f"{outage.name}: {error!r}"[:500] for error in group.exceptions]
     if within is not None:
         findings.violations += [
             f"{name}: {recovery.intake:.1f} s until it recovered" for name, recovery in seen if recovery.intake > within
@@ -175,7 +173,7 @@ async def troubles(
     if not seen:
         return findings
     findings.figures |= {
-        "troubles": str(len(seen)),
+        "outages": str(len(seen)),
         "worst recovery of intake": _worst(seen, lambda recovery: recovery.intake),
         "worst until an SMS left": _worst(seen, lambda recovery: recovery.sent),
         "acknowledged": str(len(at.callers.acknowledged)),
@@ -188,12 +186,12 @@ def _worst(seen: Sequence[tuple[str, Recovery]], what: Callable[[Recovery], floa
     return f"{what(recovery):.2f} s ({name})"
 
 
-async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str], Recovery]:
+async def _through(at: Plant, outage: Outage, lasts: float) -> tuple[list[str], Recovery]:
     callers, before = at.callers, len(at.callers.answers)
     pid, told = at.service.pid, at.service.log.stat().st_size
-    async with trouble.of(at):
+    async with outage.of(at):
         began = time.monotonic()
-        await callers.until(lambda: given(callers.answers[before:], began, trouble.takes_nothing) >= CALLS)
+        await callers.until(lambda: given(callers.answers[before:], began, outage.takes_nothing) >= CALLS)
         ready = await _until_ready(at, False)
         # What was only met by callers has no end that a loop could tell of.
         met = await _logged(at, told, told_of)
@@ -204,7 +202,7 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
         ended = time.monotonic()
     recovery = await _recovered(at, ended)
     during = [answer for answer in callers.answers[before:] if answer.began >= began and answer.ended <= ended]
-    broken += _wrong(during, trouble.takes_nothing)
+    broken += _wrong(during, outage.takes_nothing)
     if at.service.pid != pid:
         broken.append("the service is not the same process any more")
     # The next trouble is one of its own only where all loops are through this one: an outage is told once.
@@ -212,8 +210,8 @@ async def _through(at: Plant, trouble: Trouble, lasts: float) -> tuple[list[str]
         broken.append("no loop met it")
     elif not await _logged(at, told, told_over):
         broken.append("the log does not say that it is over")
-    if trouble.advice.encode() not in _log_since(at, told):
-        broken.append(f"the log does not say: {trouble.advice}")
+    if outage.advice.encode() not in _log_since(at, told):
+        broken.append(f"the log does not say: {outage.advice}")
     return broken, recovery
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.troubles import told_over
+from tests.chaos.outages import told_over
 
 GONE, BACK = b'{"event":"store_unavailable"}\n', b'{"event":"store_available"}\n'
 
@@ -20,5 +20,5 @@ GONE, BACK = b'{"event":"store_unavailable"}\n', b'{"event":"store_available"}\n
         (GONE + BACK + GONE + BACK, True),
     ],
 )
-def test_a_trouble_is_over_when_its_end_was_told_as_often_as_its_beginning(log: bytes, over: bool) -> None:
+def test_an_outage_is_over_when_its_end_was_told_as_often_as_its_beginning(log: bytes, over: bool) -> None:
     assert told_over(log) is over
