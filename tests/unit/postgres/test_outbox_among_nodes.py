@@ -186,7 +186,7 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
 
 
-async def test_whoever_starts_first_notes_how_long_nothing_ran(both: TwoNodes, platform: SimulatedPlatform) -> None:
+async def test_the_first_node_to_start_notes_how_long_nothing_ran(both: TwoNodes, platform: SimulatedPlatform) -> None:
     """Its own signs of life would hide it from the one that is to tell of it."""
     stopped = await both.now() - HOUR
     await both.one.accept_inbound(call("1", at=stopped))

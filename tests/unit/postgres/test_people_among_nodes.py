@@ -51,7 +51,7 @@ async def test_one_press_told_to_two_bridges_is_one_row_for_both(both: TwoNodes)
     assert first == second
 
 
-async def test_what_a_late_answer_proves_while_somebody_presses_is_not_sent_again(both: TwoNodes) -> None:
+async def test_what_a_late_answer_proves_during_a_press_is_not_sent_again(both: TwoNodes) -> None:
     old = await moved(both.one, await sent(both.one, "k"), Move.LOSE_TRACK, NOW)
     async with both.locked("SELECT 1 FROM sms"):
         pressed = asyncio.create_task(both.two.send_again(old.id, key="press", author="Anna (7)", now=NOW))
@@ -237,7 +237,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
         assert await both.value("SELECT behind FROM chat_post WHERE key = '2'") == 0
 
 
-async def test_posts_that_two_bridges_write_in_one_talk_are_shown_one_by_one(both: TwoNodes) -> None:
+async def test_posts_that_two_nodes_write_in_one_conversation_are_shown_one_by_one(both: TwoNodes) -> None:
     await asyncio.gather(*(in_talk(store, str(number)) for number in range(6) for store in (both.one, both.two)))
     keys = await both.values("SELECT key FROM chat_post ORDER BY id")
     assert sorted(keys) == [str(number) for number in range(6)]

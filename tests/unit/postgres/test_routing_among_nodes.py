@@ -138,7 +138,7 @@ async def test_what_two_take_at_once_is_in_one_hand_each(both: TwoNodes) -> None
     assert mine | others == set(names)
 
 
-async def test_a_message_routed_meanwhile_is_not_taken_back_from_whoever_routed_it(both: TwoNodes) -> None:
+async def test_a_message_that_another_node_routed_is_not_taken_back_from_it(both: TwoNodes) -> None:
     """A bridge that slept wakes with a decision in its hands."""
     await both.alive(both.one)
     await both.alive(both.two)

@@ -33,7 +33,7 @@ async def test_two_that_claim_at_once_have_no_two_rows_of_a_lane(both: TwoNodes)
     assert {key.rpartition("-")[2] for key in keys} == {str(Priority.PERSON.value)}, "the most urgent of each lane"
 
 
-async def test_a_claim_passes_over_a_lane_that_somebody_holds_and_waits_for_nothing(both: TwoNodes) -> None:
+async def test_a_claim_passes_over_a_locked_lane_and_waits_for_nothing(both: TwoNodes) -> None:
     await both.one.enqueue(reply("held", recipient="790"))
     await both.one.enqueue(reply("free", recipient="791"))
     async with both.held(locks.subscriber("790")):
@@ -67,7 +67,7 @@ async def test_what_was_postponed_between_look_and_start_does_not_leave(both: Tw
 
 
 @pytest.mark.parametrize("priority", [Priority.AUTOMATIC, Priority.PERSON])
-async def test_a_reply_is_not_born_sending_while_another_bridge_claims_in_its_lane(
+async def test_a_reply_is_not_inserted_as_sending_while_another_node_claims_in_its_lane(
     both: TwoNodes, priority: Priority
 ) -> None:
     inbound = await received(both.one)
@@ -75,8 +75,8 @@ async def test_a_reply_is_not_born_sending_while_another_bridge_claims_in_its_la
     async with both.locked("SELECT 1 FROM sms WHERE key = $1", "waits"):
         claim = asyncio.create_task(claimed(both.two))
         await both.waiting()
-        born = reply("born", state=SmsState.SENDING, priority=priority)
-        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, born)]))
+        inserted = reply("born", state=SmsState.SENDING, priority=priority)
+        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, inserted)]))
         await both.waiting(2)
     assert await claim == ["waits"]
     (settled,) = await settling
@@ -89,8 +89,8 @@ async def test_a_claim_leaves_alone_what_another_bridge_bears_sending(both: TwoN
     inbound = await received(both.one)
     await both.one.enqueue(reply("waits", priority=Priority.BROADCAST))
     async with both.locked("SELECT 1 FROM inbound"):
-        born = reply("born", state=SmsState.SENDING)
-        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, born)]))
+        inserted = reply("born", state=SmsState.SENDING)
+        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, inserted)]))
         await both.waiting()
         assert await claimed(both.two) == []
     (settled,) = await settling

@@ -35,7 +35,7 @@ async def test_a_node_that_was_away_has_its_singleton_role_again_if_it_is_free(b
     assert (await both.alive(both.one, "telegram")).leads == {"telegram"}
 
 
-async def test_whoever_leaves_gives_up_all_at_once(both: TwoNodes) -> None:
+async def test_a_node_that_leaves_gives_up_all_roles_at_once(both: TwoNodes) -> None:
     await both.alive(both.one, "telegram", "watch")
     await both.one.leave()
     there = await both.alive(both.two, "telegram", "watch")

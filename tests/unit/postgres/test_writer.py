@@ -86,7 +86,7 @@ async def test_a_claim_cancelled_while_it_runs_is_given_back_before_anything_els
     assert (again.key, again.attempts) == ("k", 1)
 
 
-async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: TwoNodes) -> None:
+async def test_a_node_that_leaves_releases_what_was_cancelled_last(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.one.enqueue(reply("k"))
     async with both.locked("SELECT 1 FROM sms"):
@@ -100,10 +100,10 @@ async def test_whoever_leaves_gives_back_what_was_cancelled_last(both: TwoNodes)
 
 async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: TwoNodes) -> None:
     inbound = await received(both.one)
-    born = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
+    inserted = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
     async with both.locked("SELECT 1 FROM inbound"):
         settling = asyncio.create_task(
-            both.one.settle_and_claim([born], ClaimRequest(limit=9, recent_since=0, day="2027-01-15"))
+            both.one.settle_and_claim([inserted], ClaimRequest(limit=9, recent_since=0, day="2027-01-15"))
         )
         await both.waiting()
         settling.cancel()
@@ -148,7 +148,7 @@ async def test_two_in_each_others_way_are_both_done(both: TwoNodes) -> None:
     assert await both.values("SELECT parts FROM spend ORDER BY day") == [2, 2]
 
 
-async def test_whoever_is_overtaken_each_time_is_told_to_come_later(both: TwoNodes) -> None:
+async def test_a_transaction_that_is_overtaken_each_time_is_refused_for_now(both: TwoNodes) -> None:
     tried: list[int] = []
 
     def overtaken(tx: Tx) -> None:
