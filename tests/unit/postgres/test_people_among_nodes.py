@@ -84,8 +84,8 @@ async def test_a_key_that_two_bridges_give_to_two_numbers_is_the_row_of_the_firs
     both: TwoNodes, by_command: bool
 ) -> None:
     """As a script does that runs twice; a chat's message means one number however often it is told."""
-    talk = await both.one.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
-    first, other = replace(person("k"), conversation_id=talk.id), person("k", recipient="79990000000")
+    conversation = await both.one.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
+    first, other = replace(person("k"), conversation_id=conversation.id), person("k", recipient="79990000000")
     async with both.locked("SELECT 1 FROM conversation"):
         replies = [asyncio.create_task(both.one.operator_reply(first, NOW))]
         await both.waiting()  # has written its row
@@ -186,7 +186,7 @@ async def test_two_conversations_that_want_one_code_at_once_have_one_each(both: 
     assert len(taken) == 3
 
 
-async def in_talk(store: Store, key: str) -> bool:
+async def in_conversation(store: Store, key: str) -> bool:
     conversation = await store.begin_conversation("support", SUBSCRIBER, account="main", now=NOW)
     return await store.add_post(
         NewPost(
@@ -208,8 +208,8 @@ async def shown(store: PostgresStore, expected: str, both: TwoNodes) -> None:
 
 
 async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_not_stay_behind(both: TwoNodes) -> None:
-    await in_talk(both.one, "1")
-    talk = await both.value("SELECT conversation_id FROM chat_post")
+    await in_conversation(both.one, "1")
+    conversation = await both.value("SELECT conversation_id FROM chat_post")
     (first,) = await both.one.claim_posts(["support"], now=NOW, limit=9)
     for add_first in (True, False):
         await both.run("UPDATE chat_post SET state = 'waiting', behind = 0 WHERE key = '1'")
@@ -221,7 +221,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
                     priority=PostPriority.INBOUND,
                     payload=NoticePayload(text="t"),
                     key="2",
-                    conversation_id=talk,
+                    conversation_id=conversation,
                     due_at=NOW,
                 ),
                 NOW,
@@ -229,7 +229,7 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
             lambda: both.one.posts_done([first], PostedMessage(chat_id=-1, message_id=1), NOW),
         ]
         tasks: list[asyncio.Task[object]] = []
-        async with both.held(locks.conversation(talk)):
+        async with both.held(locks.conversation(conversation)):
             for number, begin in enumerate(work if add_first else reversed(work), 1):
                 tasks.append(asyncio.create_task(begin()))  # type: ignore[arg-type]
                 await both.waiting(number)
@@ -238,7 +238,9 @@ async def test_a_post_written_while_the_one_before_it_is_marked_as_shown_does_no
 
 
 async def test_posts_that_two_nodes_write_in_one_conversation_are_shown_one_by_one(both: TwoNodes) -> None:
-    await asyncio.gather(*(in_talk(store, str(number)) for number in range(6) for store in (both.one, both.two)))
+    await asyncio.gather(
+        *(in_conversation(store, str(number)) for number in range(6) for store in (both.one, both.two))
+    )
     keys = await both.values("SELECT key FROM chat_post ORDER BY id")
     assert sorted(keys) == [str(number) for number in range(6)]
     for key in keys:
