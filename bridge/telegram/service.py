@@ -110,24 +110,10 @@ class TelegramService:
 
     async def _run(self, api: Api) -> None:
         chats = Chats(self._settings.telegram, await self._from_store(self._store.chat_aliases))
-        restored = await self._from_store(self._store.last_restored)
         limiter = RateLimiter(self._clock)
         sender = ChatSender(api, limiter)
         transient = TransientReplies(sender, limiter, self._clock)
-        context = OperatorContext(
-            settings=self._settings,
-            store=self._store,
-            signals=self._services.signals,
-            clock=self._clock,
-            chats=chats,
-            bot_id=api.bot_id,
-            # Telegram's times are whole seconds. An update with the second of the restoration came after it: nothing
-            # ran just before.
-            restored_at=restored.restored_at // SECOND * SECOND if restored is not None else 0,
-            transient=transient,
-            rulebook=self._rulebook,
-            canned=self._canned,
-        )
+        context = await self._context(chats, transient)
         self._bot_name = bot_name = BotName(api)
         buttons = ButtonDispatcher(context, api, sender, BUTTONS)
         handler = OperatorMessageHandler(
@@ -152,6 +138,23 @@ class TelegramService:
             self._bot_name = None  # it asks by the client that is closed now
             await buttons.stop()
             await transient.stop()
+
+    async def _context(self, chats: Chats, transient: TransientReplies) -> OperatorContext:
+        restored = await self._from_store(self._store.last_restored)
+        return OperatorContext(
+            settings=self._settings,
+            store=self._store,
+            signals=self._services.signals,
+            clock=self._clock,
+            chats=chats,
+            bot_id=self._bot_id,
+            # Telegram's times are whole seconds. An update with the second of the restoration came after it: nothing
+            # ran just before.
+            restored_at=restored.restored_at // SECOND * SECOND if restored is not None else 0,
+            transient=transient,
+            rulebook=self._rulebook,
+            canned=self._canned,
+        )
 
     def _intake(self, api: Api) -> UpdatePoller | WebhookWatch:
         """The loop that makes updates come in."""

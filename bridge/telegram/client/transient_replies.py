@@ -29,7 +29,7 @@ log = structlog.get_logger()
 _TRIES = 4
 _PAUSE: Ms = 5 * SECOND
 _WORTH_WAITING: Ms = 5 * MINUTE
-"""An answer later than that is of no use any more."""
+"""A later answer is of no use."""
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
 _PRIORITY = PostPriority.STATUS
 """Leaves room for new SMS."""
