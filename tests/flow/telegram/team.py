@@ -29,6 +29,7 @@ from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.rules import RuleContext, RuleSet, load_rules
 from bridge.sandbox.botapi import TOKEN, Message, SimulatedBotApi
+from bridge.sandbox.botapi.render import message_json
 from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
 from bridge.telegram.service import TelegramService
@@ -213,6 +214,21 @@ class Team:
             assert settled is not None
         assert accepted.new
         self.signals.posts.set()
+
+    async def received(self, text: str = "Hello", *, subscriber: str = SUBSCRIBER, **payload: Any) -> Message:
+        """A subscriber's SMS as it is shown in the team's chat."""
+        await self.texted(text, subscriber=subscriber, **payload)
+        return await self.sees(text)
+
+    def as_sent(self, message_id: int) -> dict[str, Json]:
+        """A message of the team's chat as Telegram puts it into an update."""
+        chat = self.api.chats[GROUP]
+        return message_json(chat, chat.history[message_id])
+
+    async def sms_texts(self) -> list[tuple[SmsState, str]]:
+        """State and text of every outgoing SMS, once everything is handled."""
+        await self.settled()
+        return [(sms.state, sms.text) for sms in await self.sms()]
 
     async def sms(self) -> list[Sms]:
         """Every outgoing SMS, oldest first."""

@@ -13,7 +13,6 @@ from bridge.model.actions import Action, ActionKind
 from bridge.model.base import SECOND, Json
 from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message, MessageKind
-from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 from tests.flow.telegram.test_status import buttons
 
@@ -114,7 +113,7 @@ async def test_two_who_press_at_once_send_it_once(staff: Team) -> None:
 async def test_the_question_and_the_draft_outlive_a_restart_and_are_not_doubled(staff: Team) -> None:
     written = await says(staff, LONG)
     told = await asked(staff, "4 SMS")
-    staff.api.raw_update({"message": as_sent(staff, written)})
+    staff.api.raw_update({"message": staff.as_sent(written)})
     await staff.settled()
     await staff.restart()
     await staff.settled()
@@ -289,7 +288,7 @@ async def test_an_album_is_asked_about_once(staff: Team) -> None:
     await staff.settled()
     before = len(staff.shown())
     album: list[dict[str, Json]] = [
-        as_sent(staff, each) | {"media_group_id": "7", "message_id": each + 500} for each in ids
+        staff.as_sent(each) | {"media_group_id": "7", "message_id": each + 500} for each in ids
     ]
     for message in album:
         staff.api.raw_update({"message": message})
@@ -322,7 +321,7 @@ async def album_of(staff: Team, captions: tuple[str, ...]) -> int:
     await staff.settled()
     before = len(staff.shown())
     staff.stride = 50  # the pictures come together, and time must not run between them
-    body = as_sent(staff, first)
+    body = staff.as_sent(first)
     del body["text"]
     picture: Json = [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]
     for each, caption in enumerate(captions):
@@ -345,11 +344,6 @@ async def test_where_only_replies_leave_nothing_else_is_asked_about(tmp_path: Pa
         post = staff.shown()[0]
         await says(staff, LONG, reply_to=post.id)
         await staff.sees("4 SMS")
-
-
-def as_sent(staff: Team, message_id: int) -> dict[str, Json]:
-    chat = staff.api.chats[GROUP]
-    return message_json(chat, chat.history[message_id])
 
 
 def change(path: Path, statement: str) -> None:

@@ -16,12 +16,10 @@ OLD, NEW = GROUP, -1002222222222
 
 
 async def test_a_deleted_topic_is_made_anew(forum: Team) -> None:
-    await forum.texted("first")
-    first = await forum.sees("first")
+    first = await forum.received("first")
     assert first.thread_id is not None
     forum.api.delete_topic(GROUP, first.thread_id)
-    await forum.texted("second")
-    second = await forum.sees("second")
+    second = await forum.received("second")
     assert second.thread_id not in (None, first.thread_id)
     recap = await forum.sees("The former topic was deleted")
     assert recap.thread_id == second.thread_id
@@ -50,8 +48,7 @@ async def test_a_new_topic_begins_with_the_last_lines_of_the_conversation(forum:
 
 
 async def test_a_new_topic_tells_nothing_that_was_not_said(forum: Team) -> None:
-    await forum.texted("first")
-    shown = await forum.sees("first")
+    shown = await forum.received("first")
     assert shown.thread_id is not None
     refused = forum.api.says(GROUP, "Good day", thread_id=shown.thread_id)
     await forum.has_now(1)
@@ -98,8 +95,7 @@ async def test_an_sms_that_is_shown_late_says_when_it_came(group: Team) -> None:
 
 async def test_a_closed_topic_is_opened_again(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True) as forum:
-        await forum.texted("first")
-        first = await forum.sees("first")
+        first = await forum.received("first")
         assert first.thread_id is not None
         forum.api.close_topic(GROUP, first.thread_id)
         forum.api.answer_next("sendMessage", 400, "Bad Request: TOPIC_CLOSED")
@@ -110,14 +106,12 @@ async def test_a_closed_topic_is_opened_again(tmp_path: Path) -> None:
 
 async def test_a_topic_that_may_not_be_opened_hides_nothing(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True) as forum:
-        await forum.texted("first")
-        first = await forum.sees("first")
+        first = await forum.received("first")
         assert first.thread_id is not None
         forum.api.close_topic(GROUP, first.thread_id)
         forum.api.change_bot(GROUP, "member")
         forum.api.answer_next("reopenForumTopic", 400, "Bad Request: not enough rights to close or open the topic")
-        await forum.texted("second")
-        second = await forum.sees("second")
+        second = await forum.received("second")
         assert second.thread_id is None
         forum.api.says(GROUP, "Good day", reply_to=second.id)
         await forum.until(forum.has_sms)
@@ -125,8 +119,7 @@ async def test_a_topic_that_may_not_be_opened_hides_nothing(tmp_path: Path) -> N
 
 async def test_without_the_right_to_make_topics_messages_stand_in_the_group(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, group={"can_manage_topics": False}) as forum:
-        await forum.texted("first")
-        post = await forum.sees("first")
+        post = await forum.received("first")
         await forum.texted("second", subscriber="79001112233")
         await forum.sees("second")
         assert post.thread_id is None
@@ -172,8 +165,7 @@ async def test_a_move_is_learnt_from_the_refusal_too(tmp_path: Path) -> None:
 
 async def test_what_waited_for_the_old_group_is_shown_in_the_new_one(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False) as group:
-        await group.texted("first")
-        first = await group.sees("first")
+        first = await group.received("first")
         group.api.says(OLD, "Good day", reply_to=first.id)
         await group.until(group.has_sms)
         await group.settled()
@@ -190,8 +182,7 @@ async def test_what_waited_for_the_old_group_is_shown_in_the_new_one(tmp_path: P
 
 
 async def test_numbers_of_the_old_group_mean_nothing_in_the_new_one(group: Team) -> None:
-    await group.texted("first")
-    first = await group.sees("first")
+    first = await group.received("first")
     answer = group.api.says(OLD, "Good day", reply_to=first.id)
     await group.until(group.has_sms)
     await group.settled()
@@ -244,8 +235,7 @@ async def test_the_groups_budget_is_kept(forum: Team) -> None:
 
 
 async def test_a_new_sms_goes_before_reactions(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     await group.settled()
     for number in range(12):
         group.api.says(GROUP, f"answer {number}", reply_to=post.id)

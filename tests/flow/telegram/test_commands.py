@@ -12,7 +12,6 @@ from bridge.model.base import HOUR
 from bridge.model.sms import Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
-from bridge.sandbox.botapi.render import message_json
 from bridge.telegram.client.message import LIMIT, units
 from tests.flow.telegram.team import CHIEF, GROUP, SUBSCRIBER, Team, team
 
@@ -26,11 +25,6 @@ async def staff(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         opened.api.add_user(BORIS, "Boris")
         opened.api.add_user(CHIEF, "Olga")
         yield opened
-
-
-async def hello(staff: Team) -> Message:
-    await staff.texted("Hello")
-    return await staff.sees("Hello")
 
 
 def orders(staff: Team, post: Message, text: str, user_id: int | None = None) -> int:
@@ -56,8 +50,7 @@ async def press(staff: Team, message: Message, label: str, user_id: int | None =
 
 async def again(staff: Team, message_id: int) -> None:
     """The same message under another update id, as after a kill between its effect and its mark."""
-    chat = staff.api.chats[GROUP]
-    staff.api.raw_update({"message": message_json(chat, chat.history[message_id])})
+    staff.api.raw_update({"message": staff.as_sent(message_id)})
     await staff.settled()
     assert (await staff.store.queue_status()).updates_parked == 0
 
@@ -66,7 +59,7 @@ async def again(staff: Team, message_id: int) -> None:
 
 
 async def test_a_name_is_kept_shown_and_renames_the_topic(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/name Ivan Petrov")
     await staff.sees("Name: Ivan Petrov")
     await staff.settled()
@@ -79,7 +72,7 @@ async def test_a_name_is_kept_shown_and_renames_the_topic(staff: Team) -> None:
 
 
 async def test_tags_are_put_on_shown_and_taken_off(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/tag VIP")
     await staff.sees("“vip” is on.")
     orders(staff, post, "/tag city-1")
@@ -92,7 +85,7 @@ async def test_tags_are_put_on_shown_and_taken_off(staff: Team) -> None:
 
 
 async def test_opting_out_and_back(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/optout")
     await staff.sees("gets no automatic SMS any more")
     assert (await staff.store.contact(SUBSCRIBER)).opted_out
@@ -102,7 +95,7 @@ async def test_opting_out_and_back(staff: Team) -> None:
 
 
 async def test_the_robot_is_switched_off_until_it_is_switched_on(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/robot off")
     await staff.sees("Automatic replies to this number are off.")
     assert (await staff.store.contact(SUBSCRIBER)).robot_off
@@ -117,7 +110,7 @@ async def test_the_robot_is_switched_off_until_it_is_switched_on(staff: Team) ->
 
 
 async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     for _ in range(2):
         orders(staff, post, "/robot off")
     await staff.sees("are off already")
@@ -125,7 +118,7 @@ async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
 
 
 async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     written = orders(staff, post, "/tag vip")
     await staff.sees("“vip” is on.")
     # Somebody undoes it meanwhile: the old order must not come to life again.
@@ -137,7 +130,7 @@ async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff
 
 
 async def test_what_people_change_is_on_record_with_its_author(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/tag vip", BORIS)
     await staff.sees("“vip” is on.")
     orders(staff, post, "/history")
@@ -149,7 +142,7 @@ async def test_what_people_change_is_on_record_with_its_author(staff: Team) -> N
 
 
 async def test_only_people_of_the_configuration_block(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/block")
     await staff.sees("Your id: 1001")
     assert not (await staff.store.contact(SUBSCRIBER)).blocked
@@ -162,7 +155,7 @@ async def test_only_people_of_the_configuration_block(staff: Team) -> None:
 
 
 async def test_a_number_behind_block_is_no_order_about_another(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/block +79005556677", CHIEF)
     await staff.sees("the robot answers this number no more")
     assert not (await staff.store.contact(SUBSCRIBER)).blocked
@@ -171,7 +164,7 @@ async def test_a_number_behind_block_is_no_order_about_another(staff: Team) -> N
 async def test_a_stranger_in_the_group_orders_nothing(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, operators=[CHIEF]) as staff:
         staff.api.add_user(BORIS, "Boris")
-        post = await hello(staff)
+        post = await staff.received()
         for text in ("/tag vip", "/history", "/sms +79001112233 hi", "/help", "/close"):
             orders(staff, post, text, BORIS)
         await staff.settled()
@@ -181,15 +174,14 @@ async def test_a_stranger_in_the_group_orders_nothing(tmp_path: Path) -> None:
 
 
 async def test_an_anonymous_administrator_is_told_why_not(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     staff.api.says(GROUP, "/close", thread_id=post.thread_id, reply_to=post.id, anonymous_admin=True)
     await staff.sees("anonymous administrators may not")
 
 
 async def test_a_forwarded_command_is_not_obeyed(staff: Team) -> None:
-    post = await hello(staff)
-    chat = staff.api.chats[GROUP]
-    body = message_json(chat, chat.history[orders(staff, post, "// a note")])
+    post = await staff.received()
+    body = staff.as_sent(orders(staff, post, "// a note"))
     body["text"] = "/tag vip"
     body["forward_origin"] = {"type": "hidden_user", "sender_user_name": "Mallory", "date": 1}
     staff.api.raw_update({"message": body})
@@ -198,7 +190,7 @@ async def test_a_forwarded_command_is_not_obeyed(staff: Team) -> None:
 
 
 async def test_a_command_to_another_bot_is_not_ours(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/close@other_bot")
     orders(staff, post, "/CLOSE@SMS_Bridge_bot")
     await staff.sees("The conversation is closed.")
@@ -207,7 +199,7 @@ async def test_a_command_to_another_bot_is_not_ours(staff: Team) -> None:
 
 
 async def test_a_wrong_call_is_answered_with_its_usage(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     calls = ("/tag a b c", "/robot", "/claim soon", "/sms", "/sms +79001112233", "/sms shop hello", "/find x", "/test")
     for text in calls:
         orders(staff, post, text)
@@ -235,7 +227,7 @@ async def test_who_writes_first_reads_what_was_missing(group: Team, call: str, s
 @pytest.mark.parametrize("name", ["info", "history", "why", "close", "block"])
 async def test_a_number_behind_a_command_about_this_conversation_is_no_right_call(staff: Team, name: str) -> None:
     """It would be answered about another subscriber than the one that was asked about."""
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, f"/{name} +79001112233", CHIEF)
     told = await staff.sees(f"/{name}")
     assert SUBSCRIBER not in told.text
@@ -252,7 +244,7 @@ async def test_a_command_that_needs_a_conversation_says_so(staff: Team) -> None:
 
 
 async def test_a_closed_conversation_is_opened_by_the_next_sms(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/close")
     told = await staff.sees("The conversation is closed.")
     await staff.settled()
@@ -273,7 +265,7 @@ async def test_a_closed_conversation_is_opened_by_the_next_sms(staff: Team) -> N
 
 
 async def test_a_button_opens_a_closed_conversation(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/close")
     told = await staff.sees("The conversation is closed.")
     await staff.settled()
@@ -285,7 +277,7 @@ async def test_a_button_opens_a_closed_conversation(staff: Team) -> None:
 
 
 async def test_closing_again_leaves_the_topic_closed(forum: Team) -> None:
-    post = await hello(forum)
+    post = await forum.received()
     for count in (1, 2):
         forum.api.says(GROUP, "/close", thread_id=post.thread_id)
         await forum.sees("closed", count=count)
@@ -295,7 +287,7 @@ async def test_closing_again_leaves_the_topic_closed(forum: Team) -> None:
 
 
 async def test_a_topic_that_could_not_be_closed_is_closed_by_the_next_run(forum: Team) -> None:
-    post = await hello(forum)
+    post = await forum.received()
     forum.api.answer_next("closeForumTopic", 500, "Internal Server Error")
     forum.api.says(GROUP, "/close", thread_id=post.thread_id)
     await forum.sees("The conversation is closed.")
@@ -307,7 +299,7 @@ async def test_a_topic_that_could_not_be_closed_is_closed_by_the_next_run(forum:
 
 
 async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_reply_leaves(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/claim")
     await staff.sees("Anna has this conversation until")
     orders(staff, post, "mine")
@@ -325,7 +317,7 @@ async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_re
 
 
 async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/claim")
     await staff.sees("Anna has this conversation until")
     orders(staff, post, "/t", BORIS)
@@ -338,7 +330,7 @@ async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(staff: 
 
 
 async def test_a_claim_ends_by_itself(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/claim 30m")
     told = await staff.sees("Anna has this conversation until")
     assert re.search(r"until \d\d:\d\d\.", told.text), "the day of today goes without saying"
@@ -350,7 +342,7 @@ async def test_a_claim_ends_by_itself(staff: Team) -> None:
 
 
 async def test_a_claim_is_taken_over_by_a_button_and_given_up(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/claim")
     await staff.sees("Anna has this conversation until")
     orders(staff, post, "/claim", BORIS)
@@ -401,7 +393,7 @@ async def test_an_sms_command_that_is_processed_twice_is_one_sms(staff: Team) ->
 
 
 async def test_a_canned_reply_goes_out_by_its_name_with_its_variables(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/name Ivan")
     await staff.sees("Name: Ivan")
     written = orders(staff, post, "/t Hello")
@@ -413,7 +405,7 @@ async def test_a_canned_reply_goes_out_by_its_name_with_its_variables(staff: Tea
 
 
 async def test_a_canned_reply_is_chosen_by_a_button_once(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     asked = orders(staff, post, "/t")
     listed = await staff.sees("hello: Hello")
     assert labels(listed) == ["hello", "signed", "first"]
@@ -429,7 +421,7 @@ async def test_a_canned_reply_is_chosen_by_a_button_once(staff: Team) -> None:
 
 
 async def test_canned_replies_are_listed_as_this_subscriber_would_get_them(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/name Ivan")
     await staff.sees("Name: Ivan")
     orders(staff, post, "/t")
@@ -440,7 +432,7 @@ async def test_canned_replies_are_listed_as_this_subscriber_would_get_them(staff
 
 
 async def test_a_canned_reply_that_cannot_be_made_is_not_sent(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/t first")
     await staff.sees("cannot be made here")
     orders(staff, post, "/t nosuch")
@@ -453,7 +445,7 @@ async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(
     replies = {f"r{number:07}": text for number, text in enumerate(texts)}
     staff.settings = staff.settings.model_copy(update={"replies": replies})
     await staff.restart()
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/t")
     listed = await staff.sees("Canned replies")
     assert LIMIT - 20 < units(listed.text) <= LIMIT
@@ -462,7 +454,7 @@ async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(
 
 
 async def test_a_button_of_another_text_by_now_sends_nothing(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     orders(staff, post, "/t")
     listed = await staff.sees("hello: Hello")
     staff.settings = staff.settings.model_copy(update={"replies": {"hello": "Another text"}})
@@ -475,7 +467,7 @@ async def test_a_button_of_another_text_by_now_sends_nothing(staff: Team) -> Non
     "data", ["conversation:close:zzzz", "conversation:burn:{code}", "history:{code}:x", "canned:{code}:0", "history:"]
 )
 async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: str) -> None:
-    post = await hello(forum)
+    post = await forum.received()
     code = post.text.rsplit("#", 1)[-1]
     query = forum.api.presses(GROUP, post.id, data.format(code=code), stale=True)
     await forum.answered(query)
@@ -484,7 +476,7 @@ async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: st
 
 
 async def test_a_state_of_an_sms_by_command_is_what_the_platform_says(staff: Team) -> None:
-    post = await hello(staff)
+    post = await staff.received()
     written = orders(staff, post, "/t hello")
     await staff.until(staff.has_sms)
     await staff.platform(Move.ACCEPTED)

@@ -10,7 +10,6 @@ import pytest
 from bridge.model.sms import ConfirmationReason, Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
-from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 from tests.flow.telegram.test_asked_first import COSTLY, LONG, PLAIN, press
 
@@ -53,11 +52,6 @@ async def asked(staff: Team, words: str) -> Message:
     return told
 
 
-async def texts(staff: Team) -> list[tuple[SmsState, str]]:
-    await staff.settled()
-    return [(sms.state, sms.text) for sms in await staff.sms()]
-
-
 # ------------------------------------------------ notes
 
 
@@ -65,14 +59,14 @@ async def texts(staff: Team) -> list[tuple[SmsState, str]]:
 async def test_a_note_behind_a_number_never_leaves(staff: Team, text: str) -> None:
     staff.api.says(GROUP, f"/sms +{NUMBER} {text}")
     await staff.sees("the text behind the number begins like a note")
-    assert await texts(staff) == []
+    assert await staff.sms_texts() == []
     assert await staff.store.conversation_with("support", NUMBER) is None
 
 
 @pytest.mark.parametrize("text", ["// /t long", ". /t long", f"./sms +{NUMBER} he is angry"])
 async def test_a_command_in_a_note_is_a_note(staff: Team, text: str) -> None:
     await orders(staff, text)
-    assert await texts(staff) == []
+    assert await staff.sms_texts() == []
     assert len(staff.shown(GROUP)) == 1, "only the subscriber's words"
 
 
@@ -80,9 +74,9 @@ async def test_a_command_in_a_note_is_a_note(staff: Team, text: str) -> None:
 async def test_a_note_further_down_behind_a_number_is_asked_about(staff: Team, mark: str) -> None:
     staff.api.says(GROUP, f"/sms +{NUMBER} Good day\n {mark} he is angry")
     told = await asked(staff, "line inside the text looks like a note")
-    assert [state for state, _ in await texts(staff)] == [SmsState.DRAFT]
+    assert [state for state, _ in await staff.sms_texts()] == [SmsState.DRAFT]
     await press(staff, told, "stop")
-    assert [state for state, _ in await texts(staff)] == [SmsState.CANCELLED]
+    assert [state for state, _ in await staff.sms_texts()] == [SmsState.CANCELLED]
 
 
 @pytest.mark.parametrize("name", ["// an angry man", ".angry", "Ivan\n// an angry man"])
@@ -100,21 +94,20 @@ async def test_a_long_text_behind_a_number_waits_for_a_word(staff: Team) -> None
     told = await asked(staff, "4 SMS")
     assert "Edit your message" not in told.text, "an edit of a command changes nothing"
     await staff.reacts(written, "✍")
-    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
+    assert await staff.sms_texts() == [(SmsState.DRAFT, LONG)]
     await press(staff, told, "release")
-    assert await texts(staff) == [(SmsState.QUEUED, LONG)]
+    assert await staff.sms_texts() == [(SmsState.QUEUED, LONG)]
     await staff.reacts(written, "👀")
 
 
 async def test_a_command_that_is_processed_twice_is_asked_about_once(staff: Team) -> None:
     written = await orders(staff, "/t long")
     told = await asked(staff, "4 SMS")
-    chat = staff.api.chats[GROUP]
-    staff.api.raw_update({"message": message_json(chat, chat.history[written])})
-    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
+    staff.api.raw_update({"message": staff.as_sent(written)})
+    assert await staff.sms_texts() == [(SmsState.DRAFT, LONG)]
     await press(staff, told, "stop")
-    staff.api.raw_update({"message": message_json(chat, chat.history[written])})
-    assert await texts(staff) == [(SmsState.CANCELLED, LONG)]
+    staff.api.raw_update({"message": staff.as_sent(written)})
+    assert await staff.sms_texts() == [(SmsState.CANCELLED, LONG)]
     assert len(staff.shown(GROUP, "4 SMS")) <= 1
 
 
@@ -137,7 +130,7 @@ async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(staff: Tea
     told = await asked(staff, "4 SMS")
     await staff.reacts(written, "✍")
     await press(staff, told, "release")
-    assert await texts(staff) == [(SmsState.QUEUED, LONG)]
+    assert await staff.sms_texts() == [(SmsState.QUEUED, LONG)]
 
 
 # ------------------------------------------------ characters that cost
@@ -148,7 +141,7 @@ async def test_plain_characters_are_put_in_what_commands_send(thrifty: Team) -> 
     await thrifty.until(thrifty.has_sms)
     await orders(thrifty, "/t dear")
     await thrifty.until(lambda: thrifty.has_sms(2))
-    assert await texts(thrifty) == [(SmsState.QUEUED, PLAIN)] * 2
+    assert await thrifty.sms_texts() == [(SmsState.QUEUED, PLAIN)] * 2
 
 
 async def test_a_press_that_is_processed_twice_is_no_other_choice_where_characters_were_replaced(thrifty: Team) -> None:
@@ -159,7 +152,7 @@ async def test_a_press_that_is_processed_twice_is_no_other_choice_where_characte
         query = thrifty.api.presses(GROUP, listed.id, data, stale=True)
         await thrifty.answered(query)
         assert thrifty.api.presses_by_id[query].answer == "Chosen: “dear”"
-    assert await texts(thrifty) == [(SmsState.QUEUED, PLAIN)]
+    assert await thrifty.sms_texts() == [(SmsState.QUEUED, PLAIN)]
 
 
 async def test_a_new_link_preview_is_no_edit_of_a_command_where_characters_were_replaced(thrifty: Team) -> None:
@@ -182,7 +175,7 @@ async def test_what_a_command_sends_is_held_back_for_a_moment(tmp_path: Path) ->
         held.api.says(GROUP, f"/sms +{NUMBER} Come on Monday")
         told = await held.sees("Not sent yet")
         await press(held, told, "stop")
-        assert await texts(held) == [(SmsState.CANCELLED, "Come on Monday")]
+        assert await held.sms_texts() == [(SmsState.CANCELLED, "Come on Monday")]
 
 
 @pytest.mark.parametrize("edit", ["never mind", "Come on Tuesday", "/close"])
@@ -191,7 +184,7 @@ async def test_an_edit_of_a_command_changes_nothing_that_waits(staff: Team, edit
     await staff.until(staff.has_sms)
     staff.api.edits(GROUP, written, edit)
     await staff.sees("Editing a command changes nothing")
-    assert await texts(staff) == [(SmsState.QUEUED, "Come on Monday")]
+    assert await staff.sms_texts() == [(SmsState.QUEUED, "Come on Monday")]
 
 
 async def test_an_edit_of_the_command_of_a_list_changes_nothing_that_was_chosen(staff: Team) -> None:
@@ -200,7 +193,7 @@ async def test_an_edit_of_the_command_of_a_list_changes_nothing_that_was_chosen(
     await asked(staff, "4 SMS")
     staff.api.edits(GROUP, written, "never mind")
     await staff.sees("Editing a command changes nothing")
-    assert await texts(staff) == [(SmsState.DRAFT, LONG)]
+    assert await staff.sms_texts() == [(SmsState.DRAFT, LONG)]
 
 
 async def test_an_edit_of_a_command_offers_no_other_text_after_it_left(staff: Team) -> None:
@@ -209,7 +202,7 @@ async def test_an_edit_of_a_command_offers_no_other_text_after_it_left(staff: Te
     await staff.platform(Move.ACCEPTED)
     staff.api.edits(GROUP, written, "Come on Tuesday")
     await staff.sees("Editing a command changes nothing")
-    assert await texts(staff) == [(SmsState.SENT, "Come on Monday")]
+    assert await staff.sms_texts() == [(SmsState.SENT, "Come on Monday")]
 
 
 @pytest.mark.parametrize("mark", ["//", "."])
@@ -217,7 +210,7 @@ async def test_a_command_edited_into_a_note_takes_back_what_waits(staff: Team, m
     written = await orders(staff, "/t long")
     await asked(staff, "4 SMS")
     staff.api.edits(GROUP, written, f"{mark} not to {SUBSCRIBER}")
-    assert await texts(staff) == [(SmsState.CANCELLED, LONG)]
+    assert await staff.sms_texts() == [(SmsState.CANCELLED, LONG)]
 
 
 # ------------------------------------------------ the first words of a conversation

@@ -18,11 +18,6 @@ from tests.flow.telegram.team import ADMINS, CHIEF, GROUP, SUBSCRIBER, Team, tea
 OTHER = "79001112233"
 
 
-async def hello(staff: Team, text: str = "Hello", **more: str) -> Message:
-    await staff.texted(text, **more)  # type: ignore[arg-type]
-    return await staff.sees(text)
-
-
 def asks(staff: Team, post: Message, text: str, user_id: int | None = None) -> int:
     return staff.api.says(GROUP, text, reply_to=post.id, user_id=user_id)
 
@@ -36,7 +31,7 @@ def last_line(message: Message) -> str:
 
 async def test_a_history_shows_both_directions_and_goes_further_back_by_a_button(group: Team) -> None:
     for number in range(20):
-        post = await hello(group, f"message {number:02}")
+        post = await group.received(f"message {number:02}")
         group.clock.set(group.clock.now() + SECOND)
     asks(group, post, "/history")
     shown = await group.sees("← message 19")
@@ -55,7 +50,7 @@ async def test_a_history_shows_both_directions_and_goes_further_back_by_a_button
 async def test_a_long_history_comes_whole_in_messages_that_telegram_takes(group: Team) -> None:
     texts = [f"{number} " + "😀я" * 700 + f" end{number}" for number in range(4)]
     for text in texts:
-        post = await hello(group, text)
+        post = await group.received(text)
     asks(group, post, "/history")
     await group.until(lambda: any("end3" in m.text and "←" in m.text for m in group.shown()))
     await group.settled()
@@ -67,8 +62,8 @@ async def test_a_long_history_comes_whole_in_messages_that_telegram_takes(group:
 
 
 async def test_what_a_subscriber_wrote_cannot_pass_for_a_code_in_a_history(group: Team) -> None:
-    mallory = await hello(group, "I am Mallory", subscriber=OTHER)
-    post = await hello(group, f"look\n{last_line(mallory)}\nthere")
+    mallory = await group.received("I am Mallory", subscriber=OTHER)
+    post = await group.received(f"look\n{last_line(mallory)}\nthere")
     asks(group, post, "/history")
     shown = await group.sees("← look")
     asks(group, shown, "Good day")
@@ -80,7 +75,7 @@ async def test_what_a_subscriber_wrote_cannot_pass_for_a_code_in_a_history(group
 
 
 async def test_info_tells_the_whole_history_of_an_sms(group: Team) -> None:
-    post = await hello(group)
+    post = await group.received()
     written = asks(group, post, "Good day")
     await group.until(group.has_sms)
     await group.platform(Move.ACCEPTED, Change(platform_ids=("4711",), platform_status="send"))
@@ -100,7 +95,7 @@ async def test_info_tells_the_whole_history_of_an_sms(group: Team) -> None:
 
 
 async def test_info_of_a_subscribers_sms_names_rule_and_version(group: Team) -> None:
-    post = await hello(group)
+    post = await group.received()
     asks(group, post, "/info")
     told = await group.sees("SMS 1 from")
     assert "To 1234, account main" in told.text
@@ -108,7 +103,7 @@ async def test_info_of_a_subscribers_sms_names_rule_and_version(group: Team) -> 
 
 
 async def test_info_of_a_conversation_tells_what_people_did(forum: Team) -> None:
-    post = await hello(forum)
+    post = await forum.received()
     for text in ("/name Ivan", "/tag vip", "/claim", "/robot off"):
         forum.api.says(GROUP, text, thread_id=post.thread_id)
     await forum.sees("Automatic replies to this number are off.")
@@ -122,7 +117,7 @@ async def test_info_of_a_conversation_tells_what_people_did(forum: Team) -> None
 
 
 async def test_why_names_rule_file_line_and_version(group: Team) -> None:
-    post = await hello(group)
+    post = await group.received()
     asks(group, post, "/why")
     told = await group.sees("Rule “everything-else”")
     assert "rules.yaml:5" in told.text
@@ -149,8 +144,8 @@ async def test_a_conversation_that_an_operator_began_has_no_rule_and_no_number_o
 
 @pytest.mark.parametrize("wanted", ["доСТАВ", "+7 900 111-22", "79001112233", "петр", "vip"])
 async def test_find_looks_at_texts_numbers_names_and_tags(group: Team, wanted: str) -> None:
-    await hello(group, "Something else")
-    post = await hello(group, "Где Доставка?", subscriber=OTHER)
+    await group.received("Something else")
+    post = await group.received("Где Доставка?", subscriber=OTHER)
     asks(group, post, "/name Пётр")
     asks(group, post, "/tag vip")
     await group.sees("“vip” is on")
@@ -160,7 +155,7 @@ async def test_find_looks_at_texts_numbers_names_and_tags(group: Team, wanted: s
 
 
 async def test_find_shows_nothing_of_another_chat_and_the_admins_see_all(group: Team) -> None:
-    await hello(group, "secret word")
+    await group.received("secret word")
     await group.texted("secret word too", subscriber=OTHER, chat="admins")
     await group.sees("secret word too", chat_id=ADMINS)
     group.api.says(GROUP, "/find secret")
@@ -174,8 +169,8 @@ async def test_find_shows_nothing_of_another_chat_and_the_admins_see_all(group: 
 
 
 async def test_a_reply_to_a_list_of_several_is_for_nobody(group: Team) -> None:
-    await hello(group, "alpha one")
-    await hello(group, "alpha two", subscriber=OTHER)
+    await group.received("alpha one")
+    await group.received("alpha two", subscriber=OTHER)
     group.api.says(GROUP, "/find alpha")
     told = await group.sees("• ")
     asks(group, told, "Good day")
@@ -188,7 +183,7 @@ async def test_a_reply_to_a_list_of_several_is_for_nobody(group: Team) -> None:
 
 async def test_balance_status_and_stats(group: Team) -> None:
     await group.store.note_balance("main", Balance(amount=512.5, currency="RUB"), group.clock.now())
-    post = await hello(group)
+    post = await group.received()
     asks(group, post, "Good day")
     await group.until(group.has_sms)
     for text in ("/balance", "/status", "/stats"):
@@ -203,9 +198,9 @@ async def test_balance_status_and_stats(group: Team) -> None:
 
 
 async def test_a_day_begins_at_midnight_of_the_accounts_zone(group: Team) -> None:
-    await hello(group)
+    await group.received()
     group.clock.set(group.clock.now() + 26 * 3600 * SECOND)
-    post = await hello(group, "next day")
+    post = await group.received("next day")
     asks(group, post, "/stats")
     told = await group.sees("7 days")
     assert "SMS received: 1" in told.text
@@ -261,7 +256,7 @@ async def test_help_shows_what_the_asker_may_use(group: Team) -> None:
 @pytest.mark.parametrize("name", list(COMMANDS))
 async def test_every_command_is_answered(group: Team, name: str) -> None:
     group.api.add_user(CHIEF, "Olga")
-    post = await hello(group)
+    post = await group.received()
     written = asks(group, post, f"/{name}", CHIEF)
     await group.until(lambda: any(m.reply_to == written for m in group.shown()))
     assert (await group.store.queue_status()).updates_parked == 0
@@ -289,7 +284,7 @@ async def test_the_menu_is_set_again_only_when_it_changed(group: Team) -> None:
     await group.until(lambda: menu(group, ADMINS))
     await group.restart()
     await group.until(lambda: len(group.api.calls_of("getMyCommands")) == 4)
-    await hello(group)
+    await group.received()
     assert len(group.api.calls_of("setMyCommands")) == 2
 
 
@@ -298,13 +293,13 @@ async def test_a_menu_that_telegram_refuses_harms_nothing(tmp_path: Path) -> Non
         group.api.answer_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
         group.start()
         await group.until(lambda: menu(group, ADMINS))
-        post = await hello(group)
+        post = await group.received()
         asks(group, post, "/close")
         await group.sees("The conversation is closed.")
 
 
 async def test_an_answer_waits_for_the_flood_limit_of_its_chat(group: Team) -> None:
-    post = await hello(group)
+    post = await group.received()
     group.api.flood(GROUP, 40)
     began = group.clock.now()
     asks(group, post, "/history")

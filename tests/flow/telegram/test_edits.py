@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.model.base import Json
 from bridge.model.sms import Change, ConfirmationReason, Move, SmsState
-from bridge.sandbox.botapi import Message
-from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import GROUP, Team
 from tests.flow.telegram.test_asked_first import LONG, press
 from tests.flow.telegram.test_status import buttons, replied
@@ -15,15 +12,10 @@ from tests.flow.telegram.test_status import buttons, replied
 SENT = Change(platform_ids=("1179",))
 
 
-async def texts(staff: Team) -> list[tuple[SmsState, str]]:
-    await staff.settled()
-    return [(sms.state, sms.text) for sms in await staff.sms()]
-
-
 async def test_what_waits_in_the_queue_leaves_as_it_was_edited(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "Good evening")
-    assert await texts(group) == [(SmsState.QUEUED, "Good evening")]
+    assert await group.sms_texts() == [(SmsState.QUEUED, "Good evening")]
     assert len(group.shown()) == 1, "nothing to say: the message shows what leaves"
 
 
@@ -32,7 +24,7 @@ async def test_what_waits_for_another_try_leaves_as_it_was_edited(group: Team) -
     later = group.clock.now() + 60_000
     await group.platform(Move.RETRY, Change(reason="not_connected", due_at=later))
     group.api.edits(GROUP, written, "Good evening")
-    assert await texts(group) == [(SmsState.QUEUED, "Good evening")]
+    assert await group.sms_texts() == [(SmsState.QUEUED, "Good evening")]
     [sms] = await group.sms()
     assert sms.due_at == later, "an edit does not hurry what must wait"
 
@@ -42,16 +34,16 @@ async def test_a_queued_reply_that_becomes_long_waits_for_a_word(group: Team) ->
     group.api.edits(GROUP, written, LONG)
     told = await group.sees("4 SMS")
     await group.reacts(written, "✍")
-    assert await texts(group) == [(SmsState.DRAFT, LONG)]
+    assert await group.sms_texts() == [(SmsState.DRAFT, LONG)]
     await press(group, told, "release")
-    assert await texts(group) == [(SmsState.QUEUED, LONG)]
+    assert await group.sms_texts() == [(SmsState.QUEUED, LONG)]
 
 
 async def test_a_draft_that_was_shortened_leaves(group: Team) -> None:
     written = await draft(group)
     told = await group.sees("4 SMS")
     group.api.edits(GROUP, written, "short")
-    assert await texts(group) == [(SmsState.QUEUED, "short")]
+    assert await group.sms_texts() == [(SmsState.QUEUED, "short")]
     await group.reacts(written, "👀")
     assert told.deleted
 
@@ -62,9 +54,9 @@ async def test_a_draft_that_is_still_too_long_is_asked_about_anew(group: Team) -
     group.api.edits(GROUP, written, LONG * 2)
     await group.sees("8 SMS")
     assert "8 SMS" in told.text
-    assert await texts(group) == [(SmsState.DRAFT, LONG * 2)]
+    assert await group.sms_texts() == [(SmsState.DRAFT, LONG * 2)]
     await press(group, told, "release")
-    assert await texts(group) == [(SmsState.QUEUED, LONG * 2)]
+    assert await group.sms_texts() == [(SmsState.QUEUED, LONG * 2)]
 
 
 @pytest.mark.parametrize(
@@ -87,17 +79,17 @@ async def test_what_left_is_offered_as_a_new_sms_once(group: Team, moves: list[M
     group.api.edits(GROUP, written, "Good evening")
     told = await group.sees(words)
     assert told.reply_to == written
-    first, offer = await texts(group)
+    first, offer = await group.sms_texts()
     assert (first[1], offer) == ("Good day", (SmsState.DRAFT, "Good evening"))
     assert group.reaction(written) == shows, "it goes on telling what became of the first text"
 
-    group.api.raw_update({"edited_message": as_sent(group, written)})
+    group.api.raw_update({"edited_message": group.as_sent(written)})
     group.api.edits(GROUP, written, "Good night")
-    assert (await texts(group))[1:] == [(SmsState.DRAFT, "Good night")], "one offer, with the latest words"
+    assert (await group.sms_texts())[1:] == [(SmsState.DRAFT, "Good night")], "one offer, with the latest words"
     assert len(group.shown(containing=words)) == 1
 
     assert await press(group, told, "release") == "Sending"
-    assert (await texts(group))[1:] == [(SmsState.QUEUED, "Good night")]
+    assert (await group.sms_texts())[1:] == [(SmsState.QUEUED, "Good night")]
     await group.reacts(written, "👀")
 
 
@@ -108,7 +100,7 @@ async def test_an_offer_that_nobody_takes_changes_nothing(group: Team) -> None:
     group.api.edits(GROUP, written, "Good evening")
     told = await group.sees("Already sent.")
     await press(group, told, "stop")
-    assert await texts(group) == [(SmsState.SENT, "Good day"), (SmsState.CANCELLED, "Good evening")]
+    assert await group.sms_texts() == [(SmsState.SENT, "Good day"), (SmsState.CANCELLED, "Good evening")]
     [first, _] = await group.sms()
     assert await group.store.move(first.id, Move.DELIVERED, group.clock.now())
     group.signals.posts.set()
@@ -123,7 +115,7 @@ async def test_an_offer_is_not_doubled_where_the_first_text_was_sent_again_since
     await group.sees("The first text was not sent")
     await press(group, failed, "again")
     group.api.edits(GROUP, written, "Good night")
-    assert await texts(group) == [
+    assert await group.sms_texts() == [
         (SmsState.FAILED, "Good day"),
         (SmsState.DRAFT, "Good night"),
         (SmsState.QUEUED, "Good day"),
@@ -136,7 +128,7 @@ async def test_an_edit_back_to_what_was_sent_takes_the_offer_back(group: Team) -
     group.api.edits(GROUP, written, "Good evening")
     told = await group.sees("Already sent.")
     group.api.edits(GROUP, written, "Good day")
-    assert [state for state, _ in await texts(group)] == [SmsState.SENT, SmsState.CANCELLED]
+    assert [state for state, _ in await group.sms_texts()] == [SmsState.SENT, SmsState.CANCELLED]
     assert buttons(told) == []
     assert told.text.startswith("The correction was not sent"), "what stands under a reply that was sent"
 
@@ -149,14 +141,14 @@ async def test_a_correction_of_a_correction_is_asked_about_again(group: Team) ->
     await group.platform(Move.ACCEPTED, SENT)
     group.api.edits(GROUP, written, "Good night")
     await group.until(lambda: group.has_sms(3))
-    assert [state for state, _ in await texts(group)] == [SmsState.SENT, SmsState.SENT, SmsState.DRAFT]
+    assert [state for state, _ in await group.sms_texts()] == [SmsState.SENT, SmsState.SENT, SmsState.DRAFT]
 
 
 async def test_a_new_link_preview_is_no_edit(group: Team) -> None:
     written = await replied(group, "see http://example.test/")
     await group.platform(Move.ACCEPTED, SENT)
     group.api.edits(GROUP, written, "see http://example.test/")
-    assert await texts(group) == [(SmsState.SENT, "see http://example.test/")]
+    assert await group.sms_texts() == [(SmsState.SENT, "see http://example.test/")]
     assert len(group.shown()) == 1
 
 
@@ -167,26 +159,25 @@ async def test_a_new_link_preview_is_no_edit(group: Team) -> None:
 async def test_a_reply_that_becomes_a_note_before_it_left_never_leaves(group: Team, note: str) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, note)
-    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+    assert await group.sms_texts() == [(SmsState.CANCELLED, "Good day")]
     await group.reacts(written, "💔")
     group.api.edits(GROUP, written, note + ", really")
-    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+    assert await group.sms_texts() == [(SmsState.CANCELLED, "Good day")]
 
 
 async def test_a_caption_that_is_taken_away_is_not_offered_any_more(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     written = group.api.says(GROUP, "the shop", kind="photo", reply_to=post.id)
     told = await group.sees("the caption can be")
     group.api.edits(GROUP, written, "")
-    assert await texts(group) == [(SmsState.CANCELLED, "the shop")]
+    assert await group.sms_texts() == [(SmsState.CANCELLED, "the shop")]
     assert "Cancelled, not sent" in told.text
 
 
 async def test_a_reply_whose_words_are_taken_away_before_it_left_never_leaves(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "\u200b")
-    assert await texts(group) == [(SmsState.CANCELLED, "Good day")]
+    assert await group.sms_texts() == [(SmsState.CANCELLED, "Good day")]
 
 
 async def test_a_note_made_of_what_left_stays_in_the_chat(group: Team) -> None:
@@ -195,12 +186,12 @@ async def test_a_note_made_of_what_left_stays_in_the_chat(group: Team) -> None:
     group.api.edits(GROUP, written, "// he is angry")
     told = await group.sees("The note stayed in the chat")
     assert told.reply_to == written
-    assert await texts(group) == [(SmsState.SENT, "Good day")]
+    assert await group.sms_texts() == [(SmsState.SENT, "Good day")]
 
 
 @pytest.mark.parametrize("note", ["// he is angry", ". he is angry"])
 async def test_a_note_edited_into_a_text_stays_and_its_author_is_told_once(group: Team, note: str) -> None:
-    post = await opened(group)
+    post = await group.received()
     written = group.api.says(GROUP, note, reply_to=post.id)
     group.api.edits(GROUP, written, "// he is very angry")
     await group.settled()
@@ -209,27 +200,27 @@ async def test_a_note_edited_into_a_text_stays_and_its_author_is_told_once(group
     told = await group.sees("Nothing was sent: the edit stays in the chat")
     assert told.reply_to == written
     group.api.edits(GROUP, written, "he is not angry")
-    assert await texts(group) == []
+    assert await group.sms_texts() == []
     assert len(group.shown()) == 2
 
 
 async def test_in_a_topic_where_all_leaves_a_note_edited_into_a_text_is_told_of_too(forum: Team) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     written = forum.api.says(GROUP, "// he is angry", thread_id=post.thread_id)
     forum.api.edits(GROUP, written, "We call you back")
     told = await forum.sees("Nothing was sent: the edit stays in the chat")
     assert told.reply_to == written
-    assert await texts(forum) == []
+    assert await forum.sms_texts() == []
 
 
 async def test_a_person_who_may_not_write_learns_that_of_an_edited_note_too(group: Team) -> None:
-    post = await opened(group)
+    post = await group.received()
     written = group.api.says(GROUP, "// he is angry", reply_to=post.id)
     await group.settled()
     await only_boris(group)
     group.api.edits(GROUP, written, "We call you back")
     await group.sees("only this chat's operators")
-    assert await texts(group) == []
+    assert await group.sms_texts() == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +235,7 @@ async def test_a_message_edited_into_a_command_is_not_carried_out_and_its_author
     told = await forum.sees("To have it done as it stands now, send it as a new message")
     assert told.reply_to == written
     forum.api.edits(GROUP, written, "/sms +79001112233 Good day")
-    assert await texts(forum) == []
+    assert await forum.sms_texts() == []
     assert len(forum.shown(containing="Editing a command")) == 1
 
 
@@ -257,10 +248,10 @@ async def test_an_edit_into_another_bots_command_is_nobodys_business(forum: Team
 
 
 async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None:
-    await opened(group)
+    await group.received()
     chatter = group.api.says(GROUP, "lunch?")
     group.api.edits(GROUP, chatter, "pizza?")
-    assert await texts(group) == []
+    assert await group.sms_texts() == []
     assert len(group.shown()) == 1
 
 
@@ -269,14 +260,14 @@ async def test_who_may_not_write_any_more_changes_nothing(group: Team) -> None:
     await only_boris(group)
     group.api.edits(GROUP, written, "Good evening")
     await group.sees("only this chat's operators")
-    assert await texts(group) == [(SmsState.QUEUED, "Good day")]
+    assert await group.sms_texts() == [(SmsState.QUEUED, "Good day")]
 
 
 async def test_an_edit_into_a_command_changes_nothing(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "/block")
     await group.sees("Editing a command changes nothing")
-    assert await texts(group) == [(SmsState.QUEUED, "Good day")]
+    assert await group.sms_texts() == [(SmsState.QUEUED, "Good day")]
 
 
 async def test_an_edit_that_adds_a_note_inside_is_asked_about(group: Team) -> None:
@@ -299,13 +290,3 @@ async def only_boris(group: Team) -> None:
 
 async def draft(group: Team) -> int:
     return await replied(group, LONG)
-
-
-async def opened(group: Team) -> Message:
-    await group.texted("Hello")
-    return await group.sees("Hello")
-
-
-def as_sent(group: Team, message_id: int) -> dict[str, Json]:
-    chat = group.api.chats[GROUP]
-    return message_json(chat, chat.history[message_id])

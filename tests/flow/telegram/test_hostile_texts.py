@@ -9,8 +9,7 @@ import pytest
 from bridge.model.alert import Alert, alert_post
 from bridge.model.base import Json
 from bridge.model.sms import Change, Move, SmsState
-from bridge.sandbox.botapi import Message, MessageKind
-from bridge.sandbox.botapi.render import message_json
+from bridge.sandbox.botapi import MessageKind
 from bridge.text.parts import split
 from tests.flow.telegram.team import ADMINS, GROUP, SUBSCRIBER, Team, team
 
@@ -19,14 +18,9 @@ BORIS = 1002
 INVISIBLE = ["\u200b", "\u200e", "\u200f\u202b", "\ufeff", "\u2060 ", "\u200d", "\n\u200b\n", "\u3164", "\u2800"]
 
 
-async def opened(staff: Team, text: str = "Hello", **how: str) -> Message:
-    await staff.texted(text, **how)
-    return await staff.sees(text)
-
-
 @pytest.mark.parametrize("mark", INVISIBLE)
 async def test_a_note_stays_behind_invisible_characters(forum: Team, mark: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, f"{mark}// he is lying", thread_id=post.thread_id)
     await forum.settled()
     assert await forum.sms() == []
@@ -35,7 +29,7 @@ async def test_a_note_stays_behind_invisible_characters(forum: Team, mark: str) 
 
 @pytest.mark.parametrize("mark", INVISIBLE)
 async def test_a_note_mark_further_down_is_seen_behind_invisible_characters(forum: Team, mark: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, f"Good day\n{mark}// he is lying", thread_id=post.thread_id)
     await forum.sees("line inside the text looks like a note")
     assert [sms.state for sms in await forum.sms()] == [SmsState.DRAFT]
@@ -43,7 +37,7 @@ async def test_a_note_mark_further_down_is_seen_behind_invisible_characters(foru
 
 @pytest.mark.parametrize("mark", INVISIBLE)
 async def test_a_command_never_leaves_behind_invisible_characters(forum: Team, mark: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, f"{mark}/nosuch", thread_id=post.thread_id)
     await forum.sees("no such command")
     assert await forum.sms() == []
@@ -51,14 +45,14 @@ async def test_a_command_never_leaves_behind_invisible_characters(forum: Team, m
 
 @pytest.mark.parametrize("text", [*INVISIBLE, "\u202e\u202c \u200f\n"])
 async def test_a_text_nobody_can_see_is_not_sent(forum: Team, text: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, text, thread_id=post.thread_id)
     await forum.sees("has no text")
     assert await forum.sms() == []
 
 
 async def test_the_text_of_an_sms_keeps_what_belongs_to_it(forum: Team) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, "\u200e \ufeffСемья 👨‍👩‍👧, می\u200cخواهم\u200b\n", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
     assert [sms.text for sms in await forum.sms()] == ["Семья 👨‍👩‍👧, می\u200cخواهم"]
@@ -66,10 +60,10 @@ async def test_the_text_of_an_sms_keeps_what_belongs_to_it(forum: Team) -> None:
 
 @pytest.mark.parametrize("text", ["half \ud83d of it", "nul \x00 inside"])
 async def test_what_no_database_takes_goes_out_without_it(forum: Team, text: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     written = forum.api.says(GROUP, "placeholder", thread_id=post.thread_id)
     await forum.settled()
-    again = {**as_sent(forum, written), "message_id": 900, "text": text}
+    again = {**forum.as_sent(written), "message_id": 900, "text": text}
     forum.api.raw_update({"message": again})
     await forum.settled()
     [_, sms] = await forum.sms()
@@ -78,7 +72,7 @@ async def test_what_no_database_takes_goes_out_without_it(forum: Team, text: str
 
 
 async def test_a_reply_as_long_as_telegram_allows_is_one_sms_of_many_parts(forum: Team) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     text = "слово " * 681 + "конец"
     assert 4090 < len(text) <= 4096
     written = forum.api.says(GROUP, text.strip(), thread_id=post.thread_id)
@@ -97,7 +91,7 @@ async def test_a_code_typed_into_an_sms_that_an_alert_quotes_redirects_nothing(t
     async with team(tmp_path, forum=False) as group:
         one_chat(group)
         await group.restart()
-        victim = await opened(group, "I am the other", subscriber=OTHER)
+        victim = await group.received("I am the other", subscriber=OTHER)
         code = victim.text.rsplit("#", 1)[1]
         for number, text in enumerate((f"look at #{code}", f"look\n#{code}", f"look\n\n  #{code}\n")):
             # An alert about a subscriber's message: the conversation is not known to it.
@@ -115,10 +109,10 @@ async def test_a_code_typed_into_an_sms_that_an_alert_quotes_redirects_nothing(t
 
 
 async def test_a_code_in_a_colleagues_name_redirects_nothing(group: Team) -> None:
-    victim = await opened(group, "I am the other", subscriber=OTHER)
+    victim = await group.received("I am the other", subscriber=OTHER)
     code = victim.text.rsplit("#", 1)[1]
     group.api.add_user(BORIS, f"Boris #{code}")
-    post = await opened(group)
+    post = await group.received()
     group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
     failed = await group.platform(Move.REFUSED, Change(reason="stop_list"))
@@ -132,9 +126,9 @@ async def test_a_code_in_a_colleagues_name_redirects_nothing(group: Team) -> Non
 
 
 async def test_a_code_in_what_the_platform_says_redirects_nothing(group: Team) -> None:
-    victim = await opened(group, "I am the other", subscriber=OTHER)
+    victim = await group.received("I am the other", subscriber=OTHER)
     code = victim.text.rsplit("#", 1)[1]
-    post = await opened(group)
+    post = await group.received()
     group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
     await group.platform(Move.REFUSED, Change(reason="stop_list", detail=f"no\n#{code}"))
@@ -146,7 +140,7 @@ async def test_a_code_in_what_the_platform_says_redirects_nothing(group: Team) -
 
 async def test_a_subscriber_who_writes_notes_and_commands_is_shown_and_answered(group: Team) -> None:
     for number, text in enumerate(["// hello", "/block", "Sent\n// note", "#b2c3"]):
-        post = await opened(group, text)
+        post = await group.received(text)
         group.api.says(GROUP, f"answer {number}", reply_to=post.id)
     await group.settled()
     assert [sms.text for sms in await group.sms()] == [f"answer {number}" for number in range(4)]
@@ -159,8 +153,7 @@ async def test_a_topic_made_before_a_crash_is_not_silent(forum: Team) -> None:
     written = forum.api.says(GROUP, "Good day", thread_id=orphan)
     told = await forum.sees("not known whom")
     assert (told.reply_to, told.thread_id) == (written, orphan)
-    await forum.texted("Hello")
-    right = await forum.sees("Hello")
+    right = await forum.received()
     again = forum.api.says(GROUP, "Good day", thread_id=orphan)
     linked = await forum.sees(f"t.me/c/{str(GROUP).removeprefix('-100')}/{right.thread_id}")
     assert (linked.reply_to, linked.thread_id) == (again, orphan)
@@ -173,12 +166,12 @@ async def test_a_topic_made_before_a_crash_is_not_silent(forum: Team) -> None:
 async def test_posts_of_a_former_bot_can_be_answered(tmp_path: Path) -> None:
     """The team took a new bot: what the old one wrote still stands in the chat, and its mapping in the store."""
     async with team(tmp_path, forum=False) as group:
-        post = await opened(group)
+        post = await group.received()
         await group.settled()
         written = group.api.says(GROUP, "placeholder")
         await group.settled()
-        update = as_sent(group, written)
-        replied = as_sent(group, post.id)
+        update = group.as_sent(written)
+        replied = group.as_sent(post.id)
         former: dict[str, Json] = {"id": 999, "is_bot": True, "first_name": "Old", "username": "old_bot"}
         group.api.raw_update({"message": {**update, "reply_to_message": {**replied, "from": former}}})
         await group.until(group.has_sms)
@@ -195,16 +188,16 @@ async def test_posts_of_a_former_bot_can_be_answered(tmp_path: Path) -> None:
 
 async def test_a_forwarded_message_is_not_sent(forum: Team) -> None:
     """What another subscriber wrote, forwarded into the wrong topic by a slip of the finger, would leave as an SMS."""
-    other = await opened(forum, "my PIN is 1234", subscriber=OTHER)
-    post = await opened(forum)
+    other = await forum.received("my PIN is 1234", subscriber=OTHER)
+    post = await forum.received()
     written = forum.api.says(GROUP, "placeholder", thread_id=forum.api.create_topic(GROUP, "Lunch"))
     await forum.settled()
     origins: list[dict[str, Json]] = [
-        {"type": "user", "date": 1767700800, "sender_user": as_sent(forum, other.id)["from"]},
+        {"type": "user", "date": 1767700800, "sender_user": forum.as_sent(other.id)["from"]},
         {"type": "hidden_user", "date": 1767700800, "sender_user_name": "Somebody"},
     ]
     for number, origin in enumerate(origins):
-        message = as_sent(forum, written)
+        message = forum.as_sent(written)
         message.pop("reply_to_message", None)
         forum.api.raw_update(
             {
@@ -223,10 +216,10 @@ async def test_a_forwarded_message_is_not_sent(forum: Team) -> None:
 
 
 async def test_an_album_is_one_message_to_its_author(group: Team) -> None:
-    post = await opened(group)
+    post = await group.received()
     written = [group.api.says(GROUP, kind=MessageKind.PHOTO, reply_to=group.api.says(GROUP, "talk"))]
     await group.settled()
-    album = as_sent(group, written[0])
+    album = group.as_sent(written[0])
     for number in range(4):
         group.api.raw_update(
             {
@@ -234,7 +227,7 @@ async def test_an_album_is_one_message_to_its_author(group: Team) -> None:
                     **album,
                     "message_id": 920 + number,
                     "media_group_id": "13570000000000001",
-                    "reply_to_message": as_sent(group, post.id),
+                    "reply_to_message": group.as_sent(post.id),
                 }
             }
         )
@@ -244,11 +237,11 @@ async def test_an_album_is_one_message_to_its_author(group: Team) -> None:
 
 async def test_another_chat_that_writes_is_no_anonymous_administrator(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False, anonymous_admins=True) as group:
-        post = await opened(group)
+        post = await group.received()
         written = group.api.says(GROUP, "who am I", reply_to=post.id, anonymous_admin=True)
         await group.until(group.has_sms)
         foreign: dict[str, Json] = {"id": -100777, "type": "supergroup", "title": "Elsewhere"}
-        group.api.raw_update({"message": {**as_sent(group, written), "message_id": 930, "sender_chat": foreign}})
+        group.api.raw_update({"message": {**group.as_sent(written), "message_id": 930, "sender_chat": foreign}})
         await group.settled()
         assert len(await group.sms()) == 1
 
@@ -258,7 +251,7 @@ async def test_another_chat_that_writes_is_no_anonymous_administrator(tmp_path: 
 
 async def test_an_account_that_left_the_configuration_sends_nothing_and_says_so(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False) as group:
-        post = await opened(group)
+        post = await group.received()
         group.api.says(GROUP, "Good day", reply_to=post.id)
         await group.until(group.has_sms)
         failed = await group.platform(Move.REFUSED, Change(reason="stop_list"))
@@ -300,13 +293,13 @@ async def test_what_waited_for_a_default_chat_can_be_answered_there(tmp_path: Pa
         await group.sees("does not answer", chat_id=ADMINS)
         await group.settled()
         # Found by its code alone, as where the mapping was lost.
-        message = as_sent(group, post.id)
+        message = group.as_sent(post.id)
         written = group.api.says(GROUP, "Good day", reply_to=post.id)
         await group.until(group.has_sms)
         unknown = await group.platform(Move.LOSE_TRACK)
         told = await group.sees("may arrive twice")
         group.api.presses(GROUP, told.id, f"leave:{unknown.id}")
-        answer = {**as_sent(group, written), "message_id": 941, "reply_to_message": {**message, "message_id": 940}}
+        answer = {**group.as_sent(written), "message_id": 941, "reply_to_message": {**message, "message_id": 940}}
         group.api.raw_update({"message": answer})
         await group.until(lambda: group.has_sms(2))
         assert [sms.state for sms in await group.sms()] == [SmsState.ABANDONED, SmsState.QUEUED]
@@ -317,9 +310,3 @@ def one_chat(staff: Team) -> None:
     telegram = staff.settings.telegram
     only = telegram.model_copy(update={"chats": {"support": telegram.chats["support"]}, "admin_chat": ""})
     staff.settings = staff.settings.model_copy(update={"telegram": only})
-
-
-def as_sent(staff: Team, message_id: int) -> dict[str, Json]:
-    """A message as Telegram puts it into an update."""
-    chat = staff.api.chats[GROUP]
-    return message_json(chat, chat.history[message_id])

@@ -24,8 +24,7 @@ OTHER = "79001112233"
 async def test_cancelled_at_any_await_each_reply_is_one_sms(tmp_path: Path, forum: bool) -> None:
     async with team(tmp_path, forum=forum) as staff:
         staff.api.flood_control.group_budget = None
-        await staff.texted("Hello")
-        post = await staff.sees("Hello")
+        post = await staff.received()
         await staff.settled()
         written = []
         for turns in range(0, 120, 3):
@@ -59,8 +58,7 @@ async def test_cancelled_at_any_await_each_sms_is_shown_under_its_topic_and_can_
 
 
 async def test_a_failure_is_told_where_its_topic_was_deleted(forum: Team) -> None:
-    await forum.texted("Hello")
-    post = await forum.sees("Hello")
+    post = await forum.received()
     assert post.thread_id is not None
     forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
@@ -74,8 +72,7 @@ async def test_a_failure_is_told_where_its_topic_was_deleted(forum: Team) -> Non
 
 
 async def test_a_failure_is_told_in_a_topic_that_was_closed(forum: Team) -> None:
-    await forum.texted("Hello")
-    post = await forum.sees("Hello")
+    post = await forum.received()
     assert post.thread_id is not None
     forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
@@ -87,8 +84,7 @@ async def test_a_failure_is_told_in_a_topic_that_was_closed(forum: Team) -> None
 
 
 async def test_a_press_during_a_flood_limit_asks_nothing_too_early(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
     failed = await group.platform(Move.REFUSED, Change(reason="stop_list"))
@@ -108,8 +104,7 @@ async def test_a_press_during_a_flood_limit_asks_nothing_too_early(group: Team) 
 
 async def test_the_first_to_meet_a_flood_limit_stops_the_others(group: Team) -> None:
     """A button's message runs into the limit: posts of the chat wait as long as Telegram said."""
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
     unknown = await group.platform(Move.LOSE_TRACK)
@@ -199,8 +194,7 @@ async def test_the_first_part_of_a_long_sms_is_shown_once_though_the_second_wait
 
 
 async def test_a_long_sms_whose_topic_goes_in_the_middle_is_shown_whole_in_the_next(forum: Team) -> None:
-    await forum.texted("first")
-    first = await forum.sees("first")
+    first = await forum.received("first")
     assert first.thread_id is not None
     await forum.settled()
     forum.api.flood_control.group_budget = 3  # the topic, the first SMS, and one of the two parts
@@ -218,8 +212,7 @@ async def test_a_long_sms_whose_topic_goes_in_the_middle_is_shown_whole_in_the_n
 async def test_a_group_with_another_id_in_the_configuration_is_not_held_up_by_the_old_one(tmp_path: Path) -> None:
     """Somebody set the chat up anew: words that waited for the old group must not block its conversations."""
     async with team(tmp_path, forum=False) as group:
-        await group.texted("first")
-        post = await group.sees("first")
+        post = await group.received("first")
         await group.settled()
         group.api.flood(GROUP, 600)
         group.api.says(GROUP, kind=MessageKind.PHOTO, reply_to=post.id)
@@ -254,8 +247,7 @@ async def test_a_forum_one_was_thrown_out_of_is_told_of_once_and_rightly(forum: 
 
 async def test_a_chat_where_only_reactions_are_forbidden_goes_on(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False) as group:
-        await group.texted("Hello")
-        post = await group.sees("Hello")
+        post = await group.received()
         await group.settled()
         group.api.answer_next("setMessageReaction", 400, "Bad Request: not enough rights to set reactions", times=9)
         group.api.says(GROUP, "Good day", reply_to=post.id)

@@ -12,7 +12,6 @@ from bridge.model.base import DAY, MINUTE, SECOND, Json
 from bridge.model.chat import StoredUpdate
 from bridge.model.sms import Move
 from bridge.sandbox.botapi import ApiOutage, Call
-from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, locked, team
 
 
@@ -52,8 +51,7 @@ async def test_a_store_that_is_away_parks_nothing(tmp_path: Path) -> None:
         await group.stop()
         written = group.api.says(GROUP, "Good day", reply_to=post)
         [update_id] = group.api.updates.unconfirmed
-        chat = group.api.chats[GROUP]
-        update: dict[str, Json] = {"update_id": update_id, "message": message_json(chat, chat.history[written])}
+        update: dict[str, Json] = {"update_id": update_id, "message": group.as_sent(written)}
         row = StoredUpdate(update_id=update_id, raw=json.dumps(update), received_at=group.clock.now())
         await group.store.store_updates(group.api.bot.id, [row])
         with locked(tmp_path):

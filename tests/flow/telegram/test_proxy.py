@@ -34,8 +34,7 @@ async def behind(folder: Path, url: str, api_url: str = "") -> AsyncIterator[Tea
 async def conversation(group: Team) -> None:
     """A question is shown and answered."""
     group.start()
-    await group.texted("Where is my order?")
-    post = await group.sees("Where is my order?")
+    post = await group.received("Where is my order?")
     group.api.says(GROUP, "On its way", reply_to=post.id)
     await group.until(group.has_sms)
 

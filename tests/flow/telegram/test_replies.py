@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.base import Json
 from bridge.model.chat import StoredUpdate
 from bridge.model.sms import Origin, Priority, SmsState
 from bridge.sandbox.botapi import ApiOutage
@@ -23,8 +22,7 @@ from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
 
 async def test_a_forward_makes_a_topic_and_what_stands_in_it_goes_out(forum: Team) -> None:
-    await forum.texted("Where is my order?")
-    post = await forum.sees("Where is my order?")
+    post = await forum.received("Where is my order?")
     assert post.thread_id is not None
     assert forum.api.chats[GROUP].topics[post.thread_id].name == f"+{SUBSCRIBER}"
     assert f"+{SUBSCRIBER}" in post.text
@@ -52,8 +50,7 @@ async def staff(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_in_a_plain_group_only_replies_go_out(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     group.api.says(GROUP, "who takes this?")
     asked = group.api.says(GROUP, "I do")
     group.api.says(GROUP, "thanks", reply_to=asked)
@@ -97,8 +94,7 @@ async def test_a_reply_to_a_post_in_another_place_is_for_nobody(staff: Team) -> 
 
 
 async def test_in_a_topic_a_reply_to_a_word_about_another_number_is_for_nobody(forum: Team) -> None:
-    await forum.texted("Hello")
-    post = await forum.sees("Hello")
+    post = await forum.received()
     command = forum.api.says(GROUP, "/sms +79001112233 Your order is ready", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
     forum.api.says(GROUP, "And the price is 100", thread_id=post.thread_id, reply_to=command)
@@ -145,25 +141,23 @@ async def test_two_subscribers_have_two_topics(forum: Team) -> None:
 
 
 async def test_an_update_that_comes_twice_is_one_sms(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     written = group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.settled()
     # The same message under another update id: what a table of known update ids cannot catch.
-    group.api.raw_update({"message": as_sent(group, written)})
+    group.api.raw_update({"message": group.as_sent(written)})
     await group.settled()
     assert [sms.text for sms in await group.sms()] == ["Good day"]
 
 
 async def test_a_restart_between_storing_and_processing_sends_once(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False) as group:
-        await group.texted("Hello")
-        post = await group.sees("Hello")
+        post = await group.received()
         await group.stop()
         written = group.api.says(GROUP, "Good day", reply_to=post.id)
         # The last run committed the update and died: Telegram was never told, so it brings it again.
         update_id = group.api.updates.unconfirmed[-1]
-        update = json.dumps({"update_id": update_id, "message": as_sent(group, written)})
+        update = json.dumps({"update_id": update_id, "message": group.as_sent(written)})
         raw = StoredUpdate(update_id=update_id, raw=update, received_at=group.clock.now())
         assert await group.store.store_updates(group.api.bot.id, [raw]) == 1
         group.start()
@@ -175,8 +169,7 @@ async def test_a_restart_between_storing_and_processing_sends_once(tmp_path: Pat
 
 async def test_a_reply_written_while_the_bridge_was_down_goes_out(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False) as group:
-        await group.texted("Hello")
-        post = await group.sees("Hello")
+        post = await group.received()
         await group.stop()
         group.api.says(GROUP, "Good day", reply_to=post.id)
         group.start()
@@ -199,8 +192,7 @@ async def test_the_code_finds_a_conversation_whose_mapping_was_lost(group: Team)
 
 
 async def test_a_code_in_the_subscribers_text_does_not_redirect_an_answer(group: Team) -> None:
-    await group.texted("I am another", subscriber="79001112233")
-    other = await group.sees("I am another")
+    other = await group.received("I am another", subscriber="79001112233")
     code = other.text.rsplit("#", 1)[1]
     await group.texted(f"look at #{code}")
     post = await group.sees("look at")
@@ -212,8 +204,7 @@ async def test_a_code_in_the_subscribers_text_does_not_redirect_an_answer(group:
 @pytest.mark.parametrize("send", ["all", "replies"])
 async def test_a_topic_may_send_replies_only(tmp_path: Path, send: str) -> None:
     async with team(tmp_path, forum=True, send=send) as forum:
-        await forum.texted("Hello")
-        post = await forum.sees("Hello")
+        post = await forum.received()
         chatter = forum.api.says(GROUP, "shall I?", thread_id=post.thread_id)
         forum.api.says(GROUP, "yes", thread_id=post.thread_id, reply_to=chatter)
         forum.api.says(GROUP, "Good day", thread_id=post.thread_id, reply_to=post.id)
@@ -257,9 +248,3 @@ async def test_formatting_that_telegram_dislikes_is_left_out(group: Team) -> Non
     group.api.answer_next("sendMessage", 400, "Bad Request: can't parse entities: whatever")
     await group.texted("Hello")
     assert (await group.sees("Hello")).entities == []
-
-
-def as_sent(group: Team, message_id: int) -> dict[str, Json]:
-    """A message as Telegram puts it into an update."""
-    chat = group.api.chats[GROUP]
-    return message_json(chat, chat.history[message_id])

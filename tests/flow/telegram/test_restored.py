@@ -48,8 +48,7 @@ async def staff(tmp_path: Path) -> AsyncIterator[Team]:
 
 
 async def question(staff: Team) -> Message:
-    await staff.texted("Hello")
-    return await staff.sees("Hello")
+    return await staff.received()
 
 
 async def test_a_message_from_before_is_not_sent_and_its_author_told(staff: Team, tmp_path: Path) -> None:

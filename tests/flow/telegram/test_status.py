@@ -17,8 +17,7 @@ BORIS = 1002
 
 async def replied(staff: Team, text: str = "Good day") -> int:
     """An operator's reply that waits in the outbox; its message id."""
-    await staff.texted("Hello")
-    post = await staff.sees("Hello")
+    post = await staff.received()
     before = len(await staff.sms())
     written = staff.api.says(GROUP, text, reply_to=post.id)
     await staff.until(lambda: staff.has_sms(before + 1))
@@ -51,8 +50,7 @@ async def test_what_comes_after_sent(group: Team, move: Move, emoji: str) -> Non
 
 
 async def test_only_the_latest_state_is_worth_a_reaction(group: Team) -> None:
-    await group.texted("Hello")
-    post = await group.sees("Hello")
+    post = await group.received()
     await group.settled()
     group.api.flood(GROUP, 30)
     written = group.api.says(GROUP, "Good day", reply_to=post.id)

@@ -15,8 +15,7 @@ BORIS = 1002
 
 async def hello(staff: Team) -> Message:
     staff.api.add_user(BORIS, "Boris")
-    await staff.texted("Hello")
-    shown = await staff.sees("Hello")
+    shown = await staff.received()
     await staff.settled()
     return shown
 

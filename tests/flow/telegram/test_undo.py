@@ -60,8 +60,7 @@ async def test_the_button_disappears_when_it_leaves(staff: Team) -> None:
 
 
 async def test_the_button_goes_ahead_of_new_sms_that_wait(staff: Team) -> None:
-    await staff.texted("Hello")
-    post = await staff.sees("Hello")
+    post = await staff.received()
     await staff.settled()
     staff.api.flood(GROUP, 2)
     for number in range(12):
@@ -76,8 +75,7 @@ async def test_the_button_goes_ahead_of_new_sms_that_wait(staff: Team) -> None:
 
 
 async def test_a_button_that_would_come_too_late_does_not_come_and_the_reply_leaves_in_time(staff: Team) -> None:
-    await staff.texted("Hello")
-    post = await staff.sees("Hello")
+    post = await staff.received()
     await staff.settled()
     staff.api.flood(GROUP, 60)
     # So that the bot learns of it.

@@ -9,23 +9,18 @@ import pytest
 from bridge.model.alert import Alert
 from bridge.model.base import Json
 from bridge.model.sms import Change, Move, SmsState
-from bridge.sandbox.botapi import Message, MessageKind
+from bridge.sandbox.botapi import MessageKind
 from bridge.sandbox.botapi.render import message_json
 from tests.flow.telegram.team import ADMINS, GROUP, Team, team
 
 BORIS = 1002
 
 
-async def opened(staff: Team) -> Message:
-    await staff.texted("Hello")
-    return await staff.sees("Hello")
-
-
 @pytest.mark.parametrize(
     "note", ["// he called twice", "  //secret", "//", "// first\nsecond line", ". he is angry", ".angry"]
 )
 async def test_a_note_stays_and_nobody_remarks_on_it(forum: Team, note: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, note, thread_id=post.thread_id)
     forum.api.says(GROUP, note, thread_id=post.thread_id, reply_to=post.id)
     await forum.settled()
@@ -35,7 +30,7 @@ async def test_a_note_stays_and_nobody_remarks_on_it(forum: Team, note: str) -> 
 
 @pytest.mark.parametrize("text", ["Good day\n// he is angry", "Good day\n\n  //angry"])
 async def test_a_note_mark_further_down_makes_the_bot_ask(forum: Team, text: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     written = forum.api.says(GROUP, text, thread_id=post.thread_id)
     told = await forum.sees("line inside the text looks like a note")
     assert (told.reply_to, told.thread_id) == (written, post.thread_id)
@@ -43,13 +38,13 @@ async def test_a_note_mark_further_down_makes_the_bot_ask(forum: Team, text: str
 
 
 async def test_an_ellipsis_is_no_note(forum: Team) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, "...and tomorrow?", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
 
 
 async def test_two_slashes_within_a_line_are_no_note(forum: Team) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, "see http://example.test/ // there", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
 
@@ -59,7 +54,7 @@ async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
         marked = forum.settings.telegram.model_copy(update={"note_mark": "##"})
         forum.settings = forum.settings.model_copy(update={"telegram": marked})
         await forum.restart()
-        post = await opened(forum)
+        post = await forum.received()
         forum.api.says(GROUP, "## inside", thread_id=post.thread_id)
         forum.api.says(GROUP, "outside", thread_id=post.thread_id)
         await forum.settled()
@@ -68,7 +63,7 @@ async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["/nosuch", "/nosuch@SMS_Bridge_Bot", "/nosuch@", " /nosuch"])
 async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.says(GROUP, command, thread_id=post.thread_id)
     await forum.sees("no such command")
     assert await forum.sms() == []
@@ -79,7 +74,7 @@ async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> Non
 )
 @pytest.mark.parametrize("kind", [MessageKind.TEXT, MessageKind.PHOTO])
 async def test_a_command_to_another_bot_is_nobodys_business(forum: Team, command: str, kind: MessageKind) -> None:
-    post = await opened(forum)
+    post = await forum.received()
     for reply_to in (None, post.id):
         written = forum.api.says(GROUP, command, thread_id=post.thread_id, reply_to=reply_to, kind=kind)
     forum.api.edits(GROUP, written, command + " now")
@@ -90,7 +85,7 @@ async def test_a_command_to_another_bot_is_nobodys_business(forum: Team, command
 
 async def test_a_command_to_another_bot_is_not_carried_out_while_the_own_name_is_unknown(forum: Team) -> None:
     """Telegram does not answer the first question for the name, and would answer a second one."""
-    post = await opened(forum)
+    post = await forum.received()
     forum.api.answer_next("getMe", 502, "Bad Gateway")
     forum.api.says(GROUP, "/sms@other_bot 79001112233 hi", thread_id=post.thread_id)
     await forum.settled()
@@ -100,7 +95,7 @@ async def test_a_command_to_another_bot_is_not_carried_out_while_the_own_name_is
 
 @pytest.mark.parametrize("kind", [kind for kind in MessageKind if kind is not MessageKind.TEXT])
 async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: MessageKind) -> None:
-    post = await opened(group)
+    post = await group.received()
     written = group.api.says(GROUP, kind=kind, reply_to=post.id)
     told = await group.sees("SMS is text only. Nothing was sent")
     assert told.reply_to == written
@@ -108,14 +103,14 @@ async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: Messa
 
 
 async def test_a_picture_among_colleagues_is_nobodys_business(group: Team) -> None:
-    await opened(group)
+    await group.received()
     group.api.says(GROUP, kind=MessageKind.PHOTO)
     await group.settled()
     assert len(group.shown()) == 1
 
 
 async def test_a_reply_to_what_belongs_to_nobody_is_said_not_to_be_sent(group: Team) -> None:
-    post = await opened(group)
+    post = await group.received()
     group.api.says(GROUP, kind=MessageKind.VOICE, reply_to=post.id)
     await group.settled()
     # An alert is a message of the bot too, and has no subscriber.
@@ -130,7 +125,7 @@ async def test_a_reply_to_what_belongs_to_nobody_is_said_not_to_be_sent(group: T
 
 
 async def test_a_chat_outside_the_configuration_gets_no_answer(group: Team) -> None:
-    await opened(group)
+    await group.received()
     stranger, person = -1005555, 4242
     group.api.add_chat(stranger, title="Elsewhere")
     group.api.add_chat(person, title="Mallory", kind="private")
@@ -149,7 +144,7 @@ async def test_a_chat_outside_the_configuration_gets_no_answer(group: Team) -> N
 
 async def test_a_chat_that_left_the_configuration_is_a_strangers_chat(group: Team) -> None:
     """Its old posts, mappings and buttons still stand there."""
-    post = await opened(group)
+    post = await group.received()
     written = group.api.says(GROUP, "Good day", reply_to=post.id)
     await group.until(group.has_sms)
     failed = await group.platform(Move.REFUSED, Change(reason="stop_list"))
@@ -172,7 +167,7 @@ async def test_a_chat_that_left_the_configuration_is_a_strangers_chat(group: Tea
 async def test_only_named_operators_may_write(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False, operators=[BORIS]) as group:
         group.api.add_user(BORIS, "Boris")
-        post = await opened(group)
+        post = await group.received()
         group.api.says(GROUP, "I am Anna", reply_to=post.id)
         await group.sees("only this chat's operators")
         group.api.says(GROUP, "I am Boris", reply_to=post.id, user_id=BORIS)
@@ -183,7 +178,7 @@ async def test_only_named_operators_may_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_anonymous_administrators_only_where_allowed(tmp_path: Path, allowed: bool) -> None:
     async with team(tmp_path, forum=False, anonymous_admins=allowed) as group:
-        post = await opened(group)
+        post = await group.received()
         group.api.says(GROUP, "who am I", reply_to=post.id, anonymous_admin=True)
         await group.settled()
         assert [sms.text for sms in await group.sms()] == (["who am I"] if allowed else [])
@@ -191,7 +186,7 @@ async def test_anonymous_administrators_only_where_allowed(tmp_path: Path, allow
 
 
 async def test_another_bot_in_the_group_is_no_operator(group: Team) -> None:
-    post = await opened(group)
+    post = await group.received()
     group.api.add_user(777, "Weather", is_bot=True)
     group.api.says(GROUP, "rain", reply_to=post.id, user_id=777)
     await group.settled()
@@ -226,7 +221,7 @@ NOT_OPERATORS: dict[str, tuple[str, dict[str, Json], str]] = {
 async def test_what_nobody_of_the_team_wrote_here_never_leaves(forum: Team, what: str, text: str) -> None:
     """In a conversation's own topic, where all else goes out."""
     kind, changes, told = NOT_OPERATORS[what]
-    post = await opened(forum)
+    post = await forum.received()
     written = forum.api.says(GROUP, "placeholder", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
     await forum.settled()
