@@ -56,7 +56,7 @@ class InboundPayload:
     answered: int = 0
     """Automatic replies that the rules gave."""
     suppressions: tuple[str, ...] = ()
-    """Why the guards held replies back: text ids behind ``suppression.``."""
+    """Why the guards held replies back: text ids after ``suppression.``."""
     opt_question: OptQuestion = ""
     """The operators are asked whether to opt the subscriber out or in; empty: they are not asked."""
 
@@ -70,7 +70,7 @@ class NoticePayload:
     buttons: tuple[str, ...] = ()
     """Buttons about the conversation: text ids after ``button.``."""
     chat_id: int | None = None
-    """The chat that the message and topic numbers of the post belong to."""
+    """The chat that the message and topic ids of the post belong to."""
     thread_id: int | None = None
     """The topic to post in; None: that of the conversation."""
     edits: int | None = None
@@ -100,7 +100,7 @@ class OpeningPayload:
     author: str
     """The operator who began the conversation, by name."""
     chat_id: int
-    """The chat that the message number of the post belongs to."""
+    """The chat that the message id of the post belongs to."""
 
 
 @value_object

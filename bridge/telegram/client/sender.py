@@ -122,7 +122,7 @@ class ChatSender:
         failure = await self._tolerating(chat, call, *_OF_THE_TOPIC)
         if failure is None or failure is FailureKind.NOT_MODIFIED:
             return True
-        log.info("topic_not_changed", chat=chat.name, failure=failure)
+        log.info("topic_change_refused", chat=chat.name, failure=failure)
         return False
 
     async def _tolerating(self, chat: Chat, call: Awaitable[None], *tolerated: FailureKind) -> FailureKind | None:

@@ -25,7 +25,7 @@ class PostSender:
         self._sent: dict[tuple[PostId, int, int | None, int], list[int]] = {}
         """Message ids of the pieces of a long text that are sent, by post, chat, topic and number of pieces."""
 
-    async def begin(self, post: Post, chat: Chat, messages: Sequence[Message]) -> PostedMessage:
+    async def send_in_conversation(self, post: Post, chat: Chat, messages: Sequence[Message]) -> PostedMessage:
         """Sends ``messages`` as a part of the conversation; its topic is made if there is none."""
         if not chat.topics or post.conversation is None:
             return await self._send_pieces(post, chat, messages, None)
@@ -47,7 +47,7 @@ class PostSender:
             return posted
         raise AssertionError("unreachable")
 
-    async def answer(self, post: Post, chat: Chat, message: Message) -> int:
+    async def send_reply(self, post: Post, chat: Chat, message: Message) -> int:
         """Sends a message in reply to what the post is about. If the topic is gone, it goes to the group.
 
         Returns the message id.
@@ -55,7 +55,7 @@ class PostSender:
         return await self._send(post, chat, message, self._thread(post, chat), or_group=True)
 
     def _thread(self, post: Post, chat: Chat) -> int | None:
-        if isinstance(post.payload, NoticePayload) and post.payload.thread_id is not None and numbers_hold(post, chat):
+        if isinstance(post.payload, NoticePayload) and post.payload.thread_id is not None and has_ids_of(post, chat):
             return post.payload.thread_id
         return post.conversation.thread_id if chat.topics and post.conversation is not None else None
 
@@ -77,7 +77,7 @@ class PostSender:
             message,
             post.priority,
             thread_id=thread_id,
-            reply_to=post.reply_to if numbers_hold(post, chat) else None,
+            reply_to=post.reply_to if has_ids_of(post, chat) else None,
             or_group=or_group,
             reopen=True,
         )
@@ -87,8 +87,8 @@ class PostSender:
         return sent.message_id
 
 
-def numbers_hold(post: Post, chat: Chat) -> bool:
-    """True if the post's message and topic numbers belong to this chat. A group with a new id counts from 1 again."""
+def has_ids_of(post: Post, chat: Chat) -> bool:
+    """True if the post's message and topic ids are of this chat. A group with a new id counts from 1 again."""
     if isinstance(post.payload, NoticePayload | OpeningPayload) and post.payload.chat_id is not None:
         return post.payload.chat_id == chat.id
     return not post.chat.startswith("id:") or post.chat == f"id:{chat.id}"

@@ -30,7 +30,7 @@ from bridge.telegram.client.notes import AlbumCaptions
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.posts import inbound, render
 from bridge.telegram.posts.history import History
-from bridge.telegram.posts.post_sender import PostSender, numbers_hold
+from bridge.telegram.posts.post_sender import PostSender, has_ids_of
 from bridge.telegram.posts.status import StatusMarker
 from bridge.telegram.posts.topics import Topics
 from bridge.telegram.texts import say
@@ -86,7 +86,7 @@ class PostPublisher:
             case NoticePayload() as payload:
                 return [post], await self._publish_notice(post, payload, chat)
             case AlertPayload() as payload:
-                sent = await self._posts.answer(post, chat, render.alert(post, payload, chat.language))
+                sent = await self._posts.send_reply(post, chat, render.alert(post, payload, chat.language))
                 return [post], PostedMessage(chat_id=chat.id, message_id=sent)
             case TopicPayload(renamed=renamed):
                 if chat.topics and post.conversation is not None:
@@ -99,7 +99,7 @@ class PostPublisher:
 
     async def _publish_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], PostedMessage]:
         posts, messages = await self._inbound_messages(post, chat, refusal)
-        return posts, await self._posts.begin(post, chat, messages)
+        return posts, await self._posts.send_in_conversation(post, chat, messages)
 
     async def _inbound_messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
         """The SMS; or one message with it and those of the same subscriber that wait behind it, as many as fit."""
@@ -133,8 +133,8 @@ class PostPublisher:
             return posted
         message = render.notice(post, payload, chat.language)
         if payload.edits is None:
-            return replace(posted, message_id=await self._posts.answer(post, chat, message))
-        if numbers_hold(post, chat):
+            return replace(posted, message_id=await self._posts.send_reply(post, chat, message))
+        if has_ids_of(post, chat):
             await self._sender.edit(chat, payload.edits, message, post.priority)
         return posted
 
@@ -147,7 +147,7 @@ class PostPublisher:
         if not messages:
             return PostedMessage(chat_id=chat.id, shown=post.shown)
         if not post.shown:
-            posted = await self._posts.begin(post, chat, messages)
+            posted = await self._posts.send_in_conversation(post, chat, messages)
             return replace(posted, shown=_shown(chat.id, posted.message_id, messages[0]))
         chat_id, message_id, *_ = json.loads(post.shown)
         shown = _shown(chat_id, message_id, messages[0])

@@ -116,7 +116,7 @@ class StatusMarker:
                 return replace(was, said="", answer=None)
             if await self._sender.edit(chat, was.answer, message, post.priority):
                 return replace(was, said=said)
-        return replace(was, said=said, answer=await self._posts.answer(post, chat, message))
+        return replace(was, said=said, answer=await self._posts.send_reply(post, chat, message))
 
 
 def is_offered_correction(sms: Sms) -> bool:

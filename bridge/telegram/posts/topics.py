@@ -59,7 +59,7 @@ class Topics:
                     raise
                 return Topic(thread_id=None, refusal=error)
             await self._store.set_topic(conversation.id, chat.id, thread_id)
-        log.info("topic_made", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
+        log.info("topic_created", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
         now = self._clock.now()
         await self._store.clear_alert(_alert_key(chat), "alert.telegram_topics_ok", {"chat": chat.name}, now)
         return Topic(thread_id=thread_id, is_new=True)
@@ -93,7 +93,7 @@ class Topics:
             current = await self._store.conversation(conversation.id)
             if current is not None and current.thread_id == thread_id:
                 await self._store.set_topic(conversation.id, chat.id, None)
-                log.info("topic_gone", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
+                log.info("topic_forgotten", conversation_id=conversation.id, chat=chat.name, thread_id=thread_id)
 
     def _lock(self, conversation: Conversation) -> asyncio.Lock:
         return self._locks.setdefault(conversation.id, asyncio.Lock())
