@@ -1,1 +1,1 @@
-"""The store on PostgreSQL, for several bridges that share the work. Needs the extra ``postgres``."""
+"""The store on PostgreSQL, which several nodes may share. Needs the extra ``postgres``."""

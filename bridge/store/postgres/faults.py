@@ -24,7 +24,7 @@ _ADVICE = {
     "42501": "this user may not do that: grant it the schema and its tables",
     "53100": "the server's disk is full: free some space",
     "53200": "the server ran out of memory, or of locks (max_locks_per_transaction)",
-    "53300": "the server has no connection left: raise max_connections, or run fewer bridges",
+    "53300": "the server has no connection left: raise max_connections, or run fewer nodes",
     "55P03": "another transaction keeps its locks too long",
     "57014": "the server took too long",
     "57P01": "the server is shutting down",

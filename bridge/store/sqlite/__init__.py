@@ -1,1 +1,1 @@
-"""The store on one SQLite file, which belongs to one bridge at a time. The default."""
+"""The store on one SQLite file, which one process at a time may write. The default."""
