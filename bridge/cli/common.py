@@ -22,6 +22,7 @@ from bridge.schema import display_path, plural
 from bridge.telemetry import output
 
 if TYPE_CHECKING:
+    from bridge.rules import RuleSet
     from bridge.store.opening import Queries
 
 EXIT_FOUND = 1
@@ -77,6 +78,16 @@ def fail_with_problems(error: ConfigError, exit_code: int) -> NoReturn:
         click.echo(str(problem), err=True)
     click.echo(plural(len(error.problems), "mistake"), err=True)
     sys.exit(exit_code)
+
+
+def rules_or_exit(settings: Settings) -> RuleSet:
+    """The rules of the configuration; prints their mistakes and ends the command if they have any."""
+    from bridge.app.rulebook import rules_of
+
+    try:
+        return rules_of(settings)
+    except ConfigError as error:
+        fail_with_problems(error, EXIT_FOUND)
 
 
 def fail(message: str, exit_code: int = EXIT_FOUND) -> NoReturn:

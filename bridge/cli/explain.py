@@ -12,27 +12,24 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.cli.common import (
-    EXIT_FOUND,
     config_option,
     console,
     fail,
-    fail_with_problems,
     has_store,
     json_option,
     moment,
     plain,
     print_json,
     read_only_store,
+    rules_or_exit,
     run_async,
     settings_of,
 )
 from bridge.config import Settings
-from bridge.errors import ConfigError
 from bridge.model.base import Json
 from bridge.model.contact import Contact
 from bridge.model.decision import FiredRule
 from bridge.pipeline.dry_run import DryRun, SampleMessage, dry_run, subscriber_of
-from bridge.rules import RuleSet
 from bridge.rules.explain import TriedRule
 from bridge.schema import plural
 from bridge.telegram.texts import say
@@ -72,7 +69,7 @@ def explain(
     Exit code 0: explained. 1: the configuration or the rules have mistakes.
     """
     settings = settings_of(config, quiet=True)
-    rules = loaded(settings)
+    rules = rules_or_exit(settings)
     chosen = account or next(iter(settings.accounts))
     if chosen not in settings.accounts:
         fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
@@ -86,15 +83,6 @@ def explain(
         return
     written_time = f"{datetime.fromtimestamp(now / 1000, zone):%Y-%m-%d %H:%M, %A} ({zone})"
     show(console(), found, sample, written_time)
-
-
-def loaded(settings: Settings) -> RuleSet:
-    from bridge.app.rulebook import rules_of
-
-    try:
-        return rules_of(settings)
-    except ConfigError as error:
-        fail_with_problems(error, EXIT_FOUND)
 
 
 async def known(settings: Settings, subscriber: str) -> Contact:

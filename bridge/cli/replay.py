@@ -18,10 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.cli.common import (
-    EXIT_FOUND,
     config_option,
     console,
-    fail_with_problems,
     json_option,
     moment,
     need_store,
@@ -29,12 +27,12 @@ from bridge.cli.common import (
     print_json,
     progress,
     read_only_store,
+    rules_or_exit,
     run_async,
     settings_of,
     when,
 )
 from bridge.config import Settings
-from bridge.errors import ConfigError
 from bridge.model.base import InboundId, Json, Ms
 from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
@@ -100,7 +98,7 @@ def replay(
     """
     settings = settings_of(config, quiet=True)
     need_store(settings)
-    rules = rules_in(settings, folder)
+    rules = rules_or_exit(settings if folder is None else settings.model_copy(update={"rules": folder.absolute()}))
     start = 0 if since is None else since_when(since, settings)
     wanted = 1_000 if last is None and since is None else last
     found = run_async(lambda: compare(settings, rules, wanted, start))
@@ -108,15 +106,6 @@ def replay(
         print_json(as_values(found, rules, show_texts))
     else:
         show(found, rules, show_texts)
-
-
-def rules_in(settings: Settings, folder: Path | None) -> RuleSet:
-    from bridge.app.rulebook import rules_of
-
-    try:
-        return rules_of(settings if folder is None else settings.model_copy(update={"rules": folder.absolute()}))
-    except ConfigError as error:
-        fail_with_problems(error, EXIT_FOUND)
 
 
 def since_when(written: str, settings: Settings) -> Ms:
