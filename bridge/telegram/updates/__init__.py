@@ -1,0 +1,1 @@
+"""Updates from Telegram: ``intake`` stores them, ``processor`` processes them, ``connection`` reports failures."""
