@@ -31,7 +31,7 @@ REQUEST = httpx.Request("POST", "https://example.test/bot1:SECRET/sendMessage")
 
 
 @pytest.mark.parametrize(
-    ("error", "trouble"),
+    ("error", "kind"),
     [
         (BadRequest("Bad Request: message thread not found"), FailureKind.THREAD_GONE),
         (BadRequest("Bad Request: TOPIC_CLOSED"), FailureKind.TOPIC_CLOSED),
