@@ -42,7 +42,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
     from bridge.store.sqlite.backup import take
 
     with progress("copying") as step:
-        copy = attempt(lambda: take(database, file, now=now, overwrite=force, progress=step))
+        copy = run_or_fail(lambda: take(database, file, now=now, overwrite=force, progress=step))
     if as_json:
         print_json(asdict(copy))
         return
@@ -69,7 +69,7 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
     database = settings.storage.sqlite_path
     with progress("restoring") as step:
-        done = attempt(lambda: restore_copy(file, database, now=now, progress=step))
+        done = run_or_fail(lambda: restore_copy(file, database, now=now, progress=step))
     if as_json:
         print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
         return
@@ -86,7 +86,7 @@ def now() -> Ms:
     return time.time_ns() // 1_000_000
 
 
-def attempt(work: Callable[[], T]) -> T:
+def run_or_fail(work: Callable[[], T]) -> T:
     try:
         return work()
     except BridgeError as error:

@@ -26,7 +26,7 @@ MEGABYTE = 2**20
 LOW_SPACE = 500
 """Free megabytes below which a person should be warned."""
 SELF_CALL_S = 5
-LINK = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
+LINK_TEXTS = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 _PREFERENCE = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
 """The links of several processes in order of preference; each failure has a text of its own."""
 NOT_ACKNOWLEDGED = 400
@@ -119,7 +119,7 @@ def link(state: str) -> str:
     """The text id for the state of the link to Telegram (``described_telegram`` in bridge/app/service.py)."""
     said = state.partition(",")[0]
     kind, _, failure = said.partition(": ")
-    return f"failure.{failure}" if kind == "failure" else LINK.get(said, "link.away")
+    return f"failure.{failure}" if kind == "failure" else LINK_TEXTS.get(said, "link.away")
 
 
 async def check_account(name: str, account: AccountSettings, settings: Settings) -> list[Finding]:
@@ -156,7 +156,7 @@ async def check_webhook(settings: Settings) -> list[Finding]:
     if telegram.updates != "webhook" or not telegram.token.get_secret_value():
         return []
     from bridge.telegram.updates.intake import address
-    from bridge.web.webhook import HEADER
+    from bridge.web.webhook import SECRET_HEADER
 
     url = address(settings.web.public_url)
     secret = telegram.webhook_secret.get_secret_value()
@@ -164,7 +164,7 @@ async def check_webhook(settings: Settings) -> list[Finding]:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(url, data=b"{}", headers={HEADER: secret}, allow_redirects=False) as answer,
+            session.post(url, data=b"{}", headers={SECRET_HEADER: secret}, allow_redirects=False) as answer,
         ):
             status, ours = answer.status, await answer.read() == BODIES[NOT_ACKNOWLEDGED]
     except (aiohttp.ClientError, TimeoutError) as error:

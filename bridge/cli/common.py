@@ -69,7 +69,7 @@ def settings_of(config: str | None, *, exit_code: int = EXIT_FOUND, quiet: bool 
         fail_with_problems(error, exit_code)
     # Commands run code of the service, which writes a log. The log goes to stderr; stdout is for the answer.
     output.configure(settings.logging.model_copy(update={"level": "warning"}), settings.secrets())
-    sys.excepthook = output.uncaught
+    sys.excepthook = output.log_uncaught
     return settings
 
 

@@ -43,7 +43,7 @@ ENCODINGS = {"gsm7": "GSM-7, 160 characters a part", "ucs2": "UCS-2, 70 characte
 @click.command()
 @click.argument("text")
 @click.option("--from", "sender", default=UNKNOWN_SENDER, show_default=True, metavar="NUMBER", help="Who writes.")
-@click.option("--to", "receiver", default="", metavar="NUMBER", help="The number sample to.")
+@click.option("--to", "receiver", default="", metavar="NUMBER", help="The number it was sent to.")
 @click.option("--prefix", default="", help="The platform's prefix parameter.")
 @click.option("--account", default="", help="The account it comes by. Default: the first.")
 @click.option(
@@ -76,7 +76,7 @@ def explain(
     zone = settings.accounts[chosen].callback.timezone
     now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
     sample = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
-    contact = run_async(lambda: known(settings, subscriber_of(sample, settings)))
+    contact = run_async(lambda: known_contact(settings, subscriber_of(sample, settings)))
     found = dry_run(sample, rules=rules, settings=settings, contact=contact)
     if as_json:
         print_json(as_values(found))
@@ -85,7 +85,7 @@ def explain(
     show(console(), found, sample, written_time)
 
 
-async def known(settings: Settings, subscriber: str) -> Contact:
+async def known_contact(settings: Settings, subscriber: str) -> Contact:
     """The contact in the store, or an unknown contact if there is no store."""
     if not has_store(settings):
         return Contact(subscriber=subscriber, version=0)

@@ -27,9 +27,9 @@ from bridge.model.base import Json, SmsId
 from bridge.model.cluster import Node
 from bridge.model.sms import Sms, SmsState
 
-WAIT = 60.0
+WAIT_TIMEOUT = 60.0
 """Seconds after which the command stops waiting; the SMS stays in the queue."""
-FINISH = 60_000
+DRAIN_TIMEOUT = 60_000
 """Milliseconds for requests that are under way at the end: longer than any request may take."""
 
 
@@ -102,7 +102,7 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
             lambda commands: commands.send(to=number, text=text, account=account, author="cli", key=key),
         )
     followed = await follow(settings, queued) if queued is not None else None
-    return followed or await alone(settings, number, text, account, key)
+    return followed or await send_alone(settings, number, text, account, key)
 
 
 def has_sender(nodes: Sequence[Node]) -> bool:
@@ -117,7 +117,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
 
     sms_id = SmsId(int(str(queued["id"])))
     async with read_only_store(settings) as store:
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while time.monotonic() < deadline:
             sms = await store.get_sms(sms_id)
             if sms is not None and not sms.state.is_under_way:
@@ -130,7 +130,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
     return queued
 
 
-async def alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
+async def send_alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Send the SMS with this process as the sender, because no other one runs."""
     from bridge.app.sending import sending
     from bridge.pipeline.cluster import SENDER
@@ -141,7 +141,7 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
         commands = Commands(settings=settings, services=parts.services)
         sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
         assert sms is not None
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + WAIT_TIMEOUT
         try:
             while sms is not None and sms.state.is_under_way and time.monotonic() < deadline:
                 await parts.cluster.step()
@@ -150,6 +150,6 @@ async def alone(settings: Settings, number: str, text: str, account: str, key: s
                 sms = await parts.services.store.get_sms(sms.id)
         finally:
             # Other SMS of the queue may be under way, too: wait for their outcomes, or they would be unknown.
-            await parts.outbox.drain(FINISH)
+            await parts.outbox.drain(DRAIN_TIMEOUT)
         assert sms is not None
         return as_json(sms)

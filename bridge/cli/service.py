@@ -16,9 +16,9 @@ from bridge.model.cluster import Node
 from bridge.model.sms import Sms
 from bridge.pipeline.commands import Commands
 from bridge.value import value_object
-from bridge.web.admin import as_json, clear, sockets
+from bridge.web.admin import as_json, remove_stale_socket, service_sockets
 
-SECONDS = 30
+ANSWER_TIMEOUT = 30
 """Time limit for an answer of the service."""
 
 
@@ -45,7 +45,7 @@ async def call(
 
     :raises ServiceRefused: the service runs and refused.
     """
-    for socket in sockets(settings, own=own):
+    for socket in service_sockets(settings, own=own):
         if (answer := await _request(settings, socket, method, path, body)) is not None:
             return answer
     return None
@@ -58,7 +58,7 @@ async def process_statuses(settings: Settings) -> Sequence[ProcessStatus]:
     """
     statuses: list[ProcessStatus] = []
     refused: ServiceRefused | None = None
-    for socket in sockets(settings):
+    for socket in service_sockets(settings):
         try:
             answer = await _request(settings, socket, "GET", "/status", None)
         except ServiceRefused as error:
@@ -75,7 +75,7 @@ async def process_statuses(settings: Settings) -> Sequence[ProcessStatus]:
 async def _request(settings: Settings, socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
     """None if no process listens on the socket."""
     connector = aiohttp.UnixConnector(str(socket))
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
@@ -83,7 +83,7 @@ async def _request(settings: Settings, socket: Path, method: str, path: str, bod
         ):
             answer = cast(dict[str, Json], await response.json())
     except aiohttp.ClientConnectorError:
-        clear(settings, socket)
+        remove_stale_socket(settings, socket)
         return None  # a killed process left its socket file behind
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceRefused(

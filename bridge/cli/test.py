@@ -52,7 +52,7 @@ def test(pattern: str, config: str | None, as_json: bool) -> None:
 
 
 @value_object
-class Tested:
+class ExampleResult:
     """A test, and the result of each of its messages."""
 
     example: Example
@@ -68,7 +68,7 @@ class Tested:
         return next((result for result in self.results if result.differences), self.results[0]).step.location
 
 
-def run(config: str | None, pattern: str) -> list[Tested]:
+def run(config: str | None, pattern: str) -> list[ExampleResult]:
     settings = settings_of(config, quiet=True)
     from bridge.app.rulebook import rule_context
 
@@ -80,10 +80,10 @@ def run(config: str | None, pattern: str) -> list[Tested]:
     chosen = [each for each in examples if wanted in f"{each.steps[0].location.file} {each.name}".casefold()]
     if examples and not chosen:
         fail(f"no name of {plural(len(examples), 'test')} and no file holds “{pattern}”")
-    return [Tested(example=each, results=tuple(run_example(rules, each))) for each in chosen]
+    return [ExampleResult(example=each, results=tuple(run_example(rules, each))) for each in chosen]
 
 
-def show(out: Console, tests: Sequence[Tested]) -> None:
+def show(out: Console, tests: Sequence[ExampleResult]) -> None:
     file = ""
     for each in tests:
         location, name = each.location, plain(each.example.name)
@@ -122,7 +122,7 @@ def show_failure(out: Console, result: StepResult, number: int | None) -> None:
         out.print(Text("      no rule matched", style="dim"))
 
 
-def row(each: Tested) -> Json:
+def row(each: ExampleResult) -> Json:
     return {
         "name": each.example.name,
         "file": each.location.file,

@@ -23,7 +23,7 @@ from bridge.pipeline.outcomes import Outcome, OutcomePolicy, lost, probed
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
-from bridge.telemetry.lines import frames
+from bridge.telemetry.lines import safe_traceback
 from bridge.text import phones
 
 log = structlog.get_logger()
@@ -229,7 +229,7 @@ class Outbox:
         try:
             return await self._insist(sms, lambda: self._policy.decide(sms, receipt, channel))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
-            log.error("outcome_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
+            log.error("outcome_failed", sms_id=sms.id, error_class=type(error).__name__, trace=safe_traceback(error))
             return lost(sms, channel, Reason.INTERNAL)
 
     async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
@@ -295,5 +295,10 @@ async def send(channel: AccountChannel, sms: Sms) -> Receipt:
     try:
         return await channel.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:
-        log.error("platform_adapter_failed", sms_id=sms.id, error_class=type(error).__name__, trace=frames(error))
+        log.error(
+            "platform_adapter_failed",
+            sms_id=sms.id,
+            error_class=type(error).__name__,
+            trace=safe_traceback(error),
+        )
         return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)

@@ -29,7 +29,7 @@ from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signal
 from bridge.rules import RuleSet
 from bridge.schema import display_path
-from bridge.telemetry.lines import frames
+from bridge.telemetry.lines import safe_traceback
 from bridge.value import value_object
 
 log = structlog.get_logger()
@@ -239,7 +239,7 @@ def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | t
     except ConfigError as error:
         return error.problems
     except Exception as error:  # a fault of ours in a strange file must not end what works
-        log.error("rules_load_failed", error_class=type(error).__name__, trace=frames(error))
+        log.error("rules_load_failed", error_class=type(error).__name__, trace=safe_traceback(error))
         message = f"internal error ({type(error).__name__}); please report it with the file that brings it about"
         return (Problem(file=display_path(folder), line=1, column=1, path="", message=message),)
     finally:

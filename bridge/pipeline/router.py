@@ -30,7 +30,7 @@ from bridge.pipeline.plan import Budget, plan
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
 from bridge.rules.engine import RuleSet
-from bridge.telemetry.lines import frames
+from bridge.telemetry.lines import safe_traceback
 from bridge.text import phones
 
 log = structlog.get_logger()
@@ -164,7 +164,12 @@ class Router:
             if slot:
                 self._launcher.give_back(account)
             fault = f"internal error ({type(error).__name__})"
-            log.error("plan_failed", inbound_id=item.inbound.id, error_class=type(error).__name__, trace=frames(error))
+            log.error(
+                "plan_failed",
+                inbound_id=item.inbound.id,
+                error_class=type(error).__name__,
+                trace=safe_traceback(error),
+            )
             return quarantine(item, rules.version, fault, now)
 
     def _decide(self, item: UnroutedMessage, rules: RuleSet, totals: Mapping[str, int]) -> Decision:
@@ -173,7 +178,12 @@ class Router:
         try:
             return rules.decide(message, inbound.received_at)
         except Exception as error:  # a fault of ours in one message must not stop the messages behind it
-            log.error("rules_failed", inbound_id=inbound.id, error_class=type(error).__name__, trace=frames(error))
+            log.error(
+                "rules_failed",
+                inbound_id=inbound.id,
+                error_class=type(error).__name__,
+                trace=safe_traceback(error),
+            )
             failed = FiredRule(rule="", file="", line=0, error=f"internal error ({type(error).__name__})")
             return Decision(fired=(failed,), rules_version=rules.version)
 

@@ -16,7 +16,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.signals import Signal
 from bridge.ports.clock import Clock
-from bridge.telemetry.lines import frames
+from bridge.telemetry.lines import safe_traceback
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
             if isinstance(error, StoreUnavailable):
                 outage.meet(name, error)
             elif failures == 1:
-                log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=frames(error))
+                log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=safe_traceback(error))
             wait = backoff(failures, random.random(), first=200, longest=LONGEST_PAUSE)
             await clock.sleep(wait)
             continue
@@ -101,5 +101,5 @@ async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock
             await run()
             log.error("part_ended", part=name)
         except Exception as error:  # a fault in one part must not end the others
-            log.error("part_failed", part=name, error_class=type(error).__name__, trace=frames(error))
+            log.error("part_failed", part=name, error_class=type(error).__name__, trace=safe_traceback(error))
         await clock.sleep(backoff(failures, random.random()))

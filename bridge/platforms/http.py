@@ -14,7 +14,7 @@ from bridge.value import value_object
 
 # Apache closes an idle connection after 5 s by default, nginx after 75 s. If the server closes a connection just as a
 # request is written, the outcome of that request is unknown, so the client closes its idle connections first.
-IDLE: Ms = 4 * SECOND
+MAX_IDLE: Ms = 4 * SECOND
 
 
 @value_object
@@ -30,7 +30,7 @@ class HttpLimits:
     body: int = 64 * 1024
 
 
-class Fault(StrEnum):
+class HttpFault(StrEnum):
     """Why there is no answer."""
 
     INVALID_URL = "invalid_url"
@@ -62,7 +62,7 @@ class Answer:
 class NoAnswer:
     """The request got no usable answer."""
 
-    fault: Fault
+    fault: HttpFault
     left: bool
     """True if a byte of the request may have left this machine. False is certain, True is not."""
 

@@ -16,18 +16,18 @@ from typing import TypeAlias
 
 from yarl import URL
 
-from bridge.platforms.http import IDLE, Answer, Fault, HttpLimits, NoAnswer, fits_a_request_line
+from bridge.platforms.http import MAX_IDLE, Answer, HttpFault, HttpLimits, NoAnswer, fits_a_request_line
 from bridge.platforms.http_connection import Connection
 from bridge.value import value_object
 
-SWEEP = 0.1
+SWEEP_INTERVAL = 0.1
 """Seconds between two searches for overdue connections. One timer serves all connections, so an answer may exceed its
 time limit by this much."""
 
-TURNS = 4
+CLOSING_TURNS = 4
 """Turns of the event loop after which a dropped connection has closed its socket, with TLS too."""
 
-_Waiter: TypeAlias = "asyncio.Future[Connection | Fault | None]"
+_Waiter: TypeAlias = "asyncio.Future[Connection | HttpFault | None]"
 """Receives a free connection, None for the right to open one, or the reason why there is none."""
 
 
@@ -54,7 +54,7 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """An invalid ``address`` shows at the first request, as ``Fault.INVALID_URL``."""
+        """An invalid ``address`` shows at the first request, as ``HttpFault.INVALID_URL``."""
         limits = limits or HttpLimits()
         self.buffer = memoryview(bytearray(64 * 1024))
         self._server = _server(address, headers or {})
@@ -83,9 +83,9 @@ class HttpClient:
         """
         server = self._server
         if server is None or not fits_a_request_line(query):
-            return NoAnswer(fault=Fault.INVALID_URL, left=False)
+            return NoAnswer(fault=HttpFault.INVALID_URL, left=False)
         if self._closed:
-            return NoAnswer(fault=Fault.CLIENT_ERROR, left=False)
+            return NoAnswer(fault=HttpFault.CLIENT_ERROR, left=False)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -104,11 +104,11 @@ class HttpClient:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        while self._give(Fault.CLIENT_ERROR):
+        while self._give(HttpFault.CLIENT_ERROR):
             pass
         for connection in tuple(self._connections):
-            connection.fail(Fault.DISCONNECTED)
-        for _ in range(TURNS):
+            connection.fail(HttpFault.DISCONNECTED)
+        for _ in range(CLOSING_TURNS):
             await asyncio.sleep(0)
 
     # ------------------------------------------------------------ called by connections
@@ -130,12 +130,12 @@ class HttpClient:
         """An idle connection that is almost certainly open."""
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.heard < IDLE / 1000 and connection.quiet():
+            if now - connection.heard < MAX_IDLE / 1000 and connection.quiet():
                 return connection
             connection.drop()
         return None
 
-    async def _another(self, server: _Server, now: float) -> Connection | Fault:
+    async def _another(self, server: _Server, now: float) -> Connection | HttpFault:
         """Open a connection if the limit allows it, else wait for one. In either case nothing has been sent yet."""
         until = now + min(self._connect, self._total)
         while not self._closed:
@@ -148,9 +148,9 @@ class HttpClient:
             if not isinstance(given, Connection) or given.quiet():
                 return given
             given.drop()  # the server closed it after it was handed on
-        return Fault.CLIENT_ERROR
+        return HttpFault.CLIENT_ERROR
 
-    async def _wait(self, until: float) -> Connection | Fault | None:
+    async def _wait(self, until: float) -> Connection | HttpFault | None:
         assert self._loop is not None
         waiter: _Waiter = self._loop.create_future()
         self._waiting.append(waiter)
@@ -159,16 +159,16 @@ class HttpClient:
                 return await waiter
         except BaseException as error:
             # Timed out or cancelled, perhaps after it had received a connection: the next waiter gets that one.
-            given = waiter.result() if waiter.done() and not waiter.cancelled() else Fault.CONNECT_TIMEOUT
+            given = waiter.result() if waiter.done() and not waiter.cancelled() else HttpFault.CONNECT_TIMEOUT
             if given is None:
                 self._release()
             elif isinstance(given, Connection) and given.open:
                 self.free(given)
             if isinstance(error, TimeoutError):
-                return Fault.CONNECT_TIMEOUT
+                return HttpFault.CONNECT_TIMEOUT
             raise
 
-    def _give(self, result: Connection | Fault | None) -> bool:
+    def _give(self, result: Connection | HttpFault | None) -> bool:
         """Hand ``result`` to the first request that still waits. False if none does."""
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -182,7 +182,7 @@ class HttpClient:
         if not self._give(None):
             self._taken -= 1
 
-    async def _open(self, server: _Server, until: float) -> Connection | Fault:
+    async def _open(self, server: _Server, until: float) -> Connection | HttpFault:
         try:
             async with asyncio.timeout_at(until):
                 connection = await self._connected(server, until)
@@ -195,7 +195,7 @@ class HttpClient:
             # The server closed the connection or sent something before the request: certainly nothing has left.
             connection.drop()
             self._release()
-            return Fault.CLIENT_ERROR if self._closed else Fault.NOT_CONNECTED
+            return HttpFault.CLIENT_ERROR if self._closed else HttpFault.NOT_CONNECTED
         self._connections.add(connection)
         self._watch()
         return connection
@@ -235,7 +235,7 @@ class HttpClient:
         """Start the timer if a connection can become overdue."""
         if self._timer is None and not self._closed and self._connections:
             assert self._loop is not None
-            self._timer = self._loop.call_later(SWEEP, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
 
     def _sweep(self) -> None:
         """Fail overdue requests and drop connections that were idle for too long."""
@@ -245,8 +245,8 @@ class HttpClient:
         for connection in tuple(self._connections):
             if connection.busy:
                 if connection.overdue(now, self._read):
-                    connection.fail(Fault.READ_TIMEOUT)
-            elif now - connection.heard >= IDLE / 1000:
+                    connection.fail(HttpFault.READ_TIMEOUT)
+            elif now - connection.heard >= MAX_IDLE / 1000:
                 connection.drop()
         self._watch()
 
@@ -278,18 +278,18 @@ def _default_tls() -> ssl.SSLContext:
     return context
 
 
-def _fault(error: Exception) -> Fault:
+def _fault(error: Exception) -> HttpFault:
     """Why the connection failed. Only the class counts: the text of the error may hold secrets."""
     match error:
         case socket.gaierror():
-            return Fault.DNS
+            return HttpFault.DNS
         case ssl.SSLError():
-            return Fault.TLS
+            return HttpFault.TLS
         case TimeoutError():
-            return Fault.CONNECT_TIMEOUT
+            return HttpFault.CONNECT_TIMEOUT
         case OSError():
-            return Fault.NOT_CONNECTED
+            return HttpFault.NOT_CONNECTED
         case ValueError():
-            return Fault.INVALID_URL
+            return HttpFault.INVALID_URL
         case _:
-            return Fault.CLIENT_ERROR
+            return HttpFault.CLIENT_ERROR

@@ -15,9 +15,9 @@ from typing import Protocol, cast
 
 import httptools
 
-from bridge.platforms.http import Answer, Fault, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, NoAnswer
 
-HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Limit for status line and headers in bytes, interim answers included."""
 
 # llhttp does not say how a body is framed. This decides it at the end of a connection. In doubt the body counts as
@@ -112,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._transport.write(request)
         except Exception:
-            self.fail(Fault.CLIENT_ERROR)
+            self.fail(HttpFault.CLIENT_ERROR)
         return answer
 
     def abandon(self, answer: asyncio.Future[Answer | NoAnswer]) -> None:
@@ -124,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
         """True if the deadline has passed, or nothing was read for ``read_limit`` seconds."""
         return now >= self._until or now - self.heard >= read_limit
 
-    def fail(self, fault: Fault) -> None:
+    def fail(self, fault: HttpFault) -> None:
         """End the connection. A request on it gets ``fault``."""
         self._settle(NoAnswer(fault=fault, left=True))
         self.drop()
@@ -164,15 +164,15 @@ class Connection(asyncio.BufferedProtocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             broken_body = self._headed and not self._complete
-            self.fail(Fault.BROKEN_BODY if broken_body else Fault.BAD_HTTP)
+            self.fail(HttpFault.BROKEN_BODY if broken_body else HttpFault.BAD_HTTP)
             return
         if self._complete:
             self._end_of_message()
         elif len(self._body) > self._body_limit:
             self._answered()
             self.drop()
-        elif not self._headed and len(self._head) > HEAD:
-            self.fail(Fault.BAD_HTTP)
+        elif not self._headed and len(self._head) > MAX_HEAD:
+            self.fail(HttpFault.BAD_HTTP)
 
     def eof_received(self) -> None:
         if self._answer is None:
@@ -216,7 +216,7 @@ class Connection(asyncio.BufferedProtocol):
     def _end_of_message(self) -> None:
         if self._spare:
             # The server sent more than it announced, so it is unknown which part is the answer to this request.
-            self.fail(Fault.BAD_HTTP)
+            self.fail(HttpFault.BAD_HTTP)
             return
         self._answered()
         if self._keep and self._transport.get_write_buffer_size() == 0:
@@ -231,7 +231,7 @@ class Connection(asyncio.BufferedProtocol):
         self._settle(Answer(status=status, body=body if whole else body[: self._body_limit], whole=whole))
 
     def _cut(self) -> None:
-        self.fail(Fault.BROKEN_BODY if self._headed else Fault.DISCONNECTED)
+        self.fail(HttpFault.BROKEN_BODY if self._headed else HttpFault.DISCONNECTED)
 
     def _settle(self, result: Answer | NoAnswer) -> None:
         answer, self._answer = self._answer, None

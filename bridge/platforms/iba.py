@@ -24,7 +24,7 @@ from bridge.platforms.iba_questions import parse_balance, parse_report
 
 __all__ = ["CallFault", "CallRefused", "IbaPlatform", "Reason", "acknowledgement", "parse_callback"]
 
-MOST_RECIPIENTS = 10
+MAX_RECIPIENTS = 10
 """Most recipients of one request (platform's document)."""
 
 # International format without "+" (platform's document). The check refuses a comma, which would add a recipient.
@@ -69,8 +69,8 @@ class IbaPlatform:
         return receipt
 
     async def send_many(self, recipients: Sequence[str], sender_name: str, text: str) -> Sequence[Receipt]:
-        if len(recipients) > MOST_RECIPIENTS:
-            raise ValueError(f"at most {MOST_RECIPIENTS} recipients fit in one request")
+        if len(recipients) > MAX_RECIPIENTS:
+            raise ValueError(f"at most {MAX_RECIPIENTS} recipients fit in one request")
         numbers = [_number(recipient) for recipient in recipients]
         # A number that is given twice is sent once: by the ids nobody could tell whether one SMS or two were sent.
         asked = tuple(dict.fromkeys(number for number in numbers if number is not None))

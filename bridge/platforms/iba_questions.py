@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bridge.errors import PlatformError
 from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
-from bridge.platforms.http import Answer, Fault, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_text import AnswerText, find_row, read_text, showable
 
@@ -25,16 +25,16 @@ _CURRENCY_LINE = re.compile(rf"(?:currency\s*[:=]?\s*)?({_CURRENCY})", re.IGNORE
 _DIRECTION_LINE = re.compile(rf"([^:=]{{1,100}}?)\s*[:=]\s*({_NUMBER})\s*{_CURRENCY}?")
 
 _NO_ANSWER = {
-    Fault.INVALID_URL: "the account's url is not a usable address",
-    Fault.DNS: "the platform's name does not resolve",
-    Fault.NOT_CONNECTED: "no connection to the platform",
-    Fault.CONNECT_TIMEOUT: "no connection to the platform in time",
-    Fault.TLS: "the encrypted connection failed; check the certificate",
-    Fault.DISCONNECTED: "the platform closed the connection",
-    Fault.READ_TIMEOUT: "the platform did not answer in time",
-    Fault.BAD_HTTP: "what came back is not HTTP",
-    Fault.BROKEN_BODY: "the answer broke off",
-    Fault.CLIENT_ERROR: "the request failed",
+    HttpFault.INVALID_URL: "the account's url is not a usable address",
+    HttpFault.DNS: "the platform's name does not resolve",
+    HttpFault.NOT_CONNECTED: "no connection to the platform",
+    HttpFault.CONNECT_TIMEOUT: "no connection to the platform in time",
+    HttpFault.TLS: "the encrypted connection failed; check the certificate",
+    HttpFault.DISCONNECTED: "the platform closed the connection",
+    HttpFault.READ_TIMEOUT: "the platform did not answer in time",
+    HttpFault.BAD_HTTP: "what came back is not HTTP",
+    HttpFault.BROKEN_BODY: "the answer broke off",
+    HttpFault.CLIENT_ERROR: "the request failed",
 }
 
 

@@ -89,7 +89,7 @@ class Fault(StrEnum):
     """Half of the digits of the id, then the end: the half looks like an id and is none."""
 
 
-WORDS: Mapping[Fault, str] = {
+REFUSAL_WORDS: Mapping[Fault, str] = {
     Fault.ZERO: "0",
     Fault.BAD_LOGIN: "Неправильный логин или пароль",
     Fault.BAD_LOGIN_CODE: "Error_Invalid_Login",
@@ -120,8 +120,8 @@ WORDS: Mapping[Fault, str] = {
 }
 """Refusals and their words. None of them charges anything, and only ``PARKED`` keeps the message."""
 
-BODIES: Mapping[Fault, bytes] = {
-    Fault.WRONG_ENCODING: WORDS[Fault.STOP_LIST].encode("cp1251"),
+FAULT_BODIES: Mapping[Fault, bytes] = {
+    Fault.WRONG_ENCODING: REFUSAL_WORDS[Fault.STOP_LIST].encode("cp1251"),
     Fault.EMPTY: b"",
     Fault.HTML: b"<!DOCTYPE html><html><head><title>Error</title></head><body>1179038981</body></html>",
     Fault.GARBAGE_BODY: bytes(range(128, 256)) + b"\x00\x01\x02",
@@ -137,7 +137,7 @@ HTTP_STATUS: Mapping[Fault, int] = {
     Fault.HTTP_503: 503,
 }
 
-TAKING = frozenset(
+TAKING_FAULTS = frozenset(
     {
         Fault.TWO_IDS,
         Fault.SLOW,
@@ -175,7 +175,7 @@ class ArmedFault:
     @property
     def takes(self) -> bool:
         """True if the page takes the SMS under this fault."""
-        return self.fault in TAKING if self.taken is None else self.taken
+        return self.fault in TAKING_FAULTS if self.taken is None else self.taken
 
 
 class ArmedFaults:

@@ -17,7 +17,7 @@ from bridge.sandbox.transcript import BadCommand, Source, Transcript, WrongUse, 
 from bridge.schema import plural
 from bridge.value import value_object
 
-SOON = 5.0
+POST_TIMEOUT = 5.0
 """Seconds that a command waits for the post it needs: a pipe types faster than the bridge works."""
 
 
@@ -97,7 +97,7 @@ class Operators:
 
     async def _soon(self, there: Callable[[], bool]) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SOON if self.expected else 0):
+            async with asyncio.timeout(POST_TIMEOUT if self.expected else 0):
                 while not there():
                     await self._transcript.next()
 

@@ -33,11 +33,11 @@ SUBSCRIBER = "79083730330"
 SHORT_NUMBER = "1234"
 FIRST_SMSID = 5001
 """Far from the ids of SMS sent, which begin at the clock, so that the two are not confused."""
-PATIENCE = 30.0
+WAIT_TIMEOUT = 30.0
 """Seconds that ``wait`` waits."""
 FAULTS_WIDTH = 66
 """Columns of a list, so that it stays readable beside the source in a terminal of 80."""
-QUIET = 3.0
+QUIET_TIME = 3.0
 """Seconds without a line after which the script counts as finished; the bridge polls delivery within two."""
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
@@ -201,18 +201,18 @@ class Prompt:
         if not rest:
             raise WrongUse("wait")
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_TIMEOUT):
                 while not self.transcript.find(rest):
                     await self.transcript.next()
         except TimeoutError:
-            raise BadCommand(f"waited {PATIENCE:.0f} s in vain for a line with `{rest}`") from None
+            raise BadCommand(f"waited {WAIT_TIMEOUT:.0f} s in vain for a line with `{rest}`") from None
 
     async def settle(self) -> None:
         """Wait until nothing has happened for a while: piped commands end before their effects do."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_TIMEOUT):
                 while self.transcript.lines:
-                    await asyncio.wait_for(self.transcript.next(), QUIET)
+                    await asyncio.wait_for(self.transcript.next(), QUIET_TIME)
 
     async def help(self, rest: str) -> None:
         for command in COMMANDS.values():

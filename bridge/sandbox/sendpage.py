@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bridge.sandbox.faults import BODIES, HTTP_STATUS, USUAL_DELAY, WORDS, ArmedFault, Fault, RequestKind
+from bridge.sandbox.faults import FAULT_BODIES, HTTP_STATUS, REFUSAL_WORDS, USUAL_DELAY, ArmedFault, Fault, RequestKind
 from bridge.sandbox.ledger import Ledger, SendRequest, SimulatedAccount, TakenSms, send_request_of
 from bridge.sandbox.wire import Behaviour, WireReply, WireRequest
 from bridge.value import value_object
@@ -201,14 +201,14 @@ class SendPage:
         """The answer under a fault: first the page takes the SMS or not, then the fault spoils the answer."""
         fault, words = armed.fault, ""
         taken: tuple[TakenSms, ...] = ()
-        if fault in WORDS:
+        if fault in REFUSAL_WORDS:
             words = self._refused_on_purpose(request, fault)
             return PageReply(wire=WireReply(body=self._encode(words), delay=armed.delay), words=words)
         if armed.takes:
             words, taken = self._without_fault(request)
         if fault is Fault.TWO_IDS and taken:
             words += self.variant.separator + self._ledger.new_id()
-        body = BODIES[fault] if fault in BODIES else self._encode(words)
+        body = FAULT_BODIES[fault] if fault in FAULT_BODIES else self._encode(words)
         status = HTTP_STATUS.get(fault, 200)
         if status != 200:
             body = b"<html><body><h1>%d</h1></body></html>" % status
@@ -226,7 +226,7 @@ class SendPage:
             return ""
         if fault is Fault.PARKED and request.kind is RequestKind.SEND:
             self._ledger.park(send_request_of(request.fields, request.text_encoding))
-        return WORDS[fault]
+        return REFUSAL_WORDS[fault]
 
     def _without_fault(self, request: PageRequest) -> tuple[str, tuple[TakenSms, ...]]:
         """The words of the page, and the SMS it took, without a fault."""
@@ -257,7 +257,7 @@ class SendPage:
     def _status(self, platform_id: str) -> str:
         found = self._ledger.ask(platform_id)
         if found is None:
-            return WORDS[Fault.ZERO]
+            return REFUSAL_WORDS[Fault.ZERO]
         word, at = found
         form = self.variant.status_form
         if form is StatusForm.WORD_ONLY:
@@ -278,7 +278,7 @@ class SendPage:
     def _refusal(self, fault: Fault) -> str:
         """The words of a refusal, or ``0`` as in the document. Refusals that the document lacks always have words."""
         always = (Fault.PARKED, Fault.SAME_REQUEST)
-        return WORDS[fault] if self.variant.refuses_in_words or fault in always else WORDS[Fault.ZERO]
+        return REFUSAL_WORDS[fault] if self.variant.refuses_in_words or fault in always else REFUSAL_WORDS[Fault.ZERO]
 
     def _encode(self, words: str) -> bytes:
         return words.encode("cp1251" if self.variant.prose_encoding == "windows-1251" else "utf-8", "replace")

@@ -23,7 +23,7 @@ from bridge.telemetry.sampling import is_own
 _PLAIN = frozenset({str, int, type(None)})
 
 
-class LogChoice(Protocol):
+class LogSettings(Protocol):
     """The settings of the log."""
 
     @property
@@ -37,7 +37,7 @@ def plain_traceback(exc_info: ExcInfo) -> str:
     return "".join(traceback.format_exception(*exc_info)).rstrip("\n")
 
 
-def frames(error: BaseException | None) -> str:
+def safe_traceback(error: BaseException | None) -> str:
     """A traceback of classes and frames only: the text of an unforeseen exception may quote a message."""
     lines: list[str] = []
     seen: set[int] = set()
@@ -50,7 +50,7 @@ def frames(error: BaseException | None) -> str:
     return "".join(lines).rstrip("\n")
 
 
-def redacted(redactor: Redactor, event: EventDict, *, foreign: bool) -> EventDict:
+def redact_fields(redactor: Redactor, event: EventDict, *, foreign: bool) -> EventDict:
     """Redact every field of a line whose exceptions are text already. ``foreign``: the line is a library's."""
     cleaned: EventDict = {}
     for name, value in event.items():
@@ -69,10 +69,10 @@ def plain_json(line: Mapping[str, str | int | None]) -> str:
     return f"{{{', '.join(members)}}}"
 
 
-class Render:
+class LineRenderer:
     """Makes a line of an event, in the one safe order: exceptions to text, redaction, rendering."""
 
-    def __init__(self, choice: LogChoice, redactor: Redactor, *, colors: bool) -> None:
+    def __init__(self, choice: LogSettings, redactor: Redactor, *, colors: bool) -> None:
         self._redactor = redactor
         self._json = choice.format == "json"
         self._console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
@@ -88,7 +88,7 @@ class Render:
             whole = plain_json({**head, **event})
             if self._redactor.is_clean(whole, event):
                 return whole
-        line = {**head, **redacted(self._redactor, event, foreign=foreign)}
+        line = {**head, **redact_fields(self._redactor, event, foreign=foreign)}
         return json.dumps(line, ensure_ascii=False) if self._json else str(self._console(logger, method, line))
 
     def _timestamp(self) -> str:
@@ -102,14 +102,14 @@ class Render:
 class RecordFormatter(logging.Formatter):
     """Renders and redacts the lines of libraries."""
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, render: LineRenderer) -> None:
         super().__init__()
         self._render = render
 
     def format(self, record: logging.LogRecord) -> str:
         event: EventDict = {"event": record.getMessage()}
         if record.exc_info and not is_own(record):
-            event["exception"] = frames(record.exc_info[1])
+            event["exception"] = safe_traceback(record.exc_info[1])
         elif record.exc_info:
             event["exc_info"] = record.exc_info
         if record.stack_info:

@@ -13,9 +13,9 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from bridge.telemetry.lines import LogChoice, RecordFormatter, Render, frames
+from bridge.telemetry.lines import LineRenderer, LogSettings, RecordFormatter, safe_traceback
 from bridge.telemetry.redaction import Redactor
-from bridge.telemetry.sampling import OWN, Sampler
+from bridge.telemetry.sampling import OWN_LOGGER, Sampler
 
 _LOWEST_LEVELS = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "aiohttp.access": logging.WARNING}
 """Lowest levels of libraries. At INFO httpx logs the URL with the bot token, and aiohttp's access log has SMS texts
@@ -35,7 +35,7 @@ class RedactingHandler(logging.StreamHandler[TextIO]):
     loop's turn; a kill can lose the lines of one turn.
     """
 
-    def __init__(self, stream: TextIO, sampler: Sampler, render: Render) -> None:
+    def __init__(self, stream: TextIO, sampler: Sampler, render: LineRenderer) -> None:
         super().__init__(stream)
         self._sampler = sampler
         self._render = render
@@ -124,10 +124,10 @@ class OwnLogger(structlog.BoundLoggerBase):
             return  # the lines are being captured instead of written
 
 
-def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For ``sys.excepthook``: log the exception that ends the process. Python itself would print it unredacted."""
     if issubclass(kind, Exception):
-        structlog.get_logger(OWN).error("uncaught", error_class=kind.__name__, trace=frames(error))
+        structlog.get_logger(OWN_LOGGER).error("uncaught", error_class=kind.__name__, trace=safe_traceback(error))
     else:
         sys.__excepthook__(kind, error, trace)
 
@@ -146,7 +146,7 @@ _CHAIN: list[Processor] = [_to_handler]
 
 
 def configure(
-    settings: LogChoice,
+    settings: LogSettings,
     secrets: Collection[str],
     *,
     stream: TextIO | None = None,
@@ -158,7 +158,7 @@ def configure(
     """
     global _handler
     target = sys.stderr if stream is None else stream
-    render = Render(settings, Redactor(secrets), colors=target.isatty())
+    render = LineRenderer(settings, Redactor(secrets), colors=target.isatty())
     handler = RedactingHandler(target, sampler or Sampler(), render)
     handler.setFormatter(RecordFormatter(render))
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -169,7 +169,7 @@ def configure(
     root.addHandler(handler)
     _handler = handler
     root.setLevel(max(level, logging.INFO))
-    logging.getLogger(OWN).setLevel(level)
+    logging.getLogger(OWN_LOGGER).setLevel(level)
     for name, least in _LOWEST_LEVELS.items():
         logging.getLogger(name).setLevel(max(level, least))
     structlog.configure(

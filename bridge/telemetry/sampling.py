@@ -17,7 +17,7 @@ SAMPLE_WINDOW: Final = 60.0
 SAMPLE_TEMPLATES: Final = 1_000
 """Most templates that are counted separately, so that a library with ever new ones cannot fill the memory."""
 
-OWN = "bridge"
+OWN_LOGGER = "bridge"
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Sampler:
 
 def is_own(record: logging.LogRecord) -> bool:
     """True for a record of this program that was not written through structlog."""
-    return record.name == OWN or record.name.startswith(f"{OWN}.")
+    return record.name == OWN_LOGGER or record.name.startswith(f"{OWN_LOGGER}.")
 
 
 def _template(record: logging.LogRecord) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from bridge.pipeline.commands import Commands
 from bridge.pipeline.reload import Reloaded
 
 POSTGRES_PORT = 5432
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH = 100
 """The kernel allows 108 bytes. A longer path, or a shared store, gets a socket in the temporary directory, named by a
 hash."""
 _DECIMAL = re.compile("[0-9]+")
@@ -34,11 +34,11 @@ _DECIMAL = re.compile("[0-9]+")
 def socket_path(settings: Settings) -> Path:
     """The socket of this process: beside its database file. On a shared store each process has a socket of its own."""
     if not settings.storage.shared:
-        return beside(settings.storage.sqlite_path)
+        return socket_beside(settings.storage.sqlite_path)
     return _in_temporary(_store_key(settings.storage.url), f"-{_config_key(settings)}-{os.getpid()}")
 
 
-def sockets(settings: Settings, *, own: bool = False) -> list[Path]:
+def service_sockets(settings: Settings, *, own: bool = False) -> list[Path]:
     """The sockets of the services on this machine that use this store. Killed services leave theirs behind.
 
     Those with the same configuration file come first, since they know the same accounts and rules. With ``own`` only
@@ -53,7 +53,7 @@ def sockets(settings: Settings, *, own: bool = False) -> list[Path]:
     return sorted((each for each in mine if mine[each] or not own), key=lambda each: (not mine[each], each))
 
 
-def clear(settings: Settings, path: Path) -> None:
+def remove_stale_socket(settings: Settings, path: Path) -> None:
     """Delete the socket of a process that is gone, after no one listened there.
 
     The socket beside a database file has no process in its name, whatever the name ends with: the next run on the file
@@ -64,9 +64,9 @@ def clear(settings: Settings, path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def beside(database: Path) -> Path:
+def socket_beside(database: Path) -> Path:
     path = database.with_name(database.name + ".sock").absolute()
-    return path if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH else _in_temporary(os.fsencode(path))
+    return path if len(os.fsencode(path)) <= MAX_SOCKET_PATH else _in_temporary(os.fsencode(path))
 
 
 def _in_temporary(owner: bytes, end: str = "") -> Path:
@@ -190,26 +190,26 @@ class AdminSocket:
             account, key = str(message.get("account", "")), str(message.get("key", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
             return web.json_response({"error": "expected a JSON object with `to` and `text`"}, status=400)
-        return await answer(self._commands.send(to=to, text=text, account=account, author="cli", key=key))
+        return await sms_answer(self._commands.send(to=to, text=text, account=account, author="cli", key=key))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        return await answer(self._commands.retry(sms_id(request), author="cli"))
+        return await sms_answer(self._commands.retry(sms_id(request), author="cli"))
 
     async def _abandon(self, request: web.Request) -> web.Response:
-        return await answer(self._commands.abandon(sms_id(request), author="cli"))
+        return await sms_answer(self._commands.abandon(sms_id(request), author="cli"))
 
     async def _retry_restored(self, request: web.Request) -> web.Response:
-        return await counted(self._commands.retry_restored(author="cli"))
+        return await count_answer(self._commands.retry_restored(author="cli"))
 
     async def _abandon_restored(self, request: web.Request) -> web.Response:
-        return await counted(self._commands.abandon_restored(author="cli"))
+        return await count_answer(self._commands.abandon_restored(author="cli"))
 
 
 def sms_id(request: web.Request) -> SmsId:
     return SmsId(int(request.match_info["id"]))
 
 
-async def answer(work: Awaitable[Sms]) -> web.Response:
+async def sms_answer(work: Awaitable[Sms]) -> web.Response:
     try:
         sms = await work
     except BridgeError as error:
@@ -217,7 +217,7 @@ async def answer(work: Awaitable[Sms]) -> web.Response:
     return web.json_response(as_json(sms))
 
 
-async def counted(work: Awaitable[int]) -> web.Response:
+async def count_answer(work: Awaitable[int]) -> web.Response:
     try:
         count = await work
     except BridgeError as error:

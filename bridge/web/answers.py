@@ -57,7 +57,7 @@ def text(body: bytes) -> web.Response:
     return web.Response(body=body, headers=TEXT_HEADERS)
 
 
-def raw(status: int, body: bytes) -> bytes:
+def answer_bytes(status: int, body: bytes) -> bytes:
     """An answer as bytes, on a connection that stays open. The same headers as :func:`text` and :func:`plain`."""
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (_HEADS[status], _date(int(time.time())), len(body), body)
 

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from bridge.web.access import ConnectionCounter
 from bridge.web.aiohttp_connection import UNPARSABLE, FramedConnection
-from bridge.web.answers import raw
+from bridge.web.answers import answer_bytes
 from bridge.web.callback import Route
 from bridge.web.guard import ConnectionGuard
 from bridge.web.heads import MAX_HEAD, HeadReader, UnreadableHead
@@ -221,7 +221,7 @@ class CallbackConnection(asyncio.Protocol):
             self._answering = None
         if self._transport.is_closing():
             return
-        self._transport.write(raw(status, body))
+        self._transport.write(answer_bytes(status, body))
         self._watch_idle()
         if not self._writing_paused:
             self._next()

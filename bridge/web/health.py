@@ -27,9 +27,9 @@ STANDBY = "on another node"
 ELSEWHERE = frozenset({NOT_HERE, STANDBY})
 """States of a part that say only that it runs elsewhere."""
 
-FRESH = 1.0
+READINESS_MAX_AGE = 1.0
 """Seconds for which a result is used."""
-PATIENCE = 5.0
+READINESS_TIMEOUT = 5.0
 """Seconds to wait for a result: a store that takes longer is not ready."""
 
 log = structlog.get_logger()
@@ -80,12 +80,12 @@ class Probes:
         async with self._asking:
             if self._known is None or now() >= self._known_until:
                 self._known = await self._ask()
-                self._known_until = now() + FRESH
+                self._known_until = now() + READINESS_MAX_AGE
             return self._known
 
     async def _ask(self) -> Readiness:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(READINESS_TIMEOUT):
                 return await self._health.readiness()
         except TimeoutError:
             return Readiness(ok=False, parts={"health": "no answer in time"})

@@ -29,7 +29,7 @@ from bridge.web.connection import CallbackServer
 from bridge.web.health import LIVE_PATH, READY_PATH, Health, Probes
 from bridge.web.proof import ordinary_answers_work, prove_long_lines
 from bridge.web.throttled_log import ThrottledLog
-from bridge.web.webhook import LARGEST, WebhookEndpoint
+from bridge.web.webhook import MAX_UPDATE, WebhookEndpoint
 
 log = structlog.get_logger()
 
@@ -41,19 +41,19 @@ CUT_OFF_TIMEOUT = 0.05
 
 RESERVED_FILES = 100
 """Open files that the other parts need: store, platform, Telegram, the other listener."""
-FEWEST_CONNECTIONS = 16
+MIN_CONNECTIONS = 16
 
 DEFAULT_LIMITS = Limits()
-_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 LoopErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
-def room_for_callers() -> float:
+def connection_capacity() -> float:
     """How many connections the limit of open files allows. Without this, callers could use up the files that the store
     and the sender need."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return math.inf if soft == resource.RLIM_INFINITY else max(soft - RESERVED_FILES, FEWEST_CONNECTIONS)
+    return math.inf if soft == resource.RLIM_INFINITY else max(soft - RESERVED_FILES, MIN_CONNECTIONS)
 
 
 class Listeners:
@@ -75,7 +75,7 @@ class Listeners:
         self._settings = settings
         self._webhook = webhook
         self._throttled_log = ThrottledLog()
-        total = int(min(limits.total, room_for_callers()))
+        total = int(min(limits.total, connection_capacity()))
         self._counter = ConnectionCounter(replace(limits, exempt=(*limits.exempt, *proxies), total=total))
         self._probes = Probes(health, accepting=lambda: self._endpoint.accepting)
         self._endpoint = CallbackEndpoint(
@@ -174,7 +174,7 @@ class Listeners:
         async def ready(_: web.Request) -> web.StreamResponse:
             return await self._probes.ready(parts=True)
 
-        app = web.Application(client_max_size=LARGEST)
+        app = web.Application(client_max_size=MAX_UPDATE)
         app.router.add_get(LIVE_PATH, live)
         app.router.add_get(READY_PATH, ready)
         if self._webhook is not None:
@@ -202,7 +202,11 @@ class Listeners:
 
         def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             error = context.get("exception")
-            if isinstance(error, OSError) and error.errno in _NO_ROOM and "accept" in str(context.get("message")):
+            if (
+                isinstance(error, OSError)
+                and error.errno in _OUT_OF_RESOURCES
+                and "accept" in str(context.get("message"))
+            ):
                 self._throttled_log.warning("accept_failed", error=errno.errorcode.get(error.errno, ""))
             elif previous is not None:
                 previous(loop, context)

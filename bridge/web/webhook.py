@@ -21,10 +21,10 @@ from bridge.web.throttled_log import ThrottledLog
 
 log = structlog.get_logger()
 
-HEADER = "X-Telegram-Bot-Api-Secret-Token"
-LARGEST = 1 << 20
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
+MAX_UPDATE = 1 << 20
 """Bytes of an update; real ones are far smaller."""
-PATIENCE = 10.0
+BODY_TIMEOUT = 10.0
 """Seconds within which a body has to arrive."""
 
 
@@ -48,7 +48,7 @@ class WebhookEndpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one call. Raises only on cancellation."""
-        given = request.headers.get(HEADER, "").encode("utf-8", "surrogateescape")
+        given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not self._secret or not same_secret(given, self._secret):
             # The body of a stranger is not read.
             self._throttled_log.warning("webhook_secret_refused", remote=request.remote)
@@ -72,10 +72,10 @@ class WebhookEndpoint:
 
     async def _body(self, request: web.Request) -> bytes | int:
         """The body, or the status that refuses it."""
-        if (request.content_length or 0) > LARGEST:
+        if (request.content_length or 0) > MAX_UPDATE:
             return 413
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(BODY_TIMEOUT):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             return 413

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bridge.web.admin import beside
+from bridge.web.admin import socket_beside
 from tests.chaos.planted_words import NUMBER, SECRET, TEXT, WORD
 from tests.service import Service
 
@@ -46,7 +46,7 @@ class Outputs:
 
     async def admin(self) -> None:
         """The socket of the commands, asked well and badly."""
-        connector = aiohttp.UnixConnector(str(beside(self._service.database)))
+        connector = aiohttp.UnixConnector(str(socket_beside(self._service.database)))
         asked: Sequence[tuple[str, str, object]] = (
             ("GET", "status", None),
             ("POST", "send", {"to": "nobody", "text": TEXT}),

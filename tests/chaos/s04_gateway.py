@@ -24,7 +24,7 @@ from yarl import URL
 
 from bridge.config import AccountSettings
 from bridge.model.answers import Receipt, SendClass
-from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, HttpLimits, NoAnswer
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
 from tests.certificate import self_signed, server_side, trusting
@@ -293,7 +293,7 @@ class LibrarysOwnWay(HttpClient):
             async with self._session.get(URL(f"{self._address}?{query}", encoded=True)) as response:
                 return Answer(status=response.status, body=await response.read())
         except (aiohttp.ClientError, TimeoutError):
-            return NoAnswer(fault=Fault.DISCONNECTED, left=True)
+            return NoAnswer(fault=HttpFault.DISCONNECTED, left=True)
 
     async def close(self) -> None:
         await self._session.close()
@@ -304,7 +304,7 @@ class AsksAgain(HttpClient):
 
     async def get(self, query: str) -> Answer | NoAnswer:
         result = await super().get(query)
-        again = isinstance(result, NoAnswer) and result.fault is Fault.DISCONNECTED
+        again = isinstance(result, NoAnswer) and result.fault is HttpFault.DISCONNECTED
         return await super().get(query) if again else result
 
 

@@ -22,7 +22,7 @@ from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
-from bridge.web.admin import sockets
+from bridge.web.admin import service_sockets
 from bridge.web.health import NOT_HERE
 from tests import postgres
 from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
@@ -119,7 +119,7 @@ async def test_processes_of_one_machine_share_a_configuration_and_commands_find_
         assert said["live"]["telegram"] == NOT_HERE
         await does.stop()
         assert not json.loads((await sms_bridge("status", "--json")).stdout)["running"]
-        assert sockets(load(takes.config, env)) == [], "nothing is left, not even of those that were killed"
+        assert service_sockets(load(takes.config, env)) == [], "nothing is left, not even of those that were killed"
     finally:
         for service in services:
             await service.close()

@@ -21,7 +21,7 @@ from bridge.telegram.client.errors import ApiError, FailureKind
 from bridge.telegram.client.message import Message
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.client.sender import ChatSender
-from bridge.telemetry.lines import frames
+from bridge.telemetry.lines import safe_traceback
 from bridge.value import value_object
 
 log = structlog.get_logger()
@@ -84,7 +84,12 @@ class TransientReplies:
                 log.warning("search_delayed", chat=chat.name, error=str(error))
                 await self._clock.sleep(_PAUSE)
             except Exception as error:  # nothing awaits this task, and another try would end the same way
-                log.error("search_failed", chat=chat.name, error_class=type(error).__name__, trace=frames(error))
+                log.error(
+                    "search_failed",
+                    chat=chat.name,
+                    error_class=type(error).__name__,
+                    trace=safe_traceback(error),
+                )
                 break
         log.warning("answer_abandoned", chat=chat.name)
         return ()

@@ -23,7 +23,7 @@ from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telegram.client.api import ALLOWED_UPDATES
 from bridge.telegram.updates.intake import PATH
-from bridge.web.webhook import HEADER, LARGEST
+from bridge.web.webhook import MAX_UPDATE, SECRET_HEADER
 from tests.clock import ManualClock
 from tests.flow.telegram.team import ADMINS, GROUP, locked
 from tests.service import free_port
@@ -183,10 +183,10 @@ async def test_what_cannot_be_stored_is_not_taken(house: House, tmp_path: Path) 
 
 STRANGERS: list[dict[str, str]] = [
     {},
-    {HEADER: ""},
-    {HEADER: SECRET[:-1]},
-    {HEADER: SECRET + "x"},
-    {HEADER: SECRET.upper()},
+    {SECRET_HEADER: ""},
+    {SECRET_HEADER: SECRET[:-1]},
+    {SECRET_HEADER: SECRET + "x"},
+    {SECRET_HEADER: SECRET.upper()},
     {"Authorization": SECRET},
 ]
 
@@ -217,7 +217,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:20]))
 async def test_what_is_no_update_is_refused_and_harmless(house: House, body: bytes) -> None:
-    status, said = await called(house, body, {HEADER: SECRET})
+    status, said = await called(house, body, {SECRET_HEADER: SECRET})
     assert (status, said) == (400, b"bad request\n")
     post = await house.texted("Where is my order?")
     house.api.says(GROUP, "On its way", reply_to=post)
@@ -227,7 +227,7 @@ async def test_what_is_no_update_is_refused_and_harmless(house: House, body: byt
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_without_end_is_not_read(house: House, announced: bool) -> None:
-    body = b'{"update_id": 5, "x": "' + b"x" * LARGEST + b'"}'
+    body = b'{"update_id": 5, "x": "' + b"x" * MAX_UPDATE + b'"}'
 
     async def pieces() -> AsyncIterator[bytes]:
         yield body
@@ -235,7 +235,7 @@ async def test_a_body_without_end_is_not_read(house: House, announced: bool) -> 
     async with aiohttp.ClientSession() as session:
         try:
             async with session.post(
-                house.url, data=BytesIO(body) if announced else pieces(), headers={HEADER: SECRET}
+                house.url, data=BytesIO(body) if announced else pieces(), headers={SECRET_HEADER: SECRET}
             ) as answer:
                 assert answer.status == 413
         except aiohttp.ClientConnectionError:
@@ -247,7 +247,7 @@ async def test_other_methods_and_other_addresses_are_not_there(house: House) -> 
     async with aiohttp.ClientSession() as session:
         async with session.get(house.url) as answer:
             assert answer.status == 405
-        async with session.post(house.bridge.callback_url, data=b"{}", headers={HEADER: SECRET}) as answer:
+        async with session.post(house.bridge.callback_url, data=b"{}", headers={SECRET_HEADER: SECRET}) as answer:
             assert answer.status == 405
         async with session.post(f"http://127.0.0.1:{house.bridge.callback_port}{PATH}", data=b"{}") as answer:
             assert answer.status == 405
@@ -341,6 +341,6 @@ async def test_an_update_brought_by_the_webhook_counts_as_having_heard_telegram(
     house.api.down()
     update: Json = {"update_id": 5}
     await house.clock.advance(5 * SECOND)
-    status, _ = await called(house, json.dumps(update).encode(), {HEADER: SECRET})
+    status, _ = await called(house, json.dumps(update).encode(), {SECRET_HEADER: SECRET})
     assert status == 200
     assert side.health().heard_at == house.clock.now()

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.model.answers import Reason, SendClass
-from bridge.platforms.http import Answer, Fault, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_answers import classify
 
 ONE = ("79001112233",)
@@ -220,9 +220,9 @@ def test_a_cut_body_is_never_a_list_of_ids() -> None:
     assert receipt.outcome is C.UNKNOWN
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", HttpFault)
 @pytest.mark.parametrize("left", [True, False])
-def test_every_fault_has_a_reason_and_only_the_mark_decides(fault: Fault, left: bool) -> None:
+def test_every_fault_has_a_reason_and_only_the_mark_decides(fault: HttpFault, left: bool) -> None:
     (receipt,) = classify(NoAnswer(fault=fault, left=left), ONE)
     assert receipt.outcome is (C.UNKNOWN if left else C.NOT_SENT)
     assert receipt.reason == fault.value

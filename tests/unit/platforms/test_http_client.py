@@ -13,7 +13,7 @@ from typing import Self
 import pytest
 
 from bridge.platforms import http_client
-from bridge.platforms.http import Answer, Fault, HttpLimits, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, HttpLimits, NoAnswer
 from bridge.platforms.http_client import HttpClient
 from tests.certificate import server_side, trusting
 from tests.unit.platforms.conftest import LIMITS
@@ -137,20 +137,20 @@ async def test_the_host_header_names_a_port_only_where_it_is_not_the_usual_one(
 async def test_a_query_that_is_not_percent_encoded_is_not_sent(
     server: RawServer, session: Ask, bad: str, where: str
 ) -> None:
-    assert await get(session(), where.format(bad)) == NoAnswer(fault=Fault.INVALID_URL, left=False)
+    assert await get(session(), where.format(bad)) == NoAnswer(fault=HttpFault.INVALID_URL, left=False)
     assert server.accepted == 0
 
 
 @pytest.mark.parametrize("name", ["X\r\nY", "Ключ"])
 async def test_a_header_that_would_end_its_line_makes_no_request(server: RawServer, name: str) -> None:
     session = HttpClient(server.url, connections=1, headers={name: "1"})
-    assert await get(session) == NoAnswer(fault=Fault.INVALID_URL, left=False)
+    assert await get(session) == NoAnswer(fault=HttpFault.INVALID_URL, left=False)
     await session.close()
 
 
 async def test_an_address_with_a_password_in_it_makes_no_request(server: RawServer) -> None:
     session = HttpClient(f"http://:secret@127.0.0.1:{server.port}", connections=1)
-    assert await get(session) == NoAnswer(fault=Fault.INVALID_URL, left=False)
+    assert await get(session) == NoAnswer(fault=HttpFault.INVALID_URL, left=False)
     await session.close()
 
 
@@ -237,7 +237,7 @@ async def test_a_doubtful_answer_is_none_and_its_connection_is_not_used_again(
     server.then(writes(*pieces))
     client = session()
     result = await get(client)
-    assert result in (NoAnswer(fault=fault, left=True) for fault in (Fault.BAD_HTTP, Fault.BROKEN_BODY))
+    assert result in (NoAnswer(fault=fault, left=True) for fault in (HttpFault.BAD_HTTP, HttpFault.BROKEN_BODY))
     server.then(ok)
     assert await get(client) == GIVEN
     assert (len(server.heads), server.accepted) == (2, 2)
@@ -254,7 +254,7 @@ async def test_an_answer_with_more_behind_it_than_it_announced_is_not_believed(
     short = H + b"Content-Length: " + length + b"\r\n\r\n" + ID[: int(length)]
     server.then(writes(short + more))
     session = HttpClient(server.url, connections=1, limits=LIMITS)
-    assert await get(session) == NoAnswer(fault=Fault.BAD_HTTP, left=True)
+    assert await get(session) == NoAnswer(fault=HttpFault.BAD_HTTP, left=True)
     server.then(ok)
     assert await get(session) == GIVEN
     assert (len(server.heads), server.accepted) == (2, 2)
@@ -264,7 +264,7 @@ async def test_an_answer_with_more_behind_it_than_it_announced_is_not_believed(
 async def test_a_body_whose_framing_is_not_known_is_not_believed_at_its_end(server: RawServer) -> None:
     server.then(writes(H + b"Transfer-Encoding: gzip\r\n\r\n" + ID, close=True))
     session = HttpClient(server.url, connections=1, limits=LIMITS)
-    assert await get(session) == NoAnswer(fault=Fault.BROKEN_BODY, left=True)
+    assert await get(session) == NoAnswer(fault=HttpFault.BROKEN_BODY, left=True)
     await session.close()
 
 
@@ -362,7 +362,7 @@ async def test_a_connection_that_spoke_or_ended_before_it_was_asked_was_surely_n
     server.on_accept = too_early
     session = HttpClient(server.url, connections=1, limits=LIMITS)
     for _ in range(3):  # and no place is lost by it
-        assert await get(session) == NoAnswer(fault=Fault.NOT_CONNECTED, left=False)
+        assert await get(session) == NoAnswer(fault=HttpFault.NOT_CONNECTED, left=False)
     server.on_accept = None
     assert await get(session) == GIVEN
     assert len(server.heads) == 1
@@ -427,7 +427,7 @@ async def test_a_connection_that_came_about_too_late_is_closed(
     connecting: list[asyncio.Task[object]] = []
     monkeypatch.setattr(loop, "create_connection", just_before if when == "just before" else after)
     session = HttpClient(server.url, connections=1, limits=HttpLimits(connect=200))
-    assert await get(session) == NoAnswer(fault=Fault.CONNECT_TIMEOUT, left=False)
+    assert await get(session) == NoAnswer(fault=HttpFault.CONNECT_TIMEOUT, left=False)
     await until(lambda: server.ended == 1)
     await session.close()
 
@@ -453,7 +453,7 @@ async def test_an_answer_in_several_tls_records_is_read_whole(certificate: Path,
 async def test_an_idle_connection_is_given_up_before_the_server_would(
     server: RawServer, session: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "IDLE", 100)
+    monkeypatch.setattr(http_client, "MAX_IDLE", 100)
     client = session()
     assert await get(client) == GIVEN
     await until(lambda: server.ended == 1)
@@ -464,8 +464,8 @@ async def test_an_idle_connection_is_given_up_before_the_server_would(
 async def test_an_old_connection_is_not_used_even_if_nobody_has_swept_it_up(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "IDLE", 0)
-    monkeypatch.setattr(http_client, "SWEEP", 3_600)
+    monkeypatch.setattr(http_client, "MAX_IDLE", 0)
+    monkeypatch.setattr(http_client, "SWEEP_INTERVAL", 3_600)
     session = HttpClient(server.url, connections=1, limits=LIMITS)
     assert [await get(session), await get(session)] == [GIVEN, GIVEN]
     assert server.accepted == 2
@@ -688,8 +688,8 @@ def test_on_uvloop_it_keeps_its_word() -> None:
             session = HttpClient(server.url, connections=2, limits=LIMITS)
             server.then(ok, fin, hang, writes(H + b"\r\n" + ID, close=True), ok)
             assert await get(session) == GIVEN
-            assert await get(session) == NoAnswer(fault=Fault.DISCONNECTED, left=True)
-            assert await get(session) == NoAnswer(fault=Fault.READ_TIMEOUT, left=True)
+            assert await get(session) == NoAnswer(fault=HttpFault.DISCONNECTED, left=True)
+            assert await get(session) == NoAnswer(fault=HttpFault.READ_TIMEOUT, left=True)
             assert await get(session) == GIVEN
             assert await get(session) == GIVEN
             server.conns[-1].end_now()
@@ -697,7 +697,7 @@ def test_on_uvloop_it_keeps_its_word() -> None:
             await session.close()
             assert (len(server.heads), server.accepted) == (6, 5)
         refused = HttpClient(server.url, connections=1, limits=LIMITS)
-        assert await get(refused) == NoAnswer(fault=Fault.NOT_CONNECTED, left=False)
+        assert await get(refused) == NoAnswer(fault=HttpFault.NOT_CONNECTED, left=False)
         await refused.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

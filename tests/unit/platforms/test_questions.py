@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
 from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
-from bridge.platforms.http import Answer, Fault, NoAnswer
+from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded
 
@@ -80,8 +80,8 @@ def test_a_status_with_any_other_http_status_is_an_error(status: int) -> None:
         parse_balance(answer("100", status))
 
 
-@pytest.mark.parametrize("fault", Fault)
-def test_no_answer_is_an_error_in_words(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", HttpFault)
+def test_no_answer_is_an_error_in_words(fault: HttpFault) -> None:
     for ask in (parse_report, parse_balance):
         with pytest.raises(PlatformError, match="no usable answer to the"):
             ask(NoAnswer(fault=fault, left=True))
@@ -133,7 +133,7 @@ def test_known_words_are_a_reason_and_a_quotation(words: str, reason: Reason) ->
 @pytest.mark.parametrize(
     ("given", "reason", "detail"),
     [
-        (NoAnswer(fault=Fault.DNS, left=False), Reason.DNS, ""),
+        (NoAnswer(fault=HttpFault.DNS, left=False), Reason.DNS, ""),
         (answer(""), Reason.EMPTY, ""),
         (answer("<h1>Sorry</h1>"), Reason.HTML, "Sorry"),
         (answer("Приходите завтра"), Reason.UNKNOWN_WORDS, "Приходите завтра"),

@@ -6,17 +6,17 @@ import asyncio
 
 import pytest
 
-from bridge.sandbox.faults import WORDS
+from bridge.sandbox.faults import REFUSAL_WORDS
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import Fault, RequestKind, SimulatedPlatform
 from tests.unit.sandbox.raw import Heard, SetClock, ask, connected, send_target, target
 
 
-@pytest.mark.parametrize("fault", WORDS)
+@pytest.mark.parametrize("fault", REFUSAL_WORDS)
 async def test_a_refusal_says_its_words_once_and_charges_nothing(platform: SimulatedPlatform, fault: Fault) -> None:
     platform.misbehave(fault)
     heard = await ask(platform, send_target())
-    assert (heard.status, heard.text) == (200, WORDS[fault])
+    assert (heard.status, heard.text) == (200, REFUSAL_WORDS[fault])
     assert platform.book == []
     assert platform.parked == (fault is Fault.PARKED)
     assert (await ask(platform, send_target())).text == platform.book[0].id
@@ -33,7 +33,7 @@ def test_every_wording_of_the_platforms_family_is_there() -> None:
         Номер телефона должен быть меньше 15 символов
         error: Попытка отправки более одного одинакового запроса в течение минуты|Flood SMS"""
     for words in seen_in_the_field.replace("\n", "|").split("|"):
-        assert any(said.startswith(words.strip()) for said in WORDS.values()), words
+        assert any(said.startswith(words.strip()) for said in REFUSAL_WORDS.values()), words
 
 
 async def test_a_parked_message_goes_out_with_the_next_top_up(platform: SimulatedPlatform) -> None:
@@ -210,10 +210,10 @@ async def test_a_pipelined_request_waits_for_the_slow_one_before_it(platform: Si
 async def test_times_recipient_and_kind_say_whom_a_fault_meets(platform: SimulatedPlatform) -> None:
     platform.misbehave(Fault.STOP_LIST, recipient="79000000001", times=None)
     platform.misbehave(Fault.ZERO, times=2)
-    assert (await ask(platform, send_target(dadr="79000000001"))).text == WORDS[Fault.STOP_LIST]
+    assert (await ask(platform, send_target(dadr="79000000001"))).text == REFUSAL_WORDS[Fault.STOP_LIST]
     assert (await ask(platform, target(balance="1"))).text.startswith("1000.00")
     assert [(await ask(platform, send_target())).text == "0" for _ in range(3)] == [True, True, False]
-    assert (await ask(platform, send_target(dadr="79000000001"))).text == WORDS[Fault.STOP_LIST]
+    assert (await ask(platform, send_target(dadr="79000000001"))).text == REFUSAL_WORDS[Fault.STOP_LIST]
     platform.behave()
     assert (await ask(platform, send_target(dadr="79000000001"))).text.isdigit()
 
@@ -222,7 +222,7 @@ async def test_a_fault_of_the_whole_account_meets_balance_and_status_too(platfor
     given = (await ask(platform, send_target())).text
     platform.misbehave(Fault.BLOCKED, times=None, on=None)
     assert (await ask(platform, target(balance="1"))).body == b""
-    assert (await ask(platform, target(smsid=given))).text == WORDS[Fault.BLOCKED]
+    assert (await ask(platform, target(smsid=given))).text == REFUSAL_WORDS[Fault.BLOCKED]
     platform.behave()
     platform.misbehave(Fault.HTTP_502, on=RequestKind.STATUS, recipient="79083730330")
     assert (await ask(platform, target(smsid=given))).status == 502
@@ -237,7 +237,7 @@ async def test_the_same_request_is_refused_only_if_the_cut_one_was_taken(clock: 
     await ask(platform, send_target(text="раз"))
     assert (await ask(platform, send_target(text="два"))).status == 0
     assert (await ask(platform, send_target(text="раз"))).text.isdigit()
-    assert (await ask(platform, send_target(text="два"))).text == WORDS[Fault.SAME_REQUEST]
+    assert (await ask(platform, send_target(text="два"))).text == REFUSAL_WORDS[Fault.SAME_REQUEST]
     await platform.stop()
     assert [sms.text for sms in platform.book] == ["два", "раз"]
 

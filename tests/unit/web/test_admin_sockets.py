@@ -11,7 +11,7 @@ import pytest
 from bridge.cli.service import ProcessStatus
 from bridge.cli.status import joined
 from bridge.config import Settings, load
-from bridge.web.admin import clear, socket_path, sockets
+from bridge.web.admin import remove_stale_socket, service_sockets, socket_path
 from bridge.web.health import NOT_HERE, STANDBY
 
 
@@ -34,11 +34,11 @@ def test_each_process_of_a_shared_store_has_its_own_and_all_are_found(tmp_path: 
     path.touch()
     init = path.with_name(path.name.replace(str(os.getpid()), "1"))
     init.touch()
-    assert sorted(sockets(ours)) == sorted([path, init])
+    assert sorted(service_sockets(ours)) == sorted([path, init])
     # Another configuration file, another user of the database, a port that is spelled out: the same store.
-    assert len(sockets(settings(tmp_path, "postgresql://other:two@db.example:5432/sms?search_path=a"))) == 2
+    assert len(service_sockets(settings(tmp_path, "postgresql://other:two@db.example:5432/sms?search_path=a"))) == 2
     for other in ("db.example/sms?search_path=b", "db.example/other?search_path=a", "host.example/sms?search_path=a"):
-        assert sockets(settings(tmp_path, f"postgresql://bridge:one@{other}")) == []
+        assert service_sockets(settings(tmp_path, f"postgresql://bridge:one@{other}")) == []
 
 
 def test_those_of_the_same_configuration_are_asked_first(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_those_of_the_same_configuration_are_asked_first(tmp_path: Path) -> None
         for process in ("1", "2"):
             path = socket_path(each)
             path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{process}.")).touch()
-    own, theirs = sockets(ours, own=True), sockets(others, own=True)
+    own, theirs = service_sockets(ours, own=True), service_sockets(others, own=True)
     assert len(own) == len(theirs) == 2
-    assert (sockets(ours), sockets(others)) == ([*own, *theirs], [*theirs, *own])
+    assert (service_sockets(ours), service_sockets(others)) == ([*own, *theirs], [*theirs, *own])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
@@ -59,7 +59,7 @@ def test_orders_do_not_go_to_what_another_user_put_there(tmp_path: Path) -> None
     path = socket_path(ours)
     path.touch()
     os.chown(path, 12_345, -1)
-    assert sockets(ours) == []
+    assert service_sockets(ours) == []
 
 
 def test_only_what_a_dead_process_left_is_taken_away(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_only_what_a_dead_process_left_is_taken_away(tmp_path: Path) -> None:
     odd = [path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{end}.")) for end in ("x", "٤٢", "", 10**20)]
     for each in (path, gone, *odd):
         each.touch()
-        clear(ours, each)
+        remove_stale_socket(ours, each)
     assert [each.exists() for each in (path, gone, *odd)] == [True, False, True, True, True, False]
 
 
@@ -81,8 +81,8 @@ def test_the_socket_of_a_file_is_nobodys_to_take_away(tmp_path: Path, name: str)
     ours = settings(tmp_path, f"sqlite:///{tmp_path}/{name}")
     path = socket_path(ours)
     path.touch()
-    clear(ours, path)
-    assert sockets(ours) == [path]
+    remove_stale_socket(ours, path)
+    assert service_sockets(ours) == [path]
 
 
 def test_what_several_say_is_told_once_where_it_is_the_same() -> None:
