@@ -41,8 +41,8 @@ def check_config(settings: Settings) -> list[Finding]:
     except ConfigError as error:
         return problems(error)
     # The sender name for trials has a finding of its own.
-    minded = [each for each in (*settings.warnings, *rules.warnings) if not each.message.startswith(TEST_SENDER)]
-    return [ok("config", rules=len(rules.rules)), *(warning("config_warning", problem=str(each)) for each in minded)]
+    others = [each for each in (*settings.warnings, *rules.warnings) if not each.message.startswith(TEST_SENDER)]
+    return [ok("config", rules=len(rules.rules)), *(warning("config_warning", problem=str(each)) for each in others)]
 
 
 def problems(error: ConfigError) -> list[Finding]:

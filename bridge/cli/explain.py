@@ -162,16 +162,16 @@ def because(ucs2_characters: tuple[str, ...]) -> str:
 
 def show_outcome(out: Console, found: DryRun) -> None:
     settlement = found.settlement
-    if held := settlement.outcome.suppressions:
-        words = "; ".join(say("en", f"suppression.{hold}") for hold in held)
-        line(out, "guards", f"no reply: {words}", ", ".join(held), "yellow")
+    if suppressions := settlement.outcome.suppressions:
+        words = "; ".join(say("en", f"suppression.{each}") for each in suppressions)
+        line(out, "guards", f"no reply: {words}", ", ".join(suppressions), "yellow")
     elif settlement.replies:
         line(out, "guards", "none holds the reply back", "as far as this number's past is not known")
     for sms in settlement.replies:
         line(out, "sent as", sms.sender_name)
-    for shown in settlement.forwards:
-        note = shown.payload.note
-        line(out, "forward", shown.chat, f"note: {plain(note)}" if note else "")
+    for post in settlement.forwards:
+        note = post.payload.note
+        line(out, "forward", post.chat, f"note: {plain(note)}" if note else "")
     line(out, "outcome", str(settlement.outcome), style="bold")
 
 
@@ -190,7 +190,7 @@ def as_values(found: DryRun) -> Json:
         "errors": [fired.error for fired in why.decision.fired if fired.error is not None],
         "replies": list(reply_values(found)),
         "held": list[Json](settlement.outcome.suppressions),
-        "forwards": [{"chat": shown.chat, "note": shown.payload.note} for shown in settlement.forwards],
+        "forwards": [{"chat": post.chat, "note": post.payload.note} for post in settlement.forwards],
         "outcome": str(settlement.outcome),
         "rules_version": why.decision.rules_version,
     }

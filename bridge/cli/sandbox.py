@@ -118,8 +118,8 @@ def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None
         )
         for name, account in settings.accounts.items()
     }
-    way = {"api_url": prompt.telegram.url, "proxy": "", "updates": "polling"}
-    telegram = settings.telegram.model_copy(update={"token": SecretStr(prompt.telegram.token), **way})
+    connection = {"api_url": prompt.telegram.url, "proxy": "", "updates": "polling"}
+    telegram = settings.telegram.model_copy(update={"token": SecretStr(prompt.telegram.token), **connection})
     server = settings.server if port is None else settings.server.model_copy(update={"port": port})
     return settings.model_copy(
         update={

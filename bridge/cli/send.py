@@ -90,15 +90,15 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     number = f"+{recipient_of(settings, number)}"
     # With the key it is one SMS, whichever process takes it, and however often it is submitted.
     key = key or secrets.token_hex(8)
-    words: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
-    queued = await call(settings, "POST", "/send", words)
+    request: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
+    queued = await call(settings, "POST", "/send", request)
     if queued is None and has_sender(await nodes(settings)):
         # On another machine. A further sender would have to wait until all nodes know it, and would take a part of the
         # rate.
         queued, _ = await execute(
             settings,
             "/send",
-            words,
+            request,
             lambda commands: commands.send(to=number, text=text, account=account, author="cli", key=key),
         )
     followed = await follow(settings, queued) if queued is not None else None

@@ -64,8 +64,8 @@ class HttpClient:
         self._sock_connect = limits.sock_connect / 1000
         self._read = limits.sock_read / 1000
         self._body = limits.body
-        self._most = connections
-        self._taken = 0
+        self._max_connections = connections
+        self._open_count = 0
         """Connections that are open or being opened."""
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -89,7 +89,7 @@ class HttpClient:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         now = self._loop.time()
-        connection = self._idle_connection(now) or await self._another(server, now)
+        connection = self._idle_connection(now) or await self._open_or_wait(server, now)
         if not isinstance(connection, Connection):
             return NoAnswer(fault=connection, left=False)
         answer = connection.ask(b"".join((server.before, query.encode("ascii"), server.after)), now + self._total)
@@ -104,7 +104,7 @@ class HttpClient:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        while self._give(HttpFault.CLIENT_ERROR):
+        while self._hand_to_waiter(HttpFault.CLIENT_ERROR):
             pass
         for connection in tuple(self._connections):
             connection.fail(HttpFault.DISCONNECTED)
@@ -114,7 +114,7 @@ class HttpClient:
     # ------------------------------------------------------------ called by connections
 
     def free(self, connection: Connection) -> None:
-        if not self._give(connection):
+        if not self._hand_to_waiter(connection):
             self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:
@@ -130,22 +130,22 @@ class HttpClient:
         """An idle connection that is almost certainly open."""
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.heard < MAX_IDLE / 1000 and connection.quiet():
+            if now - connection.last_activity < MAX_IDLE / 1000 and connection.nothing_arrived():
                 return connection
             connection.drop()
         return None
 
-    async def _another(self, server: _Server, now: float) -> Connection | HttpFault:
+    async def _open_or_wait(self, server: _Server, now: float) -> Connection | HttpFault:
         """Open a connection if the limit allows it, else wait for one. In either case nothing has been sent yet."""
         until = now + min(self._connect, self._total)
         while not self._closed:
-            if self._taken < self._most:
-                self._taken += 1
+            if self._open_count < self._max_connections:
+                self._open_count += 1
                 return await self._open(server, until)
             given = await self._wait(until)
             if given is None:
                 return await self._open(server, until)
-            if not isinstance(given, Connection) or given.quiet():
+            if not isinstance(given, Connection) or given.nothing_arrived():
                 return given
             given.drop()  # the server closed it after it was handed on
         return HttpFault.CLIENT_ERROR
@@ -168,7 +168,7 @@ class HttpClient:
                 return HttpFault.CONNECT_TIMEOUT
             raise
 
-    def _give(self, result: Connection | HttpFault | None) -> bool:
+    def _hand_to_waiter(self, result: Connection | HttpFault | None) -> bool:
         """Hand ``result`` to the first request that still waits. False if none does."""
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -179,8 +179,8 @@ class HttpClient:
 
     def _release(self) -> None:
         """A connection ended, so another may be opened."""
-        if not self._give(None):
-            self._taken -= 1
+        if not self._hand_to_waiter(None):
+            self._open_count -= 1
 
     async def _open(self, server: _Server, until: float) -> Connection | HttpFault:
         try:
@@ -246,7 +246,7 @@ class HttpClient:
             if connection.busy:
                 if connection.overdue(now, self._read):
                     connection.fail(HttpFault.READ_TIMEOUT)
-            elif now - connection.heard >= MAX_IDLE / 1000:
+            elif now - connection.last_activity >= MAX_IDLE / 1000:
                 connection.drop()
         self._watch()
 

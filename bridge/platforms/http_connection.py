@@ -48,19 +48,19 @@ class Connection(asyncio.BufferedProtocol):
         "_body",
         "_body_limit",
         "_complete",
+        "_dropped",
+        "_extra_message",
         "_head",
-        "_headed",
-        "_keep",
+        "_head_complete",
+        "_keep_alive",
         "_loop",
-        "_over",
         "_parser",
         "_poll",
         "_pool",
-        "_spare",
         "_transport",
         "_until",
         "alive",
-        "heard",
+        "last_activity",
     )
 
     def __init__(self, pool: ConnectionPool, loop: asyncio.AbstractEventLoop, body_limit: int) -> None:
@@ -76,10 +76,10 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._poll = select.poll()
         self._begin(until=0)
-        self._over = False
+        self._dropped = False
         self.alive = False
         """True while the connection is open and no end from the server has been noticed."""
-        self.heard = 0.0
+        self.last_activity = 0.0
         """Time of the last read or request, by the loop's clock, in seconds."""
 
     # ------------------------------------------------------------ called by the pool
@@ -92,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
     def open(self) -> bool:
         return self.alive and not self._transport.is_closing()
 
-    def quiet(self) -> bool:
+    def nothing_arrived(self) -> bool:
         """True if nothing has arrived on an idle connection: no end, no reset, no bytes.
 
         Asks the operating system, because the loop may not have reported an event yet. This keeps a request off a
@@ -108,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         self._begin(until)
         self._answer = answer = self._loop.create_future()
-        self.heard = self._loop.time()
+        self.last_activity = self._loop.time()
         try:
             self._transport.write(request)
         except Exception:
@@ -122,7 +122,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def overdue(self, now: float, read_limit: float) -> bool:
         """True if the deadline has passed, or nothing was read for ``read_limit`` seconds."""
-        return now >= self._until or now - self.heard >= read_limit
+        return now >= self._until or now - self.last_activity >= read_limit
 
     def fail(self, fault: HttpFault) -> None:
         """End the connection. A request on it gets ``fault``."""
@@ -132,7 +132,7 @@ class Connection(asyncio.BufferedProtocol):
     def drop(self) -> None:
         """End the connection at once. Bytes that are still in the write buffer are not sent."""
         self._answer = None
-        self._over = True
+        self._dropped = True
         if self.alive:
             self.alive = False
             # Not inside a callback of the transport: uvloop's TLS uses the transport again when the callback returns.
@@ -143,7 +143,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self._over:  # dropped while it was being opened; the loop opened it all the same
+        if self._dropped:  # dropped while it was being opened; the loop opened it all the same
             self._transport.abort()
             return
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -156,14 +156,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._answer is None:
             self.drop()  # no request is waiting: these bytes must not become the answer to the next one
             return
-        self.heard = self._loop.time()
+        self.last_activity = self._loop.time()
         data = bytes(self._pool.buffer[:nbytes])
-        if not self._headed:
+        if not self._head_complete:
             self._head += data
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            broken_body = self._headed and not self._complete
+            broken_body = self._head_complete and not self._complete
             self.fail(HttpFault.BROKEN_BODY if broken_body else HttpFault.BAD_HTTP)
             return
         if self._complete:
@@ -171,29 +171,29 @@ class Connection(asyncio.BufferedProtocol):
         elif len(self._body) > self._body_limit:
             self._answered()
             self.drop()
-        elif not self._headed and len(self._head) > MAX_HEAD:
+        elif not self._head_complete and len(self._head) > MAX_HEAD:
             self.fail(HttpFault.BAD_HTTP)
 
     def eof_received(self) -> None:
         if self._answer is None:
             self.drop()
-        elif self._headed and _FRAMED.search(self._head) is None:
+        elif self._head_complete and _FRAMED.search(self._head) is None:
             self._answered()  # a body that ends with the connection
             self.drop()
         else:
-            self._cut()
+            self._end_early()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cut()
+        self._end_early()
         del self._parser  # breaks the reference cycle
 
     # ------------------------------------------------------------ called by the parser
 
     def on_message_begin(self) -> None:
-        self._spare = self._complete
+        self._extra_message = self._complete
 
     def on_headers_complete(self) -> None:
-        self._headed = True
+        self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
         self._body += body
@@ -201,25 +201,25 @@ class Connection(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if 100 <= status < 200:
-            self._headed = False  # an interim answer such as 100 or 103: the final one follows
+            self._head_complete = False  # an interim answer such as 100 or 103: the final one follows
             return
         self._complete = True
-        self._keep = self._parser.should_keep_alive()
+        self._keep_alive = self._parser.should_keep_alive()
 
     # ------------------------------------------------------------
 
     def _begin(self, until: float) -> None:
         self._until = until
         self._head = self._body = b""
-        self._headed = self._complete = self._spare = self._keep = False
+        self._head_complete = self._complete = self._extra_message = self._keep_alive = False
 
     def _end_of_message(self) -> None:
-        if self._spare:
+        if self._extra_message:
             # The server sent more than it announced, so it is unknown which part is the answer to this request.
             self.fail(HttpFault.BAD_HTTP)
             return
         self._answered()
-        if self._keep and self._transport.get_write_buffer_size() == 0:
+        if self._keep_alive and self._transport.get_write_buffer_size() == 0:
             self._pool.free(self)
         else:
             self.drop()
@@ -230,8 +230,8 @@ class Connection(asyncio.BufferedProtocol):
         status = self._parser.get_status_code()
         self._settle(Answer(status=status, body=body if whole else body[: self._body_limit], whole=whole))
 
-    def _cut(self) -> None:
-        self.fail(HttpFault.BROKEN_BODY if self._headed else HttpFault.DISCONNECTED)
+    def _end_early(self) -> None:
+        self.fail(HttpFault.BROKEN_BODY if self._head_complete else HttpFault.DISCONNECTED)
 
     def _settle(self, result: Answer | NoAnswer) -> None:
         answer, self._answer = self._answer, None

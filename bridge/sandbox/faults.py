@@ -160,7 +160,7 @@ class ArmedFault:
     """A fault that waits for a matching request."""
 
     fault: Fault
-    left: int | None
+    times_left: int | None
     """Requests that it still spoils; None: all."""
     recipient: str | None
     delay: Ms
@@ -212,9 +212,9 @@ class ArmedFaults:
 
     def _use_up(self, at: int) -> None:
         armed = self._armed[at]
-        if armed.left is None:
+        if armed.times_left is None:
             return
-        if armed.left <= 1:
+        if armed.times_left <= 1:
             del self._armed[at]
         else:
-            self._armed[at] = replace(armed, left=armed.left - 1)
+            self._armed[at] = replace(armed, times_left=armed.times_left - 1)

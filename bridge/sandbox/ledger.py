@@ -53,7 +53,7 @@ class _ReportPlan:
     """The planned statuses of one SMS, and how many of them were reported."""
 
     words: Sequence[str]
-    asked: int
+    polls: int
     word: str
     at: Ms
 
@@ -194,9 +194,9 @@ class Ledger:
 
     def set_word(self, platform_id: str, word: str) -> None:
         """Answer every later poll of this id with ``word``."""
-        self._report_plans[platform_id] = _ReportPlan(words=(word,), asked=0, word=word, at=self._clock.now())
+        self._report_plans[platform_id] = _ReportPlan(words=(word,), polls=0, word=word, at=self._clock.now())
 
-    def ask(self, platform_id: str) -> tuple[str, Ms] | None:
+    def next_status(self, platform_id: str) -> tuple[str, Ms] | None:
         """The status word of an id, and since when it holds. None for an unknown id."""
         plan = self._report_plans.get(platform_id)
         if plan is None:
@@ -207,9 +207,9 @@ class Ledger:
             if not self._keep_book:
                 return self.usual_words[-1], self._clock.now()
             words = self._words_for.get(self.recipient_of(platform_id) or "", self.usual_words)
-            plan = self._report_plans[platform_id] = _ReportPlan(words=words, asked=0, word="", at=0)
-        word = plan.words[min(plan.asked, len(plan.words) - 1)]
-        plan.asked += 1
+            plan = self._report_plans[platform_id] = _ReportPlan(words=words, polls=0, word="", at=0)
+        word = plan.words[min(plan.polls, len(plan.words) - 1)]
+        plan.polls += 1
         if word != plan.word:
             plan.word, plan.at = word, self._clock.now()
         return word, plan.at

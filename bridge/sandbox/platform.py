@@ -149,7 +149,9 @@ class SimulatedPlatform:
         :param on: only requests of this kind; ``None``: any.
         :param taken: whether the SMS is taken and charged; by default the fault decides.
         """
-        self._faults.arm(ArmedFault(fault=fault, left=times, recipient=recipient, delay=delay, kind=on, taken=taken))
+        self._faults.arm(
+            ArmedFault(fault=fault, times_left=times, recipient=recipient, delay=delay, kind=on, taken=taken)
+        )
 
     def behave(self) -> None:
         """Forget every armed fault."""

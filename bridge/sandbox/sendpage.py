@@ -255,7 +255,7 @@ class SendPage:
         return ("\ufeff" + ids if self.variant.bom else ids), taken
 
     def _status(self, platform_id: str) -> str:
-        found = self._ledger.ask(platform_id)
+        found = self._ledger.next_status(platform_id)
         if found is None:
             return REFUSAL_WORDS[Fault.ZERO]
         word, at = found

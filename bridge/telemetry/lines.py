@@ -77,7 +77,7 @@ class LineRenderer:
         self._json = choice.format == "json"
         self._console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
         self._second = 0
-        self._to_the_second = ""
+        self._second_as_text = ""
 
     def __call__(self, logger: logging.Logger, method: str, event: EventDict, *, foreign: bool = False) -> str:
         if "exc_info" in event or "stack_info" in event:
@@ -95,8 +95,8 @@ class LineRenderer:
         """The time in ISO 8601, UTC, with microseconds. The part up to the second is cached."""
         second, fraction = divmod(time.time_ns(), 1_000_000_000)
         if second != self._second:
-            self._second, self._to_the_second = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-        return f"{self._to_the_second}.{fraction // 1_000:06}Z"
+            self._second, self._second_as_text = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        return f"{self._second_as_text}.{fraction // 1_000:06}Z"
 
 
 class RecordFormatter(logging.Formatter):

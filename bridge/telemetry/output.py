@@ -127,7 +127,9 @@ class OwnLogger(structlog.BoundLoggerBase):
 def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For ``sys.excepthook``: log the exception that ends the process. Python itself would print it unredacted."""
     if issubclass(kind, Exception):
-        structlog.get_logger(OWN_LOGGER).error("uncaught", error_class=kind.__name__, trace=safe_traceback(error))
+        structlog.get_logger(OWN_LOGGER).error(
+            "exception_uncaught", error_class=kind.__name__, trace=safe_traceback(error)
+        )
     else:
         sys.__excepthook__(kind, error, trace)
 

@@ -155,11 +155,11 @@ class AdminSocket:
         await self._runner.setup()
         # A killed run left its socket. We hold the lock of the store, or its process number, so no one listens there.
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
-        before = os.umask(0o177)
+        previous_umask = os.umask(0o177)
         try:
             await web.UnixSite(self._runner, str(self._path)).start()
         finally:
-            os.umask(before)
+            os.umask(previous_umask)
 
     async def close(self) -> None:
         if self._runner is not None:

@@ -98,7 +98,7 @@ class _Stage(Enum):
 class FramedConnection(PlainErrors):
     """Gives aiohttp the heads of one connection and closes it after the last answer."""
 
-    __slots__ = ("_ended", "_guard", "_heads", "_holding", "_pending", "_stage")
+    __slots__ = ("_ended", "_guard", "_heads", "_pending", "_reading_paused", "_stage")
 
     def __init__(self, server: web.Server, heads: HeadReader, guard: ConnectionGuard) -> None:
         super().__init__(server, throttled_log=guard.log, keepalive=guard.keepalive, max_line=MAX_LINE)
@@ -107,7 +107,7 @@ class FramedConnection(PlainErrors):
         self._stage = _Stage.FRAMING
         self._pending = 0
         """Requests that were given to aiohttp and not answered yet."""
-        self._holding = False
+        self._reading_paused = False
         self._ended = False
         """True if the client has shut its sending side down."""
 
@@ -116,7 +116,7 @@ class FramedConnection(PlainErrors):
         self._guard.handed_over(self._refuse)
         super().connection_made(transport)
         self._ended = ended
-        self._give(head)
+        self._give_head(head)
         self._go_on()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -174,15 +174,15 @@ class FramedConnection(PlainErrors):
             if head is None:
                 self._wait_for_head()
                 return
-            self._give(head)
+            self._give_head(head)
         full = self._stage is _Stage.FRAMING and len(self._heads) > MAX_HEAD
-        if full is not self._holding and self.transport is not None:
-            self._holding = full
+        if full is not self._reading_paused and self.transport is not None:
+            self._reading_paused = full
             self.transport.pause_reading() if full else self.transport.resume_reading()
 
     def _wait_for_head(self) -> None:
-        if self._holding and self.transport is not None:
-            self._holding = False
+        if self._reading_paused and self.transport is not None:
+            self._reading_paused = False
             self.transport.resume_reading()
         if not self._heads.begun:
             self._guard.stop_watching_head()
@@ -191,7 +191,7 @@ class FramedConnection(PlainErrors):
         else:
             self._guard.watch_head()
 
-    def _give(self, head: bytes) -> None:
+    def _give_head(self, head: bytes) -> None:
         self._guard.stop_watching_head()
         self._pending += 1
         if not is_plain_get(head):

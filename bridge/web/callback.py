@@ -168,7 +168,7 @@ class CallbackEndpoint:
         self._probes = probes
         self._clock = clock
         self._throttled_log = throttled_log
-        self.in_work = 0
+        self.in_progress = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.accepting = True
@@ -186,7 +186,7 @@ class CallbackEndpoint:
         target = Target.of(request.raw_path.encode("utf-8", "surrogateescape"))
         route = self._accounts.find(target)
         if isinstance(route, int):
-            return await self._elsewhere(request, target, route)
+            return await self._answer_other_path(request, target, route)
         if not _allowed(request.remote, lambda: request.headers.getall("X-Forwarded-For", ()), route.settings):
             return self._refuse(request, 403, "address_refused", route.account)
         if not self.accepting:
@@ -207,7 +207,7 @@ class CallbackEndpoint:
     async def take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
         """Store an :meth:`ordinary` call. Returns the status and the body of the answer; raises only on
         cancellation."""
-        self.in_work += 1
+        self.in_progress += 1
         self._idle.clear()
         try:
             return await self._take(remote, route, query)
@@ -216,8 +216,8 @@ class CallbackEndpoint:
             log.error("callback_failed", error=type(error).__name__, where=_where(error))
             return 500, BODIES[500]
         finally:
-            self.in_work -= 1
-            if not self.in_work:
+            self.in_progress -= 1
+            if not self.in_progress:
                 self._idle.set()
 
     async def _take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
@@ -247,7 +247,7 @@ class CallbackEndpoint:
             )
         return 200, self._protocol.acknowledgement(route.settings, call.smsid)
 
-    async def _elsewhere(self, request: web.BaseRequest, target: Target, status: int) -> web.Response:
+    async def _answer_other_path(self, request: web.BaseRequest, target: Target, status: int) -> web.Response:
         if target.path == LIVE_PATH.encode():
             return self._probes.live()
         if target.path == READY_PATH.encode():

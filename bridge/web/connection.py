@@ -32,7 +32,7 @@ MAX_ORDINARY_LINES = 4_096
 
 _ORDINARY = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*)\r\n")
 # Header lines about a body, another protocol, or the end of the connection.
-_MEANINGFUL = re.compile(
+_NOT_ORDINARY = re.compile(
     rb"^(?:content-length|transfer-encoding|connection|upgrade|expect|te|trailer|proxy-connection|keep-alive):",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -97,10 +97,10 @@ class CallbackConnection(asyncio.Protocol):
         "_ended",
         "_guard",
         "_heads",
-        "_holding",
         "_idle_timer",
         "_idle_until",
         "_loop",
+        "_reading_paused",
         "_server",
         "_transport",
         "_writing_paused",
@@ -112,7 +112,7 @@ class CallbackConnection(asyncio.Protocol):
         self._guard = server.guard()
         self._loop = asyncio.get_running_loop()
         self._answering: asyncio.Task[None] | None = None
-        self._holding = False
+        self._reading_paused = False
         self._writing_paused = False
         self._ended = False
         """True if no more requests will come: close the connection after the last answer."""
@@ -137,8 +137,10 @@ class CallbackConnection(asyncio.Protocol):
         self._heads.feed(data)
         if self._answering is None and not self._writing_paused:
             self._next()
-        elif len(self._heads) > MAX_HEAD and not self._holding:
-            self._holding = True  # a client that sends on and on while a call is answered is not read for a while
+        elif len(self._heads) > MAX_HEAD and not self._reading_paused:
+            self._reading_paused = (
+                True  # a client that sends on and on while a call is answered is not read for a while
+            )
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -181,8 +183,8 @@ class CallbackConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Take up the next request if it has arrived whole."""
-        if self._holding:
-            self._holding = False
+        if self._reading_paused:
+            self._reading_paused = False
             self._transport.resume_reading()
         try:
             head = self._heads.next()
@@ -210,7 +212,7 @@ class CallbackConnection(asyncio.Protocol):
         if found is None:
             return None
         lines = found[2]
-        if len(lines) > MAX_ORDINARY_LINES or _MEANINGFUL.search(lines):
+        if len(lines) > MAX_ORDINARY_LINES or _NOT_ORDINARY.search(lines):
             return None
         return self._server.endpoint.ordinary(found[1], self._guard.remote, lambda: _forwarded(lines))
 

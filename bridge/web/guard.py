@@ -16,8 +16,8 @@ class ConnectionGuard:
         "_admitted",
         "_counter",
         "_head_timer",
-        "_late",
         "_loop",
+        "_on_late_head",
         "_transport",
         "_write_timer",
         "log",
@@ -34,15 +34,15 @@ class ConnectionGuard:
         self.remote = ""
         """The peer's address as text; empty if it has none."""
 
-    def admit(self, transport: asyncio.Transport, late: Callable[[], object]) -> bool:
+    def admit(self, transport: asyncio.Transport, on_late_head: Callable[[], object]) -> bool:
         """Count a new connection. False if it was one too many; then it has been closed.
 
-        ``late`` is called when a request head takes too long.
+        ``on_late_head`` is called when a request head takes too long.
         """
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._transport = transport
-        self._late = late
+        self._on_late_head = on_late_head
         self._admitted = self._counter.admit(self.remote)
         if not self._admitted:
             self.log.warning("connection_refused", remote=self.remote)
@@ -54,9 +54,9 @@ class ConnectionGuard:
         """Seconds that the connection may be idle."""
         return self._counter.limits.keepalive
 
-    def handed_over(self, late: Callable[[], object]) -> None:
+    def handed_over(self, on_late_head: Callable[[], object]) -> None:
         """Another protocol goes on with the connection."""
-        self._late = late
+        self._on_late_head = on_late_head
 
     def leave(self) -> None:
         """The connection is closed: stop the timers and give its place back."""
@@ -88,7 +88,7 @@ class ConnectionGuard:
     def _head_is_late(self) -> None:
         self._head_timer = None
         self.log.warning("request_incomplete", remote=self.remote)
-        self._late()
+        self._on_late_head()
 
     def _answers_not_read(self) -> None:
         self.log.warning("answers_not_read", remote=self.remote)

@@ -96,9 +96,9 @@ class Listeners:
         self.web_port = settings.web.port
 
     @property
-    def in_work(self) -> int:
+    def in_progress(self) -> int:
         """Calls that are being answered now."""
-        return self._endpoint.in_work
+        return self._endpoint.in_progress
 
     async def start(self, *, intake: bool = True) -> None:
         """Listen on both addresses and prove that long callbacks get in. Without ``intake`` only the web listener
@@ -131,8 +131,8 @@ class Listeners:
                 async with asyncio.timeout(within):
                     await self._endpoint.idle()
             except TimeoutError:
-                log.warning("callbacks_cut_off", in_work=self._endpoint.in_work)
-            await self._callback_server.shutdown(CUT_OFF_TIMEOUT if self._endpoint.in_work else FLUSH_TIMEOUT)
+                log.warning("callbacks_cut_off", in_progress=self._endpoint.in_progress)
+            await self._callback_server.shutdown(CUT_OFF_TIMEOUT if self._endpoint.in_progress else FLUSH_TIMEOUT)
             self._callback_server = None
         if self._runner is not None:
             await self._runner.cleanup()

@@ -28,7 +28,7 @@ class FrameworkListeners:
         self._clock = clock
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
-        self.in_work = 0
+        self.in_progress = 0
 
     async def start(self, *, intake: bool = True) -> None:
         app = web.Application()

@@ -220,7 +220,7 @@ async def test_calls_on_one_connection_after_a_pause_in_the_head(site: Site) -> 
 
 async def until_in_work(site: Site) -> None:
     async with asyncio.timeout(10):
-        while not site.listeners.in_work:
+        while not site.listeners.in_progress:
             await asyncio.sleep(0)
 
 

@@ -203,7 +203,7 @@ async def test_while_stopping_new_calls_are_sent_away_and_those_in_work_are_fini
     site.inbox.before = held.wait
     first = asyncio.create_task(site.get(callback()))
     async with asyncio.timeout(BOUND):
-        while not site.listeners.in_work:
+        while not site.listeners.in_progress:
             await asyncio.sleep(0)
     site.listeners.stop_intake()
     assert_constant((await site.get(callback(smsid="6"))).raw, 503)
@@ -220,7 +220,7 @@ async def test_a_call_that_does_not_end_is_cut_off_at_the_deadline(site: Site) -
     site.inbox.before = asyncio.Event().wait
     hanging = asyncio.create_task(everything(site.port, request(callback())))
     async with asyncio.timeout(BOUND):
-        while not site.listeners.in_work:
+        while not site.listeners.in_progress:
             await asyncio.sleep(0)
         with structlog.testing.capture_logs() as logs:
             await site.listeners.close(0.05)
