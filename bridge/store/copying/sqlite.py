@@ -97,7 +97,7 @@ async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSo
 
     ``upgrade``: an older version is brought up to date before.
     """
-    path = _there(path)
+    path = _existing_file(path)
     lock = FileLock(path)
     lock.take()
     try:
@@ -114,7 +114,7 @@ async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSo
 
 @asynccontextmanager
 async def target(path: Path) -> AsyncIterator[SqliteTarget]:
-    path = _free(path)
+    path = _free_path(path)
     lock = FileLock(path)
     part = path.with_name(path.name + ".part")
     lock.take()
@@ -134,14 +134,14 @@ async def target(path: Path) -> AsyncIterator[SqliteTarget]:
         lock.release()
 
 
-def _there(path: Path) -> Path:
+def _existing_file(path: Path) -> Path:
     path = path.resolve()
     if not path.is_file():
         raise StoreUnavailable(f"there is no file {path}")
     return path
 
 
-def _free(path: Path) -> Path:
+def _free_path(path: Path) -> Path:
     path = path.resolve()
     if path.exists():
         raise StoreError(f"{path} exists already: name another file")

@@ -19,9 +19,9 @@ BATCH = 5_000
 """Rows that are in memory at a time: some megabytes."""
 NOT_COPIED = frozenset({"schema_version", *(table.name for table in STAYING)})
 """Names of the tables that are not copied: those about the database itself and its nodes."""
-_NODES = frozenset({"taken_by", "sent_by"})
+_NODE_COLUMNS = frozenset({"taken_by", "sent_by"})
 """Columns that name the node whose work a row is. They are copied empty, since no node runs while a store is copied."""
-_PYTHON: Mapping[ColumnType, type] = {
+_PYTHON_TYPES: Mapping[ColumnType, type] = {
     ColumnType.INTEGER: int,
     ColumnType.TEXT: str,
     ColumnType.BLOB: bytes,
@@ -105,7 +105,7 @@ def check_tables(where: str, names: set[str]) -> None:
 
 def select(table: Table) -> str:
     """The statement that reads all rows in the order of the key. Both engines understand it."""
-    columns = ", ".join(f"'' AS {column}" if column in _NODES else column for column in table.types)
+    columns = ", ".join(f"'' AS {column}" if column in _NODE_COLUMNS else column for column in table.types)
     return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.key)}"
 
 
@@ -116,7 +116,7 @@ def misfit(table: Table, lines: Sequence[Line]) -> str | None:
         for column, type_ in table.types.items():
             value = row[column]
             fits = value is None or (
-                type(value) is _PYTHON[type_] and (not isinstance(value, str) or storable(value) == value)
+                type(value) is _PYTHON_TYPES[type_] and (not isinstance(value, str) or storable(value) == value)
             )
             if not fits:
                 key = table.key[0]

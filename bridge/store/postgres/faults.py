@@ -37,7 +37,7 @@ _WRONG_SETTINGS = {
     "42704": "storage.url names a setting that the server does not know",
 }
 """Faults of the settings behind the question mark of the URL: no statement of the program sets another."""
-_PASSING = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
+_TRANSIENT = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
 """Faults of the surroundings, not of the work. Each of them may pass by itself."""
 _CONFLICTS = frozenset({"40001", "40P01"})
 """The server gave up one of two transactions that conflict. It is run again."""
@@ -54,17 +54,17 @@ def _state(error: BaseException) -> str:
 def is_surroundings(error: BaseException) -> bool:
     """Whether the database could not be used at all: the work itself may be good."""
     if isinstance(error, asyncpg.PostgresError):
-        return _state(error).startswith(_PASSING)
+        return _state(error).startswith(_TRANSIENT)
     # InternalClientError: the server has just said that it ends the connection, and that was not read to its end.
     return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError))
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether another transaction was in the way, and the unit may run again."""
-    return _is_given_up(error) or _state(error) == _NOT_UNIQUE
+    return _is_serialization_failure(error) or _state(error) == _NOT_UNIQUE
 
 
-def _is_given_up(error: BaseException) -> bool:
+def _is_serialization_failure(error: BaseException) -> bool:
     return isinstance(error, SerializationConflict) or _state(error) in _CONFLICTS
 
 
@@ -72,10 +72,10 @@ def translate(error: Exception, where: str) -> Exception:
     """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
     is."""
     if is_surroundings(error):
-        return StoreUnavailable(f"{where}: {_words(error)}")
+        return StoreUnavailable(f"{where}: {_describe(error)}")
     if _state(error) in _WRONG_SETTINGS:
         return StoreError(f"{where}: {_WRONG_SETTINGS[_state(error)]} ({_state(error)})")
-    if _is_given_up(error):
+    if _is_serialization_failure(error):
         return StoreUnavailable(f"{where}: others were quicker each time")
     if isinstance(error, (asyncpg.DataError, OverflowError, UnicodeError)):
         return StoreError(f"{where}: a value cannot be stored ({type(error).__name__})")
@@ -84,7 +84,7 @@ def translate(error: Exception, where: str) -> Exception:
     return error
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     state = _state(error)
     if state in _ADVICE:
         return f"{_ADVICE[state]} ({state})"
@@ -105,7 +105,7 @@ def _words(error: BaseException) -> str:
 
 def commit_unknown(error: Exception, where: str) -> str:
     """The message for work whose COMMIT was tried, and which may have been kept."""
-    return f"{where}: {_words(error)}; whether the last changes are kept is not known"
+    return f"{where}: {_describe(error)}; whether the last changes are kept is not known"
 
 
 @contextmanager

@@ -26,13 +26,13 @@ def wait_for(answer: Awaitable[T]) -> T:
 
 async def run(work: Callable[[], T]) -> T:
     """The result of ``work``, which may call :func:`wait_for`."""
-    aside = greenlet(work)
-    step: Any = aside.switch()
-    while not aside.dead:
+    worker = greenlet(work)
+    step: Any = worker.switch()
+    while not worker.dead:
         try:
             answer = await step
         except BaseException:  # also cancellation: the function has to notice it
-            step = aside.throw(*sys.exc_info())
+            step = worker.throw(*sys.exc_info())
         else:
-            step = aside.switch(answer)
+            step = worker.switch(answer)
     return step  # type: ignore[no-any-return]

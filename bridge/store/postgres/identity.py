@@ -29,7 +29,7 @@ _NUMBERS = """
 SELECT d.oid::text AS database, 'identity'::regclass::oid::text AS identity
 FROM pg_database AS d WHERE d.datname = current_database()
 """
-_MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
+_MAY_READ_CLUSTER = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
@@ -42,7 +42,7 @@ async def compare(connection: Any, schema: str, now: Ms) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(schema, locks.RESTORATION))
         known = _parsed(await connection.fetchval(KNOWN_PLACE.text) or "")
-        if _the_same(known, place):
+        if _is_same_place(known, place):
             place = {**known, **place}
         else:
             # A dump does not say when it was made. The time of the last event in it comes closest.
@@ -71,7 +71,7 @@ async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:
 
 async def _place(connection: Any) -> dict[str, str]:
     place = dict(await connection.fetchrow(_NUMBERS))
-    if await connection.fetchval(_MAY_ASK):
+    if await connection.fetchval(_MAY_READ_CLUSTER):
         place["cluster"] = await connection.fetchval(_CLUSTER)
     return place
 
@@ -80,6 +80,6 @@ def _parsed(words: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words.split())
 
 
-def _the_same(known: Mapping[str, str], place: Mapping[str, str]) -> bool:
+def _is_same_place(known: Mapping[str, str], place: Mapping[str, str]) -> bool:
     """Compare the numbers that both have: the right to ask for the server's number may come and go."""
     return all(known[name] == place[name] for name in known.keys() & place.keys())

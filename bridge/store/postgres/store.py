@@ -26,7 +26,7 @@ from bridge.store.transaction import Unit
 
 T = TypeVar("T")
 
-_WRITING, _READING = 8, 4
+_WRITE_CONNECTIONS, _READ_CONNECTIONS = 8, 4
 """Most connections of one node."""
 _SYNCS = "SELECT current_setting('fsync')"
 
@@ -99,7 +99,7 @@ async def open_store(url: str, *, clock: Clock, on_work: OnWork = lambda work: N
     :raises StoreUnavailable: the server cannot be reached now.
     :raises StoreError: the schema is of a newer or of a development version, or another program's.
     """
-    writing, reading = Pool(url, _WRITING), Pool(url, _READING)
+    writing, reading = Pool(url, _WRITE_CONNECTIONS), Pool(url, _READ_CONNECTIONS)
     try:
         async with writing.connection() as connection:
             schema = await _prepared(connection, writing.where, clock.now())

@@ -23,7 +23,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
 _LOCK_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 """SQL for the time by the server's clock at this moment, not at the beginning of the transaction."""
-_AT_ONCE = 100
+_PREFETCH_ROWS = 100
 """Rows that a cursor fetches at a time."""
 
 
@@ -62,7 +62,7 @@ class PostgresTx:
     def each(self, statement: Statement, params: Params = NOTHING) -> Iterator[Row]:
         numbered = dialect.numbered(statement)
         self._start()
-        cursor = self._connection.cursor(numbered.text, *_values(numbered, params), prefetch=_AT_ONCE)
+        cursor = self._connection.cursor(numbered.text, *_values(numbered, params), prefetch=_PREFETCH_ROWS)
         rows: AsyncIterator[Row] = aiter(cursor)
         while True:
             try:

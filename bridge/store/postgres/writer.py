@@ -150,13 +150,13 @@ class _BatchQueue:
         self._writer = writer
         self._do = do
         self._waiting: deque[_Job] = deque()
-        self._works = False
+        self._is_running = False
 
     async def run(self, item: object) -> object:
         job = _Job(item, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        if not self._works:
-            self._works = True
+        if not self._is_running:
+            self._is_running = True
             self._writer.keep(asyncio.create_task(self._work()))
         return await job.future
 
@@ -167,7 +167,7 @@ class _BatchQueue:
                 await asyncio.sleep(0)
                 await self._write([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ITEMS))])
         finally:
-            self._works = False
+            self._is_running = False
 
     async def _write(self, jobs: Sequence[_Job]) -> None:
         wanted = [job for job in jobs if not job.future.done()]

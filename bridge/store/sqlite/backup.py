@@ -65,7 +65,7 @@ def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool
     """
     database = database.resolve()
     _check_target(database, target, overwrite)
-    with _part(target) as part:
+    with _part_file(target) as part:
         copy = _copy(database, part, now, progress, still=False)
         _check_target(database, target, overwrite)
         os.replace(part, target)
@@ -81,14 +81,14 @@ def restore_copy(source: Path, database: Path, *, now: Callable[[], Ms], progres
     :raises StoreError: ``source`` is damaged, no store, or of a newer version; the database is as it was.
     """
     source, database = source.resolve(), database.resolve()
-    with _as_ours(database):
+    with _os_errors_translated(database):
         database.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(database)
     lock.take()
     try:
-        with _part(database) as part:
-            copy = _copy(source, part, lambda: min(_written(source), now()), progress, still=True)
-            kept = _keep(database, now())
+        with _part_file(database) as part:
+            copy = _copy(source, part, lambda: min(_modified_at(source), now()), progress, still=True)
+            kept = _keep_former(database, now())
             os.replace(part, database)
             sync(database.parent)
     finally:
@@ -108,14 +108,14 @@ def _check_target(database: Path, target: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _part(target: Path) -> Iterator[Path]:
+def _part_file(target: Path) -> Iterator[Path]:
     """An empty file beside ``target`` that only this user can read. It is deleted at the end, also after an error."""
-    with _as_ours(target.parent):
+    with _os_errors_translated(target.parent):
         fd, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
     os.close(fd)
     part = Path(name)
     try:
-        with _as_ours(target):
+        with _os_errors_translated(target):
             yield part
     finally:
         for end in ("", "-journal", "-wal", "-shm"):
@@ -123,7 +123,7 @@ def _part(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _as_ours(path: Path) -> Iterator[None]:
+def _os_errors_translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -131,7 +131,7 @@ def _as_ours(path: Path) -> Iterator[None]:
 
 
 def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progress, *, still: bool) -> Copy:
-    with _as_stores(source), closing(_reading(source, still=still)) as db:
+    with _errors_name_source(source), closing(_reading(source, still=still)) as db:
         # Open until the end: the backup sees one moment, and does not begin anew after each commit of the writer.
         db.execute("BEGIN")
         check_version(db, shipped()[-1].version)
@@ -143,14 +143,14 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
             # The file is synced as a whole below.
             copy.execute("PRAGMA synchronous = OFF")
-            with _as_written(part.parent):
+            with _write_errors_translated(part.parent):
                 db.backup(copy, pages=PAGES_AT_A_TIME, progress=lambda _, left, pages: progress(pages - left, pages))
-            made = _finish(copy, taken, part)
+            made = _check_and_mark(copy, taken, part)
     sync(part)
     return made
 
 
-def _finish(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
+def _check_and_mark(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
     """Check and mark the copy, and leave it as one file without a log beside it."""
     copy.execute("PRAGMA journal_mode = DELETE")
     damage = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -178,7 +178,7 @@ def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=ro{quiet}", uri=True, isolation_level=None)
 
 
-def _keep(database: Path, now: Ms) -> Path | None:
+def _keep_former(database: Path, now: Ms) -> Path | None:
     """Give the former database a second name, and move its logs to that name."""
     if not database.exists():
         return None
@@ -207,7 +207,7 @@ def _check_room(directory: Path, size: int) -> None:
 
 
 @contextmanager
-def _as_stores(source: Path) -> Iterator[None]:
+def _errors_name_source(source: Path) -> Iterator[None]:
     """Make errors name the file that is read. Errors of writing name their own."""
     try:
         yield
@@ -220,7 +220,7 @@ def _as_stores(source: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _as_written(directory: Path) -> Iterator[None]:
+def _write_errors_translated(directory: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -230,7 +230,7 @@ def _as_written(directory: Path) -> Iterator[None]:
         raise
 
 
-def _written(path: Path) -> Ms:
+def _modified_at(path: Path) -> Ms:
     """When a copy without a mark was made, as far as its files tell."""
     logs = (path.with_name(path.name + end) for end in _LOGS)
     return max(int(file.stat().st_mtime * 1000) for file in (path, *logs) if file.exists())
