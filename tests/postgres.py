@@ -144,7 +144,7 @@ async def as_sqlite(url: str, path: Path) -> None:
         connection.transaction(isolation="repeatable_read", readonly=True),
         copy.transaction(),
     ):
-        source = postgres.PostgresEnd(connection, where, await schema_name(connection))
+        source = postgres.PostgresSide(connection, where, await schema_name(connection))
         for table in MOVED:
             async for lines in source.lines(table):
                 await copy.put(table, lines)

@@ -34,9 +34,9 @@ class Statement:
         self.types = declared(dict.fromkeys(_PARAMETER.findall(text)), types or {})
         """Of the parameters, in the order of their first use."""
 
-    def with_parameters(self, written: Mapping[str, str]) -> str:
+    def with_parameters(self, replacements: Mapping[str, str]) -> str:
         """The text with each parameter ``:name`` replaced by ``written[name]``."""
-        return _PARAMETER.sub(lambda match: written[match[1]], self.text)
+        return _PARAMETER.sub(lambda match: replacements[match[1]], self.text)
 
 
 def declared(names: Iterable[str], types: Types) -> dict[str, ColumnType]:

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.base import Ms
 from bridge.store import locks
-from bridge.store.copying.tables import BATCH, misfit, select
+from bridge.store.copying.tables import BATCH, describe_invalid_value, select
 from bridge.store.migrate import require_present
 from bridge.store.postgres import faults, identity
 from bridge.store.postgres.migrate import migrate, schema_name, version_of
@@ -24,7 +24,7 @@ _HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"
 _ALIVE = f"SELECT name FROM node WHERE alive_until > {NOW} ORDER BY name"
 
 
-class PostgresEnd:
+class PostgresSide:
     def __init__(self, connection: Any, where: str, schema: str) -> None:
         self._connection = connection
         self.where = where
@@ -45,7 +45,7 @@ class PostgresEnd:
                 yield [tuple(line) for line in lines]
 
 
-class PostgresSource(PostgresEnd):
+class PostgresSource(PostgresSide):
     """``whole``: the transaction in which everything is read. Marking the source commits it."""
 
     def __init__(self, connection: Any, where: str, schema: str, whole: Any) -> None:
@@ -67,7 +67,7 @@ class PostgresSource(PostgresEnd):
             await self._whole.commit()
 
 
-class PostgresTarget(PostgresEnd):
+class PostgresTarget(PostgresSide):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Includes the migrations, so that a copy that fails leaves an empty schema empty.
@@ -104,7 +104,7 @@ class PostgresTarget(PostgresEnd):
                 table.name, schema_name=self._schema, columns=tuple(table.types), records=lines
             )
         except Exception as error:
-            if (words := misfit(table, lines)) is not None:
+            if (words := describe_invalid_value(table, lines)) is not None:
                 # From None: the driver's message quotes the value.
                 raise StoreError(f"{self.where}: {words}; nothing was copied") from None
             translated = faults.translate(error, f"{self.where}: {table.name}")

@@ -23,7 +23,7 @@ from bridge.store.sqlite.migrate import check_version, migrate
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 
 
-class SqliteEnd:
+class SqliteSide:
     """The common part of source and target. Errors name the file, and never a value."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -46,7 +46,7 @@ class SqliteEnd:
                 yield lines
 
 
-class SqliteSource(SqliteEnd):
+class SqliteSource(SqliteSide):
     async def mark_if_restored(self, now: Ms) -> None:
         """Nothing to do: a file that is a copy was marked when it was made."""
 
@@ -61,7 +61,7 @@ class SqliteSource(SqliteEnd):
             db.execute("COMMIT")
 
 
-class SqliteTarget(SqliteEnd):
+class SqliteTarget(SqliteSide):
     """A new file. It gets its name when it is whole."""
 
     def __init__(self, path: Path, part: Path, db: sqlite3.Connection) -> None:

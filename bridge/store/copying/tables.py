@@ -109,7 +109,7 @@ def select(table: Table) -> str:
     return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.key)}"
 
 
-def misfit(table: Table, lines: Sequence[Line]) -> str | None:
+def describe_invalid_value(table: Table, lines: Sequence[Line]) -> str | None:
     """Say which value is the first that its column cannot hold, without the value itself."""
     for line in lines:
         row = dict(zip(table.types, line, strict=True))

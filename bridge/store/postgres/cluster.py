@@ -35,7 +35,7 @@ OVERDUE: Ms = 5 * SECOND
 """After this time without routing, a node's message goes to a node that has nothing to do, which has as long again."""
 KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
 """How long after its end a node's row is kept."""
-TAKE_OVER_EVERY_S = 1.0
+TAKE_UNROUTED_EVERY_S = 1.0
 """Shortest time between two looks for messages that no node routes, at a node that has messages of its own."""
 
 # The messages of a node that is dead, that does not route, or that does not get to them; in the index's order, so that
@@ -62,20 +62,20 @@ ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, rules_version = excluded.
     seen_at = excluded.seen_at, alive_until = excluded.alive_until, sends_until = excluded.sends_until
 """)
 
-TAKE_LEAD = LEADER.statement("""
+TAKE_ROLE = LEADER.statement("""
 INSERT INTO leader (role, node, since) VALUES (:role, :node, :now)
 ON CONFLICT (role) DO UPDATE SET node = excluded.node, since = excluded.since
 WHERE leader.node <> excluded.node
   AND NOT EXISTS (SELECT 1 FROM node AS n WHERE n.id = leader.node AND n.alive_until > :now)
 """)
-GIVE_UP_LEAD = LEADER.statement("DELETE FROM leader WHERE node = :node AND role = :role")
+GIVE_UP_ROLE = LEADER.statement("DELETE FROM leader WHERE node = :node AND role = :role")
 LEADERS = Statement("SELECT role, node FROM leader")
 NODES = Statement("""
 SELECT id, name, roles, version, rules_version, started_at, seen_at FROM node
 WHERE alive_until > :now ORDER BY started_at, id
 """)
-LEAVE_LEADS = LEADER.statement("DELETE FROM leader WHERE node = :node")
-LEAVE = NODE.statement("DELETE FROM node WHERE id = :id")
+GIVE_UP_ALL_ROLES = LEADER.statement("DELETE FROM leader WHERE node = :node")
+DELETE_NODE = NODE.statement("DELETE FROM node WHERE id = :id")
 FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before")
 
 
@@ -96,7 +96,7 @@ class ClusterRepository(ClusterQueries):
     _node: str
     _transactions: Transactions
     _reports: Transactions
-    take_over_every_s = TAKE_OVER_EVERY_S
+    take_unrouted_every_s = TAKE_UNROUTED_EVERY_S
     _took_at = 0.0
     _all_route = False
     """Whether every node that takes callbacks also routes them, as of the last report."""
@@ -107,7 +107,7 @@ class ClusterRepository(ClusterQueries):
             tx.lock([locks.CLUSTER])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
-            leads = _take_leads(tx, self._node, wanted, now)
+            leads = _take_roles(tx, self._node, wanted, now)
             tx.run(FORGET_NODES, {"before": now - KEPT_AFTER_END})
             return LeaseStatus(
                 leads=leads,
@@ -135,7 +135,7 @@ class ClusterRepository(ClusterQueries):
 
     async def leave(self) -> None:
         await self._writer.run(
-            lambda tx: (tx.run(LEAVE_LEADS, {"node": self._node}), tx.run(LEAVE, {"id": self._node}))
+            lambda tx: (tx.run(GIVE_UP_ALL_ROLES, {"node": self._node}), tx.run(DELETE_NODE, {"id": self._node}))
         )
 
     def notify(self, work: Work) -> None:
@@ -146,7 +146,7 @@ class ClusterRepository(ClusterQueries):
 
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
         """A node that has messages of its own looks now and then, too: those of a dead node must not wait for ever."""
-        if not idle and self._all_route and time.monotonic() - self._took_at < self.take_over_every_s:
+        if not idle and self._all_route and time.monotonic() - self._took_at < self.take_unrouted_every_s:
             return False
         self._took_at = time.monotonic()
         now = tx.now()
@@ -157,14 +157,14 @@ def _leases(now: Ms) -> Params:
     return {"now": now, "alive_until": now + LEASE, "sends_until": now + SEND_LEASE}
 
 
-def _take_leads(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:
+def _take_roles(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:
     """Take the wanted roles that no other live node leads, give up the others; returns the roles that the node
     leads."""
     for role in wanted:
-        tx.run(TAKE_LEAD, {"role": role, "node": node, "now": now})
+        tx.run(TAKE_ROLE, {"role": role, "node": node, "now": now})
     mine = frozenset(row["role"] for row in tx.all(LEADERS) if row["node"] == node)
     for role in mine.difference(wanted):
-        tx.run(GIVE_UP_LEAD, {"role": role, "node": node})
+        tx.run(GIVE_UP_ROLE, {"role": role, "node": node})
     return mine.intersection(wanted)
 
 

@@ -9,7 +9,7 @@ from bridge.store.migrate import refuse_newer, shipped
 from bridge.store.postgres import dialect, faults
 from bridge.store.postgres.migrate import schema_name, version_of
 from bridge.store.postgres.pool import connected
-from bridge.store.repositories.facade import BEAT
+from bridge.store.repositories.facade import WRITE_PULSE
 
 _MAKE_TABLE = "CREATE TABLE trial (id BIGINT)"
 """A start on an empty schema, or on one of an older version, must be allowed to do this."""
@@ -33,7 +33,7 @@ async def _attempt(connection: Any, now: Ms) -> None:
     trial = connection.transaction()
     await trial.start()
     if version:
-        await connection.execute(dialect.numbered(BEAT).text, now)
+        await connection.execute(dialect.numbered(WRITE_PULSE).text, now)
     if version < latest:
         await connection.execute(_MAKE_TABLE)
     await trial.rollback()

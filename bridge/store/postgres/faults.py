@@ -51,7 +51,7 @@ def _state(error: BaseException) -> str:
     return state if isinstance(state, str) else ""
 
 
-def is_surroundings(error: BaseException) -> bool:
+def is_environment_fault(error: BaseException) -> bool:
     """Whether the database could not be used at all: the work itself may be good."""
     if isinstance(error, asyncpg.PostgresError):
         return _state(error).startswith(_TRANSIENT)
@@ -71,7 +71,7 @@ def _is_serialization_failure(error: BaseException) -> bool:
 def translate(error: Exception, where: str) -> Exception:
     """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
     is."""
-    if is_surroundings(error):
+    if is_environment_fault(error):
         return StoreUnavailable(f"{where}: {_describe(error)}")
     if _state(error) in _WRONG_SETTINGS:
         return StoreError(f"{where}: {_WRONG_SETTINGS[_state(error)]} ({_state(error)})")

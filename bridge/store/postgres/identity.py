@@ -20,7 +20,7 @@ from bridge.store.schema.tables import IDENTITY
 from bridge.store.statement import Statement
 
 KNOWN_PLACE = Statement("SELECT place FROM identity")
-KEEP_PLACE = IDENTITY.statement("""
+SAVE_PLACE = IDENTITY.statement("""
 INSERT INTO identity (id, place, at) VALUES (1, :place, :at)
 ON CONFLICT (id) DO UPDATE SET place = excluded.place, at = excluded.at
 """)
@@ -64,7 +64,7 @@ async def mark(connection: Any, taken_at: Ms) -> None:
 
 async def _keep(connection: Any, place: Mapping[str, str], now: Ms) -> None:
     words = " ".join(f"{name}={number}" for name, number in place.items())
-    statement = dialect.numbered(KEEP_PLACE)
+    statement = dialect.numbered(SAVE_PLACE)
     values = {"place": words, "at": now}
     await connection.execute(statement.text, *(values[name] for name in statement.names))
 

@@ -90,7 +90,7 @@ async def _apply(connection: Any, migration: Migration) -> None:
             await connection.execute(dialect.schema(migration.sql), timeout=None)
             await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", migration.version)
     except asyncpg.PostgresError as error:
-        if faults.is_surroundings(error):
+        if faults.is_environment_fault(error):
             raise
         # The server's message is left out: it may quote a value.
         message = f"migration {migration.name} failed ({type(error).__name__}, {error.sqlstate})"

@@ -103,7 +103,7 @@ class Transactions:
         except Exception as error:
             if isinstance(error, TimeoutError):
                 self._pool.distrust(connection)
-            if isinstance(error, asyncpg.PostgresError) and not faults.is_surroundings(error):
+            if isinstance(error, asyncpg.PostgresError) and not faults.is_environment_fault(error):
                 raise  # the server says that it did not commit
             raise OutcomeUnknown(faults.commit_unknown(error, self.where), repairs) from error
         if done != "COMMIT":

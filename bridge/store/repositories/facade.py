@@ -14,7 +14,7 @@ from bridge.store.repositories.updates import UpdateRepository
 from bridge.store.repositories.watches import WatchRepository
 from bridge.store.statement import Statement
 
-BEAT = Statement("INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at")
+WRITE_PULSE = Statement("INSERT INTO pulse (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at")
 
 
 class Repositories(
@@ -33,4 +33,4 @@ class Repositories(
 
     async def ping(self) -> None:
         now = self._clock.now()
-        await self._writer.run(lambda tx: tx.run(BEAT, {"now": now}))
+        await self._writer.run(lambda tx: tx.run(WRITE_PULSE, {"now": now}))

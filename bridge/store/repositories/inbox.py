@@ -143,19 +143,19 @@ def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
 
 def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
     accepted: dict[int, Accepted] = {}
-    tx.lock(locks.call(*_name(each)) for each in calls)
-    for batch in conflict_free_batches(calls, _name):
-        lines = [(*_CALL.line(calls[at]), tx.router) for at in batch]
+    tx.lock(locks.call(*_message_key(each)) for each in calls)
+    for batch in conflict_free_batches(calls, _message_key):
+        lines = [(*_CALL.line(calls[index]), tx.router) for index in batch]
         found = {(row[0], row[1]): row for row in tx.batch(ACCEPT_INBOUND, lines)}
-        for at in batch:
-            _, _, id_, repeats = found[_name(calls[at])]
-            accepted[at] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
+        for index in batch:
+            _, _, id_, repeats = found[_message_key(calls[index])]
+            accepted[index] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
     if any(each.new for each in accepted.values()):
         tx.wake(Work.INBOUND)
-    return [accepted[at] for at in range(len(calls))]
+    return [accepted[index] for index in range(len(calls))]
 
 
-def _name(call: InboundCall) -> tuple[str, str]:
+def _message_key(call: InboundCall) -> tuple[str, str]:
     """The platform's name for the message, as it stands in the row."""
     return storable(call.account), storable(call.smsid)
 
@@ -207,18 +207,18 @@ def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | Non
     spend = SpendBudget(tx)
     settled: dict[int, Settled | None] = {}
     for batch in conflict_free_batches(settlements, lambda settlement: settlement.subscriber):
-        allowed = [at for at in batch if spend.allows(settlements[at])]
-        settled |= zip(allowed, _settle([settlements[at] for at in allowed], spend, tx), strict=True)
+        allowed = [index for index in batch if spend.allows(settlements[index])]
+        settled |= zip(allowed, _settle([settlements[index] for index in allowed], spend, tx), strict=True)
     spend.write()
-    return [settled.get(at) for at in range(len(settlements))]
+    return [settled.get(index) for index in range(len(settlements))]
 
 
 def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> list[Settled | None]:
     """Every condition is checked before or with the first write, so a refused settlement leaves nothing behind."""
-    lines = [_settling(each) for each in settlements]
+    lines = [_settlement_line(each) for each in settlements]
     moved = {row[0]: LatestInbound(*row) for row in tx.batch(SETTLE_INBOUND, lines)}
     tx.batch(BUMP_CONTACT, [(inbound.subscriber, inbound.received_at) for inbound in moved.values()])
-    _remember(tx, [(moved[each.inbound_id].subscriber, each) for each in settlements if each.inbound_id in moved])
+    _write_memory(tx, [(moved[each.inbound_id].subscriber, each) for each in settlements if each.inbound_id in moved])
     insertions: list[Insertion] = []
     posts: list[Posting] = []
     for each in settlements:
@@ -239,7 +239,7 @@ def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> li
     ]
 
 
-def _remember(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
+def _write_memory(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
     """Write what rules remember of the subscribers, and the uses that count against the rules' limits."""
     changes = [
         (subscriber, *CONTACT_CHANGE.line(each.contact)) for subscriber, each in settled if each.contact is not None
@@ -248,7 +248,7 @@ def _remember(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
     tx.batch(ADD_USE, [(subscriber, *NEW_RULE_USE.line(use)) for subscriber, each in settled for use in each.uses])
 
 
-def _settling(settlement: Settlement) -> Line:
+def _settlement_line(settlement: Settlement) -> Line:
     return (
         settlement.inbound_id,
         settlement.contact_version,

@@ -13,7 +13,7 @@ from bridge.store.repositories.sms import (
     ADD_EVENT,
     NO_CHANGE,
     Insertion,
-    Moving,
+    MoveRequest,
     add_event,
     apply_move,
     apply_moves,
@@ -138,7 +138,7 @@ class OutboxRepository(Repository):
         def unit(tx: Tx) -> list[Sms]:
             expired = tx.all(EXPIRED_QUEUED, {"now": now, "limit": limit})
             over = Change(reason="ttl")
-            return _move_all(tx, [Moving(row["id"], Move.EXPIRE_WAITING, now, over) for row in expired])
+            return _move_all(tx, [MoveRequest(row["id"], Move.EXPIRE_WAITING, now, over) for row in expired])
 
         return await self._writer.run(unit)
 
@@ -147,7 +147,7 @@ class OutboxRepository(Repository):
     ) -> bool:
         if move is Move.START:  # leaves a repair, which is for this caller alone
             return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
-        return await self._writer.run_batched(apply_moves, Moving(sms_id, move, now, change, began))
+        return await self._writer.run_batched(apply_moves, MoveRequest(sms_id, move, now, change, began))
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:
@@ -174,7 +174,9 @@ class OutboxRepository(Repository):
         def unit(tx: Tx) -> list[Sms]:
             interrupted = Change(reason="interrupted")
             found = tx.all(LOST_SENDING, {"now": tx.now()})
-            return _move_all(tx, [Moving(row["id"], Move.LOSE_TRACK, now, interrupted, row["began"]) for row in found])
+            return _move_all(
+                tx, [MoveRequest(row["id"], Move.LOSE_TRACK, now, interrupted, row["began"]) for row in found]
+            )
 
         return await self._writer.run(unit)
 
@@ -262,7 +264,7 @@ def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
     return sorted(started, key=lambda sms: (sms.priority, sms.id))
 
 
-def _move_all(tx: Tx, movings: Sequence[Moving]) -> list[Sms]:
-    made = apply_moves(tx, movings)
-    moved = [get_sms(tx, moving.sms_id) for moving, done in zip(movings, made, strict=True) if done]
+def _move_all(tx: Tx, requests: Sequence[MoveRequest]) -> list[Sms]:
+    made = apply_moves(tx, requests)
+    moved = [get_sms(tx, request.sms_id) for request, done in zip(requests, made, strict=True) if done]
     return [sms for sms in moved if sms is not None]

@@ -75,8 +75,10 @@ def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     """Write the posts whose keys do not exist yet; returns how many."""
     written = 0
     tx.lock(locks.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
-    for batch in conflict_free_batches(range(len(postings)), lambda at: postings[at].post.conversation_id or ("", at)):
-        written += len(tx.batch(INSERT_POST, [_line(*postings[at]) for at in batch]))
+    for batch in conflict_free_batches(
+        range(len(postings)), lambda index: postings[index].post.conversation_id or ("", index)
+    ):
+        written += len(tx.batch(INSERT_POST, [_line(*postings[index]) for index in batch]))
     if written:
         tx.wake(Work.POSTS)
     return written

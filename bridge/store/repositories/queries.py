@@ -88,7 +88,7 @@ SELECT origin, state, count(*) AS number, CAST(sum(parts) AS BIGINT) AS parts FR
 GROUP BY origin, state
 """)
 
-_MAX: int = 2**62
+_UNBOUNDED: int = 2**62
 """Later than any time, and more than any number of rows."""
 
 
@@ -114,7 +114,7 @@ class QueryRepository(ReadRepository):
     async def list_sms(self, states: Sequence[SmsState], *, limit: int, before: SmsId | None = None) -> Sequence[Sms]:
         if not states:
             return []
-        page: Params = {"limit": limit, "before": _MAX if before is None else before}
+        page: Params = {"limit": limit, "before": _UNBOUNDED if before is None else before}
         return await self._readers.run(lambda tx: read_all(tx, SMS, list_sms(frozenset(states)), page))
 
     async def sms_history(self, sms_id: SmsId) -> Sequence[HistoryLine]:
@@ -139,7 +139,7 @@ class QueryRepository(ReadRepository):
         return await self._readers.run(partial(_history_page, subscriber, before, limit))
 
     async def actions_on(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
-        lines = await self._readers.run(lambda tx: _action_lines(tx, _page(subscriber, _MAX, limit)))
+        lines = await self._readers.run(lambda tx: _action_lines(tx, _page(subscriber, _UNBOUNDED, limit)))
         return list(reversed(lines))
 
     async def find(self, wanted: SearchQuery) -> SearchPage:
@@ -149,7 +149,7 @@ class QueryRepository(ReadRepository):
         return await self._readers.run(partial(_traffic, since))
 
     async def routed_range(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
-        span: Params = {"last": _MAX if last is None else last, "since": since}
+        span: Params = {"last": _UNBOUNDED if last is None else last, "since": since}
         row = await self._readers.run(lambda tx: tx.one(ROUTED_RANGE, span))
         if row is None or row["first"] is None:
             return None
@@ -187,9 +187,9 @@ def _queue_status(tx: Tx) -> QueueStatus:
 
 
 def _traffic(since: Ms, tx: Tx) -> TrafficCounts:
-    received = tx.one(INBOUND_FROM, {"id": _first(tx, NEWEST_INBOUND, INBOUND_NEAR, since)})
+    received = tx.one(INBOUND_FROM, {"id": _first_id_since(tx, NEWEST_INBOUND, INBOUND_NEAR, since)})
     assert received is not None  # a count always has a row
-    sent = tx.all(SMS_FROM, {"id": _first(tx, NEWEST_SMS, SMS_NEAR, since)})
+    sent = tx.all(SMS_FROM, {"id": _first_id_since(tx, NEWEST_SMS, SMS_NEAR, since)})
 
     def number(counts: Callable[[SmsState], bool]) -> int:
         return sum(row["number"] for row in sent if counts(SmsState(row["state"])))
@@ -207,7 +207,7 @@ def _traffic(since: Ms, tx: Tx) -> TrafficCounts:
     )
 
 
-def _first(tx: Tx, newest: Statement, near: Statement, since: Ms) -> int:
+def _first_id_since(tx: Tx, newest: Statement, near: Statement, since: Ms) -> int:
     """The lowest id of a row written since then; one above the newest id if there is none."""
     low, high = 1, read_number(tx, newest) + 1
     while low < high:
@@ -229,7 +229,7 @@ def _page(subscriber: str, before: Ms, limit: int) -> Params:
 
 def _history(subscriber: str, limit: int, tx: Tx) -> list[HistoryLine]:
     """The newest lines of both directions, oldest first, with the platform's words about the SMS that failed."""
-    page = _page(subscriber, _MAX, limit)
+    page = _page(subscriber, _UNBOUNDED, limit)
     sent = [_outbound_line(sms, sms.detail or sms.reason) for sms in _sent(tx, page)]
     lines = _sorted([*_inbound_lines(tx, page), *sent])
     return lines[-limit:] if limit > 0 else []

@@ -15,7 +15,7 @@ from bridge.model.sms import Change, Move, Sms
 from bridge.model.work import Work
 from bridge.store import locks
 from bridge.store.repositories.posting import add_post
-from bridge.store.repositories.sms import Moving, apply_moves
+from bridge.store.repositories.sms import MoveRequest, apply_moves
 from bridge.store.repository import Repository, read_all, read_number, read_one
 from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import ACCOUNT_STATE, CHAT_POST, CONTACT, RESTORATION, SMS
@@ -52,7 +52,7 @@ ORDER BY id LIMIT :limit
 NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
 
 
-def _shift(table: Table, column: str, state: str) -> Statement:
+def _shift_statement(table: Table, column: str, state: str) -> Statement:
     """Shift a time of the rows in one state. Everything due by the earlier of the two clocks is due by both, and stays;
     a time further away than the latest becomes now."""
     return table.statement(
@@ -66,9 +66,9 @@ WHERE state = '{state}' AND {column} > :sooner
     )
 
 
-SHIFT_QUEUED = _shift(SMS, "due_at", "queued")
-SHIFT_POLLS = _shift(SMS, "poll_at", "sent")
-SHIFT_POSTS = _shift(CHAT_POST, "due_at", "waiting")
+SHIFT_QUEUED = _shift_statement(SMS, "due_at", "queued")
+SHIFT_POLLS = _shift_statement(SMS, "poll_at", "sent")
+SHIFT_POSTS = _shift_statement(CHAT_POST, "due_at", "waiting")
 
 # A pause that was over by the old clock stays over. Where a time makes sense by both clocks, it is not known which of
 # them wrote it.
@@ -150,7 +150,7 @@ def _settle(tx: Tx, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restorat
     if copy is None or copy["taken_at"] is None:
         return None
     change = Change(reason=Reason.RESTORED)
-    moved = apply_moves(tx, [Moving(row["id"], Move.RESTORE, now, change) for row in tx.all(UNSENT)])
+    moved = apply_moves(tx, [MoveRequest(row["id"], Move.RESTORE, now, change) for row in tx.all(UNSENT)])
     found = tx.one(FOUND_IN_COPY)
     assert found is not None
     restored = Restoration(

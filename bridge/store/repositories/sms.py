@@ -22,7 +22,7 @@ from bridge.store.schema.types import INTEGER, TEXT, Line
 from bridge.store.transaction import Tx, storable
 
 NO_CHANGE = Change()
-_ONLY_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
+_SINGLE_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
 """Most moves start in one state, so the row need not be read to name it."""
 _NEW_SMS = SMS.writer(NewSms, without=["state", "conversation_id"])
 
@@ -162,7 +162,7 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
     return found
 
 
-class Moving(NamedTuple):
+class MoveRequest(NamedTuple):
     """A row, the move it is to make, and what is written with it."""
 
     sms_id: SmsId
@@ -175,56 +175,58 @@ class Moving(NamedTuple):
 
 def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
     """Make the move with all that belongs to it. False where the row is not in one of the move's source states."""
-    return apply_moves(tx, [Moving(sms_id, move, now, change)])[0]
+    return apply_moves(tx, [MoveRequest(sms_id, move, now, change)])[0]
 
 
-def apply_moves(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
+def apply_moves(tx: Tx, requests: Sequence[MoveRequest]) -> list[bool]:
     """Make several moves, each independent of the others: one that cannot be made leaves the others alone."""
     made: dict[int, bool] = {}
-    for batch in conflict_free_batches(movings, lambda moving: moving.sms_id):
-        made |= zip(batch, _apply(tx, [movings[at] for at in batch]), strict=True)
-    return [made[at] for at in range(len(movings))]
+    for batch in conflict_free_batches(requests, lambda request: request.sms_id):
+        made |= zip(batch, _apply(tx, [requests[index] for index in batch]), strict=True)
+    return [made[index] for index in range(len(requests))]
 
 
-def _apply(tx: Tx, movings: Sequence[Moving]) -> list[bool]:
-    sources = {moving.sms_id: source for moving in movings if (source := _source(tx, moving)) is not None}
-    lines = [(*_moving(moving, sources[moving.sms_id]), tx.node) for moving in movings if moving.sms_id in sources]
+def _apply(tx: Tx, requests: Sequence[MoveRequest]) -> list[bool]:
+    sources = {request.sms_id: source for request in requests if (source := _source(tx, request)) is not None}
+    lines = [
+        (*_move_line(request, sources[request.sms_id]), tx.node) for request in requests if request.sms_id in sources
+    ]
     moved = {row[0]: row for row in tx.batch(MOVE_SMS, lines)}
-    done = [moving for moving in movings if moving.sms_id in moved]
-    tx.batch(ADD_EVENT, [_event_of(moving, sources[moving.sms_id]) for moving in done])
-    for moving in done:
-        *columns, key, attempts = moved[moving.sms_id]
+    done = [request for request in requests if request.sms_id in moved]
+    tx.batch(ADD_EVENT, [_event_of(request, sources[request.sms_id]) for request in done])
+    for request in done:
+        *columns, key, attempts = moved[request.sms_id]
         status = DeliveryStatus(*columns)
-        target = MOVES[moving.move][1]
+        target = MOVES[request.move][1]
         if target is SmsState.SENDING:
-            release_if_caller_gone(tx, key, attempts, moving.now)
-        elif SmsState.QUEUED in (target, sources[moving.sms_id]):
+            release_if_caller_gone(tx, key, attempts, request.now)
+        elif SmsState.QUEUED in (target, sources[request.sms_id]):
             # It may be sent now, or another SMS of its lane may.
             tx.wake(Work.SMS)
-        elif sources[moving.sms_id] is SmsState.SENDING:
+        elif sources[request.sms_id] is SmsState.SENDING:
             # Its lane is free. The outbox of this node knows.
             tx.wake_others(Work.SMS)
-        if moving.move is Move.RELEASE and status.conversation_id is not None:
+        if request.move is Move.RELEASE and status.conversation_id is not None:
             # As a draft it was no answer to the subscriber.
             note_answered(tx, status.conversation_id)
-        refresh_status(tx, status, moving.now)
-    add_posts(tx, [Posting(post, moving.now) for moving in done for post in moving.change.posts])
-    return [moving.sms_id in moved for moving in movings]
+        refresh_status(tx, status, request.now)
+    add_posts(tx, [Posting(post, request.now) for request in done for post in request.change.posts])
+    return [request.sms_id in moved for request in requests]
 
 
-def _source(tx: Tx, moving: Moving) -> SmsState | None:
+def _source(tx: Tx, request: MoveRequest) -> SmsState | None:
     """The state that the row moves from; None where it is in no source state of the move."""
-    source = _ONLY_SOURCE.get(moving.move)
+    source = _SINGLE_SOURCE.get(request.move)
     if source is None:
-        before = get_sms(tx, moving.sms_id)
-        return before.state if before is not None and before.state in MOVES[moving.move][0] else None
+        before = get_sms(tx, request.sms_id)
+        return before.state if before is not None and before.state in MOVES[request.move][0] else None
     return source
 
 
-def _moving(moving: Moving, source: SmsState) -> Line:
-    target, change, now = MOVES[moving.move][1], moving.change, moving.now
+def _move_line(request: MoveRequest, source: SmsState) -> Line:
+    target, change, now = MOVES[request.move][1], request.change, request.now
     return (
-        moving.sms_id,
+        request.sms_id,
         source.value,
         target.value,
         now,
@@ -238,14 +240,14 @@ def _moving(moving: Moving, source: SmsState) -> Line:
         1 if target is SmsState.SENDING else 0,
         now if target is SmsState.SENT else None,
         now if target.is_final else None,
-        moving.began,
+        request.began,
     )
 
 
-def _event_of(moving: Moving, source: SmsState) -> Line:
-    change = moving.change
+def _event_of(request: MoveRequest, source: SmsState) -> Line:
+    change = request.change
     words = (change.reason or "", change.detail or "", change.author)
-    return (moving.sms_id, moving.now, moving.move.value, source.value, MOVES[moving.move][1].value, *words)
+    return (request.sms_id, request.now, request.move.value, source.value, MOVES[request.move][1].value, *words)
 
 
 def add_event(

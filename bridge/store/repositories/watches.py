@@ -10,7 +10,7 @@ from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.model.record import Downtime
 from bridge.model.sms import UNDECIDED, Change, Move, Sms
 from bridge.store.repositories.posting import add_post
-from bridge.store.repositories.sms import Moving, apply_moves
+from bridge.store.repositories.sms import MoveRequest, apply_moves
 from bridge.store.repository import Repository, read_all, read_number
 from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, SMS
 from bridge.store.statement import Statement
@@ -173,4 +173,4 @@ def _draft_reminder(sms: Sms, now: Ms) -> NewPost:
 def _expire_drafts(tx: Tx, before: Ms, now: Ms, limit: int) -> int:
     found = tx.all(UNDECIDED_DRAFTS, {"before": before, "limit": limit})
     change = Change(reason=UNDECIDED)
-    return sum(apply_moves(tx, [Moving(row["id"], Move.EXPIRE_WAITING, now, change) for row in found]))
+    return sum(apply_moves(tx, [MoveRequest(row["id"], Move.EXPIRE_WAITING, now, change) for row in found]))

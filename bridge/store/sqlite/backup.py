@@ -29,7 +29,7 @@ from bridge.value import value_object
 
 PAGES_AT_A_TIME = 1_000
 """Pages between two calls of ``progress``."""
-KEPT_FREE = 64 * 1024 * 1024
+RESERVED_BYTES = 64 * 1024 * 1024
 """Bytes of the disk that a copy leaves free: a full disk would stop the intake of SMS."""
 _LOGS = ("-wal", "-journal")
 """Endings of the files beside a database that may hold a part of what was committed to it."""
@@ -199,10 +199,10 @@ def _keep_former(database: Path, now: Ms) -> Path | None:
 
 def _check_room(directory: Path, size: int) -> None:
     free = shutil.disk_usage(directory).free
-    if free < size + KEPT_FREE:
+    if free < size + RESERVED_BYTES:
         raise StoreUnavailable(
             f"{directory}: {free / 1e6:.0f} MB are free, the copy takes {size / 1e6:.0f} MB and"
-            f" {KEPT_FREE / 1e6:.0f} MB are left to the service: free some space, or name a file on another disk"
+            f" {RESERVED_BYTES / 1e6:.0f} MB are left to the service: free some space, or name a file on another disk"
         )
 
 

@@ -21,7 +21,7 @@ from bridge.store.sqlite.faults import is_failed_sync
 PAGES = 4_000
 """Pages of log between two checkpoints, 16 MB. A checkpoint syncs twice; SQLite would make one every few hundred
 messages."""
-LOOK_AGAIN = 500
+RETRY_PAGES = 500
 """Pages until the next try, after a reader was in the way of the checkpoint or of the log's new beginning."""
 PAGES_OF_A_COMMIT = 9
 PAGES_OF_A_UNIT = 1
@@ -36,7 +36,7 @@ class Checkpoints:
     def __init__(self, path: Path) -> None:
         self._path = path
         # It is not known how much earlier runs left in the log, so the first checkpoint comes soon.
-        self._pages = PAGES - LOOK_AGAIN
+        self._pages = PAGES - RETRY_PAGES
         self.allowed = True
         """False after a failed sync. Then the writing connection must not be the last to close: SQLite would make
         one."""
@@ -55,10 +55,10 @@ class Checkpoints:
             self._failed(error)
         else:
             # A log begins anew only with the next commit, so a high number says nothing yet.
-            self._pages = in_log if in_log < PAGES else PAGES - LOOK_AGAIN
+            self._pages = in_log if in_log < PAGES else PAGES - RETRY_PAGES
 
     def _failed(self, error: Exception) -> None:
-        self._pages = PAGES - LOOK_AGAIN
+        self._pages = PAGES - RETRY_PAGES
         if not is_failed_sync(error):
             log.warning("checkpoint_failed", error=f"{self._path}: {error}")
             return

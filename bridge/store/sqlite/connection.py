@@ -223,7 +223,7 @@ class ThreadConnection:
         """Open a new connection before the next call."""
         self._suspect = True
 
-    def judge(self, error: BaseException) -> None:
+    def distrust_if_faulty(self, error: BaseException) -> None:
         """Distrust the connection where ``error`` says that it may be at fault."""
         if needs_reconnect(error):
             self.distrust()

@@ -42,7 +42,7 @@ def _primary(error: BaseException) -> int | None:
     return code & 0xFF if isinstance(code, int) else None
 
 
-def is_surroundings(error: BaseException) -> bool:
+def is_environment_fault(error: BaseException) -> bool:
     """Whether the database could not be used at all: the work itself may be good."""
     return isinstance(error, sqlite3.Error) and _primary(error) in _ADVICE
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.errors import StoreError
 from bridge.store.migrate import Migration, refuse_development, refuse_newer
-from bridge.store.sqlite.faults import is_surroundings
+from bridge.store.sqlite.faults import is_environment_fault
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -56,7 +56,7 @@ def _apply(db: sqlite3.Connection, migration: Migration) -> None:
         if db.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # the error that led here is the one to report
                 db.execute("ROLLBACK")
-        if not isinstance(error, sqlite3.Error) or is_surroundings(error):
+        if not isinstance(error, sqlite3.Error) or is_environment_fault(error):
             raise
         message = f"migration {migration.name} failed ({error}); the database is as it was before"
         raise StoreError(message) from error

@@ -41,7 +41,7 @@ class Readers:
                 raise StoreError("the store is closed")
             return await connection.call(lambda db: _snapshot(db, query))
         except sqlite3.Error as error:
-            connection.judge(error)
+            connection.distrust_if_faulty(error)
             raise translate(error, self._path) from error
         finally:
             # The query of a cancelled caller still runs in the connection's thread; the next one queues behind it.

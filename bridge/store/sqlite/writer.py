@@ -22,7 +22,7 @@ from bridge.model.work import Work
 from bridge.ports.store import OnWork
 from bridge.store.sqlite.checkpoint import Checkpoints
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
-from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_locked, is_surroundings, translate
+from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_environment_fault, is_locked, translate
 from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.transaction import BatchUnit, Unit
 
@@ -92,7 +92,7 @@ class Writer:
             succeed.
         :raises StoreError: the unit cannot be done.
         """
-        return cast(T, await self._result(_alone(unit)))
+        return cast(T, await self._result(_unbatched(unit)))
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
         """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
@@ -149,7 +149,7 @@ class Writer:
                 return
 
     async def _write_group(self) -> None:
-        jobs = self._next(MAX_UNITS)
+        jobs = self._take_jobs(MAX_UNITS)
         if not jobs and not self._repairs:
             return
         outcomes = await self._attempt([job.call for job in jobs])
@@ -161,10 +161,10 @@ class Writer:
         if (error := self._lock_error) is not None:
             # Units that arrived in the meantime are refused, too: no caller waits for the lock twice.
             self._lock_error = None
-            for job in self._next(len(self._waiting)):
+            for job in self._take_jobs(len(self._waiting)):
                 self._deliver(job, _Outcome(error=error))
 
-    def _next(self, most: int) -> list[_Job]:
+    def _take_jobs(self, most: int) -> list[_Job]:
         jobs: list[_Job] = []
         while self._waiting and len(jobs) < most:
             job = self._waiting.popleft()
@@ -177,7 +177,7 @@ class Writer:
         repairs = list(self._repairs)
         try:
             if repairs:
-                repair = _alone(lambda tx: [each(tx) for each in repairs])
+                repair = _unbatched(lambda tx: [each(tx) for each in repairs])
                 (repaired,) = await self._connection.call(lambda db: self._commit(db, [repair]))
                 if repaired.error is not None:
                     raise repaired.error
@@ -211,11 +211,11 @@ class Writer:
                 self._lock_error = self._failure(error)
             return self._refuse(db, calls, error)
         try:
-            outcomes, made = _done(db, calls)
+            outcomes, made = _run_calls(db, calls)
         except Exception as error:
-            self._reset(db)
+            self._roll_back(db)
             # A full disk may still take some of them. Any other trouble of the surroundings would only come again.
-            if len(calls) == 1 or (is_surroundings(error) and not is_disk_full(error)):
+            if len(calls) == 1 or (is_environment_fault(error) and not is_disk_full(error)):
                 return self._refuse(db, calls, error)
             return self._commit_singly(db, calls)
         self._work_made |= made
@@ -223,8 +223,8 @@ class Writer:
             db.execute("COMMIT")
             self._guard.check()
         except (StoreUnavailable, sqlite3.Error) as error:
-            self._reset(db)
-            self._connection.judge(error)
+            self._roll_back(db)
+            self._connection.distrust_if_faulty(error)
             return [_Outcome(error=self._unknown(error), repairs=outcome.repairs) for outcome in outcomes]
         self.commits += 1
         self.units += len(calls)
@@ -247,8 +247,8 @@ class Writer:
         return error.__cause__ is not None and is_disk_full(error.__cause__)
 
     def _refuse(self, db: sqlite3.Connection, calls: Sequence[_Call], error: Exception) -> list[_Outcome]:
-        self._reset(db)
-        self._connection.judge(error)
+        self._roll_back(db)
+        self._connection.distrust_if_faulty(error)
         return [_Outcome(error=self._failure(error)) for _ in calls]
 
     def _failure(self, error: Exception) -> Exception:
@@ -262,7 +262,7 @@ class Writer:
         unknown.__cause__ = error
         return unknown
 
-    def _reset(self, db: sqlite3.Connection) -> None:
+    def _roll_back(self, db: sqlite3.Connection) -> None:
         """Leave no transaction open. SQLITE_FULL has ended it already; ROLLBACK raises then."""
         if db.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # the state below counts, not the error
@@ -271,23 +271,23 @@ class Writer:
             self._connection.distrust()
 
 
-def _alone(unit: Unit[T]) -> _Call:
+def _unbatched(unit: Unit[T]) -> _Call:
     """The function is new for each unit, so it is never called together with another."""
     return _Call(lambda tx, _: (unit(tx),), None)
 
 
-def _done(db: sqlite3.Connection, calls: Sequence[_Call]) -> tuple[list[_Outcome], set[Work]]:
+def _run_calls(db: sqlite3.Connection, calls: Sequence[_Call]) -> tuple[list[_Outcome], set[Work]]:
     """Run all calls in one transaction, those of one function together; returns the outcomes and the work they make."""
     positions: dict[BatchUnit[object, object], list[int]] = {}
-    for at, call in enumerate(calls):
-        positions.setdefault(call.do, []).append(at)
+    for index, call in enumerate(calls):
+        positions.setdefault(call.do, []).append(index)
     outcomes: dict[int, _Outcome] = {}
     made: set[Work] = set()
     for do, of_do in positions.items():
         tx = SqliteTx(db)
-        values = do(tx, [calls[at].item for at in of_do])
+        values = do(tx, [calls[index].item for index in of_do])
         made |= tx.work
         if tx.repairs and len(of_do) > 1:
             raise StoreError("a batch left a repair, which can only be for one caller")
-        outcomes |= {at: _Outcome(value, repairs=(*tx.repairs,)) for at, value in zip(of_do, values, strict=True)}
-    return [outcomes[at] for at in range(len(calls))], made
+        outcomes |= {index: _Outcome(value, repairs=(*tx.repairs,)) for index, value in zip(of_do, values, strict=True)}
+    return [outcomes[index] for index in range(len(calls))], made

@@ -310,7 +310,7 @@ def restore_copy(server: Cluster, kept: Path) -> None:
 
 def test_numbers_are_compared_where_both_are_known() -> None:
     one: dict[str, Any] = {"database": "5", "identity": "7", "cluster": "9"}
-    assert identity._the_same(one, one)
-    assert identity._the_same({"database": "5", "identity": "7"}, one)
+    assert identity._is_same_place(one, one)
+    assert identity._is_same_place({"database": "5", "identity": "7"}, one)
     for name in one:
-        assert not identity._the_same(one, {**one, name: "8"})
+        assert not identity._is_same_place(one, {**one, name: "8"})

@@ -178,8 +178,8 @@ async def test_a_bridge_with_work_of_its_own_looks_for_others_now_and_then(both:
     await heard(both, both.one, "left", subscriber="790")
     await both.is_not_heard_of(both.one)
     await heard(both, both.two, "own", subscriber="791")
-    both.two.take_over_every_s = 3_600
+    both.two.take_unrouted_every_s = 3_600
     both.two._took_at = time.monotonic()
     assert await found(both.two) == ["own"]
-    both.two.take_over_every_s = 0
+    both.two.take_unrouted_every_s = 0
     assert await found(both.two) == ["left", "own"]

@@ -100,7 +100,7 @@ async def two_nodes(folder: Path) -> AsyncIterator[TwoNodes]:
     url = await postgres.schema_of(folder, ready=True)
     one = await open_store(url, clock=clock)
     two = await open_store(url, clock=clock)
-    one.take_over_every_s = two.take_over_every_s = 0
+    one.take_unrouted_every_s = two.take_unrouted_every_s = 0
     beside = await asyncpg.connect(url)
     try:
         yield TwoNodes(url=url, one=one, two=two, beside=beside, clock=clock)

@@ -160,7 +160,7 @@ async def test_a_file_that_exists_is_replaced_only_by_force(store: SqliteStore, 
 async def test_without_room_nothing_is_begun(
     store: SqliteStore, path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "KEPT_FREE", 2**62)
+    monkeypatch.setattr(backup, "RESERVED_BYTES", 2**62)
     with pytest.raises(StoreUnavailable, match="free some space"):
         taken(path, target)
     assert list(target.parent.iterdir()) == []
@@ -238,8 +238,8 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
         by_key = {sms.key: sms for sms in await store.list_sms(list(SmsState), limit=50)}
         for state in births:
             assert (by_key[state].state, by_key[state].reason) == (SmsState.UNCERTAIN, Reason.RESTORED)
-            rows = [step.state for step in await store.sms_history(by_key[state].id)]
-            assert rows[-2:] == [state, "uncertain"]
+            steps = [step.state for step in await store.sms_history(by_key[state].id)]
+            assert steps[-2:] == [state, "uncertain"]
         for state in ("sent", "failed", "parked", "uncertain"):
             assert (by_key[state].state, by_key[state].reason) == (state, "")
         assert [sms.key for sms in await store.restored_sms(after=by_key["draft"].id, limit=1)] == ["queued"]
