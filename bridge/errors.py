@@ -63,8 +63,8 @@ class PlatformError(BridgeError):
     """A query to the platform (delivery report, balance) got no usable answer. The SMS keep their states."""
 
     def __init__(self, message: str, *, reason: str = "", detail: str = "") -> None:
-        """``reason``: a :class:`bridge.model.answers.Reason`, which texts are made from. ``detail``: the platform's own
-        words, shortened and safe to show."""
+        """``reason``: a :class:`bridge.model.answers.SmsReason`, from which texts are made. ``detail``: the platform's
+        own words, shortened and safe to show."""
         super().__init__(message)
         self.reason = reason
         self.detail = detail

@@ -14,7 +14,7 @@ import structlog
 
 from bridge import __version__
 from bridge.app.rulebook import canned_of, rules_of
-from bridge.app.sending import sending
+from bridge.app.sending import open_sending
 from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import Ms
@@ -55,16 +55,16 @@ async def running(
     seen = signature(settings.rules)
     rules, canned = rules_of(settings), canned_of(settings)
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(sending(settings, clock, roles))
+        sending = await stack.enter_async_context(open_sending(settings, clock, roles))
         reloader = Reloader(
             rules=rules,
             seen=seen,
             load=lambda: rules_of(settings),
             folder=settings.rules,
             config=settings.file,
-            services=parts.services,
+            services=sending.services,
         )
-        bridge = Bridge(settings, parts, reloader, canned, roles)
+        bridge = Bridge(settings, sending, reloader, canned, roles)
         start_cluster(bridge)
         start_pipeline(bridge, roles)
         if STATUS in roles:
@@ -94,12 +94,12 @@ def start_cluster(bridge: Bridge) -> None:
             reloader.follow()
 
     bridge.task("listen", services.store.listen(on_work))
-    bridge.loop("lost", bridge.recover_others)
+    bridge.loop("recovery", bridge.recover_others)
 
 
 def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
-    parts, settings = bridge.sending, bridge.settings
-    services, channels, cluster = parts.services, parts.channels, parts.cluster
+    sending, settings = bridge.sending, bridge.settings
+    services, channels, cluster = sending.services, sending.channels, sending.cluster
 
     def leads() -> bool:
         return cluster.leads(WATCH)
@@ -107,19 +107,19 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     router = Router(
         settings=settings,
         rules=lambda: bridge.rules,
-        launcher=parts.outbox if SENDER in roles else NoSender(),
+        launcher=sending.outbox if SENDER in roles else NoSender(),
         services=services,
     )
     delivery = DeliveryPoller(channels=channels, services=services)
-    accounts = AccountWatch(channels=channels, suspensions=parts.suspensions, leads=leads, services=services)
+    accounts = AccountWatch(channels=channels, suspensions=sending.suspensions, leads=leads, services=services)
     clock_watch = ClockWatch(
-        clock=parts.clock, channels=channels, leads=leads, longest=longest_waits(settings), services=services
+        clock=sending.clock, channels=channels, leads=leads, longest=longest_waits(settings), services=services
     )
     bridge.loop("clock", clock_watch.step)
     if ROUTER in roles:
-        bridge.loop(ROUTER, clock_watch.undisturbed(router.step), services.signals.inbound)
+        bridge.loop(ROUTER, clock_watch.without_clock_change(router.step), services.signals.inbound)
     if SENDER in roles:
-        bridge.loop(OUTBOX, parts.outbox.step, services.signals.sms)
+        bridge.loop(OUTBOX, sending.outbox.step, services.signals.sms)
     if STATUS in roles:
         bridge.loop("delivery", cluster.when_leader(STATUS, delivery.step))
     bridge.loop("accounts", accounts.step)
@@ -163,11 +163,11 @@ def start_telegram(bridge: Bridge) -> None:
     # Imported late: python-telegram-bot takes a third of a second, which a node without Telegram need not pay.
     from bridge.telegram.service import TelegramService
 
-    parts = bridge.sending
-    bridge.telegram = TelegramService(bridge.settings, parts.services, rulebook=bridge.reloader, canned=bridge.canned)
-    telegram, cluster = bridge.telegram, parts.cluster
-    bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, telegram.run), parts.clock))
-    bridge.task("checkup", startup_checks(bridge.settings, parts.clock))
+    sending = bridge.sending
+    bridge.telegram = TelegramService(bridge.settings, sending.services, rulebook=bridge.reloader, canned=bridge.canned)
+    telegram, cluster = bridge.telegram, sending.cluster
+    bridge.task("telegram", keep_alive("telegram", lambda: cluster.while_leader(TELEGRAM, telegram.run), sending.clock))
+    bridge.task("startup_checks", startup_checks(bridge.settings, sending.clock))
 
 
 async def startup_checks(settings: Settings, clock: Clock) -> None:
@@ -181,8 +181,8 @@ async def startup_checks(settings: Settings, clock: Clock) -> None:
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
-    parts = bridge.sending
-    commands = Commands(settings=bridge.settings, services=parts.services)
+    sending = bridge.sending
+    commands = Commands(settings=bridge.settings, services=sending.services)
     path = socket_path(bridge.settings)
     admin = AdminSocket(path, commands, status=bridge.live, reload=bridge.reloader.reload)
     await admin.start()
@@ -205,13 +205,13 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
 
 async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool) -> None:
     """Start the listeners. They start last and stop first: an acknowledgement needs everything else."""
-    settings, parts = bridge.settings, bridge.sending
+    settings, sending = bridge.settings, bridge.sending
     listeners = Listeners(
         settings,
-        inbox=Inbox(parts.services),
+        inbox=Inbox(sending.services),
         protocol=iba_callback,
         health=bridge,
-        clock=parts.clock,
+        clock=sending.clock,
         webhook=webhook_of(bridge),
     )
     await listeners.start(intake=intake)

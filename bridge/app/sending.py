@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from bridge.config import Settings
-from bridge.model.answers import Reason
+from bridge.model.answers import SmsReason
 from bridge.model.base import Ms
 from bridge.model.sms import Change, Move, Sms, SmsState
 from bridge.pipeline import escalations
@@ -53,7 +53,7 @@ class Sending:
 
 
 @asynccontextmanager
-async def sending(
+async def open_sending(
     settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset()
 ) -> AsyncIterator[Sending]:
     """Open the store and everything that sends. Nothing is sent until ``outbox.step`` is called.
@@ -145,8 +145,8 @@ async def refuse_without_account(settings: Settings, store: Store, now: Ms) -> N
     async for batch in pages(store, SmsState.QUEUED):
         for sms in batch:
             if sms.account not in settings.accounts:
-                posts = escalations.about_failed(sms, Reason.NO_ACCOUNT, sms.account)
-                change = Change(reason=Reason.NO_ACCOUNT, detail=sms.account, posts=posts)
+                posts = escalations.about_failed(sms, SmsReason.NO_ACCOUNT, sms.account)
+                change = Change(reason=SmsReason.NO_ACCOUNT, detail=sms.account, posts=posts)
                 await store.move(sms.id, Move.REFUSE_QUEUED, now, change)
 
 

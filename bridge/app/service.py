@@ -11,7 +11,7 @@ from bridge.app.sending import Sending, ask_about_unknown, recover_lost
 from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, Ms
-from bridge.pipeline.cluster import INTAKE, TELEGRAM, described
+from bridge.pipeline.cluster import INTAKE, TELEGRAM, node_lines
 from bridge.pipeline.reload import Reloader
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Step, StoreOutage, run_steps
@@ -88,7 +88,7 @@ class Bridge:
         parts["telegram"] = self._telegram()
         if INTAKE not in self.roles:
             parts["intake"] = NOT_HERE  # a listener without callbacks would report "accepting"
-        for number, line in enumerate(described(self.sending.cluster.nodes), 1):
+        for number, line in enumerate(node_lines(self.sending.cluster.nodes), 1):
             parts[f"node {number}"] = line
         return Readiness(ok=parts["store"] == "ok", parts=parts)
 
@@ -97,17 +97,17 @@ class Bridge:
             return NOT_HERE
         if self.telegram is not None and not self.sending.cluster.leads(TELEGRAM):
             return STANDBY
-        return described_telegram(self.telegram, self.sending.clock.now())
+        return telegram_line(self.telegram, self.sending.clock.now())
 
     async def recover_others(self) -> Ms:
         """A step: calls unknown what nodes that are gone were sending."""
-        parts = self.sending
-        if not parts.cluster.may_recover_others():
+        sending = self.sending
+        if not sending.cluster.may_recover_others():
             return IDLE
-        lost, now = await recover_lost(parts.outbox), parts.clock.monotonic()
+        lost, now = await recover_lost(sending.outbox), sending.clock.monotonic()
         # Once a minute without a reason, too: another node may have ended after finding and before asking.
         if lost or now - self._asked_at >= ASK_EVERY:
-            await ask_about_unknown(self.settings, self.store, parts.clock.now())
+            await ask_about_unknown(self.settings, self.store, sending.clock.now())
             self._asked_at = now
         return IDLE
 
@@ -117,7 +117,7 @@ class Bridge:
         return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("node ")}
 
 
-def described_telegram(telegram: TelegramService | None, now: Ms) -> str:
+def telegram_line(telegram: TelegramService | None, now: Ms) -> str:
     if telegram is None:
         return "off (no token)"
     health = telegram.health()

@@ -116,7 +116,7 @@ def best_link(states: Sequence[str]) -> str:
 
 
 def link(state: str) -> str:
-    """The text id for the state of the link to Telegram (``described_telegram`` in bridge/app/service.py)."""
+    """The text id for the state of the link to Telegram (``telegram_line`` in bridge/app/service.py)."""
     said = state.partition(",")[0]
     kind, _, failure = said.partition(": ")
     return f"failure.{failure}" if kind == "failure" else LINK_TEXTS.get(said, "link.away")

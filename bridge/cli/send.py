@@ -132,12 +132,12 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
 
 async def send_alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Send the SMS with this process as the sender, because no other one runs."""
-    from bridge.app.sending import sending
+    from bridge.app.sending import open_sending
     from bridge.pipeline.cluster import SENDER
     from bridge.pipeline.commands import Commands
     from bridge.web.admin import as_json
 
-    async with sending(settings, roles=frozenset({SENDER})) as parts:
+    async with open_sending(settings, roles=frozenset({SENDER})) as parts:
         commands = Commands(settings=settings, services=parts.services)
         sms: Sms | None = await commands.send(to=number, text=text, account=account, author="cli", key=key)
         assert sms is not None

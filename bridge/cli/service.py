@@ -116,9 +116,9 @@ async def execute(
     answer = await call(settings, "POST", path, body)
     if answer is not None:
         return answer, True
-    from bridge.app.sending import sending
+    from bridge.app.sending import open_sending
 
-    async with sending(settings) as parts:
+    async with open_sending(settings) as parts:
         commands = Commands(settings=settings, services=parts.services)
         result = await alone(commands)
         answer = as_json(result) if isinstance(result, Sms) else {"count": result}

@@ -29,7 +29,7 @@ class SendClass(StrEnum):
     """The SMS may have arrived."""
 
 
-class Reason(StrEnum):
+class SmsReason(StrEnum):
     """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. Texts for people are made from these names."""
 
     # what the platform said
@@ -111,7 +111,7 @@ class Receipt:
     outcome: SendClass
     ids: tuple[str, ...] = ()
     reason: str = ""
-    """A :class:`Reason`, or empty."""
+    """A :class:`SmsReason`, or empty."""
     detail: str = ""
     """The platform's own words, shortened, markup stripped; safe to show and to log."""
 

@@ -70,7 +70,7 @@ class Inbound:
 
 
 @value_object
-class Accepted:
+class AcceptedCall:
     """A stored callback. Returned only after the commit."""
 
     id: InboundId

@@ -240,7 +240,7 @@ class Sms:
     platform_status: str
     """The last delivery report, as it came."""
     reason: str
-    """A :class:`~bridge.model.answers.Reason`; empty while all is well."""
+    """A :class:`~bridge.model.answers.SmsReason`; empty while all is well."""
     detail: str
     """The platform's words, for people. Never the text of the SMS, never a secret."""
     poll_at: Ms | None

@@ -23,9 +23,9 @@ from bridge.pipeline.worker import IDLE, Step
 
 log = structlog.get_logger()
 
-JUMP: Ms = 10 * SECOND
+SMALLEST_JUMP: Ms = 10 * SECOND
 """A smaller step is taken over at once: no wait is that exact."""
-STANDS: Ms = 5 * MINUTE
+TAKE_OVER_AFTER: Ms = 5 * MINUTE
 """A jump that lasts this long is taken over. A mistyped date or a wrong time server is mostly noticed before."""
 
 
@@ -63,7 +63,7 @@ class ClockWatch:
         """Whether the store surely plans nothing further ahead than the longest wait."""
         self._routing = asyncio.Lock()
 
-    def undisturbed(self, step: Step) -> Step:
+    def without_clock_change(self, step: Step) -> Step:
         """A step during which the clock is not set: it writes rows whose ttl counts from a time that it read before."""
 
         async def guarded() -> Ms:
@@ -76,14 +76,14 @@ class ClockWatch:
         if self._written_before is None:
             self._written_before = await self._store.newest_sms()
         by = self._clock.jumped_by()
-        if abs(by) < JUMP:
+        if abs(by) < SMALLEST_JUMP:
             self._clock.take_over(by)
             self._seen = None
             await self._check_waits()
-        elif self._seen is None or abs(by - self._seen[0]) >= JUMP:
+        elif self._seen is None or abs(by - self._seen[0]) >= SMALLEST_JUMP:
             log.warning("clock_jumped", seconds=by // SECOND)
             self._seen = (by, self._clock.monotonic())
-        elif self._clock.monotonic() - self._seen[1] >= STANDS:
+        elif self._clock.monotonic() - self._seen[1] >= TAKE_OVER_AFTER:
             await self._take_over(by, self._written_before)
         return IDLE
 

@@ -30,7 +30,7 @@ SINGLETON_ROLES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
 """What one node at a time does for all of them, by the role that it is part of."""
 
 REPORT_EVERY: Ms = 3 * SECOND
-EXACT: Ms = SECOND
+LONGEST_EXACT_REPORT: Ms = SECOND
 """A report that took longer does not set the clock: the store may have read its own at any moment of it."""
 MARGIN: Ms = SECOND
 """A lease is given up this long before its end, so that work under way can end."""
@@ -60,7 +60,7 @@ class Cluster:
         """How often this node joined others that had shared the rate without it."""
         self._unaware: frozenset[str] = frozenset()
         """Senders that were there when this node joined and may not know of it yet."""
-        self._known_at: Ms = 0
+        self._all_aware_at: Ms = 0
         """By then they know of this node or have stopped: the leases that they had when it joined are over."""
         self._steady_since: Ms = 0
         """Since then no report was missed, and no lease ended because the store's clock was set."""
@@ -87,25 +87,25 @@ class Cluster:
     def leads(self, role: str) -> bool:
         """Whether this node has the singleton role now."""
         lease = self._lease
-        return lease is not None and role in lease.leads and self._left(lease.expires_in) > MARGIN
+        return lease is not None and role in lease.leads and self._time_left(lease.expires_in) > MARGIN
 
     def may_send(self) -> bool:
         """Whether a request that leaves now ends before another node calls it lost, and while the other nodes share the
         rate with this one: from when all must know of it until its lease ends."""
         lease = self._lease
-        if lease is None or (self._unaware and self._clock.monotonic() < self._known_at):
+        if lease is None or (self._unaware and self._clock.monotonic() < self._all_aware_at):
             return False
-        return self._left(lease.expires_in) > 0 and self._left(lease.sends_expire_in) > LONGEST_REQUEST
+        return self._time_left(lease.expires_in) > 0 and self._time_left(lease.sends_expire_in) > LONGEST_REQUEST
 
     def may_recover_others(self) -> bool:
         """Whether this node may call other nodes dead. After it was away itself, or the store was, the others first get
         the time of a lease to report."""
         lease = self._lease
-        if lease is None or lease.expires_in is None or self._left(lease.expires_in) <= MARGIN:
+        if lease is None or lease.expires_in is None or self._time_left(lease.expires_in) <= MARGIN:
             return False
         return self._clock.monotonic() - self._steady_since > lease.expires_in
 
-    def _left(self, expires_in: Ms | None) -> Ms:
+    def _time_left(self, expires_in: Ms | None) -> Ms:
         """Time left by the monotonic clock, counted from the moment before the store was asked."""
         return LONGEST_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
 
@@ -121,7 +121,11 @@ class Cluster:
         before, self._lease = self._lease, lease
         self._note_senders(before, lease, asked, answered)
         self._asked_at = asked
-        if lease.now is not None and self._shared_clock is not None and (before is None or answered - asked <= EXACT):
+        if (
+            lease.now is not None
+            and self._shared_clock is not None
+            and (before is None or answered - asked <= LONGEST_EXACT_REPORT)
+        ):
             self._shared_clock.set(lease.now, (asked + answered) // 2)
         log_changes(before, lease)
         self._changed.set()
@@ -136,7 +140,7 @@ class Cluster:
             self._unaware = seen
             # A node that has reported since may not have got the answer. But it sends only as long as the last answer
             # that it did get allows, and one from before this node joined is over by then.
-            self._known_at = answered + (now.expires_in or 0)
+            self._all_aware_at = answered + (now.expires_in or 0)
             self.joined += bool(seen)
             return
         self._unaware &= seen
@@ -184,7 +188,7 @@ class Cluster:
         """Leases expire on their own, so the check wakes at their end, not only when one changes."""
         while not true():
             self._changed.clear()
-            left = self._left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
+            left = self._time_left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
             await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
 
 
@@ -200,7 +204,7 @@ def log_changes(before: LeaseStatus | None, now: LeaseStatus) -> None:
         log.info("nodes_counted", alive=len(now.nodes), names=[node.name for node in now.nodes])
 
 
-def described(nodes: Sequence[Node]) -> list[str]:
+def node_lines(nodes: Sequence[Node]) -> list[str]:
     """One line for each node, for people."""
     return [
         f"{node.name}: {' '.join(role for role in ROLES if role in node.roles)};"

@@ -18,7 +18,7 @@ BATCH = 500
 """SMS that are decided about at a time."""
 
 
-class Refused(BridgeError):
+class CommandRefused(BridgeError):
     """The command cannot be carried out. The message says why, and what to do."""
 
 
@@ -30,14 +30,14 @@ def account_of(settings: Settings, account: str) -> str:
     if account in settings.accounts:
         return account
     given = f"there is no account {account!r} in {settings.file}" if account else "which account?"
-    raise Refused(f"{given}; configured: {', '.join(names)}")
+    raise CommandRefused(f"{given}; configured: {', '.join(names)}")
 
 
 def recipient_of(settings: Settings, to: str) -> str:
     """The number as it is stored. :raises Refused: no SMS can be sent to it."""
     recipient = phones.normalise(to, settings.region)
     if not phones.answerable(recipient, ()):
-        raise Refused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
+        raise CommandRefused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
     return recipient
 
 
@@ -55,7 +55,7 @@ class Commands:
         chosen = account_of(self._settings, account)
         recipient = recipient_of(self._settings, to)
         if not text.strip():
-            raise Refused("the text is empty; nothing was sent")
+            raise CommandRefused("the text is empty; nothing was sent")
         now = self._clock.now()
         sms = compose.command_sms(
             self._settings,
@@ -69,21 +69,21 @@ class Commands:
         row = await self._store.enqueue(sms)
         if row.recipient != recipient:
             # Its outcome would be taken for the outcome of this SMS.
-            raise Refused(f"the key {key!r} was used for SMS {row.id} to another number; nothing was sent")
+            raise CommandRefused(f"the key {key!r} was used for SMS {row.id} to another number; nothing was sent")
         return row
 
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
         """Send again as a new row. :raises Refused: the state of the row does not allow it."""
         old = await self._known(sms_id)
         if old.account not in self._settings.accounts:
-            raise Refused(
+            raise CommandRefused(
                 f"SMS {sms_id} went by account {old.account!r}, which is not configured any more; send a new one"
             )
         key = f"cli:again:{sms_id}"
         new = await self._store.send_again(sms_id, key=key, author=author, now=self._clock.now())
         if new is None:
             again = ", ".join(state for state in SmsState if state.can_be_sent_again)
-            raise Refused(f"SMS {sms_id} is {old.state}: only an SMS in one of these states goes again: {again}")
+            raise CommandRefused(f"SMS {sms_id} is {old.state}: only an SMS in one of these states goes again: {again}")
         return new
 
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
@@ -95,7 +95,7 @@ class Commands:
         move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
         if not await self._store.move(sms_id, move, self._clock.now(), Change(author=author)):
             open_states = "draft, queued, uncertain and parked"
-            raise Refused(f"SMS {sms_id} is {old.state}: only {open_states} ones can be abandoned")
+            raise CommandRefused(f"SMS {sms_id} is {old.state}: only {open_states} ones can be abandoned")
         return await self._known(sms_id)
 
     async def retry_restored(self, *, author: str) -> int:
@@ -131,5 +131,5 @@ class Commands:
     async def _known(self, sms_id: SmsId) -> Sms:
         sms = await self._store.get_sms(sms_id)
         if sms is None:
-            raise Refused(f"there is no SMS {sms_id}; `sms-bridge queue list` shows the ids")
+            raise CommandRefused(f"there is no SMS {sms_id}; `sms-bridge queue list` shows the ids")
         return sms

@@ -69,7 +69,7 @@ def _uses(item: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
 # ------------------------------------------------ what rules change and count
 
 
-def opted_out(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule, bool]]:
+def with_opt_outs(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule, bool]]:
     """Each rule that fired, and whether its replies would go to a number that has opted out.
 
     The confirmation by the rule that opted it out is the last text that such a number gets. A second opt-out is not

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from bridge.config import AccountSettings
 from bridge.model.alert import alert_post
-from bridge.model.answers import Reason
+from bridge.model.answers import SmsReason
 from bridge.model.base import Json
 from bridge.model.post import NewPost
 from bridge.model.record import Restoration
@@ -23,7 +23,7 @@ def about_unknown(sms: Sms, account: AccountSettings | None, reason: str) -> tup
     wanted sent, and about an SMS whose account is not configured any more. SMS that became unknown because the store
     was restored from a copy share one post (:func:`about_restored`).
     """
-    if reason == Reason.RESTORED:
+    if reason == SmsReason.RESTORED:
         return ()
     if account is not None and account.on_unknown == "leave" and sms.origin is Origin.RULE:
         return ()

@@ -37,7 +37,7 @@ def longest_window(guards: GuardSettings) -> Ms:
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 
-def suppress_all(
+def suppression_of_all(
     item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
 ) -> Suppression | None:
     """The reason to hold back every automatic reply to this message, whatever its text and its rule; None: no reason.
@@ -66,18 +66,20 @@ def written_at(item: UnroutedMessage) -> Ms:
     return received if date is None else min(received, date)
 
 
-def suppress_text(text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms) -> Suppression | None:
+def suppression_of_text(
+    text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms
+) -> Suppression | None:
     """The reason to hold back this text to this number; None: no reason.
 
     ``recent``: the number's recent replies, and those that this decision already sends.
     """
-    if over(guards.per_number, [reply.at for reply in recent], now):
+    if exceeds(guards.per_number, [reply.at for reply in recent], now):
         return Suppression.PER_NUMBER
-    if over(guards.same_text, [reply.at for reply in recent if reply.text == text], now):
+    if exceeds(guards.same_text, [reply.at for reply in recent if reply.text == text], now):
         return Suppression.SAME_TEXT
     return None
 
 
-def over(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
+def exceeds(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
     """Whether one more at ``now`` exceeds the rate. Times in the future, of a clock set back since, count as well."""
     return rate is not None and sum(1 for at in times if abs(now - at) < rate.per) >= rate.count

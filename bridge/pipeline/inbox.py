@@ -13,7 +13,7 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.alert import Alert
 from bridge.model.base import Ms
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.services import Services
 
@@ -36,7 +36,7 @@ class Inbox:
         self._clock = services.clock
         self._under_way: Counter[tuple[str, str, bytes]] = Counter()
 
-    async def accept(self, call: InboundCall) -> Accepted:
+    async def accept(self, call: InboundCall) -> AcceptedCall:
         """Store a callback, or count it as a repeat of a stored one.
 
         :raises StoreError: nothing may be acknowledged.
@@ -57,7 +57,7 @@ class Inbox:
             await self._alert(call, accepted)
         return accepted
 
-    async def _alert(self, call: InboundCall, accepted: Accepted) -> None:
+    async def _alert(self, call: InboundCall, accepted: AcceptedCall) -> None:
         """Tell the team once a day that the platform does not understand our answers to this account."""
         now = self._clock.now()
         alert = Alert(

@@ -14,12 +14,12 @@ import structlog
 
 from bridge.errors import StoreError
 from bridge.model.alert import Alert
-from bridge.model.answers import Reason, Receipt, SendClass
+from bridge.model.answers import Receipt, SendClass, SmsReason
 from bridge.model.base import SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.outcomes import Outcome, OutcomePolicy, lost, probed
+from bridge.pipeline.outcomes import Outcome, OutcomePolicy, after_probe, unknown_outcome
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
@@ -194,7 +194,7 @@ class Outbox:
                     outcome = await self._decide(sms, receipt, channel)
                 else:
                     # The machine slept, or lost the store, since the claim: other nodes may soon call the SMS lost.
-                    outcome = Move.RETRY, Change(reason=Reason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
+                    outcome = Move.RETRY, Change(reason=SmsReason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
             finally:
                 # The connection is free, and the channel knows what the answer means for the account: the next SMS may
                 # go while this outcome is written.
@@ -203,7 +203,7 @@ class Outbox:
         except asyncio.CancelledError:
             # The service stops. As long as no answer is known, the SMS may have arrived. If even this write fails, the
             # next start calls it unknown.
-            await self._move(sms, *(outcome or lost(sms, channel, Reason.INTERRUPTED)))
+            await self._move(sms, *(outcome or unknown_outcome(sms, channel, SmsReason.INTERRUPTED)))
             raise
         finally:
             # The lane and the connection are free. Only where rows wait: each look costs a question to the store.
@@ -215,7 +215,7 @@ class Outbox:
         # The probe is one more request: the lease must last until its end, too.
         if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
             log.info("sms_probed", sms_id=sms.id, reason=receipt.reason)
-            return probed(receipt, await send(channel, sms))
+            return after_probe(receipt, await send(channel, sms))
         return receipt
 
     async def _may_probe(self, sms: Sms, channel: AccountChannel) -> bool:
@@ -227,12 +227,12 @@ class Outbox:
 
     async def _decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
         try:
-            return await self._insist(sms, lambda: self._policy.decide(sms, receipt, channel))
+            return await self._repeat_until_stored(sms, lambda: self._policy.decide(sms, receipt, channel))
         except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
             log.error("outcome_failed", sms_id=sms.id, error_class=type(error).__name__, trace=safe_traceback(error))
-            return lost(sms, channel, Reason.INTERNAL)
+            return unknown_outcome(sms, channel, SmsReason.INTERNAL)
 
-    async def _insist(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
+    async def _repeat_until_stored(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat until the store takes it, however long that is. Until then the row blocks its lane as ``sending``."""
         failures = 0
         while True:
@@ -245,10 +245,10 @@ class Outbox:
             await self._clock.sleep(backoff(failures, 0.5, first=100, longest=5_000))
 
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
-        moved = await self._insist(sms, lambda: self._move(sms, move, change))
+        moved = await self._repeat_until_stored(sms, lambda: self._move(sms, move, change))
         if not moved and move is Move.ACCEPTED:
             # Another node called it lost while this node was cut off; the answer proves that it was not.
-            moved = await self._insist(sms, lambda: self._move(sms, Move.PROVE, change))
+            moved = await self._repeat_until_stored(sms, lambda: self._move(sms, Move.PROVE, change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
         log.info(
@@ -301,4 +301,4 @@ async def send(channel: AccountChannel, sms: Sms) -> Receipt:
             error_class=type(error).__name__,
             trace=safe_traceback(error),
         )
-        return Receipt(outcome=SendClass.UNKNOWN, reason=Reason.INTERNAL)
+        return Receipt(outcome=SendClass.UNKNOWN, reason=SmsReason.INTERNAL)

@@ -13,7 +13,7 @@ import structlog
 
 from bridge.errors import PlatformError
 from bridge.model.alert import Alert
-from bridge.model.answers import Reason, Receipt, SendClass
+from bridge.model.answers import Receipt, SendClass, SmsReason
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import escalations
@@ -51,9 +51,9 @@ class OutcomePolicy:
             case SendClass.ACCEPTED:
                 return await self._accepted(receipt, channel)
             case SendClass.PARKED:
-                await self._suspensions.suspend(channel, reason=Reason.PARKED, detail=receipt.detail)
+                await self._suspensions.suspend(channel, reason=SmsReason.PARKED, detail=receipt.detail)
                 posts = escalations.about_parked(sms)
-                return Move.PARK, Change(reason=Reason.PARKED, detail=receipt.detail, posts=posts)
+                return Move.PARK, Change(reason=SmsReason.PARKED, detail=receipt.detail, posts=posts)
             case SendClass.REFUSED:
                 return await self._refused(sms, receipt, channel)
             case SendClass.ACCOUNT_FAULT:
@@ -66,7 +66,7 @@ class OutcomePolicy:
                 return await self._not_sent(receipt, channel)
             case SendClass.UNKNOWN:
                 channel.note_unknown(self._clock.now(), random.random(), sms.sending_since)
-                return lost(sms, channel, receipt.reason, receipt.detail)
+                return unknown_outcome(sms, channel, receipt.reason, receipt.detail)
 
     async def _accepted(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
         await self._suspensions.note_accepted(channel)
@@ -75,7 +75,7 @@ class OutcomePolicy:
         return Move.ACCEPTED, Change(reason=receipt.reason, platform_ids=receipt.ids, poll_at=poll_at)
 
     async def _refused(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        if receipt.reason == Reason.BAD_SENDER:
+        if receipt.reason == SmsReason.BAD_SENDER:
             await self._suspensions.raise_alert(
                 Alert(
                     key=f"sender_name:{channel.name}:{sms.sender_name}:{day_of(self._clock.now())}",
@@ -105,7 +105,7 @@ class OutcomePolicy:
         if broke:
             return await self._account_fault(sms, receipt, channel)
         if len(channel.zeros) >= ZEROS_SUSPEND:
-            await self._suspensions.suspend(channel, reason=Reason.ZEROS, detail=receipt.detail)
+            await self._suspensions.suspend(channel, reason=SmsReason.ZEROS, detail=receipt.detail)
         return await self._refused(sms, receipt, channel)
 
     async def _same_request(self, sms: Sms, channel: AccountChannel) -> Outcome:
@@ -114,10 +114,10 @@ class OutcomePolicy:
         twin = await self._store.identical_since(sms, started_at - SAME_REQUEST_WINDOW)
         if twin is None:
             # No request of ours explains it: an earlier attempt may have arrived after all.
-            return lost(sms, channel, Reason.SAME_REQUEST, "")
+            return unknown_outcome(sms, channel, SmsReason.SAME_REQUEST, "")
         # A twin that left in the future: the clock was set back since.
         due = min(twin, now) + SAME_REQUEST_WINDOW + SECOND
-        return Move.RETRY, Change(reason=Reason.SAME_REQUEST, due_at=due)
+        return Move.RETRY, Change(reason=SmsReason.SAME_REQUEST, due_at=due)
 
     async def _not_sent(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
         due = channel.note_not_sent(self._clock.now(), random.random())
@@ -145,16 +145,16 @@ class OutcomePolicy:
         return noted and self._clock.now() - sms.sending_since <= PROBE_LATEST
 
 
-def lost(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> Outcome:
+def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> Outcome:
     """The SMS may have arrived: people are asked about it."""
     posts = escalations.about_unknown(sms, channel.settings, reason)
     return Move.LOSE_TRACK, Change(reason=reason, detail=detail, posts=posts)
 
 
-def probed(first: Receipt, again: Receipt) -> Receipt:
+def after_probe(first: Receipt, again: Receipt) -> Receipt:
     """What the answers to a request and to its repetition say together."""
     if again.outcome is SendClass.SAME_REQUEST:
-        return Receipt(outcome=SendClass.ACCEPTED, reason=Reason.PROVED_BY_PROBE)
+        return Receipt(outcome=SendClass.ACCEPTED, reason=SmsReason.PROVED_BY_PROBE)
     if again.outcome is SendClass.ACCEPTED:
         return again
     return first
@@ -164,13 +164,13 @@ NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
 """The waits grow with each of these in a row, whether the platform answered or not."""
 NO_ANSWER = frozenset(
     {
-        Reason.DISCONNECTED,
-        Reason.READ_TIMEOUT,
-        Reason.BAD_HTTP,
-        Reason.BROKEN_BODY,
-        Reason.CLIENT_ERROR,
-        Reason.INTERNAL,
-        Reason.INTERRUPTED,
+        SmsReason.DISCONNECTED,
+        SmsReason.READ_TIMEOUT,
+        SmsReason.BAD_HTTP,
+        SmsReason.BROKEN_BODY,
+        SmsReason.CLIENT_ERROR,
+        SmsReason.INTERNAL,
+        SmsReason.INTERRUPTED,
     }
 )
 """Unknown outcomes in which the platform did not answer at all."""

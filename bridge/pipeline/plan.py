@@ -102,19 +102,19 @@ def automatic_replies(
     """Pass each reply through the guards, in the order of the rules."""
     recent = list(item.recent)
     own = [number for each in settings.accounts.values() for number in each.numbers]
-    general = guards.suppress_all(item, own_numbers=own, max_age=account.max_age, now=now)
+    general = guards.suppression_of_all(item, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
     suppressions: list[Suppression] = []
     rules: set[str] = set()
     wanted = [
-        (fired, out, reply) for fired, out in effects.opted_out(item.contact, decision) for reply in fired.replies
+        (fired, out, reply) for fired, out in effects.with_opt_outs(item.contact, decision) for reply in fired.replies
     ]
     for index, (fired, out, reply) in enumerate(wanted):
         key = f"rule:{item.inbound.id}:{index}"
         state = SmsState.SENDING if slot and not replies else SmsState.QUEUED
         sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
         reason = general or (
-            Suppression.OPTED_OUT if out else guards.suppress_text(reply.text, recent, settings.guards, now)
+            Suppression.OPTED_OUT if out else guards.suppression_of_text(reply.text, recent, settings.guards, now)
         )
         if reason is None and not budget.take(sms.parts):
             reason = Suppression.DAILY_PARTS

@@ -10,7 +10,7 @@ import structlog
 
 from bridge.errors import PlatformError, StoreError
 from bridge.model.alert import Alert
-from bridge.model.answers import AccountState, Balance, Reason
+from bridge.model.answers import AccountState, Balance, SmsReason
 from bridge.model.base import HOUR, MINUTE, SECOND, Json, Ms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.services import Services
@@ -21,11 +21,11 @@ PROBE_FIRST: Ms = MINUTE
 PROBE_LONGEST: Ms = HOUR // 2
 TRY_ANYWAY: Ms = HOUR // 2
 """A suspended account may try one SMS after this time, although the balance did not say that the fault is over."""
-MOST_COUNTED = 10_000
+COUNT_LIMIT = 10_000
 """Waiting SMS are counted up to this number: a slot of the account is taken while they are counted."""
-CONTACT_EVERY: Ms = 10 * SECOND
+NOTE_ANSWER_EVERY: Ms = 10 * SECOND
 """Shortest time between two commits that say "the platform answered"."""
-MONEY = frozenset({Reason.NO_CREDIT, Reason.PARKED, Reason.ZERO})
+ENDED_BY_TOP_UP = frozenset({SmsReason.NO_CREDIT, SmsReason.PARKED, SmsReason.ZERO})
 """Suspensions that end when the balance is higher than at their beginning."""
 
 
@@ -34,7 +34,7 @@ class AccountSuspensions:
         self._store = services.store
         self._signals = services.signals
         self._clock = services.clock
-        self._contact_at: dict[str, Ms] = {}
+        self._answer_noted_at: dict[str, Ms] = {}
         self._writing: set[str] = set()
         """Accounts whose suspension is not in the store yet."""
 
@@ -59,7 +59,7 @@ class AccountSuspensions:
         probe_at = now + PROBE_FIRST
         await self._store.suspend_account(channel.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
         log.error("account_suspended", account=channel.name, reason=reason, detail=detail)
-        if reason in MONEY:
+        if reason in ENDED_BY_TOP_UP:
             # A top-up is measured against what is left now.
             await self.ask_balance(channel)
 
@@ -74,7 +74,7 @@ class AccountSuspensions:
         The all-clear comes first: if the store refuses it, the channel still knows of the trouble at the next try.
         """
         if channel.cautious and not channel.suspended:
-            waiting = await self._store.count_queued(channel.name, limit=MOST_COUNTED)
+            waiting = await self._store.count_queued(channel.name, limit=COUNT_LIMIT)
             params: dict[str, Json] = {"account": channel.name, "waiting": waiting}
             await self._all_clear(f"account:{channel.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{channel.name}:unreachable", "alert.platform_back", params)
@@ -84,8 +84,8 @@ class AccountSuspensions:
         """The platform answered, whatever it said."""
         now = self._clock.now()
         channel.note_answer()
-        if abs(now - self._contact_at.get(channel.name, 0)) >= CONTACT_EVERY:
-            self._contact_at[channel.name] = now
+        if abs(now - self._answer_noted_at.get(channel.name, 0)) >= NOTE_ANSWER_EVERY:
+            self._answer_noted_at[channel.name] = now
             await self._store.note_answer(channel.name, now)
 
     async def report_unreachable(self, channel: AccountChannel) -> None:
@@ -157,12 +157,12 @@ class AccountSuspensions:
             return True
         if balance is None:
             return False
-        if state.suspended_reason in MONEY:
+        if state.suspended_reason in ENDED_BY_TOP_UP:
             # A balance from before the suspension says nothing: the platform did not answer then.
             asked = state.balance is not None and state.balance_at is not None and state.balance_at >= since
             known = state.balance if asked and state.balance is not None else 0.0
             return balance.amount > max(known, 0.0)
-        return state.suspended_reason != Reason.ZEROS
+        return state.suspended_reason != SmsReason.ZEROS
 
     async def _all_clear(self, key: str, text: str, params: dict[str, Json]) -> None:
         if await self._store.clear_alert(key, text, params, self._clock.now()):

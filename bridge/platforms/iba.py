@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.model.answers import Balance, DeliveryReport, Reason, Receipt, SendClass
+from bridge.model.answers import Balance, DeliveryReport, Receipt, SendClass, SmsReason
 from bridge.platforms.http import HttpLimits
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.http_query import Quoter
@@ -22,7 +22,7 @@ from bridge.platforms.iba_answers import classify
 from bridge.platforms.iba_callback import CallFault, CallRefused, acknowledgement, parse_callback
 from bridge.platforms.iba_questions import parse_balance, parse_report
 
-__all__ = ["CallFault", "CallRefused", "IbaPlatform", "Reason", "acknowledgement", "parse_callback"]
+__all__ = ["CallFault", "CallRefused", "IbaPlatform", "SmsReason", "acknowledgement", "parse_callback"]
 
 MAX_RECIPIENTS = 10
 """Most recipients of one request (platform's document)."""
@@ -31,7 +31,7 @@ MAX_RECIPIENTS = 10
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 # The platform would refuse what is no number, so no request is sent.
-_NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=Reason.BAD_NUMBER)
+_NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=SmsReason.BAD_NUMBER)
 
 
 class IbaPlatform:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bridge.model.answers import Reason, Receipt, SendClass
+from bridge.model.answers import Receipt, SendClass, SmsReason
 from bridge.platforms.http import Answer, NoAnswer
 from bridge.platforms.iba_table import STATUSES, AnswerRow
 from bridge.platforms.iba_text import AnswerText, cut, find_row, read_text, showable
@@ -33,10 +33,10 @@ class _Meaning:
     """The meaning of an answer that is the same for all recipients."""
 
     outcome: SendClass
-    reason: Reason
+    reason: SmsReason
 
 
-def _unknown(reason: Reason) -> _Meaning:
+def _unknown(reason: SmsReason) -> _Meaning:
     return _Meaning(outcome=SendClass.UNKNOWN, reason=reason)
 
 
@@ -51,7 +51,7 @@ def classify(
         return (Receipt(outcome=SendClass.ACCEPTED, ids=(plain,)),)
     if isinstance(answer, NoAnswer):
         outcome = SendClass.UNKNOWN if answer.left else SendClass.NOT_SENT
-        return (Receipt(outcome=outcome, reason=Reason(answer.fault)),) * len(recipients)
+        return (Receipt(outcome=outcome, reason=SmsReason(answer.fault)),) * len(recipients)
     text = read_text(answer)
     success = 200 <= answer.status < 300
     meaning = _of_success(text, recipients) if success else _of_status(answer.status, text, recipients)
@@ -76,12 +76,12 @@ def _of_status(status: int, text: AnswerText, recipients: Sequence[str]) -> _Mea
     if 300 <= status < 400:
         # The client does not follow it. Probably the script did not run, but that is not certain: PHP's own redirect is
         # a 302 from inside a script. Sending again later could send twice, so a person decides.
-        return _unknown(Reason.REDIRECTED)
+        return _unknown(SmsReason.REDIRECTED)
     if status >= 500:
-        return _unknown(Reason.SERVER_ERROR)
+        return _unknown(SmsReason.SERVER_ERROR)
     if status >= 400 and (row := find_row(text)) is not None:
         return _of_row(row, text, recipients)
-    outcome, reason = STATUSES.get(status, (SendClass.UNKNOWN, Reason.ODD_STATUS))
+    outcome, reason = STATUSES.get(status, (SendClass.UNKNOWN, SmsReason.ODD_STATUS))
     return _Meaning(outcome=outcome, reason=reason)
 
 
@@ -93,27 +93,27 @@ def _of_success(text: AnswerText, recipients: Sequence[str]) -> _Meaning | tuple
     if (row := find_row(text)) is not None:
         return _of_row(row, text, recipients)
     if not bare:
-        return _unknown(Reason.HTML if text.markup else Reason.TOO_LONG)
+        return _unknown(SmsReason.HTML if text.markup else SmsReason.TOO_LONG)
     # A broken platform answers with an empty body, but so does a script that died after it took the message.
-    return _of_prose(text, recipients) if tokens else _unknown(Reason.EMPTY)
+    return _of_prose(text, recipients) if tokens else _unknown(SmsReason.EMPTY)
 
 
 def _of_row(row: AnswerRow, text: AnswerText, recipients: Sequence[str]) -> _Meaning:
     if len(recipients) > 1 and (row.about_one_recipient or _foreign_numbers(text.plain, recipients)):
-        return _unknown(Reason.COUNT_DIFFERS)
+        return _unknown(SmsReason.COUNT_DIFFERS)
     return _Meaning(outcome=row.outcome, reason=row.reason)
 
 
 def _of_ids(tokens: Sequence[str], recipients: Sequence[str]) -> _Meaning | tuple[Receipt, ...]:
     zeros = [token for token in tokens if not token.strip("0")]
     if len(zeros) == len(tokens):
-        return _Meaning(outcome=SendClass.ZERO, reason=Reason.ZERO)
+        return _Meaning(outcome=SendClass.ZERO, reason=SmsReason.ZERO)
     ids = tuple(dict.fromkeys(tokens))
     if len(recipients) == 1 and not zeros:
         return (Receipt(outcome=SendClass.ACCEPTED, ids=ids),)
     # Each message has its own id (platform's document), so a repeated id or a 0 means that one is missing.
     if zeros or len(tokens) != len(recipients) or len(ids) != len(tokens):
-        return _unknown(Reason.COUNT_DIFFERS)
+        return _unknown(SmsReason.COUNT_DIFFERS)
     return tuple(Receipt(outcome=SendClass.ACCEPTED, ids=(one,)) for one in ids)
 
 
@@ -127,14 +127,14 @@ def _of_prose(text: AnswerText, recipients: Sequence[str]) -> _Meaning:
     recipients.
     """
     if _SCRIPT_DIED.match(text.plain):
-        return _unknown(Reason.HTML)
+        return _unknown(SmsReason.HTML)
     if not text.readable or not _WORD_OR_CODE.search(text.plain):
-        return _unknown(Reason.GARBLED)
+        return _unknown(SmsReason.GARBLED)
     if _MAY_BE_TAKEN.search(text.plain) or _foreign_numbers(text.plain, recipients):
-        return _unknown(Reason.POSSIBLY_TAKEN)
+        return _unknown(SmsReason.POSSIBLY_TAKEN)
     if len(recipients) > 1:
-        return _unknown(Reason.COUNT_DIFFERS)
-    return _Meaning(outcome=SendClass.REFUSED, reason=Reason.UNKNOWN_WORDS)
+        return _unknown(SmsReason.COUNT_DIFFERS)
+    return _Meaning(outcome=SendClass.REFUSED, reason=SmsReason.UNKNOWN_WORDS)
 
 
 def _foreign_numbers(text: str, recipients: Sequence[str]) -> bool:

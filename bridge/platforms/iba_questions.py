@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
+from bridge.model.answers import Balance, DeliveryReport, ReportClass, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_text import AnswerText, find_row, read_text, showable
@@ -81,14 +81,14 @@ def parse_balance(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> 
 def _usable(answer: Answer | NoAnswer, question: str, secrets: Sequence[str]) -> AnswerText:
     """The text of a usable answer: HTTP 200, plain text, no known error. :raises PlatformError: it is not usable."""
     if isinstance(answer, NoAnswer):
-        raise _not_usable(question, _NO_ANSWER[answer.fault], Reason(answer.fault))
+        raise _not_usable(question, _NO_ANSWER[answer.fault], SmsReason(answer.fault))
     text = read_text(answer)
     if answer.status != 200:
         row = find_row(text)
         reason = row.reason if row is not None and answer.status < 500 else _of_status(answer.status)
         raise _not_usable(question, f"HTTP {answer.status}", reason, f"HTTP {answer.status}")
     if not text.plain:
-        raise _not_usable(question, "an empty answer", Reason.EMPTY)
+        raise _not_usable(question, "an empty answer", SmsReason.EMPTY)
     if text.markup or not text.whole or not text.readable or find_row(text) is not None:
         raise _unreadable(question, text, secrets)
     return text
@@ -100,22 +100,22 @@ def _unreadable(question: str, text: AnswerText, secrets: Sequence[str]) -> Plat
     if row is not None:
         reason = row.reason
     elif text.markup:
-        reason = Reason.HTML
+        reason = SmsReason.HTML
     elif not text.whole:
-        reason = Reason.TOO_LONG
+        reason = SmsReason.TOO_LONG
     else:
-        reason = Reason.UNKNOWN_WORDS if text.readable else Reason.GARBLED
+        reason = SmsReason.UNKNOWN_WORDS if text.readable else SmsReason.GARBLED
     said = showable(text, secrets=secrets)
     return _not_usable(question, said, reason, said)
 
 
-def _of_status(status: int) -> Reason:
+def _of_status(status: int) -> SmsReason:
     if status in STATUSES:
         return STATUSES[status][1]
-    return {3: Reason.REDIRECTED, 5: Reason.SERVER_ERROR}.get(status // 100, Reason.ODD_STATUS)
+    return {3: SmsReason.REDIRECTED, 5: SmsReason.SERVER_ERROR}.get(status // 100, SmsReason.ODD_STATUS)
 
 
-def _not_usable(question: str, why: str, reason: Reason, detail: str = "") -> PlatformError:
+def _not_usable(question: str, why: str, reason: SmsReason, detail: str = "") -> PlatformError:
     return PlatformError(f"no usable answer to the {question} question: {why}", reason=reason, detail=detail)
 
 

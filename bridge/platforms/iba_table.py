@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.model.answers import Reason, ReportClass, SendClass
+from bridge.model.answers import ReportClass, SendClass, SmsReason
 from bridge.value import value_object
 
 
@@ -12,7 +12,7 @@ class AnswerRow:
 
     beginnings: tuple[str, ...]
     outcome: SendClass
-    reason: Reason
+    reason: SmsReason
     about_one_recipient: bool = False
     """The answer is about one recipient. For a request with several it does not tell the outcome of the others."""
 
@@ -22,37 +22,37 @@ ROWS: tuple[AnswerRow, ...] = (
     AnswerRow(
         beginnings=("Неправильный логин или пароль", "Error_Invalid_Login"),
         outcome=SendClass.ACCOUNT_FAULT,
-        reason=Reason.BAD_LOGIN,
+        reason=SmsReason.BAD_LOGIN,
     ),
     AnswerRow(
         beginnings=("Аккаунт заблокирован", "Ваш аккаунт заблокирован", "Error_SMS_User_Disabled"),
         outcome=SendClass.ACCOUNT_FAULT,
-        reason=Reason.BLOCKED,
+        reason=SmsReason.BLOCKED,
     ),
     AnswerRow(
         beginnings=("Закончились SMS", "У нас закончились SMS", "Error_Not_Enough_Credits"),
         outcome=SendClass.ACCOUNT_FAULT,
-        reason=Reason.NO_CREDIT,
+        reason=SmsReason.NO_CREDIT,
     ),
     # The sentence goes on "… SMS будет отправлена как только вы пополните счет". Its beginning is enough. If a changed
     # or cut sentence counted as a plain lack of credit, the message would be sent a second time after the top-up.
-    AnswerRow(beginnings=("Недостаточно средств",), outcome=SendClass.PARKED, reason=Reason.PARKED),
+    AnswerRow(beginnings=("Недостаточно средств",), outcome=SendClass.PARKED, reason=SmsReason.PARKED),
     AnswerRow(
         beginnings=("Номер телефона присутствует в стоп-листе",),
         outcome=SendClass.REFUSED,
-        reason=Reason.STOP_LIST,
+        reason=SmsReason.STOP_LIST,
         about_one_recipient=True,
     ),
     AnswerRow(
         beginnings=("Данное направление закрыто", "Error_User_Destination_Blocked"),
         outcome=SendClass.REFUSED,
-        reason=Reason.DIRECTION_CLOSED,
+        reason=SmsReason.DIRECTION_CLOSED,
         about_one_recipient=True,
     ),
     AnswerRow(
         beginnings=("Текст SMS отклонен модератором", "Error_SMS_Declined"),
         outcome=SendClass.REFUSED,
-        reason=Reason.MODERATED,
+        reason=SmsReason.MODERATED,
     ),
     AnswerRow(
         beginnings=(
@@ -63,32 +63,32 @@ ROWS: tuple[AnswerRow, ...] = (
             "Error_Invalid_Source_Address",
         ),
         outcome=SendClass.REFUSED,
-        reason=Reason.BAD_SENDER,
+        reason=SmsReason.BAD_SENDER,
     ),
     AnswerRow(
         beginnings=("Нет текста сообщения", "Error_No_Text"),
         outcome=SendClass.REFUSED,
-        reason=Reason.NO_TEXT,
+        reason=SmsReason.NO_TEXT,
     ),
     AnswerRow(
         beginnings=("Укажите номер телефона", "Номер телефона должен быть меньше 15 символов"),
         outcome=SendClass.REFUSED,
-        reason=Reason.BAD_NUMBER,
+        reason=SmsReason.BAD_NUMBER,
         about_one_recipient=True,
     ),
     AnswerRow(
         beginnings=("Попытка отправки более одного одинакового запроса в течение минуты", "Flood SMS"),
         outcome=SendClass.SAME_REQUEST,
-        reason=Reason.SAME_REQUEST,
+        reason=SmsReason.SAME_REQUEST,
     ),
 )
 
 # Statuses other than success, with words that are not in the table above. With a 4xx the server itself refuses the
 # request, so the script did not run. All other statuses are unknown outcomes: 3xx, 5xx, and odd ones.
-STATUSES: dict[int, tuple[SendClass, Reason]] = {
-    429: (SendClass.TEMPORARY, Reason.BUSY),
-    **dict.fromkeys((401, 403, 404, 405, 410), (SendClass.ACCOUNT_FAULT, Reason.NOT_ADMITTED)),
-    **dict.fromkeys((400, 414, 431), (SendClass.REFUSED, Reason.BAD_REQUEST)),
+STATUSES: dict[int, tuple[SendClass, SmsReason]] = {
+    429: (SendClass.TEMPORARY, SmsReason.BUSY),
+    **dict.fromkeys((401, 403, 404, 405, 410), (SendClass.ACCOUNT_FAULT, SmsReason.NOT_ADMITTED)),
+    **dict.fromkeys((400, 414, 431), (SendClass.REFUSED, SmsReason.BAD_REQUEST)),
 }
 
 # The first two are in the platform's document, the others were seen. Compared without case; other words are kept.

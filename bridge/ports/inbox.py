@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.model.base import Ms
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.model.routing import ClaimedBatch, ClaimRequest, Settled, Settlement
 
 
 class InboxStore(Protocol):
-    async def accept_inbound(self, call: InboundCall) -> Accepted:
+    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
         """Store a callback as ``new``, or count it as a repeat of the same (account, smsid, content).
 
         The same account and smsid with other content is a new row with ``conflict_of`` set.

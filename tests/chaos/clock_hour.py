@@ -18,7 +18,7 @@ from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import HOUR, MINUTE, SECOND, Json, Ms
 from bridge.pipeline import compose
-from bridge.pipeline.clockwatch import STANDS
+from bridge.pipeline.clockwatch import TAKE_OVER_AFTER
 from bridge.pipeline.worker import IDLE
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.params import Params
@@ -77,7 +77,7 @@ class Plan:
 class Stay(Enum):
     SHORT = MINUTE
     """The bridge does not believe it."""
-    LONG = STANDS + 2 * MINUTE
+    LONG = TAKE_OVER_AFTER + 2 * MINUTE
     """It does, and has to go back."""
     FOR_GOOD = None
     """The clock was wrong before, and is right now."""

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import bridge.app.sending
 from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.clockwatch import STANDS, ClockWatch
+from bridge.pipeline.clockwatch import TAKE_OVER_AFTER, ClockWatch
 from bridge.pipeline.retry import LONGEST, LONGEST_POST
 from bridge.pipeline.suspensions import PROBE_LONGEST
 from bridge.pipeline.worker import IDLE
@@ -84,7 +84,7 @@ def _stale(seen: Seen, jump: Jump, plan: Plan) -> Iterator[str]:
         least, most = plan.ttl, plan.ttl + plan.slack
         if jump.restart and text in EARLIER:
             # Written by an earlier run: judged by the wall clock, right or wrong.
-            least, most = (0, most) if jump.started_ahead else (least, most + STANDS)
+            least, most = (0, most) if jump.started_ahead else (least, most + TAKE_OVER_AFTER)
         age = seen.stale.get(text)
         if age is None:
             yield f"{text}: not given up after its ttl of {plan.ttl / SECOND:.0f} s"

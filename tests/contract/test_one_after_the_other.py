@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.base import InboundId, SmsId
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.model.routing import Settled
 from bridge.model.sms import Change, Move, NewSms, Sms, SmsState
 from bridge.ports.store import Store
@@ -81,9 +81,9 @@ def test_callbacks_are_new_or_repeats_or_conflicts(factory: Factory, came: list[
             store.accept_inbound(replace(each, received_at=BEYOND) if n == worst else each)
             for n, each in enumerate(came)
         )
-        return [await stored(store, each) if isinstance(each, Accepted) else each for each in answers]
+        return [await stored(store, each) if isinstance(each, AcceptedCall) else each for each in answers]
 
-    async def stored(store: Store, accepted: Accepted) -> object:
+    async def stored(store: Store, accepted: AcceptedCall) -> object:
         inbound = await store.get_inbound(accepted.id)
         assert inbound is not None
         earlier = None if inbound.conflict_of is None else await store.get_inbound(inbound.conflict_of)

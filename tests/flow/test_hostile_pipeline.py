@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.sending import sending
+from bridge.app.sending import open_sending
 from bridge.cli.send import deliver
 from bridge.model.base import ADMIN_CHAT
 from bridge.model.sms import NewSms, Origin, Priority, SmsState
-from bridge.pipeline.commands import Commands, Refused
+from bridge.pipeline.commands import CommandRefused, Commands
 from bridge.ports.store import Store
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault
@@ -72,7 +72,7 @@ async def test_every_unknown_outcome_is_put_to_a_person_however_many_there_are(
         rows = [await store.enqueue(order(f"k{number}", recipient=f"7999000000{number}")) for number in range(5)]
         await store.claim_due("main", now=around.clock.now(), limit=9)
         await store.close()
-        async with sending(around.settings, around.clock) as parts:
+        async with open_sending(around.settings, around.clock) as parts:
             posts = await parts.services.store.claim_posts([ADMIN_CHAT], now=around.clock.now(), limit=99)
         assert {post.sms.id for post in posts if post.sms is not None} == {row.id for row in rows}
 
@@ -86,7 +86,7 @@ async def test_what_waits_for_an_account_that_was_removed_fails_however_much_it_
         for number in range(5):
             await store.enqueue(order(f"k{number}", account="former"))
         await store.close()
-        async with sending(around.settings, around.clock) as parts:
+        async with open_sending(around.settings, around.clock) as parts:
             failed = await parts.services.store.list_sms([SmsState.FAILED], limit=9)
             assert await parts.services.store.list_sms([SmsState.QUEUED], limit=9) == []
         assert len(failed) == 5
@@ -101,7 +101,7 @@ async def test_what_cannot_be_sent_any_more_is_not_queued_again(tmp_path: Path) 
         await around.start()
         parts = around.bridge.sending
         commanding = Commands(settings=around.settings, services=parts.services)
-        with pytest.raises(Refused, match="former"):
+        with pytest.raises(CommandRefused, match="former"):
             await commanding.retry(row.id, author="cli")
         assert await parts.services.store.list_sms([SmsState.QUEUED], limit=9) == []
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from bridge.app.sending import sending
+from bridge.app.sending import open_sending
 from bridge.cli import main
 from bridge.cli.service import nodes
 from bridge.config import load
@@ -177,7 +177,7 @@ async def test_send_does_it_itself_once_another_command_that_sent_has_gone(
     url = await postgres.schema_of(tmp_path)
     service = Service(tmp_path, platform, None, settings={"storage": {"url": url}})
     try:
-        async with sending(load(service.config, {}), roles=frozenset({SENDER})):
+        async with open_sending(load(service.config, {}), roles=frozenset({SENDER})):
             words = ["send", "79001112233", "Раз", "-c", str(service.config)]
             command = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, main, words))
             async with asyncio.timeout(30):

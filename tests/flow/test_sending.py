@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND
 from bridge.model.sms import Origin, Priority, Sms, SmsState
-from bridge.pipeline.commands import Commands, Refused
+from bridge.pipeline.commands import CommandRefused, Commands
 from bridge.sandbox.faults import Fault
 from tests.clock import ManualClock
 from tests.flow.harness import SUBSCRIBER, World, world
@@ -50,7 +50,7 @@ async def test_a_key_is_one_sms_and_of_one_number(tmp_path: Path) -> None:
 
         first = await send(SUBSCRIBER)
         assert (await send(SUBSCRIBER)).id == first.id
-        with pytest.raises(Refused, match=f"was used for SMS {first.id} to another number; nothing was sent"):
+        with pytest.raises(CommandRefused, match=f"was used for SMS {first.id} to another number; nothing was sent"):
             await send("79990000001")
         await around.sms(SmsState.DELIVERED)
         assert [sent.recipient for sent in around.platform.book] == [SUBSCRIBER]

@@ -8,7 +8,7 @@ from functools import partial
 
 from bridge.model.base import ConversationId, InboundId, Ms
 from bridge.model.contact import Contact, RecentReply, RuleUse
-from bridge.model.inbound import Accepted, Inbound, InboundCall
+from bridge.model.inbound import AcceptedCall, Inbound, InboundCall
 from bridge.model.post import NewPost, PostPriority
 from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
 from bridge.model.sms import Sms, SmsState
@@ -104,7 +104,7 @@ class InboxRepository(Repository):
         """
         return False
 
-    async def accept_inbound(self, call: InboundCall) -> Accepted:
+    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
         return await self._writer.run_batched(_accept, call)
 
     async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
@@ -141,15 +141,15 @@ def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
 # ---------------------------------------------------------------- intake
 
 
-def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[Accepted]:
-    accepted: dict[int, Accepted] = {}
+def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[AcceptedCall]:
+    accepted: dict[int, AcceptedCall] = {}
     tx.lock(locks.call(*_message_key(each)) for each in calls)
     for batch in conflict_free_batches(calls, _message_key):
         lines = [(*_CALL.line(calls[index]), tx.router) for index in batch]
         found = {(row[0], row[1]): row for row in tx.batch(ACCEPT_INBOUND, lines)}
         for index in batch:
             _, _, id_, repeats = found[_message_key(calls[index])]
-            accepted[index] = Accepted(id=id_, new=repeats == 0, repeats=repeats)
+            accepted[index] = AcceptedCall(id=id_, new=repeats == 0, repeats=repeats)
     if any(each.new for each in accepted.values()):
         tx.wake(Work.INBOUND)
     return [accepted[index] for index in range(len(calls))]

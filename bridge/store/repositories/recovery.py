@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bridge.model.answers import Reason
+from bridge.model.answers import SmsReason
 from bridge.model.base import InboundId, Ms, SmsId
 from bridge.model.post import NewPost
 from bridge.model.record import LongestWaits, Restoration
@@ -149,7 +149,7 @@ def _settle(tx: Tx, now: Ms, tell: Callable[[Restoration], NewPost]) -> Restorat
     copy = tx.one(COPY_TAKEN)
     if copy is None or copy["taken_at"] is None:
         return None
-    change = Change(reason=Reason.RESTORED)
+    change = Change(reason=SmsReason.RESTORED)
     moved = apply_moves(tx, [MoveRequest(row["id"], Move.RESTORE, now, change) for row in tx.all(UNSENT)])
     found = tx.one(FOUND_IN_COPY)
     assert found is not None

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 
 from bridge.model.base import InboundId
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.model.sms import Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.inbox import Inbox
@@ -17,7 +17,7 @@ def apply() -> None:
     accept, send = Inbox.accept, Outbox._send
     sent: defaultdict[InboundId | None, asyncio.Event] = defaultdict(asyncio.Event)
 
-    async def accept_and_send(self: Inbox, call: InboundCall) -> Accepted:
+    async def accept_and_send(self: Inbox, call: InboundCall) -> AcceptedCall:
         accepted = await accept(self, call)
         if accepted.new:
             await sent[accepted.id].wait()

@@ -6,7 +6,7 @@ import itertools
 import os
 from dataclasses import replace
 
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.pipeline.inbox import Inbox
 
 
@@ -14,7 +14,7 @@ def apply() -> None:
     accept = Inbox.accept
     number = itertools.count()
 
-    async def anew(self: Inbox, call: InboundCall) -> Accepted:
+    async def anew(self: Inbox, call: InboundCall) -> AcceptedCall:
         return await accept(self, replace(call, content_hash=f"{os.getpid()}:{next(number)}".encode()))
 
     Inbox.accept = anew  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms, SmsId
 from bridge.model.record import LongestWaits
 from bridge.model.sms import Move, SmsState
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.clockwatch import JUMP, STANDS, ClockWatch, longest_waits
+from bridge.pipeline.clockwatch import SMALLEST_JUMP, TAKE_OVER_AFTER, ClockWatch, longest_waits
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.outcomes import PROBE_CLEAR
 from bridge.sandbox.faults import Fault, RequestKind
@@ -88,10 +88,10 @@ def test_the_steady_clock_shows_what_it_would_have_shown() -> None:
 @pytest.mark.parametrize("by", [DAY, -DAY])
 async def test_a_jump_that_is_taken_back_soon_was_none(watched: Watched, by: Ms) -> None:
     watched.machine.jump(by)
-    await watched.passes(STANDS - 5 * SECOND)
+    await watched.passes(TAKE_OVER_AFTER - 5 * SECOND)
     assert watched.clock.now() == watched.machine.now() - by
     watched.machine.jump(-by)
-    await watched.passes(2 * STANDS)
+    await watched.passes(2 * TAKE_OVER_AFTER)
     assert watched.clock.now() == watched.machine.now() == watched.machine.monotonic()
 
 
@@ -99,24 +99,24 @@ async def test_a_jump_that_is_taken_back_soon_was_none(watched: Watched, by: Ms)
 async def test_one_that_stands_is_taken_over_and_a_ttl_goes_on(watched: Watched, by: Ms) -> None:
     sms = await watched.around.store.enqueue(reply("k", expires_at=watched.clock.now() + HOUR))
     watched.machine.jump(by)
-    await watched.passes(STANDS + 10 * SECOND)
+    await watched.passes(TAKE_OVER_AFTER + 10 * SECOND)
     assert watched.clock.now() == watched.machine.now()
-    assert await watched.ends(sms.id) == HOUR - STANDS - 10 * SECOND
+    assert await watched.ends(sms.id) == HOUR - TAKE_OVER_AFTER - 10 * SECOND
     watched.machine.jump(-by)
-    await watched.passes(STANDS + 10 * SECOND)
-    assert await watched.ends(sms.id) == HOUR - 2 * (STANDS + 10 * SECOND)
+    await watched.passes(TAKE_OVER_AFTER + 10 * SECOND)
+    assert await watched.ends(sms.id) == HOUR - 2 * (TAKE_OVER_AFTER + 10 * SECOND)
 
 
 async def test_a_clock_that_jumps_on_is_not_believed_before_it_stands(watched: Watched) -> None:
     watched.machine.jump(DAY)
     for _ in range(5):
-        await watched.passes(STANDS - 30 * SECOND)
+        await watched.passes(TAKE_OVER_AFTER - 30 * SECOND)
         watched.machine.jump(HOUR)
     assert watched.clock.now() == watched.machine.monotonic()
 
 
 async def test_a_small_step_is_taken_over_as_it_comes(watched: Watched) -> None:
-    watched.machine.jump(JUMP - 1)
+    watched.machine.jump(SMALLEST_JUMP - 1)
     await watched.passes(5 * SECOND)
     assert watched.clock.now() == watched.machine.now()
 
@@ -125,13 +125,13 @@ async def test_a_small_step_is_taken_over_as_it_comes(watched: Watched) -> None:
 async def test_without_the_store_the_clock_waits_too(watched: Watched, by: Ms) -> None:
     sms = await watched.around.store.enqueue(reply("k", expires_at=watched.clock.now() + HOUR))
     watched.machine.jump(by)
-    await watched.passes(STANDS)
+    await watched.passes(TAKE_OVER_AFTER)
     with watched.around.away(), pytest.raises(StoreUnavailable):
         await watched.passes(5 * SECOND)
     assert watched.clock.jumped_by() == by
     await watched.passes(5 * SECOND)
     assert watched.clock.jumped_by() == 0
-    assert await watched.ends(sms.id) == HOUR - STANDS - 10 * SECOND
+    assert await watched.ends(sms.id) == HOUR - TAKE_OVER_AFTER - 10 * SECOND
 
 
 async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watched: Watched) -> None:
@@ -139,7 +139,7 @@ async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watc
     around = watched.around
     twin, sms, later = await around.order("twin"), await around.order("sms"), await around.order("later", OTHER)
     watched.machine.jump(DAY)
-    await watched.passes(STANDS)
+    await watched.passes(TAKE_OVER_AFTER)
     await around.store.move(twin.id, Move.START, watched.clock.now())
     await around.store.move(twin.id, Move.ACCEPTED, watched.clock.now())
     await watched.passes(5 * SECOND)
@@ -160,7 +160,7 @@ async def test_a_take_over_between_a_question_and_its_answer_ends_no_patience(wa
     await around.outbox.step()
     await around.becomes(sms.id, SmsState.SENT)
     watched.machine.jump(by)
-    await watched.passes(STANDS)
+    await watched.passes(TAKE_OVER_AFTER)
     await watched.machine.advance(5 * SECOND)
     around.platform.misbehave(Fault.SLOW, on=RequestKind.STATUS, delay=300)
     asking = asyncio.create_task(poller.step())
@@ -181,9 +181,9 @@ async def test_the_router_and_a_clock_that_is_set_wait_for_each_other(watched: W
         seen.append(watched.clock.now() - before)
         return 0
 
-    step = watched.watch.undisturbed(route)
+    step = watched.watch.without_clock_change(route)
     watched.machine.jump(DAY)
-    await watched.passes(STANDS)
+    await watched.passes(TAKE_OVER_AFTER)
     await watched.machine.advance(5 * SECOND)
     await asyncio.gather(*(step() for _ in range(20)), watched.watch.step(), *(step() for _ in range(20)))
     assert watched.clock.jumped_by() == 0

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import StoreUnavailable
 from bridge.model.alert import Alert
-from bridge.model.answers import Balance, Reason, Receipt, SendClass
+from bridge.model.answers import Balance, Receipt, SendClass, SmsReason
 from bridge.model.base import DAY, MINUTE, SECOND
 from bridge.model.sms import Move, SmsState
 from bridge.pipeline.accounts import AccountWatch
@@ -159,14 +159,14 @@ async def test_many_in_flight_that_meet_one_fault_are_one_suspension(tmp_path: P
         await around.platform.wait_for(lambda platform: len(platform.requests) == 8)
         await around.quiet()
         state = await around.store.account_state("main")
-        assert (state.suspended_reason, state.probes) == (Reason.BLOCKED, 0)
+        assert (state.suspended_reason, state.probes) == (SmsReason.BLOCKED, 0)
 
 
 async def test_a_late_success_does_not_write_the_all_clear_of_a_suspended_account(tmp_path: Path) -> None:
     async with sender(tmp_path) as around:
         sms = await around.order("a")
         around.channel.cautious = True
-        await around.suspensions.suspend(around.channel, reason=Reason.BLOCKED, detail="")
+        await around.suspensions.suspend(around.channel, reason=SmsReason.BLOCKED, detail="")
         await around.policy.decide(sms, Receipt(outcome=SendClass.ACCEPTED, ids=("1",)), around.channel)
         alert = Alert(key="account:main:fault", text="alert.account_fault")
         assert not await around.store.raise_alert(alert, around.clock.now())
@@ -175,7 +175,7 @@ async def test_a_late_success_does_not_write_the_all_clear_of_a_suspended_accoun
 async def test_a_suspension_ends_in_time_although_the_clock_was_set_back(tmp_path: Path) -> None:
     clock = ManualClock()
     async with sender(tmp_path, clock=clock) as around:
-        await around.suspensions.suspend(around.channel, reason=Reason.BLOCKED, detail="")
+        await around.suspensions.suspend(around.channel, reason=SmsReason.BLOCKED, detail="")
         clock.set(clock.now() - DAY)
         watch = AccountWatch(
             channels={"main": around.channel},

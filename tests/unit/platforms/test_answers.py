@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.model.answers import Reason, SendClass
+from bridge.model.answers import SendClass, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_answers import classify
 
@@ -14,9 +14,9 @@ ONE = ("79001112233",)
 THREE = ("79001112233", "79001112244", "79001112255")
 
 C = SendClass
-R = Reason
+R = SmsReason
 
-WORDS: list[tuple[str, SendClass, Reason]] = [
+WORDS: list[tuple[str, SendClass, SmsReason]] = [
     ("Неправильный логин или пароль", C.ACCOUNT_FAULT, R.BAD_LOGIN),
     ("Error_Invalid_Login", C.ACCOUNT_FAULT, R.BAD_LOGIN),
     ("Аккаунт заблокирован", C.ACCOUNT_FAULT, R.BLOCKED),
@@ -69,7 +69,7 @@ def encoded(text: str) -> list[bytes]:
 @pytest.mark.parametrize("dress", DRESSES)
 @pytest.mark.parametrize(("words", "outcome", "reason"), WORDS, ids=[words[:30] for words, *_ in WORDS])
 def test_every_row_in_both_encodings(
-    words: str, outcome: SendClass, reason: Reason, dress: str, case: type[str]
+    words: str, outcome: SendClass, reason: SmsReason, dress: str, case: type[str]
 ) -> None:
     for body in encoded(DRESSES[dress].format(case(words))):
         (receipt,) = classify(Answer(status=200, body=body), ONE)
@@ -210,7 +210,7 @@ def test_plain_words_that_nobody_knows_are_an_error_and_shown(words: str) -> Non
         (b"1179038981\n" * 1000, R.TOO_LONG),
     ],
 )
-def test_what_may_hide_a_message_that_was_taken_is_unknown(body: bytes, reason: Reason) -> None:
+def test_what_may_hide_a_message_that_was_taken_is_unknown(body: bytes, reason: SmsReason) -> None:
     (receipt,) = classify(Answer(status=200, body=body), ONE)
     assert (receipt.outcome, receipt.reason) == (C.UNKNOWN, reason)
 
@@ -259,7 +259,7 @@ def test_the_longest_answer_of_anything_has_an_unknown_outcome(unit: bytes) -> N
     """Reading has to be linear in the length: this test does not end where it is not."""
     (receipt,) = classify(Answer(status=200, body=unit * (65_536 // len(unit))), ONE)
     assert (receipt.outcome, receipt.ids) == (C.UNKNOWN, ())
-    assert receipt.reason in (Reason.HTML, Reason.TOO_LONG)
+    assert receipt.reason in (SmsReason.HTML, SmsReason.TOO_LONG)
 
 
 STATUS = st.integers(100, 599)

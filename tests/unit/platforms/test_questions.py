@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, DeliveryReport, Reason, ReportClass
+from bridge.model.answers import Balance, DeliveryReport, ReportClass, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded
@@ -123,7 +123,7 @@ def test_no_usable_balance_is_an_error(body: str) -> None:
 
 
 @pytest.mark.parametrize(("words", "reason"), [(words, reason) for words, _, reason in WORDS])
-def test_known_words_are_a_reason_and_a_quotation(words: str, reason: Reason) -> None:
+def test_known_words_are_a_reason_and_a_quotation(words: str, reason: SmsReason) -> None:
     for ask in (parse_report, parse_balance):
         with pytest.raises(PlatformError) as raised:
             ask(answer(words))
@@ -133,19 +133,19 @@ def test_known_words_are_a_reason_and_a_quotation(words: str, reason: Reason) ->
 @pytest.mark.parametrize(
     ("given", "reason", "detail"),
     [
-        (NoAnswer(fault=HttpFault.DNS, left=False), Reason.DNS, ""),
-        (answer(""), Reason.EMPTY, ""),
-        (answer("<h1>Sorry</h1>"), Reason.HTML, "Sorry"),
-        (answer("Приходите завтра"), Reason.UNKNOWN_WORDS, "Приходите завтра"),
-        (answer("", 404), Reason.NOT_ADMITTED, "HTTP 404"),
-        (answer("Неправильный логин или пароль", 403), Reason.BAD_LOGIN, "HTTP 403"),
-        (answer("", 302), Reason.REDIRECTED, "HTTP 302"),
-        (answer("", 503), Reason.SERVER_ERROR, "HTTP 503"),
-        (answer("", 429), Reason.BUSY, "HTTP 429"),
-        (answer("", 204), Reason.ODD_STATUS, "HTTP 204"),
+        (NoAnswer(fault=HttpFault.DNS, left=False), SmsReason.DNS, ""),
+        (answer(""), SmsReason.EMPTY, ""),
+        (answer("<h1>Sorry</h1>"), SmsReason.HTML, "Sorry"),
+        (answer("Приходите завтра"), SmsReason.UNKNOWN_WORDS, "Приходите завтра"),
+        (answer("", 404), SmsReason.NOT_ADMITTED, "HTTP 404"),
+        (answer("Неправильный логин или пароль", 403), SmsReason.BAD_LOGIN, "HTTP 403"),
+        (answer("", 302), SmsReason.REDIRECTED, "HTTP 302"),
+        (answer("", 503), SmsReason.SERVER_ERROR, "HTTP 503"),
+        (answer("", 429), SmsReason.BUSY, "HTTP 429"),
+        (answer("", 204), SmsReason.ODD_STATUS, "HTTP 204"),
     ],
 )
-def test_every_other_error_has_its_reason_too(given: Answer | NoAnswer, reason: Reason, detail: str) -> None:
+def test_every_other_error_has_its_reason_too(given: Answer | NoAnswer, reason: SmsReason, detail: str) -> None:
     for ask in (parse_report, parse_balance):
         with pytest.raises(PlatformError) as raised:
             ask(given)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.sending import sending
+from bridge.app.sending import open_sending
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import HOUR, SECOND, Ms
 from bridge.model.sms import SmsState
@@ -170,7 +170,7 @@ async def test_a_machine_whose_clock_is_wrong_goes_by_the_stores_from_the_start(
     both: TwoNodes, platform: SimulatedPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.app.sending.SystemClock", Ahead)
-    async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+    async with open_sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
         assert abs(parts.clock.now() - await both.now()) < 60 * SECOND
         assert abs(parts.clock.jumped_by()) < 60 * SECOND, "nor is there a jump that would move what waits"
 
@@ -182,7 +182,7 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(
     await both.alive(both.one)
     await sent(both.one, "k")
     await both.is_gone(both.one)
-    async with sending(settings(both, platform), roles=frozenset(ROLES)):
+    async with open_sending(settings(both, platform), roles=frozenset(ROLES)):
         assert await both.value("SELECT state FROM sms") == SmsState.SENDING
 
 
@@ -190,22 +190,22 @@ async def test_the_first_node_to_start_notes_how_long_nothing_ran(both: TwoNodes
     """Its own signs of life would hide it from the one that is to tell of it."""
     stopped = await both.now() - HOUR
     await both.one.accept_inbound(call("1", at=stopped))
-    async with sending(settings(both, platform), roles=frozenset({INTAKE})):
+    async with open_sending(settings(both, platform), roles=frozenset({INTAKE})):
         await both.one.accept_inbound(call("2", at=await both.now()))
-        async with sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
+        async with open_sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
             [outage] = await parts.services.store.unreported_downtimes()
     assert outage.since == stopped
 
 
 async def test_a_command_is_no_start_of_a_service(both: TwoNodes, platform: SimulatedPlatform) -> None:
     await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
-    async with sending(settings(both, platform)) as parts:
+    async with open_sending(settings(both, platform)) as parts:
         assert not await parts.services.store.unreported_downtimes()
 
 
 async def test_without_a_token_the_role_is_left_to_nodes_that_have_one(
     both: TwoNodes, platform: SimulatedPlatform
 ) -> None:
-    async with sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
+    async with open_sending(settings(both, platform), roles=frozenset(ROLES)) as parts:
         assert not parts.cluster.leads(TELEGRAM)
         assert (await both.alive(both.one, TELEGRAM)).leads == {TELEGRAM}

@@ -15,7 +15,7 @@ import pytest
 
 from bridge.errors import StoreError, StoreLocked, StoreUnavailable
 from bridge.model.alert import alert_post
-from bridge.model.answers import Reason
+from bridge.model.answers import SmsReason
 from bridge.model.base import ADMIN_CHAT, Json
 from bridge.model.chat import StoredUpdate
 from bridge.model.post import NewPost
@@ -237,7 +237,7 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
         assert await store.last_restored() == told
         by_key = {sms.key: sms for sms in await store.list_sms(list(SmsState), limit=50)}
         for state in births:
-            assert (by_key[state].state, by_key[state].reason) == (SmsState.UNCERTAIN, Reason.RESTORED)
+            assert (by_key[state].state, by_key[state].reason) == (SmsState.UNCERTAIN, SmsReason.RESTORED)
             steps = [step.state for step in await store.sms_history(by_key[state].id)]
             assert steps[-2:] == [state, "uncertain"]
         for state in ("sent", "failed", "parked", "uncertain"):

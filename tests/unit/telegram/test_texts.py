@@ -10,7 +10,7 @@ import pytest
 
 import bridge
 from bridge.model.actions import ActionKind
-from bridge.model.answers import Reason
+from bridge.model.answers import SmsReason
 from bridge.model.routing_outcome import Suppression
 from bridge.model.sms import ConfirmationReason, SmsState
 from bridge.telegram.client.errors import FailureKind
@@ -71,7 +71,7 @@ def test_every_state_of_an_sms_has_words() -> None:
     assert missing == {SmsState.SENDING}, "sending is shown as queued"
 
 
-@pytest.mark.parametrize("reason", [*Reason, "interrupted", "internal", "zeros", "ttl"])
+@pytest.mark.parametrize("reason", [*SmsReason, "interrupted", "internal", "zeros", "ttl"])
 def test_every_reason_code_has_words(reason: str) -> None:
     assert f"reason.{reason}" in entries("en")
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
-from bridge.model.inbound import Accepted, Inbound, InboundCall
+from bridge.model.inbound import AcceptedCall, Inbound, InboundCall
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
@@ -53,11 +53,11 @@ class RecordingInbox(Inbox):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self.accepted: list[Accepted] = []
+        self.accepted: list[AcceptedCall] = []
         self.calls: list[InboundCall] = []
         self.before: Callable[[], Awaitable[object]] | None = None
 
-    async def accept(self, call: InboundCall) -> Accepted:
+    async def accept(self, call: InboundCall) -> AcceptedCall:
         if self.before is not None:
             await self.before()
         accepted = await super().accept(call)

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import StoreUnavailable
 from bridge.model.alert import Alert
 from bridge.model.base import InboundId, Ms
-from bridge.model.inbound import Accepted, InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT, Inbox
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
@@ -46,7 +46,7 @@ class AlertsSeen:
         self.asked = 0
         self.alerts_fail = False
 
-    async def accept_inbound(self, call: InboundCall) -> Accepted:
+    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
         return await self._store.accept_inbound(call)
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
@@ -111,7 +111,7 @@ async def test_an_alert_that_cannot_be_written_does_not_cost_the_acknowledgement
 
 
 class BrokenStore:
-    async def accept_inbound(self, call: InboundCall) -> Accepted:
+    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
         raise StoreUnavailable("disk full")
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
@@ -128,7 +128,7 @@ async def test_what_was_not_stored_is_not_accepted() -> None:
 async def test_only_a_new_message_wakes_the_router(store: AlertsSeen, signals: Signals) -> None:
     inbox = Inbox(Services(store=store, signals=signals, clock=ManualClock()))
     first = await inbox.accept(call())
-    assert first == Accepted(id=InboundId(first.id), new=True, repeats=0)
+    assert first == AcceptedCall(id=InboundId(first.id), new=True, repeats=0)
     assert signals.inbound.is_set()
     signals.inbound.clear()
     await inbox.accept(call())
