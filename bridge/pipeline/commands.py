@@ -23,7 +23,7 @@ class CommandRefused(BridgeError):
 
 
 def account_of(settings: Settings, account: str) -> str:
-    """The account with this name; without a name the only one. :raises Refused: there is no such account."""
+    """The account with this name; without a name the only one. :raises CommandRefused: there is no such account."""
     names = list(settings.accounts)
     if not account and len(names) == 1:
         return names[0]
@@ -34,7 +34,7 @@ def account_of(settings: Settings, account: str) -> str:
 
 
 def recipient_of(settings: Settings, to: str) -> str:
-    """The number as it is stored. :raises Refused: no SMS can be sent to it."""
+    """The number as it is stored. :raises CommandRefused: no SMS can be sent to it."""
     recipient = phones.normalise(to, settings.region)
     if not phones.answerable(recipient, ()):
         raise CommandRefused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
@@ -50,7 +50,8 @@ class Commands:
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
         """Queue one SMS with a person's priority. The same ``key`` twice is one SMS.
 
-        :raises Refused: unknown account, a number that cannot get SMS, an empty text, a key used for another number.
+        :raises CommandRefused: unknown account, a number that cannot get SMS, an empty text, or a key that was used for
+            another number.
         """
         chosen = account_of(self._settings, account)
         recipient = recipient_of(self._settings, to)
@@ -73,7 +74,7 @@ class Commands:
         return row
 
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
-        """Send again as a new row. :raises Refused: the state of the row does not allow it."""
+        """Send again as a new row. :raises CommandRefused: the state of the row does not allow it."""
         old = await self._known(sms_id)
         if old.account not in self._settings.accounts:
             raise CommandRefused(
@@ -89,7 +90,7 @@ class Commands:
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
         """Leave an uncertain or parked SMS as it is; take a waiting one off the queue.
 
-        :raises Refused: the SMS is in another state.
+        :raises CommandRefused: the SMS is in another state.
         """
         old = await self._known(sms_id)
         move = Move.CANCEL if old.state.is_waiting else Move.ABANDON
