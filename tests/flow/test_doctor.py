@@ -16,6 +16,7 @@ from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
+from tests.clock import ShortWaits
 from tests.processes import Result, sms_bridge
 from tests.service import SUPPORT, Service, free_port
 
@@ -32,7 +33,7 @@ async def platform() -> AsyncIterator[SimulatedPlatform]:
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[SimulatedBotApi]:
-    async with SimulatedBotApi(clock=SystemClock()) as api:
+    async with SimulatedBotApi(clock=ShortWaits()) as api:
         api.add_chat(SUPPORT, forum=True)
         yield api
 
@@ -190,7 +191,7 @@ async def test_in_webhook_mode_it_calls_the_public_address_as_telegram_would(
     tmp_path: Path, platform: SimulatedPlatform
 ) -> None:
     port = free_port()
-    async with SimulatedBotApi(clock=SystemClock(), options=ServerOptions(local=True)) as telegram:
+    async with SimulatedBotApi(clock=ShortWaits(), options=ServerOptions(local=True)) as telegram:
         telegram.add_chat(SUPPORT, forum=True)
         called: dict[str, dict[str, object]] = {
             "web": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
