@@ -84,6 +84,7 @@ async def test_a_button_that_would_come_too_late_does_not_come_and_the_reply_lea
     await staff.until(staff.has_sms)
     [sms] = await staff.sms()
     assert sms.due_at - sms.created_at == UNDO
+    staff.stride = SECOND
     await staff.passes(90 * SECOND)
     await staff.reacts(written, "👀")
     await staff.settled()

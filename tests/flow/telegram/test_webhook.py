@@ -15,7 +15,7 @@ import pytest
 from bridge.app.running import running
 from bridge.app.service import Bridge
 from bridge.config import Settings
-from bridge.model.base import MINUTE, SECOND, Json
+from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.model.sms import SmsState
 from bridge.sandbox.botapi import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
@@ -87,8 +87,8 @@ class House:
         self._bridge = None
         await self._stack.aclose()
 
-    async def until(self, holds: Callable[[], object], within_s: float = 15) -> None:
-        """Let time run until it holds."""
+    async def until(self, holds: Callable[[], object], within_s: float = 15, *, step: Ms = 500) -> None:
+        """Let time run in such steps until it holds."""
         async with asyncio.timeout(within_s):
             while True:
                 value = holds()
@@ -97,7 +97,7 @@ class House:
                 try:
                     await self.api.wait_for(lambda: False, timeout_s=0.01)
                 except TimeoutError:
-                    await self.clock.advance(500)
+                    await self.clock.advance(step)
 
     async def texted(self, text: str) -> int:
         """A subscriber writes; the id of what the team sees of it."""
@@ -290,7 +290,7 @@ async def test_telegram_that_cannot_call_us_is_told_once_with_its_end(house: Hou
     assert real is not None
     working, real.url = real.url, f"http://127.0.0.1:{free_port()}/"
     house.api.says(GROUP, "hello")
-    await house.until(lambda: house.warned("cannot call"), within_s=30)
+    await house.until(lambda: house.warned("cannot call"), within_s=30, step=5 * SECOND)
     assert any("Connection refused" in post.text for post in house.api.chats[ADMINS].from_bot)
     began = house.clock.now()
     await house.until(lambda: house.clock.now() > began + 3 * MINUTE)
@@ -303,9 +303,9 @@ async def test_a_webhook_that_was_taken_away_is_set_again_and_told(house: House)
     await house.until(lambda: house.bridge.telegram and house.bridge.telegram.health().connected)
     async with aiohttp.ClientSession() as session:
         await session.post(f"{house.api.base_url}{house.api.token}/deleteWebhook")
-    await house.until(lambda: house.warned("Another program takes"), within_s=30)
+    await house.until(lambda: house.warned("Another program takes"), within_s=30, step=5 * SECOND)
     assert house.api.updates.webhook_url == house.url
-    await house.until(lambda: house.warned("Nobody else takes"), within_s=60)
+    await house.until(lambda: house.warned("Nobody else takes"), within_s=60, step=5 * SECOND)
 
 
 async def test_an_address_that_telegram_refuses_is_told(tmp_path: Path) -> None:
