@@ -1,8 +1,8 @@
 """Checks that need several values of ``config.yaml``: names that refer to each other, listeners and addresses that
 collide.
 
-Mistakes are searched in the document and not in the typed settings, so that they are found even if other parts of the
-file are wrong, and a person sees all of them at once. Warnings need a configuration without mistakes.
+Mistakes are searched in the document, not in the typed settings. So they are found even if other parts of the file are
+wrong, and a person sees all of them at once. Warnings need a configuration without mistakes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def mistakes(document: Document) -> list[Problem]:
 
 
 def warnings(settings: Settings, document: Document) -> list[Problem]:
-    """Warnings about settings that work and are probably not meant."""
+    """Warnings about settings that work but are probably not meant."""
     return [*_sender_warnings(settings, document), *_open_callbacks(settings, document), *_telegram(settings, document)]
 
 
@@ -125,7 +125,7 @@ def _callbacks(document: Document) -> Iterator[Problem]:
         secret = _text(document, (*base, "secret"), "")
         if path.rstrip("/") in RESERVED_PATHS:
             yield document.problem((*base, "path"), f"{path} answers whether the bridge is well; take another path")
-        # A secret may also be the last segment of the path, so a final slash makes no other address.
+        # A secret may also be the last segment of the path, so a path with and without a final slash is the same.
         other = seen.setdefault((path.rstrip("/"), secret), account)
         if other != account:
             what = "the same `secret`" if secret else "no `secret`"

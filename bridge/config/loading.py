@@ -15,9 +15,9 @@ DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/sms-bridge/config.yaml"))
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
-    """The file that ``-c`` names, else the one that the environment names, else the first of ``DEFAULT_PATHS``.
+    """The file that ``-c`` names, else the one that the environment names, else the first existing default path.
 
-    A named file that does not exist is an error: another file must not be used instead.
+    A named file that does not exist is an error: no other file is used instead.
 
     :raises ConfigError: there is no file; the message lists where it was searched.
     """

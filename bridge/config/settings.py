@@ -1,7 +1,7 @@
 """The keys of ``config.yaml`` as classes: names, types, defaults, and checks that need one value.
 
 The names of keys are a contract with other tools. Durations are in milliseconds, and ``off`` becomes None. Code can
-also build the classes from Python values. ``checks`` does the checks that need two values or a location in the file.
+also build the classes from Python values. Checks that need two values or a location in the file are in ``checks``.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class StatusSettings(Section):
         2 * HOUR,
         6 * HOUR,
     )
-    """Times between two status requests; the last one repeats."""
+    """Intervals between status requests; the last one repeats."""
     give_up: Annotated[Duration, Shortest("1m")] = 72 * HOUR
     rate: OptionalRate = Rate(5, SECOND)
 
@@ -156,7 +156,7 @@ class TelegramSettings(Section):
         BeforeValidator(values.confirm_parts, json_schema_input_type=int | Literal["off"]),
     ] = 3
     undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(values.check_undo)] = None
-    """How long an operator's reply is held back, so that it can be stopped."""
+    """How long an operator's reply waits, so that the operator can still stop it."""
     remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
     """Counted in the working hours named `office`."""
     chats: dict[Name, ChatSettings] = {}
@@ -242,7 +242,7 @@ class Settings(Section):
     guards: GuardSettings = GuardSettings()
     logging: LoggingSettings = LoggingSettings()
     warnings: tuple[Problem, ...] = ()
-    """Warnings about what is allowed and probably not meant. Not a key."""
+    """Warnings about settings that are allowed but probably not meant. Not a key."""
 
     @field_validator("rules", mode="after")
     @classmethod

@@ -1,7 +1,7 @@
 """Checks of single values of ``config.yaml``: sender names, addresses, tokens, times of day.
 
-Each check takes a value and returns it, perhaps tidied, or raises :class:`ValueError` with a sentence for the
-person who edits the file. No sentence repeats a value: a password may stand in any field by mistake.
+Each check takes a value and returns it, perhaps tidied. It raises :class:`ValueError` with a sentence for the person
+who edits the file. No sentence repeats a value, because a password may stand in any field by mistake.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DAY_RANGE = re.compile(rf"(?:{_DAYS})(?:-(?:{_DAYS}))?")
 _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
 _TIMES = re.compile(rf"({_CLOCK})-({_CLOCK}|24:00)")
 TimesText = Annotated[str, Field(pattern=f"^{_CLOCK}-({_CLOCK}|24:00)$")]
-"""One span of a day as it is written, for the JSON Schema."""
+"""One span of working hours as it is written (``09:00-18:00``), for the JSON Schema."""
 
 
 def check_name(value: str) -> str:

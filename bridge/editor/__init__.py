@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that people write, for their editors: a sentence and an example for each key."""
+"""JSON Schemas for the editors of people who write rules and ``config.yaml``: a sentence and examples for each key."""
 
 from bridge.editor.schema import Kind, json_schema
 

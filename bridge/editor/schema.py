@@ -1,8 +1,8 @@
-"""From the classes that read the files to a JSON Schema of the text that a person may write.
+"""Makes a JSON Schema of the text that a person may write, from the classes that read the files.
 
-The classes say which keys exist and what a value becomes. A person writes ``10m`` instead of milliseconds, a number
+The classes tell which keys exist and what a value becomes. A person writes ``10m`` instead of milliseconds, a number
 with or without quotes, one word instead of a list, ``${VAR}`` in ``config.yaml``. So pydantic's schema is rewritten.
-The result is more lenient than ``sms-bridge check`` and never stricter: an editor must not mark what works.
+The result is more lenient than ``sms-bridge check`` and never stricter: an editor must not mark a correct value.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _SCALAR = ["string", "number", "boolean"]
-"""Types of a text: without quotes, an editor takes it for a number or a boolean if it looks like one."""
+"""Types of a text. An editor reads a text without quotes as a number or a boolean if it looks like one."""
 _WHOLE = r"[+-]?[0-9]+"
 _NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?$"
@@ -44,11 +44,11 @@ _NOT_WRITTEN = ("title", "default", "description", "writeOnly", "discriminator",
 _INTERNAL = frozenset({"file", "warnings"})
 """Fields of the settings that are not keys of the file."""
 _ENTRIES: Mapping[str, type[BaseModel]] = {"rules": RuleEntry, "tests": ExampleEntry}
-"""Classes of the entries of lists that are validated one by one, so that the class of the file does not name them."""
+"""Classes of list entries that are validated one by one. The class of the file does not name them."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Makes the schema; templates and expressions are written as texts."""
+    """Pydantic's generator. A person writes templates and expressions as texts."""
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
         return {"type": "string"}

@@ -1,4 +1,4 @@
-"""Reads the sentences and examples of ``keys.yaml``, by the class that reads a key."""
+"""Reads the sentences and examples of ``keys.yaml``. They are listed by the class that reads a key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KeyText:
 
 @cache
 def catalogue() -> dict[str, dict[str, dict[str, Any]]]:
-    """The whole file. Examples are read as editors read YAML, so that a number is a number."""
+    """The whole file. Examples are read as editors read YAML: an unquoted number is a number, not a text."""
     source = files(__package__).joinpath("keys.yaml").read_text(encoding="utf-8")
     loaded: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(source)
     return loaded

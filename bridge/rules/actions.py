@@ -1,6 +1,6 @@
 """The actions of a rule, and how they become effects of a decision.
 
-An effect is only wanted: guards, accounts and queues decide later, in the pipeline, whether and how it happens.
+An effect is only a request: the guards, accounts and queues of the pipeline decide later whether and how it happens.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class ReplyText:
         yield from self.by_language.values()
 
     def chosen(self, *, id: int, languages: tuple[str, ...]) -> Template:
-        """:param languages: the best first; if the reply has none of them, its first language is taken."""
+        """The text for one message.
+
+        :param languages: the preferred one first. If the reply has none of them, its first language is taken.
+        """
         if self.choices:
             return self.choices[id % len(self.choices)]
         language = next((language for language in languages if language in self.by_language), None)
@@ -43,7 +46,10 @@ class ReplyAction:
     """How often one sender gets the reply, in how many milliseconds."""
 
     def effect(self, template: Template, variables: Variables, *, confirms: bool) -> Reply:
-        """:raises TemplateFailed: the text cannot be made."""
+        """The reply with its variables filled in.
+
+        :raises TemplateFailed: the text cannot be made.
+        """
         text = template.render(variables)
         return Reply(text=text, sender_name=self.sender_name, ttl=self.ttl, confirms_opt_out=confirms)
 
@@ -55,7 +61,7 @@ class ForwardAction:
     silent: bool = False
 
     def effect(self, variables: Variables) -> tuple[Forward, ...]:
-        """One forward for each chat. A note that comes out empty is left out.
+        """One forward for each chat. An empty note is left out.
 
         :raises TemplateFailed: the note cannot be made.
         """
@@ -72,7 +78,10 @@ class ContactAction:
     values: Mapping[str, Template] = field(default_factory=dict)
 
     def effect(self, variables: Variables) -> ContactEffect:
-        """:raises TemplateFailed: a value cannot be made."""
+        """The change of the contact, with the variables of its values filled in.
+
+        :raises TemplateFailed: a value cannot be made.
+        """
         return ContactEffect(
             opt=self.opt,
             tag=self.tag,
@@ -92,10 +101,10 @@ class Actions:
     on_error: Actions | None = None
     """The actions that replace these if one of their texts cannot be made."""
     need_variables: bool = False
-    """Whether any of the texts depends on the message; most do not."""
+    """Whether any of the texts depends on the message. Most texts do not."""
 
     def templates(self) -> Iterator[Template]:
-        """Every text of the rule that may hold a placeholder."""
+        """Every text of these actions, and of those on an error, that may hold a placeholder."""
         if self.contact is not None:
             yield from self.contact.values.values()
         if self.reply is not None:
@@ -107,5 +116,5 @@ class Actions:
 
     @property
     def counters(self) -> tuple[RuleCounter, ...]:
-        """The counters of the rule that a reply increases."""
+        """The counters of the rule that its reply increases."""
         return (RuleCounter.REPLY,) if self.reply is not None and self.reply.once is not None else ()

@@ -1,6 +1,6 @@
-"""From an entry of a rules file to a :class:`~bridge.rules.rule.Rule`, or to the problems it has.
+"""Compiles an entry of a rules file into a :class:`~bridge.rules.rule.Rule`, or finds its problems.
 
-Every check here needs more than one key of the rule. All problems of a rule are found, not only the first.
+The checks here need more than one key of the rule. They find all problems of a rule, not only the first.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Compiler:
         entry, found = validate(RuleEntry, self.document, path=path, context={CONTEXT: self.context})
         self.problems.extend(found)
         if entry is None:
-            # Without the configuration, a wrong name or number alone does not hide what is wrong with several keys.
+            # Read it again without the configuration: an unknown name must not hide mistakes between several keys.
             entry, _ = validate(RuleEntry, self.document, path=path)
         blank = self._check_blanks(path, {problem.path for problem in found})
         self._check_variables(path)
@@ -64,7 +64,7 @@ class Compiler:
         return self._compiled(entry, path)
 
     def defaults(self) -> None:
-        """Check the keys that all rules of the file inherit. What needs a whole rule is checked in the rules."""
+        """Check the keys that all rules of the file inherit. Checks that need a whole rule are made for each rule."""
         path: Path = ("defaults",)
         _, found = validate(DefaultsEntry, self.document, path=path, context={CONTEXT: self.context})
         self.problems.extend(found)
@@ -109,9 +109,9 @@ class Compiler:
                 yield from self._keys((*path, key))
 
     def _check_blanks(self, path: Path, reported: Collection[str]) -> bool:
-        """Report each key without a value: its author forgot the value and did not ask for the default.
+        """Report each key without a value. An empty value is an oversight, not a request for the default.
 
-        :returns: whether there is one.
+        :returns: whether a key was reported.
         """
         before = len(self.problems)
         for at in self._keys(path):
@@ -127,7 +127,7 @@ class Compiler:
         return len(self.problems) > before
 
     def _check_variables(self, path: Path) -> None:
-        """Check the names in texts that only the whole rule knows, even if other keys of the rule are wrong."""
+        """Check the variables of all texts: named groups and contact values. Works even if other keys are wrong."""
         keys = list(self._keys(path))
         expressions = [self.document.get(at) for at in keys if at[-1] in _EXPRESSIONS]
         groups = {name for text in expressions if isinstance(text, str) for name in _GROUP.findall(text)}
@@ -169,7 +169,7 @@ class Compiler:
                 self._report((*path, key), f"has no meaning without `{about}`", key=True)
 
     def _strings(self, path: Path) -> list[tuple[Path, str]]:
-        """A text, or the texts of a list or of keys, each with its path. The schema reports values that are no text."""
+        """A text, or the texts of a list or mapping, each with its path. The schema reports all other values."""
         value = self.document.get(path)
         if isinstance(value, list):
             return [((*path, at), item.strip()) for at, item in enumerate(value) if isinstance(item, str)]
@@ -205,7 +205,7 @@ def _actions(entry: ActionEntry, *, on_error: ActionEntry | None = None) -> Acti
 
 
 def _with_variables(actions: Actions) -> Actions:
-    """The actions, with the answer to whether their texts need variables: a decision must not look it up each time."""
+    """The actions with ``need_variables`` set, so that a decision does not search all texts each time."""
     needed = any(template.compiled is not None for template in actions.templates())
     return replace(actions, need_variables=True) if needed else actions
 
@@ -214,7 +214,7 @@ _Texts = Template | tuple[Template, ...] | dict[Language, Template]
 
 
 def _only_reply(entry: ActionEntry, texts: _Texts | None) -> Actions | None:
-    """The actions before or after a campaign: the reply for it, with the sender name and limits of the rule."""
+    """The actions before or after a campaign: a reply with the ``sender_name``, ``ttl`` and ``once`` of the rule."""
     return None if texts is None else _with_variables(Actions(reply=_reply(entry, texts)))
 
 

@@ -1,6 +1,6 @@
 """The input of the rules: the configuration they are checked against, and the message they decide about.
 
-Nothing else of the program reaches a rule.
+Rules see nothing else of the program.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ContactFacts:
 
 @value_object
 class Uses:
-    """How often each rule was used before this message, as far back as :attr:`RuleSet.counting` asks."""
+    """The earlier uses of each rule, as far back as :attr:`RuleSet.counting` asks."""
 
     by_sender: Mapping[tuple[str, RuleCounter], tuple[Ms, ...]] = field(default_factory=dict)
     """The times at which this sender increased a counter of a rule, by the name of the rule and the counter."""
@@ -68,12 +68,12 @@ class Uses:
 
 @value_object
 class Counting:
-    """The counters that must be read before a decision, so that the limits of rules hold."""
+    """Which counters must be read before a decision, and how far back, so that the limits of rules hold."""
 
     sender: Ms = 0
-    """How far back the uses of one sender matter, in milliseconds; 0: not at all."""
+    """How far back the uses of one sender count, in milliseconds; 0: no rule counts them."""
     totals: Mapping[str, Ms] = field(default_factory=dict)
-    """The period of each rule that is limited for all senders together."""
+    """The period of each rule whose ``limit`` is for all senders together, in milliseconds, by the name of the rule."""
 
 
 @value_object
@@ -84,7 +84,7 @@ class RuleMessage:
     sender: str
     """As the platform wrote it."""
     subscriber: str
-    """Normalised; what ``from`` is compared with."""
+    """The sender's number, normalised. ``from`` is compared with it."""
     receiver: str = ""
     prefix: str = ""
     account: str = ""
@@ -92,7 +92,7 @@ class RuleMessage:
     """The time of the message, as the platform gives it; None: the time of receipt is used."""
     contact_name: str = ""
     id: int = 0
-    """Chooses one of several replies."""
+    """The id of the message. It chooses among several texts of a reply."""
     contact: ContactFacts = ContactFacts()
     conversation_open: bool = False
     """A person of the team wrote to this number within ``guards.takeover``."""

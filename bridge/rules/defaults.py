@@ -1,7 +1,7 @@
 """``defaults:`` of a file: keys that each of its rules inherits, before anything is checked.
 
-The document is changed and not the typed values, so that a mistake is reported where it was written. A key that is
-only about another one (``ttl`` is about ``reply``) is inherited by rules that have the other one.
+The keys are copied in the document, not in the typed values, so that a mistake is reported where it was written. Some
+keys are only about another key (``ttl`` is about ``reply``): rules inherit them if they have the other key.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ABOUT: Final[Mapping[str, str]] = {
 """Keys of a rule that are only about another key."""
 _ABOUT_KEYWORD: Final = dict.fromkeys(("only", "glued", "typo", "layout", "args"), "keyword")
 _KEPT_BESIDE_DROP: Final = frozenset({"when", "enabled", "from_date", "until_date"})
+"""The only defaults that a rule with ``drop`` inherits."""
 
 
 def inherit(document: Document) -> Document:
@@ -61,7 +62,7 @@ def _rule(rule: Node, defaults: Node) -> Node:
 
 
 def _inherited(own: Node, offered: Mapping[str | int, Node], source: Node, about: Mapping[str, str]) -> Node:
-    """``own`` with the offered keys that it lacks, except those about a key that it does not have."""
+    """``own`` with the offered keys that it lacks, except keys about another key that it does not have."""
     new = {key: child for key, child in offered.items() if key not in own.children}
     there = own.children.keys() | new.keys()
     new = {key: child for key, child in new.items() if about.get(str(key), str(key)) in there}

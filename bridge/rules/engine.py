@@ -1,4 +1,4 @@
-"""From a message to a decision: a pure function of the rules, the message and the time of receipt."""
+"""Decides about a message: a pure function of the rules, the message and the time of receipt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ASK_FIRST = {OptOutEffect.OUT: OptOutEffect.ASK_OUT, OptOutEffect.IN: OptOutEff
 
 @value_object
 class Views:
-    """A message as rules without a prefix see it, and as rules with the prefix that holds."""
+    """Two views of a message: ``whole`` for rules without a prefix, ``after_prefix`` for rules with :attr:`prefix`."""
 
     prefix: Prefix
     whole: View
@@ -53,17 +53,17 @@ class RuleSet:
     version: str
     """Changes with every byte of the files."""
     warnings: tuple[Problem, ...]
-    """What is allowed and probably not meant."""
+    """Findings about rules that are allowed but probably not meant."""
     index: Index
     context: RuleContext
     counting: Counting = Counting()
-    """What :attr:`RuleMessage.uses` must hold for a decision."""
+    """The counters that :attr:`RuleMessage.uses` must hold for a decision."""
 
     def decide(self, message: RuleMessage, now: Ms) -> Decision:
         """The effects that the rules want for a message. Never raises, whatever the message holds.
 
-        The first rule that matches wins; after one with ``continue`` the search goes on. A rule whose text cannot be
-        made has no effects but an ``error``, and ends the search.
+        The first rule that matches wins. After a rule with ``continue`` the search goes on. If a text of a rule cannot
+        be made and ``on_error`` does not help, the rule has only an ``error``, no effects, and the search ends.
 
         :param now: the time of receipt.
         """
@@ -75,7 +75,7 @@ class RuleSet:
         return Decision(fired=tuple(fired), rules_version=self.version)
 
     def views(self, message: RuleMessage, now: Ms) -> Views:
-        """The message as the rules see it, which depends on nothing but the prefix of a rule."""
+        """The message as the rules see it. The prefix of a rule alone decides which of the views it sees."""
         whole = folding.analyse(message.text)
         prefix = self.index.prefix_of(message.prefix, whole)
         named = bool(message.prefix.strip())
@@ -125,7 +125,10 @@ def _perform(
     counted: tuple[RuleCounter, ...],
     recovered: str | None = None,
 ) -> FiredRule:
-    """:raises TemplateFailed: one of the texts cannot be made; then the rule has no effects at all."""
+    """Make the effects of the actions.
+
+    :raises TemplateFailed: one of the texts cannot be made. Then the actions have no effects at all.
+    """
     rule, message = match.rule, match.view.message
     variables = _variables(match, context) if actions.need_variables else {}
     contact = actions.contact.effect(variables) if actions.contact is not None else None
@@ -193,9 +196,9 @@ def _variables(match: Match, context: RuleContext) -> Variables:
 
 @lru_cache(maxsize=256)
 def _written(minute: int, zone: tzinfo) -> str:
-    """A date as templates show it. Cached because the messages of a minute share it."""
+    """A date as templates show it. Cached, because all messages of a minute have the same."""
     try:
         at = datetime.fromtimestamp(minute * MINUTE / 1000, zone)
-    except (OverflowError, ValueError, OSError):  # a date of the platform outside of the calendar
+    except (OverflowError, ValueError, OSError):  # the platform gave a date outside of the calendar
         return ""
     return f"{at:%Y-%m-%d %H:%M}"

@@ -30,7 +30,7 @@ class Step:
     expect: ExpectEntry
     at: Ms
     location: Problem
-    """The place of its ``expect``; the message of the problem is empty."""
+    """The location of its ``expect``, as a problem with an empty message."""
 
 
 @value_object
@@ -142,7 +142,7 @@ def run_example(ruleset: RuleSet, example: Example) -> list[StepResult]:
 
 
 class _Sender:
-    """Keeps what the steps of an example change about their senders, as the store does in the service."""
+    """Keeps the changes that the steps of an example make to their senders, as the store does in the service."""
 
     def __init__(self, example: Example) -> None:
         entry = example.sender
@@ -179,7 +179,7 @@ class _Sender:
         )
 
     def _totals(self) -> Mapping[str, int]:
-        """The matches of each rule. An example is short, so all of them are within any period."""
+        """The number of matches of each rule. An example is short, so every period includes all of them."""
         totals: dict[str, int] = {}
         for used in self._uses.values():
             for (rule, counter), times in used.items():

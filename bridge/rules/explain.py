@@ -1,7 +1,7 @@
 """Explains a decision: the words as they are compared, each rule that was tried, and why it matched or did not.
 
-Uses the same views and conditions as a decision, without the index: people also ask about the rules that the index
-passes over.
+Uses the same views and conditions as a decision, but not the index: people also ask about rules that the index leaves
+out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TriedRule:
     line: int
     matched: bool
     reason: Reason
-    """The condition that did not hold, or, for a rule that matched, all its conditions."""
+    """For a rule that matched, the reasons of all its conditions; else the reason of the first that did not hold."""
 
 
 @value_object
@@ -39,7 +39,7 @@ class Explanation:
     words: tuple[str, ...]
     """The words of the text as they are compared."""
     prefix: tuple[str, ...]
-    """The words of the prefix that holds; empty: none does."""
+    """The words of the prefix that the message has; empty: none."""
     words_after_prefix: tuple[str, ...]
     """The words that rules with that prefix see."""
     tried: tuple[TriedRule, ...]
@@ -54,7 +54,10 @@ class Explanation:
 
 
 def explain(rules: RuleSet, message: RuleMessage, now: Ms) -> Explanation:
-    """:param now: the time of receipt. Takes time with the number of rules, unlike a decision."""
+    """Explain the decision about a message. Takes time in proportion to the number of rules, unlike a decision.
+
+    :param now: the time of receipt.
+    """
     views = rules.views(message, now)
     decision = rules.decide(message, now)
     last = decision.fired[-1].rule if decision.fired else None

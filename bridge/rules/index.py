@@ -1,7 +1,8 @@
 """Finds the rules that may match a message, so that a decision among 10,000 rules costs what one among ten does.
 
 The index looks for keywords, words and expressions in a message once, for all rules together. A rule that needs one of
-them is asked only if it was found; every other rule is always asked. The candidates come in the order of the files.
+them is a candidate only if it was found. Every other rule is always a candidate. Candidates come in the order of the
+files.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ _K = TypeVar("_K", bound=Hashable)
 
 @value_object
 class Index:
-    """Positions of the enabled rules, ascending, by what a message must contain for them."""
+    """Positions of the enabled rules, ascending, grouped by what a message must contain for the rule to match."""
 
     always: tuple[int, ...]
+    """Rules without a prefix and without a need: candidates for every message."""
     by_prefix: Mapping[Prefix, tuple[int, ...]]
-    """Rules with a prefix that need nothing else of the text."""
+    """Rules that need the prefix and nothing else of the text."""
     by_need: Mapping[tuple[Prefix, Need], tuple[int, ...]]
     prefixes: frozenset[Prefix]
     longest_prefix: int
@@ -73,9 +75,10 @@ class Index:
         )
 
     def prefix_of(self, parameter: str, text: FoldedText) -> Prefix:
-        """The one prefix that holds for a message; empty: none does.
+        """The prefix of a message; empty: the message has none that a rule names.
 
-        The platform's parameter decides if there is one, else the longest prefix that the text begins with.
+        If the platform gave the parameter, it alone decides. Otherwise the longest prefix at the beginning of the text
+        is taken.
         """
         if not self.prefixes:
             return ()

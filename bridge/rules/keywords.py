@@ -1,5 +1,5 @@
-"""Finding keywords at the beginning of a text: as they are written, next to a number, in the other keyboard layout,
-with one wrong letter.
+"""Finds keywords at the beginning of a text: as they are written, next to a number, in the other keyboard layout, with
+one wrong letter.
 
 A word that is exactly a keyword of any rule is never taken for a misspelling of another rule's keyword.
 """
@@ -17,10 +17,10 @@ from bridge.text.typos import one_edit_apart, other_layout, shortened
 from bridge.value import value_object
 
 TYPO_FROM: Final = 5
-"""Letters that a keyword must have for a typo to be forgiven: too many shorter words are one letter apart."""
+"""Fewest letters of a keyword whose typos are forgiven. Too many shorter words are one letter apart."""
 
 _LAYOUT_MARGIN: Final = 4
-"""A word is read in the other layout up to this many times the length of the longest keyword: signs may surround it."""
+"""Longest word that is read in the other layout, in lengths of the longest keyword: signs may surround a keyword."""
 
 
 class Spelling(StrEnum):
@@ -65,7 +65,7 @@ class Vocabulary:
     glued: frozenset[str]
     layout: frozenset[str]
     typos: Mapping[str, tuple[str, ...]]
-    """From a keyword, whole or without one of its letters, to the keywords it may come from."""
+    """The keywords that forgive a typo. Each stands under itself and under itself without each of its letters."""
     longest_glued: int
     longest_layout: int
     longest_typo: int
@@ -90,7 +90,7 @@ class Vocabulary:
         )
 
     def find(self, text: FoldedText) -> tuple[KeywordMatch, ...]:
-        """Every keyword that the text may begin with; only the exact one if the first word is exactly a keyword."""
+        """Every keyword that the text may begin with. If the first word is exactly a keyword, only this one."""
         if not self.exact:
             return ()
         if not text.words:
@@ -101,7 +101,7 @@ class Vocabulary:
         return (*self._glued(text, word), *self._in_other_layout(text), *self._misspelt(word.folded))
 
     def _glued(self, text: FoldedText, word: Word) -> Iterator[KeywordMatch]:
-        """A keyword directly followed by a number ("инфо12"), or a number that is a keyword, followed by letters."""
+        """Keywords directly followed by a number ("инфо12"), and keywords that are a number followed by letters."""
         if not self.glued:
             return
         longest = min(len(word.folded) - 1, self.longest_glued)
@@ -113,7 +113,8 @@ class Vocabulary:
                     yield KeywordMatch(keyword=head, spelling=Spelling.GLUED, end=end)
 
     def _in_other_layout(self, text: FoldedText) -> Iterator[KeywordMatch]:
-        """Some letters share their keys with signs (``[jxe``), so everything up to the first blank is converted."""
+        """Keywords typed in the other layout. Some letters share a key with a sign (``[jxe`` for "хочу"), so signs
+        count, too: everything up to the first blank is converted."""
         if not self.layout:
             return
         token = next(iter(text.original.split(maxsplit=1)), "")

@@ -22,10 +22,10 @@ _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 _CURLY: Final = frozenset("“”„‟‘’‚")
 _COMPARED: Final = 50
-"""How many earlier rules with the same keyword a rule is compared with: thousands are a table, not a mistake."""
+"""Most earlier rules with the same keyword that a rule is compared with. Thousands of them are a table, no mistake."""
 
 Start = tuple[Prefix, Spelling | None, str]
-"""How a text begins for which a rule is asked: a prefix, and a keyword in one spelling; no spelling: any text."""
+"""The beginning of the texts that a rule may match: a prefix, and a keyword in one spelling. No spelling: any text."""
 
 
 def lint(rules: Sequence[Rule], directory: str) -> tuple[Problem, ...]:
@@ -45,7 +45,7 @@ def _warning(rule: Rule, message: str) -> Problem:
 
 
 def _further_conditions(rule: Rule) -> list[Condition]:
-    """The conditions that must hold beside prefix and keyword."""
+    """The conditions that must hold as well as prefix and keyword."""
     return [one for one in rule.conditions if not (isinstance(one, BeginsWithKeyword) or one.always_holds)]
 
 
@@ -54,7 +54,7 @@ def _takes_everything(rule: Rule) -> bool:
 
 
 def _ends_the_search(rule: Rule) -> bool:
-    """Whether no later rule sees a message that has this rule's prefix and keyword."""
+    """Whether later rules never see a message that has this rule's prefix and keyword."""
     return not rule.continues and not _further_conditions(rule)
 
 
@@ -65,7 +65,7 @@ def _starts(rule: Rule) -> list[Start]:
 
 
 def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Rules that earlier rules leave no message: these ask for the same or less."""
+    """Warnings about rules that never get a message: earlier rules with the same conditions or fewer take them all."""
     takers: defaultdict[Start, list[tuple[Rule, list[Condition]]]] = defaultdict(list)
     for rule in rules:
         conditions = _further_conditions(rule)
@@ -81,15 +81,15 @@ def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
 
 
 def _taker(takers: Sequence[tuple[Rule, list[Condition]]], conditions: Sequence[Condition]) -> Rule | None:
-    """The first of the rules that asks for nothing but these conditions."""
+    """The first rule whose conditions are all among these ``conditions``."""
     return next((rule for rule, asked in takers if all(one in conditions for one in asked)), None)
 
 
 def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Keywords of two rules that are the same when folded.
+    """Warnings about keywords of two rules that are the same when folded.
 
-    The same writing may be meant: the first rule has more conditions, the second takes the rest. A different writing
-    (Cyrillic РОТ, Latin POT) never is.
+    Two rules may have the same written keyword on purpose: the first has more conditions, the second takes the rest.
+    Different writings of one keyword (Cyrillic РОТ, Latin POT) are always a mistake.
     """
     seen: defaultdict[tuple[Prefix, str], list[tuple[Rule, Keyword]]] = defaultdict(list)
     for rule in rules:
@@ -108,17 +108,17 @@ def _overlapping(rules: Sequence[Rule]) -> Iterator[Problem]:
 
 
 def _can_meet(one: Rule, other: Rule) -> bool:
-    """Whether one message can match both, as far as the conditions alone tell."""
+    """Whether one message can match both rules. True unless two of their conditions exclude each other."""
     return not any(ours.excludes(theirs) for ours in one.conditions for theirs in other.conditions)
 
 
 def _takes_part_of(earlier: Rule, later: Rule) -> bool:
-    """Whether ``later`` never sees some of its keywords, while it still matches by others."""
+    """Whether ``earlier`` takes some keywords of ``later``, which still matches by its other keywords."""
     return _ends_the_search(earlier) and {k.folded for k in later.keywords} > {k.folded for k in earlier.keywords}
 
 
 def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Typos that two rules forgive, and a keyword that is another rule's keyword in the other layout."""
+    """Warnings about typos that two rules forgive, and about a keyword that is another rule's in the other layout."""
     typos: defaultdict[tuple[Prefix, str], list[tuple[Rule, str]]] = defaultdict(list)
     layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
     for rule in rules:
@@ -166,14 +166,14 @@ def _replies(rule: Rule) -> Iterator[Template]:
 
 
 def _single_braces(rule: Rule) -> Iterator[Problem]:
-    """``{ args }`` where ``{{ args }}`` is meant."""
+    """Warnings about ``{ args }`` where ``{{ args }}`` is meant."""
     for text in rule.templates():
         if (found := SINGLE_BRACES.search(text.fixed)) is not None:
             yield _warning(rule, f"`{found[0]}` stays as it stands; for the value write `{{{found[0]}}}`")
 
 
 def _curly_quotes(rule: Rule) -> Iterator[Problem]:
-    """A text in typographic quotes, which YAML does not take for quotes."""
+    """Warnings about a text in typographic quotes. YAML does not treat them as quotes."""
     for text in _replies(rule):
         written = text.source.strip()
         first, inside, last = written[:1], written[1:-1], written[-1:]
@@ -184,7 +184,10 @@ def _curly_quotes(rule: Rule) -> Iterator[Problem]:
 
 
 def _costly(rule: Rule) -> Iterator[Problem]:
-    """Replies of many parts, and replies that only a few characters keep out of GSM-7. Only the fixed text counts."""
+    """Warnings about replies of many parts, and about replies that only a few signs keep out of GSM-7.
+
+    Variables are left out: only the fixed part of a text counts.
+    """
     for text in _replies(rule):
         cost = parts.split(text.fixed)
         if cost.count > _MANY_PARTS:

@@ -48,13 +48,13 @@ class NumberPatterns:
 
 
 class BadNumber(ValueError):
-    """A number in none of the forms; the text is for the author of the rule."""
+    """A number that has none of the known forms. The message is for the author of the rule."""
 
 
 def compile_numbers(values: Iterable[str], context: RuleContext) -> NumberPatterns:
     """All numbers that the values name.
 
-    :raises BadNumber: for the first value in none of the forms, or that names a list which does not exist.
+    :raises BadNumber: for the first value that has none of the forms, or that names a list that does not exist.
     """
     numbers = NumberPatterns()
     for value in values:
@@ -104,8 +104,10 @@ def _unknown_list(name: str, lists: Iterable[str]) -> str:
 
 
 def _glob_matches(pieces: tuple[str, ...], number: str) -> bool:
-    """Whether the number consists of the pieces with anything between them. Takes linear time: each piece is searched
-    once, from the end of the one before."""
+    """Whether the number consists of the pieces, in this order, with anything between them.
+
+    Takes linear time: each piece is searched once, from the end of the piece before it.
+    """
     first, *middle, last = pieces
     if not number.startswith(first) or not number.endswith(last) or len(number) < len(first) + len(last):
         return False

@@ -1,4 +1,4 @@
-"""One rule, compiled: the conditions it asks, and the actions that follow."""
+"""A compiled rule: its conditions, and the actions that follow if all of them hold."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bridge.text.patterns import Pattern
 from bridge.value import value_object
 
 Prefix = tuple[str, ...]
-"""The folded words of a prefix; empty: none."""
+"""The folded words of a prefix; empty: no prefix."""
 
 
 @value_object
 class Rule:
-    """A rule of a file, without mistakes."""
+    """A rule of a file. It was checked and has no mistakes."""
 
     name: str
     file: str
@@ -29,7 +29,7 @@ class Rule:
     enabled: bool
     prefix: Prefix
     conditions: tuple[Condition, ...]
-    """All that must hold beside the prefix."""
+    """All of these must hold, as well as the prefix."""
     actions: Actions
     continues: bool
     """``continue``: the rules after this one are asked as well."""
@@ -68,7 +68,7 @@ class Rule:
         return self.keyword.keywords if self.keyword is not None else ()
 
     def spellings(self) -> Iterator[tuple[Spelling, str]]:
-        """Every keyword of the rule, also within ``any``, ``all`` and ``not``, in each spelling that it forgives."""
+        """Every keyword of the rule, at any depth, with each spelling that is forgiven for it."""
         for condition in all_within(self.conditions):
             if isinstance(condition, BeginsWithKeyword):
                 yield from condition.needs

@@ -14,8 +14,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
 
 Span = tuple[int, int]
-"""From minute to minute after midnight, the last not included. A span whose end is not after its start ends on the
-next day."""
+"""Start and end in minutes after midnight; the end is not included. If the end is not after the start, the span ends
+on the next day."""
 
 
 @value_object
@@ -26,9 +26,9 @@ class Hours:
     week: tuple[tuple[Span, ...], ...]
     """The spans of each day, from Monday."""
     is_holiday: Callable[[date], bool] | None = None
-    """Tells the days on which no span begins; None: there are no holidays."""
+    """Whether a day is a holiday, on which no span begins; None: there are no holidays."""
     fault: str = ""
-    """Why no rule can use these hours here; empty: they can be used."""
+    """Why rules cannot use these hours; empty: they can."""
 
     def is_open(self, now: Ms) -> bool:
         """Whether ``now`` is within a span. Compares wall-clock times, so summer time needs no special care."""
@@ -46,8 +46,8 @@ class Hours:
 
 
 def hours_by_name(settings: Mapping[str, HoursSettings]) -> dict[str, Hours]:
-    """All hours of the configuration. Hours whose holidays are unknown have a ``fault``, which stops only the rules
-    that use them."""
+    """All hours of the configuration. If the holidays are unknown, the hours have a ``fault``; only rules that use
+    them are refused."""
     return {name: _hours(each) for name, each in settings.items()}
 
 
@@ -75,8 +75,8 @@ def _holidays(country: str) -> Callable[[date], bool] | str:
 
 
 def parse_week(week: Mapping[str, tuple[str, ...]]) -> tuple[tuple[Span, ...], ...]:
-    """The spans of each day from ``mon-fri: 09:00-18:00``, whose form the configuration has checked. A day that two
-    entries name has the spans of both."""
+    """The spans of each day, from entries such as ``mon-fri: 09:00-18:00``. A day that two entries name has the spans
+    of both. The configuration has checked the form of the entries."""
     spans: list[list[Span]] = [[] for _ in DAYS]
     for days, times in week.items():
         first, _, last = days.partition("-")
@@ -101,7 +101,7 @@ def _local(now: Ms, timezone: tzinfo) -> datetime:
 
 
 class Phase(Enum):
-    """A moment in relation to the days of a campaign."""
+    """Where a moment lies: before, during or after a campaign."""
 
     BEFORE = "before"
     DURING = "during"

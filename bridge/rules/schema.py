@@ -1,7 +1,7 @@
 """The keys of a rules file as classes: which keys exist, and what a value looks like.
 
-Conditions bring their own keys (:mod:`bridge.rules.conditions`). What needs several keys of a rule, or other rules, is
-checked in :mod:`bridge.rules.compiler`.
+Conditions define their own keys (:mod:`bridge.rules.conditions`). Checks that need several keys of a rule, or other
+rules, are in :mod:`bridge.rules.compiler`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Checks the syntax tree of a template against a list of allowed nodes, before it is compiled.
+"""Checks the syntax tree of a template against a list of allowed nodes, before the template is compiled.
 
-Names that only the whole rule knows (named groups, values that rules ``set``) are returned and checked later.
+Names that only the whole rule knows (named groups, values that rules ``set``) are returned here and checked later.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _ALLOWED: Final = (
     nodes.Test,
 )
 _OF_TEXTS: Final = frozenset({"upper", "lower", "capitalize", "title", "trim", "int", "truncate"})
-"""Filters that take a text. They would convert anything else to the text that Python shows for it."""
+"""Filters that take a text. They would convert any other value to Python's notation of it."""
 _NO_TEXT: Final = {
     "words": "`words` is a list and no text; write `words | join(' ')` or `args`",
     "tags": "`contact.tags` is a list and no text",
     "contact": "`contact` is no text; write `contact.name`",
     "answer": "a comparison is no text; write `{% if … %}…{% endif %}`",
 }
-"""Values that are not texts, which would be sent in Python's notation, and the message about each."""
+"""The message about each value that is not a text. Without the check, it would be sent in Python's notation."""
 _SPOKEN: Final = {
     "Mul": "`*`",
     "Pow": "`**`",
@@ -76,6 +76,7 @@ _SPOKEN: Final = {
     "CallBlock": "`call`",
     "FilterBlock": "`filter`",
 }
+"""Jinja's names of nodes that are not allowed, and how an author writes them."""
 
 
 class BadTemplate(ValueError):
@@ -94,7 +95,7 @@ class Foreign:
     of_contact: bool = False
     """It is written ``contact.<name>``."""
     has_field: bool = False
-    """It is written ``<name>.<field>``, which only ``contact`` can be."""
+    """It is written ``<name>.<field>``, which is allowed for ``contact`` only."""
 
 
 def check_tree(tree: nodes.Template) -> Iterator[Foreign]:
@@ -181,7 +182,7 @@ def _check_filter(node: nodes.Filter) -> None:
     arguments = [*node.args, *(pair.value for pair in node.kwargs)]
     if node.name != "default" and not all(isinstance(argument, nodes.Const) for argument in arguments):
         raise BadTemplate(f"the arguments of `{node.name}` must be written out", node.lineno)
-    # Joining a text joins its letters: repeated, that grows without bound.
+    # Joining a text joins its letters. Repeated joins would let a text grow without bound.
     if node.name == JOIN and not _is_words(node.node):
         raise BadTemplate("only words can be joined: `words|join(', ')`", node.lineno)
 

@@ -1,9 +1,9 @@
 """Templates of replies and notes: a small, harmless part of Jinja2.
 
 Jinja's sandbox does not stop ``'a' * 2000000000``. So the syntax tree is checked against a list of allowed nodes before
-it is compiled, because the compiler already computes constant expressions. An allowed template can call nothing, and
-its text grows at most with the template times the message. Texts from outside enter as data only, and a rendered text
-is never rendered again.
+it is compiled, because the compiler already computes constant expressions. An allowed template can call nothing. The
+length of its text is at most in proportion to the length of the template times that of the message. Texts from outside
+enter as data only, and a rendered text is never rendered again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LONGEST: Final = 1600
 _LONGEST_SOURCE: Final = 8000
 
 SINGLE_BRACES: Final = re.compile(rf"(?<!\{{)\{{\s*(?:{'|'.join(sorted(VARIABLES))})\b[^{{}}]*\}}(?!\}})")
-"""A variable in single braces, which is sent as it stands and was probably meant as a value: ``{ args }``."""
+"""A variable in single braces, such as ``{ args }``. It is sent as it stands; its author probably meant the value."""
 _ELEMENT: Final = re.compile(r"(tuple|str) object has no element (-?\d+)")
 
 
@@ -61,7 +61,7 @@ Variables = Mapping[str, Value]
 
 @value_object
 class Template:
-    """A text with placeholders. A text without any costs nothing to render."""
+    """A text that may hold placeholders. A text without placeholders costs nothing to render."""
 
     source: str
     fixed: str
@@ -125,8 +125,11 @@ _ENVIRONMENT: Final = _environment()
 
 
 def _remove_circle(compiled: Compiled) -> None:
-    """Remove the reference from the code of a template to the template. Without this circle, the rules that a reload
-    replaces are freed at once, and the garbage collector does not have to search all objects for them."""
+    """Remove the reference from the code of a template back to the template.
+
+    Without this circle, Python frees the rules that a reload replaces at once. With it, the garbage collector would
+    have to search all objects for them.
+    """
     namespace = compiled.root_render_func.__globals__
     for name in ("root", "__jinja_template__"):
         namespace.pop(name, None)
@@ -134,7 +137,7 @@ def _remove_circle(compiled: Compiled) -> None:
 
 @lru_cache(maxsize=64)
 def compile_template(source: str) -> Template:
-    """Check and compile a template. Cached: a rule compiles each text twice, and defaults are in all rules of a file.
+    """Check and compile a template. Cached: a rule compiles each text twice, and all rules of a file share defaults.
 
     :raises BadTemplate: with what is wrong and what is allowed.
     """

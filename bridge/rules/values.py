@@ -1,7 +1,8 @@
-"""How single values of a rule file are written: names, phrases, expressions, texts, days.
+"""Types and checks of single values of a rule file: names, phrases, expressions, texts, days.
 
 A check here needs one value and, for names and numbers, the :class:`~bridge.rules.context.RuleContext` that
-:func:`bridge.schema.validate` was given. What needs a second key of the rule is checked by the entry of that key.
+:func:`bridge.schema.validate` was given. Checks that need several keys are in :mod:`bridge.rules.conditions` and in
+:mod:`bridge.rules.compiler`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2})?")
 
 
 class Strict(BaseModel):
-    """A mapping of a rule file: a key that is not known is a mistake."""
+    """A mapping of a rule file. An unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +67,7 @@ def in_context(check: Callable[[str, RuleContext], None]) -> BeforeValidator:
 def check_known(name: str, known: Collection[str], noun: str, where: str = "") -> None:
     """:raises ValueError: the configuration has no such name.
 
-    :param where: the key of the configuration that holds the names, where the noun does not tell it.
+    :param where: the key of the configuration that holds the names, if the noun does not tell it.
     """
     if name in known:
         return

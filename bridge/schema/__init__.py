@@ -1,7 +1,7 @@
-"""From files that people edit to typed values: every mistake has its file, line and column.
+"""Turns files that people edit into typed values. Every mistake has its file, line and column.
 
 This package does not know what a key means; the settings and the rules do. It does not raise for a mistake in a file:
-mistakes are :class:`~bridge.errors.Problem` values, collected so that a person sees all of them at once.
+it collects :class:`~bridge.errors.Problem` values, so that a person sees all mistakes at once.
 """
 
 from bridge.schema.document import Document, Path, Value, path_text

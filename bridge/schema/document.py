@@ -1,4 +1,4 @@
-"""A YAML file that was read: its data, and the location of every key and value for messages about mistakes."""
+"""A YAML file after reading: its data, and the location of every key and value, for messages about mistakes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Document:
-    """One file. ``data`` is empty if the file is not YAML; ``problems`` then tells why."""
+    """One file. If the file is not YAML, ``data`` is empty and ``problems`` tells why."""
 
     file: str
     data: dict[str, Value] = field(default_factory=dict, repr=False)
@@ -68,7 +68,7 @@ class Document:
         return node
 
     def where(self, path: Path, key: bool = False) -> Location:
-        """The location of the value, or of its key. If the path does not exist: of the key of the nearest parent."""
+        """The location of the value at ``path``, or of its key. If there is none, that of the nearest parent's key."""
         node = self.root
         if node is None:
             return (1, 1)
@@ -82,7 +82,7 @@ class Document:
         return at_key if key else at_value
 
     def comment_behind(self, path: Path) -> Location | None:
-        """The location of a comment that follows a text without quotes; its author may have meant text."""
+        """The location of a comment behind a text without quotes; None: there is none. It may be meant as text."""
         node = self.node(path)
         if node is None or node.plain_end is None or not node.value:
             return None
@@ -100,7 +100,7 @@ class Document:
         return Problem(file=self.file, line=line, column=column, path=path_text(path), message=message)
 
     def find(self, start: Location, token: str) -> Location:
-        """The location of the next ``token`` in the source from ``start`` on; ``start`` if there is none."""
+        """The location of the first ``token`` in the source at or after ``start``; ``start`` if there is none."""
         line, column = start
         skip = column - 1
         for number in range(line, len(self.lines) + 1):

@@ -1,7 +1,7 @@
-"""``${VAR}``, ``${VAR:-default}`` and ``${file:/run/secrets/x}`` inside the values of a configuration.
+"""Replaces ``${VAR}``, ``${VAR:-default}`` and ``${file:/run/secrets/x}`` in the values of a configuration.
 
-Variables are replaced after the YAML is parsed, so a value from outside stays one value, whatever characters it has.
-No message shows it. ``$${`` writes a plain ``${``. Keys and rules files are not filled.
+Variables are replaced after the YAML is parsed. So a value from outside stays one value, whatever characters it has. No
+message shows it. ``$${`` writes a plain ``${``. Variables in keys and in rules files are not replaced.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Interpolator:
         self._folder = folder
 
     def value(self, node: Node, path: tuple[str | int, ...]) -> Value:
-        """The value of a node with variables replaced. The reader limits depth and size."""
+        """The value of a node with variables replaced. Recursion is safe: the reader limits depth and size."""
         if isinstance(node.value, dict):
             return {str(key): self.value(child, (*path, key)) for key, child in node.children.items()}
         if isinstance(node.value, list):

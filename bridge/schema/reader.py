@@ -1,6 +1,6 @@
-"""From YAML text to a :class:`~bridge.schema.document.Document`.
+"""Reads YAML text into a :class:`~bridge.schema.document.Document`.
 
-Every scalar stays the text as written: ``+79001234567``, ``no``, ``18:00`` and ``0755`` are what they look like.
+Every scalar stays text, as it is written: ``+79001234567``, ``no``, ``18:00`` and ``0755`` are not converted.
 Duplicate keys, custom tags, further documents and alias bombs are problems, each with its location.
 
 The tree is built from PyYAML's events, one by one. PyYAML's ``compose()`` calls itself for each level, in C and without
@@ -21,7 +21,7 @@ from bridge.schema.document import Document, Location, Node, Value, path_text
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_ALIASED = 10_000
-"""How many values all aliases of a file together may add to it."""
+"""Most values that the aliases of a file may add to it, all together."""
 
 _LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -70,7 +70,7 @@ class _Stop(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A mapping or list whose end was not read yet."""
+    """A mapping or list whose end has not been read yet."""
 
     node: Node
     anchor: str | None
@@ -185,7 +185,7 @@ class _Builder:
                 self._stop(_location(event), "a second document (`---`); one file holds one")
 
     def syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """Record a syntax error in our words. PyYAML's message may quote the file, so quotes are cut out of it."""
+        """Record a syntax error in our words. PyYAML's message may quote the file, so any quotation is cut off."""
         mark = error.problem_mark or error.context_mark
         line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
         said = error.problem or ""
@@ -201,7 +201,7 @@ class _Builder:
             message = f"something behind the closing `{end}`; put the whole text in quotes, and inside them write «»"
         elif "${" in source[:column] and "flow mapping" in (error.context or ""):
             message = "inside braces a `${…}` must be in quotes"
-        self._stack.clear()  # the path says nothing where the structure itself is broken
+        self._stack.clear()  # a path means nothing if the structure itself is broken
         self.say((line, column), message or re.sub(r"['\"].*", "", f"not valid YAML: {said}").strip())
 
     def say(self, location: Location, message: str, key: str | None = None) -> None:
@@ -335,7 +335,7 @@ class _Builder:
     def _add_repeated(self, first: Node | None, again: Node) -> None:
         """Add the value of a repeated key to the first value of the key, so that the mistakes in both are found."""
         if first is None or first.anchored:
-            return  # the new value may contain an anchored one, and adding would make a circle
+            return  # the new value may contain the first one by an alias; adding it would make a circle
         for key, child in again.children.items():
             if isinstance(first.value, list) and isinstance(again.value, list):
                 self._attach(first, len(first.value), child, again.keys[key])

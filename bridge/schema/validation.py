@@ -1,4 +1,4 @@
-"""From pydantic's errors to problems at locations of the file, in words for the person who edits it.
+"""Turns pydantic's errors into problems at locations of the file, in words for the person who edits it.
 
 No message shows a value, which may be a secret. Messages show keys, because a person needs to see a misspelt key.
 """
@@ -22,7 +22,7 @@ from bridge.schema.values import FROM_FILE, near
 M = TypeVar("M", bound=BaseModel)
 
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|(^|_)key$|login", re.IGNORECASE)
-"""Keys whose values are removed from every message, even if the validator of a model put them in."""
+"""Keys whose values are removed from every message, even if a validator of a model put them there."""
 _KEYS_SHOWN = 12
 _LIST = "expected a list such as [a, b], or lines that begin with `- `"
 _NESTED = "expected keys with values, as in `key: value`, indented under this one"
@@ -52,7 +52,7 @@ def validate(
     given: Mapping[str, object] | None = None,
     context: Mapping[str, object] | None = None,
 ) -> tuple[M | None, list[Problem]]:
-    """The value at ``path`` as a model, or the problems it has, without those that the document has reported.
+    """The value at ``path`` as a model, or its problems, except those that the document has already reported.
 
     :param given: fields of the model that are not keys of the file. They are added, and refused in the file.
     :param context: what validators of the model read in ``info.context``.
@@ -221,7 +221,7 @@ def _words(detail: ErrorDetails) -> str:
     context = {key: str(value) for key, value in detail.get("ctx", {}).items()}
     if say is not None:
         return say(context)
-    # Pydantic's own sentence is about the type, except for tags, which it repeats from the input.
+    # Pydantic's own sentences name the type only. Those about tags repeat the input, so they are replaced.
     return "is none of the forms that are known here" if detail["type"].startswith("union_tag") else detail["msg"]
 
 

@@ -1,8 +1,8 @@
 """The kinds of value that people write in YAML: durations, rates, switches, numbers, time zones, networks.
 
 A parser takes the text as written (a scalar of a file is always a string) or, from code and tests, the Python value
-itself. It raises :class:`ValueError` with a sentence for the person who edits the file; it
-never repeats the value, because it cannot know whether the value is a secret.
+itself. It raises :class:`ValueError` with a sentence for the person who edits the file. The sentence never repeats the
+value, because the parser cannot know whether the value is a secret.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pydantic_core import CoreSchema, core_schema
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
 
 FROM_FILE = "from_file"
-"""Key of the validation context of values that a person wrote. Code may do what a file may not: None for "off", port
-0."""
+"""Key in the validation context if a person wrote the values. Code may give values that a file may not: None for "off",
+port 0."""
 
 DURATION_HELP = "expected a duration such as 5s, 10m, 2h or 3d"
 RATE_HELP = "expected a rate such as 10/s or 5 per 10m"
@@ -134,8 +134,7 @@ def parse_zone(value: object) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # A folder of the database ("Europe") and a path out of it raise other classes than an unknown name
-        # does.
+        # An unknown name raises one class; a folder of the database ("Europe") and a path out of it raise others.
         hint = near(value, zoneinfo.available_timezones())
     raise ValueError(f"no such time zone; expected one such as Europe/Moscow{hint}")
 
@@ -227,7 +226,7 @@ class Shortest:
         return value
 
 
-# What each is for the JSON Schema, and with it for editors: the text that a person writes.
+# The forms of the text that a person writes, for the JSON Schema that editors use.
 _DURATION_TEXT = r"([0-9]+(ms|[dhms]))+"
 _RATE_TEXT = r"[0-9]+ *(/| per ) *[0-9a-z]+"
 _DurationText = Annotated[str, Field(pattern=f"^{_DURATION_TEXT}$")]

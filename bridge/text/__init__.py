@@ -1,1 +1,1 @@
-
+"""Pure functions on texts: encodings, folding, parts, expressions, phone numbers, typos. Knows nothing of rules."""

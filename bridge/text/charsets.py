@@ -1,7 +1,8 @@
-"""The two encodings that platforms of this family use, in both directions.
+"""Decodes and encodes texts in UTF-8 and Windows-1251, the encodings that platforms of this family use.
 
-Decoding tries strict UTF-8 first and then Windows-1251; it does not guess by statistics. A short text can be valid in
-both (``Рё`` in Windows-1251 is ``и`` in UTF-8), so the configuration of an account can name one. Nothing here raises.
+Decoding tries strict UTF-8 first and then Windows-1251; it does not guess by statistics. The bytes of a short text can
+be valid in both: those of ``и`` in UTF-8 are ``Рё`` in Windows-1251. So the configuration of an account can name one
+encoding. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def decode(raw: bytes, encoding: Literal["auto", "utf-8", "windows-1251"]) -> st
 def encode_query(text: str, encoding: Literal["utf-8", "windows-1251"]) -> tuple[bytes, str]:
     """The bytes to percent-encode, and their encoding.
 
-    If Windows-1251 lacks a character (emoji, some Kazakh and Tatar letters), the whole text is sent in UTF-8: a
+    If Windows-1251 lacks a character (emoji, some Kazakh and Tatar letters), the whole text is encoded in UTF-8: a
     character must never become ``?``. Half a surrogate pair is not a character and becomes U+FFFD.
     """
     if encoding == "windows-1251":

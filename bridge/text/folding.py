@@ -1,8 +1,8 @@
 """Folds texts for comparison, so that "CTOП!", "стоп" and " «Стоп» " are the same keyword.
 
-A folded text is only compared. It is never shown, stored, sent or put into a template: everything that a person sees
-is cut out of the original, so every folded word knows its position there. Both sides of every comparison are folded by
-this module.
+A folded text is only compared. It is never shown, stored, sent or put into a template. Everything that a person sees is
+cut out of the original, so every folded word has its position there. Both sides of every comparison are folded by this
+module.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ _MARK: Final = "\u0300"
 _NO_LETTER: Final = re.compile(r"[^\w\x00-\x7f]")
 _WORD: Final = re.compile(rf"{_EMOJI.pattern}|\w(?:[\w{_MARK}]|'(?=\w))*")
 _GROWTH: Final = 4
+"""A folded segment has at most this many times the length of the original."""
 _LONGEST_SEGMENT: Final = 32
-"""Characters with their marks. Unicode's stream-safe form allows 30 marks; sorting them takes quadratic time."""
+"""Most characters of a segment: a base and its marks. Unicode's stream-safe form allows 30 marks; sorting marks takes
+quadratic time."""
 _EDGES: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\u2060\ufeff\xad"
 
 
@@ -201,8 +203,9 @@ def _fold_segment(segment: str) -> str:
 
     Letters are composed before they are replaced: Е with a diaeresis becomes Ё, and then E. The result is normalised
     again, because a replacement can make new compositions: Cyrillic О with an accent becomes Latin Ó.
-    Apostrophes go first: NFKC takes ``´`` apart into a space and an accent. What would grow many times over stays as it
-    is, an Arabic phrase in one character for one: it is nobody's keyword, and a text of them would become a book.
+    Apostrophes are replaced first, because NFKC splits ``´`` into a space and an accent. A segment that would grow more
+    than fourfold stays as it is, such as an Arabic phrase in one character: it is no keyword, and a text of such
+    characters would become a book.
     """
     composed = unicodedata.normalize("NFKC", segment.translate(_STRAIGHT))
     if len(composed) > _GROWTH * len(segment):
@@ -212,7 +215,7 @@ def _fold_segment(segment: str) -> str:
 
 
 def _words(folded: str) -> Iterator[tuple[int, int]]:
-    """The words of a folded text: emoji, and letters and digits with their marks and inner apostrophes."""
+    """The positions of the words of a folded text: emoji, or letters and digits with marks and inner apostrophes."""
     for found in _WORD.finditer(_NO_LETTER.sub(_mark_or_itself, folded)):
         yield found.start(), found.end()
 

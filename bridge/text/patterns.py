@@ -1,8 +1,8 @@
 """Regular expressions of rule authors: linear time (RE2), and ``\\d \\s \\w`` for all of Unicode.
 
-RE2 knows these three for ASCII only, so they are translated. ``\\b`` cannot be translated, because it would have to
-look around. It is refused, like everything else that RE2 lacks, with a message that says what to write instead. This is
-the only module that uses RE2.
+RE2 knows these three for ASCII only, so they are translated. ``\\b`` cannot be translated, because that would need a
+look around. It is refused, like everything else that RE2 lacks, with a message that says what to write instead. This
+is the only module that uses RE2.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ _SAID: Final = (
     ("invalid escape sequence", "has a `\\` before a letter that means nothing there"),
     ("invalid perl operator", "has a `(?` that means nothing"),
 )
+"""The beginnings of RE2's messages, and the words for the author of the rule."""
 
 
 class _Match(Protocol):
@@ -226,7 +227,7 @@ def _translated(source: str) -> Iterator[str]:
             yield _group(token)
             if token in {"(?P<", "(?<"}:
                 name = source[found.end() :].partition(">")[0]
-                if name in names:  # RE2 silently takes the last of them
+                if name in names:  # RE2 takes the last of them, without a word
                     raise BadPattern(f"has two groups of the name `{name}`")
                 names.add(name)
 

@@ -30,8 +30,8 @@ def normalise(raw: str, region: str) -> str:
     """The digits of the international number without ``+``. Short numbers and names stay as they are, trimmed.
 
     Bare digits can be one number in the region and another one abroad: 84912345678 is a landline in Ryazan and a mobile
-    in Vietnam. Then the mobile wins, because SMS come from mobiles and an answer must not reach a stranger. A number
-    with spaces or brackets was written by a person, so there the number in the region wins.
+    in Vietnam. Then the mobile wins, because SMS come from mobiles and an answer must not reach a stranger. A person
+    writes a number with spaces or brackets; then the number in the region wins.
 
     :param region: the country (``RU``) of numbers without a country code. A ``+`` is always followed by such a code.
     """
@@ -68,7 +68,7 @@ def answerable(number: str, own: Collection[str]) -> bool:
 
 
 def mask(number: str) -> str:
-    """The number as logs show it: ``7999•••1122``; of a short number only the ends. A name is shortened, and long
+    """The number as logs show it: ``7999•••1122``. A short number shows only its ends. A name is shortened, and long
     numbers in it are masked."""
     if number.isascii() and number.isdecimal():
         return _mask_digits(number)

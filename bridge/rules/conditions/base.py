@@ -1,4 +1,4 @@
-"""What every condition is: keys that a person writes, and a question about a message."""
+"""The base classes of every condition: the keys that a person writes, and the question about a message."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WORD = "word"
 PATTERN = "pattern"
 
 Need = tuple[str, str]
-"""A kind (a spelling, :data:`WORD` or :data:`PATTERN`) and a keyword, word or expression of that kind. The index
-searches a message for it once for all rules."""
+"""A keyword, word or expression that a message must contain, after its kind (a spelling, :data:`WORD` or
+:data:`PATTERN`). The index searches a message for it once for all rules."""
 Needs = frozenset[Need] | None
-"""A condition can only hold if one of these is found in the message; None: the index cannot help."""
+"""A condition can only hold if the message contains one of these; None: the index cannot help."""
 
 
 @value_object
@@ -36,7 +36,7 @@ class View:
     keywords: tuple[KeywordMatch, ...]
     """The keywords that the text may begin with."""
     receiver: str
-    """The number written to, normalised."""
+    """The number that the subscriber wrote to, normalised."""
     now: Ms
 
     @property
@@ -47,7 +47,7 @@ class View:
 
 @value_object
 class Captures:
-    """The keyword and groups that the conditions of a rule have found. Later conditions and templates use them."""
+    """The keyword and the groups that the conditions of a rule have found. Later conditions and templates use them."""
 
     keyword: KeywordMatch | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ NO_CAPTURES = Captures()
 
 @value_object
 class Scope:
-    """The facts about its rule that a condition may use."""
+    """The facts about a rule that its conditions may use."""
 
     rule: str
     context: RuleContext
@@ -84,11 +84,11 @@ class Keys(Strict):
     """The keys of one condition as they stand in a file. The type of each key checks its value."""
 
     def condition(self, scope: Scope) -> Condition | None:
-        """The condition that these keys, which have no mistakes, ask for; None if none of them is given."""
+        """The condition that these keys describe; None if none of them is given. The keys have no mistakes."""
         return None
 
     def mistakes(self, *, has_keyword: bool) -> Iterator[tuple[str, str]]:
-        """Each key that contradicts or lacks another one, with a message.
+        """Each key that contradicts or lacks another key, with a message.
 
         :param has_keyword: a ``keyword`` stands beside these keys, or in a condition that must hold before them.
         """
@@ -102,7 +102,7 @@ class Condition(ABC):
 
     @property
     def needs(self) -> Needs:
-        """What must be found in the message for this to hold."""
+        """The needs of the condition: it can hold only if the message contains one of them."""
         return None
 
     def inner(self) -> tuple[Condition, ...]:
@@ -111,16 +111,16 @@ class Condition(ABC):
 
     @property
     def always_holds(self) -> bool:
-        """Whether it holds for every message, so that it could be left out."""
+        """Whether it holds for every message. Then its author could leave it out."""
         return False
 
     def excludes(self, other: Condition) -> bool:
-        """Whether it is certain that no message meets both."""
+        """Whether it is certain that no message meets both conditions."""
         return False
 
     @abstractmethod
     def met(self, view: View, captures: Captures) -> Captures | None:
-        """The captures with those of this condition, if it holds; else None."""
+        """``captures`` with those of this condition, if it holds; else None."""
 
     @abstractmethod
     def why(self, view: View, captures: Captures) -> Reason:
@@ -171,7 +171,7 @@ _RAREST_FIRST = (Spelling.EXACT, PATTERN, WORD)
 
 
 def rarest_needs(conditions: Sequence[Condition]) -> Needs:
-    """The needs of the condition that fewest messages meet. The index looks a rule with these conditions up by them."""
+    """The needs of the condition that the fewest messages meet. The index finds a rule by these needs."""
     known = [condition.needs for condition in conditions if condition.needs is not None]
     return min(known, key=_commonness, default=None)
 

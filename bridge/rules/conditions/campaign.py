@@ -1,4 +1,4 @@
-"""``from_date`` and ``until_date`` of a rule, and ``before`` and ``after``: the replies for the time around it."""
+"""``from_date`` and ``until_date`` of a rule, and ``before`` and ``after``: its replies outside of these dates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CampaignKeys(Strict):
 
 @value_object
 class DuringCampaign(Condition):
-    """The campaign is on, or in another phase for which the rule has a reply."""
+    """The campaign is on, or it is in another phase for which the rule has a reply."""
 
     campaign: Campaign
     phases: frozenset[Phase]

@@ -1,4 +1,4 @@
-"""``contact``: what is known of the sender."""
+"""``contact``: known facts about the sender."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_TAGGED = Wording(en="has not the tag {tags}", ru="нет метки {tags}"
 
 
 class ContactEntry(Strict):
-    """Facts about the sender, all of which must be so."""
+    """Facts about the sender. All that are given must agree with the contact."""
 
     first_time: Flag | None = None
     opted_out: Flag | None = None
@@ -48,7 +48,7 @@ class ContactKeys(Keys):
 
 @value_object
 class ContactIs(Condition):
-    """Each of these facts about the sender is so, and the sender has one of the tags."""
+    """Each fact about the sender has the wanted value, and the sender has one of the tags."""
 
     facts: tuple[tuple[str, bool], ...] = ()
     """Names of boolean fields of :class:`~bridge.rules.context.ContactFacts`, with the value wanted."""

@@ -21,7 +21,7 @@ class ConversationKeys(Keys):
 
 @value_object
 class ConversationIs(Condition):
-    """A conversation with a person is open, or none is."""
+    """A person of the team wrote to the sender lately, or did not."""
 
     is_open: bool
 

@@ -1,4 +1,4 @@
-"""``text`` and ``args``: an expression fits the text, or what follows the keyword. Their named groups are captured."""
+"""``text`` and ``args``: an expression fits the text, or the text after the keyword. Named groups are captured."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TextFits(Condition):
 
 @value_object
 class ArgsFit(Condition):
-    """The expression fits what follows the keyword."""
+    """The expression fits the text after the keyword."""
 
     pattern: Pattern
 
@@ -83,7 +83,7 @@ class ArgsFit(Condition):
 
 
 def _group_mistakes(key: str, pattern: Pattern | None) -> Iterator[tuple[str, str]]:
-    """Named groups become variables of the templates of the rule."""
+    """Report named groups that cannot become variables of the rule's templates."""
     for group in pattern.groups if pattern is not None else ():
         if not group.isidentifier():
             yield key, f"the group `{group}` cannot be a variable; begin its name with a letter"

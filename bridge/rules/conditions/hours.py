@@ -1,4 +1,4 @@
-"""``hours``: one of these working hours of the configuration is open, or none of them is."""
+"""``hours``: the time is within one of these working hours of the configuration, or outside of all of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class HoursKeys(Keys):
 
 @value_object
 class WithinHours(Condition):
-    """One of these windows is open, or, with ``outside``, none of them is."""
+    """The time is within one of these working hours or, with ``outside``, within none of them."""
 
     windows: Mapping[str, Hours]
     outside: bool

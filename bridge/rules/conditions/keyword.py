@@ -1,4 +1,4 @@
-"""``keyword``: the text begins with one of these words. ``glued``, ``typo`` and ``layout`` forgive a spelling."""
+"""``keyword``: the text begins with one of these words. ``glued``, ``typo`` and ``layout`` allow other spellings."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class BeginsWithKeyword(Condition):
     """The text begins with one of these keywords, in a spelling that the rule forgives."""
 
     spellings: Mapping[Spelling, frozenset[str]]
-    """For each forgiven spelling, the keywords it is forgiven for, folded."""
+    """For each spelling that the rule allows, the keywords that may have it, folded."""
     keywords: tuple[Keyword, ...]
 
     @property

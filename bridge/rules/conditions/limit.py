@@ -13,7 +13,7 @@ from bridge.schema import Rate, RateValue
 from bridge.value import value_object
 
 Limit = tuple[int, Ms]
-"""How often, in how many milliseconds."""
+"""Most matches within a period, and the period in milliseconds."""
 
 
 _NOT_REACHED = Wording(en="not reached", ru="не исчерпан")
@@ -25,7 +25,7 @@ _REACHED = Wording(en="matched {count} times already", ru="правило уже
 
 
 class LimitEntry(Strict):
-    """How often the rule may match, for one sender and for all together."""
+    """How often the rule may match, for one sender and for all senders together."""
 
     per_sender: RateValue | None = None
     total: RateValue | None = None
@@ -46,7 +46,7 @@ def as_limit(rate: Rate | None) -> Limit | None:
 
 @value_object
 class WithinLimit(Condition):
-    """The rule has matched fewer times than its limits allow, in the time up to now."""
+    """The rule has matched fewer times than its limits allow, within the periods that end now."""
 
     rule: str
     per_sender: Limit | None

@@ -36,7 +36,7 @@ class OnlyKeys(Keys):
             yield "only", "needs a `keyword` beside it"
 
     def condition(self, scope: Scope) -> Condition | None:
-        """A rule that opts out or in also takes a keyword with courtesies; it then asks a person."""
+        """The condition. In a rule that opts out or in, courtesies may follow the keyword; then it asks a person."""
         allowed = COURTESIES if scope.changes_opt_out else frozenset[str]()
         return KeywordAlone(allowed=allowed) if self.only else None
 

@@ -1,4 +1,4 @@
-"""``when``: all keys of conditions together, and how they nest in ``any``, ``all`` and ``not``."""
+"""``when``: the keys of all conditions, and how they nest in ``any``, ``all`` and ``not``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bridge.rules.values import NotEmpty, Phrase
 from bridge.schema import Path
 
 DEEPEST: Final = 8
-"""How many ``any``, ``all`` and ``not`` may stand within each other."""
+"""Most levels of ``any``, ``all`` and ``not`` within each other."""
 
 Report = Callable[[Path, str], None]
 """Takes the path of a key and a message about it."""
@@ -38,7 +38,7 @@ _OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
 
 
 class AllConditions(
-    # From the last to the first: pydantic lists the keys of the last base first, and its condition is asked first.
+    # Read from the last to the first: pydantic lists the keys of the last base first, and its condition is asked first.
     ConversationKeys,
     ContactKeys,
     HoursKeys,
@@ -98,7 +98,7 @@ class WhenEntry(AllConditions):
 
 
 def check(when: WhenEntry, path: Path, report: Report) -> None:
-    """Report the mistakes of ``when`` that need more than one key."""
+    """Report the mistakes of ``when`` that only several keys together show."""
     _check_depth(when, path, report)
     _check_keys(when, path, report, has_keyword=False)
 
