@@ -49,7 +49,7 @@ def contains(networks: Iterable[Network], address: Address) -> bool:
 
 
 def client_address(remote: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address | None:
-    """The address of the caller. None if it cannot be known.
+    """The address of the caller. None if it is unknown.
 
     ``forwarded`` are the ``X-Forwarded-For`` header lines in their order. Only the hops that trusted proxies wrote
     count: from the right, the first hop that is not a trusted proxy is the caller. The hops to the left of it were
@@ -71,7 +71,7 @@ def same_secret(given: bytes, secret: bytes) -> bool:
 
 @value_object
 class Limits:
-    """Limits for callers; tests use small ones."""
+    """Limits for connections. Tests use small ones."""
 
     keepalive: float = KEEPALIVE
     head_timeout: float = HEAD_TIMEOUT
@@ -79,12 +79,12 @@ class Limits:
     total: int = MAX_CONNECTIONS
     exempt: tuple[Network, ...] = ()
     """Networks without a limit per address: trusted proxies, because all their callers share one address. Loopback is
-    exempt, too, for a proxy on this machine that is not configured. ``total`` holds for all."""
+    always exempt, because a proxy on this machine may be missing from the configuration. ``total`` limits all."""
 
 
 class ConnectionCounter:
-    """Counts open connections, in all and for each address. Each :meth:`admit` that returned True needs one
-    :meth:`leave`."""
+    """Counts open connections, in all and for each address. After each :meth:`admit` that returned True, the caller
+    calls :meth:`leave` once."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

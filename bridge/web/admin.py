@@ -1,4 +1,4 @@
-"""The local admin socket, over which commands reach the running service, which alone writes to the store.
+"""The local admin socket. Commands use it to reach the running service, because only the service writes to the store.
 
 HTTP with JSON over a Unix socket that only the service's own user may open. It never has a network address.
 """
@@ -26,8 +26,8 @@ from bridge.pipeline.reload import Reloaded
 
 POSTGRES_PORT = 5432
 MAX_SOCKET_PATH = 100
-"""The kernel allows 108 bytes. A longer path, or a shared store, gets a socket in the temporary directory, named by a
-hash."""
+"""Bytes; the kernel allows 108. If the path is longer or the store is shared, the socket is in the temporary directory
+and a hash is its name."""
 _DECIMAL = re.compile("[0-9]+")
 
 
@@ -39,10 +39,10 @@ def socket_path(settings: Settings) -> Path:
 
 
 def service_sockets(settings: Settings, *, own: bool = False) -> list[Path]:
-    """The sockets of the services on this machine that use this store. Killed services leave theirs behind.
+    """The sockets of the services on this machine that use this store. Sockets of killed services are among them.
 
-    Those with the same configuration file come first, since they know the same accounts and rules. With ``own`` only
-    those are returned.
+    Sockets of services with the same configuration file come first, because those services know the same accounts and
+    rules. With ``own`` only these are returned.
     """
     path = socket_path(settings)
     if not settings.storage.shared:
@@ -54,10 +54,10 @@ def service_sockets(settings: Settings, *, own: bool = False) -> list[Path]:
 
 
 def remove_stale_socket(settings: Settings, path: Path) -> None:
-    """Delete the socket of a process that is gone, after no one listened there.
+    """Delete the socket file of a process that has ended. Called when no process listens on the socket.
 
-    The socket beside a database file has no process in its name, whatever the name ends with: the next run on the file
-    takes it over.
+    The name of a socket beside a database file contains no process number, even if it ends with digits. This socket
+    stays: the next run on the database file replaces it.
     """
     process = path.stem.rpartition("-")[2]
     if settings.storage.shared and _DECIMAL.fullmatch(process) and not _alive(int(process)):
@@ -82,7 +82,7 @@ def _store_key(url: str) -> bytes:
 
 
 def _config_key(settings: Settings) -> str:
-    """Identifies a configuration by its path. A symbolic link is not followed, so it stays the same between
+    """Identifies a configuration by its path. A symbolic link is not followed, so the key stays the same between
     releases."""
     return hashlib.sha256(os.fsencode(os.path.abspath(settings.file))).hexdigest()[:8]
 
@@ -91,7 +91,7 @@ def _owner(path: Path) -> int | None:
     try:
         return path.lstat().st_uid
     except OSError:
-        return None  # closed since it was listed
+        return None  # deleted since it was listed
 
 
 def _alive(process: int) -> bool:
@@ -153,7 +153,8 @@ class AdminSocket:
         app.router.add_post("/queue/restored/abandon", self._abandon_restored)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        # A killed run left its socket. We hold the lock of the store, or its process number, so no one listens there.
+        # A killed run may have left its socket. No process listens there: we hold the lock of the store, or have the
+        # process number in the name.
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
         previous_umask = os.umask(0o177)
         try:
@@ -170,7 +171,8 @@ class AdminSocket:
         return web.json_response(await self._status())
 
     async def _post_reload(self, request: web.Request) -> web.Response:
-        """Load the rule files. Rules with mistakes are an answer, not an error: the service keeps the old ones."""
+        """Load the rule files. If they have mistakes, the service keeps the old rules and the answer lists the
+        mistakes with status 200."""
         done = await self._reload()
         return web.json_response(
             {

@@ -1,7 +1,8 @@
-"""Connections that aiohttp answers: its error pages replaced by constants, and the heads of callbacks framed for it.
+"""Connections that aiohttp answers. Their error pages are constants, and aiohttp gets one head at a time.
 
-aiohttp's own error page and error log show the request line; an id in such a page would pass for an acknowledgement.
-So whatever fails on the way to a handler ends in :meth:`PlainErrors.handle_error`, which answers constants.
+aiohttp's own error page and error log show the request line. The platform would take a page with the id for an
+acknowledgement. So every request that fails before it reaches a handler ends in :meth:`PlainErrors.handle_error`, which
+answers with constants.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ MAX_FIELD = 8_190
 LINGERING = 2.0
 """Seconds for which an unwanted body is read before the connection is closed."""
 MAX_PENDING = 16
-"""Requests of one connection that aiohttp has and has not answered. Below the length of its own queue (32), so that
-aiohttp never pauses the connection by itself."""
+"""Most unanswered requests of one connection that aiohttp gets. Below the length of its own queue (32), so that aiohttp
+never pauses the connection by itself."""
 
 UNPARSABLE = b"\0\r\n\r\n"
-"""Sends the parser into its error path from any state between two requests."""
+"""Bytes that make the parser report an error, in any state between two requests."""
 
 
 class PlainErrors(web.RequestHandler):
@@ -48,7 +49,7 @@ class PlainErrors(web.RequestHandler):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            # None is the documented way to switch it off: it would log SMS texts and the secret.
+            # None is the documented way to switch the access log off. It would contain SMS texts and the secret.
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=keepalive,
             lingering_time=LINGERING,
@@ -65,7 +66,8 @@ class PlainErrors(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a constant. aiohttp's own method puts ``message``, which quotes the request, into body and log."""
+        """Answer with a constant. aiohttp's own method writes ``message``, which quotes the request, into the body and
+        the log."""
         error = type(exc).__name__ if exc else None
         self._throttled_log.warning("request_unreadable", remote=request.remote, status=status, error=error)
         if request.writer.output_size > 0:
@@ -80,7 +82,7 @@ class PlainErrors(web.RequestHandler):
         try:
             await super().start()
         except TypeError:
-            # aiohttp takes up a request although the connection was lost, and finds its request factory gone.
+            # aiohttp may begin a request after the connection was lost. Then its request factory is gone.
             if self.transport is not None:
                 raise
 
@@ -89,10 +91,10 @@ class _Stage(Enum):
     FRAMING = auto()
     """aiohttp gets one repaired head at a time."""
     VERBATIM = auto()
-    """After a request that is no plain GET: aiohttp gets all bytes as they come. Either its answer closes the
+    """After a request that is not a plain GET: aiohttp gets all bytes as they arrive. Either its answer closes the
     connection or the parser refuses the rest."""
     REFUSED = auto()
-    """A refusal is due; nothing more is read."""
+    """The connection gets a refusal. No more requests are read."""
 
 
 class FramedConnection(PlainErrors):
@@ -112,7 +114,8 @@ class FramedConnection(PlainErrors):
         """True if the client has shut its sending side down."""
 
     def take_over(self, transport: asyncio.Transport, head: bytes, *, ended: bool) -> None:
-        """Go on with a connection whose next request has this head."""
+        """Take over an open connection. ``head`` is the head of its next request. ``ended``: the client has shut its
+        sending side down."""
         self._guard.handed_over(self._refuse)
         super().connection_made(transport)
         self._ended = ended
@@ -140,7 +143,7 @@ class FramedConnection(PlainErrors):
         self._guard.writing_resumed()
 
     def data_received(self, data: bytes) -> None:
-        """Also called by aiohttp, without data, when it goes on to read."""
+        """Handle received bytes. aiohttp, too, calls this when it resumes reading, without data."""
         if not data or self._stage is _Stage.VERBATIM:
             self._parse(data)
         elif self._stage is _Stage.FRAMING:
@@ -164,7 +167,7 @@ class FramedConnection(PlainErrors):
         return finished
 
     def _go_on(self) -> None:
-        """Give aiohttp the heads that have arrived, as many as it may have at once."""
+        """Give aiohttp the heads that have arrived, but no more than :data:`MAX_PENDING` at once."""
         while self._stage is _Stage.FRAMING and self._pending < MAX_PENDING:
             try:
                 head = self._heads.next()
@@ -200,7 +203,7 @@ class FramedConnection(PlainErrors):
         self._parse(head)
 
     def _refuse(self) -> None:
-        """Answer 400 behind the answers that are due, and close."""
+        """Answer 400 after the answers that are due, and close the connection."""
         self._stage = _Stage.REFUSED
         self._guard.stop_watching_head()
         self._heads.rest()
@@ -211,7 +214,7 @@ class FramedConnection(PlainErrors):
         try:
             super().data_received(data)
         except Exception as error:
-            # The parser raises all kinds of errors for a target that it cannot take apart. asyncio would log the error
+            # The parser raises errors of many classes for a target that it cannot split. asyncio would log the error
             # with the target.
             self._throttled_log.warning("request_unreadable", error=type(error).__name__)
             self.force_close()

@@ -1,7 +1,7 @@
 """The answers of the callback listener except the acknowledgement: constants, without any part of the request.
 
 A platform searches the answer for the id. If it found the id in an error page, it would take the error for an
-acknowledgement, and the SMS would be lost. So no body here is ever formatted.
+acknowledgement, and the SMS would be lost. So no body here contains a formatted value.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BODIES = MappingProxyType(
 
 
 def plain(status: int, *, close: bool = False) -> web.Response:
-    """The constant answer for a status. A status without one gets that of 500."""
+    """The constant answer for a status. A status without an answer of its own gets the answer of 500."""
     status = status if status in BODIES else 500
     response = web.Response(status=status, body=BODIES[status], headers=TEXT_HEADERS)
     if status == 405:

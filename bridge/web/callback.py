@@ -4,7 +4,7 @@ The answer contains the id only after :meth:`Inbox.accept` has returned, which m
 constants from :mod:`bridge.web.answers`. The platform's adapter, which is passed in, knows the meaning of the query.
 This module takes the secret out of the query and must not log, keep or return any other part of it.
 
-This is the hottest path of the program, so it uses no routing table, no middleware and one log line at most. An
+This code must be the fastest of the program, so it uses no routing table, no middleware and one log line at most. An
 ordinary call needs no request object: its connection calls :meth:`CallbackEndpoint.ordinary` and
 :meth:`CallbackEndpoint.take`.
 """
@@ -36,18 +36,19 @@ from bridge.web.throttled_log import ThrottledLog
 KEY = b"key"
 """The query parameter that may carry the secret."""
 _TRACES_OF_KEY = (KEY, b"%6", b"%7")
-"""Every query with the key contains one of these, even if its letters are percent-encoded; hardly any other does."""
+"""A query with the key contains at least one of these, even if the letters of the key are percent-encoded. Few other
+queries do, so few queries are split."""
 
 log = structlog.get_logger()
 
 
 class CallbackProtocol(Protocol):
-    """What the platform's adapter knows about calls; its module implements it."""
+    """The meaning of a platform's calls. The module of the platform's adapter implements it."""
 
     def parse_callback(
         self, raw_query: bytes, *, account: str, settings: CallbackSettings, region: str, received_at: Ms
     ) -> InboundCall | object:
-        """The call. Any other object than an :class:`InboundCall` means that the query has no usable id."""
+        """Read a call. A result that is not an :class:`InboundCall` means that the query has no usable id."""
 
     def acknowledgement(self, settings: CallbackSettings, smsid: str) -> bytes: ...
 
@@ -122,7 +123,7 @@ class Accounts:
 
     @staticmethod
     def _by_secret(routes: Sequence[Route], given: Sequence[bytes]) -> Route | None:
-        """The route whose secret was given. All are compared, so that the time reveals nothing.
+        """The route whose secret was given. All secrets are compared, so that the time reveals nothing.
 
         A wrong secret never leads to an account without a secret.
         """
@@ -195,7 +196,7 @@ class CallbackEndpoint:
         return text(body) if status == 200 else plain(status)
 
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
-        """The route and query of an acceptable call. None for every request that :meth:`handle` has to answer."""
+        """The route and the query of an ordinary call. None for every request that :meth:`handle` has to answer."""
         if not self.accepting:
             return None
         target = Target.of(raw)
@@ -205,7 +206,7 @@ class CallbackEndpoint:
         return route, target.query
 
     async def take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
-        """Store an :meth:`ordinary` call. Returns the status and the body of the answer; raises only on
+        """Store a call whose caller was checked. Returns the status and the body of the answer; raises only on
         cancellation."""
         self.in_progress += 1
         self._idle.clear()

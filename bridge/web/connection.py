@@ -1,11 +1,11 @@
 """One connection of the callback listener. It answers ordinary calls itself and hands all other requests to aiohttp.
 
-Nearly every request is an ordinary call: ``GET``, with header lines that change nothing. The endpoint answers it from
-here, without the request object and the tasks of aiohttp, which cost more than all the rest of taking a call. The first
-request of another kind hands the connection over to aiohttp for good (:mod:`bridge.web.aiohttp_connection`). A request
-waits until the one before it is answered, so the answers keep their order.
+Nearly every request is an ordinary call: ``GET``, with header lines that change nothing. It is answered without the
+request object and the tasks of aiohttp, which cost more than all other work for a call. At the first request of another
+kind aiohttp takes the connection over and keeps it (:mod:`bridge.web.aiohttp_connection`). A request waits until the
+one before it is answered, so the answers keep their order.
 
-Nothing here uses a private part of aiohttp; :mod:`bridge.web.proof` tries both ways at the start.
+This module uses no private part of aiohttp. At the start :mod:`bridge.web.proof` tests both ways to answer.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from bridge.web.heads import MAX_HEAD, HeadReader, UnreadableHead
 from bridge.web.throttled_log import ThrottledLog
 
 MAX_ORDINARY = 16_384
-"""Bytes of a head that may be answered from here."""
+"""Most bytes of a head that is answered here."""
 MAX_ORDINARY_LINES = 4_096
-"""Bytes of its header lines; aiohttp judges longer ones."""
+"""Most bytes of its header lines. aiohttp answers requests with more."""
 
 _ORDINARY = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*)\r\n")
-# Header lines about a body, another protocol, or the end of the connection.
+# Header lines about a body, another protocol, or the end of the connection: aiohttp answers these requests.
 _NOT_ORDINARY = re.compile(
     rb"^(?:content-length|transfer-encoding|connection|upgrade|expect|te|trailer|proxy-connection|keep-alive):",
     re.IGNORECASE | re.MULTILINE,
@@ -46,10 +46,10 @@ class Endpoint(Protocol):
         """Answer any request."""
 
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
-        """The route and the query of an acceptable call; None for everything that :meth:`handle` has to answer."""
+        """The route and the query of an ordinary call. None for every request that :meth:`handle` has to answer."""
 
     async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
-        """The status and the body for an ordinary call."""
+        """Store an ordinary call. Returns the status and the body of the answer."""
 
 
 class CallbackServer:
@@ -182,7 +182,7 @@ class CallbackConnection(asyncio.Protocol):
     # ------------------------------------------------------------
 
     def _next(self) -> None:
-        """Take up the next request if it has arrived whole."""
+        """Begin the next request if its head is complete."""
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
@@ -232,7 +232,7 @@ class CallbackConnection(asyncio.Protocol):
         self._hand_over(UNPARSABLE)
 
     def _hand_over(self, head: bytes) -> None:
-        """From now on the connection is aiohttp's, beginning with this head."""
+        """Hand the connection over to aiohttp, which begins with this head."""
         if self._transport.is_closing():
             return
         self._forget()
@@ -249,7 +249,7 @@ class CallbackConnection(asyncio.Protocol):
     # ------------------------------------------------------------ time
 
     def _watch_idle(self) -> None:
-        """The connection may be idle from now on until the time limit. One timer serves many requests."""
+        """Start the time limit for an idle connection anew. One timer serves many requests."""
         self._idle_until = self._loop.time() + self._guard.keepalive
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_at(self._idle_until, self._close_if_idle)

@@ -1,4 +1,4 @@
-"""What one connection of the callback listener may use up: a place among the open ones, and time."""
+"""Limits what one connection of the callback listener uses: one of the allowed connections, and time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ConnectionGuard:
         """The peer's address as text; empty if it has none."""
 
     def admit(self, transport: asyncio.Transport, on_late_head: Callable[[], object]) -> bool:
-        """Count a new connection. False if it was one too many; then it has been closed.
+        """Count a new connection. If there are too many, close it and return False.
 
         ``on_late_head`` is called when a request head takes too long.
         """
@@ -55,11 +55,11 @@ class ConnectionGuard:
         return self._counter.limits.keepalive
 
     def handed_over(self, on_late_head: Callable[[], object]) -> None:
-        """Another protocol goes on with the connection."""
+        """Another protocol takes the connection over. From now on its ``on_late_head`` is called."""
         self._on_late_head = on_late_head
 
     def leave(self) -> None:
-        """The connection is closed: stop the timers and give its place back."""
+        """The connection is closed: stop the timers and no longer count it."""
         self.stop_watching_head()
         self.writing_resumed()
         if self._admitted:
@@ -77,7 +77,7 @@ class ConnectionGuard:
             self._head_timer = None
 
     def writing_paused(self) -> None:
-        """The client does not read its answers. It may do so for as long as a connection may be idle."""
+        """The client does not read its answers: start a time limit, as long as that of an idle connection."""
         self._write_timer = self._loop.call_later(self._counter.limits.keepalive, self._answers_not_read)
 
     def writing_resumed(self) -> None:

@@ -1,9 +1,10 @@
 """Splits the bytes of one connection into request heads and repairs their request lines.
 
 The platform may send a text as raw bytes (Windows-1251 or UTF-8), and a sender that does not encode letters does not
-encode spaces either. aiohttp's C parser answers both with 400, and the SMS never gets in. The pure-Python parser takes
-raw bytes, costs 27 µs a request instead of 5 µs and still refuses spaces. Percent-encoding the request line before the
-C parser sees it costs 2 µs and takes both. So each head is kept here until it is whole, and its line is repaired.
+encode spaces either. aiohttp's C parser refuses both with 400, and the SMS is never received. The pure-Python parser
+accepts raw bytes, costs 27 µs a request instead of 5 µs and still refuses spaces. Percent-encoding the request line
+before the C parser sees it costs 2 µs, and both are accepted. So each head is kept here until it is complete, and its
+request line is repaired.
 
 Only ``GET`` without a body is framed here. This module does no I/O and knows neither aiohttp nor a route.
 """
@@ -44,26 +45,26 @@ class HeadReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._scanned = 0
-        """Bytes of the buffer that hold no end of a head."""
+        """Bytes at the beginning of the buffer that were searched and contain no end of a head."""
         self._skipping = False
         self._skipped = 0
 
     def __len__(self) -> int:
-        """Bytes that were fed and not returned yet."""
+        """Number of bytes that were fed and not returned yet."""
         return len(self._buffer)
 
     @property
     def begun(self) -> bool:
-        """True if a head has begun. After :meth:`next` has returned None: if one has begun and is not whole."""
+        """True if a head has begun. After :meth:`next` returned None: True if a head has begun and is incomplete."""
         return self._skipping or bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
     def next(self) -> bytes | None:
-        """The next whole head, its request line repaired; None if there is none yet.
+        """The next complete head, its request line repaired. None if no head is complete yet.
 
-        :raises UnreadableHead: the connection has to be refused.
+        :raises UnreadableHead: the bytes are no HTTP request, or the head is too long. The connection must be refused.
         """
         buffer = self._buffer
         if self._skipping:
@@ -95,7 +96,7 @@ class HeadReader:
         return rest
 
     def _skip(self) -> None:
-        """Forget the bytes of a too long head. Refuse it at its end, or when it does not end."""
+        """Discard the bytes of a head that is too long. Refuse it at its end, or after :data:`MAX_SKIPPED` bytes."""
         buffer = self._buffer
         self._skipped += len(buffer)
         if self._skipped > MAX_SKIPPED or _END_OF_HEAD.search(buffer):

@@ -1,7 +1,8 @@
 """Answers the probes: ``/livez`` while the event loop runs, ``/readyz`` while a callback can be stored.
 
-:class:`Health`, which is passed in, decides what "ready" means. Asking is cheap and a commit is not, so one result
-serves all probes within a second. The callback listener, which faces the internet, does not show the parts.
+:class:`Health`, which is passed in, decides what "ready" means. A probe costs its caller little and costs us a commit,
+so one result serves all probes within a second. The callback listener, which faces the internet, does not show the
+parts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ READY_PATH = "/readyz"
 NOT_HERE = "not a role of this process"
 STANDBY = "on another node"
 ELSEWHERE = frozenset({NOT_HERE, STANDBY})
-"""States of a part that say only that it runs elsewhere."""
+"""The states that mean only: the part runs in another process."""
 
 READINESS_MAX_AGE = 1.0
 """Seconds for which a result is used."""

@@ -1,7 +1,8 @@
-"""What the callback listener proves at its start, on real connections.
+"""Tests the callback listener at its start, on real connections.
 
-:func:`prove_long_lines`: long calls get in; without that the listener does not start. :func:`ordinary_answers_work`:
-connections can answer ordinary calls themselves; without that aiohttp answers all calls.
+:func:`prove_long_lines` tests that long calls are received; otherwise the listener does not start.
+:func:`ordinary_answers_work` tests that connections can answer ordinary calls themselves; otherwise aiohttp answers all
+calls.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ log = structlog.get_logger()
 LENGTH = 20_000
 """Bytes of the long request line."""
 TIMEOUT = 5.0
-"""Seconds for each proof."""
+"""Seconds for each test."""
 
 
 async def prove_long_lines(host: str, port: int) -> None:
-    """Ask our own listener with a 20 kB line that holds a raw byte; it must be understood.
+    """Send our own listener a request line of 20 kB with a raw byte. It must answer 200.
 
-    Otherwise a limit that aiohttp dropped without a message would refuse long SMS for ever, and no one would notice.
-    :raises BridgeError: the listener cannot take a long callback.
+    If aiohttp dropped the option for a longer line without an error, the listener would refuse long SMS for ever, and
+    the team would not notice.
+    :raises BridgeError: the listener cannot receive a long callback.
     """
     line = b"GET %b?x=\xcf%b HTTP/1.1\r\n" % (LIVE_PATH.encode(), b"a" * LENGTH)
     try:
@@ -53,9 +55,9 @@ async def prove_long_lines(host: str, port: int) -> None:
 
 
 async def ordinary_answers_work() -> bool:
-    """Try an ordinary call, one for aiohttp and one behind it in one segment, then one more when they are answered.
+    """Send an ordinary call, a call for aiohttp and a third call in one segment. Send a fourth after their answers.
 
-    All must be answered in their order, and the first without aiohttp. A failure is logged; it costs only speed.
+    All must be answered in order, and only the first without aiohttp. A failure is logged; it costs only speed.
     """
     endpoint = ProofEndpoint()
     server = CallbackServer(endpoint, counter=ConnectionCounter(Limits()), throttled_log=ThrottledLog())
@@ -65,7 +67,7 @@ async def ordinary_answers_work() -> bool:
             async with asyncio.timeout(TIMEOUT):
                 bodies = await _ask(server, ours, theirs)
         except Exception as error:
-            # All of them: whatever is wrong in this environment, calls must still be answered.
+            # Every class of error: aiohttp can still answer all calls, whatever is wrong in this environment.
             log.warning("ordinary_answers_switched_off", error=type(error).__name__)
             return False
         finally:

@@ -1,7 +1,7 @@
 """Starts, drains and stops the two listeners: one for callbacks, one for the probes and Telegram's webhook.
 
-The callback listener has connections of its own (:mod:`bridge.web.connection`). The other one is an ordinary
-application of aiohttp on a port of its own, so that nothing meant for operators faces the platform.
+The callback listener has connections of its own (:mod:`bridge.web.connection`). The other listener is an ordinary
+application of aiohttp on a port of its own, so that the platform reaches only the callback.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ log = structlog.get_logger()
 
 BACKLOG = 128
 FLUSH_TIMEOUT = 1.0
-"""Seconds for the last answers to leave, when no call is in work any more."""
+"""Seconds for writing the last answers after all calls are finished."""
 CUT_OFF_TIMEOUT = 0.05
-"""Seconds for cancelled calls to end; aiohttp takes 0 for "no limit"."""
+"""Seconds for cancelled calls to end. Not 0, which aiohttp takes for "no limit"."""
 
 RESERVED_FILES = 100
 """Open files that the other parts need: store, platform, Telegram, the other listener."""
@@ -50,8 +50,8 @@ LoopErrorHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
 def connection_capacity() -> float:
-    """How many connections the limit of open files allows. Without this, callers could use up the files that the store
-    and the sender need."""
+    """The number of connections that the limit of open files allows. It leaves the files that the store and the sender
+    need."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if soft == resource.RLIM_INFINITY else max(soft - RESERVED_FILES, MIN_CONNECTIONS)
 
@@ -104,7 +104,7 @@ class Listeners:
         """Listen on both addresses and prove that long callbacks get in. Without ``intake`` only the web listener
         starts.
 
-        :raises BridgeError: an address is taken or not ours, or the proof failed. Then nothing listens any more.
+        :raises BridgeError: an address is in use or not of this machine, or the test failed. Then nothing listens.
         """
         self._throttle_accept_errors()
         try:
@@ -116,11 +116,11 @@ class Listeners:
             raise
 
     def stop_intake(self) -> None:
-        """Answer new callbacks with 503 from now on, so that the platform repeats them. Calls in work are finished."""
+        """Answer new callbacks with 503 from now on, so that the platform repeats them. Calls in progress finish."""
         self._endpoint.accepting = False
 
     async def close(self, within: float) -> None:
-        """Finish the calls in work within this many seconds, then close everything."""
+        """Finish the calls in progress within ``within`` seconds, then close both listeners."""
         self.stop_intake()
         for listening in self._sockets:
             listening.close()
@@ -196,7 +196,8 @@ class Listeners:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound[0], bound[0]), bound[1]
 
     def _throttle_accept_errors(self) -> None:
-        """When no more files can be opened, asyncio reports every waiting connection every second."""
+        """Log errors of ``accept`` once a minute. When no more files can be opened, asyncio reports every waiting
+        connection every second."""
         loop = asyncio.get_running_loop()
         previous = self._previous_handler = loop.get_exception_handler()
 

@@ -1,6 +1,6 @@
-"""Warnings that a stranger can cause without end: one line a minute for each event, with a count of the others.
+"""Limits the warnings that a stranger can cause without end: one line a minute for each event, and a count of the rest.
 
-Must not be used for events of which a person has to see every line.
+Do not use it for events of which a person has to see every line.
 """
 
 from __future__ import annotations

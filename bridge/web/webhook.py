@@ -1,4 +1,4 @@
-"""Answers Telegram's webhook: checks that Telegram calls, and stores the update.
+"""Answers Telegram's webhook: checks that the caller is Telegram, and stores the update.
 
 The answer is 200 only after ``take`` has returned, which means "on disk". It is 503 if the update could not be stored;
 then Telegram repeats it. The owner of ``take`` knows what an update is. This module must not log, keep or return any
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
 MAX_UPDATE = 1 << 20
-"""Bytes of an update; real ones are far smaller."""
+"""Most bytes of an update. Real ones are far smaller."""
 BODY_TIMEOUT = 10.0
 """Seconds within which a body has to arrive."""
 
@@ -50,7 +50,7 @@ class WebhookEndpoint:
         """Answer one call. Raises only on cancellation."""
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not self._secret or not same_secret(given, self._secret):
-            # The body of a stranger is not read.
+            # A call without the secret may be a stranger's, so its body is not read.
             self._throttled_log.warning("webhook_secret_refused", remote=request.remote)
             return plain(403, close=True)
         body = await self._body(request)
