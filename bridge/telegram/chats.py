@@ -25,7 +25,7 @@ class Chat:
     language: Language
     settings: ChatSettings
     moved: bool = False
-    """It had another id before. Message ids started anew with the present one."""
+    """The group had another id before. Its message ids began again at 1 under the present id."""
 
     @property
     def topics(self) -> bool:
@@ -53,6 +53,7 @@ class Chats:
         self._aliases = dict(aliases)
 
     def learn(self, aliases: Mapping[int, int]) -> None:
+        """Replaces the known aliases."""
         self._aliases = dict(aliases)
 
     @property
@@ -98,7 +99,7 @@ class Chats:
         """The names that a conversation of this group may be stored under, the chat's own first."""
         names = [other.name for other in self if other.id == chat.id]
         if self.default_name in names:
-            # Forwarded while no default chat was configured: shown and answered in the present one.
+            # A conversation forwarded while no default chat was configured belongs to the present default chat.
             names.append(DEFAULT_CHAT)
         return names
 

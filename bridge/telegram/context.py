@@ -31,10 +31,10 @@ class Rulebook(Protocol):
 
     @property
     def rules(self) -> RuleSet:
-        """Those in force. Read it once for each piece of work: it may change between two."""
+        """The rules in force. Read them once for each piece of work: a reload may replace them between two reads."""
 
     async def reload(self) -> Reloaded:
-        """Loads the files as they are now; rules with a mistake leave the old ones in force. Never raises."""
+        """Loads the rule files as they are now. If they have a mistake, the old rules stay in force. Never raises."""
 
 
 @value_object
@@ -47,7 +47,8 @@ class ActionSource:
     """For histories: name and id."""
     user_id: int | None = None
     topic_line: tuple[int, int] | None = None
-    """Chat and message id of Telegram's own line about it, if it was done in Telegram itself."""
+    """Chat id and message id of the service message that Telegram shows about the action, if it was done in Telegram
+    itself, such as a topic closed by hand."""
 
 
 @value_object
@@ -61,8 +62,8 @@ class OperatorContext:
     chats: Chats
     bot_id: int
     restored_at: Ms
-    """When the store was restored from a copy, else 0. Messages and presses before it may have been handled by the
-    store that was lost, so they have no effect."""
+    """When the store was restored from a copy, else 0. Messages and presses from before that time have no effect: they
+    may have been handled already, and the record of it may be lost with the old store."""
     transient: TransientReplies
     rulebook: Rulebook
     canned: Mapping[str, Canned]
@@ -75,7 +76,8 @@ class OperatorContext:
         return (account or next(iter(accounts.values()))).callback.timezone
 
     async def conversation_by_code(self, chat: Chat, code: str) -> Conversation | None:
-        """Finds only conversations of this chat: a client may send any code with a press."""
+        """Finds a conversation of this chat by its code; not one of another chat, because a client may send any code
+        with a press."""
         for name in self.chats.names(chat):
             if found := await self.store.conversation_of_code(name, code):
                 return found
@@ -94,7 +96,7 @@ class OperatorContext:
     ) -> bool:
         """Makes a change, records its author and writes the post ``done``: one transaction.
 
-        :returns: False if it was so before; then the post ``already`` is written.
+        :returns: False if it was so before and nothing changed; then the post ``already`` is written.
         """
         action = Action(
             key=f"{source.key}:{kind}",

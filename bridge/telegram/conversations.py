@@ -1,7 +1,8 @@
 """Finds the conversation that an operator's message belongs to.
 
-In a chat with topics the topic decides. Elsewhere the message replied to decides: by its stored mapping or, where a
-crash or the group's move broke the mapping, by the code that every post of the bot carries.
+In a chat with topics the topic decides. Elsewhere the message replied to decides. The store maps it to its
+conversation. Where a crash or a move of the group broke the mapping, the code decides that every post of the bot
+carries.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from bridge.value import value_object
 
 _CODE = re.compile(r"^#([0-9a-z]{3,12})$", re.MULTILINE)
 """A conversation's code stands on a line of its own. If a text from outside contains such a line, the bot's own code
-still stands behind it."""
+still follows it."""
 
 
 @value_object
 class Located:
-    """The conversation of an operator's message. Without one the message is meant for a subscriber, and it is not known
-    for which: its author must be told, unless it is internal."""
+    """The conversation of an operator's message. If there is none and the message is not internal, it is meant for a
+    subscriber who is not known, and its author must be told."""
 
     conversation: Conversation | None = None
     internal: bool = False
-    """Colleagues among themselves: nothing leaves, and the bot says nothing."""
+    """The message is meant for colleagues: nothing leaves, and the bot says nothing."""
     probable: Conversation | None = None
-    """The conversation whose number the message's topic bears. For telling the author where to write, never for
-    sending."""
+    """The conversation whose number is in the name of the message's topic. It serves to tell the author where to write,
+    never to send."""
 
 
 _INTERNAL = Located(internal=True)
@@ -53,12 +54,12 @@ async def locate(message: IncomingMessage, context: OperatorContext) -> Located:
                 return _UNKNOWN
             if chat.settings.send == "all":
                 return Located(conversation=found)
-            # Where only replies leave, a reply to a colleague's message is internal, too.
+            # `send: replies`: only a reply to the bot, or to a colleague's message that became an SMS, leaves.
             if replied is None or (not from_bot(replied, bot_id) and about is None):
                 return _INTERNAL
             return Located(conversation=found)
         if replied is None and message.in_topic_of_bot:
-            # A crash came between making this topic and storing it.
+            # The bridge made this topic and crashed before it stored it.
             return Located(probable=await _named(message, context))
     if replied is None:
         return _INTERNAL
@@ -82,15 +83,15 @@ async def _named(message: IncomingMessage, context: OperatorContext) -> Conversa
 
 
 def topic_link(chat_id: int, thread_id: int) -> str:
-    """Opens the topic for members of the group; only supergroups have topics."""
+    """The link that opens the topic for members of the group. Only supergroups have topics."""
     return f"https://t.me/c/{str(chat_id).removeprefix('-100')}/{thread_id}"
 
 
 async def _replied_to(replied: Message, chat: Chat, context: OperatorContext) -> Conversation | None:
     """The conversation of the message replied to.
 
-    Message ids start anew when a group moves, and the stored mapping follows the move, so an id alone may point at a
-    message of the old group: what the message itself shows must agree with it.
+    Message ids begin again at 1 when a group moves, and the stored mapping follows the group. So the mapping of an id
+    may be that of a message in the old group, and the code in the message must agree with it.
     """
     store = context.store
     if replied.from_user is None or not replied.from_user.is_bot:
@@ -100,10 +101,11 @@ async def _replied_to(replied: Message, chat: Chat, context: OperatorContext) ->
         return await store.conversation(sms.conversation_id)
     codes = _CODE.findall(replied.text or replied.caption or "")
     mapped = await store.conversation_of(replied.chat.id, replied.message_id)
-    # The last code counts: the bot writes it at the end, an SMS's text may contain another.
+    # The last code counts: the bot writes its own at the end, and the text of an SMS may contain another.
     if mapped is not None and (mapped.code == codes[-1] if codes else not chat.moved):
         return mapped
     if not codes or not from_bot(replied, context.bot_id):
-        # A post of the bot that this team had before counts only if it is on record: any bot can copy a code.
+        # A post of another bot, such as the one that the team had before, counts only if the mapping has it: any bot
+        # can copy a code.
         return None
     return await context.conversation_by_code(chat, codes[-1])

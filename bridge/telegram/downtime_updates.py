@@ -1,7 +1,7 @@
-"""Counts what operators did while the bridge was down, by the updates that came after a start. Pure.
+"""Counts what operators did while the bridge was down, from the updates that came after a start. Pure.
 
-Telegram dates messages but not presses. Updates come in the order in which things happened, so a press is as old as the
-message that follows it.
+Telegram dates messages but not presses. Updates come in the order in which things happened, so a press is at least as
+old as the message that follows it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def count_waiting(
 ) -> WaitingUpdates:
     """Counts the messages, edits and presses that waited for the start at ``began``.
 
-    :param updates: those received since ``began``, in their order; unreadable ones are parked elsewhere.
+    :param updates: those received since ``began``, in their order. Unreadable ones are skipped; the processor parks
+        them.
     :param bot_name: in lower case; empty if unknown.
     """
     messages = edits = presses = undated = 0
@@ -40,7 +41,7 @@ def count_waiting(
                 at_once = stored.received_at <= began + ON_ITS_WAY
                 presses, undated = presses + at_once, undated + (not at_once)
         elif _before(update.message, began) or _before(update.edited_message, began):
-            # The presses before it happened earlier.
+            # The presses that came before this message happened before it.
             presses, undated = presses + undated, 0
             messages += _for_us(update, _incoming(update.message, chats), notes, bot_name)
             edits += _for_us(update, _incoming(update.edited_message, chats), notes, bot_name)
@@ -64,7 +65,7 @@ def _before(message: Message | None, began: Ms) -> bool:
 
 
 def _for_us(update: Update, message: IncomingMessage | None, notes: Notes, bot_name: str) -> bool:
-    """Whether it is a person's message in a conversation, or a command; not a message among colleagues."""
+    """Whether it is a command or a person's message in a conversation, and no message among colleagues."""
     if message is None or message.from_machine or notes.is_note(message.text):
         return False
     if filters.StatusUpdate.ALL.check_update(update):

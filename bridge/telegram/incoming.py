@@ -1,6 +1,7 @@
 """An operator's message as the handlers read it: author, text, chat and topic, from Telegram's update. Pure.
 
-Chat and message ids are those of the update: a group that gets a new id must not make an old update look new.
+Chat and message ids stay as they are in the update. If they followed a group to its new id, an old update would look
+new.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ class IncomingMessage:
 
     @property
     def text(self) -> str:
-        """The author's words, also those under a picture."""
+        """The text, or the caption of a picture, without invisible characters at its ends."""
         return trimmed(self.raw.text or self.raw.caption or "")
 
     @property
     def is_command(self) -> bool:
-        """Whether it begins with a slash, whichever bot knows the command."""
+        """Whether it begins with a slash, even if no bot knows the command."""
         return self.text.startswith("/")
 
     @property
@@ -90,7 +91,8 @@ class IncomingMessage:
 
     @property
     def replied_to(self) -> Message | None:
-        """The message this one replies to. Everything in a topic formally replies to the topic's creation: no reply."""
+        """The message this one replies to. Telegram marks each message in a topic as a reply to the topic's creation;
+        that does not count."""
         replied = self.raw.reply_to_message
         if replied is None or replied.forum_topic_created is not None:
             return None
@@ -100,20 +102,20 @@ class IncomingMessage:
 
     @property
     def replies_elsewhere(self) -> bool:
-        """Whether it replies to a post of the bot in another topic or chat, so that the post and the place belong to
-        different conversations."""
+        """Whether it replies to a post of the bot in another topic or chat. Then the post belongs to one conversation,
+        and the topic or chat of this message to another."""
         origin = self.raw.external_reply.origin if self.raw.external_reply is not None else None
         return isinstance(origin, MessageOriginUser) and origin.sender_user.id == self.bot_id
 
     @property
     def in_topic_of_bot(self) -> bool:
-        """Whether the bot made the topic it stands in. Only a message that replies to nothing else shows that."""
+        """Whether the bot made the topic of this message. A message that replies to another one does not show that."""
         first = self.raw.reply_to_message
         return first is not None and first.forum_topic_created is not None and from_bot(first, self.bot_id)
 
     @property
     def refusal(self) -> str | None:
-        """Why its author may do nothing with it, as the last part of a text id; None if there is no reason."""
+        """Why the message is refused, as the last part of a text id; None if it is not."""
         user = self.raw.from_user
         user_id = user.id if user is not None else None
         if not self.chat.admits(user_id, on_behalf_of=self.on_behalf_of):
@@ -127,8 +129,8 @@ class IncomingMessage:
         return None
 
     def key(self, purpose: str) -> str:
-        """Identifies what comes of this message, however often it is processed. An album is one message, except for
-        the ``sms`` of each of its pictures."""
+        """The key of one effect of this message: the same however often the message is processed. The messages of an
+        album share their keys, except for the purpose ``sms``."""
         album = self.raw.media_group_id if purpose != "sms" else None
         which = f"album {album}" if album is not None else self.id
         return f"tg:{self.bot_id}:{self.chat_id}:{which}:{purpose}"
@@ -155,8 +157,8 @@ class Notice:
     ) -> NewPost:
         """The post that shows it as a reply to ``message``.
 
-        It is addressed by the chat's name: it stands ahead of the conversation's later posts, and must not wait for a
-        group that the name does not mean any more. Its message ids are those of the message's chat.
+        The post is addressed by the chat's name, not by its id: it stands ahead of the conversation's later posts, so
+        it must not wait for a group that the name no longer means. Its message ids belong to the message's chat.
 
         :param unless_album: the key of an album's caption; nothing is posted if that caption was handled by then.
         """

@@ -1,6 +1,7 @@
 """Turns operators' messages, edits and presses into rows of the store, each once, however often it arrives.
 
-Only the short answer to a press is sent from here: replies become outbox rows, notices to the author become posts.
+Only the short answer to a press is sent from here. Replies become rows of the outbox, and notices to the author become
+posts.
 Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash between the
 effect and its mark) has no second effect.
 """
@@ -49,9 +50,9 @@ _TOPIC_LINES = filters.StatusUpdate.FORUM_TOPIC_CLOSED | filters.StatusUpdate.FO
 _ABOUT_AUTHOR = frozenset({"not_operator", "anonymous"})
 """Refusals that concern the author, not the text."""
 _WITHOUT_TEXT = frozenset({"text_only", "empty"})
-"""Refusals of a message that shows nothing an SMS can carry."""
+"""Refusals of a message without any text that an SMS can carry."""
 ALBUM: Ms = 3 * SECOND
-"""An album comes as one message for each picture. Time after a picture in which the caption may still come."""
+"""Telegram brings an album as one message for each picture. The caption may still come this long after a picture."""
 
 
 class OperatorMessageHandler:
@@ -72,7 +73,7 @@ class OperatorMessageHandler:
         self._notes = Notes(context.settings.telegram.note_mark)
 
     def register(self, application: App) -> None:
-        """Handlers run one after the other, in the order of arrival."""
+        """Adds the handlers to the application, which handles updates one by one, in the order of arrival."""
         moved = filters.UpdateType.MESSAGE & filters.StatusUpdate.MIGRATE
         topics = filters.UpdateType.MESSAGE & _TOPIC_LINES
         written = filters.UpdateType.MESSAGE & ~filters.StatusUpdate.ALL
@@ -86,7 +87,7 @@ class OperatorMessageHandler:
     # ------------------------------------------------ updates
 
     async def on_moved(self, update: Update, context: Context) -> None:
-        """The group became a supergroup: Telegram tells it once in the old chat, once in the new one."""
+        """Follows a group that became a supergroup. Telegram reports it in the old chat and again in the new one."""
         message = update.message
         if message is None:
             return
@@ -128,11 +129,11 @@ class OperatorMessageHandler:
             await self._reply(message, located.conversation, sendable)
 
     async def on_edited(self, update: Update, context: Context) -> None:
-        """An SMS that has not left yet gets the new text. An edit alone never sends a message that had not been sent
-        or asked about before: what was a note stays one."""
+        """Gives the new text to an SMS that has not left yet. An edit never sends a message that was neither sent nor
+        asked about before: a note stays a note."""
         message = self._incoming(update.edited_message)
         if message is None or message.from_machine or message.raw.location is not None:
-            # Only a location that is followed live reports its moves as edits.
+            # A location is edited only if it is a live one: Telegram reports each of its moves as an edit.
             return
         sms = await self._context.store.sms_of_message(message.chat_id, message.id)
         if sms is None or sms.conversation_id is None:
@@ -145,8 +146,8 @@ class OperatorMessageHandler:
             await self._buttons.handle(update.callback_query)
 
     async def on_membership(self, update: Update, context: Context) -> None:
-        """Logs the chat's id for the person who sets the bot up. Posts that wait for a chat that had shut the bot out
-        are tried at once, since the bot may be back."""
+        """Logs the chat's id for the person who sets the bot up. Posts that wait for a chat that shut the bot out are
+        tried at once, because the bot may be back."""
         change = update.my_chat_member
         if change is None:
             return
@@ -171,7 +172,7 @@ class OperatorMessageHandler:
         if message.raw.media_group_id is not None:
             album = message.key("caption")
             known = await self._context.store.sms_of_key(album)
-            # The first caption of an album speaks for the pictures that have none.
+            # The album's first caption gets the album's key: it counts as the caption of the pictures that have none.
             key = album if known is None or known.message_id == message.id else key
         try:
             await replies.write(self._context, reply_of(message, conversation, sendable, key))
@@ -186,7 +187,8 @@ class OperatorMessageHandler:
             await self._tell(message, refusal, conversation=conversation, unless_album=album)
 
     def _refusal(self, message: IncomingMessage) -> str | None:
-        """Why this message, or this edit of it, must not leave: ``notice.<refusal>``; None if it may."""
+        """Why this message, or this edit of it, must not leave, as the last part of ``notice.<refusal>``; None if it
+        may."""
         if message.is_command:
             return "unknown_command"
         if message.refusal is not None:
@@ -197,7 +199,7 @@ class OperatorMessageHandler:
         if not sendable.text:
             return "empty"
         if message.changed_at < self._context.restored_at:
-            # The store that was lost may have sent it; the restored copy does not know.
+            # It may have been sent before the restoration; the restored copy does not know.
             return "before_restore"
         return None
 
@@ -216,14 +218,14 @@ class OperatorMessageHandler:
                 await self._tell(message, "edit_note_late", "edited", conversation=conversation)
             return
         if message.is_command or await self._by_command(message):
-            # A command that wrote an SMS ends in its text, and is reported edited when a link preview comes.
+            # Telegram reports a command as edited when its link preview comes. It still ends with the text of its SMS.
             texts = (message.text, with_gsm7_characters(message.text) or message.text)
             if not any(text.endswith(sms.text) for text in texts):
                 await self._tell(message, "edit_command", "edited", conversation=conversation)
             return
         refusal, sendable = self._refusal(message), sendable_text(message.raw)
         if refusal in _WITHOUT_TEXT and await self._withdrawn(message, sms):
-            # The text that would leave is not visible any more.
+            # The message no longer shows the text that would have left.
             return
         if refusal is not None or sendable is None:
             await self._tell(message, refusal or "text_only", "edited", conversation=conversation)
@@ -243,9 +245,9 @@ class OperatorMessageHandler:
         return sms.state.is_waiting and await replies.withdraw(self._context, sms, message.author)
 
     async def _edited_without_sms(self, message: IncomingMessage) -> None:
-        """An edit of a note, a command or a refused text changes nothing."""
+        """Handles an edit of a note, a command or a refused text: it changes nothing, and its author may be told so."""
         if self._notes.is_note(message.text) or message.sent_at < self._context.restored_at:
-            # The store that was lost may have sent it.
+            # A message from before the restoration may have been sent then.
             return
         conversation = (await locate(message, self._context)).conversation
         if await self._commands.shows_command(message):
@@ -271,7 +273,7 @@ class OperatorMessageHandler:
         conversation: Conversation | None = None,
         unless_album: str = "",
     ) -> None:
-        """A notice under the author's message: one for each text and message, or for an album as a whole.
+        """Posts a notice under the author's message: one for each text and message, or one for a whole album.
 
         :param purpose: notices with the same purpose count as the same text.
         :param unless_album: as in :meth:`Notice.post_under`.

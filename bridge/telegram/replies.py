@@ -1,7 +1,7 @@
 """An operator's reply as an SMS: the text that can be sent, the reasons to ask its author first, and the edits.
 
-A draft is an SMS that waits for a person's decision; the row keeps the reasons (``ConfirmationReason``). The question
-and its buttons show that state under the message (``posts.confirmation``). This module sends nothing to a chat.
+A draft is an SMS that waits for a person's decision; its row keeps the reasons (``ConfirmationReason``). The question
+and its buttons show that state under the message (``posts.render.confirmation``). This module sends nothing to a chat.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class SendableText:
 
     text: str
     reason: ConfirmationReason | None = None
-    """Why the author is asked first, where the text is not simply what the message says."""
+    """Why the author is asked first: set if the text is not that of the message, but a caption or a link to a map."""
     by_command: bool = False
-    """A command sends it: its message shows another text, and editing it changes nothing."""
+    """A command sends it: its message shows another text, and an edit of the message changes nothing."""
 
 
 @value_object
 class PreparedSms:
-    """An SMS as it would leave, and why its author is asked first; it is sent at once where there is no reason."""
+    """An SMS as it would leave, and why its author is asked first. Without a reason it is sent at once."""
 
     text: str
     parts: int
@@ -54,7 +54,7 @@ class Reply:
     """An operator's reply in a conversation."""
 
     key: str
-    """Made of the message: the same however often it is processed."""
+    """Made from the message: the same however often the message is processed."""
     sendable: SendableText
     conversation: Conversation
     chat: Chat
@@ -91,7 +91,7 @@ def sendable_text(message: Message) -> SendableText | None:
 
 
 def same_text(sms: Sms, sendable: SendableText) -> bool:
-    """Whether the SMS has this text already, perhaps with plain characters."""
+    """Whether the SMS has this text already, perhaps with plain characters in place of costly ones."""
     return sms.text in (sendable.text, with_gsm7_characters(sendable.text))
 
 
@@ -134,7 +134,7 @@ def prepared(
 
 
 async def write(context: OperatorContext, reply: Reply) -> Sms:
-    """Stores the SMS of a reply: one for each key. It is a draft where a person is to be asked first.
+    """Stores the SMS of a reply: one for each key. It is a draft if its author must be asked first.
 
     :raises KeyError: the conversation's account is not in the configuration any more.
     """
@@ -154,17 +154,17 @@ async def write(context: OperatorContext, reply: Reply) -> Sms:
 
 
 async def apply_edit(context: OperatorContext, reply: Reply, latest: Sms) -> None:
-    """Gives the message's new text to its SMS while that waits; afterwards offers the text as a new SMS.
+    """Gives the message's new text to its SMS while the SMS waits. After that it offers the text as a new SMS.
 
-    :param latest: the SMS that came from the message last.
+    :param latest: the latest SMS that came from the message.
     :raises KeyError: as :func:`write`.
     """
     shown = await context.store.shown_on_message(reply.chat_id, reply.message_id) or latest
     if same_text(latest, reply.sendable):
-        # Telegram reports a new link preview as an edit too.
+        # Telegram also reports a new link preview as an edit.
         return
     if shown.id != latest.id and same_text(shown, reply.sendable):
-        # Edited back to what went out: there is nothing to correct any more.
+        # Edited back to the text that left: there is nothing to correct any more.
         await withdraw(context, latest, reply.author)
         return
     if not latest.state.is_waiting or not await _rewritten(context, reply, latest):
@@ -190,7 +190,7 @@ async def _rewritten(context: OperatorContext, reply: Reply, latest: Sms) -> boo
         parts=outgoing.parts,
         confirmation_reasons=reasons or ((ConfirmationReason.UNDO,) if undo else ()),
         draft=bool(reasons),
-        # A draft's due time is the time since which it waits for a decision.
+        # The due time of a draft is when it began to wait for a decision.
         due_at=now if reasons else now + undo,
         author=reply.author,
     )

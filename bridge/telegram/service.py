@@ -1,6 +1,6 @@
-"""The team's side of the service as one part: intake and processing of updates, and a poster for each chat.
+"""Runs the Telegram side of the service: the intake and processing of updates, and a poster for each chat.
 
-It runs while Telegram is away, and never ends by itself: SMS come in and automatic replies go out without it.
+It keeps running while Telegram is away, and never ends by itself. SMS come in and automatic replies go out without it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TelegramHealth:
     enabled: bool
     """A token is configured."""
     connected: bool
-    """Telegram answered the last question."""
+    """The last request to Telegram succeeded."""
     heard_at: Ms | None
     """When Telegram last answered or brought an update. Tells a dead connection from a quiet chat."""
     failure: FailureKind | None = None
@@ -74,7 +74,7 @@ class TelegramService:
         self._albums = AlbumCaptions(services.store)
         self._bot_name: BotName | None = None
         self.webhook: Webhook | None = None
-        """Takes the updates that Telegram brings; None: the bridge asks for them."""
+        """Takes the updates that Telegram brings. None: the bridge polls for them."""
         if settings.telegram.token.get_secret_value() and settings.telegram.updates == "webhook":
             self.webhook = Webhook(self._bot_id, services, self._connection)
 
@@ -87,7 +87,7 @@ class TelegramService:
         )
 
     async def waiting_updates(self, began: Ms, ended: Ms) -> WaitingUpdates:
-        """Counts what operators did before the start at ``began``, by updates received until ``ended``."""
+        """Counts what operators did before the start at ``began``, from the updates received before ``ended``."""
         telegram = self._settings.telegram
         updates = await self._store.updates_since(self._bot_id, began)
         chats = Chats(telegram, await self._store.chat_aliases())
@@ -135,7 +135,7 @@ class TelegramService:
                 for poster in posters:
                     group.create_task(poster.run(), name=f"telegram poster {poster.name}")
         finally:
-            self._bot_name = None  # it asks by the client that is closed now
+            self._bot_name = None  # it needs the client, which is about to be closed
             await buttons.stop()
             await transient.stop()
 
@@ -148,8 +148,8 @@ class TelegramService:
             clock=self._clock,
             chats=chats,
             bot_id=self._bot_id,
-            # Telegram's times are whole seconds. An update with the second of the restoration came after it: nothing
-            # ran just before.
+            # Telegram's times are whole seconds, so this one is rounded down. An update from the second of the
+            # restoration counts as later: no bridge ran just before the restoration.
             restored_at=restored.restored_at // SECOND * SECOND if restored is not None else 0,
             transient=transient,
             rulebook=self._rulebook,
@@ -157,7 +157,7 @@ class TelegramService:
         )
 
     def _intake(self, api: Api) -> UpdatePoller | WebhookWatch:
-        """The loop that makes updates come in."""
+        """Makes the loop that brings updates in: the poller, or the watch over the webhook."""
         if self.webhook is None:
             return UpdatePoller(api, self._services, self._connection)
         return WebhookWatch(
@@ -169,7 +169,7 @@ class TelegramService:
         )
 
     def _posters(self, sender: ChatSender, chats: Chats, limiter: RateLimiter) -> list[ChatPoster]:
-        """One for each configured chat; if two are the same group, the first one works."""
+        """Makes one poster for each configured chat. If two chats are the same group, the poster of the first works."""
         zones = Zones(of={name: account.callback.timezone for name, account in self._settings.accounts.items()})
         context = RenderContext(many_accounts=len(self._settings.accounts) > 1, zones=zones, albums=self._albums)
         return [
@@ -186,7 +186,7 @@ class TelegramService:
         ]
 
     async def _from_store(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Asks until the store answers: the start must not fail while the store is away."""
+        """Repeats ``question`` until the store answers: the start must not fail while the store is away."""
         failures = 0
         while True:
             try:
@@ -198,7 +198,7 @@ class TelegramService:
                 await self._clock.sleep(backoff(failures, 0.5, longest=5 * SECOND))
 
     async def _wake(self, posters: list[ChatPoster]) -> None:
-        """Passes the one signal for posts on to the loop of each chat."""
+        """Passes each signal for posts on to the posters of all chats."""
         while True:
             await self._services.signals.posts.take(self._clock, IDLE)
             for poster in posters:
