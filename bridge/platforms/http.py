@@ -1,8 +1,8 @@
-"""The values of an HTTP request that costs money: limits, the answer, and why there is none.
+"""The values of an HTTP request that costs money: limits, the answer, and the reason if there is no answer.
 
 A GET is sent at most once, and the caller learns whether it may have reached the platform. The client in
-``http_client`` keeps that promise. It knows no platform, writes no log and lets no exception of a library out: the
-text of such an exception may hold the whole URL, with the password and the SMS.
+``http_client`` keeps that promise. It knows no platform and writes no log. It catches the exceptions of libraries,
+because their text may hold the whole URL, with the password and the SMS.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class HttpLimits:
 
     total: Ms = 45 * SECOND
     connect: Ms = 5 * SECOND
-    """To get a connection, including the wait for a free one. Nothing has been sent when it passes."""
+    """To get a connection, the wait for a free one included. Nothing has been sent when this limit passes."""
     sock_connect: Ms = 5 * SECOND
     """To connect to one address; a host name may have several."""
     sock_read: Ms = 30 * SECOND

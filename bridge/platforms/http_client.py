@@ -1,7 +1,7 @@
 """The HTTP client for the platform: it sends a GET once and knows whether the request left this machine.
 
-It does no second try, no redirect, no proxy, no cookie and no decompression, and needs no task or timer for each
-request. Why not a library's client: docs/decisions/0004-http-client.md.
+It makes no second attempt and follows no redirect. It uses no proxy, no cookie and no compression, and needs no task or
+timer for each request. docs/decisions/0004-http-client.md says why this is not a library's client.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """An invalid ``address`` shows at the first request, as ``HttpFault.INVALID_URL``."""
+        """An invalid ``address`` is no error here. Each request then returns ``HttpFault.INVALID_URL``."""
         limits = limits or HttpLimits()
         self.buffer = memoryview(bytearray(64 * 1024))
         self._server = _server(address, headers or {})
@@ -79,7 +79,7 @@ class HttpClient:
     async def get(self, query: str) -> Answer | NoAnswer:
         """Send one GET. ``query`` is percent-encoded already; nothing encodes it again.
 
-        Cancellation propagates, and the request may have left by then.
+        A cancelled call raises ``CancelledError``, and its request may have left by then.
         """
         server = self._server
         if server is None or not fits_a_request_line(query):
@@ -147,7 +147,7 @@ class HttpClient:
                 return await self._open(server, until)
             if not isinstance(given, Connection) or given.nothing_arrived():
                 return given
-            given.drop()  # the server closed it after it was handed on
+            given.drop()  # the server closed it after another request had freed it
         return HttpFault.CLIENT_ERROR
 
     async def _wait(self, until: float) -> Connection | HttpFault | None:
@@ -158,7 +158,7 @@ class HttpClient:
             async with asyncio.timeout_at(until):
                 return await waiter
         except BaseException as error:
-            # Timed out or cancelled, perhaps after it had received a connection: the next waiter gets that one.
+            # This wait timed out or was cancelled, perhaps after it received a connection. The next waiter gets that.
             given = waiter.result() if waiter.done() and not waiter.cancelled() else HttpFault.CONNECT_TIMEOUT
             if given is None:
                 self._release()

@@ -20,8 +20,8 @@ from bridge.platforms.http import Answer, HttpFault, NoAnswer
 MAX_HEAD = 64 * 1024
 """Limit for status line and headers in bytes, interim answers included."""
 
-# llhttp does not say how a body is framed. This decides it at the end of a connection. In doubt the body counts as
-# framed, because a cut answer must never pass for a whole one.
+# llhttp does not say whether the head tells where the body ends (a "framed" body). This pattern decides it when the
+# connection ends. In doubt the body counts as framed, because a cut answer must never pass for a whole one.
 _FRAMED = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -41,7 +41,7 @@ class ConnectionPool(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Implements the loop's side of a connection, and the callbacks of the parser."""
+    """Handles one connection: the callbacks of the event loop, and those of the parser."""
 
     __slots__ = (
         "_answer",
@@ -96,8 +96,8 @@ class Connection(asyncio.BufferedProtocol):
         """True if nothing has arrived on an idle connection: no end, no reset, no bytes.
 
         Asks the operating system, because the loop may not have reported an event yet. This keeps a request off a
-        connection that the server has just closed, where its outcome would be unknown. Not for a connection that has
-        never been used: the TLS handshake leaves bytes of its own there.
+        connection that the server has just closed, where its outcome would be unknown. Do not ask about a connection
+        that has never been used: the TLS handshake leaves bytes of its own there.
         """
         return self.alive and not self._transport.is_closing() and not self._poll.poll(0)
 
@@ -116,7 +116,7 @@ class Connection(asyncio.BufferedProtocol):
         return answer
 
     def abandon(self, answer: asyncio.Future[Answer | NoAnswer]) -> None:
-        """Drop the connection if it still works on this answer. If it already carries another request, it goes on."""
+        """Drop the connection if it still waits for this answer. A connection with another request goes on."""
         if self._answer is answer:
             self.drop()
 

@@ -2,7 +2,7 @@
 
 Hosts of the family differ only in address and path, which are settings. The requests to the script are here. Its
 answers are in ``iba_table`` (facts), ``iba_answers`` and ``iba_questions``, its callbacks in ``iba_callback``. No other
-module knows a fact of the platform. This one does not retry, limit rates, log or keep state.
+module knows a fact of the platform. This module does not retry, limit rates, log or keep state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_RECIPIENTS = 10
 # International format without "+" (platform's document). The check refuses a comma, which would add a recipient.
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
-# The platform would refuse what is no number, so no request is sent.
+# The platform would refuse a recipient that is no number, so no request is sent.
 _NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=SmsReason.BAD_NUMBER)
 
 
@@ -72,7 +72,7 @@ class IbaPlatform:
         if len(recipients) > MAX_RECIPIENTS:
             raise ValueError(f"at most {MAX_RECIPIENTS} recipients fit in one request")
         numbers = [_number(recipient) for recipient in recipients]
-        # A number that is given twice is sent once: by the ids nobody could tell whether one SMS or two were sent.
+        # A number that is given twice gets one SMS: the ids would not tell whether one or two were sent.
         asked = tuple(dict.fromkeys(number for number in numbers if number is not None))
         receipts: dict[str | None, Receipt] = {}
         if asked:

@@ -1,7 +1,7 @@
 """Decides what the answer to a send means for each recipient. Pure; never raises, whatever the bytes are.
 
-One rule decides every doubt: an SMS that the platform may have taken is UNKNOWN, and UNKNOWN is never sent again by
-itself.
+One rule decides every doubt: an SMS that the platform may have taken is UNKNOWN, and UNKNOWN is never sent again
+automatically.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST_ID = 32
 _ID = re.compile(rf"[0-9]{{1,{_LONGEST_ID}}}")
 _MAY_BE_ID = re.compile(r"[0-9]{6,}")
 _WORD_OR_CODE = re.compile(r"[^\W\d_]{2,}|^-[0-9]{1,5}$")
-# Words such as "будет отправлена", "принято", "sent", "OK" may be an acceptance in new words, and are no error.
+# Words such as "будет отправлена", "принято", "sent", "OK" may be a new wording of an acceptance, so they are no error.
 _MAY_BE_TAKEN = re.compile(
     r"отправлен|принят|поставл|доставл|очеред|успешн|будет|\b(?:ok|ок|sent|accept|queue|success|submit|deliver)",
     re.IGNORECASE,
@@ -64,7 +64,8 @@ def classify(
 
 
 def _plain_id(answer: Answer | NoAnswer) -> str:
-    """The id if the answer is nothing else, as nearly all are; else empty. A short cut with the same result."""
+    """The id if the answer is one id and nothing else; otherwise empty. Nearly all answers are one id, and this path
+    reads them faster, with the same result."""
     if isinstance(answer, Answer) and answer.status == 200 and answer.whole and len(answer.body) <= 2 * _LONGEST_ID:
         body = answer.body.strip()
         if body.isdigit() and len(body) <= _LONGEST_ID and body.strip(b"0"):
@@ -74,8 +75,8 @@ def _plain_id(answer: Answer | NoAnswer) -> str:
 
 def _of_status(status: int, text: AnswerText, recipients: Sequence[str]) -> _Meaning:
     if 300 <= status < 400:
-        # The client does not follow it. Probably the script did not run, but that is not certain: PHP's own redirect is
-        # a 302 from inside a script. Sending again later could send twice, so a person decides.
+        # The client does not follow a redirect. Probably the script did not run, but that is not certain: PHP's own
+        # redirect is a 302 from inside a script. A second attempt could send twice, so a person decides.
         return _unknown(SmsReason.REDIRECTED)
     if status >= 500:
         return _unknown(SmsReason.SERVER_ERROR)

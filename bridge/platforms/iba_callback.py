@@ -21,7 +21,7 @@ from bridge.text import charsets, phones
 from bridge.value import value_object
 
 SECRET_PARAMETER = b"key"
-"""A parameter of ours: the platform calls the registered URL, which contains the secret."""
+"""Our own parameter: the platform calls the URL that was registered with it, and that URL contains the secret."""
 
 _PARAMETERS = {name.encode(): name for name in ("date", "text", "smsid", "sender", "receiver", "prefix")}
 _HASHED = ("sender", "receiver", "text")
@@ -54,8 +54,8 @@ def parse_callback(
 ) -> InboundCall | CallRefused:
     """Read a call from the raw bytes behind the ``?``.
 
-    Only ``smsid`` is required. A date in an unknown form is kept raw, bytes that are not percent-encoded stay as they
-    are, and so does ``%ZZ``.
+    Only ``smsid`` is required. A date in an unknown form is kept raw. Bytes that are not percent-encoded stay as they
+    are, and so do malformed escapes such as ``%ZZ``.
     """
     values, has_secret = _values(raw_query)
     smsid = values["smsid"][0] if "smsid" in values else b""
@@ -85,7 +85,7 @@ def parse_callback(
 
 
 def acknowledgement(settings: CallbackSettings, smsid: str) -> bytes:
-    """The body that ends the platform's calls. Only for a message that is on disk."""
+    """The body after which the platform stops calling. It must be sent only for a message that is on disk."""
     return settings.answer.replace("{smsid}", smsid).encode("utf-8", "replace")
 
 
@@ -101,7 +101,7 @@ def _unescaped(run: re.Match[bytes]) -> bytes:
 
 
 def _values(raw_query: bytes) -> tuple[dict[str, list[bytes]], bool]:
-    """The different values of each known parameter, percent-decoded and in their order; and whether the query has the
+    """The different values of each known parameter, percent-decoded and in their order; and True if the query has the
     secret."""
     values: dict[str, list[bytes]] = {}
     has_secret = False
@@ -124,7 +124,7 @@ def _without_secret(raw_query: bytes) -> bytes:
 
 
 def _number(text: str) -> str:
-    """A number as the platform means it: a space before digits was a ``+`` that was not escaped."""
+    """The number that the platform meant: a space before digits was a ``+`` that was not escaped."""
     trimmed = text.strip()
     return f"+{trimmed}" if text.startswith(" ") and trimmed.isascii() and trimmed.isdecimal() else trimmed
 

@@ -41,7 +41,7 @@ _NO_ANSWER = {
 def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> DeliveryReport:
     """Read the status of one SMS: one word, perhaps with a time in any form before or behind it.
 
-    More than one word is an error: "not deliver" must not be read as "deliver".
+    An answer of more than one word is an error: "not deliver" must not be read as "deliver".
     :raises PlatformError: no usable answer.
     """
     text = _usable(answer, "status", secrets)

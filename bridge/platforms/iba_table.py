@@ -34,8 +34,9 @@ ROWS: tuple[AnswerRow, ...] = (
         outcome=SendClass.ACCOUNT_FAULT,
         reason=SmsReason.NO_CREDIT,
     ),
-    # The sentence goes on "… SMS будет отправлена как только вы пополните счет". Its beginning is enough. If a changed
-    # or cut sentence counted as a plain lack of credit, the message would be sent a second time after the top-up.
+    # The sentence goes on "… SMS будет отправлена как только вы пополните счет". The row has only its beginning, so
+    # that a changed or cut sentence matches, too. As a plain lack of credit it would send the message a second time
+    # after the top-up.
     AnswerRow(beginnings=("Недостаточно средств",), outcome=SendClass.PARKED, reason=SmsReason.PARKED),
     AnswerRow(
         beginnings=("Номер телефона присутствует в стоп-листе",),
@@ -83,8 +84,8 @@ ROWS: tuple[AnswerRow, ...] = (
     ),
 )
 
-# Statuses other than success, with words that are not in the table above. With a 4xx the server itself refuses the
-# request, so the script did not run. All other statuses are unknown outcomes: 3xx, 5xx, and odd ones.
+# HTTP statuses other than success, for answers whose words are not in the table above. With a 4xx the server itself
+# refuses the request, so the script did not run. All other statuses are unknown outcomes: 3xx, 5xx, and odd ones.
 STATUSES: dict[int, tuple[SendClass, SmsReason]] = {
     429: (SendClass.TEMPORARY, SmsReason.BUSY),
     **dict.fromkeys((401, 403, 404, 405, 410), (SendClass.ACCOUNT_FAULT, SmsReason.NOT_ADMITTED)),

@@ -26,7 +26,8 @@ _TAG = re.compile(r"<[a-z!/?][^<>]*(?:>|\Z)", re.IGNORECASE)
 _READABLE = re.compile(r"[\s!-~А-Яа-яЁё«»„“”‘’–—…№€₽\u00a0]*")
 _SEPARATORS = re.compile(r"[\s,;]+")
 _LEAD = re.compile(r"^\W+|^(?:error|ошибка)\s*:\s*")
-# Up to the next parameter, because a decoded value may contain spaces. Behind the last one other text follows.
+# A value ends at the next parameter, because a decoded value may contain spaces. The last value ends at white space,
+# because other text may follow it.
 _ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=(?:[^&]*+(?=&)|[^\s&]*)", re.IGNORECASE)
 
 
@@ -82,7 +83,7 @@ def showable(text: AnswerText, *, secrets: Sequence[str] = (), recipients: Seque
 
 
 def _misread(text: str) -> str:
-    """The text as it looks if its UTF-8 is decoded as Windows-1251, as in an answer that mixes the two."""
+    """The text as it looks when its UTF-8 is decoded as Windows-1251. An answer that mixes the two contains this."""
     return text.encode("utf-8", "replace").decode("cp1251", "replace")
 
 

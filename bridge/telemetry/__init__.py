@@ -4,5 +4,5 @@ Our own lines contain event names, ids and masked numbers. The lines of librarie
 exceptions have URLs with passwords, and their debug lines have whole requests. So the handler of the root logger,
 through which every line passes, redacts messages, arguments, fields and tracebacks.
 
-Nothing here decides what is logged. The package knows no settings; the caller of ``configure`` passes the secrets in.
+This package does not decide what is logged. It knows no settings; the caller of ``configure`` passes the secrets in.
 """

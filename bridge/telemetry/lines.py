@@ -38,7 +38,7 @@ def plain_traceback(exc_info: ExcInfo) -> str:
 
 
 def safe_traceback(error: BaseException | None) -> str:
-    """A traceback of classes and frames only: the text of an unforeseen exception may quote a message."""
+    """A traceback of classes and frames only. It leaves out the texts of exceptions, because they may quote an SMS."""
     lines: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -51,7 +51,7 @@ def safe_traceback(error: BaseException | None) -> str:
 
 
 def redact_fields(redactor: Redactor, event: EventDict, *, foreign: bool) -> EventDict:
-    """Redact every field of a line whose exceptions are text already. ``foreign``: the line is a library's."""
+    """Redact every field of a line whose exceptions are text already. ``foreign``: a library wrote the line."""
     cleaned: EventDict = {}
     for name, value in event.items():
         # A traceback may quote the texts of libraries, also in our own lines.
@@ -61,7 +61,8 @@ def redact_fields(redactor: Redactor, event: EventDict, *, foreign: bool) -> Eve
 
 
 def plain_json(line: Mapping[str, str | int | None]) -> str:
-    """The same as ``json.dumps`` for strings, numbers and None, without the encoder that it builds for each call."""
+    """The same as ``json.dumps`` for strings, numbers and None. Faster: ``json.dumps`` builds an encoder for each
+    call."""
     members = [
         f'"{name}": {"null" if value is None else encode_basestring(value) if type(value) is str else value}'
         for name, value in line.items()
@@ -70,7 +71,7 @@ def plain_json(line: Mapping[str, str | int | None]) -> str:
 
 
 class LineRenderer:
-    """Makes a line of an event, in the one safe order: exceptions to text, redaction, rendering."""
+    """Makes a line of an event. See the module for the order of the steps."""
 
     def __init__(self, choice: LogSettings, redactor: Redactor, *, colors: bool) -> None:
         self._redactor = redactor

@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class RedactingHandler(logging.StreamHandler[TextIO]):
-    """Writes every line of the log, redacted. Never prints a record that could not be formatted.
+    """Writes every line of the log, redacted. A record that cannot be formatted is reported without its content.
 
     Lines of libraries arrive as records. Our own lines go through :meth:`write_own`, because a record for each would
     cost more than the rest of the line. In an event loop, lines below WARNING are written together at the end of the
@@ -125,7 +125,7 @@ class OwnLogger(structlog.BoundLoggerBase):
 
 
 def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """For ``sys.excepthook``: log the exception that ends the process. Python itself would print it unredacted."""
+    """Log the exception that ends the process. Used as ``sys.excepthook``; Python's own prints it unredacted."""
     if issubclass(kind, Exception):
         structlog.get_logger(OWN_LOGGER).error(
             "exception_uncaught", error_class=kind.__name__, trace=safe_traceback(error)
@@ -144,7 +144,7 @@ def _to_handler(logger: WrappedLogger, method: str, event: EventDict) -> str:
 _handler: RedactingHandler | None = None
 
 _CHAIN: list[Processor] = [_to_handler]
-"""Always the same list, because loggers are cached with it. A new configuration changes only the handler."""
+"""This list never changes, because loggers are cached with it. A new configuration changes only the handler."""
 
 
 def configure(

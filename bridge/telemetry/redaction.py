@@ -37,7 +37,7 @@ class Redactor:
 
     def __init__(self, secrets: Collection[str]) -> None:
         spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-        # Longest first: of a secret that begins with another one the end would stay.
+        # Longest first. If one secret is the beginning of another, the end of the longer one would stay otherwise.
         parts = [_literal(spelling) for spelling in sorted(spellings, key=len, reverse=True)]
         self._values = re.compile("|".join(parts)) if parts else None
         # A substring search is fifty times as fast as the pattern, so the pattern runs only on strings with a secret.
@@ -46,7 +46,7 @@ class Redactor:
         self._digits = frozenset(int(secret) for secret in secrets if secret.isascii() and secret.isdecimal())
 
     def text(self, value: str, *, numbers: bool = False) -> str:
-        """Redact a string. ``numbers``: mask phone numbers, too; not in our own fields, where ids look the same."""
+        """Redact a string. ``numbers``: mask phone numbers, too, but not in our own fields: ids look like numbers."""
         if self._values is not None and len(value) >= self._shortest:
             bare = _bare(value)
             for spelling in self._bare:
@@ -66,7 +66,7 @@ class Redactor:
     def is_clean(self, line: str, event: Mapping[str, object]) -> bool:
         """True if an event of plain values needs no redaction; ``line`` is the event as JSON.
 
-        One search in the whole line instead of one in each field. Nearly all of our own lines pass it.
+        It searches the whole line once instead of each field. Nearly all of our own lines are clean.
         """
         values = event.values()
         if not line.isprintable() or not _plain_names(tuple(event)) or not self._digits.isdisjoint(values):
@@ -78,8 +78,8 @@ class Redactor:
         return not any(_SIGNS.search(value) for value in values if type(value) is str)
 
     def value(self, value: object, *, numbers: bool = False, depth: int = 0) -> object:
-        """Redact any value of a log line. Other objects than plain data become text here, before a renderer calls
-        repr."""
+        """Redact any value of a log line. Objects that are not plain data become text here, before a renderer calls
+        ``repr`` on them."""
         if value is None or isinstance(value, bool | float):
             return value
         if type(value) is str:
@@ -112,7 +112,7 @@ def _spellings(secret: str) -> set[str]:
     for encoding in ("utf-8", "cp1251"):
         encoded = secret.encode(encoding, "replace")
         found |= {quote(encoded, safe=""), quote(encoded, safe="/"), quote_plus(encoded), repr(encoded)[2:-1]}
-        # As it looks when it is decoded with the wrong one of the two encodings.
+        # The secret as it looks when it is decoded with the wrong encoding.
         found |= {encoded.decode("latin-1"), encoded.decode("cp1251", "replace")}
     # Percent escapes may be in upper or lower case.
     return found | {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), spelling) for spelling in found}

@@ -15,7 +15,7 @@ SAMPLE_WINDOW: Final = 60.0
 """Length of a window in seconds."""
 
 SAMPLE_TEMPLATES: Final = 1_000
-"""Most templates that are counted separately, so that a library with ever new ones cannot fill the memory."""
+"""Most templates that are counted separately, so that a library that makes new ones for ever cannot fill the memory."""
 
 OWN_LOGGER = "bridge"
 
@@ -31,8 +31,8 @@ class _Window:
 class Sampler:
     """Admits ``limit`` lines of one logger and template in each window and counts the others.
 
-    For lines of libraries: 82,670 tracebacks of one failing ``accept`` once filled a log. Our own lines each name a
-    message and are never held back. Not thread-safe; the handler calls it under its lock.
+    It limits the lines of libraries: 82,670 tracebacks of one failing ``accept`` once filled a log. Our own lines each
+    name a message and are never held back. Not thread-safe; the handler calls it under its lock.
     """
 
     limit: int = SAMPLE_LIMIT
