@@ -1,10 +1,12 @@
-"""The data of this program and the states it may be in.
+"""The data of this program, and the states of a message.
 
-Everything here is a value object, free of I/O. All points in time are integers of milliseconds since 1970-01-01 UTC
-(:data:`~bridge.model.base.Ms`), all durations integers of milliseconds.
+All classes are value objects and enums; no module does I/O. A point in time is an integer of milliseconds since
+1970-01-01 UTC (:data:`~bridge.model.base.Ms`). A duration is an integer of milliseconds.
 
-In the order in which a message meets them: ``inbound`` and ``contact``; ``decision`` (what the rules say), ``routing``
-and ``routing_outcome`` (what is written because of it); ``sms`` (what is sent, and the table of its states) and
-``answers`` (of the platform); ``post``, ``chat`` and ``actions`` (the team's side); ``alert``. ``record`` is for people
-who look into the store, ``cluster`` for nodes that share it.
+The modules, in the order in which a message uses them: ``inbound`` and ``contact``; ``decision`` (what the rules say),
+``routing`` and ``routing_outcome`` (what is written because of it); ``sms`` (what is sent, and the table of its states)
+and
+``answers`` (of the platform); ``post``, ``chat`` and ``actions`` (the team's side); ``alert``. ``record`` holds what
+people read about the store, ``cluster`` what nodes that share a store know of each other, ``work`` the kinds of work
+that loops wait for. ``base`` holds the units and ids that all of them use.
 """

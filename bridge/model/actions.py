@@ -1,4 +1,4 @@
-"""What operators change by commands and buttons, and what they look up."""
+"""The changes that operators make by commands and buttons, and their searches and statistics."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Action:
     """One change that an operator makes."""
 
     key: str
-    """Made of the message or press it came from: the same key has its effect once."""
+    """Identifies the message or press that the action came from. Actions with the same key have one effect."""
     kind: ActionKind
     author: str
-    """For histories: name and id."""
+    """Name and id of the operator, for histories."""
     subscriber: str
     conversation_id: ConversationId | None = None
     """The subject of ``close``, ``open``, ``claim`` and ``release``."""
@@ -45,14 +45,14 @@ class Action:
     user_id: int | None = None
     """The operator who claims."""
     until: Ms = 0
-    """When a claim ends by itself."""
+    """When a claim ends without a release."""
     topic_line: tuple[int, int] | None = None
-    """Chat and message id of Telegram's own line about it, if it was done in Telegram itself."""
+    """Chat id and message id of Telegram's own message about the change, if the change was made in Telegram itself."""
 
 
 @value_object
 class MessageSubject:
-    """The rows that a message in a chat is about."""
+    """The rows that a message in a chat belongs to."""
 
     conversation_id: ConversationId | None = None
     inbound_id: InboundId | None = None
@@ -60,7 +60,7 @@ class MessageSubject:
 
 
 class SearchScope(StrEnum):
-    """The rows that a search looks through."""
+    """The kind of rows that a search reads."""
 
     CONVERSATIONS = "conversations"
     """By number, name and tags of their subscribers."""
@@ -70,22 +70,24 @@ class SearchScope(StrEnum):
 
 @value_object
 class SearchQuery:
-    """A search in one page of rows, the newest first."""
+    """The request for one page of a search. The newest rows are searched first."""
 
     text: str
     chats: Sequence[str] | None
     """Names of the chats whose conversations are searched; None: all."""
     scope: SearchScope
     before: int
-    """Looks at rows with lower ids."""
+    """Only rows with lower ids are searched."""
     rows: int
-    """Rows looked at: they limit how long a reader is in use."""
+    """How many rows are searched. This limits the time for which a reader connection is in use."""
     limit: int
-    """Conversations found: the search stops there."""
+    """The search stops when it has found this many conversations."""
 
 
 @value_object
 class SearchHit:
+    """A conversation that a search found."""
+
     row: int
     """The id of the row that was found."""
     conversation: Conversation
@@ -97,21 +99,23 @@ class SearchHit:
 
 @value_object
 class SearchPage:
+    """The result of one page of a search."""
+
     found: Sequence[SearchHit]
     """The newest first, each conversation once."""
     rest: int
-    """Rows with lower ids are still to be looked at; 0: none are left."""
+    """Rows with lower ids than this are not searched yet: ``before`` of the next page. 0: no rows are left."""
     at: Ms | None
-    """When the last row looked at was written; None for conversations."""
+    """When the last row that was searched was written; None for conversations."""
 
 
 @value_object
 class TrafficCounts:
-    """SMS received and sent since a moment."""
+    """Numbers of SMS received and sent since a given time."""
 
     received: int
     subscribers: int
-    """Different numbers that wrote."""
+    """Subscribers that wrote, each counted once."""
     by_operators: int
     """SMS that operators wrote, also from the command line."""
     by_rules: int

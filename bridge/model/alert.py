@@ -1,4 +1,4 @@
-"""Alerts: conditions that the admin chat reads once, with their all-clear."""
+"""Alerts: conditions that are reported once in the admin chat, until their all-clear."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from bridge.model.post import AlertPayload, NewPost, PostPriority
 from bridge.value import value_object
 
 SINGLE_ALERTS = 10
-"""Alerts of one kind that are posted one by one; the next ones are replaced by :attr:`Alert.summary`."""
+"""How many open alerts of one kind are posted one by one. :attr:`Alert.summary` replaces all further ones."""
 
 
 @value_object
 class Alert:
-    """A condition that is posted in the admin chat once. It stays open until its all-clear."""
+    """A condition that is reported once in the admin chat. The alert stays open until its all-clear."""
 
     key: str
-    """Names the condition; while an alert with this key is open, another is not posted."""
+    """Names the condition. While an alert with this key is open, no second one is posted."""
     text: str
     """Text id in the telegram texts, for example ``alert.account_fault``."""
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
     summary: Alert | None = None
-    """Opened instead of this alert where ``SINGLE_ALERTS`` alerts are open whose keys begin with its key: one post for
-    a flood of the same condition."""
+    """Opened instead of this alert when ``SINGLE_ALERTS`` other alerts are open whose keys begin with the key of the
+    summary. A flood of the same condition becomes one post."""
 
 
 def alert_post(
@@ -40,7 +40,7 @@ def alert_post(
 ) -> NewPost:
     """Build a line for the admin chat from the text with the id ``text``.
 
-    ``key`` makes writing it idempotent, as in :attr:`NewPost.key`.
+    ``key``: as :attr:`NewPost.key`. A second post with the same key is not written.
     """
     return NewPost(
         chat=ADMIN_CHAT,

@@ -14,15 +14,16 @@ class SendClass(StrEnum):
     ACCEPTED = "accepted"
     PARKED = "parked"
     REFUSED = "refused"
-    """For good: this SMS cannot be sent."""
+    """Finally refused: this SMS cannot be sent."""
     ACCOUNT_FAULT = "account_fault"
     """Nothing is wrong with the SMS: it goes back to the queue, and the account is suspended."""
     ZERO = "zero"
-    """The only error in the platform's document. The balance tells whether the account or the SMS is meant."""
+    """A bare ``0``, the only error in the platform's document. The balance tells whether the account or the SMS is at
+    fault."""
     SAME_REQUEST = "same_request"
     """The same request was made less than a minute ago."""
     NOT_SENT = "not_sent"
-    """Surely did not reach the platform."""
+    """The request surely did not reach the platform."""
     TEMPORARY = "temporary"
     """The platform could not take the SMS just now (429)."""
     UNKNOWN = "unknown"
@@ -30,7 +31,8 @@ class SendClass(StrEnum):
 
 
 class SmsReason(StrEnum):
-    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. Texts for people are made from these names."""
+    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. The ids of the texts for people use these
+    values."""
 
     # what the platform said
     ZERO = "zero"
@@ -44,17 +46,17 @@ class SmsReason(StrEnum):
     STOP_LIST = "stop_list"
     DIRECTION_CLOSED = "direction_closed"
     MODERATED = "moderated"
-    """The text was refused by a moderator."""
+    """A moderator of the platform refused the text."""
     BAD_SENDER = "bad_sender"
     """The sender name is not registered, not approved or too long."""
     NO_TEXT = "no_text"
     BAD_NUMBER = "bad_number"
-    """The platform says so, or it is no number at all and was not sent."""
+    """The platform says so. Or the recipient is not a number, and no request was made."""
     SAME_REQUEST = "same_request"
     UNKNOWN_WORDS = "unknown_answer"
-    """Readable words that the bridge does not know; ``detail`` shows them."""
+    """Readable words that the bridge does not know. ``detail`` holds them."""
 
-    # answers that leave the outcome open
+    # answers after which the outcome is unknown
     POSSIBLY_TAKEN = "possibly_taken"
     """Unknown words that mention sending, or may contain an id."""
     COUNT_DIFFERS = "count_differs"
@@ -65,7 +67,7 @@ class SmsReason(StrEnum):
     GARBLED = "garbled_answer"
     TOO_LONG = "long_answer"
 
-    # the HTTP status; ``detail`` shows it
+    # the HTTP status; ``detail`` holds it
     REDIRECTED = "http_3xx"
     """The address has changed: set the account's ``url``."""
     SERVER_ERROR = "http_5xx"
@@ -87,7 +89,7 @@ class SmsReason(StrEnum):
     BAD_HTTP = "bad_http"
     BROKEN_BODY = "broken_body"
     CLIENT_ERROR = "client_error"
-    """Anything else that went wrong on our side."""
+    """Any other error on our side."""
 
     # from the pipeline
     INTERNAL = "internal"
@@ -95,13 +97,13 @@ class SmsReason(StrEnum):
     INTERRUPTED = "interrupted"
     """The service stopped or was killed during the send."""
     PROVED_BY_PROBE = "proved_by_probe"
-    """The probe was refused as the same request, so the first one arrived."""
+    """The platform refused the probe as the same request, so the first request had arrived."""
     NO_ACCOUNT = "no_account"
-    """Its account is not in the configuration any more."""
+    """The account of the SMS is not in the configuration any more."""
     ZEROS = "zeros"
-    """A bare ``0`` for several recipients in a row: the account is meant, not the SMS."""
+    """A bare ``0`` for several recipients in a row: the account is at fault, not the SMS."""
     RESTORED = "restored"
-    """It waited in a copy of the store that was put back: it may have been sent after the copy was made."""
+    """The SMS waited in a copy of the store that was put back. It may have been sent after the copy was made."""
 
 
 @value_object
@@ -117,6 +119,8 @@ class Receipt:
 
 
 class ReportClass(StrEnum):
+    """What a delivery report means for the SMS."""
+
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
@@ -124,7 +128,7 @@ class ReportClass(StrEnum):
     PARTLY = "partly"
     """Some parts are delivered. Not final."""
     OTHER = "other"
-    """A word that the bridge does not know: kept as it came and shown. Not final."""
+    """A word that the bridge does not know. It is stored and shown as it came. Not final."""
 
 
 @value_object
@@ -133,13 +137,15 @@ class DeliveryReport:
 
     outcome: ReportClass
     status: str
-    """The platform's word for it, as it came."""
+    """The platform's word for the status, as it came."""
     at_raw: str = ""
     """The platform's time of the change, as it came."""
 
 
 @value_object
 class Balance:
+    """The balance of an account, and the amounts that the platform names for single directions."""
+
     amount: float
     currency: str
     directions: tuple[tuple[str, float], ...] = ()

@@ -1,4 +1,4 @@
-"""Units, ids and chat names that all other modules use."""
+"""Units, ids, chat names and languages that all other modules use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PostId = NewType("PostId", int)
 ConversationId = NewType("ConversationId", int)
 
 DEFAULT_CHAT = ""
-"""Stands in a row for the default chat, whichever that is when the row is posted."""
+"""In a row: the chat that is the default chat at the time when the row is posted."""
 ADMIN_CHAT = "@admin"
-"""Stands in a row for the admin chat. Configured chat names never begin with ``@``."""
+"""In a row: the admin chat. Configured chat names never begin with ``@``."""
 
 Language: TypeAlias = Literal["ru", "en"]
 """The languages of the bot, of rules' reasons and of the help in editors."""

@@ -16,7 +16,7 @@ from bridge.value import value_object
 class Conversation:
     """All that is said with one subscriber in one chat.
 
-    Replies go by the account and from the number of the latest inbound.
+    Replies leave by the account of the latest inbound, and from the number that received it.
     """
 
     id: ConversationId
@@ -24,10 +24,10 @@ class Conversation:
     """Name of the chat in the configuration (never ``@admin``)."""
     subscriber: str
     code: str
-    """Short id in every post (``a7f3``). It finds the conversation where a message id does not."""
+    """Short id in every post (``a7f3``). It finds the conversation if the message id does not."""
     account: str
     receiver: str
-    """The number of ours that got the latest inbound."""
+    """Our number that received the latest inbound."""
     thread_id: int | None
     """The conversation's topic, in chats with topics."""
     last_inbound_id: InboundId | None
@@ -42,7 +42,7 @@ class Conversation:
 
 @value_object
 class Post:
-    """A stored post, with the rows that it is about."""
+    """A stored post, with the rows that it shows."""
 
     id: PostId
     chat: str
@@ -51,9 +51,10 @@ class Post:
     reply_to: int | None
     attempts: int
     revision: int
-    """Grows when a ``status`` or ``opening`` is written again while it is being posted; ``posts_done`` compares it."""
+    """Grows each time a ``status`` or ``opening`` post is written again. ``posts_done`` compares it: a post that was
+    written again while it was being posted stays due."""
     shown: str
-    """What a ``status`` or ``opening`` showed last, as the renderer wrote it: the same is not shown twice."""
+    """What a ``status`` or ``opening`` post showed last, as the renderer wrote it. Equal content is not sent again."""
     created_at: Ms
     due_at: Ms
     conversation: Conversation | None
@@ -79,7 +80,7 @@ class PostedMessage:
 
 @value_object
 class EarlierMessages:
-    """How much a subscriber wrote before an SMS."""
+    """How many messages a subscriber wrote before an SMS, and when the last of them came."""
 
     count: int
     """Counted up to a limit."""
@@ -87,14 +88,18 @@ class EarlierMessages:
 
 
 class UpdateState(StrEnum):
+    """The state of a stored update."""
+
     NEW = "new"
     DONE = "done"
     PARKED = "parked"
-    """It could not be parsed or processed. It is kept for a person and does not block the next ones."""
+    """The update could not be parsed or processed. It is kept for a person and does not block the next ones."""
 
 
 @value_object
 class StoredUpdate:
+    """An update of Telegram, stored before Telegram is told that it arrived."""
+
     update_id: int
     raw: str
     """JSON as Telegram sent it."""

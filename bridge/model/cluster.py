@@ -8,6 +8,8 @@ from bridge.value import value_object
 
 @value_object
 class Node:
+    """A running service that shares its store with others."""
+
     id: str
     name: str
     """Host and process, shown to people."""
@@ -17,22 +19,23 @@ class Node:
     started_at: Ms
     seen_at: Ms
     leads: frozenset[str]
-    """Singleton roles: what it does for all nodes."""
+    """The singleton roles that this node has: work that it does for all nodes."""
 
 
 @value_object
 class LeaseStatus:
-    """What a node may count on, from the moment at which it asked."""
+    """What a node may do, and for how long. The durations count from the moment at which it asked."""
 
     leads: frozenset[str]
     """Singleton roles that this node has now."""
     expires_in: Ms | None
-    """How long it has them without asking again. None: without end, since the store belongs to this node alone."""
+    """How long it keeps these roles without asking again. None: without end, because the store belongs to this node
+    alone."""
     sends_expire_in: Ms | None
-    """For this long no other node calls its sends lost. None: without end."""
+    """How long no other node will call the sends of this node lost. None: without end."""
     nodes: tuple[Node, ...]
     """All nodes that are alive, this one included, the oldest first."""
     id: str
     """This node's own id."""
     now: Ms | None
-    """The time by the clock that the nodes share. None: they use their machines' clocks."""
+    """The time of the clock that the nodes share. None: each node uses the clock of its machine."""

@@ -1,4 +1,4 @@
-"""What is known of a subscriber, and what is counted of rules."""
+"""Facts about a subscriber, and the counted uses of rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.value import value_object
 
 @value_object
 class Contact:
-    """What is known of a subscriber. ``version`` grows with every change and with every automatic reply."""
+    """The facts about a subscriber. ``version`` grows with every change and with every automatic reply."""
 
     subscriber: str
     version: int
@@ -24,7 +24,7 @@ class Contact:
     """A person took over: automatic replies are held back until then."""
     tags: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
-    """What rules have ``set``; ``language`` chooses among the texts of a reply."""
+    """The values that rules ``set``. The value of ``language`` selects the text of a reply."""
     robot_off: bool = False
     """A person switched automatic replies off for this number. A person switches them on again."""
 
@@ -38,7 +38,7 @@ class RecentReply:
 
 
 class RuleCounter(StrEnum):
-    """What is counted of a rule, for its ``limit`` and its ``once``."""
+    """The kinds of uses of a rule that are counted, for its ``limit`` and its ``once``."""
 
     MATCH = "match"
     REPLY = "reply"
@@ -46,17 +46,17 @@ class RuleCounter(StrEnum):
 
 @value_object
 class RuleUse:
-    """A match or a reply of a rule that counts them."""
+    """One counted use of a rule: a match or a reply."""
 
     rule: str
     what: RuleCounter
     at: Ms
-    """When the message was received."""
+    """When the message that the rule was used for was received."""
 
 
 @value_object
 class ContactChange:
-    """What is known of a subscriber from now on."""
+    """The new values of the facts that rules can change about a subscriber."""
 
     opted_out: bool
     tags: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the rules say about a message, before any guard."""
+"""What the rules say about a message, before the guards are asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.value import value_object
 
 @value_object
 class Forward:
-    """A rule shows the message in a chat of the configuration."""
+    """A rule's order to show the message in a chat of the configuration."""
 
     chat: str
     note: str = ""
@@ -22,17 +22,17 @@ class Forward:
 
 @value_object
 class Reply:
-    """A rule answers by SMS. The text is rendered."""
+    """A rule's order to answer by SMS. The text is rendered."""
 
     text: str
     sender_name: str | None = None
     ttl: Ms | None = None
     confirms_opt_out: bool = False
-    """A number still gets this one text after the message has opted it out."""
+    """The number gets this one text although the same message has opted it out."""
 
 
 class OptOutEffect(StrEnum):
-    """What a rule does about automatic texts to the subscriber."""
+    """What a rule does about the opt-out of the subscriber."""
 
     OUT = "out"
     IN = "in"
@@ -43,7 +43,7 @@ class OptOutEffect(StrEnum):
 
 @value_object
 class ContactEffect:
-    """What a rule changes of what is known of the subscriber."""
+    """What a rule changes about the subscriber."""
 
     opt: OptOutEffect | None = None
     tag: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class ContactEffect:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def applied_to(self, before: ContactChange) -> ContactChange:
-        """What is known of the subscriber after the effect."""
+        """The facts about the subscriber after the effect."""
         tags = dict.fromkeys((*before.tags, *self.tag))
         return ContactChange(
             opted_out=self.opted_out(before.opted_out),
@@ -75,14 +75,15 @@ class FiredRule:
     forwards: tuple[Forward, ...] = ()
     drop: bool = False
     error: str | None = None
-    """Why the template could not be rendered. The rule sends nothing; the default chat gets message and error."""
+    """Why the template could not be rendered. The rule sends nothing. The default chat gets the message and the
+    error."""
     contact: ContactEffect | None = None
     counted: tuple[RuleCounter, ...] = ()
-    """What this match counts as, at the time of receipt."""
+    """The uses that this match counts as. They count at the time when the message was received."""
     spent: bool = False
-    """The rule has a reply, but this subscriber got it as often as ``once`` allows."""
+    """The rule has a reply, but this subscriber has already got it as often as ``once`` allows."""
     recovered: str | None = None
-    """Why the rule's own texts could not be rendered; its ``on_error`` was done instead."""
+    """Why the rule's own texts could not be rendered. Its ``on_error`` was carried out instead."""
 
 
 @value_object

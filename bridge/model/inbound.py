@@ -10,6 +10,8 @@ from bridge.value import value_object
 
 
 class InboundState(StrEnum):
+    """The state of an inbound message."""
+
     NEW = "new"
     ROUTED = "routed"
     QUARANTINED = "quarantined"
@@ -71,7 +73,7 @@ class Inbound:
 
 @value_object
 class AcceptedCall:
-    """A stored callback. Returned only after the commit."""
+    """A callback that was stored or counted as a repeat. It is returned only after the commit."""
 
     id: InboundId
     new: bool

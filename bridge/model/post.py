@@ -1,4 +1,4 @@
-"""What is to be posted in a chat: the kinds of posts, and what each kind carries."""
+"""Posts: what the bot is to show in a chat, the kinds of posts, and the payload of each kind."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ class PostKind(StrEnum):
 
 
 class PostPriority(IntEnum):
-    """New SMS before failures before status changes before reactions: a group has one small budget for all of them."""
+    """The order in which posts leave: new SMS, then failures, then status changes, then reactions.
+
+    A group has one small budget for all of them.
+    """
 
     AHEAD = -1
-    """Posts that are of no use behind new SMS: a count of those that wait, and a button that is valid for seconds."""
+    """Posts that are of no use after the new SMS: a count of the SMS that wait, and a button that is valid for
+    seconds."""
     INBOUND = 0
     FAILURE = 1
     STATUS = 2
@@ -42,7 +46,7 @@ OptQuestion = Literal["", "out", "in"]
 
 @value_object
 class InboundPayload:
-    """What the rules say about a forwarded SMS and did with it."""
+    """What the rules decided about a forwarded SMS, and what was done with it."""
 
     kind: ClassVar[PostKind] = PostKind.INBOUND
     rule: str = ""
@@ -52,17 +56,19 @@ class InboundPayload:
     error: str = ""
     """Why the rule failed; empty if it did not."""
     silent: bool = False
-    """Telegram notifies nobody."""
+    """Telegram shows the message without a notification."""
     answered: int = 0
     """Automatic replies that the rules gave."""
     suppressions: tuple[str, ...] = ()
     """Why the guards held replies back: text ids after ``suppression.``."""
     opt_question: OptQuestion = ""
-    """The operators are asked whether to opt the subscriber out or in; empty: they are not asked."""
+    """Whether the operators are asked to opt the subscriber out or in; empty: they are not asked."""
 
 
 @value_object
 class NoticePayload:
+    """A line for the team, with or without buttons."""
+
     kind: ClassVar[PostKind] = PostKind.NOTICE
     text: str
     """Text id."""
@@ -74,15 +80,17 @@ class NoticePayload:
     thread_id: int | None = None
     """The topic to post in; None: that of the conversation."""
     edits: int | None = None
-    """The message that gets this text; None: a new one is sent."""
+    """The message that is edited to show this text; None: a new message is sent."""
     only_draft: bool = False
-    """Not posted once the SMS is no draft any more."""
+    """Posted only while the SMS is a draft."""
     unless_album: str = ""
-    """Key of an album: not posted if the album's caption became an SMS or is a note."""
+    """Key of an album. The notice is not posted if the album's caption became an SMS or is a note."""
 
 
 @value_object
 class AlertPayload:
+    """A line in the admin chat."""
+
     kind: ClassVar[PostKind] = PostKind.ALERT
     text: str
     """Text id."""
@@ -91,11 +99,15 @@ class AlertPayload:
 
 @value_object
 class StatusPayload:
+    """The delivery status of an SMS, on the operator's message. All of it is read from the row of the SMS."""
+
     kind: ClassVar[PostKind] = PostKind.STATUS
 
 
 @value_object
 class OpeningPayload:
+    """The first message of a conversation that an operator began."""
+
     kind: ClassVar[PostKind] = PostKind.OPENING
     author: str
     """The operator who began the conversation, by name."""
@@ -105,13 +117,15 @@ class OpeningPayload:
 
 @value_object
 class TopicPayload:
+    """An order to make the topic look as the store says."""
+
     kind: ClassVar[PostKind] = PostKind.TOPIC
     renamed: bool
     """The topic also gets the contact's present name."""
 
 
 Payload = InboundPayload | NoticePayload | AlertPayload | StatusPayload | OpeningPayload | TopicPayload
-"""What a post carries beside the rows it refers to. Never the text of an SMS: that is read from its row."""
+"""What a post holds besides the rows it refers to. It never holds the text of an SMS, which is read from its row."""
 
 _CLASSES: Mapping[PostKind, type[Payload]] = {each.kind: each for each in get_args(Payload)}
 _DEFAULTS: Mapping[type[Payload], Mapping[str, object]] = {
@@ -123,7 +137,7 @@ _DEFAULTS: Mapping[type[Payload], Mapping[str, object]] = {
 
 
 def payload_to_json(payload: Payload) -> dict[str, Json]:
-    """The fields that differ from their defaults, as they are stored."""
+    """Convert a payload to what is stored: the fields that differ from their defaults."""
     stored: dict[str, Json] = {}
     for name, default in _DEFAULTS[type(payload)].items():
         value = getattr(payload, name)
@@ -133,7 +147,7 @@ def payload_to_json(payload: Payload) -> dict[str, Json]:
 
 
 def payload_from_json(kind: PostKind, stored: Mapping[str, Json]) -> Payload:
-    """The opposite of :func:`payload_to_json`. Ignores fields of a newer version."""
+    """Build a payload from what :func:`payload_to_json` stored. Fields of a newer version are ignored."""
     cls = _CLASSES[kind]
     known = {
         name: tuple(value) if isinstance(value, list) else value
@@ -145,7 +159,7 @@ def payload_from_json(kind: PostKind, stored: Mapping[str, Json]) -> Payload:
 
 @value_object
 class NewPost:
-    """A post to write. ``key`` makes writing it idempotent (``None``: always written)."""
+    """A post to write. A second post with the same ``key`` is not written (``None``: always written)."""
 
     chat: str
     """Configured name, :data:`DEFAULT_CHAT` or :data:`ADMIN_CHAT`; ``id:-100…`` addresses a chat by its id."""

@@ -1,4 +1,4 @@
-"""Facts about the store: for people who look into it, and for watches."""
+"""Facts about the store, for people who read it and for the watches."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from bridge.value import value_object
 
 @value_object
 class Restoration:
-    """What was unfinished in a copy of the store when a service first started on it."""
+    """What was unfinished in a copy of the store when a service started on the copy for the first time."""
 
     taken_at: Ms
     """When the copy was made. Later events are not in it."""
     restored_at: Ms
-    """Messages and presses of operators from before this time have no effect."""
+    """When the service started on it. Messages and presses of operators from before this time have no effect."""
     last_inbound: InboundId
-    """The newest message in the copy: rules do not reply to it or to an earlier one."""
+    """The newest message in the copy. Rules do not reply to it or to an earlier one."""
     sms: int
-    """SMS that waited or were being sent. They are ``uncertain`` now."""
+    """How many SMS waited or were being sent. They are ``uncertain`` now."""
     inbound: int
-    """Messages that were not routed. People see them, and rules do not reply."""
+    """How many messages were not routed. People see them, and rules do not reply."""
     updates: int
-    """Updates of Telegram that were not processed. Their texts are not sent."""
+    """How many updates of Telegram were not processed. Their texts are not sent."""
 
 
 @value_object
 class LongestWaits:
-    """The longest times ahead that the bridge plans. A row that waits longer was written by a wrong clock."""
+    """The longest waits that the bridge plans, by kind of row. A row that waits longer was written by a wrong clock."""
 
     sms: Ms
     poll: Ms
@@ -59,7 +59,7 @@ class HistoryLine:
     sms_id: SmsId | None = None
     inbound_id: InboundId | None = None
     author: str = ""
-    """The person who decided it; empty: no person did."""
+    """The person who decided it; empty: it was not a person's decision."""
 
 
 @value_object
@@ -70,10 +70,10 @@ class QueueStatus:
     inbound_oldest: Ms | None
     inbound_quarantined: int
     sms_by_state: dict[str, int]
-    """Without ``delivered``, whose number grows with every SMS."""
+    """The state ``delivered`` is left out, because its number grows with every SMS."""
     sms_oldest_queued: Ms | None
     sms_oldest_draft: Ms | None
-    """Since when the oldest draft waits for a decision."""
+    """The time since which the oldest draft waits for a decision."""
     posts_waiting: int
     posts_oldest: Ms | None
     updates_pending: int

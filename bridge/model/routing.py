@@ -1,4 +1,4 @@
-"""What the router reads together, and what it writes together."""
+"""What the router reads in one transaction, and what it writes in one."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class UnroutedMessage:
     recent: tuple[RecentReply, ...]
     """Automatic replies to this subscriber since :attr:`ClaimRequest.recent_since`, the oldest first."""
     restored: bool = False
-    """The message came with a copy of the store: the original may have answered it since."""
+    """The message came with a copy of the store. The original may have answered it after the copy was made."""
     uses: tuple[RuleUse, ...] = ()
     """Uses of rules by this subscriber since :attr:`ClaimRequest.uses_since`."""
 
 
 @value_object
 class ClaimRequest:
-    """What the router claims, and what it wants to know for it."""
+    """What the router claims, and which counts it reads with the messages."""
 
     limit: int
     """At most this many messages."""
     recent_since: Ms
     """Since when automatic replies count for the guards."""
     day: str
-    """The day whose spending counts, ``YYYY-MM-DD`` in UTC."""
+    """The day whose spent parts are read, ``YYYY-MM-DD`` in UTC."""
     uses_since: Ms | None = None
     """Since when a subscriber's uses of rules count; None: they are not read."""
     totals: Mapping[str, Ms] = field(default_factory=dict)
@@ -47,7 +47,8 @@ class ClaimRequest:
 
 @value_object
 class ClaimedBatch:
-    """The oldest messages that are not routed, at most one of each subscriber, and what was spent that day."""
+    """The oldest messages that are not routed, at most one of each subscriber, and the parts that were spent that
+    day."""
 
     messages: tuple[UnroutedMessage, ...]
     day: str
@@ -59,7 +60,7 @@ class ClaimedBatch:
 
 @value_object
 class ForwardPost:
-    """A post that shows the message in a chat. The conversation is made or updated with it."""
+    """A post that shows the message in a chat. The same transaction makes or updates the conversation."""
 
     chat: str
     payload: InboundPayload
@@ -72,7 +73,8 @@ class Settlement:
     inbound_id: InboundId
     subscriber: str
     contact_version: int
-    """As read with the message. If it has changed, ``settle`` returns ``None`` and the message is decided again."""
+    """The version that was read with the message. If it has changed, ``settle`` returns ``None``, and the message is
+    decided again."""
     now: Ms
     state: InboundState
     rule: str | None
@@ -80,9 +82,9 @@ class Settlement:
     outcome: RoutingOutcome
     replies: tuple[NewSms, ...] = ()
     spend_limit: int | None = None
-    """Parts a day that automatic replies may cost over all accounts. Above it the message is decided again."""
+    """Parts that automatic replies may cost on one day, over all accounts. Above it the message is decided again."""
     spend_day: str = ""
-    """The day for which it counts, ``YYYY-MM-DD`` in UTC."""
+    """The day that ``spend_limit`` is about, ``YYYY-MM-DD`` in UTC."""
     forwards: tuple[ForwardPost, ...] = ()
     posts: tuple[NewPost, ...] = ()
     alerts: tuple[Alert, ...] = ()
@@ -92,7 +94,7 @@ class Settlement:
 
 @value_object
 class Settled:
-    """What ``settle`` wrote."""
+    """What ``settle`` wrote about one message."""
 
     inbound_id: InboundId
     sending: tuple[Sms, ...] = ()

@@ -13,7 +13,7 @@ from bridge.value import value_object
 
 
 class RoutingResult(StrEnum):
-    """One thing that was done with a message."""
+    """One thing that was done with a message. A message can have several."""
 
     RULE_FAILED = "rule failed"
     REPLIED = "replied"
@@ -24,7 +24,7 @@ class RoutingResult(StrEnum):
     ASKED_TO_OPT_OUT = "asked whether to opt out"
     ASKED_TO_OPT_IN = "asked whether to opt in"
     KEPT = "kept"
-    """Stored, and nothing else."""
+    """The message was stored, and nothing else was done."""
 
 
 class Suppression(StrEnum):
@@ -40,12 +40,12 @@ class Suppression(StrEnum):
     ROBOT_OFF = "robot_off"
     """A person switched automatic replies off for this number."""
     RESTORED = "restored"
-    """The message came with a copy of the store: the original may have answered it."""
+    """The message came with a copy of the store. The original may have answered it."""
     PER_NUMBER = "per_number"
     SAME_TEXT = "same_text"
     DAILY_PARTS = "daily_parts"
     ONCE = "once"
-    """The rule limits the reply by ``once``. All others are guards."""
+    """``once`` of the rule held the reply back. All other members are guards."""
 
 
 _SUPPRESSED: Final = "suppressed: "
@@ -56,13 +56,15 @@ _SUPPRESSIONS: Final = frozenset(Suppression)
 
 @value_object
 class RoutingOutcome:
+    """The outcome of routing one message."""
+
     results: tuple[RoutingResult, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     """Each reason once."""
     fault: str | None = None
-    """Why the message was quarantined: its call was malformed, and no rule saw it."""
+    """Why the message was quarantined, in words; None: it was not."""
     unknown: tuple[str, ...] = ()
-    """Words that only a newer version understands."""
+    """Stored words that only a newer version understands."""
 
     def __str__(self) -> str:
         """The outcome as it is stored; :meth:`parse` reads it."""

@@ -11,11 +11,13 @@ from bridge.value import value_object
 
 
 class SmsState(StrEnum):
+    """The state of an outbound SMS."""
+
     DRAFT = "draft"
     """Waits for a person's decision."""
     QUEUED = "queued"
     SENDING = "sending"
-    """Committed before the request leaves. If a start finds it, it becomes ``uncertain``."""
+    """Committed before the request leaves. A start that finds such a row makes it ``uncertain``."""
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
@@ -24,12 +26,12 @@ class SmsState(StrEnum):
     """The bridge stopped polling for its delivery report."""
     FAILED = "failed"
     PARKED = "parked"
-    """The platform took it and keeps it until a top-up. It must not be sent again by the bridge itself."""
+    """The platform took it and keeps it until a top-up. The bridge must not send it again by itself."""
     UNCERTAIN = "uncertain"
-    """The request may have arrived: a person decides."""
+    """The request may have arrived. A person decides."""
     CANCELLED = "cancelled"
     STALE = "stale"
-    """Not worth sending any more: it waited too long in the queue (ttl), or for a person's decision."""
+    """Not sent, because it waited too long in the queue (ttl) or for a person's decision."""
     ABANDONED = "abandoned"
     """A person left an ``uncertain`` or ``parked`` SMS as it is, or sent it again as a new row."""
 
@@ -40,17 +42,17 @@ class SmsState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing can follow: no move leads out of it."""
+        """No move leads out of this state."""
         return not self.is_open and self is not SmsState.SENT
 
     @property
     def is_open(self) -> bool:
-        """Waiting, under way, or with an outcome that nobody knows yet."""
+        """Waiting, under way, or with an outcome that is not known yet."""
         return self.is_initial or self.needs_person
 
     @property
     def is_waiting(self) -> bool:
-        """The request has not left: text and order can still be changed, and it can still be stopped."""
+        """The request has not left. The text and the order can be changed, and the SMS can be stopped."""
         return self in (SmsState.DRAFT, SmsState.QUEUED)
 
     @property
@@ -60,7 +62,7 @@ class SmsState(StrEnum):
 
     @property
     def is_accepted(self) -> bool:
-        """The platform took it, and nothing speaks against its delivery."""
+        """The platform took it, and no report says that the delivery failed."""
         return self in (SmsState.SENT, SmsState.DELIVERED)
 
     @property
@@ -75,12 +77,12 @@ class SmsState(StrEnum):
 
     @property
     def never_left(self) -> bool:
-        """It ended, and the platform surely did not take it."""
+        """A final state of an SMS that the platform surely did not take."""
         return self in (SmsState.FAILED, SmsState.CANCELLED, SmsState.STALE)
 
     @property
     def may_have_left(self) -> bool:
-        """Nobody can say whether the platform took it."""
+        """The SMS may have gone to the subscriber, and the store cannot tell whether it did."""
         return self in (SmsState.SENDING, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.ABANDONED)
 
     @property
@@ -90,7 +92,8 @@ class SmsState(StrEnum):
 
 
 class ConfirmationReason(StrEnum):
-    """Why a person is asked before an SMS leaves, or can still stop it. Texts for people are made from these names."""
+    """Why a person is asked before an SMS leaves, or can still stop it. The ids of the texts for people use these
+    values."""
 
     PARTS = "parts"
     """More parts than ``confirm_parts``."""
@@ -103,7 +106,7 @@ class ConfirmationReason(StrEnum):
     OPTED_OUT = "opted_out"
     BLOCKED = "blocked"
     CAPTION = "caption"
-    """Of a picture or a file, only the caption can be sent."""
+    """The message has a picture or a file, and only its caption can be sent."""
     LOCATION = "location"
     """A location can be sent as a link to a map."""
     CORRECTS_SENT = "corrects_sent"
@@ -113,11 +116,11 @@ class ConfirmationReason(StrEnum):
     CORRECTS_UNSENT = "corrects_unsent"
     """The same, where the first text surely did not leave."""
     UNDO = "undo"
-    """Nobody is asked: the row is queued, due a moment later, and can be stopped until then."""
+    """No question is asked. The row is queued, due a moment later, and can be stopped until then."""
 
 
 UNDECIDED = "undecided"
-"""The reason in ``Sms.reason`` of a draft that became ``stale``."""
+"""``Sms.reason`` of a draft that became ``stale``."""
 
 DRAFT_LIFE: Ms = DAY
 """How long a draft waits for a decision. "We are there in an hour" must not be sent three days later."""
@@ -127,7 +130,7 @@ CORRECTIONS = frozenset(
 
 
 class Move(StrEnum):
-    """A change of the state of an outbound SMS. :data:`MOVES` says from which states to which."""
+    """A named change of the state of an outbound SMS. :data:`MOVES` lists the states before and after."""
 
     RELEASE = "release"
     HOLD_BACK = "hold_back"
@@ -170,7 +173,9 @@ MOVES: Mapping[Move, tuple[frozenset[SmsState], SmsState]] = {
     Move.GIVE_UP: (frozenset({S.SENT}), S.UNCONFIRMED),
     Move.RESTORE: (frozenset({S.DRAFT, S.QUEUED, S.SENDING}), S.UNCERTAIN),
 }
-"""The allowed moves; the store refuses all others. docs/architecture.md explains them."""
+"""For each move the states in which it is allowed, and the state after it. The store refuses all other changes.
+
+docs/architecture.md explains the moves."""
 
 
 class Priority(IntEnum):
@@ -182,6 +187,8 @@ class Priority(IntEnum):
 
 
 class Origin(StrEnum):
+    """The author of an SMS: a rule, an operator in a chat, or a command of the command line."""
+
     RULE = "rule"
     OPERATOR = "operator"
     COMMAND = "command"
@@ -189,7 +196,7 @@ class Origin(StrEnum):
 
 @value_object
 class NewSms:
-    """An SMS to write. ``key`` makes writing it idempotent: a second row with the same key is not made."""
+    """An SMS to write. A second SMS with the same ``key`` is not written."""
 
     key: str
     account: str
@@ -252,26 +259,26 @@ class Sms:
     author: str
     retry_of: SmsId | None
     confirmation_reasons: tuple[ConfirmationReason, ...] = ()
-    """Why a person is or was asked about it; ``state`` says what was decided."""
+    """Why a person is or was asked about it. ``state`` shows the decision."""
 
 
 @value_object
 class Rewrite:
-    """Another text for an SMS that has not left, and its state with that text."""
+    """A new text for an SMS that has not left, and the state that the SMS gets with it."""
 
     text: str
     parts: int
     confirmation_reasons: tuple[ConfirmationReason, ...]
     draft: bool
-    """It becomes a draft; else it is queued."""
+    """True: the SMS becomes a draft. False: it is queued."""
     due_at: Ms
-    """It is not sent before; a due time that is later already is kept."""
+    """The SMS is not sent before this time. If the row has a later due time, that one is kept."""
     author: str
 
 
 @value_object
 class Change:
-    """What a :class:`Move` writes beside the state. ``None`` leaves a column as it is."""
+    """What a :class:`Move` writes besides the state. ``None`` leaves a column as it is."""
 
     reason: str | None = None
     detail: str | None = None
@@ -281,6 +288,6 @@ class Change:
     poll_at: Ms | None = None
     polls: int | None = None
     author: str = ""
-    """The person who decided it, kept in the history of the SMS; empty: no person did."""
+    """The person who decided it, for the history of the SMS; empty: it was not a person's decision."""
     posts: tuple[NewPost, ...] = ()
-    """Posts that are written in the same transaction as the change."""
+    """Posts that are written in the transaction of the move."""

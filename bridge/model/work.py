@@ -6,13 +6,16 @@ from enum import StrEnum
 
 
 class Work(StrEnum):
+    """A kind of work. A commit that makes some of it wakes the loop that does it."""
+
     INBOUND = "inbound"
     """Messages to route."""
     SMS = "sms"
-    """SMS that may be sent: new in the queue, due earlier, or free because another one left the queue."""
+    """SMS that may be sent now: new in the queue, due earlier than before, or next because another SMS left the
+    queue."""
     POSTS = "posts"
     """Chat posts to show."""
     UPDATES = "updates"
     """Telegram's updates to process."""
     RULES = "rules"
-    """Rule files to load anew. No table holds them, so no transaction makes this work: a person orders it."""
+    """Rule files to load again. No table holds them, so no transaction makes this work: a person asks for it."""
