@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class BridgeError(Exception):
-    """Base of everything this program raises on purpose."""
+    """Base of all errors that this program raises on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -44,7 +44,10 @@ class StoreError(BridgeError):
 
 
 class StoreUnavailable(StoreError):
-    """Disk full, locked, read-only, I/O error, file gone, server away. Acknowledge nothing and try again later."""
+    """The disk is full, locked or read-only, an I/O error, the file is gone, the server is away.
+
+    The caller acknowledges nothing and tries again later.
+    """
 
 
 class StoreLocked(StoreError):
@@ -52,11 +55,12 @@ class StoreLocked(StoreError):
 
 
 class StoreOutdated(StoreError):
-    """The store is older than this program, which only reads it here. The next start of the service updates it."""
+    """The store has the tables of an older version, and this command only reads. The next start of the service updates
+    the tables."""
 
 
 class CommitUnknown(StoreUnavailable):
-    """COMMIT itself failed: the work may be on disk or not. Read it back before acting."""
+    """COMMIT itself failed, so the work may be on disk or not. The caller reads it back before it acts."""
 
 
 class PlatformError(BridgeError):
@@ -71,4 +75,5 @@ class PlatformError(BridgeError):
 
 
 class TemplateFailed(BridgeError):
-    """A rule's template cannot be rendered. The default chat gets the message with this text."""
+    """A rule's template cannot be rendered. The default chat gets the subscriber's message with the text of this
+    error."""

@@ -1,7 +1,8 @@
 """Declares the value objects of this program: keyword-only, with slots, compared by their fields, never changed.
 
-``dataclass(frozen=True)`` checks every assignment at run time, also in ``__init__``: making one takes more than twice
-as long, and each message makes some twenty. Here only the type checker refuses to change a field, which costs nothing.
+The type checker refuses to change a field. ``dataclass(frozen=True)`` would refuse it at run time as well, but it
+checks every assignment, also those in ``__init__``. Making an object would take more than twice as long, and each
+message makes some twenty.
 """
 
 from __future__ import annotations
@@ -14,5 +15,5 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def value_object(cls: type[T]) -> type[T]:
-    """Class decorator: makes a value object of a class with annotated fields."""
+    """Class decorator that turns a class with annotated fields into a value object."""
     return dataclass(kw_only=True, slots=True, unsafe_hash=True)(cls)

@@ -1,4 +1,4 @@
-"""The part of the store that knows conversations, their topics, and what messages in chats are about."""
+"""The part of the store that knows conversations, their topics, and the rows that messages in chats belong to."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ class ChatStore(Protocol):
         """The conversation with the subscriber in this chat, or None."""
 
     async def conversation_of(self, chat_id: int, message_id: int) -> Conversation | None:
-        """The conversation of a message of ours, or of an operator's message that was stored for it.
+        """The conversation of a message of the bot, or of an operator's message that was stored for a conversation.
 
-        By exactly this chat id: message numbers restart in a migrated group, and an unrelated message there must not
-        lead to an old conversation. What was posted before the migration is found by its code.
+        The chat id must be exactly this one. Message numbers restart in a migrated group, and an unrelated message
+        there must not lead to an old conversation. A post from before the migration is found by its code.
         """
 
     async def conversation_of_topic(self, chat_id: int, thread_id: int) -> Conversation | None:
-        """The conversation of a topic, also of one that was deleted."""
+        """The conversation of a topic. Deleted topics are found, too."""
 
     async def conversation_of_code(self, chat: str, code: str) -> Conversation | None:
         """The conversation with this code, if it belongs to this chat."""
 
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
-        """The conversation of (chat, subscriber) for an operator who writes first; made if missing, opened if
-        closed."""
+        """Return the conversation of (chat, subscriber) for an operator who writes first. It is made if it is missing,
+        and opened if it is closed."""
 
     async def message_subject(self, chat_id: int, message_id: int) -> MessageSubject:
-        """What the message is about, by exactly this chat id, as :meth:`conversation_of`."""
+        """The rows that the message belongs to. The chat id must be exactly this one, as for
+        :meth:`conversation_of`."""
 
     async def earlier_messages(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
-        """What this number wrote before that message, counted up to ``limit``."""
+        """How many messages this number wrote before that one, counted up to ``limit``, and when the last of them
+        came."""
 
     async def set_topic(self, conversation_id: ConversationId, chat_id: int, thread_id: int | None) -> None:
-        """Store the conversation's topic, or forget a deleted one (None). :meth:`conversation_of_topic` still finds the
-        conversation of a forgotten topic."""
+        """Store the topic of the conversation; None: it was deleted, and the conversation has no topic.
+        :meth:`conversation_of_topic` still finds the conversation of a deleted topic."""
 
     async def chat_migrated(self, old_id: int, new_id: int, now: Ms) -> None:
-        """The group became a supergroup. Rows keep the old id and are found by it; topics are forgotten."""
+        """Record that the group became a supergroup. Rows keep the old id and are found by it. Topics are forgotten."""
 
     async def chat_aliases(self) -> dict[int, int]:
-        """Old chat id → the newest id, chains resolved."""
+        """For each old chat id the newest id, also where a group migrated several times."""

@@ -1,4 +1,4 @@
-"""Time as a service: tests set it."""
+"""The clock that all parts use. Tests pass a clock that they set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.model.base import Ms
 
 
 class Clock(Protocol):
-    """Wall time for what is stored, monotonic time for what waits in memory."""
+    """Gives wall time for what is stored, and monotonic time for what waits in memory."""
 
     def now(self) -> Ms:
         """Milliseconds since 1970-01-01 UTC."""

@@ -12,14 +12,14 @@ from bridge.model.sms import Change, Move, NewSms, Sms
 
 class OutboxStore(Protocol):
     async def enqueue(self, sms: NewSms, posts: Sequence[NewPost] = ()) -> Sms:
-        """Write one SMS and its posts. Where its key exists already, return that row and write nothing."""
+        """Write one SMS and its posts. If its key exists already, return that row and write nothing."""
 
     async def claim_due(self, account: str, *, now: Ms, limit: int) -> Sequence[Sms]:
-        """Move up to ``limit`` due rows ``queued`` → ``sending`` and return them (attempts counted).
+        """Move up to ``limit`` due rows from ``queued`` to ``sending``, count the attempts, and return the rows.
 
-        A lane is (account, recipient). At most one row of each lane; none where the lane has a row in ``sending``; none
-        that has an earlier ``queued`` row of its own priority in the lane, due or not; no expired row.
-        Order: priority, then id.
+        A lane is (account, recipient). At most one row of each lane is taken, in the order of priority, then id.
+        These rows are not taken: expired rows; rows in a lane that has a row in ``sending``; and rows with an earlier
+        ``queued`` row of the same priority in their lane, due or not.
         """
 
     async def next_due(self, account: str) -> Ms | None:
@@ -31,23 +31,27 @@ class OutboxStore(Protocol):
     async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ..., *, began: Ms | None = None) -> bool:
         """Compare-and-set: make the move if the row is in one of its source states, else return False.
 
-        ``began``: only if the row is still in the attempt with this ``sending_since``. The outcome of one attempt must
-        not move the next one, which another node may have started.
+        ``began``: the move is made only if the row is still in the attempt with this ``sending_since``. The outcome of
+        one attempt must not move the next attempt, which another node may have started.
 
-        Writes ``change`` and its posts with it, stamps ``sent_at``/``final_at``/``sending_since``, logs it in the
-        row's history, and renews the ``status`` post of a row that has an operator's message. All in one transaction.
+        One transaction writes the move, ``change`` and its posts, the times ``sent_at``, ``final_at`` and
+        ``sending_since``, and a line in the row's history. It also renews the ``status`` post of a row that has an
+        operator's message.
         """
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
-        """Record, before it leaves, that a ``sending`` row's request is repeated once (a probe). False: not allowed."""
+        """Record a probe, the one repetition of the request of a ``sending`` row, before it leaves. False: not
+        allowed."""
 
     async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
-        """When another row with the same account, recipient, sender name and text last left since then, or None."""
+        """When the last other row with the same account, recipient, sender name and text left, if that was since
+        then."""
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
-        """Move every ``sending`` row whose node is gone to ``uncertain`` (reason ``interrupted``), and return them.
+        """Move every ``sending`` row whose node is gone to ``uncertain`` (reason ``interrupted``), and return these
+        rows.
 
-        Called at a start, and repeatedly where several nodes share the store.
+        Called at each start, and repeatedly if several nodes share the store.
         """
 
     async def sms_of_key(self, key: str) -> Sms | None:
@@ -57,8 +61,8 @@ class OutboxStore(Protocol):
         """``sent`` rows with a platform id whose ``poll_at`` has come, oldest due first."""
 
     async def note_status(self, sms_id: SmsId, status: str, poll_at: Ms, polls: int) -> None:
-        """Store a status that is not final, as it came, and when to ask again; renews the ``status`` post if the
-        status changed."""
+        """Store a status that is not final, as it came, and when to ask again. If the status changed, the ``status``
+        post is renewed."""
 
     async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
-        """Set when to ask again; nothing else changes. For an answer that cannot be used."""
+        """Set when to ask again after an answer that cannot be used. Nothing else changes."""

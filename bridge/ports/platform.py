@@ -9,21 +9,24 @@ from bridge.model.answers import Balance, DeliveryReport, Receipt
 
 
 class Platform(Protocol):
-    """One account at an SMS platform. Never repeats a request by itself, never raises for an answer it dislikes."""
+    """One account at an SMS platform. It never repeats a request by itself. No answer to a send raises an error."""
 
     async def send(self, recipient: str, sender_name: str, text: str) -> Receipt:
-        """Send one SMS. Every outcome is a :class:`Receipt`; ``NOT_SENT`` only where that is certain.
+        """Send one SMS. Every outcome is a :class:`Receipt`. ``NOT_SENT`` means that this is certain.
 
-        Cancellation propagates after the request may have left: the caller treats it as unknown.
+        A cancellation can come when the request has left already, so the caller must treat the outcome as unknown.
         """
 
     async def send_many(self, recipients: Sequence[str], sender_name: str, text: str) -> Sequence[Receipt]:
-        """Send one text to up to 10 recipients in one request; a receipt for each, in their order."""
+        """Send one text to up to 10 recipients in one request. Returns a receipt for each, in their order."""
 
     async def report(self, platform_id: str) -> DeliveryReport:
-        """The delivery status of an id. :raises PlatformError: no usable answer; the message keeps its state."""
+        """Ask for the delivery report of an id. :raises PlatformError: no usable answer; the SMS keeps its state."""
 
     async def balance(self) -> Balance:
-        """:raises PlatformError: no usable answer (the document: nothing at all on an error)."""
+        """Ask for the balance of the account.
+
+        :raises PlatformError: no usable answer (the document: the platform answers nothing at all on an error).
+        """
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The part of the store that answers questions of people and probes. No part of a message's way."""
+"""The part of the store that answers questions of people and probes. Routing and sending do not use it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from bridge.model.sms import Sms, SmsState
 
 
 class QueryStore(Protocol):
-    """Only reads. The command line uses it beside a running bridge."""
+    """Only reads. The command line uses it while a service runs."""
 
     async def queue_status(self) -> QueueStatus:
-        """What waits, and since when. ``sms_by_state`` has no ``delivered``: counting it would take ever longer."""
+        """How much waits, and since when. ``sms_by_state`` leaves out ``delivered``: counting it would take ever
+        longer."""
 
     async def nodes(self) -> Sequence[Node]:
-        """The nodes that share the store and are alive, the oldest first; none where one node has it for itself."""
+        """The nodes that share the store and are alive, the oldest first. Empty if the store belongs to one node
+        alone."""
 
     async def get_sms(self, sms_id: SmsId) -> Sms | None:
         """The SMS with this id, or None."""
@@ -39,7 +41,7 @@ class QueryStore(Protocol):
         """The SMS that answered an inbound message, oldest first."""
 
     async def contact(self, subscriber: str) -> Contact:
-        """What is known of the subscriber; version 0 where nothing is."""
+        """The facts about the subscriber. The version is 0 if none are stored."""
 
     async def history(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """The newest ``limit`` SMS from and to this number, oldest first."""
@@ -47,8 +49,10 @@ class QueryStore(Protocol):
     async def conversation_lines(
         self, subscriber: str, *, before: Ms, limit: int
     ) -> tuple[Sequence[HistoryLine], bool]:
-        """A page of SMS from and to this number and of operators' actions (``act``): the newest ``limit`` lines from
-        before that time, oldest first, and whether there are older ones."""
+        """One page of the SMS from and to this number and of operators' actions (``act``).
+
+        Returns the newest ``limit`` lines from before that time, oldest first, and whether there are older lines.
+        """
 
     async def actions_on(self, subscriber: str, *, limit: int) -> Sequence[HistoryLine]:
         """The newest ``limit`` actions of operators about this number, oldest first."""
@@ -57,11 +61,14 @@ class QueryStore(Protocol):
         """One page of a search."""
 
     async def traffic_since(self, since: Ms) -> TrafficCounts:
-        """How much came and went since then."""
+        """The numbers of SMS received and sent since then."""
 
     async def routed_range(self, *, last: int | None = None, since: Ms = 0) -> InboundRange | None:
-        """The range of the ``last`` messages that rules decided about (without it: of all), among those received at
-        ``since`` or later; None if there is none. Takes longer the more is stored."""
+        """The range of the messages that rules decided about and that were received at ``since`` or later.
+
+        ``last``: only the range of the last so many of them; None: of all. Returns None if there is no such message.
+        The time it takes grows with the number of stored messages.
+        """
 
     async def routed(self, span: InboundRange, *, after: InboundId, since: Ms = 0, limit: int) -> Sequence[Inbound]:
         """The next messages of the range above the id ``after``, oldest first."""

@@ -19,7 +19,7 @@ from bridge.ports.updates import UpdateStore
 from bridge.ports.watches import WatchStore
 
 OnWork = Callable[[Set[Work]], None]
-"""Called with the kinds of work that a transaction made, after its commit. It must not raise, or wait."""
+"""A function that is called after each commit with the kinds of work that it made. It must not raise or wait."""
 
 
 class Store(
@@ -39,7 +39,7 @@ class Store(
     """One store; implementations live in ``bridge.store``."""
 
     async def ping(self) -> None:
-        """Prove that a commit would go through: :raises StoreUnavailable: if not."""
+        """Prove that a commit succeeds. :raises StoreUnavailable: it does not."""
 
     async def close(self) -> None:
-        """Finish what is being written, then close. Nothing may be called afterwards."""
+        """Finish what is being written, then close. No method may be called afterwards."""

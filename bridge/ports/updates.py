@@ -11,16 +11,17 @@ from bridge.model.chat import StoredUpdate, UpdateState
 
 class UpdateStore(Protocol):
     async def store_updates(self, bot_id: int, updates: Sequence[StoredUpdate]) -> int:
-        """Commit raw updates; known ones are skipped. Returns how many were new."""
+        """Store raw updates; known ones are skipped. Returns after the commit how many were new."""
 
     async def pending_updates(self, bot_id: int, *, limit: int) -> Sequence[StoredUpdate]:
         """Unprocessed updates in the order of arrival."""
 
     async def updates_since(self, bot_id: int, since: Ms) -> Sequence[StoredUpdate]:
-        """Updates received since then, processed or not, in the order of arrival; of very many the newest."""
+        """Updates received since then, processed or not, in the order of arrival. Of very many only the newest."""
 
     async def finish_update(self, bot_id: int, update_id: int, state: UpdateState, error: str, now: Ms) -> None:
         """Mark an update as processed or parked."""
 
     async def purge_updates(self, before: Ms, *, limit: int) -> int:
-        """Delete up to ``limit`` processed updates received before then; parked ones stay. Returns how many."""
+        """Delete up to ``limit`` processed updates that were received before then. Parked ones stay. Returns how
+        many."""

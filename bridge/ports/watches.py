@@ -1,4 +1,4 @@
-"""The part of the store that knows what has waited for too long, and when no node ran."""
+"""The part of the store that knows what has waited too long, and when no node ran."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ from bridge.model.record import Downtime
 
 class WatchStore(Protocol):
     async def remind(self, *, until: Ms, after: Ms, now: Ms, limit: int) -> int:
-        """Post reminders of conversations that wait for an answer since a time in ``(after, until]``; returns how many.
+        """Post reminders of conversations that wait for an answer since a time in ``(after, until]``. Returns how many.
 
-        Each conversation once until it is answered, and not where the team has not seen the SMS yet.
+        A conversation gets one reminder until it is answered. It gets none before the SMS was shown to the team.
         """
 
     async def remind_of_drafts(self, *, until: Ms, now: Ms, limit: int) -> int:
-        """Post reminders of drafts that wait for a decision since ``until`` or longer; returns how many.
+        """Post reminders of drafts that wait for a decision since ``until`` or longer. Returns how many.
 
-        Each under its message and once; not where the question was not shown yet, and not of corrections.
+        A draft gets one reminder, under its message. It gets none before its question was shown. Corrections get none.
         """
 
     async def expire_drafts(self, *, before: Ms, now: Ms, limit: int) -> int:
-        """Move drafts that wait for a decision since then or longer to ``stale``; returns how many."""
+        """Move drafts that wait for a decision since ``before`` or longer to ``stale``. Returns how many."""
 
     async def last_inbound_at(self, account: str) -> Ms | None:
-        """When the account's latest message came; None where it is not among the newest of all accounts."""
+        """When the latest message of the account came. None if it is not among the newest messages of all accounts."""
 
     async def last_activity(self) -> Ms | None:
         """The latest time at which a node surely ran on this store."""
 
     async def note_downtime(self, downtime: Downtime) -> None:
-        """Keep it until it is reported, over any number of stops. Several nodes may note the same one: it is known
-        by its beginning, and the latest end counts."""
+        """Store a downtime until it is reported, over any number of stops. Several nodes may note the same one: its
+        beginning identifies it, and the latest end counts."""
 
     async def unreported_downtimes(self) -> Sequence[Downtime]:
-        """Those that the team was not told of yet, the oldest first."""
+        """The downtimes that the team has not been told of yet, the oldest first."""
 
     async def downtimes_reported(self, downtimes: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
-        """Mark them as reported, and write the post that reports them; None where nothing had waited."""
+        """Mark the downtimes as reported, and write the post that reports them. ``post`` is None if nothing had
+        waited."""
 
     async def count_late_arrivals(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         """The number of messages that had waited for a start at ``before``.
 
-        Either they were received since and the platform dated them between ``after`` and ``before``, or they were
-        received earlier and routed since. Of the latter only those dated ``since`` or later: the others had waited for
-        an earlier start, and were counted with it.
+        Two kinds count. Messages that were received since ``before`` and that the platform dated between ``after`` and
+        ``before``. And messages that were received earlier and routed since ``before``, if they are dated ``since`` or
+        later; the others had waited for an earlier start, and were counted with it.
         """
