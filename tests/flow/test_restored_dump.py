@@ -75,7 +75,7 @@ async def test_nothing_of_the_dump_is_sent_again_and_people_are_told_once(tmp_pa
 
 async def test_without_the_comparison_everything_goes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what the rule is good for."""
-    monkeypatch.setattr(identity, "_the_same", lambda known, place: True)
+    monkeypatch.setattr(identity, "_is_same_place", lambda known, place: True)
     async with before_and_after(tmp_path) as around:
         await around.start()
         await around.until(lambda: len(around.platform.book) == 7)

@@ -337,7 +337,7 @@ async def test_a_statement_is_not_waited_for_without_end(both: TwoNodes) -> None
 async def test_where_all_connections_are_busy_the_next_is_refused_and_later_served(
     both: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.store._WRITING", 1)
+    monkeypatch.setattr("bridge.store.postgres.store._WRITE_CONNECTIONS", 1)
     async with impatient(both, 2_000) as store:
         async with lock(both):
             busy = asyncio.create_task(store.writer.run(_wait_long))
