@@ -1,7 +1,7 @@
 """The calls of the Bot API that the bridge makes, on python-telegram-bot, with its errors translated.
 
-It must not decide, retry or wait: that is up to its callers. Importing the library takes a third of a second, so short
-commands must not import this module.
+It must not decide, retry or wait: its callers do. Importing the library takes a third of a second, so short commands
+must not import this module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bridge.telegram.client.errors import ApiError, FailureKind, described, tran
 from bridge.telegram.client.message import Button, Entity, Message
 from bridge.value import value_object
 
-# Without this the library warns at every flood limit. It reads the variable at each error.
+# Without this variable the library warns at every flood limit. It reads the variable at each error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 Context = CallbackContext[ExtBot[None], dict[Any, Any], dict[Any, Any], dict[Any, Any]]
@@ -44,15 +44,15 @@ App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], 
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 LONG_POLL: Ms = 25 * SECOND
 CALLERS = 10
-"""Connections that Telegram may open to the webhook at once. The updates of one chat come one by one anyway."""
+"""Connections that Telegram may open to the webhook at once. Updates of one chat come one by one in any case."""
 _READ_TIMEOUT = 20
-"""Seconds that an answer to a call may take."""
+"""Seconds that Telegram may take to answer a call."""
 _LARGEST_ID = 2**63 - 1
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 def _authorities() -> ssl.SSLContext:
-    """The certificate authorities that are trusted, by httpx's rules."""
+    """The certificate authorities that are trusted, chosen as httpx chooses them."""
     return _authorities_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
@@ -63,7 +63,7 @@ def _authorities_of(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 
 class _Request(HTTPXRequest):
-    """The library's transport. The original logs every answer that it cannot read."""
+    """The library's transport, changed so that it does not log the answers that it cannot read."""
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
@@ -98,11 +98,11 @@ class _Bot(ExtBot[None]):
             await transport.shutdown()
 
     async def raw(self, method: str, params: dict[str, Any], read_timeout: float) -> object:
-        """The answer to a call, unparsed.
+        """Makes a call and returns the answer unparsed.
 
-        The one use of a protected method. ``get_updates`` parses a batch as a whole, so an update that it cannot read
-        would block those behind it, and ``get_chat`` drops what it does not know; the public ``do_api_request`` warns
-        for both, and makes this same call.
+        This is the only use of a protected method of the library. ``get_updates`` parses a batch as a whole, so an
+        update that it cannot read would block those behind it. ``get_chat`` drops the fields that it does not know. The
+        public ``do_api_request`` makes the same call as this method, but warns for both.
         """
         return await self._post(method, params, read_timeout=read_timeout)
 
@@ -122,7 +122,7 @@ class WebhookState:
 
 
 class Api:
-    """Every method raises only :class:`~bridge.telegram.client.errors.ApiError`."""
+    """The calls of the Bot API. Every method raises only :class:`~bridge.telegram.client.errors.ApiError`."""
 
     def __init__(self, token: SecretStr, api_url: str, proxy: str = "") -> None:
         for noisy in ("httpx", "httpcore"):
@@ -160,7 +160,7 @@ class Api:
             self.server_time = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * SECOND
 
     async def start(self) -> None:
-        """Makes no request."""
+        """Opens the transports. Makes no request."""
         await self.application.initialize()
 
     async def close(self) -> None:
@@ -172,7 +172,7 @@ class Api:
         return self._bot
 
     async def updates(self, offset: int | None, timeout: Ms = LONG_POLL) -> list[dict[str, Any]]:
-        """One long poll. Items without an ``update_id`` are left out: nothing could confirm them."""
+        """Makes one long poll. Items without an ``update_id`` are left out: nothing could confirm them."""
         with translated():
             params = {"offset": offset, "timeout": timeout // SECOND, "limit": 100, "allowed_updates": ALLOWED_UPDATES}
             result = await self._bot.raw("getUpdates", params, timeout / SECOND + 10)
@@ -200,7 +200,7 @@ class Api:
         )
 
     async def set_webhook(self, url: str, secret: SecretStr) -> None:
-        """Updates that wait for another address come to this one."""
+        """Sets the webhook. Updates that wait for another address come to this one."""
         with translated():
             await self._bot.set_webhook(
                 url,
@@ -211,7 +211,7 @@ class Api:
             )
 
     async def remove_webhook(self) -> None:
-        """Updates that wait for it come with the next poll."""
+        """Removes the webhook. Updates that wait for it come with the next poll."""
         with translated():
             await self._bot.delete_webhook(drop_pending_updates=False)
 
@@ -224,7 +224,7 @@ class Api:
         reply_to: int | None = None,
         plain: bool = False,
     ) -> int:
-        """Returns the message id. ``plain``: without formatting."""
+        """Sends a message and returns its id. ``plain``: without formatting."""
         reply = ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
         with translated():
             sent = await self._bot.send_message(
@@ -305,7 +305,7 @@ def bot_id(token: str) -> int:
 
 
 def update_id_of(update: object) -> int | None:
-    """None if the value is no update."""
+    """The id of an update; None if the value is no update."""
     found = update.get("update_id") if isinstance(update, dict) else None
     return found if type(found) is int and 0 <= found <= _LARGEST_ID else None
 

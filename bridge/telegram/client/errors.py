@@ -1,6 +1,6 @@
-"""The failures of calls to the Bot API, by what the caller must do about them.
+"""The failures of calls to the Bot API, sorted by what the caller must do about them.
 
-The library's error classes mislead: a refused request is a "network error" there, a flood limit is not. They are
+The library's error classes mislead: a refused request is a "network error" to it, a flood limit is none. The errors are
 translated here and do not leave this package. An :class:`ApiError` holds no token, no URL and no text of an SMS.
 """
 
@@ -30,10 +30,10 @@ from bridge.model.base import SECOND, Ms
 
 
 class FailureKind(StrEnum):
-    """Each kind is handled in a way of its own."""
+    """Why a call failed. Each kind is handled in its own way."""
 
     LATER = "later"
-    """The flood limit of a chat is reached: this chat must wait ``retry_after``, the others need not."""
+    """The flood limit of a chat is reached: this chat must wait ``retry_after``; the others need not wait."""
     UNREACHABLE = "unreachable"
     """The request did not reach Telegram."""
     AMBIGUOUS = "ambiguous"
@@ -61,7 +61,7 @@ class FailureKind(StrEnum):
     WEBHOOK = "webhook"
     """A webhook is set, so polling is refused."""
     NOT_CALLED = "not_called"
-    """Telegram cannot call our webhook; the detail is its own reason."""
+    """Telegram cannot call our webhook. The detail is the reason in Telegram's words."""
     REFUSED = "refused"
     """Telegram refuses the request, and would refuse it again."""
 
@@ -87,7 +87,8 @@ class ApiError(BridgeError):
 
 _QUOTED = re.compile(r'"[^"]*"|[^ -~]+|[0-9]{7,}')
 
-# Descriptions of status 400, in lower case; the first that occurs decides, so special ones stand before general ones.
+# Parts of Telegram's descriptions for status 400, in lower case. The first one found decides, so the special ones come
+# before the general ones.
 _BAD_REQUESTS: tuple[tuple[str, FailureKind], ...] = (
     ("message thread not found", FailureKind.THREAD_GONE),
     ("topic_deleted", FailureKind.THREAD_GONE),
@@ -123,7 +124,8 @@ _BAD_REQUESTS: tuple[tuple[str, FailureKind], ...] = (
 
 
 def classify(error: TelegramError) -> ApiError:
-    """Order matters: BadRequest and TimedOut are NetworkErrors, RetryAfter and ChatMigrated are not."""
+    """Translates one error. Order matters: BadRequest and TimedOut are NetworkErrors, RetryAfter and ChatMigrated
+    are not."""
     name = type(error).__name__
     match error:
         case RetryAfter():

@@ -18,7 +18,7 @@ _JOINERS = frozenset("\u200c\u200d")
 """Format characters that scripts need or that join emoji. All others are removed."""
 _KEPT_CONTROLS = frozenset("\n\t")
 _BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols to Unicode, but invisible."""
+"""Invisible characters that Unicode counts as letters, marks or symbols."""
 
 
 @value_object
@@ -60,14 +60,16 @@ def clean(text: str) -> str:
 def _shown(char: str) -> bool:
     if char in _KEPT_CONTROLS or char in _JOINERS:
         return True
-    # Cc control, Cf format (direction marks, zero-width space), Cs lone surrogate, Co private, Cn unassigned is kept.
+    # Removed: Cc control, Cf format (direction marks, zero-width space), Cs lone surrogate. Kept: Co private, Cn
+    # unassigned.
     return unicodedata.category(char) not in ("Cc", "Cf", "Cs")
 
 
 def trimmed(text: str) -> str:
-    """A text without invisible characters at its ends. Inside it they belong to scripts and emoji.
+    """A text without invisible characters at its ends. Those inside it belong to scripts and emoji, and stay.
 
-    An invisible character before a note or a command must not turn it into an SMS. A text of such characters is empty.
+    An invisible character before a note or a command must not turn it into an SMS. A text of only such characters
+    becomes empty.
     """
     start, end = 0, len(text)
     while start < end and _unseen(text[start]):
@@ -82,7 +84,7 @@ def _unseen(char: str) -> bool:
 
 
 def _variation(char: str) -> bool:
-    """It changes the look of the character before it, and must not be separated from that."""
+    """A variation selector changes the look of the character before it, and must stay with it."""
     return "\ufe00" <= char <= "\ufe0f"
 
 
@@ -116,7 +118,7 @@ def _cut(text: str, room: int) -> int:
         at = text.rfind(separator, end // 2, end)
         if at > 0:
             return at + 1
-    # Not between a letter and its combining marks or variation selector, and not at a joiner.
+    # Do not cut between a letter and its combining marks or variation selector, nor at a joiner.
     back = end
     while back > end - 16 and back > 1 and (_clings(text[back]) or text[back - 1] == "\u200d"):
         back -= 1

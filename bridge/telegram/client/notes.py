@@ -1,6 +1,6 @@
 """Notes among colleagues, and captions of albums.
 
-A note never leaves, so in doubt a line is a note. A text that begins with an ellipsis is not.
+A note never leaves as an SMS, so in doubt a text is a note. A text that begins with an ellipsis is no note.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from bridge.ports.store import Store
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
-"""Marks a note, as the mark of the settings does."""
+"""Marks a note, as does the mark that the settings name (``note_mark``)."""
 
 
 class AlbumCaptions:
-    """Knows which captions of albums were handled, by the key that an SMS of the caption has or would have.
+    """Knows which captions of albums were handled. A caption is known by the key that its SMS has or would have.
 
-    Nothing is said about the pictures of such an album that have no caption.
+    If the caption of an album was handled, the bot says nothing about the album's pictures without a caption.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._notes: deque[str] = deque(maxlen=100)
-        """A stop forgets them, which costs one notice too many."""
+        """Keys of captions that are notes. They are lost at a stop: then a notice too many is sent."""
 
     def add_note(self, key: str) -> None:
         self._notes.append(key)
 
     async def handled(self, key: str) -> bool:
-        """Whether the caption was a note, or became an SMS, about which its author was asked."""
+        """Whether the caption was a note, or became an SMS (about which the author was asked)."""
         return key in self._notes or await self._store.sms_of_key(key) is not None
 
 
@@ -42,7 +42,7 @@ class Notes:
         return self._marked(text)
 
     def inside(self, text: str) -> bool:
-        """Whether a later line looks like a note: it may be pasted, or meant for colleagues."""
+        """Whether a line after the first looks like a note. It may be pasted text, or meant for colleagues."""
         _, *later = trimmed(text).splitlines() or [""]
         return any(self._marked(line) for line in later)
 

@@ -14,7 +14,7 @@ from bridge.model.post import PostPriority
 from bridge.ports.clock import Clock
 
 _TRAVEL: Ms = 2 * SECOND
-"""Telegram counts a call when it arrives, the limiter when it leaves."""
+"""Added to a minute: Telegram counts a call when it arrives, but the limiter counts it when it leaves."""
 GROUP = (20, MINUTE + _TRAVEL)
 PRIVATE = (50, MINUTE + _TRAVEL)
 OVERALL = (25, SECOND)
@@ -26,7 +26,7 @@ _RESERVED = {
     PostPriority.STATUS: 3,
     PostPriority.REACTION: 6,
 }
-"""Messages of a chat's budget that a post of this priority leaves to more urgent ones."""
+"""Messages of a chat's budget that a post of each priority leaves to more urgent posts."""
 _RESERVED_FOR_MESSAGES = 8
 """Calls a second that reactions leave to messages."""
 
@@ -82,22 +82,22 @@ class RateLimiter:
         self._overall.spend(now)
 
     async def take_reaction(self, chat_id: int) -> None:
-        """The same for a reaction."""
+        """Waits until a reaction may leave, and counts it. Await it before each call."""
         while wait := self.wait_reaction(chat_id):
             await self._clock.sleep(wait)
         self._overall.spend(self._clock.monotonic())
 
     def pause(self, chat_id: int, length: Ms) -> None:
-        """Telegram asked for a pause of this chat. A longer one that runs already stays."""
+        """Pauses a chat for as long as Telegram asked. A longer pause that runs already stays."""
         now = self._clock.monotonic()
         self._paused[chat_id] = max(self._paused.get(chat_id, now), now + length)
 
     def away(self, chat_id: int, length: Ms) -> None:
-        """The chat could not be reached: it is not tried for ``length``, or until :meth:`reached`."""
+        """Pauses a chat that could not be reached, for ``length`` or until :meth:`reached`."""
         self._away[chat_id] = self._clock.monotonic() + length
 
     def reached(self, chat_id: int) -> None:
-        """The chat can be reached again. A pause that Telegram asked for stays."""
+        """Ends the pause of a chat that can be reached again. A pause that Telegram asked for stays."""
         self._away.pop(chat_id, None)
 
     def _pause_left(self, chat_id: int, now: Ms) -> Ms:

@@ -1,7 +1,8 @@
 """Changes a chat: sends, edits and deletes messages, sets reactions, makes and changes topics, within the rate limit.
 
-It finds a way where Telegram refuses a single message: formatting is left out, a closed topic is opened, a message for
-a topic that is gone goes to the group. Failures of the whole chat are the caller's: it decides whether to try again.
+If Telegram refuses a single message, the sender tries another way: it leaves the formatting out, opens a closed topic,
+or sends a message for a topic that is gone to the group. If the whole chat fails, the caller decides whether to try
+again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = structlog.get_logger()
 _LOST = (FailureKind.MESSAGE_GONE, FailureKind.REFUSED)
 """The message is gone, or Telegram does not let the bot change it any more."""
 _OF_THE_TOPIC = tuple(set(FailureKind) - PASSING - {FailureKind.MIGRATED})
-"""Failures of a topic call that say nothing about the chat. "Not enough rights" is one: messages need fewer rights."""
+"""Failures of a topic call that say nothing about the chat. "Not enough rights" is one of them: sending messages needs
+fewer rights."""
 
 
 @value_object
@@ -106,7 +108,7 @@ class ChatSender:
             raise
 
     async def rename_topic(self, chat: Chat, thread_id: int, name: str, priority: PostPriority) -> bool:
-        """False if Telegram refuses, as for the other changes of a topic; the next post for the topic tries again."""
+        """False if Telegram refuses; the next post for the topic tries again. The same holds for the changes below."""
         await self._limiter.take(chat.id, priority)
         return await self._topic_changed(chat, self._api.rename_topic(chat.id, thread_id, name))
 

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 _TRIES = 4
 _PAUSE: Ms = 5 * SECOND
 _WORTH_WAITING: Ms = 5 * MINUTE
-"""A later answer is of no use."""
+"""An answer that could be sent only after this time is dropped: it is of no use by then."""
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
 _PRIORITY = PostPriority.STATUS
 """Leaves room for new SMS."""
@@ -53,7 +53,7 @@ class TransientReplies:
         """One search at a time, so that other readers of the store stay free."""
 
     def send(self, chat: Chat, answer: Sequence[Message] | Search, *, thread: int | None, reply_to: int | None) -> None:
-        """Returns at once: nothing waits for the answer, and what is asked later may be answered first."""
+        """Begins to send the answer and returns at once. A later request may be answered before this one."""
         task = asyncio.create_task(self._send(chat, answer, thread, reply_to))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,7 +69,7 @@ class TransientReplies:
     ) -> None:
         messages = await self._found(chat, answer) if isinstance(answer, Search) else answer
         began = self._clock.monotonic()
-        # One answer after the other, each whole.
+        # The messages of two answers must not mix.
         async with self._chat_locks.setdefault(chat.id, asyncio.Lock()):
             for message in messages:
                 if not await self._sent(chat, message, thread, reply_to, began):
@@ -83,7 +83,7 @@ class TransientReplies:
             except StoreError as error:
                 log.warning("search_delayed", chat=chat.name, error=str(error))
                 await self._clock.sleep(_PAUSE)
-            except Exception as error:  # nothing awaits this task, and another try would end the same way
+            except Exception as error:  # nothing awaits this task, and another try would fail in the same way
                 log.error(
                     "search_failed",
                     chat=chat.name,

@@ -18,15 +18,15 @@ from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import Zones
 
 NEW_CONVERSATION: Ms = 12 * HOUR
-"""After a pause of this length an SMS says what came before it."""
+"""An SMS that comes after a pause of this length or longer says what came before it."""
 _COUNTED = 100
 """Earlier SMS are counted up to this number."""
 _RECAP = 5
-"""SMS that a new topic begins with."""
+"""A topic that replaces a deleted one begins with this many of the latest SMS."""
 _READ = 50
-"""SMS read from the store for one look at the past."""
+"""SMS that one query reads from the store."""
 _NEVER_SAID = frozenset({SmsState.DRAFT, SmsState.CANCELLED})
-"""An operator decided against these: they are no part of the conversation."""
+"""The operator has not decided yet, or decided against these SMS: they are no part of the conversation."""
 _GONE_WELL = frozenset({SmsState.QUEUED, SmsState.SENDING, SmsState.SENT, SmsState.DELIVERED, SmsState.UNCONFIRMED})
 """States that need no remark beside the text."""
 
@@ -38,7 +38,7 @@ class History:
         self._clock = clock
 
     async def introduction(self, sms: Inbound, language: Language) -> Sequence[str]:
-        """Words for the head of an SMS that begins a conversation, or begins it again after a long pause."""
+        """Words for the head of an SMS that begins a conversation, or resumes it after a long pause."""
         earlier = await self._store.earlier_messages(sms.subscriber, sms.id, limit=_COUNTED)
         if earlier.last_at is None:
             return () if await self._written_to(sms) else [say(language, "head.first")]
@@ -67,12 +67,12 @@ class History:
         said = f"{at} {arrow} {one_line(line.text, 200)}"
         if line.what != "out" or line.state in _GONE_WELL:
             return said
-        # A reader of the topic must not take it for delivered.
+        # Without the state a reader of the topic would take it for delivered.
         return f"{said} [{say(language, f'status.{line.state}')}]"
 
 
 def _was_said(line: HistoryLine, before: InboundId | None) -> bool:
-    """``before``: the SMS that is about to be posted; it and the ones behind it are not history yet."""
+    """True if the line is history. ``before``: the SMS that is about to be posted; it and later ones are not yet."""
     if line.what == "out":
         return line.state not in _NEVER_SAID
     return before is None or line.inbound_id is None or line.inbound_id < before

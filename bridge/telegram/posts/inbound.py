@@ -1,6 +1,6 @@
 """How subscribers' SMS look in a chat: one SMS, several in one message, the first message of a topic. Pure.
 
-Every message begins with the number and ends with the conversation's code, so that no text can pass for either.
+Every message begins with the number and ends with the conversation's code, so no text of an SMS can pass for either.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bridge.telegram.texts.labels import code_line, number, reason, subscriber_l
 from bridge.value import value_object
 
 MOST = 50
-"""SMS in one message. Telegram takes 100 pieces of formatting, and each SMS has one."""
+"""Most SMS in one message. Telegram takes 100 entities (pieces of formatting) in a message, and each SMS needs one."""
 _NUMBERING = 64
-"""Room for the line that counts the pieces of a text, or the SMS of a message."""
+"""UTF-16 units left free for the line that counts the pieces of a text, or the SMS in a message."""
 
 ShownTime = Callable[[Inbound], str]
 """The time of an SMS as people read it."""
@@ -34,7 +34,8 @@ def single(
 ) -> Sequence[Message]:
     """A subscriber's SMS: number and origin, what the rules did, text, code. A long one is several messages.
 
-    ``withheld``: why Telegram refuses the text; the message says so instead. ``more``: further words for the head.
+    ``withheld``: why Telegram refuses the text; the message gives this reason in place of the text.
+    ``more``: further words for the head.
     """
     sms, payload = post.inbound, post.payload
     if sms is None or not isinstance(payload, InboundPayload):
@@ -62,7 +63,8 @@ def bold_head(who: str, words: Sequence[str], lines: Sequence[str] = ()) -> Mess
 def split(
     head: Message, body: str, tail: str, language: Language, *, next_head: Message | None = None
 ) -> list[Message]:
-    """``body`` under ``head``, in as many messages as it needs. The later ones have ``next_head``, if it is given."""
+    """Puts ``body`` under ``head``, in as many messages as it needs. ``next_head``: the head of the later ones; None:
+    the same head."""
     parts = list(pieces(body, LIMIT - units(head.text) - units(tail) - _NUMBERING))
     messages = []
     for at, part in enumerate(parts):
@@ -75,7 +77,8 @@ def split(
 def mergeable(first: Post, behind: Sequence[Post], now: Ms) -> Sequence[Post]:
     """``first`` and the posts behind it that may share a message with it, in order.
 
-    A post that Telegram refused before stays alone, so that it is known which one it refuses; so does one with buttons.
+    A post that Telegram refused before stays alone: if it is refused again, it is known to be the cause. A post with
+    buttons stays alone, too.
     """
     if not _plain(first, now):
         return [first]
@@ -173,7 +176,7 @@ def _remarks(payload: InboundPayload, language: Language) -> Sequence[str]:
 
 
 def _opt_buttons(payload: InboundPayload, language: Language) -> tuple[Button, ...]:
-    """The rules leave it to the operators whether the subscriber gets automatic replies."""
+    """Buttons by which an operator decides whether the subscriber gets automatic SMS, if the rules leave it open."""
     if not payload.opt_question:
         return ()
     return (

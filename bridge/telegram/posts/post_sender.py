@@ -1,4 +1,4 @@
-"""Sends the messages of a post where they belong: into the topic of its conversation, or into the chat."""
+"""Sends the messages of a post to their place: the topic of its conversation, or the chat itself."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bridge.telegram.posts.topics import Topics
 
 
 class PostSender:
-    """Every method raises :class:`ApiError` if the post was not sent, or not as a whole."""
+    """Sends posts. Every method raises :class:`ApiError` if the post was not sent, or only a part of it."""
 
     def __init__(self, sender: ChatSender, topics: Topics, history: History) -> None:
         self._sender = sender
         self._topics = topics
         self._history = history
         self._sent: dict[tuple[PostId, int, int | None, int], list[int]] = {}
-        """Message ids of the pieces of a long text that are sent, by post, chat, topic and number of pieces."""
+        """Message ids of the pieces of a long text that were sent, by post, chat, topic and number of pieces."""
 
     async def send_in_conversation(self, post: Post, chat: Chat, messages: Sequence[Message]) -> PostedMessage:
         """Sends ``messages`` as a part of the conversation; its topic is made if there is none."""
@@ -42,7 +42,7 @@ class PostSender:
                 await self._topics.forget(post.conversation, chat, topic.thread_id)
                 continue
             if topic.refusal is not None:
-                # Only now: where the group takes no message either, its topics are not the matter.
+                # Reported after a message was sent: if the group takes no messages, topics are not the problem.
                 await self._topics.report_refusal(chat, topic.refusal)
             return posted
         raise AssertionError("unreachable")
@@ -68,7 +68,7 @@ class PostSender:
         for message in messages[len(sent) :]:
             sent.append(await self._send(post, chat, message, thread_id, or_group=False))
         self._sent = {key: ids for key, ids in self._sent.items() if key[0] != post.id}
-        # The later pieces lead to their conversation by its code.
+        # Only the first id is stored. A reply to a later piece finds the conversation by its code.
         return PostedMessage(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread_id)
 
     async def _send(self, post: Post, chat: Chat, message: Message, thread_id: int | None, *, or_group: bool) -> int:
@@ -82,7 +82,7 @@ class PostSender:
             reopen=True,
         )
         if sent.reopened and post.conversation is not None and post.conversation.closed_at is not None:
-            # The conversation stays closed, and its topic must look so.
+            # The conversation stays closed, so its topic is closed again.
             await self._topics.open_or_close(post.conversation, chat, post.priority)
         return sent.message_id
 

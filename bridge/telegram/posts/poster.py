@@ -1,7 +1,7 @@
-"""Posts in a chat what the store has for it: one loop for each chat, within the rate limit.
+"""Publishes the posts that the store has for a chat: one loop for each chat, within the rate limit.
 
-A subscriber's SMS is tried until it is posted. If the outcome of a call is unknown, the post is made again: every post
-carries its conversation's code, so a double is recognised, and a loss would not be.
+A subscriber's SMS is tried until it is posted. If the outcome of a call is unknown, the post is sent again: people
+recognise a double by the conversation's code in it, but a loss would go unnoticed.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ log = structlog.get_logger()
 BATCH = 10
 """Posts claimed at once. Few, so that a new SMS soon overtakes a row of reactions."""
 TRIES = 3
-"""Refusals after which a post that is no subscriber's SMS is given up."""
+"""A post other than a subscriber's SMS is given up after this many refusals."""
 LAST_MOMENT = 2.0
-"""Seconds that a stop waits for the post under way."""
+"""Seconds that a stop waits for the post that is being sent."""
 LONGEST_AWAY: Ms = 1 * MINUTE
 """Longest pause before a chat that could not be reached is tried again."""
 LONGEST_SHUT: Ms = 10 * MINUTE
 """The same for a chat that shut the bot out."""
 MANY_CONVERSATIONS = GROUP[0]
-"""More conversations than that, with one message each, take longer than a minute."""
+"""Conversations whose SMS can be shown within a minute, with one message each."""
 MANY_SMS = 20 * MANY_CONVERSATIONS
-"""The same for SMS of few subscribers, which share messages."""
+"""SMS that can be shown within a minute if few subscribers wrote them: their SMS share messages."""
 
 
 class ChatPoster:
-    """Posts in one configured chat, also after the group got another id."""
+    """Publishes the posts of one configured chat, also after the group got another id."""
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class ChatPoster:
         """Posts what is due and fits into the rate limit; returns milliseconds until there may be more."""
         chat = self._chats.by_name(self.name)
         if chat is None or self._chats.addresses(chat)[0] != self.name:
-            # Two configured chats are the same group by now: the poster of the first one works for both.
+            # Two configured chats are now the same group: the poster of the first one works for both.
             return IDLE
         if self._away_at is not None and self._connection.back_at > self._away_at:
-            # The update loop reached Telegram since: no need to wait for the end of the pause.
+            # The update loop has reached Telegram since then, so the pause ends early.
             self._away_at = None
             self._limiter.reached(chat.id)
         wait = self._limiter.wait(chat.id, PostPriority.INBOUND)
@@ -167,7 +167,7 @@ class ChatPoster:
         return True
 
     async def _pause(self, chat: Chat, error: ApiError) -> None:
-        """This chat waits, and the post stays due."""
+        """Pauses the chat. The post stays due."""
         self._reached = False
         if error.kind is FailureKind.LATER:
             return
@@ -199,15 +199,15 @@ def _alert_key(chat: Chat) -> str:
 
 
 class BacklogDigest:
-    """Tells a chat, once, how many SMS wait if they take longer than a minute; when all are posted, the same message
-    says so. An open digest is a row in the store."""
+    """Tells a chat, once, how many SMS wait if they take longer than a minute. When all are posted, the same message
+    says so. A row in the store keeps an open digest."""
 
     def __init__(self, store: PostStore, chats: Chats, clock: Clock) -> None:
         self._store = store
         self._chats = chats
         self._clock = clock
         self._open: bool | None = None
-        """Saves a question to the store. None: an earlier run may have left one open."""
+        """Whether a digest is open; saves a query. None: not known, an earlier run may have left one open."""
 
     async def update(self, chat: Chat) -> None:
         addresses = self._chats.addresses(chat)
@@ -225,7 +225,7 @@ class BacklogDigest:
 
 
 async def finish(work: Coroutine[None, None, bool]) -> bool:
-    """Awaits ``work``; a stop gives it a moment more, because a message that is sent and not noted is sent twice."""
+    """Awaits ``work``. A stop gives it ``LAST_MOMENT`` more: a message that is sent but not recorded is sent twice."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -1,6 +1,6 @@
-"""Publishes one post of a chat: what it says, in how many messages, and together with which other posts.
+"""Publishes one post of a chat. It decides what the post says, in how many messages, and together with which others.
 
-When a post is published, and what becomes of a failure, is the poster's decision.
+The poster decides when a post is published, and what happens after a failure.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from bridge.value import value_object
 REFUSALS = 5
 """After this many refusals by Telegram a subscriber's SMS is shown without its text."""
 LATE: Ms = 5 * MINUTE
-"""An SMS that is shown later than that says when it came."""
+"""An SMS that is shown this long after it came, or later, says when it came."""
 
 
 @value_object
 class RenderContext:
-    """What is the same for the posts of all chats."""
+    """Values that the posts of all chats need."""
 
     many_accounts: bool
-    """More than one account is configured: messages name theirs."""
+    """More than one account is configured, so each message names its account."""
     zones: Zones
     albums: AlbumCaptions
 
@@ -102,7 +102,8 @@ class PostPublisher:
         return posts, await self._posts.send_in_conversation(post, chat, messages)
 
     async def _inbound_messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
-        """The SMS; or one message with it and those of the same subscriber that wait behind it, as many as fit."""
+        """Makes the messages of the SMS. As many SMS of the same subscriber that wait behind it as fit share one
+        message with it."""
         now, many, sms = self._clock.now(), self._context.many_accounts, post.inbound
         if sms is None:
             return [post], ()
@@ -141,7 +142,7 @@ class PostPublisher:
     # ------------------------------------------------ an SMS by which an operator began a conversation
 
     async def _publish_opening(self, post: Post, payload: OpeningPayload, chat: Chat) -> PostedMessage:
-        """Sends it, or edits its first message: that one shows the state of the SMS."""
+        """Sends the opening, or edits its first message, which shows the state of the SMS."""
         sms = await self._latest(post)
         messages = render.opening(post, payload, sms, chat.language, self._clock.now()) if sms is not None else ()
         if not messages:
@@ -164,6 +165,6 @@ class PostPublisher:
 
 
 def _shown(chat_id: int, message_id: int | None, message: Message) -> str:
-    """Where the message stands, and a hash of its text: an SMS's text is stored in its own row only."""
+    """Chat id, message id and a hash of the text, as JSON. The text of an SMS is stored only in the row of the SMS."""
     mark = hashlib.sha256(message.text.encode("utf-8", "replace")).hexdigest()[:16]
     return json.dumps([chat_id, message_id, mark])

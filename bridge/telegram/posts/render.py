@@ -1,6 +1,6 @@
 """How notices, alerts and the state of an operator's SMS look in a chat. Pure.
 
-It says only what the store says. Every message about a conversation ends with the conversation's code.
+It shows only what the store holds. Every message about a conversation ends with the conversation's code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WITH_PLATFORM_WORDS = frozenset({"alert.account_fault", "alert.sms_failed", "al
 
 
 def alert(post: Post, payload: AlertPayload, language: Language) -> Message:
-    """A line in the admin chat, with the SMS it is about, and with buttons where a person has to decide."""
+    """An alert for the admin chat, with the SMS it is about, and with buttons if a person must decide."""
     lines = [say(language, payload.text, readable(payload.params, language)).strip()]
     if payload.text in _WITH_PLATFORM_WORDS and (detail := one_line(str(payload.params.get("detail") or ""), 300)):
         lines.append(say(language, "status.platform_says", {"detail": detail}))
@@ -59,9 +59,10 @@ def alert(post: Post, payload: AlertPayload, language: Language) -> Message:
 
 
 def _quoted(text: str, language: Language) -> str:
-    """The beginning of a text, with a mark before each line: an alert may have no code, and no line may pass for one.
+    """Quotes the beginning of a text, with ``>`` before each line: an alert may have no code, and no line of the text
+    may pass for one.
 
-    The whole text is in the store, and in its chat if it was forwarded.
+    The store has the whole text. Its chat shows it, too, if it was forwarded.
     """
     shown = clean(text).strip() or say(language, "head.empty")
     quoted = "\n".join(f"> {line}" for line in shown.split("\n"))
@@ -81,7 +82,7 @@ class StatusView:
     line: str
     """The state in words: the answer under the message, or the status line where reactions are refused."""
     needs_words: bool
-    """A reaction is not enough: there is an answer under the message, too."""
+    """A reaction is not enough: the bot also writes an answer under the message."""
     mark: str
     """Identifies the answer: two views with the same mark have the same answer."""
     buttons: tuple[Button, ...] = ()
@@ -121,11 +122,11 @@ def _state(sms: Sms, language: Language) -> StatusView:
     partly = sms.state is SmsState.SENT and sms.platform_status.casefold().startswith("partly")
     word = "partly" if partly else "queued" if sms.state is SmsState.SENDING else str(sms.state)
     if sms.state is SmsState.CANCELLED and correction:
-        # Under a reply that may have arrived, "not sent" alone would seem to speak of the reply itself.
+        # Under a reply that may have arrived, "not sent" alone would seem to be about the reply itself.
         word = "cancelled_correction"
     line = say(language, f"status.{word}")
     needs_words = partly or sms.state.is_failed or sms.state.needs_person or sms.state.never_left
-    if needs_words and sms.reason not in ("", sms.state) and sms.state is not SmsState.STALE:  # its line is the reason
+    if needs_words and sms.reason not in ("", sms.state) and sms.state is not SmsState.STALE:  # its line has the reason
         line = say(language, "status.reason", {"state": line, "reason": reason(sms.reason, language)})
     if needs_words and sms.detail:
         line += "\n" + say(language, "status.platform_says", {"detail": one_line(sms.detail, 300)})
@@ -141,7 +142,7 @@ def _state(sms: Sms, language: Language) -> StatusView:
 
 
 def _decision_buttons(sms: Sms, language: Language) -> tuple[Button, ...]:
-    """Send it again, or leave it as it is."""
+    """Buttons to send the SMS again or to leave it as it is, if its state needs one."""
     if sms.state.needs_person:
         return (
             button(say(language, "button.again_anyway"), ButtonKind.SEND_AGAIN, sms.id),
@@ -155,7 +156,7 @@ def _decision_buttons(sms: Sms, language: Language) -> tuple[Button, ...]:
 # ------------------------------------------------ what an operator is asked before an SMS leaves
 
 ASKED = "asked"
-"""The mark of every confirmation begins with it."""
+"""The mark of each confirmation begins with this word."""
 
 _SEND_BUTTONS: Mapping[ConfirmationReason, str] = {
     ConfirmationReason.CAPTION: "button.release_caption",
@@ -164,11 +165,11 @@ _SEND_BUTTONS: Mapping[ConfirmationReason, str] = {
     ConfirmationReason.CORRECTS_UNCLEAR: "button.release_new",
     ConfirmationReason.CORRECTS_UNSENT: "button.release_new",
 }
-"""Reasons for which "send" alone would not say what is sent."""
+"""The label of the send button for reasons where "Send" alone would not say what is sent."""
 
 
 def confirmation(sms: Sms, language: Language, now: Ms) -> StatusView | None:
-    """The question under a draft, or the button that stops an SMS in time; None if neither applies (any more)."""
+    """The question under a draft, or the button that stops an SMS before it leaves. None if neither applies now."""
     reasons, emoji = sms.confirmation_reasons, _EMOJI[sms.state]
     stop = button(say(language, "button.stop"), ButtonKind.STOP, sms.id)
     undo = sms.state is SmsState.QUEUED and ConfirmationReason.UNDO in reasons

@@ -1,6 +1,6 @@
-"""Shows the state of an SMS on the operator's message: a reaction, and an answer where a person must act.
+"""Shows the state of an SMS on the operator's message: by a reaction, and by an answer if a person must act.
 
-Only the latest state is shown, and nothing is said twice: what was shown is stored with the post.
+Only the latest state is shown. The shown state is stored with the post, so no state is shown twice.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from bridge.telegram.posts.render import ASKED, StatusView, status
 from bridge.value import value_object
 
 _NO_REACTIONS = frozenset({FailureKind.REACTION_REFUSED, FailureKind.REFUSED, FailureKind.CHAT_GONE})
-"""The chat takes no reactions: it gets a status line instead, which also shows whether it takes messages at all."""
+"""Failures after which the chat gets a status line instead of a reaction. Sending the line shows whether the chat takes
+messages at all."""
 
 
 @value_object
 class ShownStatus:
-    """What stands in the chat."""
+    """What the chat shows about an SMS now."""
 
     emoji: str = ""
     said: str = ""
@@ -43,7 +44,7 @@ class ShownStatus:
         return cls(**json.loads(text)) if text else cls()
 
     def within(self, chat_id: int) -> ShownStatus:
-        """What of it stands in this chat."""
+        """What of it this chat shows: an answer in the group's former chat does not count."""
         return self if self.chat == chat_id else replace(self, chat=chat_id, answer=None)
 
     def __str__(self) -> str:
@@ -60,23 +61,27 @@ class StatusMarker:
         """Chats that refused a reaction and have taken none since."""
 
     def needs_message(self, post: Post, chat: Chat) -> bool:
-        """True if the state takes a message or an edit. A reaction alone has a budget of its own and need not wait."""
+        """True if showing the state takes a message or an edit. A reaction alone has its own budget and need not
+        wait for that of messages."""
         was = ShownStatus.parse(post.shown).within(chat.id)
         if was.line or was.answer is not None or chat.id in self._refusing or post.sms is None:
             return True
         return self._view(post, post.sms, chat).needs_words
 
     async def mark(self, post: Post, chat: Chat) -> PostedMessage:
-        """:raises ApiError: a failure of the chat. A message that is gone and a refused reaction are none."""
+        """Shows the state of the SMS, and returns what the chat shows now.
+
+        :raises ApiError: a failure of the chat. A message that is gone and a refused reaction do not count as such.
+        """
         sms = post.sms
         was = ShownStatus.parse(post.shown).within(chat.id)
         if sms is None or sms.message_id is None or sms.state is SmsState.ABANDONED or await self._is_superseded(sms):
-            # An abandoned SMS keeps its reaction: who abandoned it saw the buttons.
+            # An abandoned SMS keeps its reaction: the operator who abandoned it pressed a button, and knows.
             return PostedMessage(chat_id=chat.id, shown=post.shown)
         now = was
         if sms.chat_id == chat.id and not was.line and (was.emoji or not is_offered_correction(sms)):
             now = await self._react(sms.message_id, self._view(post, sms, chat), was, chat)
-        # A new view: the reaction may have waited, and a button that stops an SMS may be out of time.
+        # The view is made again: while the reaction waited, the time of the button that stops the SMS may have ended.
         now = await self._say(post, sms, self._view(post, sms, chat), now, chat)
         return PostedMessage(chat_id=chat.id, message_id=now.answer, shown=str(now))
 
@@ -120,6 +125,6 @@ class StatusMarker:
 
 
 def is_offered_correction(sms: Sms) -> bool:
-    """A corrected text that no operator released: the reaction goes on showing the state of the first text."""
+    """True for a corrected text that no operator released: the reaction still shows the state of the first text."""
     undecided = sms.state in (SmsState.DRAFT, SmsState.CANCELLED, SmsState.STALE)
     return undecided and not CORRECTIONS.isdisjoint(sms.confirmation_reasons)

@@ -42,9 +42,9 @@ class Topics:
         self._locks: WeakValueDictionary[ConversationId, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, conversation: Conversation, chat: Chat, post: Post) -> Topic:
-        """The conversation's topic; made and stored before anything is posted into it if there is none.
+        """The conversation's topic. If there is none, it is made, and stored before any post goes into it.
 
-        ``conversation`` may be older than its topic if two posts were claimed together, so the store is asked again.
+        If two posts were claimed together, ``conversation`` may be older than its topic, so the store is asked again.
         :raises ApiError: the chat takes nothing now.
         """
         async with self._lock(conversation):
@@ -65,7 +65,7 @@ class Topics:
         return Topic(thread_id=thread_id, is_new=True)
 
     async def report_refusal(self, chat: Chat, error: ApiError) -> None:
-        """Tells the admin chat, once, that the group takes no topics."""
+        """Tells the admin chat, once, that the bot cannot make topics in the group."""
         log.warning("topics_refused", chat=chat.name, detail=error.detail)
         params = {"chat": chat.name, "detail": error.detail}
         alert = Alert(key=_alert_key(chat), text="alert.telegram_topics", params=params)
@@ -79,7 +79,7 @@ class Topics:
             await self._sender.rename_topic(chat, thread_id, topic_name(conversation, contact), priority)
 
     async def open_or_close(self, conversation: Conversation, chat: Chat, priority: PostPriority) -> None:
-        """Opens or closes the topic, as the conversation is."""
+        """Opens the topic of an open conversation, and closes that of a closed one."""
         if (thread_id := conversation.thread_id) is None:
             return
         if conversation.closed_at is not None:
@@ -88,7 +88,7 @@ class Topics:
             await self._sender.open_topic(chat, thread_id, priority)
 
     async def forget(self, conversation: Conversation, chat: Chat, thread_id: int) -> None:
-        """The topic was deleted in Telegram. If the conversation has another one by now, that one stays."""
+        """Forgets a topic that was deleted in Telegram. If the conversation has a new topic by now, that one stays."""
         async with self._lock(conversation):
             current = await self._store.conversation(conversation.id)
             if current is not None and current.thread_id == thread_id:
