@@ -60,7 +60,7 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     """Replace the store by FILE. The service must not run; the present store is kept beside it.
 
     FILE was made by `sms-bridge backup`, or is a plain copy of a store whose service did not run. SMS that waited in it
-    are not sent by themselves: the first start asks in the admin chat.
+    are not sent automatically: the first start asks in the admin chat.
     """
     settings = settings_of(config, quiet=True)
     from bridge.store.sqlite.backup import restore_copy

@@ -1,6 +1,6 @@
 """The checks of the doctor besides Telegram: configuration, store, platform, and our own callback.
 
-They send no SMS, store nothing and print no secret, and make no statement about what they cannot check.
+They send no SMS, store nothing and print no secret. They say nothing about things that they cannot check.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOW_SPACE = 500
 SELF_CALL_S = 5
 LINK_TEXTS = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 _PREFERENCE = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
-"""The links of several processes in order of preference; each failure has a text of its own."""
+"""The states of the link to Telegram, the most telling first. ``failure`` stands for the text id of any failure."""
 NOT_ACKNOWLEDGED = 400
 """The status of a call without an id or an update: it was read, and nothing was stored."""
 
@@ -50,7 +50,7 @@ def problems(error: ConfigError) -> list[Finding]:
 
 
 async def check_store(settings: Settings) -> list[Finding]:
-    """Permissions and free space, for the user who runs the doctor."""
+    """Check the permissions of the user who runs the doctor, and the free space."""
     if settings.storage.shared:
         return await check_server(settings)
     path = settings.storage.sqlite_path
@@ -65,7 +65,7 @@ async def check_store(settings: Settings) -> list[Finding]:
 
 
 async def check_server(settings: Settings) -> list[Finding]:
-    """A PostgreSQL database: it can be reached, is ours and can be written to. Writes nothing."""
+    """Check that the PostgreSQL database can be reached, is ours and can be written to. Writes nothing."""
     from bridge.store import try_shared
 
     try:
@@ -106,7 +106,7 @@ async def check_service(settings: Settings) -> tuple[Finding, bool]:
 
 
 def best_link(states: Sequence[str]) -> str:
-    """The state that tells most about the link to Telegram: of several processes one has the link for all."""
+    """The state that tells most about the link to Telegram. Of several processes, one has the link for all."""
 
     def rank(state: str) -> int:
         found = link(state)
@@ -150,8 +150,8 @@ def callback_address(name: str, account: AccountSettings, settings: Settings) ->
 
 
 async def check_webhook(settings: Settings) -> list[Finding]:
-    """Call our webhook as Telegram does, with the right secret but without an update: refused, and nothing is
-    stored."""
+    """Call our webhook as Telegram does, with the right secret but without an update. It refuses the call and stores
+    nothing."""
     telegram = settings.telegram
     if telegram.updates != "webhook" or not telegram.token.get_secret_value():
         return []
@@ -175,7 +175,7 @@ async def check_webhook(settings: Settings) -> list[Finding]:
 
 
 async def check_callback(name: str, account: AccountSettings, settings: Settings) -> Finding:
-    """Call our callback without an id. It is refused, and the status tells how far the call got."""
+    """Call our callback without an id. The call is refused, and the status tells how far it got."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
     host = f"[{host}]" if ":" in host else host
     place = f"{host}:{settings.server.port}"

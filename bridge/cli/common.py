@@ -54,7 +54,7 @@ def console() -> Console:
 
 
 def plain(text: str) -> str:
-    """A foreign text on one line, without line breaks and control characters."""
+    """The text on one line, without line breaks and control characters. For texts that other people wrote."""
     return _CONTROL.sub("·", " ⏎ ".join(text.splitlines()))
 
 

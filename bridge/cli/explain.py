@@ -63,8 +63,8 @@ def explain(
 ) -> None:
     """Show what would be done with TEXT, and why. Sends nothing and writes nothing.
 
-    What the store knows of the number (a name, opted out, blocked, taken over by a person) counts, if there is a store.
-    Limits that depend on earlier messages are taken as not reached.
+    If there is a store, what it knows of the number counts: a name, opted out, blocked, taken over by a person. Limits
+    that depend on earlier messages count as not reached.
 
     Exit code 0: explained. 1: the configuration or the rules have mistakes.
     """

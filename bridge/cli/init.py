@@ -1,4 +1,4 @@
-"""``sms-bridge init``: writes a configuration and rules to start with. Detects what it can, and asks nothing."""
+"""``sms-bridge init``: writes a first configuration and rules. It detects language and time zone, and asks nothing."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def language_of(environ: Mapping[str, str]) -> Language:
 
 
 def zone_of(environ: Mapping[str, str], localtime: Path) -> str:
-    """The name of the machine's time zone; Moscow's if it has no name, or a name that is only an offset."""
+    """The name of the machine's time zone. Moscow's if the zone has no name, or if the name is only an offset."""
     target = str(localtime.resolve())
     named = environ.get("TZ") or target.rpartition("zoneinfo/")[2]
     return named if "/" in named and named in zoneinfo.available_timezones() and "Etc/" not in named else DEFAULT_ZONE

@@ -85,7 +85,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
 
 
 def _since(sms: Sms) -> Ms:
-    """When the SMS reached its present state. A draft waits since it was last edited."""
+    """The time at which the SMS reached its present state. For a draft, the time of its last edit."""
     return sms.due_at if sms.state is SmsState.DRAFT else sms.final_at or sms.sending_since or sms.created_at
 
 

@@ -1,4 +1,4 @@
-"""``sms-bridge reload``: the running service loads its rules anew and reports mistakes in them."""
+"""``sms-bridge reload``: the running service loads its rules again and reports mistakes in them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reload(config: str | None, as_json: bool) -> None:
 
     It also does so by itself, a second or two after a file was changed. config.yaml is read only at the start.
 
-    Exit code 0: the new rules are in force. 1: they have mistakes, so the old ones stay in force; or no service runs.
+    Exit code 0: the new rules are in force. 1: they have mistakes and the old ones stay in force, or no service runs.
     """
     settings = settings_of(config, quiet=True)
     answer = run_async(lambda: call(settings, "POST", "/reload", own=True))

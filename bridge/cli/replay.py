@@ -44,12 +44,12 @@ from bridge.schema import parse_duration, plural
 from bridge.text import phones
 
 CHUNK = 1_000
-"""How many messages are in memory at a time."""
+"""Most messages that are in memory at a time."""
 EXAMPLES = 3
-"""How many messages are shown as examples of each pair."""
+"""Most messages that are shown as examples of each pair."""
 
 Pair: TypeAlias = tuple[str, str]
-"""The rule that won, and the rule that would win; empty: none."""
+"""The rule that won, and the rule that would win now. An empty text means no rule."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Comparison:
     changed: Counter[Pair] = field(default_factory=Counter)
     examples: defaultdict[Pair, list[Inbound]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
-    """How often the text of each rule could not be made."""
+    """For each rule: the number of messages for which its text could not be made."""
 
     def add(self, message: Inbound, rules: RuleSet) -> None:
         self.messages += 1
@@ -91,8 +91,8 @@ def replay(
 ) -> None:
     """Run stored messages through rule files and show which would go elsewhere than they did.
 
-    Reads only, beside a running service or without one. What the store does not keep of the moment (who the sender
-    was then, what was said before) counts as for somebody unknown.
+    Only reads; a service may run. The store does not keep who the sender was then and what was said before, so each
+    message counts as one of an unknown sender.
 
     Exit code 0: done, whatever differs. 1: the rule files have mistakes, or there is no store.
     """

@@ -52,8 +52,8 @@ COLOURS = {
 def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None:
     """Try everything at a prompt: text as a subscriber, answer as an operator, watch each step.
 
-    Takes rules and chats from the configuration, and nothing else of it leaves this machine: account, bot and store
-    are replaced by simulated ones in a temporary folder.
+    Uses the rules and chats of the configuration. Account and bot are replaced by simulated ones and the store by one
+    in a temporary folder, so nothing leaves this machine.
     """
     settings = settings_of(config or EXAMPLE, exit_code=EXIT_CONFIG, quiet=True)
     try:
@@ -103,7 +103,7 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
 
 
 def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None) -> Settings:
-    """The person's settings, with every connection to the outside replaced by a simulated one."""
+    """The settings, with every connection to the outside replaced by a simulated one."""
     from pydantic import SecretStr
 
     accounts = {
@@ -153,7 +153,7 @@ def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
 
 
 def show(out: Console, line: TranscriptLine) -> None:
-    # Printed in one piece: a line whose end comes later is lost above a prompt.
+    # Printed in one piece, because above a prompt a line is lost if its end comes later.
     out.print(Text.assemble((f"{line.source:>9}", COLOURS[line.source]), "  ", plain(line.text)), soft_wrap=True)
 
 
@@ -177,7 +177,7 @@ async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
 
 
 async def follow(out: Console, prompt: Prompt, script: TextIO) -> int:
-    """Play a script. Its commands and headings are printed, except waits: what they wait for is printed anyway."""
+    """Play a script. Its commands and headings are printed, but not its waits: the line they wait for is printed."""
     from bridge.sandbox.transcript import BadCommand, Quit
 
     for number, line in enumerate(script, 1):
@@ -231,13 +231,13 @@ async def lines() -> AsyncIterator[str]:
 
 
 async def plain_lines() -> AsyncIterator[str]:
-    """Lines of a terminal without the extra ``prompt``: no history, and output appears inside what is being typed."""
+    """The lines of a terminal if the extra ``prompt`` is missing: no history, and output appears inside typed text."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Queue[str] = asyncio.Queue()
 
     def read() -> None:
-        # A file object of its own: at the end of the program the interpreter closes sys.stdin, and a read that still
-        # waits would make it fail. RuntimeError: the loop is closed.
+        # Not sys.stdin: the interpreter closes it at the end of the program, which fails while a read waits.
+        # RuntimeError: the loop is closed.
         with open(0, closefd=False, errors="replace") as keyboard, contextlib.suppress(RuntimeError):
             for line in keyboard:
                 loop.call_soon_threadsafe(typed.put_nowait, line)

@@ -30,7 +30,7 @@ from bridge.model.sms import Sms, SmsState
 WAIT_TIMEOUT = 60.0
 """Seconds after which the command stops waiting; the SMS stays in the queue."""
 DRAIN_TIMEOUT = 60_000
-"""Milliseconds for requests that are under way at the end: longer than any request may take."""
+"""Milliseconds to wait at the end for requests that are under way. Longer than any request may take."""
 
 
 @click.command()
@@ -85,16 +85,16 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     """Queue the SMS with the running service, or send it here under the store's lock. Returns its state in the end."""
     from bridge.pipeline.commands import account_of, recipient_of
 
-    # By our own configuration: the process that gets the request may have another one.
+    # Read with our own configuration, because the process that gets the request may have another one.
     account = account_of(settings, account)
     number = f"+{recipient_of(settings, number)}"
-    # With the key it is one SMS, whichever process takes it, and however often it is submitted.
+    # The key makes it one SMS, however often it is submitted and whichever process takes it.
     key = key or secrets.token_hex(8)
     request: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
     queued = await call(settings, "POST", "/send", request)
     if queued is None and has_sender(await nodes(settings)):
-        # On another machine. A further sender would have to wait until all nodes know it, and would take a part of the
-        # rate.
+        # A node on another machine sends. As one more sender, this process would have to wait until all nodes know it,
+        # and would take a part of the rate.
         queued, _ = await execute(
             settings,
             "/send",
@@ -112,7 +112,7 @@ def has_sender(nodes: Sequence[Node]) -> bool:
 
 
 async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json] | None:
-    """Wait for the outcome of a queued SMS. None: it waits, and no node that shares the store sends."""
+    """Wait for the outcome of a queued SMS. None if it waits and no node that shares the store sends."""
     from bridge.web.admin import as_json
 
     sms_id = SmsId(int(str(queued["id"])))
@@ -131,7 +131,7 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
 
 
 async def send_alone(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
-    """Send the SMS with this process as the sender, because no other one runs."""
+    """Send the SMS with this process as the sender, because no other sender runs."""
     from bridge.app.sending import open_sending
     from bridge.pipeline.cluster import SENDER
     from bridge.pipeline.commands import Commands
@@ -149,7 +149,7 @@ async def send_alone(settings: Settings, number: str, text: str, account: str, k
                 await parts.services.signals.sms.take(parts.clock, min(wait, 500))
                 sms = await parts.services.store.get_sms(sms.id)
         finally:
-            # Other SMS of the queue may be under way, too: wait for their outcomes, or they would be unknown.
+            # Other SMS of the queue may be under way, too. Without this wait their outcomes would be unknown.
             await parts.outbox.drain(DRAIN_TIMEOUT)
         assert sms is not None
         return as_json(sms)

@@ -19,16 +19,16 @@ from bridge.value import value_object
 from bridge.web.admin import as_json, remove_stale_socket, service_sockets
 
 ANSWER_TIMEOUT = 30
-"""Time limit for an answer of the service."""
+"""Seconds to wait for an answer of the service."""
 
 
 class ServiceRefused(BridgeError):
-    """The running service refused, or did not answer. Carries its words."""
+    """The running service refused, or did not answer. The text of the error says why."""
 
 
 @value_object
 class ProcessStatus:
-    """What one process of the service reports of itself: the state of each part in a few words."""
+    """The report of one process of the service: the state of each part in a few words."""
 
     process: str
     """``process 4711``."""
@@ -52,7 +52,7 @@ async def call(
 
 
 async def process_statuses(settings: Settings) -> Sequence[ProcessStatus]:
-    """What each process on this machine that uses the store reports of itself. Empty if none runs.
+    """The report of each process on this machine that uses the store. Empty if none runs.
 
     :raises ServiceRefused: a process runs, and none answered.
     """
@@ -73,7 +73,7 @@ async def process_statuses(settings: Settings) -> Sequence[ProcessStatus]:
 
 
 async def _request(settings: Settings, socket: Path, method: str, path: str, body: Json) -> dict[str, Json] | None:
-    """None if no process listens on the socket."""
+    """Send one request to one socket. None if no process listens on it."""
     connector = aiohttp.UnixConnector(str(socket))
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
     try:
@@ -111,7 +111,7 @@ async def execute(
 ) -> tuple[dict[str, Json], bool]:
     """Let the running service execute a command. If none runs, do ``alone`` under the store's lock.
 
-    Returns the answer (an SMS, or ``count`` for a command about many) and whether a service carries it on now.
+    Returns the answer (an SMS, or ``count`` for a command about many), and True if a running service carries it on.
     """
     answer = await call(settings, "POST", path, body)
     if answer is not None:

@@ -102,8 +102,8 @@ def show_nodes(nodes: Sequence[Node], now: Ms) -> None:
 def joined(statuses: Sequence[ProcessStatus], shown: Callable[[str], str] = str) -> dict[str, str]:
     """The state of each part: once if all processes agree, else as ``process 7: …; process 8: …``.
 
-    A process that only says that the part is elsewhere does not count if another one knows more. ``shown`` words a
-    state.
+    A process that only says that the part is elsewhere does not count if another one knows more. ``shown`` returns the
+    text for a state.
     """
     parts: dict[str, str] = {}
     for part in dict.fromkeys(part for status in statuses for part in status.parts):
@@ -119,7 +119,7 @@ def joined(statuses: Sequence[ProcessStatus], shown: Callable[[str], str] = str)
 
 
 def explained(state: str) -> str:
-    """The state, with the meaning of a failure behind its name: scripts rely on the name, people need the meaning."""
+    """The state, with the meaning of a failure after its name. Scripts rely on the name, people need the meaning."""
     return re.sub(r"^failure: (\w+)", lambda found: f"{found[0]} ({say('en', f'failure.{found[1]}')})", state)
 
 

@@ -1,4 +1,4 @@
-"""``sms-bridge store``: moves the store to the other engine, and marks a store that other tools restored or moved."""
+"""``sms-bridge store``: moves a store to another engine, and marks a store that other tools restored or moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""systemd's notify protocol (sd_notify(3)): one datagram for each message, none if systemd does not listen."""
+"""Messages to systemd by its notify protocol (sd_notify(3)): one datagram each, none if systemd does not listen."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from bridge.value import value_object
 def test(pattern: str, config: str | None, as_json: bool) -> None:
     """Run the tests that stand in the rule files under `tests:`.
 
-    Sends nothing and reads no store. A service loads no rules whose tests fail.
+    Sends nothing and reads no store. A service does not load rules whose tests fail.
 
     Exit code 0: all passed. 1: one failed, a file has mistakes, or there is no such test.
     """

@@ -1,7 +1,7 @@
 """The callbacks of the simulated platform, kept so that they can be repeated.
 
-Why it exists: a platform repeats a call byte by byte until it is acknowledged. So the repetition must be the bytes that
-were sent, not a second rendering of the message.
+Why it exists: a platform repeats a call byte by byte until it is acknowledged. So a repetition must send the same bytes
+again, not write the message a second time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The simulated platform as a client: it calls the bridge's callback as a plain PHP script on a socket does.
 
-Why it exists: HTTP libraries refuse to send what the real platform may send (Windows-1251 bytes in the request line,
-``%ZZ``, lines of 60 kB). So the request is written by hand, and a few lines read the answer. The only judgement here is
+Why it exists: HTTP libraries refuse to send requests that the real platform may send (Windows-1251 bytes in the request
+line, ``%ZZ``, lines of 60 kB). So this module writes the request and reads the answer itself. The only decision here is
 the platform's own naive test for an acknowledgement.
 """
 
@@ -59,7 +59,7 @@ def _escape(value: bytes, raw: bool) -> bytes:
 
 
 def is_acknowledged(smsid: str, body: bytes) -> bool:
-    """The naive test of a platform: the id stands anywhere in the body, whatever the status is."""
+    """The naive test of a platform: True if the id is anywhere in the body, whatever the status is."""
     wanted = smsid.encode("latin-1", "replace")
     return b"smsid=" + wanted in body or b"id_sms=" + wanted in body
 

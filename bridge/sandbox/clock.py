@@ -1,6 +1,6 @@
-"""The time in the sandbox: the machine's own, moved ahead as far as the person at the prompt wants.
+"""The clock of the sandbox: the machine's time, moved ahead by the commands ``later`` and ``until`` of the prompt.
 
-So a day of a team can be played in a minute. Everything that waits wakes as if the time had passed.
+So a day of a team can be played in a minute. All waits end as if the time had passed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bridge.ports.clock import Clock, Waiter
 
 
 class SandboxClock(Clock):
-    """The machine's clock plus the time that the person has let pass."""
+    """The machine's clock plus the time that was skipped at the prompt."""
 
     def __init__(self) -> None:
         self._ahead: Ms = 0

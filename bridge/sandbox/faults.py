@@ -62,7 +62,7 @@ class Fault(StrEnum):
     """Bytes that are no HTTP, then the end of the connection."""
     GARBAGE_BODY = "garbage_body"
     REDIRECT = "redirect"
-    """302 to the same request: a client that follows it sends again."""
+    """302 to the same request. A client that follows it sends the SMS again."""
     HTTP_429 = "http_429"
     HTTP_500 = "http_500"
     HTTP_502 = "http_502"
@@ -79,14 +79,14 @@ class Fault(StrEnum):
     HANG = "hang"
     HANG_AFTER_TAKING = "hang_after_taking"
     CUT_BEFORE_READING = "cut_before_reading"
-    """Without ``recipient`` the connection is closed when it is accepted, an open one when bytes arrive."""
+    """Without ``recipient``, a new connection is closed when it is accepted, and an open one when bytes arrive."""
     CUT_AFTER_READING = "cut_after_reading"
     CUT_AFTER_TAKING = "cut_after_taking"
     RESET = "reset"
     RESET_AFTER_TAKING = "reset_after_taking"
     HALF_HEADERS = "half_headers"
     HALF_BODY = "half_body"
-    """Half of the digits of the id, then the end: the half looks like an id and is none."""
+    """Half of the digits of the id, then the end of the connection. The half looks like an id and is none."""
 
 
 REFUSAL_WORDS: Mapping[Fault, str] = {
@@ -149,7 +149,7 @@ TAKING_FAULTS = frozenset(
         Fault.HALF_BODY,
     }
 )
-"""Faults under which the page takes and charges the SMS; only the answer suffers."""
+"""Faults under which the page takes and charges the SMS. They spoil only the answer."""
 
 USUAL_DELAY: Mapping[Fault, Ms] = {Fault.SLOW: 500, Fault.TRICKLE: 10}
 """Default delays of faults that need one."""

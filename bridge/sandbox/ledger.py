@@ -1,7 +1,7 @@
 """The books of the simulated platform's account: money, registered names, the SMS it took, their statuses.
 
-Why it exists: every test of "sent once" compares with the book, so it is kept apart from the sockets and the faults. It
-does no I/O and sends nothing.
+Why it exists: every test of "sent once" compares with the book of SMS taken, so the book is kept apart from the sockets
+and the faults. This module does no I/O and sends nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SendRequest:
 
 @dataclass(slots=True)
 class _ReportPlan:
-    """The planned statuses of one SMS, and how many of them were reported."""
+    """The planned statuses of one SMS, the number of polls answered, and the word reported last with its time."""
 
     words: Sequence[str]
     polls: int
@@ -74,7 +74,10 @@ class SimulatedAccount:
 
 
 class Ledger:
-    """:param keep_book: False only counts the SMS, and answers every status question with the last usual word."""
+    """Keeps the account: charges and records the SMS that the platform takes, and answers polls for their statuses.
+
+    :param keep_book: False only counts the SMS, and answers every status poll with the last usual word.
+    """
 
     def __init__(self, account: SimulatedAccount, *, clock: Clock, first_id: int, keep_book: bool) -> None:
         self.book: list[TakenSms] = []
@@ -105,7 +108,7 @@ class Ledger:
     # ------------------------------------------------------------ sending
 
     def objection(self, request: SendRequest) -> Fault | None:
-        """Why the document's rules for names, numbers and text refuse the request; None if they do not."""
+        """The refusal by the document's rules for names, numbers and text. None if they accept the request."""
         name = request.sender_name
         if not name:
             return Fault.NO_SENDER
@@ -149,7 +152,7 @@ class Ledger:
         return taken
 
     def park(self, request: SendRequest) -> None:
-        """Accept the request without money; :meth:`top_up` sends it."""
+        """Accept the request without money. :meth:`top_up` sends it later."""
         self._remember_request(request)
         self.parked.append(request)
 
@@ -197,7 +200,7 @@ class Ledger:
         self._report_plans[platform_id] = _ReportPlan(words=(word,), polls=0, word=word, at=self._clock.now())
 
     def next_status(self, platform_id: str) -> tuple[str, Ms] | None:
-        """The status word of an id, and since when it holds. None for an unknown id."""
+        """Answer one poll: the status word of this id, and the time since which it holds. None for an unknown id."""
         plan = self._report_plans.get(platform_id)
         if plan is None:
             if not platform_id.isascii() or not platform_id.isdigit():
@@ -220,7 +223,7 @@ class Ledger:
 
 
 def send_request_of(fields: Mapping[str, str], encoding: str) -> SendRequest:
-    """The send request that these fields mean; nothing is refused here."""
+    """Read a send request from its fields. Refuses nothing."""
     numbers = fields.get("dadr", "").strip()
     return SendRequest(
         recipients=tuple(part.strip() for part in numbers.split(",")) if numbers else (),

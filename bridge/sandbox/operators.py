@@ -1,6 +1,7 @@
-"""The operators of the sandbox: what the commands of the prompt let them do in the simulated Telegram.
+"""The operators of the sandbox: the actions that commands of the prompt carry out in the simulated Telegram.
 
-They see what a person sees: the latest post of a conversation, the buttons shown last, their own messages.
+An action refers to things that a person sees: the latest post of a conversation, the latest buttons, the operator's own
+messages.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bridge.schema import plural
 from bridge.value import value_object
 
 POST_TIMEOUT = 5.0
-"""Seconds that a command waits for the post it needs: a pipe types faster than the bridge works."""
+"""Seconds that a command waits for the post it needs. Commands from a pipe come faster than the bridge works."""
 
 
 @value_object
@@ -31,7 +32,7 @@ class SandboxChat:
 
 
 class Operators:
-    """The people in the chats: Anna, and others by ``as NAME``. One of them acts at a time."""
+    """The people in the chats: Anna, and those whom ``as NAME`` adds. One of them acts at a time."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The SMS platform simulated over real HTTP, in both directions: the send page and the calls to the bridge.
 
-Why it exists: tests, the benchmark and ``sms-bridge sandbox`` need a platform that charges nothing, reports exactly
-what it took, and can be as bad as a real one. It is written from the platform's document and must never share code with
-the bridge's own client.
+Why it exists: tests, the benchmark and ``sms-bridge sandbox`` need a platform that charges no real money, reports
+exactly which SMS it took, and can fail as badly as a real one. It is written from the platform's document and must
+never share code with the bridge's own client.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class SimulatedPlatform:
         self._faults.clear()
 
     def close_idle(self) -> int:
-        """Close the connections that clients keep alive unused. Returns their number."""
+        """Close the idle connections that clients keep alive. Returns their number."""
         return self._server.close_idle()
 
     # ------------------------------------------------------------ statuses and money

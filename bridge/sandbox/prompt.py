@@ -1,7 +1,7 @@
-"""The sandbox behind its prompt: a subscriber's phone, the platform, a Telegram group, a transcript of what happens.
+"""The sandbox behind its prompt: a subscriber's phone, the platform, a Telegram group, and a transcript of all events.
 
-It plays every party but the bridge. It knows nothing of the bridge's internals: it reports only what the platform and
-the chat have seen, so each line is evidence.
+It plays every part except the bridge's. It knows nothing of the bridge's internals: it reports only events at the
+platform and in the chat, so each line is evidence.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIRST_SMSID = 5001
 WAIT_TIMEOUT = 30.0
 """Seconds that ``wait`` waits."""
 FAULTS_WIDTH = 66
-"""Columns of a list, so that it stays readable beside the source in a terminal of 80."""
+"""Columns of a list of faults. Beside the name of the source it fits into a terminal of 80 columns."""
 QUIET_TIME = 3.0
 """Seconds without a line after which the script counts as finished; the bridge polls delivery within two."""
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
@@ -106,7 +106,8 @@ class Prompt:
     # ------------------------------------------------ the subscriber and the platform
 
     async def text(self, rest: str) -> None:
-        """``[+NUMBER] TEXT``: the platform calls the bridge with the subscriber's SMS until it is acknowledged."""
+        """``[+NUMBER] TEXT``: the platform calls the bridge with the subscriber's SMS until it is acknowledged, up to
+        three times."""
         first, _, tail = rest.partition(" ")
         sender, text = (first.removeprefix("+"), tail) if is_number(first) and tail else (SUBSCRIBER, rest)
         if not text:
@@ -208,7 +209,7 @@ class Prompt:
             raise BadCommand(f"waited {WAIT_TIMEOUT:.0f} s in vain for a line with `{rest}`") from None
 
     async def settle(self) -> None:
-        """Wait until nothing has happened for a while: piped commands end before their effects do."""
+        """Wait until no line has come for :data:`QUIET_TIME`, because piped commands end before their effects do."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_TIMEOUT):
                 while self.transcript.lines:

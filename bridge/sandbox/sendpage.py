@@ -1,7 +1,7 @@
 """``sendsms.php``: one page with three uses (send, delivery status, balance), as the platform's document describes it.
 
-Why it exists: it separates the meaning of a request from the sockets and from the records for tests. Where the document
-is silent, the choice is a field of :class:`PlatformVariant`; a client must understand them all.
+Why it exists: it separates the meaning of a request from the sockets and from the records for tests. If the document
+leaves a choice open, the choice is a field of :class:`PlatformVariant`. A client must understand all variants.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class BalanceForm(StrEnum):
 
 
 class StatusForm(StrEnum):
-    """How a status answer joins the word and "the time of the status update"; the document does not say."""
+    """How a status answer joins the word and "the time of the status update". The document does not say it."""
 
     LINES = "lines"
     SPACE = "space"
@@ -66,7 +66,7 @@ class PlatformVariant:
     bom: bool = False
     """True: a byte order mark stands before the ids."""
     without_credit: Fault = Fault.NO_CREDIT
-    """Without credit ``NO_CREDIT`` refuses a message, ``PARKED`` accepts and holds it."""
+    """What happens without credit: ``NO_CREDIT`` refuses a message, ``PARKED`` accepts it and holds it back."""
     balance_form: BalanceForm = BalanceForm.DOCUMENT
     status_form: StatusForm = StatusForm.LINES
     currency: str = "RUR"
@@ -229,7 +229,7 @@ class SendPage:
         return REFUSAL_WORDS[fault]
 
     def _without_fault(self, request: PageRequest) -> tuple[str, tuple[TakenSms, ...]]:
-        """The words of the page, and the SMS it took, without a fault."""
+        """The answer without a fault: the words of the page, and the SMS it took."""
         known = self._knows_login(request.fields)
         if request.kind is RequestKind.BALANCE:
             return (self._balance() if known and request.fields["balance"] == "1" else ""), ()

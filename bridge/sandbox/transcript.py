@@ -1,4 +1,4 @@
-"""The lines that the sandbox prints, and the errors of its commands. Knows none of the parts that write lines."""
+"""The lines that the sandbox prints, and the errors of its commands. Does not know the parts that write the lines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TranscriptLine:
 
 
 class BadCommand(BridgeError):
-    """A line that is no command, or a command with wrong words. Carries the usage."""
+    """A line that is no command, or a command with wrong words. The text of the error has the usage."""
 
 
 class WrongUse(BridgeError):
@@ -66,7 +66,7 @@ class Transcript:
         await self.changed.wait()
 
     def find(self, text: str) -> bool:
-        """Search for ``text`` in the lines behind the last one found. True if a line contains it."""
+        """Search for ``text`` in the lines after the last line found. True if a line contains it."""
         for index in range(self.read, len(self.lines)):
             line = self.lines[index]
             if text.casefold() in f"{line.source} {line.text}".casefold():

@@ -59,19 +59,19 @@ class WireReply:
 
 
 class Page(Protocol):
-    """What a connection needs of the page behind it."""
+    """The page that answers the requests of the connections."""
 
     def connected(self) -> int:
         """A connection was accepted. Returns its number."""
 
     def cut_unread(self) -> bool:
-        """True if the connection has to be closed now, before anything more is read from it."""
+        """True if the connection must be closed now, before more bytes are read from it."""
 
     def answer(self, request: WireRequest) -> WireReply: ...
 
 
 class BadRequest(Exception):
-    """The bytes are no request that this server reads. Carries the status of the answer."""
+    """The bytes are no request that this server reads. ``status`` is the status of the answer."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
 
 
 class RawServer:
-    """Listens on loopback for a :class:`Site`. It keeps its port when it is started again."""
+    """Listens on loopback and answers by a :class:`Page`. It keeps its port when it is started again."""
 
     def __init__(self, page: Page, host: str, port: int) -> None:
         self._page = page
@@ -268,7 +268,7 @@ class RawServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening. Idle connections are closed, and those with a request in work are reset."""
+        """Stop listening. Idle connections are closed, and those with a request in progress are reset."""
         if self._server is None:
             return
         self._server.close()
