@@ -1,4 +1,4 @@
-"""Buttons under posts of the bot: ``kinds`` (which there are), ``dispatch`` (a press), ``sms`` (about one SMS).
+"""Buttons under posts of the bot: ``kinds`` (which there are), ``dispatch`` (takes a press), ``sms`` (about one SMS).
 
-Handlers about a conversation stand beside the command they belong to, in ``commands/``.
+The handlers of buttons about a conversation stand in ``commands/``, beside the command that they belong to.
 """

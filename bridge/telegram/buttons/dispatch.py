@@ -1,7 +1,7 @@
-"""Takes presses on buttons: who may press, which handler carries it out, what the operator reads, and removing buttons.
+"""Takes presses on buttons: checks who may press, calls the handler, answers the operator and removes the buttons.
 
-A press has its effect before anything is said about it. Saying it is best effort: Telegram takes no answer to an old
-press, and a second press is told that the matter is decided.
+A press has its effect before the operator is answered. The answer is best effort: Telegram takes none to an old press,
+and a second press is answered with "already decided".
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class ButtonPress:
 @value_object
 class PressResult:
     answer: str
-    """Text id of what the person who pressed reads."""
+    """Id of the text that the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
     decision: str = ""
-    """What this press decided: the text ``decided.<decision>`` is added to the message. Empty: nothing."""
+    """What this press decided: the text ``decided.<decision>`` is added to the message. Empty: it decided nothing."""
     stays: bool = False
     """The buttons stay and may be pressed again."""
 
@@ -83,20 +83,20 @@ class ButtonDispatcher:
         chat = self._context.chats.by_id(message.chat.id) if message is not None else None
         if message is None or chat is None:
             return
-        # A press always names its person, also where an anonymous administrator pressed.
+        # A press always names the person, even an anonymous administrator.
         if not chat.admits(query.from_user.id, on_behalf_of=None):
             await self._answer(query, chat, PressResult(answer="pressed.not_operator"))
             return
         result = await self._result(query, chat, message)
         await self._answer(query, chat, result)
         if not result.stays and not bare(message):
-            # In a task of its own: the chat may take no call for minutes, and updates follow.
+            # In a task of its own: the chat may take no call for minutes, and the next update must not wait.
             task = asyncio.create_task(self._close(message, chat, result, query.from_user.full_name))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     async def stop(self) -> None:
-        """Buttons that still stand are no harm: a press on one says "already decided"."""
+        """Stops removing buttons. A button that stays does no harm: a press on it is answered "already decided"."""
         tasks = tuple(self._closing)
         for task in tasks:
             task.cancel()
@@ -104,7 +104,7 @@ class ButtonDispatcher:
 
     async def _result(self, query: CallbackQuery, chat: Chat, message: MaybeInaccessibleMessage) -> PressResult:
         if shown_at(message) < self._context.restored_at:
-            # It may have been pressed before, and since the store was restored its id may mean another SMS.
+            # The button may have been pressed before the restoration, and its id may mean another SMS since then.
             return PressResult(answer="pressed.before_restore")
         word, _, data = (query.data or "").partition(":")
         handler = self._handlers.get(word)
@@ -122,7 +122,7 @@ class ButtonDispatcher:
             log.info("press_not_answered", chat=chat.name, failure=error.kind)
 
     async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
-        """Removes the buttons, and says who decided if this press did."""
+        """Removes the buttons. If this press decided, the message says who pressed. Tries a few times."""
         for _ in range(CLOSING_TRIES):
             try:
                 await self._closed(message, chat, result, name)
@@ -133,7 +133,7 @@ class ButtonDispatcher:
             return
 
     async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
-        """:raises ApiError:"""
+        """Makes the call of :meth:`_close`. :raises ApiError: the call failed."""
         if result.decision and isinstance(message, Message) and message.text:
             text = f"{message.text}\n\n" + say(
                 chat.language, f"decided.{result.decision}", {"author": one_line(name, 64)}
@@ -146,17 +146,17 @@ class ButtonDispatcher:
 
 
 def bold(message: Message) -> tuple[Entity, ...]:
-    """The formatting that is ours; numbers and links Telegram marks by itself."""
+    """The formatting that the bot made. Telegram marks numbers and links by itself."""
     ours = (each for each in message.entities if each.type == "bold")
     return tuple(Entity(kind="bold", offset=each.offset, length=each.length) for each in ours)
 
 
 def bare(message: MaybeInaccessibleMessage) -> bool:
-    """Whether its buttons are gone already: only a screen that is not up to date can still show one."""
+    """Whether the buttons are gone already: only a screen that is not up to date can still show one."""
     return isinstance(message, Message) and message.reply_markup is None
 
 
 def shown_at(message: MaybeInaccessibleMessage) -> Ms:
-    """When the buttons were shown. A message that Telegram does not show the bot any more counts as the oldest."""
+    """When the buttons were shown. A message that Telegram no longer shows to the bot counts as the oldest."""
     edited = message.edit_date if isinstance(message, Message) else None
     return millis(edited or message.date)

@@ -1,6 +1,6 @@
 """The kinds of buttons, and the meaning of their data. Pure.
 
-Data are ``<kind>:<rest>``, at most 64 bytes. A client may send any data with a press: nothing in them proves a right.
+Data are ``<kind>:<rest>``, at most 64 bytes. A client may send any data with a press, so they prove no right.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class ButtonKind(StrEnum):
     STOP = "stop"
     """``<sms id>``"""
     OPT_OUT = "opt"
-    """``out``, ``in`` or ``keep``; the subscriber is that of the post."""
+    """``out``, ``in`` or ``keep``; the post tells which subscriber it is."""
     CONVERSATION = "conversation"
     """``<close | open | claim>:<code>``"""
     HISTORY = "history"
     """``<code>:<time>``: the lines of a history before that time."""
     SEARCH = "search"
-    """``<position>``: a search goes on where it stopped."""
+    """``<position>``: the place where a search goes on."""
     CANNED = "canned"
     """``<code>:<mark of the reply>``"""
 

@@ -1,7 +1,8 @@
-"""Buttons about one SMS: send again, leave it, send a draft, stop it. The store decides whether that is still open.
+"""Buttons about one SMS: send again, leave it, send a draft, stop it. The store decides whether that is still possible.
 
-The buttons of a draft go away with the question, which is how its state shows (``posts.status``), so a press that
-decides leaves them there. A later press finds them only where a crash left a second question, and removes them.
+A press that decides about a draft leaves the buttons where they are: the question shows the draft's state, and goes
+away with its buttons when the state changes (``posts.status``). A later press finds such buttons only if a crash left a
+second question. That press removes them.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool)
     if sms.account not in context.settings.accounts:
         return _no_account(sms)
     if sms.reason == UNDECIDED or (sms.state is SmsState.DRAFT and context.clock.now() - sms.due_at >= DRAFT_LIFE):
-        # It waited for a decision too long, whether that is on record yet or not.
+        # It waited too long for a decision, whether the store has noted that yet or not.
         return _OUTLIVED
     if sms.state is not SmsState.DRAFT:
         return DECIDED
     if count != str(sms.parts):
-        # The text changed, and costs another number of parts now: that is another question.
+        # The text changed and has another number of parts now, so the author must be asked anew.
         return PressResult(answer="pressed.changed", stays=True)
     if not await _released(context, sms, press.source.author, plain=plain):
         return DECIDED

@@ -5,7 +5,9 @@ may give it, which conversation it is about, which handler it goes to), then the
 with the buttons under its answers: ``conversations``, ``contacts``, ``canned``, ``lookup``, ``search``, ``system``.
 ``menu`` tells Telegram which commands to offer.
 
-A command that changes something is one transaction with its author and its answer (``OperatorContext.act``), so it is
-done and answered once, even if the process is killed in between. An answer that only shows something is not stored: it
-is the state of the moment, it may quote subscribers, and an operator who misses it asks again.
+A command that changes something writes the change, its author and its answer in one transaction
+(``OperatorContext.act``). So it is done once and answered once, even if the process is killed in between.
+
+An answer that only shows something is not stored: it shows the state of the moment, it may quote subscribers, and an
+operator who misses it asks again.
 """

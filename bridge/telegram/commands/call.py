@@ -21,7 +21,7 @@ from bridge.value import value_object
 
 @value_object
 class Call:
-    """A command that its author may give."""
+    """One call of a command, as its author wrote it."""
 
     command: Command
     rest: str
@@ -41,7 +41,7 @@ class Call:
 
     @property
     def key(self) -> str:
-        """Everything that comes of the call is keyed by it, so a call that is processed twice has one effect."""
+        """Every effect of the call has a key made from this one, so a call that is processed twice has one effect."""
         return self.message.key("command")
 
     @property
@@ -52,11 +52,14 @@ class Call:
 Answer = Notice | Sequence[Message] | Search
 """A stored notice, or messages that are not stored."""
 Handler = Callable[[OperatorContext, Call], Awaitable[Answer | None]]
-"""Carries out one command. None: the answer is stored already, with the change it tells of. :raises UsageError:"""
+"""Carries out one command. None: the answer is stored already, together with the change that it reports.
+
+:raises UsageError: the call cannot be understood.
+"""
 
 
 class UsageError(BridgeError):
-    """The call cannot be understood; the answer is how to write the command."""
+    """The call cannot be understood. The answer says how to write the command."""
 
 
 def conversation_of(call: Call) -> Conversation:
@@ -67,7 +70,10 @@ def conversation_of(call: Call) -> Conversation:
 
 
 def no_arguments(call: Call) -> None:
-    """Refuses a text after the command: ``/block +7900…`` would block another number. :raises UsageError:"""
+    """Refuses a text after the command: ``/block +7900…`` would block the number of the conversation, not that one.
+
+    :raises UsageError: the call has such a text.
+    """
     if call.rest:
         raise UsageError
 
@@ -84,7 +90,7 @@ async def change(
 ) -> None:
     """Makes a change and stores its answer in one transaction.
 
-    :param already: the answer where it was so before; by default the text ``<done>_already``.
+    :param already: the answer if it was so before; by default the text ``<done>_already``.
     :raises UsageError: the call is about no conversation.
     """
     conversation = conversation_of(call)
@@ -107,10 +113,10 @@ def command_reply(call: Call, text: str, conversation: Conversation) -> Reply:
 def pages(
     lines: Iterable[str], *, conversation: Conversation | None = None, buttons: Sequence[Button] = ()
 ) -> Sequence[Message]:
-    """The lines in as few messages as possible. A line is cut only if it is longer than a message. Buttons stand under
-    the last message.
+    """Puts the lines into as few messages as possible. A line is cut only if it is longer than a message. The buttons
+    stand under the last message.
 
-    Text from outside never stands at the beginning of a line, so it cannot look like a conversation's code.
+    No line may begin with a text from outside, so that none can look like a conversation's code.
     """
     code = "" if conversation is None else f"\n#{conversation.code}"
     messages = [Message(text=text + code) for text in _texts(lines, LIMIT - units(code))]
@@ -133,5 +139,5 @@ def _texts(lines: Iterable[str], room: int) -> Iterator[str]:
 
 
 def quoted(text: str) -> str:
-    """A subscriber's or an operator's text behind words of ours: its further lines are indented."""
+    """A subscriber's or an operator's text that follows words of ours: its later lines are indented."""
     return clean(text).strip().replace("\n", "\n  ")

@@ -1,4 +1,4 @@
-"""``/t`` and its buttons: a canned reply of the configuration by its name, or a list of all of them."""
+"""``/t`` and its buttons: sends a canned reply of the configuration by its name, or lists all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bridge.text import folding
 _PREVIEW = 80
 """Characters of each text in the list."""
 _BUTTONS = 40
-"""Telegram takes 100. The others are sent by name."""
+"""Most buttons under the list; Telegram takes 100. The other replies can be sent by name."""
 
 
 async def canned_reply(context: OperatorContext, call: Call) -> Answer | None:
@@ -52,7 +52,7 @@ async def canned_reply(context: OperatorContext, call: Call) -> Answer | None:
 
 
 async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<code>:<mark>``: sends one reply for each list, however many operators press and how often."""
+    """``<code>:<mark>``: sends a reply. A list sends one reply, however many operators press and however often."""
     code, _, mark = press.data.partition(":")
     conversation = await context.conversation_by_code(press.chat, code)
     # A reply whose text changed since has another mark.
@@ -76,7 +76,7 @@ async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressR
 
 
 async def _list(context: OperatorContext, call: Call, conversation: Conversation) -> Sequence[ChatMessage]:
-    """Each reply as this subscriber would get it: a press on its button sends it as it stands there."""
+    """Lists each reply as this subscriber would get it. A press on its button sends it."""
     lines = [say(call.chat.language, "answer.replies")]
     buttons: list[Button] = []
     variables = await _variables(context, conversation, call.message.name, call.now)
@@ -121,7 +121,7 @@ async def _variables(context: OperatorContext, conversation: Conversation, opera
 
 
 async def _send(context: OperatorContext, reply: Reply) -> Sms | Notice:
-    """The SMS of this key, perhaps of an earlier press; or why there is none."""
+    """Stores the SMS and returns it, or the one that an earlier press stored. A notice says why there is none."""
     try:
         return await replies.write(context, reply)
     except KeyError:
@@ -130,7 +130,7 @@ async def _send(context: OperatorContext, reply: Reply) -> Sms | Notice:
 
 def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversation, sendable: SendableText) -> Reply:
     message = press.message
-    # Its status is shown under the command that the list answers, as if the reply's name had been written there.
+    # The status is shown on the command that the list answers, as if the command had named the reply.
     asked = message.reply_to_message if isinstance(message, Message) else None
     return Reply(
         key=f"tg:{context.bot_id}:{message.chat.id}:{message.message_id}:canned",
@@ -144,5 +144,5 @@ def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversa
 
 
 def _nothing_sent(why: Notice) -> PressResult:
-    """Nothing was sent. The buttons stay: another reply may be possible."""
+    """The result of a press that sent nothing. The buttons stay: another reply may be possible."""
     return PressResult(answer=why.text, params=why.params, stays=True)

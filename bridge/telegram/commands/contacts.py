@@ -28,7 +28,8 @@ async def unblock(context: OperatorContext, call: Call) -> None:
 
 
 async def name(context: OperatorContext, call: Call) -> None:
-    """Names the subscriber; a dash removes the name. Notes are refused: texts for the subscriber may contain it."""
+    """Names the subscriber; a dash removes the name. Notes are refused: texts for the subscriber may contain the
+    name."""
     notes = Notes(context.settings.telegram.note_mark)
     if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
         raise UsageError
@@ -72,7 +73,7 @@ async def robot(context: OperatorContext, call: Call) -> None:
 async def opt_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
     """``out``, ``in`` or ``keep``, under an SMS for which a rule left the choice to people.
 
-    The subscriber is that of the post: the press brings no number that could be another's.
+    The post tells which subscriber it is. A number in the data of a press could be that of another subscriber.
     """
     conversation = await context.store.conversation_of(press.message.chat.id, press.message.message_id)
     if conversation is None or conversation.chat not in context.chats.names(press.chat):

@@ -23,6 +23,7 @@ from bridge.telegram.texts.labels import number, until_when
 from bridge.text import phones
 
 CLAIM: Ms = 2 * HOUR
+"""How long a claim holds if the operator names no time."""
 LONGEST_CLAIM: Ms = 24 * 7 * HOUR
 _WORD = re.compile(r"\S+")
 _LIKE_A_NUMBER = re.compile(r"[+()\d][()\d\-–.]*")
@@ -31,13 +32,13 @@ _FEWEST_DIGITS = 10
 
 
 async def sms(context: OperatorContext, call: Call) -> Notice | None:
-    """Writes to a number first, in the conversation that the number's answers will come to."""
+    """Writes to a number first, in the conversation to which the number's answers will come."""
     addressed = _addressed(call.rest, context.settings)
     if isinstance(addressed, Notice):
         return addressed
     recipient, text = addressed
     if Notes(context.settings.telegram.note_mark).is_note(text):
-        # Also behind the number: a colleague's note never leaves.
+        # A note for colleagues never leaves, also not as the text after a number.
         return Notice(text="result.sms_note")
     known = await context.store.conversation_with(call.chat.name, recipient)
     account = known.account if known is not None else next(iter(context.settings.accounts))
@@ -149,7 +150,8 @@ def claim_params(context: OperatorContext, conversation: Conversation, chat: Cha
 
 
 def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
-    """Number and text, or which of them is missing. A number may be written in groups; the first whole one counts.
+    """Splits a call into number and text; a notice says which of them is missing. A number may be written in groups.
+    The first whole number counts.
 
     :raises UsageError: nothing there looks like a number.
     """

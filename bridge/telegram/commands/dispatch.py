@@ -1,4 +1,4 @@
-"""Takes commands: who may give them, which conversation they are about, and which handler carries them out."""
+"""Takes commands: decides who may give them, which conversation they are about, and which handler carries them out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HANDLERS: Mapping[str, Handler] = {
 
 
 class BotName:
-    """The bot's own name, which commands in groups are addressed to. Telegram is asked once, at the first need."""
+    """The bot's own name, to which commands in groups are addressed. Telegram is asked once, when it is needed."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -69,7 +69,7 @@ class CommandDispatcher:
     async def handle(self, message: IncomingMessage) -> bool:
         """Carries out a command. False: the message is no command of ours, and the caller handles it.
 
-        A command for another bot of the group is handled by doing nothing, also under a picture.
+        A command for another bot of the group counts as handled, also as the caption of a picture: nothing is done.
         """
         for_another = await self._for_another_bot(addressee(message.text))
         if for_another:
@@ -94,8 +94,8 @@ class CommandDispatcher:
         return True
 
     async def shows_command(self, message: IncomingMessage) -> bool:
-        """Whether an edited message shows a command of ours. An edit carries nothing out: the message may have shown
-        another command before, which was carried out."""
+        """Whether an edited message shows a command of ours. An edit carries no command out: the message may have shown
+        another command before, and that one was carried out."""
         written = parse(message.raw.text or "")
         return written is not None and await self._for_another_bot(written.addressee) is False
 
@@ -112,12 +112,13 @@ class CommandDispatcher:
         if command.admin and message.user_id not in self._context.settings.telegram.admins:
             return Notice(text="result.not_admin", params={"id": message.user_id or "—"})
         if message.sent_at < self._context.restored_at:
-            # The store that was lost may have carried it out.
+            # It may have been carried out before the restoration.
             return Notice(text="result.before_restore")
         return None
 
     async def _conversation(self, message: IncomingMessage) -> Conversation | None:
-        """The conversation of the topic, even if no SMS may leave from there; else that of the message replied to."""
+        """The conversation of the topic, even if no SMS may leave from there; otherwise that of the message replied
+        to."""
         if message.chat.topics and message.thread_id is not None:
             found = await self._context.store.conversation_of_topic(message.chat_id, message.thread_id)
             if found is not None:

@@ -1,4 +1,4 @@
-"""Commands that show the record, and the button under a history: history, info, why."""
+"""Commands that show what is stored, and the button under a history: history, info, why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINES = 15
 _ACTIONS = 5
 _ANSWERS = 5
 FAR_FUTURE: Ms = 10**15
-"""Later than anything that is on record, and short enough for a button."""
+"""Later than every time in the store, and short enough for a button."""
 _STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{state}" for state in SmsState}
 
 
@@ -83,7 +83,7 @@ def _state(state: SmsState, language: Language) -> str:
 
 
 async def info(context: OperatorContext, call: Call) -> Answer:
-    """Shows the record of the message replied to; without one, of the conversation."""
+    """Shows all about the message replied to; without one, all about the conversation."""
     no_arguments(call)
     sms, inbound = await _subject(context, call)
     if sms is not None:
@@ -96,7 +96,7 @@ async def info(context: OperatorContext, call: Call) -> Answer:
 
 
 async def _subject(context: OperatorContext, call: Call) -> tuple[Sms | None, Inbound | None]:
-    """The SMS that the message replied to is about: one of ours, or a subscriber's."""
+    """The SMS to which the message replied to belongs: one of ours, or a subscriber's."""
     replied_to = call.message.replied_to
     if replied_to is None:
         return None, None
@@ -133,7 +133,7 @@ async def _about_sms(context: OperatorContext, call: Call, sms: Sms) -> list[str
 
 
 def _move(move: HistoryLine, zone: tzinfo, language: Language) -> str:
-    """One line of an SMS's history. Its detail may begin with a reason's code, or only repeat the state."""
+    """One line of an SMS's history. The detail may begin with the code of a reason, or only repeat the state."""
     words = [f"{moment(move.at, zone, language, seconds=True)} {_state(SmsState(move.state), language)}"]
     code, _, rest = move.detail.partition(" ")
     if code == move.state:
@@ -205,7 +205,7 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
 
 
 def _way(conversation: Conversation, language: Language) -> str:
-    """The number and account of a conversation. If an operator wrote first, it has no number yet."""
+    """The number that the subscriber wrote to, and the account. If an operator wrote first, there is no number yet."""
     if not conversation.receiver:
         return say(language, "answer.conversation_begun", {"account": conversation.account})
     receiver = one_line(conversation.receiver, 32)
@@ -216,7 +216,8 @@ def _way(conversation: Conversation, language: Language) -> str:
 
 
 async def why(context: OperatorContext, call: Call) -> Answer:
-    """Explains the SMS replied to, or the one that it answered; else the subscriber's latest."""
+    """Explains the SMS replied to, or, if that is an automatic reply, the SMS that it answered; otherwise the
+    subscriber's latest."""
     no_arguments(call)
     sms, inbound = await _subject(context, call)
     if sms is not None:

@@ -1,6 +1,6 @@
-"""Tells Telegram which commands to offer in each chat, in its language. Commands also work where that fails.
+"""Tells Telegram which commands to offer in each chat, in the chat's language. Commands work even if that fails.
 
-Telegram keeps the list for ever, so it is read first and set only if it differs.
+Telegram keeps the list for ever, so the bridge reads it first and sets it only if it differs.
 """
 
 from __future__ import annotations

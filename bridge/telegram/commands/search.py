@@ -1,7 +1,8 @@
 """``/find`` and its button: searches everything that is stored, the newest first, a page at a time.
 
-Names come first, then texts in the order of their times, in both directions. Between two pages the reader is free for
-others. A search ends when it has found enough or has looked at very many rows, and can go on from there.
+Names come first, then the texts of both directions together, in the order of their times. Between two pages the store's
+reader is free for others. A search ends when it has found enough or has looked at ``MAX_ROWS`` rows. A press on its
+button goes on from there.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ from bridge.value import value_object
 
 MAX_HITS = 10
 PAGE_ROWS = 5_000
-"""Rows that one query looks at."""
+"""Most rows that one query looks at."""
 MAX_ROWS = 200_000
-"""Rows that one answer looks at: they take about a second."""
+"""Most rows that the search for one answer looks at: they take about a second."""
 _SHORTEST = 2
-"""Characters of a search text."""
+"""Fewest characters of a search text."""
 _HIGHEST = 2**53
-"""Above every id and every time; three of them fit into a button."""
+"""Higher than every id and every time. Three numbers of this size fit into the data of a button."""
 _POSITION = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\.([0-9]{1,19})")
 
 
 @value_object
 class Position:
-    """How far a search got: of each kind of row those with lower ids are still to be looked at."""
+    """How far a search got. Of each kind of row, those with lower ids are still to be looked at."""
 
     conversations: int = _HIGHEST
     inbound: int = _HIGHEST
@@ -70,7 +71,7 @@ class SearchResult:
     rest: Position | None = None
     """Where to go on; None: everything was looked at."""
     back_to: Ms | None = None
-    """Texts since then were looked at; None: all or none of them were."""
+    """All texts since this time were looked at. None: all texts were, or none."""
 
 
 async def find(context: OperatorContext, call: Call) -> Search:
@@ -80,7 +81,7 @@ async def find(context: OperatorContext, call: Call) -> Search:
 
 
 async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<position>``: the search goes on from there. The command that the list answers contains the search text."""
+    """``<position>``: goes on with a search from there. The command that the list answers has the search text."""
     start = Position.parse(press.data)
     if start is None or not isinstance(press.message, Message):
         return UNKNOWN
@@ -105,7 +106,7 @@ async def _found(context: OperatorContext, chat: Chat, text: str, start: Positio
         shown = number(conversation.subscriber)
         if hit.name:
             shown = f"{one_line(hit.name, 64)}, {shown}"
-        # The code is no line of its own: a reply to this list is for no conversation.
+        # The code has no line of its own, so a reply to this list belongs to no conversation.
         lines.append(f"• {shown} (#{conversation.code})")
         if chat.topics and conversation.thread_id is not None and conversation.chat == chat.name:
             lines[-1] += f" {topic_link(chat.id, conversation.thread_id)}"
@@ -153,7 +154,7 @@ async def search(
     ends = [each.position for each in kinds]
     rest = Position(conversations=ends[0], inbound=ends[1], sms=ends[2]) if any(ends) else None
     back_to = max(each.newest for each in texts)
-    # Before a text was looked at it is later than anything, after the last one earlier.
+    # It is above every time before the first text was looked at, and below every time after the last one.
     known = rest is not None and not names.open and 0 < back_to < _HIGHEST
     return SearchResult(found=tuple(found.values()), rest=rest, back_to=back_to if known else None)
 
@@ -180,7 +181,7 @@ class _Rows:
 
     @property
     def newest(self) -> Ms:
-        """No row that is still to be read was written later."""
+        """Upper bound: no row that is still to be returned was written later. Names count as later than all texts."""
         if self.hits:
             at = self.hits[0].at
             return _HIGHEST if at is None else at

@@ -16,7 +16,7 @@ from bridge.value import value_object
 class Command:
     name: str
     about: bool = False
-    """Needs a conversation: that of its topic, or of the message it replies to."""
+    """It needs a conversation: that of its topic, or of the message it replies to."""
     writes: bool = False
     """It may write an SMS."""
     admin: bool = False
@@ -64,7 +64,7 @@ class Written:
 
     command: Command
     addressee: str
-    """The bot it is for, in lower case; empty: any bot that knows it."""
+    """The bot that it is for, in lower case; empty: any bot that knows the command."""
     rest: str
 
 

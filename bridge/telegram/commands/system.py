@@ -26,8 +26,9 @@ from bridge.telegram.texts.labels import length, midnight, moment, reason
 MAX_LISTED = 50
 """Rules or mistakes that one answer lists."""
 _SAMPLE_NUMBER = "79001234567"
-"""The sender of a tried text outside conversations."""
+"""The sender of a text that ``/test`` tries outside conversations."""
 _WEEK = 6
+"""Days before today that make a week together with it."""
 
 
 # ---------------------------------------------------------------- the state of the bridge
@@ -69,7 +70,7 @@ async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
 
 
 async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
-    """Shows what the rules would do with a text, in a conversation as if its subscriber had sent it."""
+    """Shows what the rules would do with a text. In a conversation its subscriber counts as the sender."""
     if not call.rest:
         raise UsageError
     rules = context.rulebook.rules

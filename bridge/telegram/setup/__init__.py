@@ -1,2 +1,2 @@
-"""Checks of the bot and its chats, for the doctor and at each start: ``checks`` makes them, ``findings`` says what they
-found."""
+"""Checks the bot and its chats, for the doctor and at each start. ``checks`` makes the checks, ``findings`` puts the
+results into words."""

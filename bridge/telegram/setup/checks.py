@@ -1,7 +1,7 @@
 """Checks that the bot and its chats are as the configuration says: token, chats, rights, and who takes the updates.
 
-It writes, sends and confirms nothing. Another program notices only one of its questions, the poll; that one is asked
-only if the caller says that no bridge of ours is polling.
+The checks write, send and confirm nothing. Another program can notice only one of them, the poll. It is made only if
+the caller says that no bridge of ours is polling.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from bridge.value import value_object
 log = structlog.get_logger()
 
 LISTEN: Ms = 6 * SECOND
-"""How long the poll waits: another program's next poll ends it, and most programs poll at once."""
+"""How long the poll waits. The next poll of another program ends it, and most programs poll again at once."""
 AGAIN: Ms = 1 * MINUTE
-"""Time between two checks at a start while Telegram is away."""
+"""Time between two checks after a start while Telegram is away."""
 _MENDED_BY_START = frozenset({"webhook_unset", "webhook_left"})
-"""Findings that the start itself is about to mend."""
+"""Findings that the start itself is about to correct."""
 CLOCK_OFF: Ms = 30 * SECOND
-"""Difference between our clock and Telegram's that is reported."""
+"""A larger difference between our clock and Telegram's is reported."""
 
 
 async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: Ms = LISTEN) -> list[Finding]:
-    """All findings. What cannot be checked is a finding too; :class:`ApiError` is never raised."""
+    """Makes all checks and returns their findings. A check that cannot be made is a finding, too; :class:`ApiError` is
+    never raised."""
     telegram = settings.telegram
     if not telegram.token.get_secret_value():
         return [warning("token_missing")]
@@ -48,7 +49,7 @@ async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: M
 
 
 async def report_at_start(settings: Settings, clock: Clock) -> None:
-    """Logs what is wrong, beside the start and once Telegram answers."""
+    """Logs what is wrong. It runs beside the start, and checks again each minute until Telegram answers."""
     while True:
         found = await examine(settings, clock, may_poll=False)
         if not any(each.what in ("telegram_away", "proxy_away") for each in found):
@@ -94,7 +95,7 @@ def _clock(api: Api, clock: Clock) -> list[Finding]:
 
 
 async def _updates(api: Api, settings: Settings, *, may_poll: bool, listen: Ms) -> Finding:
-    """Who gets the bot's updates."""
+    """Finds out who gets the bot's updates."""
     try:
         state = await api.webhook()
     except ApiError as error:
@@ -153,7 +154,7 @@ async def _chat(api: Api, bot: _BotInfo, name: str, settings: ChatSettings) -> l
     elif topics and not membership.manages_topics:
         found.append(fault("chat_no_topics_right", chat=name))
     if chat.group and not membership.admin and not bot.hears_all:
-        # Commands and replies to the bot's own posts reach it all the same.
+        # Only commands and replies to the bot's own posts reach it.
         found.append((fault if topics else warning)("chat_deaf", chat=name))
     missing = [] if chat.reactions is None else sorted(REACTIONS - chat.reactions)
     if missing:
@@ -162,7 +163,7 @@ async def _chat(api: Api, bot: _BotInfo, name: str, settings: ChatSettings) -> l
 
 
 async def _full_id(api: Api, chat_id: int) -> int | None:
-    """The Bot API's id of a chat whose id was copied from a client without its beginning; None: no such chat."""
+    """The full id of a chat whose id was copied from a client without its beginning, ``-100``; None: no such chat."""
     right = int(f"-100{abs(chat_id)}")
     try:
         await _chat_info(api, right)
@@ -193,7 +194,7 @@ class _ChatInfo:
 @value_object
 class _Membership:
     status: str
-    """Telegram's word."""
+    """Telegram's own word, such as ``left``."""
     inside: bool
     admin: bool
     manages_topics: bool

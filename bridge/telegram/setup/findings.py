@@ -1,7 +1,7 @@
 """A finding of a check: a sentence for a person, and how bad it is. Its text id is ``doctor.<what>``.
 
-The parameters hold no secret: names, ids, hosts and the reason. ``why`` is a text id, so it is said in the reader's
-language; ``detail`` is another program's own words and only quoted.
+The parameters hold no secret: names, ids, hosts and the reason. ``why`` is a text id, so the reader gets it in their
+own language. ``detail`` has another program's own words and is only quoted.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ COUNTED = {
     "alert.low_balance_days": "days",
     "confirmation.command_parts": "chars",
 }
-"""The texts with plural forms, and the parameter that decides between them."""
+"""The texts with plural forms, each with the parameter that decides between the forms."""
 
 
 @cache
@@ -49,7 +49,7 @@ def known(language: str, text_id: str) -> bool:
 def say(language: str, text_id: str, params: Mapping[str, Json] | None = None) -> str:
     """The text with its parameters filled in.
 
-    A missing text or parameter raises nothing and shows as its name: an odd word is better than an alert that is lost.
+    A missing text or parameter raises no error and shows as its name: an odd word is better than a lost alert.
     """
     values = params or {}
     counter = COUNTED.get(text_id)

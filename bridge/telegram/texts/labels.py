@@ -1,6 +1,6 @@
 """How numbers, names, reason codes and times are written for people. Pure: the present time is passed in.
 
-Text from outside never gets a line of its own here: no name or number can pass for a conversation's code.
+A text from outside never gets a line of its own here, so no name or number can pass for a conversation's code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
 
 
 def number(subscriber: str) -> str:
-    """International numbers with a plus; short numbers and sender names as they are."""
+    """Writes international numbers with a plus, and short numbers and sender names as they are."""
     plain = one_line(subscriber, 32)
     return f"+{plain}" if plain.isascii() and plain.isdigit() and len(plain) >= 10 else plain
 
@@ -54,7 +54,7 @@ def reason(code: str, language: Language) -> str:
 
 
 def readable(params: Mapping[str, Json], language: Language) -> Mapping[str, Json]:
-    """Parameters of a text: codes become words, money gets two decimals, and nothing breaks the line."""
+    """Parameters of a text as people read them: codes become words, money gets two decimals, line breaks go."""
     shown: dict[str, Json] = {}
     for name, value in params.items():
         if name == "reason":
@@ -76,7 +76,7 @@ def readable(params: Mapping[str, Json], language: Language) -> Mapping[str, Jso
 
 
 def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -> str:
-    """Date and time. A time that no calendar has (a wrong clock wrote it) is shown as a number."""
+    """Date and time. A time outside the calendar, which a wrong clock wrote, is shown as a number."""
     try:
         when = datetime.fromtimestamp(at / 1000, zone)
     except (OverflowError, ValueError, OSError):
@@ -85,7 +85,7 @@ def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -
 
 
 def until_when(at: Ms, now: Ms, zone: tzinfo, language: Language) -> str:
-    """Only the time if it is today."""
+    """The end of a period: only the time if it is today, otherwise date and time."""
     day, today = (midnight(each, zone) for each in (at, now))
     return f"{datetime.fromtimestamp(at / 1000, zone):%H:%M}" if day == today else moment(at, zone, language)
 

@@ -1,6 +1,6 @@
 """The state of the bot's connection to Telegram: what fails, since when, and what the team is told about it.
 
-The intake reports the result of each question here. This module asks Telegram nothing itself, and tells the team of
+The intake reports the result of each of its requests here. This module makes no request itself, and tells the team of
 each failure once.
 """
 
@@ -21,9 +21,9 @@ from bridge.telegram.client.errors import ApiError, FailureKind
 log = structlog.get_logger()
 
 LONGEST_WAIT: Ms = 30 * SECOND
-"""Longest pause between two questions."""
+"""Longest pause between two requests."""
 COUNTED = 10_000
-"""SMS that wait are counted up to this number."""
+"""SMS that wait to be shown are counted up to this number."""
 WORTH_TELLING: Ms = 1 * MINUTE
 """Shorter outages are not reported to the team."""
 
@@ -34,7 +34,7 @@ ALERTS = {
     FailureKind.REFUSED: ("telegram:refused", "alert.telegram_refused"),
     FailureKind.NOT_CALLED: ("telegram:not_called", "alert.telegram_not_called"),
 }
-"""Failures that a person must end: key and text id of the alert. ``<text id>_ok`` is the all-clear."""
+"""Failures that only a person can end: key and text id of the alert. ``<text id>_ok`` is the all-clear."""
 
 
 class TelegramConnection:
@@ -45,15 +45,15 @@ class TelegramConnection:
         self._failures = 0
         """Failures in a row."""
         self._away_since: Ms | None = None
-        """When the present outage began; None: there is none, or an alert tells of it."""
+        """When the present outage began. None: there is no outage, or an alert reports it."""
         self._open: set[FailureKind] = set(ALERTS)
-        """Alerts that may be open, also from an earlier run. The first success closes them."""
+        """Alerts that may be open, also from an earlier run. The first success clears them."""
         self._raised: set[FailureKind] = set()
         """Alerts raised since the last success."""
         self.failure: FailureKind | None = None
-        """The present failure; None: the last question was answered, or none was asked yet."""
+        """The present failure. None: the last request succeeded, or none was made yet."""
         self.heard_at: Ms | None = None
-        """When Telegram last answered a question or brought an update."""
+        """When Telegram last answered a request or brought an update."""
         self.brought_at: Ms = 0
         """When Telegram last brought an update to the webhook."""
         self.back_at: Ms = 0
@@ -61,15 +61,15 @@ class TelegramConnection:
 
     @property
     def connected(self) -> bool:
-        """True if the last question was answered."""
+        """True if the last request succeeded."""
         return self.heard_at is not None and self.failure is None
 
     def brought(self, now: Ms) -> None:
-        """Telegram brought an update, and it is stored."""
+        """Notes that Telegram brought an update, which is stored."""
         self.heard_at = self.brought_at = now
 
     async def succeeded(self, now: Ms) -> None:
-        """A question was answered. The end of a failure is told once."""
+        """Notes that a request succeeded. Reports the end of a failure, once."""
         self.heard_at = now
         if self.failure is not None:
             log.info("telegram_reached", after=self.failure, failures=self._failures)
@@ -86,7 +86,7 @@ class TelegramConnection:
         self._failures, self.failure, self._away_since = 0, None, None
 
     async def failed(self, error: ApiError, params: Mapping[str, Json] | None = None) -> None:
-        """A question failed. Raises an alert if a person must act, and waits before the next question.
+        """Notes that a request failed. Raises an alert if a person must act, and waits before the next request.
 
         ``params``: for the alert's text; by default the error's detail.
         """
@@ -103,7 +103,7 @@ class TelegramConnection:
         await self._clock.sleep(wait)
 
     async def not_stored(self, error: StoreError) -> None:
-        """Updates could not be stored: nothing was confirmed, and Telegram brings them again. Waits before that."""
+        """Notes that updates could not be stored, and waits. They are not confirmed, so Telegram brings them again."""
         self._failures += 1
         if self._failures == 1:
             log.error("updates_not_stored", error=str(error))

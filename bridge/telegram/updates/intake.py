@@ -1,9 +1,9 @@
-"""Takes Telegram's updates in without loss: stored as they came, and confirmed only after the commit.
+"""Takes Telegram's updates in without loss: stores them as they came, and confirms them only after the commit.
 
-Either :class:`UpdatePoller` asks for them, or Telegram brings them: :class:`Webhook` takes what the web listener got,
-and :class:`WebhookWatch` tells Telegram where to call. The library's own polling and webhook confirm updates that are
-only in memory; its polling also ends at a refused token and stops at an update that it cannot read. Here only the
-update's id is parsed; :mod:`bridge.telegram.updates.processor` reads the rest.
+Either :class:`UpdatePoller` asks for them, or Telegram brings them: :class:`Webhook` stores those that the web listener
+received, and :class:`WebhookWatch` tells Telegram where to call. The library's own polling and webhook are not used:
+they confirm updates that are only in memory. Its polling also ends at a refused token and stops at an update that it
+cannot read. Here only the update's id is parsed; :mod:`bridge.telegram.updates.processor` reads the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bridge.telegram.updates.connection import TelegramConnection
 log = structlog.get_logger()
 
 SHORTEST_POLL: Ms = 1 * SECOND
-"""An empty answer that comes sooner is followed by a pause of this length."""
+"""After an empty answer that came sooner, the poller waits this long."""
 PATH = "/telegram/sms-bridge"
 """Path of the webhook below ``web.public_url``. No other program uses it, so polling recognises a webhook of ours."""
 CHECK: Ms = 1 * MINUTE
@@ -58,13 +58,13 @@ class UpdatePoller:
                 await self._connection.not_stored(error)
 
     async def step(self) -> None:
-        """Asks once and stores the answer. The next question names the offset, and so confirms only what is committed.
+        """Polls once and stores the answer. The offset of the next poll confirms only updates that are committed.
 
-        After an empty answer nothing is left to confirm, and the next question names no offset: after a quiet week
-        Telegram numbers updates anew, possibly from below, and an old offset would confirm those unseen.
+        After an empty answer there is nothing to confirm, and the next poll has no offset. After a quiet week Telegram
+        numbers updates anew, possibly with lower numbers, and an old offset would confirm those before they are seen.
         """
         asked_at = self._clock.monotonic()
-        # The first question is short: the long one would take half a minute to show that Telegram is there.
+        # The first poll is short: a long one would take half a minute to show that Telegram is there.
         first = not self._connection.connected
         updates = await self._api.updates(self._offset, 0 if first else LONG_POLL)
         now = self._clock.now()
@@ -79,7 +79,7 @@ class UpdatePoller:
             self._offset = None
         await self._connection.succeeded(now)
         if not (updates or first) and self._clock.monotonic() - asked_at < SHORTEST_POLL:
-            # A server that does not wait for updates would be asked as fast as it answers.
+            # Without the pause, a server that does not wait for updates would be polled as fast as it answers.
             await self._clock.sleep(SHORTEST_POLL)
 
     async def _failed(self, error: ApiError) -> None:
@@ -114,11 +114,11 @@ def is_ours(url: str) -> bool:
 
 
 class NoUpdate(BridgeError):
-    """The body is no update. The same body will never be one."""
+    """The body is not an update, so it need not be sent again."""
 
 
 class Webhook:
-    """Stores what the web listener got. It works while nothing else of the team's side runs."""
+    """Stores the updates that the web listener received. It works even while nothing else of the Telegram side runs."""
 
     def __init__(self, bot_id: int, services: Services, connection: TelegramConnection) -> None:
         self._bot_id = bot_id
@@ -155,7 +155,7 @@ class WebhookWatch:
         self._connection = connection
         self._set_at: Ms | None = None
         self._contested_at: Ms | None = None
-        """When another URL was last found."""
+        """When the webhook last had another URL."""
 
     async def run(self) -> None:
         """Runs until cancelled."""

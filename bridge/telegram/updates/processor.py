@@ -1,7 +1,7 @@
 """Processes stored updates one by one, in the order they came: parses each, hands it to the handlers, marks it done.
 
-An update that cannot be parsed or handled is parked with its error, the team is told, and the next one is processed.
-While the store is away the same update is tried again: its effects are keyed, so none happens twice.
+An update that cannot be parsed or handled is parked with its error. The team is told, and the next one is processed.
+While the store is away the same update is tried again. Its effects are keyed, so none happens twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ log = structlog.get_logger()
 BATCH = 50
 PURGED_AT_ONCE = 1_000
 KEPT: Ms = 7 * DAY
-"""How long a processed update is kept, for people who look for one. Telegram keeps what is not confirmed for a day."""
+"""How long a processed update is kept, so that people can look at it. Telegram itself keeps an unconfirmed update for a
+day."""
 
 
 class UpdateProcessor:
@@ -34,7 +35,7 @@ class UpdateProcessor:
         self._signals = services.signals
         self._clock = services.clock
         self._error: Exception | None = None
-        """What a handler raised. The library keeps it unless an error handler asks for it."""
+        """The error that a handler raised. The library tells it only to an error handler."""
         self._purged_at: Ms = 0
         api.application.add_error_handler(self._note_error)
 
@@ -53,7 +54,7 @@ class UpdateProcessor:
         """:raises StoreUnavailable: the update stays pending and comes first next time."""
         try:
             update = Update.de_json(json.loads(stored.raw), self._api.bot)
-        except Exception as error:  # the library checks little, and fails with any class
+        except Exception as error:  # the library checks little, and raises errors of any class
             await self._park(stored, error)
             return
         self._error = None
@@ -74,7 +75,7 @@ class UpdateProcessor:
 
     async def _park(self, stored: StoredUpdate, error: Exception) -> None:
         now = self._clock.now()
-        # Only the class: the message may quote what somebody wrote.
+        # Only the class: the message may quote what a person wrote.
         error_class = type(error).__name__
         log.error("update_parked", update_id=stored.update_id, error_class=error_class)
         await self._store.finish_update(self._api.bot_id, stored.update_id, UpdateState.PARKED, error_class, now)
