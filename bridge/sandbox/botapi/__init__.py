@@ -1,7 +1,7 @@
 """Telegram's Bot API, simulated over real HTTP on loopback for the tests and for ``sms-bridge sandbox``.
 
-It gives Telegram's answers, refusals included, with Telegram's codes and words, and refuses what it does not simulate.
-It must never be more lenient than Telegram, and knows no other part of this program.
+It gives Telegram's answers, refusals included, with Telegram's codes and words. It refuses methods and values that it
+does not simulate. It must never be more lenient than Telegram, and knows no other part of this program.
 """
 
 from __future__ import annotations

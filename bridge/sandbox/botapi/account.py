@@ -159,4 +159,4 @@ METHODS: Final[dict[str, Method]] = {
     "closeforumtopic": topics.close_forum_topic,
     "reopenforumtopic": topics.reopen_forum_topic,
 }
-"""The simulated methods in lower case, since Telegram ignores case. All others answer 404."""
+"""The simulated methods. Their names are in lower case, because Telegram ignores case. All other methods answer 404."""

@@ -115,7 +115,7 @@ class SimulatedBotApi:
         return self._state.presses
 
     def commands(self, scope: Mapping[str, Json] | None = None, language_code: str = "") -> list[Json]:
-        """The answer of ``getMyCommands``."""
+        """The commands that ``getMyCommands`` returns for this scope and language."""
         wanted = {"scope": dict(scope) if scope else None, "language_code": language_code or None}
         found = METHODS["getmycommands"](self._state, Params(wanted))
         assert isinstance(found, list)
@@ -304,7 +304,7 @@ class SimulatedBotApi:
         self._server.scripted.append(Scripted(method=method.lower(), refusal=refusal, times=times))
 
     def flood(self, chat_id: int, retry_after: int) -> None:
-        """Refuse all that is sent to this chat for ``retry_after`` seconds of the clock."""
+        """Refuse all calls that send to this chat for ``retry_after`` seconds of the clock."""
         self._state.flood.hold(chat_id, retry_after)
 
     def unauthorised(self, on: bool = True) -> None:
@@ -312,7 +312,7 @@ class SimulatedBotApi:
         self._server.unauthorised = on
 
     def conflict(self, times: int = 1) -> None:
-        """Act as another program that polls this bot: ``times`` long polls end with 409, a waiting one first."""
+        """Act as another program that polls this bot: ``times`` long polls end with 409, first the one that waits."""
         self.updates.conflict(times)
 
     # ------------------------------------------------

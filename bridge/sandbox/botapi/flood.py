@@ -10,7 +10,7 @@ from bridge.sandbox.botapi.refusal import too_many_requests
 
 
 class FloodControl:
-    """Counts calls in sliding windows of the injected clock. A refused call does not count."""
+    """Counts calls in sliding windows, by the clock that is passed in. A refused call does not count."""
 
     def __init__(self, clock: Clock, *, group_budget: int | None, per_second: int | None) -> None:
         self._clock = clock

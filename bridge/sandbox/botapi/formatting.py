@@ -85,7 +85,7 @@ def formatted_text(params: Params) -> Formatted:
 
 
 def find_commands(text: str) -> list[Json]:
-    """The entities that Telegram adds for commands in a person's text; programs find commands by them only."""
+    """The entities that Telegram adds for commands in a person's text. Programs find commands only by these."""
     return [
         {"type": "bot_command", "offset": utf16_len(text[: found.start()]), "length": utf16_len(found[0])}
         for found in _COMMAND.finditer(text)
@@ -127,7 +127,7 @@ def _check_bounds(text: str, offset: int, length: int) -> None:
 
 
 def _inside_symbol(text: str, offset: int) -> int | None:
-    """The byte offset behind the character that ``offset`` cuts in two; None if it cuts none."""
+    """The byte offset after the character that ``offset`` cuts in two. None if it cuts no character."""
     units = size = 0
     for character in text:
         if units >= offset:
@@ -138,7 +138,7 @@ def _inside_symbol(text: str, offset: int) -> int | None:
 
 
 def _cut(entities: list[Json], end: int) -> list[Json]:
-    """The entities without the parts behind the end of the text, whose trailing spaces were removed."""
+    """The entities, cut at ``end``: the text is shorter than before, because its trailing spaces were removed."""
     kept: list[Json] = []
     for entity in entities:
         assert isinstance(entity, dict)
@@ -177,7 +177,7 @@ def _parse_html(source: str) -> tuple[str, list[Json]]:
 
 
 def _tag(source: str, begin: int, stack: list[_Open], entities: list[Json], length: int) -> int:
-    """Open or close one tag. Returns the position behind it."""
+    """Open or close one tag. Returns the position after it."""
     byte = len(source[:begin].encode("utf-8", "surrogatepass"))
     closing = source.startswith("</", begin)
     end = source.find(">", begin)

@@ -15,7 +15,7 @@ from bridge.sandbox.botapi.world import Chat, EventKind, Message
 DELETE_WITHIN: Ms = 2 * DAY
 """For 48 hours a bot without administrator rights may delete its own messages."""
 ANSWER_WITHIN: Ms = 15 * SECOND
-"""Afterwards the client that pressed has given up, and Telegram refuses an answer."""
+"""After this time the client of the person has given up, and Telegram refuses an answer to the press."""
 MAX_ANSWER = 200
 
 
@@ -78,7 +78,7 @@ def delete_message(state: ApiState, params: Params) -> Json:
 
 
 def set_message_reaction(state: ApiState, params: Params) -> Json:
-    """Set the bot's reaction. It counts for the bot as a whole, not for the message budget of the group."""
+    """Set the bot's reaction. The call counts against the bot's limit, but not against the group's message budget."""
     world = state.world
     chosen = _reactions(params)
     chat = world.writable(params.text("chat_id"))
@@ -155,7 +155,7 @@ def _replied(chat: Chat, params: Params) -> Message | None:
 
 
 def _thread(state: ApiState, chat: Chat, params: Params, replied: Message | None) -> int | None:
-    """The thread of a new message: the one in the call, else that of the message it replies to."""
+    """The thread of a new message: the thread in the call, else the thread of the message it replies to."""
     thread_id = params.integer("message_thread_id")
     if not thread_id:
         if replied is None:

@@ -15,7 +15,7 @@ _TRUE = frozenset({"true", "yes", "1"})
 
 
 class Params:
-    """The values by name. Values of a JSON body become the strings that a form would carry."""
+    """The values by name. Values of a JSON body become the strings that a form would contain."""
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self.values: dict[str, str] = {
@@ -58,7 +58,7 @@ class Params:
 
 
 def to_integer(text: str) -> int | None:
-    """Read ASCII digits with an optional minus. Other numbers that Python accepts are none here."""
+    """Read ASCII digits with an optional minus. None for other spellings, even those that Python accepts."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 

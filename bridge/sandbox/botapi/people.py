@@ -31,7 +31,7 @@ class MessageKind(StrEnum):
 
 
 class People:
-    """Acts for people. Methods that make something return its id."""
+    """Carries out the actions of people. Methods that create something return its id."""
 
     def __init__(self, state: ApiState) -> None:
         self._state = state
@@ -84,7 +84,7 @@ class People:
         return message.id
 
     def presses(self, chat: Chat, message_id: int, data: str, user: User, *, stale: bool) -> str:
-        """Press a button. ``stale``: the person's screen still shows a button that is gone.
+        """Press a button. ``stale``: the person's screen may still show a button that is gone.
 
         :raises LookupError: no such button.
         """
@@ -106,7 +106,7 @@ class People:
         return query_id
 
     def reacts(self, chat: Chat, message_id: int, emoji: str, user: User) -> None:
-        """Set a reaction. The bot gets it only as an administrator that asked for ``message_reaction``."""
+        """Set a reaction. The bot gets the update only if it is an administrator and asked for ``message_reaction``."""
         self._world.tell(EventKind.REACTION, chat, user, emoji, message_id=message_id)
         if chat.bot_is == "administrator":
             new: list[Json] = [{"type": "emoji", "emoji": emoji}] if emoji else []
@@ -152,7 +152,7 @@ class People:
         self._service(new, user, {"migrate_from_chat_id": old.id}, None)
 
     def changes_bot(self, chat: Chat, status: BotStatus, user: User) -> None:
-        """Add, promote, demote or remove the bot. It gets an update about its own status in any case."""
+        """Add, promote, demote or remove the bot. The bot always gets an update about its own status."""
         before = bot_member_json(self._world.bot, chat)
         chat.bot_is = status
         chat.was_in = chat.was_in or status in ("administrator", "member")
@@ -167,7 +167,8 @@ class People:
         self._world.tell(EventKind.MEMBER, chat, user, status)
 
     def _private_to_people(self, chat: Chat, message: Message, replied: Message | None) -> bool:
-        """True if privacy mode hides the message: in groups a bot gets commands, mentions and replies to it."""
+        """True if privacy mode hides the message from the bot. In groups it then gets only commands, mentions of it
+        and replies to it."""
         if not self._state.options.privacy or not chat.is_group or chat.bot_is == "administrator":
             return False
         command = re.match(r"/\w+(@(\w+))?", message.text)

@@ -13,4 +13,4 @@ FREE_REACTIONS = (
     "😡",
 )
 # fmt: on
-"""The 73 emoji of ``ReactionTypeEmoji``, spelt exactly so: ``❤`` and ``☃`` have no variation selector."""
+"""The 73 emoji of ``ReactionTypeEmoji`` in Telegram's exact spelling: ``❤`` and ``☃`` have no variation selector."""

@@ -37,7 +37,7 @@ def chat_json(chat: Chat) -> dict[str, Json]:
 
 
 def message_json(chat: Chat, message: Message, *, nested: bool = False) -> dict[str, Json]:
-    """``Message``. ``nested``: inside ``reply_to_message``, where Telegram shows no further reply."""
+    """``Message``. ``nested``: the message is in ``reply_to_message``, where Telegram leaves out the next reply."""
     body: dict[str, Json] = {"message_id": message.id}
     if message.anonymous:
         body["from"] = {
@@ -66,7 +66,7 @@ def message_json(chat: Chat, message: Message, *, nested: bool = False) -> dict[
 
 
 def _replied(chat: Chat, message: Message) -> Message | None:
-    """The message that is replied to. In a topic, without a reply, the message that created the topic."""
+    """The message that this one replies to. In a topic, a message without a reply refers to the topic's first one."""
     if message.reply_to is not None:
         return chat.alive(message.reply_to)
     if chat.topic_message(message) and message.id != message.thread_id:

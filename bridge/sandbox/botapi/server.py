@@ -48,7 +48,7 @@ class Call:
     params: Mapping[str, str]
     """Without the token; nested values are JSON text."""
     status: int | None = None
-    """HTTP status of the answer, also of one that an outage cut. None while the call waits, or if it was given up."""
+    """HTTP status of the answer, even if an outage cut it. None while the call waits, or if its caller gave up."""
     description: str = ""
     """Description of a refusal."""
 
@@ -129,7 +129,7 @@ class BotApiServer:
         self._outage = None
         self._back.set()
         if self._listener is None and self._opening is None and self._runner is not None:
-            # Bound at once, so that the next call finds the port open; the loop serves it a turn later.
+            # The port is bound at once, so that the next call finds it open. The loop serves it a turn later.
             self._opening = asyncio.get_running_loop().create_task(self._open(self._bind()))
 
     def _bind(self) -> socket.socket:
@@ -153,7 +153,7 @@ class BotApiServer:
         for connection in list(server.connections) if server is not None else ():
             if connection.transport is None:
                 continue
-            # Shut down at once, so that a client that checks its idle connection finds it dead.
+            # Shut down at once: a client that checks its idle connection must find it closed.
             connection.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             connection.transport.abort()
 
@@ -166,7 +166,7 @@ class BotApiServer:
             return await self._respond(request)
         finally:
             self._under_way.discard(transport)
-            # Also if the caller hung up and gets no answer.
+            # Reported even if the caller hung up and gets no answer.
             self._changed()
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -200,7 +200,7 @@ class BotApiServer:
         return response if self._outage is None else _cut(request)
 
     def _admit(self, token: str, method: str) -> None:
-        """Check the token and the ordered refusals. :raises Refusal: the call does not reach its method."""
+        """Check the token and the scripted refusals. :raises Refusal: the call does not reach its method."""
         if not _TOKEN.fullmatch(token):
             raise Refusal(404, "Not Found")
         if token != self._token or self.unauthorised:

@@ -21,11 +21,11 @@ class ServerOptions:
     global_per_second: int | None = 30
     """Calls a second over all chats; None: no limit."""
     privacy: bool = False
-    """Privacy mode: in groups, a bot without administrator rights gets only what is addressed to it."""
+    """Privacy mode: in groups, a bot without administrator rights gets only messages that are addressed to it."""
     local: bool = False
     """Local mode: a webhook may be any address, also without TLS."""
     webhook_retry: Ms = SECOND
-    """First pause after a webhook that failed; it doubles."""
+    """Milliseconds before the first repeat of a failed webhook call. The pause doubles with each failure."""
 
 
 @dataclass(kw_only=True, slots=True)

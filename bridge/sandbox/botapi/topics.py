@@ -1,7 +1,7 @@
 """Bot API methods for the topics of a forum.
 
-Telegram sends a bot no updates about its own messages, except about the service messages that its changes of topics
-leave.
+Telegram sends a bot no updates about its own messages, with one exception: the service messages that appear when the
+bot changes a topic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The updates for the bot: kept until an offset confirms them, and given to one long poll at a time."""
+"""The updates for the bot. They are kept until an offset confirms them, and one long poll at a time gets them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_UPDATE_ID = 700_000_001
 LIFETIME: Ms = DAY
 """Lifetime of an unconfirmed update."""
 ON_DEMAND = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
-"""Kinds that only a bot gets which names them in ``allowed_updates``."""
+"""Kinds of updates that a bot gets only if it names them in ``allowed_updates``."""
 
 
 @dataclass(eq=False, slots=True)
@@ -73,7 +73,10 @@ class UpdateQueue:
         self._waiting.pop(update_id, None)
 
     async def poll(self, *, offset: int, limit: int, wait: Ms, allowed: frozenset[str] | None) -> list[Json]:
-        """Wait for updates. :raises Refusal: 409 if a webhook is set, or if another poll or a webhook comes."""
+        """Wait up to ``wait`` for updates, and return at most ``limit``. Confirms those below ``offset``.
+
+        :raises Refusal: 409 if a webhook is set, or if another poll or a webhook comes during the wait.
+        """
         if self.webhook_url:
             raise conflict(WEBHOOK_ACTIVE)
         if allowed is not None:
@@ -120,7 +123,8 @@ class UpdateQueue:
             self._poll = None
 
     def _confirm(self, offset: int) -> None:
-        """Forget the updates below ``offset``. A negative one keeps that many of the last updates."""
+        """Forget the updates below ``offset``, and those older than :data:`LIFETIME`. A negative offset keeps that many
+        of the last updates."""
         stale = self._clock.now() - LIFETIME
         first = offset if offset >= 0 else next(iter(list(self._waiting)[offset:]), 0)
         self._waiting = {i: (at, u) for i, (at, u) in self._waiting.items() if i >= first and at > stale}

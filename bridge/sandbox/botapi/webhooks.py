@@ -1,7 +1,7 @@
 """Calls the bot's webhook with updates, and repeats an update until the answer is 2xx.
 
-The updates of one chat are sent one after the other: a failed one blocks those behind it. Updates of different chats
-and presses of buttons by different people are sent in parallel. A lost answer makes an update come twice.
+The updates of one chat are sent one after the other: a failed update blocks the next ones. Updates of different chats
+and presses of buttons by different people are sent in parallel. If an answer is lost, its update comes twice.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class WebhookCaller:
         self._lost += times
 
     def look(self) -> None:
-        """Send updates that wait, if there are any."""
+        """Start sending the updates that wait, if there are any."""
         if self.webhook is None or self.paused:
             return
         for update in self._queue.waiting():
@@ -156,7 +156,7 @@ def update_id(update: dict[str, Json]) -> int:
 
 
 def sequence_of(update: dict[str, Json]) -> int:
-    """The id within which updates keep their sequence: of a chat, or of a person who presses buttons."""
+    """The id of the chat, or of the person who pressed a button. Updates with the same id keep their order."""
     for kind, body in update.items():
         if kind == "update_id" or not isinstance(body, dict):
             continue

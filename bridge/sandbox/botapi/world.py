@@ -81,7 +81,7 @@ class Message:
     """The text, or the caption of another kind of message."""
     entities: list[Json] = field(default_factory=list)
     content: dict[str, Json] = field(default_factory=dict)
-    """The fields beside or instead of a text: ``photo``, ``voice``, ``forum_topic_created`` …"""
+    """The fields of a message that is not plain text: ``photo``, ``voice``, ``forum_topic_created`` …"""
     thread_id: int | None = None
     reply_to: int | None = None
     reply_markup: dict[str, Json] | None = None
@@ -166,11 +166,11 @@ class World:
         return self.users[user_id]
 
     def chat(self, chat_id: int) -> Chat:
-        """The chat of a person's action. :raises LookupError: the chat was not added."""
+        """The chat in which a person acts. :raises LookupError: the chat was not added."""
         return self.chats[chat_id]
 
     def writable(self, chat_id_text: str) -> Chat:
-        """The chat of a call of the bot. :raises Refusal: the bot cannot reach it."""
+        """The chat that a call of the bot names. :raises Refusal: the bot cannot reach it."""
         if not chat_id_text:
             raise bad_request("chat_id is empty")
         chat_id = to_integer(chat_id_text)
