@@ -1,8 +1,8 @@
-"""Statements about many rows: one call of the database for all of them.
+"""Statements that write or read many rows in one call of the database.
 
-A call costs Python more than SQLite needs for the row, and between two calls the thread gives up Python's lock and has
-to wait for it again. So callbacks, settlements and outcomes are written by a statement that reads its rows from a table
-expression named ``rows``: ``VALUES`` on SQLite, ``unnest`` on PostgreSQL.
+A call costs Python more time than SQLite needs for the row. Between two calls the thread also releases Python's lock
+and has to wait for it again. So one statement writes the callbacks, the settlements or the outcomes of many callers. It
+reads its rows from a table expression named ``rows``: ``VALUES`` on SQLite, ``unnest`` on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from bridge.store.statement import Types, declared
 T = TypeVar("T")
 
 MAX_ROWS = 64
-"""Rows in one statement. Sizes are powers of two, so that a handful of prepared statements serves every number."""
+"""Most rows in one statement. Sizes are powers of two, so that seven prepared statements serve any number of rows."""
 
 
 class BatchStatement:
-    """A statement that reads ``rows``, a table with these columns; made by ``Table.batch``.
+    """A statement that reads its input from ``rows``, a table expression with the given columns.
 
+    :meth:`bridge.store.schema.mapping.Table.batch` makes it.
     :raises TypeError: the type of a column is not declared.
     """
 
@@ -29,11 +30,11 @@ class BatchStatement:
 
     def __init__(self, columns: str, body: str, types: Types) -> None:
         self.types = declared(columns.replace(",", " ").split(), types)
-        """Of the columns, in their order."""
+        """Column name → type, in the order of the columns."""
         self.body = body
 
     def text(self, size: int) -> str:
-        """The statement for ``size`` rows; parameters by position, row by row."""
+        """SQLite's text for ``size`` rows. Its parameters are positional, row after row."""
         return _text(self, size)
 
 
@@ -44,7 +45,7 @@ def _text(statement: BatchStatement, size: int) -> str:
 
 
 def batch_sizes(count: int) -> Iterator[int]:
-    """Sizes of the statements that together take ``count`` rows."""
+    """Yields the sizes of the statements that together take ``count`` rows."""
     while count:
         size = MAX_ROWS if count >= MAX_ROWS else 1 << (count.bit_length() - 1)
         yield size
@@ -52,10 +53,10 @@ def batch_sizes(count: int) -> Iterator[int]:
 
 
 def conflict_free_batches(items: Sequence[T], key: Callable[[T], Hashable]) -> Iterator[Sequence[int]]:
-    """Yields positions of ``items`` in batches; no batch has a key twice, and items of one key keep their order.
+    """Yields batches of positions in ``items``. No batch has a key twice. Items with the same key keep their order.
 
-    A statement sees only what was there before it. Of two rows about the same thing, the second must see what became of
-    the first, so it goes into a later batch.
+    A statement does not see the rows that it writes itself. If two rows have the same key, the second must see the
+    result of the first, so it goes into a later batch.
     """
     keys = [key(item) for item in items]
     left: Sequence[int] = range(len(items))

@@ -1,7 +1,7 @@
-"""The names that a transaction can lock (:meth:`bridge.store.transaction.Tx.lock`). They are made only here.
+"""The names that a transaction can lock (:meth:`bridge.store.transaction.Tx.lock`). Only this module makes them.
 
-A number that the platform brings may be any text. So each kind of name has its own prefix: the lock of a subscriber is
-never the lock of something else.
+A number from the platform may be any text. So each kind of name has its own prefix, and the lock of a subscriber never
+equals the lock of something else.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from bridge.model.base import ConversationId, SmsId
 LockName = NewType("LockName", str)
 
 CLUSTER = LockName("cluster")
-"""Locked by a node that reports, so that nodes report one after the other."""
+"""A node locks it while it reports, so nodes report one after the other."""
 MIGRATIONS = LockName("migrations")
 RESTORATION = LockName("restoration")
 NOTIFICATIONS = LockName("notifications")
-"""Never locked: its key is the name of the channel on which nodes notify each other."""
+"""Never locked. Its key makes the name of the channel on which nodes notify each other."""
 
 
 def subscriber(number: str) -> LockName:
-    """Locks the subscriber's lanes and contact, and the order of replies."""
+    """The lock of a subscriber: of their lanes and contact, and of the order of replies to them."""
     return LockName(f"subscriber:{number}")
 
 
 def call(account: str, smsid: str) -> LockName:
-    """Locks a message that the platform may bring several times at once."""
+    """The lock of one message, which the platform may bring several times at once."""
     return LockName(f"call:{account}/{smsid}")
 
 
 def sms(sms_id: SmsId) -> LockName:
-    """Locks an SMS that is to be sent again, so that it is sent again once."""
+    """The lock of an SMS that an operator sends again, so that it is sent again only once."""
     return LockName(f"sms:{sms_id}")
 
 
 def conversation(conversation_id: ConversationId) -> LockName:
-    """Locks the order of a conversation's posts."""
+    """The lock of the order of a conversation's posts."""
     return LockName(f"conversation:{conversation_id}")
 
 
 def balance(account: str) -> LockName:
-    """Locks the balance of an account, so that an expense counts once."""
+    """The lock of an account's balance, so that each expense counts once."""
     return LockName(f"balance:{account}")

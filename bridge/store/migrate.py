@@ -1,4 +1,4 @@
-"""The versions of the schema: numbered files, the same for both engines, each of which applies them in its own way.
+"""The versions of the schema, as numbered SQL files. Both engines use the same files and apply them in their own way.
 
 Until version 0.2.0 is released the first file may still change; see docs/decisions/0015-one-first-schema.md.
 """
@@ -25,7 +25,7 @@ class Migration:
 
 
 def shipped() -> tuple[Migration, ...]:
-    """The migrations of this program in ascending order. :raises StoreError: a number occurs twice."""
+    """The migrations of this program, in ascending order. :raises StoreError: two files have the same number."""
     found = []
     for entry in FOLDER.iterdir():
         if match := _NAME.fullmatch(entry.name):
@@ -37,7 +37,7 @@ def shipped() -> tuple[Migration, ...]:
 
 
 def refuse_newer(version: int, latest: int) -> None:
-    """:raises StoreError: the database is newer than the program."""
+    """Refuse a database that is newer than the program. :raises StoreError: it is."""
     if version > latest:
         raise StoreError(
             f"the database has version {version}, this program knows {latest}: it was written by a newer version."
@@ -46,9 +46,9 @@ def refuse_newer(version: int, latest: int) -> None:
 
 
 def refuse_development(tables: Collection[str]) -> None:
-    """Refuse a database of a development version: its version number is used again, so it says nothing.
+    """Refuse a database of a development version. Its version number does not tell, since the number is used again.
 
-    :raises StoreError: ``tables`` are those of such a database.
+    :raises StoreError: ``tables`` are the tables of a development version.
     """
     if "inbound" in tables and "node" not in tables:
         raise StoreError(
@@ -58,9 +58,10 @@ def refuse_development(tables: Collection[str]) -> None:
 
 
 def require_present(version: int) -> None:
-    """Commands that read or copy a store know the tables of one version alone.
+    """Refuse a store of another version: commands that read or copy a store know the tables of one version only.
 
-    :raises StoreOutdated: nothing is in it, or it is older. :raises StoreError: it is newer.
+    :raises StoreOutdated: the database is empty or older.
+    :raises StoreError: the database is newer.
     """
     latest = shipped()[-1].version
     refuse_newer(version, latest)

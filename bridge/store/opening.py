@@ -1,6 +1,6 @@
-"""Opens a store of either engine by its ``storage.url``, and marks one as a restored copy, or as none.
+"""Opens a store of either engine by its ``storage.url``. Also marks a store as a restored copy, or as not a copy.
 
-The driver of PostgreSQL is an extra and takes long to import, so it is imported only where the URL asks for it.
+The driver of PostgreSQL is an optional extra and slow to import, so it is imported only for a PostgreSQL URL.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bridge.store.urls import is_sqlite, sqlite_path
 
 
 class Queries(QueryStore, Protocol):
-    """A store opened for reading alone, for one command."""
+    """A store that one command opened, only for reading."""
 
     async def close(self) -> None: ...
 
 
 async def open_storage(url: str, *, clock: Clock, on_work: OnWork = lambda work: None) -> Store:
-    """Open the whole store, for a running service. ``on_work`` is called after each commit that makes work.
+    """Open the whole store, for a running service. The store calls ``on_work`` after each commit that makes work.
 
-    :raises StoreLocked: another process runs on this SQLite file.
-    :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is of a newer or of a development version, or another program's.
+    :raises StoreLocked: another process uses this SQLite file.
+    :raises StoreUnavailable: the store cannot be used now.
+    :raises StoreError: the store is of a newer or of a development version, or belongs to another program.
     """
     if is_sqlite(url):
         return await sqlite.open_store(sqlite_path(url), clock=clock, on_work=on_work)
@@ -39,8 +39,8 @@ async def open_storage(url: str, *, clock: Clock, on_work: OnWork = lambda work:
 async def open_queries(url: str) -> Queries:
     """Open a store for reading, whether a service runs on it or not.
 
-    :raises StoreUnavailable: it is not there, or cannot be read.
-    :raises StoreError: it is not of this program's version.
+    :raises StoreUnavailable: the store does not exist or cannot be read.
+    :raises StoreError: the store is not of this program's version.
     """
     if is_sqlite(url):
         return await sqlite.open_readonly(sqlite_path(url))
@@ -50,10 +50,11 @@ async def open_queries(url: str) -> Queries:
 
 
 async def try_shared(url: str, *, now: Ms) -> None:
-    """Check whether a service could work on this database of a PostgreSQL server. Changes nothing.
+    """Check whether a service could work on this PostgreSQL database. Changes nothing.
 
-    :raises StoreUnavailable: not now.
-    :raises StoreError: never: it is newer than this program, or another program's.
+    :raises StoreUnavailable: a service cannot use it now.
+    :raises StoreError: a service can never use it: the database is newer than this program, is of a development
+        version, or belongs to another program.
     """
     from bridge.store.postgres import dry_run
 
@@ -61,24 +62,24 @@ async def try_shared(url: str, *, now: Ms) -> None:
 
 
 async def mark_restored(url: str, *, taken_at: Ms) -> None:
-    """Mark the store as a copy of that moment: at the first start people decide about what waits in it.
+    """Mark the store as a copy made at ``taken_at``. After its first start people decide about the SMS that wait in it.
 
-    An older version is brought up to date here, since a start that did it would send what waits.
-    :raises StoreLocked: a service runs on it.
-    :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is newer than this program, or there is no store in it.
+    Brings an older version up to date: if a start did that instead, the start would also send the SMS that wait.
+    :raises StoreLocked: a service runs on the store.
+    :raises StoreUnavailable: the store cannot be used now.
+    :raises StoreError: the store is newer than this program, or the database is empty.
     """
     async with open_source(url, upgrade=True) as source:
         await source.mark(taken_at)
 
 
 async def adopt(url: str, *, now: Ms) -> None:
-    """Accept a PostgreSQL database that was moved as a whole as the store itself, not a copy: what waits goes on.
+    """Accept a PostgreSQL database that was moved as a whole: it is the store itself, not a copy. Waiting SMS are sent.
 
-    It must be said before the first start, so an older version is brought up to date here, too.
-    :raises StoreLocked: a service runs on it.
-    :raises StoreUnavailable: it cannot be used now.
-    :raises StoreError: it is newer than this program, or there is no store in it.
+    Runs before the first start in the new place, so it also brings an older version up to date.
+    :raises StoreLocked: a service runs on the store.
+    :raises StoreUnavailable: the store cannot be used now.
+    :raises StoreError: the store is newer than this program, or the database is empty.
     """
     from bridge.store.copying.postgres import source
 

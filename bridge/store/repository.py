@@ -1,4 +1,4 @@
-"""The base of all repositories: readers, a writer and the clock; and how a result is read as values."""
+"""The base classes of all repositories, the protocols of readers and writer, and helpers that read rows as values."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ Item = TypeVar("Item")
 
 
 class Readers(Protocol):
-    """Runs queries, each in a snapshot of its own."""
+    """Runs queries. Each query sees one snapshot of its own."""
 
     async def run(self, query: Unit[T]) -> T:
-        """The result of the query. :raises StoreUnavailable: nothing can be read now."""
+        """Return the result of the query. :raises StoreUnavailable: the store cannot be read now."""
 
 
 class Writer(Protocol):
-    """Runs units of work, each in a transaction, alone or together with others."""
+    """Runs units of work in transactions. Several units may share one transaction."""
 
     async def run(self, unit: Unit[T]) -> T:
-        """The result of the unit, after the commit.
+        """Run the unit and return its result after the commit.
 
         If the caller is cancelled, the unit is done or not done, never half done.
-        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: that is not known); a
-            later call may succeed.
+        :raises StoreUnavailable: nothing was written; a later call may succeed.
+        :raises CommitUnknown: (a StoreUnavailable) it is not known whether the unit was written.
         :raises StoreError: the unit cannot be done.
         """
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
-        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
+        """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
 
         Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """
 
 
 class ReadRepository:
-    """A repository that only reads: the command line has no other while a service runs."""
+    """A repository that only reads. A command that runs beside a service uses only this kind."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
@@ -56,17 +56,17 @@ class Repository(ReadRepository):
 
 
 def read_one(tx: Tx, table: MappedTable[T], statement: Statement, params: Params = NOTHING) -> T | None:
-    """The value that the only row of the result is read as; None where there is no row."""
+    """Read the only row of the result as a value of ``table``; None if there is no row."""
     row = tx.one(statement, params)
     return None if row is None else table.read(row)
 
 
 def read_all(tx: Tx, table: MappedTable[T], statement: Statement, params: Params = NOTHING) -> list[T]:
-    """The values that all rows of the result are read as."""
+    """Read all rows of the result as values of ``table``."""
     return [table.read(row) for row in tx.all(statement, params)]
 
 
 def read_number(tx: Tx, statement: Statement, params: Params = NOTHING) -> int:
-    """The first column of the only row; 0 where there is no row, or NULL in it."""
+    """Read the first column of the only row; 0 if there is no row or the column is NULL."""
     row = tx.one(statement, params)
     return 0 if row is None else int(row[0] or 0)

@@ -1,9 +1,10 @@
 """A transaction as a unit of work sees it, on either engine.
 
-A unit of work neither begins nor commits nor rolls back: the writer of the engine does.
+A unit of work does not begin, commit or roll back its transaction. The writer of the engine does that.
 
-Every text that goes into a database passes :func:`storable`: NUL is dropped (PostgreSQL refuses it), and a lone
-surrogate becomes U+FFFD (SQLite raises). Parameters of lookups pass it, too, so a cleaned key finds its row again.
+Every text on its way into a database passes :func:`storable`, which drops NUL (PostgreSQL refuses it) and replaces a
+lone surrogate by U+FFFD (SQLite raises an error). The parameters of lookups pass it, too, so a cleaned key finds its
+row again.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ Params = Mapping[str, Value]
 T = TypeVar("T")
 R = TypeVar("R")
 Unit = Callable[["Tx"], T]
-"""Work on one transaction: a plain function, which may run more than once."""
+"""A unit of work: a plain function on a transaction. It may run more than once."""
 BatchUnit = Callable[["Tx", Sequence[T]], Sequence[R]]
-"""Work for the items of several callers in one transaction: a result for each item, in their order."""
+"""A unit of work for the items of several callers. It returns a result for each item, in the order of the items."""
 
 NOTHING: Params = {}
 
 
 class SerializationConflict(Exception):
-    """Another transaction has changed what this unit has read: it is rolled back and runs again."""
+    """Another transaction changed what this unit had read. The writer rolls the unit back and runs it again."""
 
 
 class Row(Protocol):
-    """A row of a result. Its values are found by column name or position, or unpacked in the statement's order."""
+    """A row of a result. Read its values by column name or position, or unpack them in the statement's order."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
 
@@ -45,7 +46,7 @@ class Row(Protocol):
 
 
 def storable(text: str) -> str:
-    """``text`` without NUL, surrogate pairs joined, lone surrogates replaced; other texts come back as they are."""
+    """``text`` in a form that both engines store: without NUL, surrogate pairs joined, lone surrogates replaced."""
     if "\0" in text:
         text = text.replace("\0", "")
     if text.isascii():
@@ -58,52 +59,52 @@ def storable(text: str) -> str:
 
 
 class Tx(Protocol):
-    """Runs statements in one transaction. Results are whole, but for :meth:`each`."""
+    """Runs statements in one transaction. Every method but :meth:`each` reads its whole result before it returns."""
 
     node: str
-    """Id of the node that runs the transaction; empty where one node has the store for itself."""
+    """Id of the node that runs the transaction; empty if only one node can use the store."""
 
     router: str
-    """Id of the node that routes the messages that this transaction takes in. Empty: any node routes them, or one node
-    has the store for itself."""
+    """Id of the node that routes the messages that this transaction accepts. Empty if any node may route them, or if
+    only one node can use the store."""
 
     def now(self) -> Ms:
-        """The time by the database's own clock, which all nodes share. Only for leases."""
+        """The time by the database's clock, which all nodes share. Only leases use it."""
 
     def one(self, statement: Statement, params: Params = NOTHING) -> Row | None:
-        """The only row of a statement that returns one row or none. Runs it to its end, as RETURNING needs."""
+        """Run a statement that returns one row or none. Reads to the end of the result, as RETURNING needs."""
 
     def all(self, statement: Statement, params: Params = NOTHING) -> Sequence[Row]:
-        """All rows that the statement returns."""
+        """Run a statement and return all its rows."""
 
     def each(self, statement: Statement, params: Params = NOTHING) -> Iterator[Row]:
-        """Rows one by one, for a reader that stops early. Nothing may be written while it runs."""
+        """Yield rows one by one, for a reader that may stop early. Write nothing while it runs."""
 
     def run(self, statement: Statement, params: Params = NOTHING) -> int:
-        """Run a statement without RETURNING; returns how many rows it changed."""
+        """Run a statement that has no RETURNING; returns the number of rows that it changed."""
 
     def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
-        """Run one statement for all lines, or a few statements for very many lines. The rows come in no order."""
+        """Run the statement for all lines, in few calls of the database. The returned rows have no defined order."""
 
     def lock(self, names: Iterable[LockName]) -> None:
-        """Lock these names until the transaction ends; wait for other transactions that have locked one of them.
+        """Lock these names until the transaction ends. Waits for other transactions that have locked one of them.
 
-        Called before a read that must still be true at the write that follows. SQLite has one writer and nothing to
-        wait for. The names of one call are locked in one order, so that two calls cannot wait for each other.
+        A unit calls it before a read that must still be true when it writes. On SQLite it does nothing, since there is
+        only one writer. All calls lock their names in the same order, so two calls cannot wait for each other.
         """
 
     def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
-        """Lock those of the names that no other transaction has locked, without waiting; returns them."""
+        """Lock those names that no other transaction has locked. Does not wait. Returns the names that it locked."""
 
     def wake(self, work: Work) -> None:
-        """After the commit, wake the loops that do this kind of work, on this node and on the others."""
+        """After the commit, wake the loops that do this kind of work, on all nodes."""
 
     def wake_others(self, work: Work) -> None:
-        """The same on the other nodes alone, where the loop of this node knows of the work already."""
+        """After the commit, wake the loops of the other nodes only. The loop of this node knows of the work already."""
 
     def if_caller_gone(self, repair: Unit[object]) -> None:
-        """Have ``repair`` run, before any later work, if the caller does not learn that this unit was kept.
+        """If the caller does not learn that this unit was committed, the writer runs ``repair`` before any later work.
 
-        That happens where the caller was cancelled, and where COMMIT failed with an unknown outcome. So ``repair`` must
-        do nothing where the unit was not kept.
+        A caller does not learn it if it was cancelled, or if COMMIT failed with an unknown outcome. So ``repair`` must
+        do nothing if the unit was not committed.
         """

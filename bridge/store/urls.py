@@ -1,4 +1,4 @@
-"""Which engine a URL of ``storage.url`` means."""
+"""Tells from ``storage.url`` which engine is meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SQLITE = "sqlite:///"
 
 
 def is_sqlite(url: str) -> bool:
-    """False: it is a URL of PostgreSQL. The configuration lets no other pass."""
+    """Whether the URL names a SQLite file. If not, it is a PostgreSQL URL: the configuration accepts no third kind."""
     return url.startswith(_SQLITE)
 
 

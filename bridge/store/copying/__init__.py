@@ -1,7 +1,8 @@
 """Moves a store from one engine to the other, with everything that is in it.
 
-What waits in the source goes on in the target. So the source must not be started again; it is marked in case it is
-(:mod:`bridge.store.repositories.recovery`). For the composition root and commands alone.
+The target goes on with the work that waits in the source. So no bridge may start on the source again. The source is
+marked as a copy in case one does (:mod:`bridge.store.repositories.recovery`). Only the composition root and the
+commands import this package.
 """
 
 from bridge.store.copying.move import Moved, move

@@ -1,4 +1,4 @@
-"""Opens either end of a copy by its URL."""
+"""Opens the source or the target of a copy by its URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.store.urls import is_sqlite, sqlite_path
 
 
 def open_source(url: str, *, upgrade: bool = False) -> AbstractAsyncContextManager[Source]:
-    """``upgrade``: an older version is brought up to date; without it, it is refused."""
+    """Open the source. ``upgrade``: bring an older version up to date; without it an older version is refused."""
     if is_sqlite(url):
         from bridge.store.copying import sqlite
 

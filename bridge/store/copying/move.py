@@ -1,4 +1,4 @@
-"""Copies table by table, reads everything back and compares it, commits, and only then marks the source."""
+"""Moves a store: copies each table, reads the copy back, compares, commits, and only then marks the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.value import value_object
 
 @value_object
 class Moved:
-    """The tables of the target after the move, in the order in which they were copied."""
+    """The result of a move: the content of each table of the target, in the order in which they were copied."""
 
     tables: dict[str, Content]
 
@@ -26,12 +26,12 @@ class Moved:
 
 
 async def move(source_url: str, target_url: str, *, now: Callable[[], Ms], progress: Progress) -> Moved:
-    """Copy everything from one store into another, empty one; then mark the source as a copy.
+    """Copy everything from one store into another, which must be empty. Then mark the source as a copy.
 
     :raises StoreLocked: a service runs on the source.
-    :raises StoreUnavailable: one of the two cannot be used now.
-    :raises StoreError: the source is of another version, the target is not empty, or what arrived is not what was
-        sent. The target is as it was before, unless the message says otherwise.
+    :raises StoreUnavailable: one of the two stores cannot be used now.
+    :raises StoreError: the source is of another version, the target is not empty, or the copy differs from the source.
+        The target is as it was before, unless the message says otherwise.
     """
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(source_url))

@@ -46,7 +46,7 @@ class PostgresSide:
 
 
 class PostgresSource(PostgresSide):
-    """``whole``: the transaction in which everything is read. Marking the source commits it."""
+    """The source of a move. ``whole``: the one transaction that reads everything. Marking the source commits it."""
 
     def __init__(self, connection: Any, where: str, schema: str, whole: Any) -> None:
         super().__init__(connection, where, schema)
@@ -70,9 +70,10 @@ class PostgresSource(PostgresSide):
 class PostgresTarget(PostgresSide):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Includes the migrations, so that a copy that fails leaves an empty schema empty.
+        """The transaction of the whole move. It includes the migrations, so a failed copy leaves an empty schema empty.
 
-        Nodes that start while it runs wait as for the migrations of another node, and then find a whole store.
+        Nodes that start while it runs wait for it as they wait for another node's migrations. They then find a complete
+        store.
         """
         whole = self._connection.transaction()
         with faults.named(self.where):
@@ -89,7 +90,7 @@ class PostgresTarget(PostgresSide):
             ) from error
 
     async def _lock_empty(self) -> None:
-        """Lock the tables against other writers. :raises StoreError: something is in them already."""
+        """Lock the tables against other writers. :raises StoreError: a table has rows already."""
         await check_unused(self._connection)
         names = [table.name for table in MOVED]
         await self._connection.execute(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
@@ -105,18 +106,18 @@ class PostgresTarget(PostgresSide):
             )
         except Exception as error:
             if (words := describe_invalid_value(table, lines)) is not None:
-                # From None: the driver's message quotes the value.
+                # "from None" hides the driver's message, which quotes the value.
                 raise StoreError(f"{self.where}: {words}; nothing was copied") from None
             translated = faults.translate(error, f"{self.where}: {table.name}")
             raise translated from error
 
     async def finish(self) -> None:
-        """Let the server number new rows above the copied ones, and take statistics."""
+        """Make the server number new rows above the copied ones, and collect statistics."""
         with faults.named(self.where):
             for table in MOVED:
                 if (column := _numbered(table)) is not None:
                     highest = f"(SELECT max({column}) FROM {table.name})"
-                    # Numbers that the server gives begin at 1. Ids of chats, which it does not give, may be negative.
+                    # The server's own numbers begin at 1. Ids of chats come from Telegram and may be negative.
                     await self._connection.execute(
                         f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column}'), {highest})"
                         f" WHERE {highest} > 0"
@@ -126,9 +127,9 @@ class PostgresTarget(PostgresSide):
 
 @asynccontextmanager
 async def source(url: str, *, upgrade: bool = False) -> AsyncIterator[PostgresSource]:
-    """Open the source in one transaction, locked against writers until the end of the move.
+    """Open the source in one transaction, and lock it against writers until the end of the move.
 
-    ``upgrade``: an older version is brought up to date in that transaction.
+    ``upgrade``: bring an older version up to date in that transaction.
     """
     async with connected(url) as (connection, where):
         with faults.named(where):
@@ -154,13 +155,13 @@ async def target(url: str) -> AsyncIterator[PostgresTarget]:
 
 
 async def migrate_within(connection: Any, schema: str) -> None:
-    """Migrate in the open transaction. No other process migrates before its end."""
+    """Migrate in the open transaction. No other process migrates before this transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(schema, locks.MIGRATIONS))
     await migrate(connection)
 
 
 async def check_unused(connection: Any) -> None:
-    """:raises StoreLocked: nodes are alive on this schema, by the clock of the database."""
+    """Refuse a schema that is in use. :raises StoreLocked: nodes are alive on it, by the clock of the database."""
     if await connection.fetchval(_HAS_NODES) and (names := await connection.fetch(_ALIVE)):
         listed = ", ".join(row["name"] for row in names)
         raise StoreLocked(
@@ -169,6 +170,6 @@ async def check_unused(connection: Any) -> None:
 
 
 def _numbered(table: Table) -> str | None:
-    """The column that the server numbers by itself: INTEGER PRIMARY KEY in the schema file."""
+    """The column whose values the server generates: ``INTEGER PRIMARY KEY`` in the schema file. None without one."""
     column = table.key[0]
     return column if len(table.key) == 1 and table.types[column] is ColumnType.INTEGER else None

@@ -24,7 +24,7 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE
 
 
 class SqliteSide:
-    """The common part of source and target. Errors name the file, and never a value."""
+    """The common part of source and target. Error messages name the file and never quote a value."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path = path
@@ -48,10 +48,10 @@ class SqliteSide:
 
 class SqliteSource(SqliteSide):
     async def mark_if_restored(self, now: Ms) -> None:
-        """Nothing to do: a file that is a copy was marked when it was made."""
+        """Does nothing: a copy of a file was marked when it was made."""
 
     async def mark(self, now: Ms) -> None:
-        """Mark the file on a second connection, since the first one may only read."""
+        """Mark the file over a second connection, since the first one is read-only."""
         with named(self._path), closing(sqlite3.connect(self._path, isolation_level=None)) as db:
             self._db.execute("ROLLBACK")
             db.execute("PRAGMA synchronous = FULL")
@@ -62,7 +62,7 @@ class SqliteSource(SqliteSide):
 
 
 class SqliteTarget(SqliteSide):
-    """A new file. It gets its name when it is whole."""
+    """The target of a move: a new file, which gets its name when it is complete."""
 
     def __init__(self, path: Path, part: Path, db: sqlite3.Connection) -> None:
         super().__init__(path, db)
@@ -86,16 +86,16 @@ class SqliteTarget(SqliteSide):
             self._db.execute("COMMIT")
             self._db.close()
             sync(self._part)
-            # Not os.replace: a file of that name that another program made in the meantime stays.
+            # os.link, not os.replace: if another program has made a file of that name since, that file stays.
             os.link(self._part, self._path)
             sync(self._path.parent)
 
 
 @asynccontextmanager
 async def source(path: Path, *, upgrade: bool = False) -> AsyncIterator[SqliteSource]:
-    """Open the source under its lock, in one read transaction.
+    """Take the lock of the source and open the source in one read transaction.
 
-    ``upgrade``: an older version is brought up to date before.
+    ``upgrade``: bring an older version up to date first.
     """
     path = _existing_file(path)
     lock = FileLock(path)
@@ -123,7 +123,7 @@ async def target(path: Path) -> AsyncIterator[SqliteTarget]:
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
         with closing(_opened(part.as_uri(), path)) as db:
             with named(path):
-                # The file is synced as a whole at the end.
+                # The whole file is synced once, at the end.
                 db.execute("PRAGMA synchronous = OFF")
                 db.execute("PRAGMA foreign_keys = ON")
                 migrate(db, shipped())
@@ -169,7 +169,7 @@ def _require_present(db: sqlite3.Connection) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Make errors name the file. SQLite's message about a text that is not UTF-8 is left out: it quotes the text."""
+    """Make errors name the file. Omits SQLite's message about a text that is not UTF-8: it quotes the text."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""The common part of both engines: which tables are copied, how their rows are read, and a digest of them."""
+"""The common part of both engines: which tables are copied, how rows are read, and the digest that compares them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bridge.store.transaction import storable
 from bridge.value import value_object
 
 BATCH = 5_000
-"""Rows that are in memory at a time: some megabytes."""
+"""Rows that are in memory at one time: some megabytes."""
 NOT_COPIED = frozenset({"schema_version", *(table.name for table in STAYING)})
-"""Names of the tables that are not copied: those about the database itself and its nodes."""
+"""Names of the tables that are not copied. They describe the database itself and its nodes."""
 _NODE_COLUMNS = frozenset({"taken_by", "sent_by"})
-"""Columns that name the node whose work a row is. They are copied empty, since no node runs while a store is copied."""
+"""Columns that name the node that works on a row. They are copied empty: no node runs while a store is copied."""
 _PYTHON_TYPES: Mapping[ColumnType, type] = {
     ColumnType.INTEGER: int,
     ColumnType.TEXT: str,
@@ -29,7 +29,7 @@ _PYTHON_TYPES: Mapping[ColumnType, type] = {
 }
 
 Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""A function that is called with the number of rows done and the number of all rows."""
 
 
 @value_object
@@ -41,15 +41,15 @@ class Content:
 
 
 class Digest:
-    """The digest of rows in one order: of the values that Python reads, so it is the same for both engines."""
+    """A digest of rows in their order. The values are those that Python reads, so both engines give the same digest."""
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
         self._rows = 0
 
     def add(self, lines: list[Line]) -> None:
-        """Add at least one row."""
-        # Without the brackets of the list: the digest does not depend on how many rows come at a time.
+        """Add rows to the digest. ``lines`` must not be empty."""
+        # Without the brackets of the list, so the digest does not depend on how many rows come in one call.
         self._hash.update(f"{repr(lines)[1:-1]}, ".encode())
         self._rows += len(lines)
 
@@ -58,28 +58,28 @@ class Digest:
 
 
 class Source(Protocol):
-    """A store that does not change while it is read. Errors name it."""
+    """A store that is copied. It does not change while it is read. Error messages name it."""
 
     where: str
 
     async def mark_if_restored(self, now: Ms) -> None:
-        """Mark a copy that has not noticed yet that it is one, before it is read."""
+        """Before the source is read: mark it as a copy if it is a restored one and no start has marked it yet."""
 
     async def table_names(self) -> set[str]:
         """The names of all tables."""
 
     async def count(self, table: Table) -> int:
-        """The number of its rows."""
+        """The number of rows of the table."""
 
     def lines(self, table: Table) -> AsyncIterator[list[Line]]:
-        """Its rows in the order of its key, up to :data:`BATCH` at a time."""
+        """Yields the rows of the table in the order of its key, up to :data:`BATCH` at a time."""
 
     async def mark(self, now: Ms) -> None:
-        """Mark it as a copy of the store that goes on elsewhere; durable when this returns."""
+        """Mark the source as a copy, since the store goes on in the target. The mark is durable on return."""
 
 
 class Target(Protocol):
-    """A store that other programs see only when it is whole."""
+    """A store that receives a copy. Other programs see it only when it is complete."""
 
     where: str
 
@@ -87,30 +87,30 @@ class Target(Protocol):
         """Write the rows."""
 
     def lines(self, table: Table) -> AsyncIterator[list[Line]]:
-        """Its rows, as :meth:`Source.lines`."""
+        """Yields the rows of the table, like :meth:`Source.lines`."""
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
-        """The whole move: kept at its end, or gone without a trace."""
+        """The transaction of the whole move. Commits at its end; an error leaves no trace."""
 
     async def finish(self) -> None:
-        """Make it usable, after the last row."""
+        """Prepare the target for use, after the last row."""
 
 
 def check_tables(where: str, names: set[str]) -> None:
-    """:raises StoreError: a table of the store is not one of ours, so it would not be copied."""
+    """Refuse tables that would not be copied. :raises StoreError: a table of the store is not one of ours."""
     unknown = sorted(names - {table.name for table in MOVED} - NOT_COPIED)
     if unknown:
         raise StoreError(f"{where} has tables that are not ours: {', '.join(unknown)}")
 
 
 def select(table: Table) -> str:
-    """The statement that reads all rows in the order of the key. Both engines understand it."""
+    """The SQL text that reads all rows in the order of the key. Both engines understand it."""
     columns = ", ".join(f"'' AS {column}" if column in _NODE_COLUMNS else column for column in table.types)
     return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.key)}"
 
 
 def describe_invalid_value(table: Table, lines: Sequence[Line]) -> str | None:
-    """Say which value is the first that its column cannot hold, without the value itself."""
+    """Describe the first value that its column cannot hold, without the value itself; None if all fit."""
     for line in lines:
         row = dict(zip(table.types, line, strict=True))
         for column, type_ in table.types.items():

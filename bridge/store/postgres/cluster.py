@@ -1,9 +1,10 @@
 """Coordinates several nodes on one database: which are alive, which one leads a role, which messages each one routes.
 
-All of it is leases by the database's clock. A node that does not report in time has lost its leases, whether it is
-dead, cut off or asleep. It knows by its own clock when they end, and stops in time. Of all this only
-:data:`TAKE_UNROUTED` runs in the transactions of a message's way: when a node has no message of its own, and else once
-a second.
+Everything here is a lease by the database's clock. A node that does not report in time loses its leases, whether it is
+dead, cut off or suspended. It counts on its own clock when they end, and stops in time.
+
+Only :data:`TAKE_UNROUTED` runs in the transactions that route messages: when a node has no message of its own, and
+otherwise once a second.
 """
 
 from __future__ import annotations
@@ -27,19 +28,20 @@ from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 LEASE: Ms = 10 * SECOND
-"""How long a node that does not report keeps the roles that it leads, and its messages."""
+"""How long a node keeps its roles and its messages after its last report."""
 SEND_LEASE: Ms = 75 * SECOND
-"""How long after a node's last report its requests may still be under way. More than the longest request (45 s) and
-what may pass between the report and the request."""
+"""How long after a node's last report its requests may still be under way. This is more than the longest request (45 s)
+and the time that may pass between the report and the request."""
 OVERDUE: Ms = 5 * SECOND
-"""After this time without routing, a node's message goes to a node that has nothing to do, which has as long again."""
+"""If a node has not routed a message after this time, an idle node takes it. That node then has the same time."""
 KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
-"""How long after its end a node's row is kept."""
+"""How long a node's row is kept after the last of its requests must have ended (``sends_until``)."""
 TAKE_UNROUTED_EVERY_S = 1.0
-"""Shortest time between two looks for messages that no node routes, at a node that has messages of its own."""
+"""Seconds between two searches for unrouted messages by a node that has messages of its own. A node without any, or
+beside a node that does not route, searches at each claim."""
 
-# The messages of a node that is dead, that does not route, or that does not get to them; in the index's order, so that
-# no more are read than are taken.
+# Takes the messages of a node that is dead, does not route, or is too slow. Reads in the order of the index, so it
+# reads no more rows than it takes.
 TAKE_UNROUTED = LEADER.statement(
     f"""
 UPDATE inbound SET taken_by = :node, taken_at = :now WHERE id IN (
@@ -80,7 +82,7 @@ FORGET_NODES = Statement("DELETE FROM node WHERE sends_until < :before")
 
 
 class ClusterQueries:
-    """Lists the nodes. Mixed into a class that has readers."""
+    """Lists the nodes. A mixin for a class that has readers."""
 
     _readers: Readers
 
@@ -89,7 +91,7 @@ class ClusterQueries:
 
 
 class ClusterRepository(ClusterQueries):
-    """A :class:`~bridge.ports.cluster.ClusterStore`. Mixed into a class that has a writer."""
+    """Implements :class:`~bridge.ports.cluster.ClusterStore`. A mixin for a class that has a writer."""
 
     _writer: Writer
     _notifications: Notifications
@@ -99,11 +101,11 @@ class ClusterRepository(ClusterQueries):
     take_unrouted_every_s = TAKE_UNROUTED_EVERY_S
     _took_at = 0.0
     _all_route = False
-    """Whether every node that takes callbacks also routes them, as of the last report."""
+    """Whether every live node has the role ``router``, as of this node's last report."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         def unit(tx: Tx) -> LeaseStatus:
-            # One report after the other: of two nodes that start at once, one sees the other.
+            # Reports run one after the other, so if two nodes start at once, the second sees the first.
             tx.lock([locks.CLUSTER])
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
@@ -145,7 +147,10 @@ class ClusterRepository(ClusterQueries):
         await self._notifications.listen(on_work)
 
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
-        """A node that has messages of its own looks now and then, too: those of a dead node must not wait for ever."""
+        """Take the messages of nodes that do not route them.
+
+        A node with messages of its own does it at times, too: a dead node's messages must not wait for ever.
+        """
         if not idle and self._all_route and time.monotonic() - self._took_at < self.take_unrouted_every_s:
             return False
         self._took_at = time.monotonic()
@@ -158,8 +163,10 @@ def _leases(now: Ms) -> Params:
 
 
 def _take_roles(tx: Tx, node: str, wanted: Sequence[str], now: Ms) -> frozenset[str]:
-    """Take the wanted roles that no other live node leads, give up the others; returns the roles that the node
-    leads."""
+    """Take the wanted roles that no other live node leads, and give up the roles that are not wanted any more.
+
+    Returns the roles that the node leads now.
+    """
     for role in wanted:
         tx.run(TAKE_ROLE, {"role": role, "node": node, "now": now})
     mine = frozenset(row["role"] for row in tx.all(LEADERS) if row["node"] == node)

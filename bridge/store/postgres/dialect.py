@@ -1,7 +1,8 @@
 """Translates the store's statements for PostgreSQL.
 
-Three things differ, all three mechanically: parameters are numbered and typed, the rows of a
-:class:`~bridge.store.batch.BatchStatement` come as one array for each column, and column types have other names.
+Three things differ, and the translation is mechanical: parameters have numbers and types, a
+:class:`~bridge.store.batch.BatchStatement` gets its rows as one array for each column, and column types have other
+names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _TYPES = {
     ColumnType.REAL: "double precision",
 }
 _COLUMN_TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION", "TEXT": 'TEXT COLLATE "C"'}
-"""Texts are compared byte by byte, as on SQLite, whatever the order of the database is."""
+"""``COLLATE "C"`` compares texts byte by byte, as SQLite does, whatever collation the database has."""
 _COLUMN_TYPE = re.compile(r"\bINTEGER(\s+)PRIMARY KEY\b|\b(?:INTEGER|BLOB|REAL|TEXT)\b")
 
 
@@ -35,20 +36,20 @@ class NumberedStatement(NamedTuple):
 
 @lru_cache(maxsize=512)
 def numbered(wanted: Statement) -> NumberedStatement:
-    """The statement with numbered parameters."""
+    """Translate the statement: number its parameters and give each its type."""
     numbers = {name: f"${number}::{_TYPES[type]}" for number, (name, type) in enumerate(wanted.types.items(), 1)}
     return NumberedStatement(wanted.with_parameters(numbers), tuple(wanted.types))
 
 
 @lru_cache(maxsize=128)
 def batch_text(wanted: BatchStatement) -> str:
-    """The statement for any number of rows: each parameter is an array with the values of one column."""
+    """PostgreSQL's text for any number of rows. Each parameter is an array with the values of one column."""
     arrays = ", ".join(f"${number}::{_TYPES[type]}[]" for number, type in enumerate(wanted.types.values(), 1))
     return f"WITH rows ({', '.join(wanted.types)}) AS (SELECT * FROM unnest({arrays})) {wanted.body}"
 
 
 def schema(script: str) -> str:
-    """The schema file with PostgreSQL's types."""
+    """The text of a schema file with PostgreSQL's column types and without comments."""
 
     def typed(match: re.Match[str]) -> str:
         if match[1] is not None:

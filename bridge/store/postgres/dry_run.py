@@ -1,4 +1,4 @@
-"""Tries whether a service could work on a database, and undoes everything: nothing is changed."""
+"""Checks whether a service could work on a database. Rolls everything back, so nothing is changed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bridge.store.postgres.pool import connected
 from bridge.store.repositories.facade import WRITE_PULSE
 
 _MAKE_TABLE = "CREATE TABLE trial (id BIGINT)"
-"""A start on an empty schema, or on one of an older version, must be allowed to do this."""
+"""Tests a permission: a start on an empty schema, or on one of an older version, must be allowed to make tables."""
 
 
 async def check_usable(url: str, now: Ms) -> None:
     """Check the database.
 
     :raises StoreUnavailable: a service could not use it now.
-    :raises StoreError: it is newer than this program, of a development version, or another program's.
+    :raises StoreError: the database is newer than this program, of a development version, or another program's.
     """
     async with connected(url) as (connection, where):
         with faults.named(where):

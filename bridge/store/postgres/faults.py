@@ -1,6 +1,6 @@
-"""Translates PostgreSQL's errors into the program's own. No other module of the store names an SQLSTATE.
+"""Translates PostgreSQL's errors into the program's own. Only this module of the store names SQLSTATE codes.
 
-The server's messages are left out: they may quote values, such as the text of an SMS.
+Omits the server's messages, since they may quote values such as the text of an SMS.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ _WRONG_SETTINGS = {
     "22023": "storage.url gives a setting a value that the server does not take",
     "42704": "storage.url names a setting that the server does not know",
 }
-"""Faults of the settings behind the question mark of the URL: no statement of the program sets another."""
+"""Errors of the settings after the question mark of the URL. They mean nothing else, since no statement of the program
+changes a setting to a wrong value."""
 _TRANSIENT = ("08", "53", "57", "58", "25006", "25P03", "28", "3D000", "3F000", "42501", "55P03", "XX")
-"""Faults of the surroundings, not of the work. Each of them may pass by itself."""
+"""Prefixes of SQLSTATE codes whose cause is the environment, not the work. Each such fault may pass by itself."""
 _CONFLICTS = frozenset({"40001", "40P01"})
-"""The server gave up one of two transactions that conflict. It is run again."""
+"""The server gave up one of two transactions that conflict. That transaction runs again."""
 _NOT_UNIQUE = "23505"
-"""A unique value, the code of a conversation, was free when it was looked for. Another is found when the unit is run
-again."""
+"""A unique value (the code of a conversation) was free when the unit looked, and is taken now. When the unit runs again
+it finds another value."""
 
 
 def _state(error: BaseException) -> str:
@@ -52,15 +53,15 @@ def _state(error: BaseException) -> str:
 
 
 def is_environment_fault(error: BaseException) -> bool:
-    """Whether the database could not be used at all: the work itself may be good."""
+    """Whether the environment is at fault: the database could not be used, and the work itself may be good."""
     if isinstance(error, asyncpg.PostgresError):
         return _state(error).startswith(_TRANSIENT)
-    # InternalClientError: the server has just said that it ends the connection, and that was not read to its end.
+    # InternalClientError: the server is ending the connection, and the driver read only a part of that message.
     return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError))
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether another transaction was in the way, and the unit may run again."""
+    """Whether another transaction was in the way, so that the unit may run again."""
     return _is_serialization_failure(error) or _state(error) == _NOT_UNIQUE
 
 
@@ -69,8 +70,8 @@ def _is_serialization_failure(error: BaseException) -> bool:
 
 
 def translate(error: Exception, where: str) -> Exception:
-    """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
-    is."""
+    """The program's error for an error of the driver. Any other error, which is a mistake of our own, is returned
+    unchanged."""
     if is_environment_fault(error):
         return StoreUnavailable(f"{where}: {_describe(error)}")
     if _state(error) in _WRONG_SETTINGS:
@@ -104,13 +105,13 @@ def _describe(error: BaseException) -> str:
 
 
 def commit_unknown(error: Exception, where: str) -> str:
-    """The message for work whose COMMIT was tried, and which may have been kept."""
+    """The message for work whose COMMIT failed, but which the server may have committed."""
     return f"{where}: {_describe(error)}; whether the last changes are kept is not known"
 
 
 @contextmanager
 def named(where: str) -> Iterator[None]:
-    """Translate errors of the driver, and make all errors name the database."""
+    """Translate errors of the driver, and put ``where`` (the masked URL) into the message of every error."""
     try:
         yield
     except StoreError as error:

@@ -1,8 +1,8 @@
 """Lets plain functions wait for coroutines, so that the same units of work run on both engines.
 
-A unit of work is a plain function on a :class:`~bridge.store.transaction.Tx`. SQLite runs it in a thread. Here it runs
-in a greenlet of the event loop's own thread: when it needs an answer of the server, it yields until the answer has
-come. Other tasks run in between, so a unit must not rely on anything in memory that they change.
+A unit of work is a plain function on a :class:`~bridge.store.transaction.Tx`. SQLite runs it in a thread. PostgreSQL
+runs it in a greenlet of the event loop's own thread: when the unit needs an answer from the server, the greenlet yields
+until the answer is there. Other tasks run meanwhile, so a unit must not rely on memory that other tasks change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def wait_for(answer: Awaitable[T]) -> T:
-    """The result of ``answer``. To be called inside of a function that :func:`run` runs."""
+    """Wait for ``answer`` and return its result. Call it only inside a function that :func:`run` runs."""
     caller = getcurrent().parent
     assert caller is not None, "not inside of a unit of work"
     result: T = caller.switch(answer)
@@ -25,13 +25,13 @@ def wait_for(answer: Awaitable[T]) -> T:
 
 
 async def run(work: Callable[[], T]) -> T:
-    """The result of ``work``, which may call :func:`wait_for`."""
+    """Run ``work``, which may call :func:`wait_for`, and return its result."""
     worker = greenlet(work)
     step: Any = worker.switch()
     while not worker.dead:
         try:
             answer = await step
-        except BaseException:  # also cancellation: the function has to notice it
+        except BaseException:  # cancellation, too: the function must notice it
             step = worker.throw(*sys.exc_info())
         else:
             step = worker.switch(answer)

@@ -1,7 +1,8 @@
-"""Finds out whether this database is the one that nodes ran on before, or was restored from a dump of it.
+"""Detects whether this database is the one that nodes ran on before, or was restored from a dump of it.
 
-A restored dump has other numbers of server, database and table, so these are compared. A copy below the tables keeps
-them (a base backup, a snapshot of the disk, recovery to a point in time, a promoted standby): for these there is
+The *place* of a store is three numbers of PostgreSQL: of the server's cluster, of the database and of the table
+``identity``. A restored dump has other numbers, so each start compares them. Copies below the tables keep the numbers:
+a base backup, a snapshot of the disk, recovery to a point in time, a promoted standby. For those an administrator runs
 ``sms-bridge store restored``. See docs/decisions/0014-restored-dumps.md.
 """
 
@@ -34,9 +35,9 @@ _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 async def compare(connection: Any, schema: str, now: Ms) -> None:
-    """Mark the store as a copy if its place changed, and remember the place.
+    """Mark the store as a copy if its place has changed, and store the present place.
 
-    It always writes, so a start on a database that takes no writes fails here.
+    Always writes a row, so a start on a read-only database fails here.
     """
     place = await _place(connection)
     async with connection.transaction():
@@ -45,19 +46,19 @@ async def compare(connection: Any, schema: str, now: Ms) -> None:
         if _is_same_place(known, place):
             place = {**known, **place}
         else:
-            # A dump does not say when it was made. The time of the last event in it comes closest.
+            # A dump does not say when it was made. The time of its last event is the best estimate.
             last_activity = await connection.fetchval(LAST_ACTIVITY.text)
             await mark(connection, now if last_activity is None else last_activity)
         await _keep(connection, place, now)
 
 
 async def adopt(connection: Any, now: Ms) -> None:
-    """Remember the present place without a mark: this is the store itself, not a copy."""
+    """Store the present place and do not mark the store: it is the store itself, not a copy."""
     await _keep(connection, await _place(connection), now)
 
 
 async def mark(connection: Any, taken_at: Ms) -> None:
-    """Mark the store as a copy of that moment, if it is not marked already."""
+    """Mark the store as a copy made at ``taken_at``, if it is not marked already."""
     if await connection.fetchval(COPY_TAKEN.text) is None:
         await connection.execute(dialect.numbered(MARK_COPY).text, taken_at)
 
@@ -81,5 +82,5 @@ def _parsed(words: str) -> dict[str, str]:
 
 
 def _is_same_place(known: Mapping[str, str], place: Mapping[str, str]) -> bool:
-    """Compare the numbers that both have: the right to ask for the server's number may come and go."""
+    """Whether all numbers agree that both places have. The right to read the server's number may come and go."""
     return all(known[name] == place[name] for name in known.keys() & place.keys())

@@ -1,4 +1,5 @@
-"""Brings a PostgreSQL schema to the present version, by the same numbered files as on SQLite. One node at a time."""
+"""Brings a PostgreSQL schema to the present version, by the same numbered files as on SQLite. One node at a time does
+so."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from bridge.store.postgres.tx import lock_key
 
 _TABLES = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
 _VERSION = "SELECT max(version) FROM schema_version"
-# When statistics are taken hardly any row waits; when it matters, thousands do. A plan for one waiting row reads all
-# waiting rows for each of them. Without statistics the planner assumes that half a per cent of the rows wait.
+# The column "state" of these tables has no statistics. The server collects statistics when hardly any row waits, and
+# they matter when thousands wait. A plan that is made for one waiting row reads all waiting rows for each of them.
+# Without statistics the planner assumes that half a per cent of the rows wait.
 _WAITING = ("inbound", "sms", "chat_post", "tg_update")
 _WITH_STATISTICS = """
 SELECT attrelid::regclass::text FROM pg_attribute
@@ -29,7 +31,7 @@ _MAKE_VERSIONS = (
 
 
 async def schema_name(connection: Any) -> str:
-    """The name of the schema that the tables are in. :raises StoreError: there is none."""
+    """The name of the schema that the tables are in. :raises StoreError: there is no such schema."""
     schema = await connection.fetchval("SELECT current_schema()")
     if schema is None:
         raise StoreError(faults.NO_SCHEMA)
@@ -37,9 +39,9 @@ async def schema_name(connection: Any) -> str:
 
 
 async def version_of(connection: Any) -> int:
-    """The version; 0 in an empty schema.
+    """The version of the schema; 0 if it is empty.
 
-    :raises StoreError: the schema is of a development version, or another program's.
+    :raises StoreError: the schema is of a development version, or belongs to another program.
     """
     tables = [name for (name,) in await connection.fetch(_TABLES)]
     refuse_development(tables)
@@ -51,7 +53,7 @@ async def version_of(connection: Any) -> int:
 
 
 async def migrate(connection: Any, migrations: Sequence[Migration] | None = None) -> int:
-    """Apply the migrations that are missing; returns how many. Other nodes that start wait for it.
+    """Apply the missing migrations; returns how many. Other nodes that start meanwhile wait for it.
 
     :raises StoreError: a migration failed, or the schema is of a newer version.
     """
@@ -74,12 +76,15 @@ async def migrate(connection: Any, migrations: Sequence[Migration] | None = None
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", lock)
-            # The connection is used for other work next, with the settings that it was opened with.
+            # The connection goes on to other work, with the settings that it was opened with.
             await connection.execute("RESET lock_timeout; RESET statement_timeout")
 
 
 async def _take_no_statistics(connection: Any) -> None:
-    """Runs at each start: the process may have been killed after it made the tables and before this."""
+    """Switch statistics off for the column ``state`` of the tables in :data:`_WAITING`.
+
+    Runs at each start, since a process may be killed between making the tables and this.
+    """
     for (table,) in await connection.fetch(_WITH_STATISTICS, list(_WAITING)):
         await connection.execute(f"ALTER TABLE {table} ALTER COLUMN state SET STATISTICS 0")
 
@@ -92,6 +97,6 @@ async def _apply(connection: Any, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         if faults.is_environment_fault(error):
             raise
-        # The server's message is left out: it may quote a value.
+        # Without the server's message, which may quote a value.
         message = f"migration {migration.name} failed ({type(error).__name__}, {error.sqlstate})"
         raise StoreError(f"{message}; the database is as it was before") from error

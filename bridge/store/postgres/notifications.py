@@ -1,7 +1,7 @@
-"""Tells the other nodes by NOTIFY which work there is, and passes on what they tell.
+"""Notifies the other nodes by NOTIFY which kinds of work there are, and listens to their notifications.
 
-A notification may be lost: it only shortens a wait, and each loop looks for work now and then without one. So none is
-part of a transaction, and those of one moment are sent together.
+A notification may be lost. It only shortens a wait, since each loop also looks for work regularly. So notifications are
+not part of a transaction, and those of one moment are sent together.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from bridge.store.postgres.pool import TIMEOUT, Pool
 from bridge.store.postgres.tx import lock_key
 
 NOTIFY_EVERY_S = 0.05
-"""Shortest time between two notifications of a node."""
+"""Seconds between two notifications of a node, at least."""
 LIVENESS_CHECK_S = 20.0
-"""Seconds without a notification after which a listening connection asks whether the server is still there."""
+"""Seconds between two checks of a listening connection that the server still answers."""
 RECONNECT_S = 2.0
-"""Pause between two attempts to listen again."""
+"""Seconds between two attempts to connect again."""
 
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, StoreError)
 
 
 def channel(schema: str) -> str:
-    """The name of the channel of one schema: a database may hold several stores."""
+    """The name of the channel of one schema. A database may hold several stores, so each schema has its own."""
     return f"sms_bridge_{lock_key(schema, locks.NOTIFICATIONS) & (2**64 - 1):x}"
 
 
 class Notifications:
-    """Those of one node. ``close`` before the pool is closed."""
+    """Sends and receives the notifications of one node. Call ``close`` before the pool is closed."""
 
     def __init__(self, pool: Pool, schema: str, node: str) -> None:
         self._pool = pool
         self._channel = channel(schema)
         self._node = node
         self.has_listeners = False
-        """Whether there are other nodes. Without them nothing is sent."""
+        """Whether there are other nodes. If not, nothing is sent."""
         self._pending: set[Work] = set()
         self._sending: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
     def notify(self, work: Set[Work]) -> None:
-        """Tell the other nodes soon."""
+        """Notify the other nodes of this work, within :data:`NOTIFY_EVERY_S`."""
         if not self.has_listeners or not work:
             return
         self._pending |= work
@@ -69,19 +69,19 @@ class Notifications:
         self._sending = None
 
     async def listen(self, on_work: OnWork) -> None:
-        """Call ``on_work`` with the work that other nodes tell of, until cancelled."""
+        """Call ``on_work`` for each notification of another node, until cancelled."""
 
         def received(connection: object, pid: int, channel: str, payload: str) -> None:
             node, *names = json.loads(payload)
             if node != self._node:
-                # A node of a later version may name other kinds of work, too.
+                # A node of a later version may name kinds of work that this version does not know.
                 on_work({work for work in Work if work in names})
 
         while True:
             try:
                 await self._listen(received)
             except _FAILURES:
-                # Other parts report that the store is away.
+                # Not logged: other parts report that the store cannot be reached.
                 await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self, received: Callable[[Any, int, str, str], None]) -> None:
@@ -95,14 +95,14 @@ class Notifications:
                     async with asyncio.timeout(LIVENESS_CHECK_S):
                         await ended.wait()
                         break
-                # Only a question shows that a connection was cut without a word.
+                # Only a query shows that a connection was cut silently.
                 await connection.execute("SELECT 1", timeout=TIMEOUT / 1000)
             raise ConnectionResetError
         finally:
             connection.terminate()
 
     async def close(self) -> None:
-        """Send the pending notifications, then end."""
+        """Send the pending notifications."""
         self._closing.set()
         if self._sending is not None:
             await self._sending

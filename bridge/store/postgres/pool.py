@@ -1,4 +1,4 @@
-"""Connections to the server: opened when they are needed, and opened anew after they broke.
+"""Opens connections to the server when they are needed, and opens new ones after they break.
 
 asyncpg's own pool is not used: docs/decisions/0016-connection-pool.md says why, with figures.
 """
@@ -19,49 +19,50 @@ from bridge.model.base import SECOND, Ms
 from bridge.store.postgres import faults
 
 TIMEOUT: Ms = 5 * SECOND
-"""Longest wait for a statement, a lock, a new connection or a free one. After it callbacks are refused."""
+"""Longest wait for a lock, a new connection or a free one. A statement may take twice as long. After these times the
+work fails and callbacks are refused."""
 RETRY_PAUSE: Ms = 250
-"""Shortest time between two attempts to reach a server that is away."""
+"""Shortest time between two attempts to reach a server that does not answer."""
 
 PLANNING = {
-    # A statement is planned once a session, often while its tables are empty. That plan must also be one for full
-    # tables, so it must not depend on the values of its parameters, nor on what is stored at the time. Left to its
-    # estimates the server reads whole tables, and goes on doing so while they grow. tests/unit/postgres/test_plans.py
-    # names the statements that each switch is off for.
+    # The server plans a statement once a session, often while its tables are empty. The plan must also be good for full
+    # tables, so it must not depend on parameter values or on the rows of that moment. By its own estimates the server
+    # would read whole tables, and would go on doing so while they grow. tests/unit/postgres/test_plans.py names the
+    # statements that need each switch.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # A scan that is switched off and done all the same, of a table of a few rows, seems so expensive that the server
-    # would compile the statement first.
+    # A scan that is switched off has a huge cost estimate. If the server must use one all the same, even on a table of
+    # a few rows, that estimate would make it compile the statement first.
     "jit": "off",
 }
-"""How the server plans the statements of a session."""
+"""Settings that decide how the server plans the statements of a session."""
 _SETTINGS = {
     "application_name": "sms-bridge",
     "default_transaction_isolation": "read committed",
     "lock_timeout": str(TIMEOUT),
     "statement_timeout": str(2 * TIMEOUT),
-    # A node whose machine is suspended in a transaction must not keep its locks, above all not the one under which all
-    # nodes report: they have another try before their leases end.
+    # A node whose machine is suspended in a transaction must not keep its locks. The most important one is the lock
+    # under which all nodes report. After this timeout the others have one more try before their leases end.
     "idle_in_transaction_session_timeout": str(TIMEOUT),
     **PLANNING,
 }
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-"""A message that was acknowledged must be on the disk, whatever the default of the server or the user is."""
+"""An acknowledged message must be on the disk, so this setting is never off, whatever the server's or user's default."""
 
 _LISTENING = {"application_name": "sms-bridge (listening)"}
 _COPYING = {
     "application_name": "sms-bridge store copy",
     "lock_timeout": str(TIMEOUT),
-    # A million rows take a minute, whatever the limits of the server are.
+    # Copying a million rows takes a minute, so the server's limits on time do not apply.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
 
 
 def masked_url(url: str) -> str:
-    """The server, database and schema of a URL, for messages: never the password."""
+    """The server, database and schema of a URL, for messages. Never contains the password."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     schema = "".join(f"?{name}={value}" for name, value in parse_qsl(parts.query) if name == "search_path")
@@ -74,9 +75,9 @@ async def _connect(url: str, settings: Mapping[str, str], **options: Any) -> Any
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
-    """One connection without a pool, for work that may take long, and the masked URL.
+    """Open a connection without a pool, for work that may take long. Yields the connection and the masked URL.
 
-    At the end the connection is closed; changes that are not committed are lost.
+    Closes the connection at the end. Changes that are not committed are lost.
     """
     where = masked_url(url)
     with faults.named(where):
@@ -88,10 +89,10 @@ async def connected(url: str) -> AsyncIterator[tuple[Any, str]]:
 
 
 class Pool:
-    """Opens at most ``size`` connections, each when it is needed. ``close`` last. For one event loop.
+    """A pool of at most ``size`` connections for one event loop. It opens each when it is needed. Close it last.
 
-    While the server cannot be reached, callers do not wait for it one after the other: for a moment after a failed
-    attempt all of them get its error at once.
+    While the server cannot be reached, callers do not wait for it one after the other. For :data:`RETRY_PAUSE` after a
+    failed attempt all of them get the error of that attempt at once.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -100,19 +101,19 @@ class Pool:
         self._size = size
         self._free = asyncio.Semaphore(size)
         self._idle: list[Any] = []
-        """The connection that was used last is used next: its session and its process are warm."""
+        """A stack: the connection that was used last is used next, since its session and its process are warm."""
         self._open: set[Any] = set()
         self._closed = False
         self._last_error: Exception | None = None
         self._retry_at = 0.0
 
     async def separate(self) -> Any:
-        """A connection for listening, outside of the pool. The caller ends it."""
+        """Open a connection for listening, outside the pool. The caller closes it."""
         return await _connect(self._url, _LISTENING)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection for one transaction. :raises StoreUnavailable: there is none now."""
+        """Lend a connection for one transaction. :raises StoreUnavailable: no connection is free or can be opened."""
         if self._closed:
             raise StoreError("the store is closed")
         try:
@@ -125,7 +126,7 @@ class Pool:
             try:
                 yield connection
             finally:
-                # One that is left in a transaction cannot be used again.
+                # A connection that is left in a transaction cannot be used again.
                 if connection.is_closed() or connection.is_in_transaction():
                     self._forget(connection)
                 else:
@@ -167,8 +168,10 @@ class Pool:
         return connection
 
     def distrust(self, connection: Any) -> None:
-        """End a connection that did not answer in time, and the idle ones: they lead to the same server, and each would
-        be waited for as long."""
+        """Terminate a connection that did not answer in time, and all idle ones.
+
+        The idle ones lead to the same server, so each would cost the same wait.
+        """
         for other in (connection, *self._idle):
             self._forget(other)
         self._idle.clear()
@@ -178,7 +181,7 @@ class Pool:
         self._open.discard(connection)
 
     async def close(self) -> None:
-        """Waits up to ``TIMEOUT`` for transactions under way, then ends all connections. A second call does nothing."""
+        """Wait up to ``TIMEOUT`` for running transactions, then close all connections. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
