@@ -49,7 +49,7 @@ _SETTINGS = {
     **PLANNING,
 }
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-"""An acknowledged message must be on the disk, so this setting is never off, whatever the server's or user's default."""
+"""An acknowledged message must be on the disk, so it is never off, whatever the server's or user's default."""
 
 _LISTENING = {"application_name": "sms-bridge (listening)"}
 _COPYING = {

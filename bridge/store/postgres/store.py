@@ -1,4 +1,4 @@
-"""The store on one schema of a PostgreSQL database: opens and closes it."""
+"""Opens and closes the store on one schema of a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from bridge.store.transaction import Unit
 T = TypeVar("T")
 
 _WRITE_CONNECTIONS, _READ_CONNECTIONS = 8, 4
-"""Most connections of one node."""
+"""Most connections of one node, for units that write and for queries. Reports and listening use one more each."""
 _SYNCS = "SELECT current_setting('fsync')"
 
 log = structlog.get_logger()
 
 
 class PostgresReaders:
-    """Runs each query in a transaction of its own."""
+    """Runs each query in a read-only transaction of its own."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -47,7 +47,7 @@ class PostgresReaders:
 
 
 class PostgresQueries(ClusterQueries, QueryRepository):
-    """A :class:`~bridge.ports.queries.QueryStore`; made by :func:`open_readonly`."""
+    """Implements :class:`~bridge.ports.queries.QueryStore`. :func:`open_readonly` makes it."""
 
     def __init__(self, readers: PostgresReaders) -> None:
         super().__init__(readers)
@@ -58,7 +58,7 @@ class PostgresQueries(ClusterQueries, QueryRepository):
 
 
 class PostgresStore(ClusterRepository, Repositories):
-    """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
+    """Implements :class:`~bridge.ports.store.Store`. :func:`open_store` makes it."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class PostgresStore(ClusterRepository, Repositories):
         node: str,
         clock: Clock,
     ) -> None:
-        """``reports``: on a connection of their own. A node that waits for the other connections must not lose its
-        leases by it."""
+        """``reports``: transactions on a connection of their own. So a node whose other connections are all busy does
+        not lose its leases."""
         self.writer = PostgresWriter(transactions)
-        """Public for metrics: how many units shared how many commits."""
+        """Public for metrics, which read its numbers of units and of commits."""
         super().__init__(readers, self.writer, clock)
         self._reading = readers
         self._transactions = transactions
@@ -82,7 +82,7 @@ class PostgresStore(ClusterRepository, Repositories):
 
     @property
     def _claiming(self) -> PostgresWriter:
-        """A claim may take messages of other nodes, so it writes."""
+        """The writer, since a claim may take messages of other nodes."""
         return self.writer
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ async def open_store(url: str, *, clock: Clock, on_work: OnWork = lambda work: N
     """Connect, and bring the schema to the present version.
 
     :raises StoreUnavailable: the server cannot be reached now.
-    :raises StoreError: the schema is of a newer or of a development version, or another program's.
+    :raises StoreError: the schema is of a newer or of a development version, or belongs to another program.
     """
     writing, reading = Pool(url, _WRITE_CONNECTIONS), Pool(url, _READ_CONNECTIONS)
     try:
@@ -142,8 +142,8 @@ async def _prepared(connection: Any, where: str, now: Ms) -> str:
 async def open_readonly(url: str) -> PostgresQueries:
     """Open a database for reading, whether services run on it or not.
 
-    :raises StoreUnavailable: it cannot be reached.
-    :raises StoreError: it is not of this program's version.
+    :raises StoreUnavailable: the server cannot be reached.
+    :raises StoreError: the schema is not of this program's version.
     """
     pool = Pool(url, 1)
     try:

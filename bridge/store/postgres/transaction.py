@@ -1,4 +1,4 @@
-"""Runs units of work in transactions of PostgreSQL: begins, commits, and translates errors."""
+"""Runs units of work in transactions of PostgreSQL: begins and commits them, and translates errors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ T = TypeVar("T")
 BEGIN_WRITE = "BEGIN;"
 BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 MAX_TRIES = 5
-"""For a transaction that others conflict with."""
+"""Most attempts of a unit whose transaction conflicts with others."""
 
 Repairs = tuple[Unit[object], ...]
 
 
 class OutcomeUnknown(CommitUnknown):
-    """A commit whose outcome is not known. ``repairs``: due if the work was kept after all."""
+    """A commit whose outcome is not known. ``repairs`` must run, in case the work was committed."""
 
     def __init__(self, message: str, repairs: Repairs) -> None:
         super().__init__(message)
@@ -38,14 +38,14 @@ class Transactions:
     def __init__(
         self, pool: Pool, schema: str, node: str, on_commit: Callable[[PostgresTx], None] = lambda tx: None
     ) -> None:
-        """``schema``: the schema. ``on_commit``: called with each committed transaction, and with one whose commit has
-        an unknown outcome."""
+        """``on_commit`` is called with each committed transaction, and with each whose commit has an unknown outcome.
+        ``schema`` and ``node`` are the names that the transactions use for locks and marks on rows."""
         self._pool = pool
         self._schema = schema
         self._node = node
         self._on_commit = on_commit
         self.routes = False
-        """Whether this node routes the messages that come in here."""
+        """Whether this node has the role ``router``, so it routes the messages that it accepts."""
         self.commits = 0
         """Transactions committed since the start."""
 
@@ -54,11 +54,11 @@ class Transactions:
         return self._pool.where
 
     async def write(self, work: Callable[[PostgresTx], T]) -> tuple[T, Repairs]:
-        """The result after the commit, and the repairs that are due if the caller does not learn of it.
+        """Run the work and commit. Returns its result, and the repairs to run if the caller does not learn the result.
 
         :raises StoreUnavailable: nothing was written.
-        :raises OutcomeUnknown: whether it was written is not known.
-        :raises StoreError: it cannot be done.
+        :raises OutcomeUnknown: it is not known whether the work was written.
+        :raises StoreError: the work cannot be done.
         """
         tries = 1
         while True:
@@ -84,13 +84,13 @@ class Transactions:
             return value, repairs
 
     async def _run(self, work: Callable[[PostgresTx], T], connection: Any, begin: str) -> tuple[T, PostgresTx]:
-        """The result and the transaction, which is still open. If the work fails, it is rolled back."""
+        """Run the work. Returns its result and the transaction, which is still open. Rolls back if the work fails."""
         router = self._node if self.routes else ""
         tx = PostgresTx(connection, self._schema, begin=begin, node=self._node, router=router)
         try:
             return await greenlets.run(lambda: work(tx)), tx
         except TimeoutError:
-            # The server did not even say that it took too long: it may be gone.
+            # The server did not even report its own timeout, so it may be unreachable.
             self._pool.distrust(connection)
             raise
         except BaseException:
@@ -114,7 +114,7 @@ class Transactions:
         await self._pool.close()
 
     async def read(self, query: Unit[T]) -> T:
-        """The result of the query, out of one snapshot."""
+        """Run the query on one snapshot and return its result."""
         try:
             async with self._pool.connection() as connection:
                 value, _ = await self._run(query, connection, BEGIN_READ)
@@ -125,6 +125,6 @@ class Transactions:
 
 
 async def _roll_back(connection: Any) -> None:
-    """Leave no transaction open. Where that fails, the pool throws the connection away."""
+    """Roll back, so that no transaction stays open. If that fails, the pool throws the connection away."""
     with contextlib.suppress(Exception):  # the error that led here is the one to report
         await connection.execute("ROLLBACK")

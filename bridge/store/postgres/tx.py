@@ -1,4 +1,4 @@
-"""A transaction on PostgreSQL. Its statements run inside of :func:`bridge.store.postgres.greenlets.run`."""
+"""A transaction on PostgreSQL. Its statements run inside :func:`bridge.store.postgres.greenlets.run`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest('{%s}'::bigint[]) AS key"
 _LOCK_FREE = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
-"""SQL for the time by the server's clock at this moment, not at the beginning of the transaction."""
+"""SQL for the present time by the server's clock, in milliseconds. Not the time at which the transaction began."""
 _PREFETCH_ROWS = 100
 """Rows that a cursor fetches at a time."""
 
 
 class PostgresTx:
-    """A :class:`~bridge.store.transaction.Tx`. It begins with its first statement, in the same round trip."""
+    """Implements :class:`~bridge.store.transaction.Tx`. Sends BEGIN before the first statement; with a first
+    :meth:`lock`, in the same round trip."""
 
     __slots__ = ("_begin", "_connection", "_schema", "node", "repairs", "router", "work", "work_for_others")
 
@@ -42,9 +43,9 @@ class PostgresTx:
         self.work: set[Work] = set()
         """The kinds of work that this transaction makes for all nodes."""
         self.work_for_others: set[Work] = set()
-        """Those that it makes for the other nodes alone."""
+        """The kinds of work that it makes for the other nodes only."""
         self.repairs: list[Unit[object]] = []
-        """Due if the caller does not learn that this transaction was kept."""
+        """Units to run if the caller does not learn that this transaction was committed."""
 
     def now(self) -> Ms:
         self._start()
@@ -108,7 +109,7 @@ class PostgresTx:
         return {keys[row["key"]] for row in self._fetch(_LOCK_FREE, [sorted(keys)])}
 
     def _keys(self, names: Iterable[LockName]) -> Mapping[int, LockName]:
-        """The key of each name. Advisory locks hold for the whole database, so each schema has keys of its own."""
+        """Lock key → name. Advisory locks count for the whole database, so each schema has keys of its own."""
         return {lock_key(self._schema, name): name for name in names}
 
     def wake(self, work: Work) -> None:
@@ -122,7 +123,7 @@ class PostgresTx:
 
 
 def lock_key(schema: str, name: LockName) -> int:
-    """The number of an advisory lock for a name in a schema: 64 bits with a sign."""
+    """The key of the advisory lock for a name in a schema: a signed 64-bit number."""
     digest = blake2b(f"{schema}\n{name}".encode(errors="replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

@@ -1,8 +1,9 @@
 """Group commit on PostgreSQL: calls of one batch function share a transaction; other units run side by side.
 
-Unlike SQLite's this is not the only writer: other transactions of this node and of others run at the same time. A unit
-locks what must not change between its read and its write (:meth:`~bridge.store.transaction.Tx.lock`). A unit that is
-not batched has a transaction of its own, so that no two units in one transaction can wait for two in another.
+Unlike the SQLite writer, this is not the only writer: other transactions of this node and of other nodes run at the
+same time. A unit locks what must not change between its read and its write
+(:meth:`~bridge.store.transaction.Tx.lock`). A unit that is not batched has a transaction of its own: two units in one
+transaction could otherwise deadlock with two units in another.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 MAX_ITEMS = 128
-"""Items in one transaction: each may hold a lock, and the server has one table for the locks of all."""
+"""Most items in one transaction. Each item may hold a lock, and the server has one table of limited size for all
+locks."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,16 +37,16 @@ class _Job:
 
 
 class PostgresWriter:
-    """``close`` after the last unit."""
+    """The :class:`~bridge.store.repository.Writer` on PostgreSQL. Call ``close`` after the last unit."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
         self._queues: dict[BatchUnit[Any, Any], _BatchQueue] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._abandoned: set[asyncio.Task[Any]] = set()
-        """Transactions under way whose callers were cancelled."""
+        """Running transactions whose callers were cancelled."""
         self._repairs: deque[Unit[object]] = deque()
-        """Due before anything else is written."""
+        """Units to run before anything else is written."""
         self._repairing = asyncio.Lock()
         self._closing = False
         self.units = 0
@@ -56,11 +58,11 @@ class PostgresWriter:
         return self._transactions.commits
 
     async def run(self, unit: Unit[T]) -> T:
-        """The result of the unit, after its commit.
+        """Run the unit and return its result after the commit.
 
         If the caller is cancelled, the unit is done or not done, never half done.
-        :raises StoreUnavailable: nothing was written (:class:`~bridge.errors.CommitUnknown`: that is not known); a
-            later call may succeed.
+        :raises StoreUnavailable: nothing was written; a later call may succeed.
+        :raises CommitUnknown: (a StoreUnavailable) it is not known whether the unit was written.
         :raises StoreError: the unit cannot be done.
         """
         await self._repair()
@@ -81,7 +83,7 @@ class PostgresWriter:
         return value
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
-        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
+        """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
 
         Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """
@@ -93,7 +95,7 @@ class PostgresWriter:
         return cast(T, await queue.run(item))
 
     async def write_batch(self, do: BatchUnit[Any, Any], items: Sequence[object]) -> Sequence[object]:
-        """Write the items in one transaction; a result for each."""
+        """Write the items in one transaction; returns a result for each."""
         await self._repair()
         values, repairs = await self._transactions.write(lambda tx: do(tx, items))
         if repairs:
@@ -102,18 +104,18 @@ class PostgresWriter:
         return values
 
     async def close(self) -> None:
-        """Finish the units under way."""
+        """Finish the running units and refuse new ones."""
         self._closing = True
         while self._running:
             await asyncio.wait(self._running)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
-        """Let the task end before the store is closed."""
+        """Make :meth:`close` wait for the task."""
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     def _take_repairs(self, task: asyncio.Task[tuple[object, Repairs]]) -> None:
-        """The caller of this transaction is gone: schedule its repairs."""
+        """Schedule the repairs of a finished transaction whose caller was cancelled."""
         self._abandoned.discard(task)
         error = task.exception()
         if error is None:
@@ -122,9 +124,9 @@ class PostgresWriter:
             self._repairs.extend(error.repairs)
 
     async def _repair(self) -> None:
-        """Wait for abandoned transactions and make the repairs that are due.
+        """Wait for the transactions of cancelled callers, then run the scheduled repairs.
 
-        :raises StoreUnavailable: a repair cannot be made now; nothing else is written until it is.
+        :raises StoreUnavailable: a repair cannot run now. Nothing else is written until it has run.
         """
         while self._abandoned:
             await asyncio.wait(self._abandoned)
@@ -137,14 +139,15 @@ class PostgresWriter:
                 except StoreUnavailable:
                     raise
                 except Exception as error:
-                    # Nothing else must wait for it for ever: a row that stays `sending` is called unknown in the end.
+                    # This repair is given up, or all later work would wait for it. Its row stays `sending` and becomes
+                    # `uncertain` in the end.
                     log.error("repair_failed", error_class=type(error).__name__)
                 self._repairs.popleft()
 
 
 class _BatchQueue:
-    """The items that wait for one batch function. There is no timer: those that arrive while a transaction runs go into
-    the next."""
+    """The items that wait for one batch function. There is no timer: items that arrive while a transaction runs go into
+    the next transaction."""
 
     def __init__(self, writer: PostgresWriter, do: BatchUnit[Any, Any]) -> None:
         self._writer = writer
@@ -163,7 +166,7 @@ class _BatchQueue:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                # The callers that were just woken hand in what they have next.
+                # Lets the callers that were just woken add their next items.
                 await asyncio.sleep(0)
                 await self._write([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ITEMS))])
         finally:
@@ -175,11 +178,11 @@ class _BatchQueue:
             return
         try:
             values = await self._writer.write_batch(self._do, [job.item for job in wanted])
-        except Exception as error:  # every caller must be told, whatever happened
+        except Exception as error:  # every caller must get an answer, whatever happened
             if len(wanted) == 1 or isinstance(error, StoreUnavailable):
                 _refuse(wanted, error)
             else:
-                for job in wanted:  # one of them cannot be written: the others can
+                for job in wanted:  # one item cannot be written; the others are written one by one
                     await self._write([job])
             return
         for job, value in zip(wanted, values, strict=True):

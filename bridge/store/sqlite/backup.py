@@ -1,9 +1,9 @@
-"""Takes copies of the store's file while a service runs, and puts one in the store's place.
+"""Copies the store's file while a service runs, and restores a store from a copy.
 
-A copy holds what one read transaction sees. SQLite's online backup takes it from a connection that may only read, so
-the writer never waits for it. The copy is written under another name, brought to the present schema, marked as a copy,
-checked and synced. Only then it gets its name, so a file of that name is always whole. What a start does with the mark
-is :meth:`bridge.ports.recovery.RecoveryStore.settle_restored`'s business.
+A copy holds what one read transaction sees. SQLite's online backup reads it over a read-only connection, so the writer
+never waits for it. The copy is written under a temporary name, brought to the present schema, marked as a copy, checked
+and synced. Only then does it get its name, so a file of that name is always complete. The first start on a copy reads
+the mark (:meth:`bridge.ports.recovery.RecoveryStore.settle_restored`).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bridge.store.sqlite.migrate import check_version, migrate, version_of
 from bridge.value import value_object
 
 PAGES_AT_A_TIME = 1_000
-"""Pages between two calls of ``progress``."""
+"""Pages that are copied between two calls of ``progress``."""
 RESERVED_BYTES = 64 * 1024 * 1024
-"""Bytes of the disk that a copy leaves free: a full disk would stop the intake of SMS."""
+"""Bytes of the disk that must stay free after a copy: a full disk would stop the intake of SMS."""
 _LOGS = ("-wal", "-journal")
-"""Endings of the files beside a database that may hold a part of what was committed to it."""
+"""Suffixes of the files beside a database that may hold committed data."""
 
 Progress = Callable[[int, int], None]
-"""Called with the pages that are done and all pages."""
+"""A function that is called with the number of pages done and the number of all pages."""
 
 
 @value_object
@@ -50,18 +50,18 @@ class Copy:
 
 @value_object
 class RestoredFile:
-    """A copy that is now in the store's place."""
+    """The result of a restore: the copy is now the store's file."""
 
     copy: Copy
     kept: Path | None
-    """Where the former database is now; None if there was none."""
+    """The path of the former database; None if there was none."""
 
 
 def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool, progress: Progress) -> Copy:
     """Copy the store into ``target``, whether a service runs on it or not.
 
-    :raises StoreUnavailable: the store cannot be read, or the copy cannot be written. Nothing is left behind.
-    :raises StoreError: ``target`` may not be written to, or what was read is damaged or no store.
+    :raises StoreUnavailable: the store cannot be read, or the copy cannot be written. No file is left behind.
+    :raises StoreError: ``target`` may not be written to, or the file that was read is damaged or is not a store.
     """
     database = database.resolve()
     _check_target(database, target, overwrite)
@@ -74,11 +74,12 @@ def take(database: Path, target: Path, *, now: Callable[[], Ms], overwrite: bool
 
 
 def restore_copy(source: Path, database: Path, *, now: Callable[[], Ms], progress: Progress) -> RestoredFile:
-    """Put a copy of ``source`` in the store's place, and keep the former database beside it.
+    """Replace the store's file by a copy of ``source``, and keep the former database beside it.
 
-    ``source`` may also be a copy that was made by hand: the new copy of it is marked now. ``source`` is not changed.
+    ``source`` may also be a copy that was made by hand, without a mark. The new copy of it gets the mark. ``source`` is
+    not changed.
     :raises StoreLocked: a service runs on the database.
-    :raises StoreError: ``source`` is damaged, no store, or of a newer version; the database is as it was.
+    :raises StoreError: ``source`` is damaged, is not a store, or is of a newer version. The database is not changed.
     """
     source, database = source.resolve(), database.resolve()
     with _os_errors_translated(database):
@@ -109,7 +110,7 @@ def _check_target(database: Path, target: Path, overwrite: bool) -> None:
 
 @contextmanager
 def _part_file(target: Path) -> Iterator[Path]:
-    """An empty file beside ``target`` that only this user can read. It is deleted at the end, also after an error."""
+    """Make an empty file beside ``target`` that only this user can read. Deletes it at the end and after an error."""
     with _os_errors_translated(target.parent):
         fd, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
     os.close(fd)
@@ -132,7 +133,8 @@ def _os_errors_translated(path: Path) -> Iterator[None]:
 
 def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progress, *, still: bool) -> Copy:
     with _errors_name_source(source), closing(_reading(source, still=still)) as db:
-        # Open until the end: the backup sees one moment, and does not begin anew after each commit of the writer.
+        # This transaction is open until the end. So the backup sees one moment, and the writer's commits do not make it
+        # start again.
         db.execute("BEGIN")
         check_version(db, shipped()[-1].version)
         if version_of(db) == 0:
@@ -141,7 +143,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
         size = _number(db, "PRAGMA page_count") * _number(db, "PRAGMA page_size")
         _check_room(part.parent, size)
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            # The file is synced as a whole below.
+            # The whole file is synced below.
             copy.execute("PRAGMA synchronous = OFF")
             with _write_errors_translated(part.parent):
                 db.backup(copy, pages=PAGES_AT_A_TIME, progress=lambda _, left, pages: progress(pages - left, pages))
@@ -151,7 +153,7 @@ def _copy(source: Path, part: Path, taken_at: Callable[[], Ms], progress: Progre
 
 
 def _check_and_mark(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
-    """Check and mark the copy, and leave it as one file without a log beside it."""
+    """Check the copy, bring it to the present schema, mark it, and leave it as one file without a log beside it."""
     copy.execute("PRAGMA journal_mode = DELETE")
     damage = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if damage != "ok":
@@ -170,8 +172,8 @@ def _check_and_mark(copy: sqlite3.Connection, taken_at: Ms, part: Path) -> Copy:
 
 
 def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
-    """Open the file for reading. ``still``: no program writes it now, so SQLite makes no file beside it, in a directory
-    that may be read-only."""
+    """Open the file for reading. ``still``: no program writes it now. So SQLite need not make files beside it, and its
+    directory may be read-only."""
     if not path.is_file():
         raise StoreUnavailable(f"there is no file {path}")
     quiet = "&immutable=1" if still and not path.with_name(path.name + "-wal").exists() else ""
@@ -179,15 +181,15 @@ def _reading(path: Path, *, still: bool) -> sqlite3.Connection:
 
 
 def _keep_former(database: Path, now: Ms) -> Path | None:
-    """Give the former database a second name, and move its logs to that name."""
+    """Give the former database a second name, and rename its logs to match."""
     if not database.exists():
         return None
-    # The content of its log goes into the file first. If that fails, which may be why it is replaced, the log is kept.
+    # First move the content of its log into the file. If that fails (perhaps the reason for the restore), keep the log.
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     kept = database.with_name(f"{database.name}.before-restore-{stamp}")
-    # A second name, not another one: there is a database at every moment, so no start makes a new one in its place.
+    # A hard link, not a rename: so a database exists at every moment, and no start makes an empty one.
     os.link(database, kept)
     for end in _LOGS:
         log = database.with_name(database.name + end)
@@ -208,7 +210,7 @@ def _check_room(directory: Path, size: int) -> None:
 
 @contextmanager
 def _errors_name_source(source: Path) -> Iterator[None]:
-    """Make errors name the file that is read. Errors of writing name their own."""
+    """Make errors name the file that is read. Errors of writing name the file that is written."""
     try:
         yield
     except sqlite3.Error as error:
@@ -231,7 +233,7 @@ def _write_errors_translated(directory: Path) -> Iterator[None]:
 
 
 def _modified_at(path: Path) -> Ms:
-    """When a copy without a mark was made, as far as its files tell."""
+    """The time at which a copy without a mark was last written, by its files."""
     logs = (path.with_name(path.name + end) for end in _LOGS)
     return max(int(file.stat().st_mtime * 1000) for file in (path, *logs) if file.exists())
 
@@ -241,7 +243,7 @@ def _number(db: sqlite3.Connection, statement: str) -> int:
 
 
 def sync(path: Path) -> None:
-    """Sync the content of a file, or the names in a directory."""
+    """Sync the content of a file, or the entries of a directory, to the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -1,6 +1,6 @@
-"""One SQLite connection in a thread of its own, through aiosqlite's public calls.
+"""A SQLite connection in a thread of its own, made with aiosqlite's public calls.
 
-It knows nothing of transactions: the writer and the readers begin and end them.
+This module does not begin or end transactions. The writer and the readers do.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bridge.store.sqlite.faults import needs_reconnect, translate
 T = TypeVar("T")
 
 _WRITER_PRAGMAS = (
-    # In WAL mode NORMAL loses acknowledged commits with the power; only FULL syncs the log with each commit.
+    # In WAL mode with NORMAL a power cut loses acknowledged commits. Only FULL syncs the log with each commit.
     "PRAGMA synchronous = FULL",
-    # checkpoint.py makes them: SQLite does not report the failure of a checkpoint that it makes by itself.
+    # checkpoint.py makes the checkpoints: SQLite does not report the failure of one that it makes by itself.
     "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -8000",  # KiB; twice as much was no faster, with a million messages in the file either
@@ -32,20 +32,20 @@ _WRITER_PRAGMAS = (
 _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2000")
 _COMMON_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
-    # In mapped memory a read error is a signal that kills the process.
+    # With mapped memory a read error would be a signal that kills the process.
     "PRAGMA mmap_size = 0",
     "PRAGMA temp_store = MEMORY",
 )
 
 _BLOCK = 1 << 20
-"""Bytes of the log that are written at a time."""
+"""Bytes of the log that are rewritten at a time."""
 
 
 class FileGuard:
-    """Notices that the database file or its log was deleted or replaced while a connection is open.
+    """Detects that the database file or its log was deleted or replaced while a connection is open.
 
-    SQLite goes on writing into the deleted file and reports success. The guard opens no file: closing any descriptor
-    of the database would drop the locks of the process on it.
+    SQLite would go on writing into the deleted file and report success. The guard does not open the files: closing any
+    descriptor of the database would release all locks of the process on it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,11 +63,11 @@ class FileGuard:
         return status.st_dev, status.st_ino
 
     def watch_log(self) -> None:
-        """Remember which file the log is now. Called after each connection that the writer opens."""
+        """Store which file the log is now. The writer's connection calls it each time it is opened."""
         self._log = self._identity(self._wal)
 
     def check(self) -> None:
-        """:raises StoreUnavailable: a file is gone, so what is written would be lost."""
+        """Check both files. :raises StoreUnavailable: a file was deleted or replaced, so writes would be lost."""
         if self._identity(self._path) != self._file:
             raise StoreUnavailable(
                 f"{self._path}: the database file was deleted or replaced while the bridge runs. Put it back,"
@@ -86,12 +86,12 @@ def log_of(path: Path) -> Path:
 
 
 def _rewrite_log(db: sqlite3.Connection, log: Path) -> None:
-    """Write the content of the log again in its place, and sync it.
+    """Write the content of the log again over itself, and sync it.
 
     After a failed sync the kernel counts pages as written that never reached the disk, and no later sync writes them.
-    SQLite finds them in the cache when it opens the log, and appends to them. A power cut would then lose what was
-    acknowledged behind them. Holds the write lock, so that nothing is appended while it runs.
-    :raises StoreUnavailable: the disk refuses it.
+    When SQLite opens the log it reads these pages from the cache and appends to them. A power cut would then lose all
+    acknowledged data after them. Holds the write lock, so nothing is appended while it runs.
+    :raises StoreUnavailable: the disk refuses the write or the sync.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -103,7 +103,7 @@ def _rewrite_log(db: sqlite3.Connection, log: Path) -> None:
 
 
 def _write_again(file: Path) -> None:
-    fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)  # SQLite has no lock on its log that closing it would drop
+    fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)  # closing it releases no lock: SQLite has none on its log
     try:
         offset = 0
         while block := os.pread(fd, _BLOCK, offset):
@@ -115,10 +115,10 @@ def _write_again(file: Path) -> None:
 
 
 class BatchConnection(sqlite3.Connection):
-    """A connection whose ``commit()`` runs the next unit of work that was queued for it.
+    """A connection whose ``commit()`` runs the next job in :attr:`jobs`.
 
-    aiosqlite runs ``commit()`` in the connection's thread. It is the one public call that brings a whole function there
-    in one hop. Transactions are begun and ended by statements, so ``commit()`` has no other use here.
+    aiosqlite runs ``commit()`` in the connection's thread. It is the only public call that can run a whole function
+    there in one hop. Transactions begin and end by SQL statements, so ``commit()`` has no other use here.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -139,12 +139,12 @@ class Job(Generic[T]):
 
 
 def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> BatchConnection:
-    # Never "rwc": a file that vanished must not come back empty.
+    # Never "rwc": SQLite must not make an empty file in the place of a file that was deleted.
     mode = "ro" if readonly else "rw"
     db = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
-        isolation_level=None,  # the driver's own mode begins transactions by itself, deferred ones
+        isolation_level=None,  # the driver's default mode begins deferred transactions by itself
         cached_statements=256,
         timeout=busy_timeout / 1000,
         factory=BatchConnection,
@@ -156,7 +156,7 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> BatchConnection
             raise StoreUnavailable(f"{path}: this file system cannot hold a write-ahead log; use a local disk")
         for pragma in (*_COMMON_PRAGMAS, *(_READER_PRAGMAS if readonly else _WRITER_PRAGMAS)):
             db.execute(pragma)
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only a statement opens the file and its log
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file and its log
         if not readonly:
             _rewrite_log(db, log_of(path))
     except BaseException:
@@ -166,7 +166,7 @@ def _connect(path: Path, *, readonly: bool, busy_timeout: Ms) -> BatchConnection
 
 
 class ThreadConnection:
-    """One SQLite connection with a thread of its own, opened anew after an error that makes it doubtful."""
+    """A SQLite connection with a thread of its own. After an error that may be its fault it is opened again."""
 
     def __init__(self, path: Path, *, readonly: bool, busy_timeout: Ms, guard: FileGuard | None = None) -> None:
         self._path = path
@@ -175,19 +175,19 @@ class ThreadConnection:
         self._guard = guard
         self._thread: aiosqlite.Connection | None = None
         self._jobs: deque[Job[Any]] = deque()
-        """Those of the open connection."""
+        """The job queue of the open connection."""
         self._suspect = False
 
     async def open(self) -> None:
-        """:raises StoreUnavailable: the file cannot be used."""
+        """Open the connection, or close it and open it again. :raises StoreUnavailable: the file cannot be used."""
         await self._close_connection()
         if self._guard is not None:
             self._guard.check()
         failures: list[Exception] = []
 
         def connect() -> sqlite3.Connection:
-            # An exception here would end aiosqlite's thread and its caller would wait for ever. An empty database in
-            # memory takes the connection's place until it is closed below.
+            # An exception here would end aiosqlite's thread, and the caller would wait for ever. So on failure it
+            # returns an empty database in memory, which is closed below.
             try:
                 db = _connect(self._path, readonly=self._readonly, busy_timeout=self._busy_timeout)
             except (sqlite3.Error, StoreUnavailable) as error:
@@ -196,7 +196,7 @@ class ThreadConnection:
             self._jobs = db.jobs
             return db
 
-        # The class instead of aiosqlite.connect(): pragmas are set in the same hop that opens.
+        # aiosqlite.Connection, not aiosqlite.connect(): so one hop to the thread opens the file and sets the pragmas.
         self._thread = await aiosqlite.Connection(connect, iter_chunk_size=64)
         if failures:
             await self._close_connection()
@@ -208,23 +208,23 @@ class ThreadConnection:
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in the connection's thread, in one hop. Cancelling the caller does not stop it.
 
-        :raises StoreUnavailable: the connection had to be opened anew and could not be.
+        :raises StoreUnavailable: the connection had to be opened again and could not be.
         """
         if self._suspect or self._thread is None:
             await self.open()
         assert self._thread is not None
         job = Job(work)
-        # Nothing is awaited between the two: jobs and calls of commit() are queued in the same order.
+        # No await between these two lines: jobs and calls of commit() must be queued in the same order.
         self._jobs.append(job)
         await self._thread.commit()
         return cast(T, job.result)
 
     def distrust(self) -> None:
-        """Open a new connection before the next call."""
+        """Make the next call open a new connection first."""
         self._suspect = True
 
     def distrust_if_faulty(self, error: BaseException) -> None:
-        """Distrust the connection where ``error`` says that it may be at fault."""
+        """Distrust the connection if ``error`` may be its fault."""
         if needs_reconnect(error):
             self.distrust()
 
@@ -235,7 +235,7 @@ class ThreadConnection:
         try:
             await thread.close()
         except sqlite3.Error:
-            # It is given up already, and the error that made it so has been reported.
+            # The connection is given up anyway. The error that caused this was reported before.
             self._suspect = True
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Translates SQLite's errors into the program's own. No other module of the store names an error code.
+"""Translates SQLite's errors into the program's own.
 
 Messages name the file and say what to do. They quote SQLite's message, which may name tables and columns, never values.
 """
@@ -23,7 +23,7 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "memory ran out",
     sqlite3.SQLITE_PROTOCOL: "its locks do not work: a network file system is not usable here",
 }
-"""By primary code: faults of the surroundings, not of the work. Each of them may pass by itself."""
+"""Primary error code → advice, for faults of the environment, not of the work. Each of them may pass by itself."""
 
 _RECONNECT = frozenset(
     {
@@ -34,7 +34,7 @@ _RECONNECT = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
-"""After these errors a new connection is opened, which shows whether the trouble has passed."""
+"""After these errors a new connection is opened. Opening shows whether the fault has passed."""
 
 
 def _primary(error: BaseException) -> int | None:
@@ -43,7 +43,7 @@ def _primary(error: BaseException) -> int | None:
 
 
 def is_environment_fault(error: BaseException) -> bool:
-    """Whether the database could not be used at all: the work itself may be good."""
+    """Whether the environment is at fault: the database could not be used, and the work itself may be good."""
     return isinstance(error, sqlite3.Error) and _primary(error) in _ADVICE
 
 
@@ -52,12 +52,12 @@ def needs_reconnect(error: BaseException) -> bool:
 
 
 def is_failed_sync(error: BaseException) -> bool:
-    """Whether a sync failed. What the disk holds then is not known, and another sync does not tell."""
+    """Whether a sync failed. Then it is not known what the disk holds, and another sync does not show it."""
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
 
 
 def is_locked(error: BaseException) -> bool:
-    """Whether another program has the file locked, and the longest wait for it is over."""
+    """Whether another program kept the file locked for longer than the busy timeout."""
     return isinstance(error, sqlite3.Error) and _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -66,8 +66,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def translate(error: Exception, path: Path) -> Exception:
-    """The error to raise for ``error``. An error that is not the driver's, a mistake of our own, is returned as it
-    is."""
+    """The program's error for an error of the driver. Any other error, which is a mistake of our own, is returned
+    unchanged."""
     if isinstance(error, sqlite3.Error):
         advice = _ADVICE.get(_primary(error) or 0)
         if advice is None:
@@ -79,7 +79,7 @@ def translate(error: Exception, path: Path) -> Exception:
 
 
 def commit_unknown(error: Exception, path: Path) -> CommitUnknown:
-    """The error of work whose COMMIT was tried, and which may have been kept."""
+    """The error for work whose COMMIT failed, but which SQLite may have committed."""
     if isinstance(error, StoreUnavailable):
         return CommitUnknown(str(error))
     advice = _ADVICE.get(_primary(error) or 0, "the commit failed")

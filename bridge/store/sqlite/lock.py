@@ -1,7 +1,7 @@
-"""Lets one process run on a database file: a lock file beside it, locked as long as the process lives.
+"""Lets only one process run on a database file. The process locks a file beside it for as long as it lives.
 
-The database file itself is not locked: that would drop SQLite's own POSIX locks. The lock file stays when the lock is
-released: if it were deleted, two processes could each hold a lock of that name.
+The database file itself is not locked, since that would release SQLite's own POSIX locks. The lock file is not deleted
+when the lock is released: two processes could then each lock a file of that name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.errors import StoreLocked, StoreUnavailable
 
 
 class FileLock:
-    """Held from :meth:`take` until :meth:`release`, or until the process ends in any way."""
+    """The lock of one database file, from :meth:`take` until :meth:`release` or until the process ends in any way."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -22,7 +22,11 @@ class FileLock:
         self._fd: int | None = None
 
     def take(self) -> None:
-        """:raises StoreLocked: another process has it; the message names the process."""
+        """Take the lock.
+
+        :raises StoreLocked: another process has the lock; the message names that process.
+        :raises StoreUnavailable: the lock file cannot be opened.
+        """
         while self._fd is None:
             try:
                 fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,7 +51,7 @@ class FileLock:
             ) from error
         try:
             if not os.path.samestat(os.fstat(fd), os.stat(self._path)):
-                return None  # the file was deleted between open and lock, so another process can lock a new one
+                return None  # the file was deleted between open and lock, so another process can lock a new file
         except FileNotFoundError:
             return None
         os.ftruncate(fd, 0)

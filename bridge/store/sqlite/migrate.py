@@ -1,6 +1,6 @@
 """Brings a SQLite database to the present schema: applies numbered files, each in one transaction with its number.
 
-Runs at a start, before anything else uses the file. A migration that fails leaves the version before it.
+Runs at a start, before anything else uses the file. If a migration fails, the database keeps the version before it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def version_of(db: sqlite3.Connection) -> int:
 
 
 def check_version(db: sqlite3.Connection, latest: int) -> int:
-    """The database's version.
+    """The version of the database; 0 if it is empty.
 
-    :raises StoreError: it is newer than the program, of a development version, or another program's.
+    :raises StoreError: the database is newer than the program, of a development version, or another program's.
     """
     version = version_of(db)
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
@@ -34,9 +34,9 @@ def check_version(db: sqlite3.Connection, latest: int) -> int:
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration]) -> int:
-    """Apply the migrations that are missing; returns how many.
+    """Apply the missing migrations; returns how many.
 
-    :raises StoreError: a migration failed, with its name; the version is the one before it.
+    :raises StoreError: a migration failed. The message names it, and the database keeps the version before it.
     """
     version = check_version(db, migrations[-1].version if migrations else 0)
     missing = [migration for migration in migrations if migration.version > version]
@@ -63,7 +63,7 @@ def _apply(db: sqlite3.Connection, migration: Migration) -> None:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The statements of the script one by one: ``executescript`` would commit first."""
+    """Yields the statements of the script one by one, for ``execute``: ``executescript`` would commit first."""
     pending = ""
     for line in script.splitlines(keepends=True):
         pending += line

@@ -1,7 +1,6 @@
-"""The reading connections of a SQLite file. They never wait for the writer.
+"""Runs queries on read-only connections to a SQLite file. They never wait for the writer.
 
-A query sees one committed state of the whole file. A read that begins after an awaited write returned sees that write.
-The connections are opened read-only.
+A query sees one committed state of the whole file. A query that starts after a write has returned sees that write.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ T = TypeVar("T")
 
 
 class Readers:
-    """A small pool: a slow query keeps one connection busy, never the whole store."""
+    """A small pool of connections. A slow query keeps one of them busy, not the whole store."""
 
     def __init__(self, connections: Sequence[ThreadConnection], path: Path) -> None:
         self._connections = tuple(connections)
@@ -34,7 +33,7 @@ class Readers:
         self._closing = False
 
     async def run(self, query: Unit[T]) -> T:
-        """The result of the query, out of one snapshot. :raises StoreUnavailable: the file cannot be read now."""
+        """Run the query on one snapshot and return its result. :raises StoreUnavailable: the file cannot be read."""
         connection = await self._idle.get()
         try:
             if self._closing:
@@ -44,7 +43,7 @@ class Readers:
             connection.distrust_if_faulty(error)
             raise translate(error, self._path) from error
         finally:
-            # The query of a cancelled caller still runs in the connection's thread; the next one queues behind it.
+            # The query of a cancelled caller still runs in the connection's thread. The next query waits for it there.
             self._idle.put_nowait(connection)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The cluster of one node: it alone has the file, so its lease has no end and there is no other node to notify."""
+"""The cluster on SQLite, which is always one node. Its lease never ends, and there is no other node to notify."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bridge.ports.store import OnWork
 
 
 class SingleNode:
-    """:class:`~bridge.ports.cluster.ClusterStore` without a table."""
+    """Implements :class:`~bridge.ports.cluster.ClusterStore` without any table."""
 
     async def report_alive(self, *, name: str, roles: frozenset[str], rules: str, wanted: Sequence[str]) -> LeaseStatus:
         return LeaseStatus(leads=frozenset(wanted), expires_in=None, sends_expire_in=None, nodes=(), id="", now=None)
 
     async def leave(self) -> None:
-        """Nothing to give back: the lock of the file is released when the store is closed."""
+        """Does nothing. Closing the store releases the lock of the file."""
 
     def notify(self, work: Work) -> None:
-        """There is no other node."""
+        """Does nothing, since there is no other node."""
 
     async def listen(self, on_work: OnWork) -> None:
         await asyncio.get_running_loop().create_future()

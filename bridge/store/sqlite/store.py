@@ -1,4 +1,5 @@
-"""The store on one SQLite file. One process writes it; commands beside it read with :func:`open_readonly`."""
+"""Opens and closes the store on one SQLite file. One process writes the file; commands read it at the same time with
+:func:`open_readonly`."""
 
 from __future__ import annotations
 
@@ -27,12 +28,12 @@ from bridge.store.sqlite.single_node import SingleNode, SingleNodeQueries
 from bridge.store.sqlite.writer import Writer
 
 BUSY_TIMEOUT: Ms = 5 * SECOND
-"""Longest wait of a commit for another program that has the file locked. After it callbacks are refused."""
+"""Longest wait of a commit while another program has the file locked. After it callbacks are refused."""
 _READERS = 2
 
 
 class SqliteQueries(SingleNodeQueries, QueryRepository):
-    """A :class:`~bridge.ports.queries.QueryStore`; made by :func:`open_readonly`."""
+    """Implements :class:`~bridge.ports.queries.QueryStore`. :func:`open_readonly` makes it."""
 
     def __init__(self, readers: Readers) -> None:
         super().__init__(readers)
@@ -43,17 +44,18 @@ class SqliteQueries(SingleNodeQueries, QueryRepository):
 
 
 class SqliteStore(SingleNode, SingleNodeQueries, Repositories):
-    """A :class:`~bridge.ports.store.Store`; made by :func:`open_store`."""
+    """Implements :class:`~bridge.ports.store.Store`. :func:`open_store` makes it."""
 
     def __init__(self, readers: Readers, writer: Writer, clock: Clock, lock: FileLock) -> None:
         super().__init__(readers, writer, clock)
         self._reading = readers
         self.writer = writer
-        """Public for metrics: how many units shared how many commits."""
+        """Public for metrics, which read its numbers of units and of commits."""
         self._lock = lock
 
     async def close(self) -> None:
-        # The last connection to close makes a checkpoint, unless it may only read.
+        # SQLite makes a checkpoint when the last connection closes, unless that one is read-only. So the writer closes
+        # last if a checkpoint is allowed, and first if not.
         parts = (self._reading, self.writer) if self.writer.checkpoints.allowed else (self.writer, self._reading)
         try:
             for part in parts:
@@ -63,7 +65,7 @@ class SqliteStore(SingleNode, SingleNodeQueries, Repositories):
 
 
 def _prepared(path: Path) -> Path:
-    """Make the directory and an empty file that only this user can read. SQLite gives its log the same mode."""
+    """Make the directory and an empty file that only this user can read. SQLite gives the log the same permissions."""
     path = path.resolve()
     try:
         made = [directory for directory in path.parents if not directory.exists()]
@@ -81,9 +83,9 @@ def _prepared(path: Path) -> Path:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make the names in the directory survive a power cut. SQLite syncs only the directory that the file is in.
+    """Make new entries of the directory survive a power cut. SQLite itself syncs only the directory of the file.
 
-    Some network file systems cannot sync directories: that is ignored, since nothing better can be done.
+    Ignores the error of network file systems that cannot sync directories, since nothing better can be done.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

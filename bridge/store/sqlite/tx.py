@@ -24,7 +24,7 @@ def _cleaned(params: Params | Line) -> Params | Line:
 
 
 class SqliteTx:
-    """A :class:`~bridge.store.transaction.Tx`. There is one writer, so locks do nothing."""
+    """Implements :class:`~bridge.store.transaction.Tx`. Locks do nothing, since there is only one writer."""
 
     __slots__ = ("_db", "repairs", "work")
     node = ""
@@ -35,7 +35,7 @@ class SqliteTx:
         self.work: set[Work] = set()
         """The kinds of work that this transaction makes."""
         self.repairs: list[Unit[object]] = []
-        """Due if the caller does not learn that this transaction was kept."""
+        """Units to run if the caller does not learn that this transaction was committed."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
@@ -77,8 +77,8 @@ class SqliteTx:
         try:
             return self._db.execute(sql, params)
         except UnicodeEncodeError:
-            # A lone surrogate. It is found while parameters are bound, so nothing has run. To look for one in each text
-            # beforehand would cost every message time that hardly any needs.
+            # A text has a lone surrogate. The driver finds it while it binds the parameters, so nothing has run yet. A
+            # check of each text beforehand would cost time for every message, and hardly any message needs it.
             return self._db.execute(sql, _cleaned(params))
 
     def wake(self, work: Work) -> None:

@@ -1,9 +1,10 @@
-"""The one writer of the file: it commits the units of work that wait together in one transaction (group commit).
+"""The only writer of the file. It commits all waiting units of work together in one transaction (group commit).
 
-Callers hand in a unit of work and await its result. There is no timer: units that arrive while a commit runs go into
-the next one. Calls of the same batch function are one call of it (:meth:`Writer.run_batched`). A unit must be safe to
-run again: where one of a group fails, each runs again in a transaction of its own. Nothing else writes the file: on a
-shared connection one caller's rollback would undo another's acknowledged row.
+Callers pass a unit of work and await its result. There is no timer: units that arrive while a commit runs go into the
+next one. Calls of the same batch function become one call (:meth:`Writer.run_batched`).
+
+A unit must be safe to run again: if one unit of a group fails, each runs again in a transaction of its own. Nothing
+else writes the file: on a shared connection the rollback of one caller would undo the acknowledged row of another.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 MAX_UNITS = 512
-"""Units in one transaction. Limits how long the first of them waits; group commit saves nothing more long before it."""
+"""Most units in one transaction. It limits how long the first unit waits. Far smaller groups already save as much."""
 
 
 @dataclass(eq=False, slots=True)
 class _Call:
-    """A call of ``do`` for the item of one caller. Calls of the same ``do`` are made together."""
+    """A call of ``do`` for the item of one caller. Calls with the same ``do`` become one call."""
 
     do: BatchUnit[object, object]
     item: object
@@ -50,7 +51,7 @@ class _Job:
 
 @dataclass(slots=True)
 class _Outcome:
-    """A value or an error. ``repairs`` are due if the caller does not learn that the unit was kept."""
+    """A value or an error. ``repairs`` must run if the caller does not learn that the unit was committed."""
 
     value: object = None
     error: Exception | None = None
@@ -58,7 +59,10 @@ class _Outcome:
 
 
 class Writer:
-    """``start`` before the first unit, ``close`` after the last; both in one event loop."""
+    """The :class:`~bridge.store.repository.Writer` on SQLite.
+
+    Call ``start`` before the first unit and ``close`` after the last, both in one event loop.
+    """
 
     def __init__(self, connection: ThreadConnection, guard: FileGuard, path: Path, on_work: OnWork) -> None:
         self._connection = connection
@@ -66,14 +70,15 @@ class Writer:
         self._path = path
         self._on_work = on_work
         self._work_made: set[Work] = set()
-        """Since the last call of ``on_work``. Commits with an unknown outcome count: a loop may look for nothing."""
+        """Kinds of work made since the last call of ``on_work``. Includes commits with an unknown outcome: at worst a
+        loop searches and finds nothing."""
         self.checkpoints = Checkpoints(path)
         self._waiting: deque[_Job] = deque()
         self._repairs: deque[Unit[object]] = deque()
-        """Due before anything else is written."""
+        """Units to run before anything else is written."""
         self._wake = asyncio.Event()
         self._lock_error: Exception | None = None
-        """Another program had the file locked for the whole time that the last group waited."""
+        """Set when another program had the file locked for the whole time that the last group waited."""
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.units = 0
@@ -85,19 +90,20 @@ class Writer:
         self._task = asyncio.create_task(self._work(), name="store writer")
 
     async def run(self, unit: Unit[T]) -> T:
-        """The result of the unit, after the commit that holds it.
+        """Run the unit and return its result after the commit.
 
-        If the caller is cancelled, the unit is done or not done, never half done; if it still waited, it does not run.
-        :raises StoreUnavailable: nothing was written (:class:`CommitUnknown`: that is not known); a later call may
-            succeed.
+        If the caller is cancelled, the unit is done or not done, never half done. A unit that still waits does not run.
+        :raises StoreUnavailable: nothing was written; a later call may succeed.
+        :raises CommitUnknown: (a StoreUnavailable) it is not known whether the unit was written.
         :raises StoreError: the unit cannot be done.
         """
         return cast(T, await self._result(_unbatched(unit)))
 
     async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
-        """The same for work that costs less together: all items that wait for this very ``do`` are one call of it.
+        """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
 
-        Work that leaves a repair (:meth:`Tx.if_caller_gone`) must not be batched: a repair is for one caller alone.
+        Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched: a repair is
+        for one caller.
         """
         return cast(T, await self._result(_Call(cast("BatchUnit[object, object]", do), item)))
 
@@ -106,13 +112,14 @@ class Writer:
         try:
             return await job.future
         except asyncio.CancelledError:
-            # The unit was kept, and its caller does not learn it. If it is not done yet, ``_deliver`` sees to it.
+            # If the unit is committed, its caller does not learn it, so the repairs must run. If it is not done yet,
+            # ``_deliver`` schedules them.
             if job.future.done() and not job.future.cancelled() and job.future.exception() is None:
                 self._schedule(job.repairs)
             raise
 
     async def close(self) -> None:
-        """Finish the units that wait, then close the connection."""
+        """Finish the waiting units, then close the connection."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -128,7 +135,7 @@ class Writer:
         return job
 
     def _schedule(self, repairs: Sequence[Unit[object]]) -> None:
-        """Have the repairs made before anything else is written."""
+        """Queue the repairs. They run before anything else is written."""
         self._repairs.extend(repairs)
         if self._repairs:
             self._wake.set()
@@ -140,10 +147,10 @@ class Writer:
             while self._waiting or (self._repairs and not self._closing):
                 await self._write_group()
                 await self.checkpoints.run_if_due(self._connection)
-                # The callers that were just woken hand in what they have next, so that it shares the next commit.
+                # Lets the callers that were just woken add their next units, so that these share the next commit.
                 await asyncio.sleep(0)
                 if self._repairs and not self._waiting:
-                    break  # a repair that cannot be made now is tried again with the next unit, not in a busy loop
+                    break  # a repair that cannot run now is tried again with the next unit, not in a busy loop
             if self._closing:
                 await self._write_group()
                 return
@@ -159,7 +166,7 @@ class Writer:
         for job, outcome in zip(jobs, outcomes, strict=True):
             self._deliver(job, outcome)
         if (error := self._lock_error) is not None:
-            # Units that arrived in the meantime are refused, too: no caller waits for the lock twice.
+            # Units that arrived during the wait are refused, too, so that no caller waits for the lock twice.
             self._lock_error = None
             for job in self._take_jobs(len(self._waiting)):
                 self._deliver(job, _Outcome(error=error))
@@ -173,7 +180,7 @@ class Writer:
         return jobs
 
     async def _attempt(self, calls: list[_Call]) -> list[_Outcome]:
-        """Make repairs first, in a transaction of their own. While one cannot be made, nothing else is written."""
+        """Run the repairs first, in one transaction of their own, then the calls. If the repairs fail, no call runs."""
         repairs = list(self._repairs)
         try:
             if repairs:
@@ -184,7 +191,7 @@ class Writer:
                 for _ in repairs:
                     self._repairs.popleft()
             return await self._connection.call(lambda db: self._commit(db, calls)) if calls else []
-        except Exception as error:  # every caller must be told, whatever happened
+        except Exception as error:  # every caller must get an answer, whatever happened
             known = error if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown) else None
             failure = known or StoreUnavailable(f"{self._path}: nothing was written ({error})")
             return [_Outcome(error=failure) for _ in calls]
@@ -214,7 +221,7 @@ class Writer:
             outcomes, made = _run_calls(db, calls)
         except Exception as error:
             self._roll_back(db)
-            # A full disk may still take some of them. Any other trouble of the surroundings would only come again.
+            # A full disk may still take some of the units. Any other fault of the environment would only come again.
             if len(calls) == 1 or (is_environment_fault(error) and not is_disk_full(error)):
                 return self._refuse(db, calls, error)
             return self._commit_singly(db, calls)
@@ -236,7 +243,7 @@ class Writer:
         for call in calls:
             outcomes += self._commit(db, [call])
             error = outcomes[-1].error
-            # The file is locked or gone by now. To wait for the lock once a unit would take minutes.
+            # The file is locked or gone by now. One wait for the lock for each unit would take minutes in all.
             if isinstance(error, StoreUnavailable) and not self._may_go_on(error):
                 outcomes += [_Outcome(error=error) for _ in calls[len(outcomes) :]]
                 break
@@ -263,21 +270,24 @@ class Writer:
         return unknown
 
     def _roll_back(self, db: sqlite3.Connection) -> None:
-        """Leave no transaction open. SQLITE_FULL has ended it already; ROLLBACK raises then."""
+        """Roll back, so that no transaction stays open. After SQLITE_FULL none is open, and ROLLBACK would raise."""
         if db.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # the state below counts, not the error
+            with contextlib.suppress(sqlite3.Error):  # the check below decides, not the error
                 db.execute("ROLLBACK")
         if db.in_transaction:
             self._connection.distrust()
 
 
 def _unbatched(unit: Unit[T]) -> _Call:
-    """The function is new for each unit, so it is never called together with another."""
+    """A call for one unit. Its function is new for each unit, so it never joins another call."""
     return _Call(lambda tx, _: (unit(tx),), None)
 
 
 def _run_calls(db: sqlite3.Connection, calls: Sequence[_Call]) -> tuple[list[_Outcome], set[Work]]:
-    """Run all calls in one transaction, those of one function together; returns the outcomes and the work they make."""
+    """Run all calls in the open transaction, those of one function together.
+
+    Returns the outcomes in the order of the calls, and the kinds of work that they make.
+    """
     positions: dict[BatchUnit[object, object], list[int]] = {}
     for index, call in enumerate(calls):
         positions.setdefault(call.do, []).append(index)
