@@ -40,6 +40,7 @@ rules:
 async def postgres_stopped(
     folder: Path, progress: Progress, *, away: float, short: bool = False, sabotage: str | None = None, seed: int = 19
 ) -> Findings:
+    """``short``: short leases, and a second of load before and after."""
     with cluster() as server:
         return await _stopped(server, folder, progress, away=away, short=short, sabotage=sabotage, seed=seed)
 
@@ -67,7 +68,7 @@ async def _stopped(
         await several.start()
         callers = Balanced(list(several.bridges), CLIENTS, people.next, people.note)
         callers.start()
-        await asyncio.sleep(LOAD_S)
+        await asyncio.sleep(1 if short else LOAD_S)
         await asyncio.to_thread(server.crash)
         before = callers.count
         progress(f"server away, {before:,} acknowledged")
@@ -78,7 +79,7 @@ async def _stopped(
         await callers.until(callers.count + 1, STANDS_STILL_S)
         took = loop.time() - back
         progress(f"server back, acknowledged again after {took:.1f} s")
-        await asyncio.sleep(LOAD_S)
+        await asyncio.sleep(1 if short else LOAD_S)
         people.over = True
         await callers.stop(STANDS_STILL_S)
         await several.until(MOVING, 0, seconds=STANDS_STILL_S)

@@ -22,7 +22,7 @@ async def test_a_bridge_that_is_killed_loses_nothing_and_the_others_go_on(tmp_pa
 
 
 async def test_sms_go_out_twice_where_what_the_dead_were_sending_is_queued_again(tmp_path: Path) -> None:
-    findings = await bridges_killed(tmp_path, nothing, seconds=8, short=True, sabotage="lost_is_sent_again")
+    findings = await bridges_killed(tmp_path, nothing, seconds=5, short=True, sabotage="lost_is_sent_again")
     assert any("SMS sent twice" in found for found in findings.violations)
 
 
