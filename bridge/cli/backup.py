@@ -1,4 +1,4 @@
-"""``sms-bridge backup`` copies the store into a file; ``sms-bridge restore`` replaces the store by such a copy."""
+"""``sms-bridge backup`` copies the store into a file; ``sms-bridge restore`` replaces the store with such a copy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
 @config_option
 @json_option
 def restore(file: Path, config: str | None, as_json: bool) -> None:
-    """Replace the store by FILE. The service must not run; the present store is kept beside it.
+    """Replace the store with FILE. The service must not run; the present store is kept beside the new one.
 
     FILE was made by `sms-bridge backup`, or is a plain copy of a store whose service did not run. SMS that waited in it
     are not sent automatically: the first start asks in the admin chat.

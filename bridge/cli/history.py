@@ -25,7 +25,7 @@ from bridge.text import phones
 @config_option
 @json_option
 def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
-    """Both directions with NUMBER, oldest first."""
+    """Show the SMS of both directions with NUMBER, oldest first."""
     settings = settings_of(config, quiet=True)
     subscriber = phones.normalise(number, settings.region)
     lines = read_store(settings, lambda store: store.history(subscriber, limit=limit))

@@ -54,7 +54,7 @@ def queue() -> None:
 @config_option
 @json_option
 def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: bool) -> None:
-    """The newest rows in these states."""
+    """List the newest SMS in these states."""
     wanted = [SmsState(state) for state in states] or list(FOR_PEOPLE)
     rows = read_store(settings_of(config, quiet=True), lambda store: store.list_sms(wanted, limit=limit))
     if as_json:
@@ -94,7 +94,7 @@ def _since(sms: Sms) -> Ms:
 @config_option
 @json_option
 def show(sms_id: int, config: str | None, as_json: bool) -> None:
-    """Every step of one SMS, with its text."""
+    """Show every step of one SMS, with its text."""
 
     async def read(store: Queries) -> tuple[Sms | None, Sequence[HistoryLine]]:
         return await store.get_sms(SmsId(sms_id)), await store.sms_history(SmsId(sms_id))
@@ -125,7 +125,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 @config_option
 @json_option
 def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
-    """Send it again as a new SMS. The subscriber may get an uncertain one twice."""
+    """Send an SMS again, as a new one. The subscriber may get an uncertain SMS twice."""
     chosen = target(sms_id, restored)
     answer, live = carry_out(
         config,

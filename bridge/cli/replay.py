@@ -54,6 +54,8 @@ Pair: TypeAlias = tuple[str, str]
 
 @dataclass(slots=True)
 class Comparison:
+    """The messages compared so far, and those that would be routed differently."""
+
     messages: int = 0
     changed: Counter[Pair] = field(default_factory=Counter)
     examples: defaultdict[Pair, list[Inbound]] = field(default_factory=lambda: defaultdict(list))
@@ -128,7 +130,7 @@ async def compare(settings: Settings, rules: RuleSet, last: int | None, since: M
 
 
 async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterator[tuple[int, Sequence[Inbound]]]:
-    """The total number of messages, and the next of them."""
+    """Read the messages in chunks. Yields the total number of messages and the next chunk."""
     span = await store.routed_range(last=last, since=since)
     after = InboundId(0)
     while span is not None and (messages := await store.routed(span, after=after, since=since, limit=CHUNK)):

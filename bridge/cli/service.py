@@ -40,7 +40,8 @@ async def call(
 ) -> dict[str, Json] | None:
     """Send a request to the running service. None if no service runs on this machine.
 
-    Several processes may share the store; one of them gets the request, first one with the same configuration file.
+    Several processes may share the store. One of them gets the request: if possible, one with the same configuration
+    file.
     With ``own`` only a process with the same configuration file gets it.
 
     :raises ServiceRefused: the service runs and refused.

@@ -23,10 +23,11 @@ class HttpLimits:
 
     total: Ms = 45 * SECOND
     connect: Ms = 5 * SECOND
-    """To get a connection, the wait for a free one included. Nothing has been sent when this limit passes."""
+    """Limit for getting a connection, the wait for a free one included. When it passes, nothing has been sent."""
     sock_connect: Ms = 5 * SECOND
-    """To connect to one address; a host name may have several."""
+    """Limit for connecting to one address. A host name may have several."""
     sock_read: Ms = 30 * SECOND
+    """Longest time without a byte from the server."""
     body: int = 64 * 1024
 
 
@@ -68,5 +69,5 @@ class NoAnswer:
 
 
 def fits_a_request_line(text: str) -> bool:
-    """True for ASCII without white space: such text can end neither the request line nor one of its words."""
+    """True for ASCII without white space. Such a text cannot end the request line or one of its words."""
     return text.isascii() and text.split() == [text]

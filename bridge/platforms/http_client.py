@@ -37,9 +37,9 @@ class _Server:
     port: int
     secure: bool
     before: bytes
-    """The request up to the query."""
+    """The bytes of each request before the query."""
     after: bytes
-    """The request behind the query."""
+    """The bytes of each request after the query."""
 
 
 class HttpClient:
@@ -127,7 +127,7 @@ class HttpClient:
     # ------------------------------------------------------------ a connection for a request
 
     def _idle_connection(self, now: float) -> Connection | None:
-        """An idle connection that is almost certainly open."""
+        """An idle connection that is almost certainly open. Drops the others that it finds."""
         while self._idle:
             connection = self._idle.pop()
             if now - connection.last_activity < MAX_IDLE / 1000 and connection.nothing_arrived():

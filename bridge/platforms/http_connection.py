@@ -2,8 +2,8 @@
 
 Nothing has left before :meth:`Connection.ask`, and anything may have left after it. So every ``NoAnswer`` made here has
 ``left=True``, and every one made in ``http_client`` has ``left=False``. The connection ends when the server sends bytes
-that no request asked for, bytes behind an answer, or anything that breaks the rules of HTTP. An answer in doubt is no
-answer.
+that no request asked for, bytes after an answer, or anything that breaks the rules of HTTP. A doubtful answer counts as
+no answer.
 """
 
 from __future__ import annotations

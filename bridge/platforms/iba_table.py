@@ -35,8 +35,8 @@ ROWS: tuple[AnswerRow, ...] = (
         reason=SmsReason.NO_CREDIT,
     ),
     # The sentence goes on "… SMS будет отправлена как только вы пополните счет". The row has only its beginning, so
-    # that a changed or cut sentence matches, too. As a plain lack of credit it would send the message a second time
-    # after the top-up.
+    # that a changed or cut sentence matches, too. If that counted as a plain lack of credit, the message would be sent
+    # a second time after the top-up.
     AnswerRow(beginnings=("Недостаточно средств",), outcome=SendClass.PARKED, reason=SmsReason.PARKED),
     AnswerRow(
         beginnings=("Номер телефона присутствует в стоп-листе",),

@@ -33,6 +33,8 @@ _ECHO = re.compile(r"\b(user|pwd|sadr|dadr|text)=(?:[^&]*+(?=&)|[^\s&]*)", re.IG
 
 @value_object
 class AnswerText:
+    """The readable text of an answer."""
+
     plain: str
     """The decoded text with ``<br>`` as line breaks and without other markup."""
     markup: bool

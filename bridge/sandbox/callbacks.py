@@ -28,6 +28,8 @@ class Message:
 
 
 class Callbacks:
+    """Writes inbound SMS as calls of the bridge's callback, sends them and repeats them."""
+
     def __init__(self, clock: Clock, *, first_smsid: int, on_result: Callable[[CallbackResult], None]) -> None:
         self._clock = clock
         self._next_smsid = first_smsid

@@ -30,6 +30,8 @@ class CallEncoding(StrEnum):
 
 @value_object
 class HttpAnswer:
+    """The answer to one request, or the reason why there is none."""
+
     status: int
     """0 if no HTTP answer came."""
     headers: Mapping[str, str]
@@ -59,7 +61,8 @@ def _escape(value: bytes, raw: bool) -> bytes:
 
 
 def is_acknowledged(smsid: str, body: bytes) -> bool:
-    """The naive test of a platform: True if the id is anywhere in the body, whatever the status is."""
+    """The naive test of a platform: True if ``smsid=<id>`` or ``id_sms=<id>`` is anywhere in the body, whatever the
+    status is."""
     wanted = smsid.encode("latin-1", "replace")
     return b"smsid=" + wanted in body or b"id_sms=" + wanted in body
 

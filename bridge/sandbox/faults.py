@@ -15,6 +15,8 @@ from bridge.model.base import Ms
 
 
 class RequestKind(StrEnum):
+    """The use of the page that a request asks for."""
+
     SEND = "send"
     STATUS = "status"
     BALANCE = "balance"
@@ -23,6 +25,8 @@ class RequestKind(StrEnum):
 
 
 class Fault(StrEnum):
+    """The ways in which the simulated platform treats a request badly."""
+
     # -- refusals in words (HTTP 200), one name for each wording
     ZERO = "zero"
     BAD_LOGIN = "bad_login"

@@ -22,7 +22,7 @@ LATIN_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,9}[\x21-\x7e])?")
 DIGITS_NAME = re.compile(r"[0-9]{1,15}")
 
 CENT = 10_000
-"""Units of money in one: amounts are whole ten-thousandths, so that a thousand times 2.3 is 2300."""
+"""Parts of one unit of money. Amounts are whole numbers of parts, so that a thousand times 2.3 is exactly 2300."""
 
 
 @value_object

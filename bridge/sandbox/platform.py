@@ -46,7 +46,7 @@ class SimulatedPlatform:
 
     :param port: of 127.0.0.1; 0 takes a free one.
     :param first_id: id of the first SMS taken; by default the clock's time, so that a new process repeats none.
-    :param keep_book: False only counts (for benchmarks): no book, no requests, no status but the last.
+    :param keep_book: False only counts (for benchmarks): no book, no requests, and only the last status.
     """
 
     def __init__(

@@ -44,6 +44,8 @@ _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 @value_object
 class Command:
+    """A command of the prompt."""
+
     usage: str
     help: str
     run: Callable[[Prompt, str], Awaitable[None]]

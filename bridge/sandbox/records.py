@@ -50,6 +50,8 @@ class CallbackResult:
 
 
 class EventKind(StrEnum):
+    """The kinds of events at the platform."""
+
     ASKED = "asked"
     """A request was read."""
     TAKEN = "taken"

@@ -28,6 +28,8 @@ SCRIPT = "/sendsms.php"
 
 
 class BalanceForm(StrEnum):
+    """How an answer writes the balance."""
+
     DOCUMENT = "document"
     """Amount, currency, then ``direction: amount``, each on a line."""
     ONE_LINE = "one_line"
@@ -87,6 +89,8 @@ class PageRequest:
 
 @value_object
 class PageReply:
+    """The answer of the page, its words, and the SMS that the platform took."""
+
     wire: WireReply
     words: str
     taken: tuple[TakenSms, ...] = ()
@@ -150,6 +154,8 @@ def parse_query(query: bytes) -> tuple[dict[str, str], str]:
 
 
 class SendPage:
+    """Reads the requests to the page and makes its answers."""
+
     def __init__(self, ledger: Ledger, account: SimulatedAccount, variant: PlatformVariant) -> None:
         self.variant = variant
         self._ledger = ledger

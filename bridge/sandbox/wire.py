@@ -40,6 +40,8 @@ class Behaviour(Enum):
 
 @value_object
 class WireRequest:
+    """A request as it came from a connection."""
+
     method: bytes
     target: bytes
     """As written in the request line."""
@@ -49,6 +51,8 @@ class WireRequest:
 
 @value_object
 class WireReply:
+    """An answer, and how the connection behaves with it."""
+
     body: bytes = b""
     status: int = 200
     headers: bytes = b""

@@ -1,6 +1,6 @@
 """Decides which callers are allowed: addresses behind proxies, allow-lists, secrets, and connections per address.
 
-Nothing here logs or answers. Secrets are compared in constant time and not kept.
+This module neither logs nor answers. Secrets are compared in constant time and not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 KEEPALIVE = 15.0
-"""Seconds that a connection may be idle. aiohttp's default is an hour, in which the platform's connection pool could
-use up our open files."""
+"""Seconds that a connection may be idle. aiohttp's default is an hour. In that time the connection pool of the platform
+could use up our open files."""
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its head."""
 MAX_CONNECTIONS_PER_ADDRESS = 200

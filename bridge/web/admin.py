@@ -27,7 +27,7 @@ from bridge.pipeline.reload import Reloaded
 POSTGRES_PORT = 5432
 MAX_SOCKET_PATH = 100
 """Bytes; the kernel allows 108. If the path is longer or the store is shared, the socket is in the temporary directory
-and a hash is its name."""
+and its name contains a hash."""
 _DECIMAL = re.compile("[0-9]+")
 
 

@@ -138,9 +138,7 @@ class CallbackConnection(asyncio.Protocol):
         if self._answering is None and not self._writing_paused:
             self._next()
         elif len(self._heads) > MAX_HEAD and not self._reading_paused:
-            self._reading_paused = (
-                True  # a client that sends on and on while a call is answered is not read for a while
-            )
+            self._reading_paused = True  # the client sends more while a call is answered: do not read until then
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:

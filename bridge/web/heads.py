@@ -6,7 +6,7 @@ accepts raw bytes, costs 27 µs a request instead of 5 µs and still refuses spa
 before the C parser sees it costs 2 µs, and both are accepted. So each head is kept here until it is complete, and its
 request line is repaired.
 
-Only ``GET`` without a body is framed here. This module does no I/O and knows neither aiohttp nor a route.
+Only heads of ``GET`` without a body are split here. This module does no I/O and knows neither aiohttp nor a route.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ letters each time the platform repeats it."""
 MAX_HEAD = MAX_LINE + 32_768
 """Bytes of a request line with its header lines."""
 MAX_SKIPPED = 1_048_576
-"""Bytes of a too long head that are read before it is refused. Without this a connection reset could overtake the
-refusal."""
+"""Bytes that are read of a head that is too long, before it is refused. Without this a connection reset could overtake
+the refusal."""
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _CLEAN_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r?\n")

@@ -45,6 +45,8 @@ class Readiness:
 
 
 class Health(Protocol):
+    """Checks whether the process is ready."""
+
     async def readiness(self) -> Readiness:
         """Check the parts, with a commit to the store.
 

@@ -1,7 +1,7 @@
 """Starts, drains and stops the two listeners: one for callbacks, one for the probes and Telegram's webhook.
 
 The callback listener has connections of its own (:mod:`bridge.web.connection`). The other listener is an ordinary
-application of aiohttp on a port of its own, so that the platform reaches only the callback.
+application of aiohttp on a port of its own, so that the platform cannot reach pages that are meant for operators.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Listeners:
         return self._endpoint.in_progress
 
     async def start(self, *, intake: bool = True) -> None:
-        """Listen on both addresses and prove that long callbacks get in. Without ``intake`` only the web listener
+        """Listen on both addresses and test that long callbacks are received. Without ``intake`` only the web listener
         starts.
 
         :raises BridgeError: an address is in use or not of this machine, or the test failed. Then nothing listens.

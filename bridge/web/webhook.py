@@ -1,8 +1,8 @@
 """Answers Telegram's webhook: checks that the caller is Telegram, and stores the update.
 
 The answer is 200 only after ``take`` has returned, which means "on disk". It is 503 if the update could not be stored;
-then Telegram repeats it. The owner of ``take`` knows what an update is. This module must not log, keep or return any
-part of one.
+then Telegram repeats it. Only the owner of ``take`` reads the update. This module must not log, keep or return any part
+of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class WebhookEndpoint:
         take: Callable[[bytes], Awaitable[None]],
         refusal: type[BridgeError],
     ) -> None:
-        """``take`` raises ``refusal`` for a body that is no update."""
+        """``take`` stores a body, and raises ``refusal`` if the body is no update."""
         self.path = path
         self._secret = secret.get_secret_value().encode()
         self._take = take

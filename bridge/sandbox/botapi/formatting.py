@@ -53,6 +53,8 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 @value_object
 class Formatted:
+    """A text without markup, and its entities."""
+
     text: str
     entities: list[Json]
 

@@ -16,6 +16,8 @@ from bridge.sandbox.botapi.world import BotStatus, Chat, EventKind, Message, Use
 
 
 class MessageKind(StrEnum):
+    """The kinds of messages that people send. The values are Telegram's field names."""
+
     TEXT = "text"
     PHOTO = "photo"
     VOICE = "voice"

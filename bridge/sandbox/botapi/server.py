@@ -28,6 +28,8 @@ BAD_GATEWAY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>ng
 
 
 class ApiOutage(StrEnum):
+    """The ways in which the API can be away."""
+
     REFUSE = "refuse"
     """Connections are refused."""
     HANG = "hang"

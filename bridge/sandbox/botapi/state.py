@@ -41,6 +41,8 @@ class PressedButton:
 
 @dataclass(kw_only=True, slots=True)
 class ApiState:
+    """The parts of the simulated Telegram that its methods share."""
+
     world: World
     updates: UpdateQueue
     caller: WebhookCaller

@@ -27,6 +27,8 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 
 @dataclass(kw_only=True, slots=True)
 class Webhook:
+    """The webhook that the bot has set, and its latest error."""
+
     url: str
     secret: str
     max_connections: int

@@ -22,6 +22,8 @@ BotStatus = Literal["administrator", "member", "absent", "kicked", "left"]
 
 
 class EventKind(StrEnum):
+    """The kinds of visible events in a chat."""
+
     POST = "post"
     EDIT = "edit"
     DELETE = "delete"
@@ -55,6 +57,8 @@ class ChatEvent:
 
 @dataclass(kw_only=True, slots=True)
 class User:
+    """A person or a bot."""
+
     id: int
     first_name: str
     username: str = ""
@@ -64,6 +68,8 @@ class User:
 
 @dataclass(kw_only=True, slots=True)
 class Topic:
+    """A topic of a forum."""
+
     thread_id: int
     """Also the id of the message that created it."""
     name: str
@@ -74,6 +80,8 @@ class Topic:
 
 @dataclass(kw_only=True, slots=True)
 class Message:
+    """A message in a chat; service messages are messages, too."""
+
     id: int
     sender: User
     date: Ms
@@ -101,6 +109,8 @@ class Message:
 
 @dataclass(kw_only=True, slots=True)
 class Chat:
+    """A chat with its history, and the bot's membership and rights in it."""
+
     id: int
     title: str
     kind: ChatKind
