@@ -137,7 +137,7 @@ class ChatSettings(Section):
     replace: Flag = False
     """Replace quotes and dashes that alone make a reply more costly with plain ones, without asking."""
     language: Language | None = None
-    """None: the language of the whole bot."""
+    """Language of the bot in this chat; None: ``telegram.language``."""
 
 
 class TelegramSettings(Section):

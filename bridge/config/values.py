@@ -208,7 +208,7 @@ def check_storage(value: str) -> str:
 
 
 def check_postgres(value: str) -> str:
-    """Check what can be checked without a connection to the server."""
+    """Check the URL and the installed packages. No connection to the server is made."""
     expected = "expected postgresql://user:password@host:5432/database"
     try:
         parts = urlsplit(value)

@@ -35,7 +35,7 @@ class Canned:
 def canned(name: str, source: str) -> Canned:
     """A checked canned reply.
 
-    :raises BadTemplate: with what is wrong and which names are known.
+    :raises BadTemplate: the text has a mistake. The message tells which, and which names are known.
     """
     template = compile_template(source)
     # Rules change with a reload, and with them the values they ``set`` on a contact. A missing value is empty.
@@ -45,7 +45,7 @@ def canned(name: str, source: str) -> Canned:
 
 
 def all_canned(replies: Mapping[str, str]) -> tuple[Mapping[str, Canned], Mapping[str, str]]:
-    """The canned replies by name, and, for each text that cannot be used, what is wrong with it."""
+    """The canned replies by name, and the mistake of each text that cannot be used, by name."""
     good: dict[str, Canned] = {}
     bad: dict[str, str] = {}
     for name, source in replies.items():

@@ -40,7 +40,7 @@ class RuleContext:
 
 @value_object
 class ContactFacts:
-    """What conditions and templates may know of the sender."""
+    """The facts about the sender that conditions and templates may use."""
 
     tags: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)

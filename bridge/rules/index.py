@@ -1,4 +1,4 @@
-"""Finds the rules that may match a message, so that a decision among 10,000 rules costs what one among ten does.
+"""Finds the rules that may match a message. A decision among 10,000 rules then costs as much as one among ten.
 
 The index looks for keywords, words and expressions in a message once, for all rules together. A rule that needs one of
 them is a candidate only if it was found. Every other rule is always a candidate. Candidates come in the order of the

@@ -17,7 +17,7 @@ from bridge.text.typos import one_edit_apart, other_layout, shortened
 from bridge.value import value_object
 
 TYPO_FROM: Final = 5
-"""Fewest letters of a keyword whose typos are forgiven. Too many shorter words are one letter apart."""
+"""Fewest letters of a keyword whose typos are forgiven. Many shorter words differ in one letter only."""
 
 _LAYOUT_MARGIN: Final = 4
 """Longest word that is read in the other layout, in lengths of the longest keyword: signs may surround a keyword."""

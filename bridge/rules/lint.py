@@ -118,7 +118,7 @@ def _takes_part_of(earlier: Rule, later: Rule) -> bool:
 
 
 def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Warnings about typos that two rules forgive, and about a keyword that is another rule's in the other layout."""
+    """Warnings about typos that two rules forgive, and about a keyword that is another one in the other layout."""
     typos: defaultdict[tuple[Prefix, str], list[tuple[Rule, str]]] = defaultdict(list)
     layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
     for rule in rules:

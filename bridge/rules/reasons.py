@@ -33,13 +33,13 @@ class Reason:
     """Why one condition holds, or why it does not."""
 
     key: str = ""
-    """The key of the rule it is about; empty: about the rule as a whole."""
+    """The key of the rule that the reason is about; empty: it is about the whole rule."""
     wording: Wording | None = None
     """None: the :attr:`parts` say it all."""
     params: Mapping[str, str | int | Wording] = field(default_factory=dict)
     """Values for the placeholders of the wording."""
     parts: tuple[Reason, ...] = ()
-    """The reasons it is made of, such as those of the conditions under ``any``."""
+    """The reasons that this one consists of, such as those of the conditions under ``any``."""
     separator: str = "; "
     """Stands between the parts."""
 

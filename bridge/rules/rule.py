@@ -32,7 +32,7 @@ class Rule:
     """All of these must hold, as well as the prefix."""
     actions: Actions
     continues: bool
-    """``continue``: the rules after this one are asked as well."""
+    """``continue``: the search goes on with the rules after this one."""
     campaign: Campaign | None = None
     before: Actions | None = None
     """The actions before the campaign; None: those of the campaign itself."""

@@ -106,7 +106,7 @@ class ExpectEntry(Strict):
 
 
 class SenderEntry(Strict):
-    """What is known of the sender of an example."""
+    """The known facts about the sender of an example."""
 
     name: str = ""
     tags: Tags = ()

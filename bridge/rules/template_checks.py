@@ -1,6 +1,6 @@
 """Checks the syntax tree of a template against a list of allowed nodes, before the template is compiled.
 
-Names that only the whole rule knows (named groups, values that rules ``set``) are returned here and checked later.
+Some names need the whole rule: named groups, and values that rules ``set``. They are returned here and checked later.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class BadTemplate(ValueError):
 
 @value_object
 class Foreign:
-    """A name in a template that only the whole rule knows: a named group, or a value that rules ``set``."""
+    """A name in a template that must be checked with the whole rule: a named group, or a value that rules ``set``."""
 
     name: str
     line: int
@@ -99,7 +99,7 @@ class Foreign:
 
 
 def check_tree(tree: nodes.Template) -> Iterator[Foreign]:
-    """The names in the template that only the whole rule knows.
+    """Check the nodes of a template, and return the names that must be checked with the whole rule.
 
     :raises BadTemplate: for anything that no template may contain.
     """

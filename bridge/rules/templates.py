@@ -51,7 +51,7 @@ class ContactView:
     """The values that rules have ``set``. A value that no rule has set yet is empty."""
 
     def __getattr__(self, name: str) -> str:
-        """Python asks here for names that are not fields. The loader has checked that the name can be set."""
+        """A value that rules ``set``. Python calls this for names that are not fields; the loader has checked them."""
         return self.own.get(name, "")
 
 

@@ -65,8 +65,9 @@ def in_context(check: Callable[[str, RuleContext], None]) -> BeforeValidator:
 
 
 def check_known(name: str, known: Collection[str], noun: str, where: str = "") -> None:
-    """:raises ValueError: the configuration has no such name.
+    """Check that the configuration has a name.
 
+    :raises ValueError: the name is unknown.
     :param where: the key of the configuration that holds the names, if the noun does not tell it.
     """
     if name in known:
@@ -145,7 +146,7 @@ def _day(value: object) -> datetime:
 
 
 def _end_of(value: object) -> datetime:
-    """The first moment after the day or minute that is written."""
+    """The end of a written day (the next midnight), or the written minute itself, without its time zone."""
     day = _day(value)
     return day if isinstance(value, str) and ":" in value else day + timedelta(days=1)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from bridge.errors import Problem
 
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
-"""What a file holds. Every scalar is the text as it was written; None is an empty value, ``~`` or ``null``."""
+"""The data of a file. Every scalar is the text as it was written; None is an empty value, ``~`` or ``null``."""
 Path: TypeAlias = Sequence[str | int]
 """Keys and list indices from the top of the file; indices count from 0."""
 Location: TypeAlias = tuple[int, int]
@@ -49,7 +49,7 @@ class Document:
     """Paths of values that came from the environment or the file of a secret. No message may show them."""
 
     def get(self, path: Path) -> Value:
-        """The value at ``path``; None also if there is no such path."""
+        """The value at ``path``; None also if the path does not exist."""
         value: Value = self.data
         for step in path:
             if isinstance(value, dict) and isinstance(step, str):
@@ -68,7 +68,7 @@ class Document:
         return node
 
     def where(self, path: Path, key: bool = False) -> Location:
-        """The location of the value at ``path``, or of its key. If there is none, that of the nearest parent's key."""
+        """The location of the value at ``path``, or of its key. Without a value there: of the nearest parent's key."""
         node = self.root
         if node is None:
             return (1, 1)
@@ -82,7 +82,7 @@ class Document:
         return at_key if key else at_value
 
     def comment_behind(self, path: Path) -> Location | None:
-        """The location of a comment behind a text without quotes; None: there is none. It may be meant as text."""
+        """The location of a comment after a text without quotes, which may be meant as text; None: no comment."""
         node = self.node(path)
         if node is None or node.plain_end is None or not node.value:
             return None

@@ -34,7 +34,7 @@ class _Fault:
 
     path: tuple[str | int, ...]
     tail: str
-    """The key that is missing or unknown below ``path``; else empty."""
+    """The key that is missing or unknown below ``path``; empty: the fault is another one."""
     at_key: bool
     union: int | None
     """Length of the path at which pydantic tried the alternatives of a union; None: it tried none."""
@@ -104,7 +104,7 @@ def _fault(node: Node, detail: ErrorDetails) -> _Fault:
 
 
 def _without_unions(faults: Sequence[_Fault]) -> Iterator[_Fault]:
-    """Keep the faults of the alternative whose shape the value has. If none has it, say what all of them expect."""
+    """Keep the faults of the alternative whose shape the value has. If none fits, one fault names all expectations."""
     groups: dict[tuple[str | int, ...], dict[str, list[_Fault]]] = {}
     for fault in faults:
         if fault.union is None:

@@ -95,7 +95,7 @@ class Pattern:
     compiled: _Regexp = field(compare=False, repr=False)
 
     def search(self, text: str) -> dict[str, str] | None:
-        """The named groups at the first place where the expression fits; None if it fits nowhere.
+        """The named groups of the first match; None if the expression fits nowhere.
 
         A group that took no part is an empty text.
         """

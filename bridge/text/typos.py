@@ -1,4 +1,4 @@
-"""Typing mistakes: one wrong key in a word, or a whole word in the other keyboard layout.
+"""Finds typing mistakes: one wrong key in a word, or a whole word in the other keyboard layout.
 
 Pure tables and comparisons. The rules decide which mistakes they forgive.
 """

@@ -90,7 +90,7 @@ class Keys(Strict):
     def mistakes(self, *, has_keyword: bool) -> Iterator[tuple[str, str]]:
         """Each key that contradicts or lacks another key, with a message.
 
-        :param has_keyword: a ``keyword`` stands beside these keys, or in a condition that must hold before them.
+        :param has_keyword: there is a ``keyword`` among the same keys, or in a condition that must hold before them.
         """
         return iter(())
 

@@ -38,7 +38,7 @@ _OnlyDirectly = Annotated[None, BeforeValidator(_only_directly)]
 
 
 class AllConditions(
-    # Read from the last to the first: pydantic lists the keys of the last base first, and its condition is asked first.
+    # In reverse: pydantic lists the keys of the last base first, and its condition is asked first.
     ConversationKeys,
     ContactKeys,
     HoursKeys,
@@ -58,7 +58,7 @@ class AllConditions(
     not_: ConditionEntry | None = Field(default=None, alias="not")
 
     def conditions(self, scope: Scope) -> Iterator[Condition]:
-        """All conditions that are given, in the order in which they are asked."""
+        """All conditions that are given, in the order in which they are checked."""
         for keys in _IN_ORDER:
             if (condition := keys.condition(self, scope)) is not None:
                 yield condition
