@@ -55,8 +55,10 @@ class StoreLocked(StoreError):
 
 
 class StoreOutdated(StoreError):
-    """The store has the tables of an older version, and this command only reads. The next start of the service updates
-    the tables."""
+    """There is no store yet, or it has the tables of an older version, and this command only reads.
+
+    The next start of the service makes or updates the tables.
+    """
 
 
 class CommitUnknown(StoreUnavailable):

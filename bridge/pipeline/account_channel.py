@@ -1,6 +1,6 @@
 """The sending channel of one account: rate, free connections, back-off, and whether sending is suspended.
 
-It lives in memory and starts anew with each run; only the suspension of an account is also in the store.
+It is held in memory and begins again with each run. Only the suspension of an account is also in the store.
 """
 
 from __future__ import annotations
@@ -16,38 +16,42 @@ from bridge.ports.platform import Platform
 UNREACHABLE_AFTER = 3
 """Failures in a row after which the team is told that the platform cannot be reached."""
 ZEROS_SUSPEND = 3
-"""A bare ``0`` for this many different recipients in a row means the account, not the messages."""
+"""A bare ``0`` for this many different recipients in a row means that the account is at fault, not the messages."""
 
 
 @dataclass(kw_only=True, slots=True)
 class AccountChannel:
+    """The state of one account's sending. The outbox reads it before each request and changes it after each answer."""
+
     name: str
     settings: AccountSettings
     platform: Platform
     bucket: TokenBucket
     in_flight: int = 0
-    """Requests under way, and slots that are reserved for one."""
+    """The number of requests under way and of slots that are reserved for a request."""
     suspended: bool = False
     cautious: bool = False
-    """After a suspension or a failure: one SMS at a time, until the platform takes one."""
+    """Set after a start, a suspension or a failure: one SMS is sent at a time, until the platform takes one."""
     paused_until: Ms = 0
+    """The end of the back-off after a failure or an unknown outcome."""
     no_probe_before: Ms = 0
-    """In monotonic time. Until then the store's record of what left lately is not reliable."""
+    """In monotonic time. Until then the times in the store of the requests that left lately are not reliable."""
     failures: int = 0
-    """Requests in a row that the platform surely did not take."""
+    """The number of requests in a row that the platform surely did not take."""
     unknowns: int = 0
-    """Unknown outcomes since the platform last took an SMS. Those of requests in flight together count once."""
+    """The number of unknown outcomes since the platform last took an SMS. Outcomes of requests that were in flight
+    together count once."""
     unknown_at: Ms = 0
-    """When the last of them was counted."""
+    """When the last unknown outcome was counted."""
     queue_waits: bool = False
-    """Due rows wait for a slot: a new SMS must not take it from them."""
+    """Due rows wait for a slot, so a new SMS must not take it."""
     backlog: bool = False
-    """Rows were due at the last look, whatever they wait for: look again when a request ends."""
+    """Rows were due when the outbox last looked, whatever they wait for. It looks again when a request ends."""
     zeros: set[str] = field(default_factory=set)
     """Recipients that got a bare ``0`` since the platform last took an SMS."""
 
     def free_slots(self, now: Ms) -> int:
-        """How many SMS may leave right now."""
+        """How many SMS may leave now."""
         if self.suspended or self.paused(now):
             return 0
         most = 1 if self.cautious else self.settings.connections
@@ -58,22 +62,23 @@ class AccountChannel:
         return now < self.paused_until <= now + LONGEST + MINUTE
 
     def wait(self, now: Ms) -> Ms:
-        """Milliseconds until rate and pause let one more leave. A free connection is signalled, not waited for."""
+        """Milliseconds until rate and pause allow one more SMS. It does not cover the wait for a connection, which ends
+        with a signal."""
         if self.paused(now):
             return self.paused_until - now
         return self.bucket.wait(now)
 
     def note_not_sent(self, now: Ms, chance: float) -> Ms:
-        """Count a request that did not reach the platform; returns when to try again."""
+        """Count a request that did not reach the platform, and pause. Returns when to try again."""
         self.failures += 1
         return self._pause(now, backoff(self.failures, chance))
 
     def note_unknown(self, now: Ms, chance: float, started_at: Ms | None) -> None:
-        """Count an unknown outcome and pause longer with each in a row, or an ill platform would turn the whole queue
-        into questions for people.
+        """Count an unknown outcome, and pause longer with each one in a row. Without the pause an ill platform would
+        turn the whole queue into questions for people.
 
-        ``started_at``: when its request was started. Requests that were in flight when the last unknown outcome was
-        counted are not counted again: one broken connection cuts many requests.
+        ``started_at``: when the request was started. A request that was in flight when the last unknown outcome was
+        counted is not counted, because one broken connection cuts many requests.
         """
         if self.unknowns and started_at is not None and started_at <= self.unknown_at:
             return
@@ -87,12 +92,12 @@ class AccountChannel:
         return self.paused_until
 
     def note_answer(self) -> None:
-        """The platform answered: it can be reached."""
+        """Note that the platform answered, so it can be reached: the pause ends."""
         self.failures = 0
         self.paused_until = 0
 
     def note_accepted(self) -> None:
-        """The platform took an SMS: all is well."""
+        """Note that the platform took an SMS: the account sends at full speed again."""
         self.note_answer()
         self.cautious = False
         self.unknowns = 0

@@ -17,7 +17,8 @@ from bridge.pipeline.worker import IDLE
 log = structlog.get_logger()
 
 CLEAR_ABOVE = 1.2
-"""The alert ends at this multiple of the threshold. At the threshold itself it would come and go all day."""
+"""The alert ends when the balance reaches this multiple of the threshold. At the threshold itself it would come and go
+all day."""
 
 
 class AccountWatch:
@@ -29,23 +30,24 @@ class AccountWatch:
         leads: Callable[[], bool],
         services: Services,
     ) -> None:
-        """``leads``: whether this node asks the platform; the other nodes follow what it finds out."""
+        """``leads``: whether this node asks the platform. The other nodes follow the results in the store."""
         self._channels = channels
         self._suspensions = suspensions
         self._leads = leads
         self._store = services.store
         self._clock = services.clock
         self._ask_at: dict[str, Ms] = {}
-        """In monotonic time."""
+        """When to ask next for the balance of each account, in monotonic time."""
 
     async def step(self) -> Ms:
+        """Watch every account once. Returns the time until the next one has to be watched."""
         waits = [await self._watch(channel) for channel in self._channels.values()]
         return max(min(waits, default=IDLE), 1)
 
     async def _watch(self, channel: AccountChannel) -> Ms:
         suspended = channel.suspended
         state = await self._store.account_state(channel.name)
-        if channel.suspended is suspended:  # else it changed while the store was asked
+        if channel.suspended is suspended:  # if not, the suspension changed during the query
             self._suspensions.follow(channel, state)
         if not self._leads():
             return IDLE
@@ -83,7 +85,8 @@ class AccountWatch:
             await self._store.clear_alert(key, "alert.balance_ok", params, self._clock.now())
 
     async def _low_balance(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
-        """The text of the alert, and for how many days the balance lasts if the last days tell."""
+        """The text id of the alert and its parameters: for how many days the balance lasts, if the spending of the last
+        days is known."""
         spent = await self._store.spent_a_day(channel.name, self._clock.now())
         if not spent:
             return "alert.low_balance", {}

@@ -1,6 +1,7 @@
-"""Clocks of the service. What waits or stamps takes a :class:`~bridge.ports.clock.Clock`, which tests set.
+"""The clocks of the service. All code that waits or needs the time takes a :class:`~bridge.ports.clock.Clock`, which
+tests set.
 
-The service runs on a :class:`SteadyClock`: setting the machine's clock must not change how long anything waits
+The service uses a :class:`SteadyClock`, because setting the machine's clock must not change how long anything waits
 (docs/decisions/0005-clock-jumps.md).
 """
 
@@ -15,16 +16,16 @@ from bridge.ports.clock import Clock, Waiter
 
 
 def day_of(now: Ms) -> str:
-    """The day in UTC, ``YYYY-MM-DD``. Budgets count by it, and alerts that are told once a day."""
+    """The day in UTC, ``YYYY-MM-DD``. Budgets and daily alerts count by it."""
     return datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
 
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Where the system has it, the clock that also counts while the machine sleeps."""
+"""The clock that also counts while the machine sleeps, if the system has it."""
 
 
 class SystemClock(Clock):
-    """The machine's wall clock for stamps, its monotonic clock for waiting."""
+    """The clocks of the machine: the wall clock for stored times, the monotonic clock for waits."""
 
     def now(self) -> Ms:
         return time.time_ns() // 1_000_000
@@ -42,7 +43,7 @@ class SystemClock(Clock):
 
 
 class _Monotonic(Clock):
-    """Starts with the wall time of another clock and goes on with its monotonic time."""
+    """A clock that starts with the wall time of another clock and goes on with the monotonic time of that clock."""
 
     def __init__(self, inner: Clock) -> None:
         self._inner = inner
@@ -61,23 +62,23 @@ class _Monotonic(Clock):
 class SharedClock(_Monotonic):
     """The wall time of the store that several nodes share.
 
-    The cluster sets it with each report; in between it goes on with this machine's monotonic time. Until it is set for
-    the first time it shows this machine's wall time.
+    The cluster sets it with each report. Between two reports it goes on with this machine's monotonic time. Before it
+    is set for the first time it shows this machine's wall time.
     """
 
     def set(self, now: Ms, at: Ms) -> None:
-        """It was ``now`` when the monotonic time was ``at``."""
+        """Set the clock: it was ``now`` when the monotonic time was ``at``."""
         self._ahead = now - at
 
 
 class SteadyClock(_Monotonic):
-    """Another clock without the jumps of its wall time: ``now`` goes on as if there had been none.
+    """Follows another clock, but not the jumps of its wall time: ``now`` goes on as if there had been none.
 
-    :meth:`take_over` lets it jump. :mod:`bridge.pipeline.clockwatch` calls it once the store is ready for the jump.
+    :meth:`take_over` makes it jump. :mod:`bridge.pipeline.clockwatch` calls it when the store is ready for the jump.
     """
 
     def jumped_by(self) -> Ms:
-        """How far the wall clock is ahead of ``now``."""
+        """How far the wall clock of the other clock is ahead of ``now``, in milliseconds; negative: behind."""
         return self._inner.now() - self.now()
 
     def take_over(self, by: Ms) -> None:

@@ -1,7 +1,7 @@
-"""Keeps the waiting times in the store right when the machine's clock is set.
+"""Corrects the waiting times in the store when the machine's clock is set.
 
-A jump that is taken back soon is ignored. A jump that stands is taken over: first in the store, then by the clock, so
-that every due time is compared with the clock that it was written by. Reasons: docs/decisions/0005-clock-jumps.md.
+A jump that is taken back soon is ignored. A jump that lasts is taken over: by the store and by the clock, so that every
+due time is compared with the clock that it was written by. Reasons: docs/decisions/0005-clock-jumps.md.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bridge.pipeline.worker import IDLE, Step
 log = structlog.get_logger()
 
 SMALLEST_JUMP: Ms = 10 * SECOND
-"""A smaller step is taken over at once: no wait is that exact."""
+"""A smaller jump is taken over at once, without a change of the store: no wait is that exact."""
 TAKE_OVER_AFTER: Ms = 5 * MINUTE
-"""A jump that lasts this long is taken over. A mistyped date or a wrong time server is mostly noticed before."""
+"""A jump that lasts this long is taken over. People mostly notice a mistyped date or a wrong time server before."""
 
 
 def longest_waits(settings: Settings) -> LongestWaits:
-    """The longest times ahead that the bridge plans with these settings."""
+    """The longest waits that the bridge plans with these settings, by kind of row."""
     return LongestWaits(
         sms=max(LONGEST, SAME_REQUEST_WINDOW + SECOND, settings.telegram.undo or 0),
         poll=max(max(account.status.poll) for account in settings.accounts.values()),
@@ -49,7 +49,7 @@ class ClockWatch:
         longest: LongestWaits,
         services: Services,
     ) -> None:
-        """``leads``: whether this node corrects the store; the nodes that share it share its clock, too."""
+        """``leads``: whether this node corrects the store. Nodes that share a store share its clock, too."""
         self._clock = clock
         self._store = services.store
         self._leads = leads
@@ -58,13 +58,14 @@ class ClockWatch:
         self._written_before: SmsId | None = None
         """The newest SMS of earlier runs, which may have been written by another clock."""
         self._seen: tuple[Ms, Ms] | None = None
-        """The jump that is being watched, and since when in monotonic time."""
+        """The size of the jump that is being watched, and the monotonic time at which it was seen first."""
         self._checked = False
-        """Whether the store surely plans nothing further ahead than the longest wait."""
+        """Whether it is certain that no row in the store waits longer than the longest wait."""
         self._routing = asyncio.Lock()
 
     def without_clock_change(self, step: Step) -> Step:
-        """A step during which the clock is not set: it writes rows whose ttl counts from a time that it read before."""
+        """Wrap a step so that the clock is not set while it runs: it writes rows whose ttl counts from a time that it
+        read before."""
 
         async def guarded() -> Ms:
             async with self._routing:
@@ -88,8 +89,8 @@ class ClockWatch:
         return IDLE
 
     async def _check_waits(self) -> None:
-        """Shorten waits that are too long: after a start, since the clock of an earlier run may have been ahead, and
-        after a jump, for rows that were written while it was taken over."""
+        """Shorten waits that are too long. Runs after a start, because the clock of an earlier run may have been ahead,
+        and after a jump, for rows that were written while it was taken over."""
         if self._checked:
             return
         await self._shift(0, SmsId(0), now=self._clock.now())
@@ -97,7 +98,7 @@ class ClockWatch:
 
     async def _take_over(self, by: Ms, since: SmsId) -> None:
         for channel in self._channels.values():
-            # The store's record of when identical requests left is by the other clock.
+            # The times in the store at which identical requests left were written by the other clock.
             channel.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
         async with self._routing:
             await self._shift_both(by, since)
@@ -105,7 +106,7 @@ class ClockWatch:
         log.warning("clock_taken_over", seconds=by // SECOND)
 
     async def _shift_both(self, by: Ms, since: SmsId) -> None:
-        """Shift store and clock, in the order that makes waits too long for a moment and never too short."""
+        """Shift the store and the clock, in the order in which waits are too long for a moment and never too short."""
         if by > 0:
             await self._shift(by, since, now=self._clock.now() + by)
             self._clock.take_over(by)

@@ -1,8 +1,8 @@
-"""This node among the others that share a store: what it may count on, and what only one of them does.
+"""Coordinates this node with the others that share a store: what it may do, and the roles that only one node has.
 
-A node reports that it is alive and gets a lease: what it may do, and for how long. Between two reports it decides by
-its own clock whether the lease still holds, so a node that cannot report, or slept, stops in time by itself. Where a
-store belongs to one node, its lease has no end, and nothing of this costs anything.
+A node reports that it is alive and gets a lease: what it may do, and for how long. Between two reports it checks by its
+own clock whether the lease still holds. So a node that cannot report, or that slept, stops in time by itself. If the
+store belongs to one node, the lease has no end, and the coordination costs nothing.
 """
 
 from __future__ import annotations
@@ -22,48 +22,51 @@ from bridge.pipeline.worker import IDLE, Step
 log = structlog.get_logger()
 
 INTAKE, ROUTER, SENDER, TELEGRAM, STATUS = ROLES = ("intake", "router", "sender", "telegram", "status")
-"""What a process does: take callbacks, route, send, talk to Telegram, ask for delivery reports and watch accounts."""
+"""The roles of a process: take callbacks; route; send; talk to Telegram; poll delivery reports and watch accounts."""
 
 WATCH = "watch"
 """The singleton role that watches the accounts and runs ``pipeline/watches/``."""
 SINGLETON_ROLES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
-"""What one node at a time does for all of them, by the role that it is part of."""
+"""The singleton roles, which one node at a time does for all, by the role of the process that includes them."""
 
 REPORT_EVERY: Ms = 3 * SECOND
 LONGEST_EXACT_REPORT: Ms = SECOND
-"""A report that took longer does not set the clock: the store may have read its own at any moment of it."""
+"""A report that took longer does not set the clock, because the store may have read its clock at any moment of it.
+The first report sets it in any case."""
 MARGIN: Ms = SECOND
-"""A lease is given up this long before its end, so that work under way can end."""
+"""The node gives up a lease this long before its end, so that work under way can end."""
 LONGEST_REQUEST: Ms = 50 * SECOND
-"""Longest time that a request to the platform may take, and some seconds more."""
+"""The longest time that a request to the platform may take, plus some seconds."""
 
 
 class Cluster:
-    """Reports with each :meth:`step`; the other parts ask it what this node may do."""
+    """Reports this node as alive with each :meth:`step`. The other parts ask it what this node may do."""
 
     def __init__(
         self, *, services: Services, shared_clock: SharedClock | None, name: str, roles: frozenset[str]
     ) -> None:
-        """``shared_clock``: set by what the store says. ``name``: shown to people. ``roles``: of :data:`ROLES`."""
+        """``shared_clock``: is set to the time of the store. ``name``: shown to people. ``roles``: a subset of
+        :data:`ROLES`."""
         self.roles = roles
         self._store = services.store
         self._clock = services.clock
         self._shared_clock = shared_clock
         self._name = name
         self.rules_version: Callable[[], str] = str
-        """Names the rules in force; the other nodes show it."""
+        """Returns the version of the rules in force, which other nodes show."""
         self._wanted = [single for role in sorted(roles) for single in SINGLETON_ROLES.get(role, ())]
         self._lease: LeaseStatus | None = None
         self._asked_at: Ms = 0
         """When the lease was asked for, in monotonic time."""
         self.joined = 0
-        """How often this node joined others that had shared the rate without it."""
+        """How often this node joined other nodes that had divided the rate without it."""
         self._unaware: frozenset[str] = frozenset()
-        """Senders that were there when this node joined and may not know of it yet."""
+        """The senders that were there when this node joined and that may not know of it yet."""
         self._all_aware_at: Ms = 0
-        """By then they know of this node or have stopped: the leases that they had when it joined are over."""
+        """By then these senders know of this node or have stopped, because the leases from before it joined have
+        ended."""
         self._steady_since: Ms = 0
-        """Since then no report was missed, and no lease ended because the store's clock was set."""
+        """The time since which no report was missed and no lease ended because the store's clock was set."""
         self._changed = asyncio.Event()
 
     # ------------------------------------------------ what this node may do
@@ -79,7 +82,8 @@ class Cluster:
 
     @property
     def position(self) -> int:
-        """The place of this node among the senders, from 0. All nodes know the same order: the oldest is the first."""
+        """The position of this node among the senders, from 0. All nodes know the same order: the oldest is the
+        first."""
         mine = self._lease.id if self._lease is not None else ""
         ids = [node.id for node in self.nodes if SENDER in node.roles]
         return ids.index(mine) if mine in ids else 0
@@ -90,29 +94,32 @@ class Cluster:
         return lease is not None and role in lease.leads and self._time_left(lease.expires_in) > MARGIN
 
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before another node calls it lost, and while the other nodes share the
-        rate with this one: from when all must know of it until its lease ends."""
+        """Whether a request may leave now.
+
+        It must end before another node calls it lost. And the other nodes must share the rate with this node: they do
+        so from the time when all must know of it until its lease ends.
+        """
         lease = self._lease
         if lease is None or (self._unaware and self._clock.monotonic() < self._all_aware_at):
             return False
         return self._time_left(lease.expires_in) > 0 and self._time_left(lease.sends_expire_in) > LONGEST_REQUEST
 
     def may_recover_others(self) -> bool:
-        """Whether this node may call other nodes dead. After it was away itself, or the store was, the others first get
-        the time of a lease to report."""
+        """Whether this node may call other nodes dead. If it was away itself, or the store was, the other nodes first
+        get the time of one lease to report."""
         lease = self._lease
         if lease is None or lease.expires_in is None or self._time_left(lease.expires_in) <= MARGIN:
             return False
         return self._clock.monotonic() - self._steady_since > lease.expires_in
 
     def _time_left(self, expires_in: Ms | None) -> Ms:
-        """Time left by the monotonic clock, counted from the moment before the store was asked."""
+        """The time left by the monotonic clock. It counts from the moment before the store was asked."""
         return LONGEST_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
 
     # ------------------------------------------------ reporting
 
     async def step(self) -> Ms:
-        """Report once. :raises StoreError: the last lease holds until its end."""
+        """Report once. :raises StoreError: the report failed; the last lease holds until its end."""
         asked = self._clock.monotonic()
         lease = await self._store.report_alive(
             name=self._name, roles=self.roles, rules=self.rules_version(), wanted=self._wanted
@@ -132,14 +139,15 @@ class Cluster:
         return REPORT_EVERY if lease.expires_in is not None else IDLE
 
     def _note_senders(self, before: LeaseStatus | None, now: LeaseStatus, asked: Ms, answered: Ms) -> None:
-        """Note which senders may not know of this node. ``self._asked_at`` is when ``before`` was asked for."""
+        """Note which senders may not know of this node. ``self._asked_at`` is still the time at which ``before`` was
+        asked for."""
         seen = frozenset(node.id for node in now.nodes if SENDER in node.roles and node.id != now.id)
         if before is None or answered - self._asked_at >= (before.expires_in or 0):
             # This node is new, or was silent for so long that the others divided the rate without it.
             self._steady_since = asked
             self._unaware = seen
-            # A node that has reported since may not have got the answer. But it sends only as long as the last answer
-            # that it did get allows, and one from before this node joined is over by then.
+            # A node that has reported since then may not have received the answer. But it sends only as long as the
+            # last answer that it received allows, and an answer from before this node joined has expired by then.
             self._all_aware_at = answered + (now.expires_in or 0)
             self.joined += bool(seen)
             return
@@ -148,20 +156,21 @@ class Cluster:
             self._steady_since = asked
 
     def _store_clock_jumped(self, before: LeaseStatus, now: LeaseStatus, asked: Ms) -> bool:
-        """Whether the store's clock was set forth: it ended leases before their time, of nodes that may be alive."""
+        """Whether the store's clock was set forward. That ends leases early, also those of nodes that are alive."""
         if before.now is None or now.now is None or now.expires_in is None:
             return False
         return (now.now - before.now) - (asked - self._asked_at) > now.expires_in // 2
 
     async def leave(self) -> None:
-        """Give the lease back, at the end, when nothing is under way any more."""
+        """Give the lease back at the end, when no work is under way any more."""
         with suppress(Exception):  # a lease that is not given back expires by itself
             await self._store.leave()
 
     # ------------------------------------------------ what one node does for all
 
     def when_leader(self, role: str, step: Step) -> Step:
-        """A step that does its work while this node has the singleton role, and else only looks whether it has it."""
+        """Wrap a step so that it works only while this node has the singleton role. Otherwise it only checks the
+        role."""
 
         async def guarded() -> Ms:
             return await step() if self.leads(role) else REPORT_EVERY
@@ -169,7 +178,8 @@ class Cluster:
         return guarded
 
     async def while_leader(self, role: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a part that has loops of its own while this node has the singleton role, and cancel it at its end."""
+        """Run a part that has its own loops while this node has the singleton role. Cancels it when the role is
+        lost."""
         while True:
             await self._until(lambda: self.leads(role))
             part = asyncio.ensure_future(run())
@@ -185,7 +195,7 @@ class Cluster:
                 return
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        """Leases expire on their own, so the check wakes at their end, not only when one changes."""
+        """Wait until ``true`` returns True. A lease expires on its own, so the wait also ends when the lease does."""
         while not true():
             self._changed.clear()
             left = self._time_left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
@@ -205,7 +215,7 @@ def log_changes(before: LeaseStatus | None, now: LeaseStatus) -> None:
 
 
 def node_lines(nodes: Sequence[Node]) -> list[str]:
-    """One line for each node, for people."""
+    """Describe each node in one line, for people."""
     return [
         f"{node.name}: {' '.join(role for role in ROLES if role in node.roles)};"
         f" rules {node.rules_version}, version {node.version}"

@@ -1,4 +1,4 @@
-"""What the command line can change: the same functions whether a service runs or not."""
+"""The changes that the command line can make. They are the same whether a service runs or not."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bridge.pipeline.services import Services
 from bridge.text import phones
 
 BATCH = 500
-"""SMS that are decided about at a time."""
+"""How many SMS are decided about at a time."""
 
 
 class CommandRefused(BridgeError):
-    """The command cannot be carried out. The message says why, and what to do."""
+    """The command cannot be carried out. The message says why and what to do."""
 
 
 def account_of(settings: Settings, account: str) -> str:
@@ -48,7 +48,8 @@ class Commands:
         self._clock = services.clock
 
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
-        """Queue one SMS with a person's priority. The same ``key`` twice is one SMS.
+        """Queue one SMS with a person's priority. A second call with the same ``key`` queues nothing and returns the
+        first SMS.
 
         :raises CommandRefused: unknown account, a number that cannot get SMS, an empty text, or a key that was used for
             another number.
@@ -74,7 +75,7 @@ class Commands:
         return row
 
     async def retry(self, sms_id: SmsId, *, author: str) -> Sms:
-        """Send again as a new row. :raises CommandRefused: the state of the row does not allow it."""
+        """Send an SMS again, as a new row. :raises CommandRefused: the state of the row does not allow it."""
         old = await self._known(sms_id)
         if old.account not in self._settings.accounts:
             raise CommandRefused(
@@ -88,7 +89,7 @@ class Commands:
         return new
 
     async def abandon(self, sms_id: SmsId, *, author: str) -> Sms:
-        """Leave an uncertain or parked SMS as it is; take a waiting one off the queue.
+        """Leave an uncertain or parked SMS as it is, or cancel one that waits.
 
         :raises CommandRefused: the SMS is in another state.
         """
@@ -100,7 +101,7 @@ class Commands:
         return await self._known(sms_id)
 
     async def retry_restored(self, *, author: str) -> int:
-        """Send again all SMS that a restored copy left unknown, oldest first; returns how many.
+        """Send again all SMS that are unknown because of a restored copy, oldest first. Returns how many.
 
         SMS whose account is not configured any more stay as they are.
         """
@@ -114,7 +115,7 @@ class Commands:
         return await self._each_restored(again)
 
     async def abandon_restored(self, *, author: str) -> int:
-        """Leave all SMS as they are that a restored copy left unknown; returns how many."""
+        """Leave all SMS as they are that are unknown because of a restored copy. Returns how many."""
 
         async def leave(sms: Sms) -> bool:
             return await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=author))

@@ -1,4 +1,4 @@
-"""Builds new SMS: account, sender name, parts and priority. Only the store builds one, too, to send one again."""
+"""Builds new SMS: account, sender name, parts and priority. The store builds one, too, when an SMS is sent again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.text import parts
 
 
 def sender_name(account: AccountSettings, receiver: str) -> str:
-    """The sender name of an answer: the one for the number that the subscriber wrote to, else the account's."""
+    """The sender name of an answer: the name for the number that the subscriber wrote to, else the account's name."""
     return account.senders.get(receiver.removeprefix("+"), account.sender)
 
 
@@ -29,11 +29,12 @@ def operator_sms(
     confirmation_reasons: tuple[ConfirmationReason, ...] = (),
     undo: Ms = 0,
 ) -> NewSms:
-    """An operator's reply in a conversation: by the account and from the number of the latest inbound.
+    """Build an operator's reply in a conversation. It leaves by the account of the latest inbound, and from the number
+    that received it.
 
-    With ``confirmation_reasons`` it is a draft that waits for a decision; else it can be stopped for ``undo``
-    milliseconds. ``key`` is unique for (bot, original chat, message, purpose): an update that is processed twice is one
-    SMS.
+    With ``confirmation_reasons`` the reply is a draft that waits for a decision. Without, it can be stopped for
+    ``undo`` milliseconds. ``key`` is unique for (bot, original chat, message, purpose), so an update that is processed
+    twice makes one SMS.
 
     :raises KeyError: the conversation's account is not in the configuration any more.
     """
@@ -60,7 +61,7 @@ def operator_sms(
 def rule_sms(
     account: AccountSettings, inbound: Inbound, reply: Reply, *, key: str, rule: str, state: SmsState, now: Ms
 ) -> NewSms:
-    """A rule's reply to an inbound message. It expires after its ttl."""
+    """Build a rule's reply to an inbound message. It expires after its ttl, else after the account's ``reply_ttl``."""
     ttl = reply.ttl if reply.ttl is not None else account.reply_ttl
     return NewSms(
         key=key,
@@ -82,7 +83,7 @@ def rule_sms(
 def command_sms(
     settings: Settings, account: str, *, recipient: str, text: str, key: str, author: str, now: Ms
 ) -> NewSms:
-    """An SMS from the command line. :raises KeyError: no such account."""
+    """Build an SMS of the command line. :raises KeyError: there is no such account."""
     configured = settings.accounts[account]
     return NewSms(
         key=key,

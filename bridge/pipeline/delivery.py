@@ -1,4 +1,4 @@
-"""Polls delivery reports of SMS that the platform took: on the account's schedule, the oldest due first."""
+"""Polls the delivery reports of SMS that the platform took, by the schedule of the account, the oldest due first."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class DeliveryPoller:
         self._buckets = {name: TokenBucket(channel.settings.status.rate, began) for name, channel in channels.items()}
 
     async def step(self) -> Ms:
+        """Ask for the reports that are due. Returns the time until more may be due."""
         waits = [await self._serve(channel) for channel in self._channels.values()]
         return min(waits, default=IDLE)
 
@@ -57,14 +58,14 @@ class DeliveryPoller:
             bucket.take(started)
         for first in range(0, len(rows), CONCURRENT):
             asked = (self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
-            # All have ended before the first error passes: none may run beside the next step.
+            # The first error is raised only after all of them have ended, so that none runs beside the next step.
             for result in await asyncio.gather(*asked, return_exceptions=True):
                 if result is not None:
                     raise result
         return 0 if len(rows) == allowed else SECOND
 
     async def _ask(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
-        """Ask about one SMS and write the answer. ``since``: a moment before the row was read."""
+        """Ask about one SMS and write the answer. ``since``: a time before the row was read."""
         try:
             report = await channel.platform.report(sms.platform_ids[0])
         except PlatformError as error:
@@ -86,7 +87,7 @@ class DeliveryPoller:
             await self._store.note_status(sms.id, report.status, next_poll(channel, polls, now), polls)
 
     async def _no_answer(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
-        """Without a usable answer the SMS keeps its state until the time to give up."""
+        """Postpone the next question. Without a usable answer the SMS keeps its state until the time to give up."""
         now = self._clock.now()
         if self._given_up(channel, sms, min(since, now)):
             await self._finish(sms, Move.GIVE_UP, Change())
@@ -100,8 +101,8 @@ class DeliveryPoller:
     def _given_up(self, channel: AccountChannel, sms: Sms, now: Ms) -> bool:
         """Whether it is time to stop asking.
 
-        ``now``: the earlier of the times before the row was read and after the answer. The clock may have been set in
-        between, and the row's ``sent_at`` may be by either.
+        ``now``: the earlier one of two times, before the row was read and after the answer. The clock may have been set
+        between them, and the row's ``sent_at`` may have been written by the clock before or after that.
         """
         return sms.sent_at is not None and now - sms.sent_at >= channel.settings.status.give_up
 

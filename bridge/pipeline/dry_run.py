@@ -1,4 +1,4 @@
-"""What would be done with a message that never came: the same rules, the same plan, nothing is written. Pure."""
+"""Shows what would be done with a sample message, by the same rules and the same plan. Writes nothing. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.value import value_object
 
 @value_object
 class SampleMessage:
-    """The message, as the platform would bring it."""
+    """A sample message, as the platform would deliver it."""
 
     text: str
     sender: str
@@ -30,14 +30,17 @@ class SampleMessage:
 
 @value_object
 class DryRun:
+    """The result of a dry run."""
+
     subscriber: str
     """The sender, normalised."""
     explanation: Explanation
     settlement: Settlement
-    """What routing would write for a subscriber who got no automatic reply lately."""
+    """What routing would write. It assumes that no automatic reply was sent lately, and none today."""
 
 
 def dry_run(sample: SampleMessage, *, rules: RuleSet, settings: Settings, contact: Contact) -> DryRun:
+    """Decide and plan the message for this contact, at the time ``sample.at``."""
     inbound = _inbound(sample, contact.subscriber)
     item = UnroutedMessage(inbound=inbound, contact=contact, recent=())
     explanation = explain(rules, rule_message(item, {}), sample.at)

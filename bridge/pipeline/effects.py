@@ -1,6 +1,7 @@
-"""What rules see of a message and its subscriber, and what they change and count. Pure.
+"""Converts between the store's rows and the rules: what rules see of a message and its subscriber, and what they change
+and count. Pure.
 
-The rules engine decides; here its decision becomes what the store writes with the message.
+The rules engine makes the decision. This module turns it into what the store writes with the message.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _RESULTS = {
 
 
 def rule_message(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessage:
-    """A stored message as rules see it. ``totals``: matches of the rules that are limited over all subscribers."""
+    """Build the message as rules see it. ``totals``: matches of the rules that are limited over all subscribers."""
     inbound, contact = item.inbound, item.contact
     return RuleMessage(
         text=inbound.text,
@@ -70,10 +71,10 @@ def _uses(item: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
 
 
 def with_opt_outs(contact: Contact, decision: Decision) -> Iterator[tuple[FiredRule, bool]]:
-    """Each rule that fired, and whether its replies would go to a number that has opted out.
+    """Each rule that fired, with True if its replies would go to a number that has opted out.
 
-    The confirmation by the rule that opted it out is the last text that such a number gets. A second opt-out is not
-    confirmed again.
+    The last text that such a number gets is the confirmation by the rule that opted it out. A second opt-out is not
+    confirmed.
     """
     out = contact.opted_out
     for fired in decision.fired:
@@ -83,7 +84,7 @@ def with_opt_outs(contact: Contact, decision: Decision) -> Iterator[tuple[FiredR
 
 
 def contact_change(contact: Contact, decision: Decision) -> ContactChange | None:
-    """What is known of the subscriber from now on; None if nothing changes."""
+    """The new facts about the subscriber; None if nothing changes."""
     before = ContactChange(opted_out=contact.opted_out, tags=contact.tags, values=contact.values)
     change = before
     for fired in decision.fired:
@@ -92,7 +93,8 @@ def contact_change(contact: Contact, decision: Decision) -> ContactChange | None
 
 
 def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator[RuleUse]:
-    """What is counted. ``replying``: rules whose replies leave; a reply that a guard held back does not count."""
+    """The uses of rules that are counted. ``replying``: rules whose replies leave. A reply that a guard held back is
+    not counted."""
     for fired in decision.fired:
         for what in fired.counted:
             if what is not RuleCounter.REPLY or fired.rule in replying:
@@ -100,7 +102,8 @@ def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator
 
 
 def opt_question(decision: Decision) -> OptQuestion:
-    """What people are asked where the message is shown, because its words were not clear enough."""
+    """Whether people are asked to opt the subscriber out or in, because the words of the message were not clear
+    enough."""
     opts = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
     if OptOutEffect.ASK_OUT in opts:
         return "out"
@@ -108,7 +111,7 @@ def opt_question(decision: Decision) -> OptQuestion:
 
 
 def opt_out_results(decision: Decision) -> Iterator[RoutingResult]:
-    """The effects on automatic texts to the subscriber, for the outcome of the message."""
+    """The opt-outs and opt-ins of the decision, for the outcome of the message."""
     for fired in decision.fired:
         if fired.contact is not None and fired.contact.opt is not None:
             yield _RESULTS[fired.contact.opt]

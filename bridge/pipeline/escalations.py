@@ -1,6 +1,7 @@
-"""Questions and reports to people about an SMS that no operator's message shows: a rule's reply, a command's SMS.
+"""Builds the posts that ask people about an SMS, or report it, if no operator's message shows its delivery status.
 
-An operator's reply in a chat needs none of this: the reply itself shows its delivery status, with the same buttons.
+These are replies of rules and SMS of the command line. An operator's reply in a chat shows its delivery status itself,
+with the same buttons.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from bridge.model.sms import Origin, Sms
 def about_unknown(sms: Sms, account: AccountSettings | None, reason: str) -> tuple[NewPost, ...]:
     """Ask whether to send an SMS again that may have arrived.
 
-    With ``on_unknown: leave`` nobody is asked about automatic replies. People are always asked about what a person
-    wanted sent, and about an SMS whose account is not configured any more. SMS that became unknown because the store
-    was restored from a copy share one post (:func:`about_restored`).
+    With ``on_unknown: leave`` no question is asked about automatic replies. People are always asked about an SMS that a
+    person wanted sent, and about an SMS whose account is not configured any more. SMS that became unknown because the
+    store was restored from a copy share one post (:func:`about_restored`).
     """
     if reason == SmsReason.RESTORED:
         return ()
@@ -31,15 +32,17 @@ def about_unknown(sms: Sms, account: AccountSettings | None, reason: str) -> tup
 
 
 def about_parked(sms: Sms) -> tuple[NewPost, ...]:
+    """Report that the platform took the SMS and waits for money."""
     return _about(sms, "alert.parked", {"account": sms.account})
 
 
 def about_failed(sms: Sms, reason: str, detail: str) -> tuple[NewPost, ...]:
+    """Report that the SMS could not be sent, and why."""
     return _about(sms, "alert.sms_failed", {"account": sms.account, "reason": reason, "detail": detail})
 
 
 def about_restored(restored: Restoration) -> NewPost:
-    """Report that the store was put back from a copy: what is unknown since then, and what to do about it."""
+    """Report that the store was put back from a copy: how much is unknown because of it, and what to do about it."""
     taken = datetime.fromtimestamp(restored.taken_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     params: dict[str, Json] = {
         "taken": taken,

@@ -1,7 +1,7 @@
-"""Limits that hold whatever the rules say: whom a robot may answer, how often, and how much that may cost.
+"""Limits that hold whatever the rules say: which numbers get automatic replies, how often, and at what cost.
 
-Pure: they read only what was read with the message. A guard never loses a message: it holds automatic replies back and
-names the reason, which is stored with the message.
+Pure: the guards use only what was read with the message. A guard never loses a message. It holds automatic replies back
+and names the reason, which is stored with the message.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ SHOWN_TO_PEOPLE = frozenset(
         Suppression.DAILY_PARTS,
     }
 )
-"""After these, a message that no rule forwards goes to the default chat: the robot is silent, so a person looks.
+"""After these reasons, a message that no rule forwards goes to the default chat, because no automatic reply leaves and
+a person has to look.
 
-A blocked number was silenced by a person. The team gets one alert about a number over its limit: showing each of its
-messages would be the flood that the guard stops."""
+Not among them: a blocked number, because a person blocked it; and a number over its limit, because the team gets one
+alert about it, and showing each of its messages would be the flood that the guard stops."""
 
 
 def longest_window(guards: GuardSettings) -> Ms:
-    """How far back recent replies must be read."""
+    """How far back the recent replies to a subscriber must be read, in milliseconds."""
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 
 def suppression_of_all(
     item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
 ) -> Suppression | None:
-    """The reason to hold back every automatic reply to this message, whatever its text and its rule; None: no reason.
+    """The reason to hold back every automatic reply to this message, whatever its text and its rule. None: no reason.
 
-    Opt-outs are checked for each rule instead: the rule that fires on this message may change them.
+    Opt-outs are checked for each rule instead, because a rule that fires on this message may change them.
     """
     inbound, contact = item.inbound, item.contact
     if not phones.answerable(inbound.subscriber, own_numbers):
@@ -61,7 +62,8 @@ def suppression_of_all(
 
 
 def written_at(item: UnroutedMessage) -> Ms:
-    """When the subscriber wrote it, as far as known. The platform repeats its calls while the bridge is down."""
+    """When the subscriber wrote the message, as far as known. The time of receipt can be later: the platform repeats
+    calls while the bridge is down."""
     received, date = item.inbound.received_at, item.inbound.date
     return received if date is None else min(received, date)
 
@@ -69,9 +71,9 @@ def written_at(item: UnroutedMessage) -> Ms:
 def suppression_of_text(
     text: str, recent: Collection[RecentReply], guards: GuardSettings, now: Ms
 ) -> Suppression | None:
-    """The reason to hold back this text to this number; None: no reason.
+    """The reason to hold back this text to this number. None: no reason.
 
-    ``recent``: the number's recent replies, and those that this decision already sends.
+    ``recent``: the recent replies to the number, and the replies of the same decision that already leave.
     """
     if exceeds(guards.per_number, [reply.at for reply in recent], now):
         return Suppression.PER_NUMBER
@@ -81,5 +83,6 @@ def suppression_of_text(
 
 
 def exceeds(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
-    """Whether one more at ``now`` exceeds the rate. Times in the future, of a clock set back since, count as well."""
+    """Whether one more reply at ``now`` exceeds the rate. Times in the future count, too: the clock was set back
+    since."""
     return rate is not None and sum(1 for at in times if abs(now - at) < rate.per) >= rate.count

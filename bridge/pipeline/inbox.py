@@ -1,7 +1,7 @@
-"""Stores what a callback brings, and notices a platform that does not understand our answer.
+"""Stores the SMS of callbacks, and notices a platform that does not understand our answer.
 
-When :meth:`Inbox.accept` returns, the SMS is committed and may be acknowledged. Every error of the store passes
-through, so that nothing is acknowledged.
+When :meth:`Inbox.accept` returns, the SMS is committed and may be acknowledged. Every error of the store is raised to
+the caller, so that nothing is acknowledged.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from bridge.pipeline.clock import day_of
 from bridge.pipeline.services import Services
 
 REPEATS_BEFORE_ALERT = 3
-"""One repeat may mean that our answer was lost. Three mean that the platform never understands it."""
+"""One repeat may mean that our answer was lost. Three repeats mean that the platform does not understand our answer."""
 
 LONGEST_DELAY: Ms = 250
-"""How long a callback waits while routing is behind. Otherwise intake could use up the machine, and the more it took,
-the fewer SMS would be routed. A router that stands still must not stop intake, so the delay has a limit."""
+"""The longest time that a callback waits while routing is behind. Without the wait, intake could use up the machine:
+the more it took, the fewer SMS would be routed. The wait has a limit because a router that stands still must not stop
+intake."""
 
 log = structlog.get_logger()
 
 
 class Inbox:
-    """Any number of :meth:`accept` may run at the same time."""
+    """Accepts callbacks. Any number of :meth:`accept` calls may run at the same time."""
 
     def __init__(self, services: Services) -> None:
         self._store = services.store
@@ -44,7 +45,7 @@ class Inbox:
         if not self._signals.routing_keeps_up.is_set():
             await self._clock.wait(self._signals.routing_keeps_up, LONGEST_DELAY)
         key = (call.account, call.smsid, call.content_hash)
-        # A repeat that comes while the first call is in work is no sign of a wrong answer: there was none yet.
+        # A repeat that comes before the first call was answered says nothing about our answer.
         acknowledged_before = key not in self._under_way
         self._under_way[key] += 1
         try:
@@ -58,7 +59,7 @@ class Inbox:
         return accepted
 
     async def _alert(self, call: InboundCall, accepted: AcceptedCall) -> None:
-        """Tell the team once a day that the platform does not understand our answers to this account."""
+        """Tell the team once a day that the platform does not understand our answers to callbacks of this account."""
         now = self._clock.now()
         alert = Alert(
             key=f"account:{call.account}:not_acknowledged:{day_of(now)}",

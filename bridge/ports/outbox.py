@@ -44,8 +44,8 @@ class OutboxStore(Protocol):
         allowed."""
 
     async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
-        """When the last other row with the same account, recipient, sender name and text left, if that was since
-        then."""
+        """When another row with the same account, recipient, sender name and text left: the latest time, if it is
+        ``since`` or later; else None."""
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
         """Move every ``sending`` row whose node is gone to ``uncertain`` (reason ``interrupted``), and return these

@@ -48,5 +48,6 @@ class WatchStore(Protocol):
 
         Two kinds count. Messages that were received since ``before`` and that the platform dated between ``after`` and
         ``before``. And messages that were received earlier and routed since ``before``, if they are dated ``since`` or
-        later; the others had waited for an earlier start, and were counted with it.
+        later; the others had waited for an earlier start, and were counted with it. Only the newest 100,000 messages
+        are searched.
         """
