@@ -1,4 +1,4 @@
-"""The rule language: from YAML files to rules, and from a message to a decision.
+"""The rule language: reads YAML files into rules, and decides by them about messages.
 
 Pure: no clock, no random numbers, no network, no log.
 """

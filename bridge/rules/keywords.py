@@ -65,7 +65,7 @@ class Vocabulary:
     glued: frozenset[str]
     layout: frozenset[str]
     typos: Mapping[str, tuple[str, ...]]
-    """The keywords that forgive a typo. Each stands under itself and under itself without each of its letters."""
+    """The keywords that forgive a typo. Each is listed under itself and under every form that lacks one letter."""
     longest_glued: int
     longest_layout: int
     longest_typo: int

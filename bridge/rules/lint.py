@@ -1,4 +1,4 @@
-"""Warnings about rules that are allowed and probably not meant: rules that never match, keywords of two rules, costly
+"""Warnings about rules that are allowed but probably not meant: rules that never match, keywords of two rules, costly
 texts."""
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _takes_part_of(earlier: Rule, later: Rule) -> bool:
 
 
 def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """Warnings about typos that two rules forgive, and about a keyword that is another one in the other layout."""
+    """Warnings about typos that two rules forgive, and about two keywords that are the same keys in two layouts."""
     typos: defaultdict[tuple[Prefix, str], list[tuple[Rule, str]]] = defaultdict(list)
     layouts: dict[tuple[Prefix, str], tuple[Rule, Keyword]] = {}
     for rule in rules:

@@ -33,7 +33,7 @@ from bridge.schema import near
 from bridge.value import value_object
 
 LONGEST: Final = 1600
-"""Characters a rendered template may have: 24 parts in UCS-2."""
+"""Most characters of a rendered template: 24 parts in UCS-2."""
 _LONGEST_SOURCE: Final = 8000
 
 SINGLE_BRACES: Final = re.compile(rf"(?<!\{{)\{{\s*(?:{'|'.join(sorted(VARIABLES))})\b[^{{}}]*\}}(?!\}})")

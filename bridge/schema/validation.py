@@ -1,6 +1,7 @@
 """Turns pydantic's errors into problems at locations of the file, in words for the person who edits it.
 
-No message shows a value, which may be a secret. Messages show keys, because a person needs to see a misspelt key.
+No message shows a value that may be a secret: one that was filled in from outside, or that of a key such as
+``password``. Messages show keys, because a person needs to see a misspelt key.
 """
 
 from __future__ import annotations

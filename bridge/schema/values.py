@@ -1,8 +1,9 @@
 """The kinds of value that people write in YAML: durations, rates, switches, numbers, time zones, networks.
 
 A parser takes the text as written (a scalar of a file is always a string) or, from code and tests, the Python value
-itself. It raises :class:`ValueError` with a sentence for the person who edits the file. The sentence never repeats the
-value, because the parser cannot know whether the value is a secret.
+itself. It raises :class:`ValueError` with a sentence for the person who edits the file. The sentence does not repeat
+the value, because the parser cannot know whether the value is a secret. There are two exceptions: a duration without a
+unit is repeated, and for a wrong network the right one is named.
 """
 
 from __future__ import annotations

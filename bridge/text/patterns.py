@@ -1,8 +1,8 @@
 """Regular expressions of rule authors: linear time (RE2), and ``\\d \\s \\w`` for all of Unicode.
 
-RE2 knows these three for ASCII only, so they are translated. ``\\b`` cannot be translated, because that would need a
-look around. It is refused, like everything else that RE2 lacks, with a message that says what to write instead. This
-is the only module that uses RE2.
+RE2 knows these three for ASCII only, so they are translated. ``\\b`` cannot be translated: it would have to look at the
+characters before and after it, which RE2 cannot do. It is refused, like everything else that RE2 lacks, with a message
+that says what to write instead. This is the only module that uses RE2.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def normalise(raw: str, region: str) -> str:
     """The digits of the international number without ``+``. Short numbers and names stay as they are, trimmed.
 
     Bare digits can be one number in the region and another one abroad: 84912345678 is a landline in Ryazan and a mobile
-    in Vietnam. Then the mobile wins, because SMS come from mobiles and an answer must not reach a stranger. A person
-    writes a number with spaces or brackets; then the number in the region wins.
+    in Vietnam. Then the mobile wins, because SMS come from mobiles and an answer must not reach a stranger. Only a
+    person writes a number with spaces or brackets. Then the number in the region wins.
 
     :param region: the country (``RU``) of numbers without a country code. A ``+`` is always followed by such a code.
     """
