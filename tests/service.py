@@ -10,14 +10,16 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 
+from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
+from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.processes import Forked, Streams
 
@@ -46,6 +48,17 @@ def free_port() -> int:
             sock.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no free port")
+
+
+@asynccontextmanager
+async def simulated_platform(**account: Any) -> AsyncIterator[SimulatedPlatform]:
+    """Started, in real time, with an account that may use any sender name."""
+    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, **account))
+    await platform.start()
+    try:
+        yield platform
+    finally:
+        await platform.stop()
 
 
 class Service:

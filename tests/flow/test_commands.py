@@ -23,20 +23,11 @@ from bridge.model.base import HOUR
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.faults import Fault
-from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import open_store
 from tests.contract.builders import SetClock, opened, person
 from tests.processes import sms_bridge
 from tests.service import Service, free_port
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await simulated.start()
-    yield simulated
-    await simulated.stop()
 
 
 @pytest.fixture

@@ -11,24 +11,14 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.pipeline.clock import SystemClock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
-from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.clock import ShortWaits
 from tests.processes import Result, sms_bridge
 from tests.service import SUPPORT, Service, free_port
 
 SECRET = "callback-secret-of-this-test"
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await simulated.start()
-    yield simulated
-    await simulated.stop()
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from bridge.model.base import InboundId
-from bridge.pipeline.clock import SystemClock
-from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.clock import ManualClock
 from tests.flow.harness import ADMINS, RULES, World, world
@@ -173,13 +171,10 @@ async def test_a_folder_without_rules_leaves_the_old_ones_in_force(around: World
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await platform.start()
+async def service(tmp_path: Path, platform: SimulatedPlatform) -> AsyncIterator[Service]:
     made = Service(tmp_path, platform, None)
     yield made
     await made.close()
-    await platform.stop()
 
 
 def rules_of(service: Service) -> Path:

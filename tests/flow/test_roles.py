@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,14 +26,6 @@ from bridge.web.admin import service_sockets
 from bridge.web.health import NOT_HERE
 from tests import postgres
 from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await simulated.start()
-    yield simulated
-    await simulated.stop()
 
 
 @postgres.needs_postgres

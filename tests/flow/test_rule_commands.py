@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.pipeline.clock import SystemClock
-from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from tests.processes import sms_bridge
 from tests.service import Service
@@ -102,10 +100,8 @@ async def test_mistakes_in_the_rules_are_named_instead(config: Path) -> None:
 
 
 @pytest.fixture
-async def past(tmp_path: Path) -> AsyncIterator[Service]:
+async def past(tmp_path: Path, platform: SimulatedPlatform) -> AsyncIterator[Service]:
     """A running service that has routed three messages."""
-    platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await platform.start()
     service = Service(tmp_path, platform, None, rules=RULES)
     await service.start()
     for sender, text in (("79080000001", "часы"), ("79080000002", "Доставка? {{ text }}"), ("79080000003", "привет")):
@@ -113,7 +109,6 @@ async def past(tmp_path: Path) -> AsyncIterator[Service]:
     await service.until("SELECT count(*) FROM inbound WHERE state = 'routed'", 3)
     yield service
     await service.close()
-    await platform.stop()
 
 
 def other_rules(service: Service, rules: str) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.sandbox.platform import SimulatedPlatform
 from tests import postgres
+from tests.service import simulated_platform
 from tests.unit.postgres.two_nodes import TwoNodes, two_nodes
 
 
@@ -16,3 +18,9 @@ async def both(tmp_path: Path) -> AsyncIterator[TwoNodes]:
     async with two_nodes(tmp_path) as opened:
         yield opened
     await postgres.recycle(tmp_path)
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[SimulatedPlatform]:
+    async with simulated_platform() as started:
+        yield started

@@ -26,7 +26,6 @@ from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.worker import IDLE
 from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault
-from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.store import locks
 from bridge.store.postgres.cluster import LEASE
@@ -67,14 +66,6 @@ async def half(store: PostgresStore, url: str, **account: object) -> AsyncIterat
     finally:
         await outbox.drain(100)
         await platform.close()
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[SimulatedPlatform]:
-    simulated = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
-    await simulated.start()
-    yield simulated
-    await simulated.stop()
 
 
 async def becomes(both: TwoNodes, state: SmsState) -> None:
