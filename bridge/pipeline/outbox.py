@@ -1,7 +1,8 @@
 """Sends queued SMS, each once: ``sending`` is committed before a request leaves, and no unknown outcome is repeated.
 
-The store decides which row may go (lanes, priorities, due times), the account channel decides when (rate, connections,
-suspension), and :mod:`bridge.pipeline.outcomes` decides what an answer means. This module carries rows between them.
+The store decides which row may leave (lanes, priorities, due times). The account channel decides when (rate,
+connections, suspension). :mod:`bridge.pipeline.outcomes` decides what an answer means. This module takes rows from one
+to the next.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ EXPIRY_EVERY: Ms = SECOND
 
 
 class Lease(Protocol):
-    """How far this node may act on its own. Implemented by :class:`~bridge.pipeline.cluster.Cluster`."""
+    """What the outbox asks about the lease of this node. Implemented by :class:`~bridge.pipeline.cluster.Cluster`."""
 
     @property
     def senders(self) -> int:
@@ -43,18 +44,19 @@ class Lease(Protocol):
 
     @property
     def position(self) -> int:
-        """The place of this node among them, from 0."""
+        """The position of this node among them, from 0."""
 
     @property
     def joined(self) -> int:
-        """How often this node joined others that had shared the rate without it."""
+        """How often this node joined other nodes that had divided the rate without it."""
 
     def may_send(self) -> bool:
-        """Whether a request that leaves now ends before another node calls it lost, and is within this node's share."""
+        """Whether a request may leave now: it ends before another node calls it lost, and the other nodes share the
+        rate with this one."""
 
 
 class Outbox:
-    """Sends what is due, over all accounts. Launches for the router the SMS that it wrote as ``sending``."""
+    """Sends the due SMS of all accounts. For the router it launches the SMS that the router wrote as ``sending``."""
 
     def __init__(
         self,
@@ -74,17 +76,17 @@ class Outbox:
         self._closing = False
         self._expired_at: Ms = 0
         self._divided = (1, 0, 0)
-        """``senders``, ``position`` and ``joined`` of the lease when the rates were last divided."""
+        """``senders``, ``position`` and ``joined`` of the lease at the last division of the rates."""
 
     @property
     def under_way(self) -> int:
-        """SMS whose request is under way or whose outcome is not written yet."""
+        """The number of SMS whose request is under way or whose outcome is not written yet."""
         return len(self._tasks)
 
     # ------------------------------------------------ the loop
 
     async def step(self) -> Ms:
-        """Claim and launch what is due; returns milliseconds until there may be more."""
+        """Claim and launch the due SMS. Returns the milliseconds until more may be due."""
         if self._closing:
             return IDLE
         if not self._lease.may_send():
@@ -95,7 +97,8 @@ class Outbox:
         return min(waits, default=IDLE)
 
     def _divide_rates(self, now: Ms) -> None:
-        """Divide the rates as the lease says. Called before each taking of a token: the other nodes count on it."""
+        """Divide the rates as the lease says. Called each time before a token is taken, because the other nodes rely on
+        it."""
         senders, position, joined = divided = self._lease.senders, self._lease.position, self._lease.joined
         if divided == self._divided:
             return
@@ -106,7 +109,7 @@ class Outbox:
         self._divided = divided
 
     async def _expire(self) -> None:
-        """Call stale what waited too long. It need not be prompt: ``claim_due`` passes over expired rows."""
+        """Make rows stale that waited too long. It may be late, because ``claim_due`` passes over expired rows."""
         now = self._clock.now()
         if abs(now - self._expired_at) < EXPIRY_EVERY:
             return
@@ -124,15 +127,16 @@ class Outbox:
             wait = await self._until_due(channel, now)
             if not channel.backlog:
                 return wait
-        # No await from here until the tokens are taken, and they are taken before the claim: while the claim waits for
-        # the store, the router takes slots of the same channel.
+        # No await from here until the tokens are taken. They are taken before the claim, because the router takes slots
+        # of the same channel while the claim waits for the store.
         if not self._lease.may_send():
             return SECOND
         self._divide_rates(now)
         channel.queue_waits = True
         slots = channel.free_slots(now)
         if not slots:
-            # Suspended, or all connections busy: a signal comes. Out of tokens or paused: only time ends it.
+            # If it is suspended or all connections are busy, a signal comes. A lack of tokens or a pause ends with
+            # time.
             return IDLE if channel.suspended else channel.wait(now) or IDLE
         for _ in range(slots):
             channel.bucket.take(now)
@@ -150,12 +154,13 @@ class Outbox:
         if claimed == slots:
             return 0
         wait = await self._until_due(channel, now)
-        # Due rows that were not claimed wait for their lanes; the end of the SMS ahead of them sets the signal. An SMS
-        # that another node sends in the lane may end without a signal here.
+        # Due rows that were not claimed wait for their lanes. When the SMS ahead of them ends, it sets the signal. If
+        # another node sends that SMS, it may end without a signal here.
         return min(wait, SECOND) if channel.backlog and self._lease.senders > 1 else wait
 
     async def _until_due(self, channel: AccountChannel, now: Ms) -> Ms:
-        """Note whether rows are due; returns milliseconds until the next one is, if none is due now."""
+        """Note in ``channel.backlog`` whether rows are due. Returns the milliseconds until the next row is due, if none
+        is due now."""
         due = await self._store.next_due(channel.name)
         channel.backlog = due is not None and due <= now
         return IDLE if due is None or channel.backlog else min(due - now, IDLE)
@@ -193,26 +198,26 @@ class Outbox:
                     receipt = await self._request(sms, channel)
                     outcome = await self._decide(sms, receipt, channel)
                 else:
-                    # The machine slept, or lost the store, since the claim: other nodes may soon call the SMS lost.
+                    # The machine slept or lost the store after the claim, so other nodes may soon call the SMS lost.
                     outcome = Move.RETRY, Change(reason=SmsReason.INTERRUPTED, detail="not sent", due_at=sms.due_at)
             finally:
-                # The connection is free, and the channel knows what the answer means for the account: the next SMS may
-                # go while this outcome is written.
+                # The connection is free, and the channel knows what the answer means for the account. The next SMS may
+                # leave while this outcome is written.
                 channel.in_flight -= 1
             await self._write(sms, *outcome)
         except asyncio.CancelledError:
-            # The service stops. As long as no answer is known, the SMS may have arrived. If even this write fails, the
-            # next start calls it unknown.
+            # The service stops. Without a known answer the SMS may have arrived. If this write fails, too, the next
+            # start calls the SMS unknown.
             await self._move(sms, *(outcome or unknown_outcome(sms, channel, SmsReason.INTERRUPTED)))
             raise
         finally:
-            # The lane and the connection are free. Only where rows wait: each look costs a question to the store.
+            # The lane and the connection are free. The signal is set only if rows wait, since each look costs a query.
             if channel.backlog:
                 self._signals.sms.set()
 
     async def _request(self, sms: Sms, channel: AccountChannel) -> Receipt:
         receipt = await send(channel, sms)
-        # The probe is one more request: the lease must last until its end, too.
+        # The probe is one more request, and the lease must last until its end, too.
         if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
             log.info("sms_probed", sms_id=sms.id, reason=receipt.reason)
             return after_probe(receipt, await send(channel, sms))
@@ -228,12 +233,13 @@ class Outbox:
     async def _decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
         try:
             return await self._repeat_until_stored(sms, lambda: self._policy.decide(sms, receipt, channel))
-        except Exception as error:  # a fault of ours; what the platform answered must not vanish with it
+        except Exception as error:  # a fault of ours must not make the platform's answer vanish
             log.error("outcome_failed", sms_id=sms.id, error_class=type(error).__name__, trace=safe_traceback(error))
             return unknown_outcome(sms, channel, SmsReason.INTERNAL)
 
     async def _repeat_until_stored(self, sms: Sms, work: Callable[[], Awaitable[T]]) -> T:
-        """Repeat until the store takes it, however long that is. Until then the row blocks its lane as ``sending``."""
+        """Repeat ``work`` until the store accepts it, without a time limit. Until then the row blocks its lane as
+        ``sending``."""
         failures = 0
         while True:
             try:
@@ -247,7 +253,7 @@ class Outbox:
     async def _write(self, sms: Sms, move: Move, change: Change) -> None:
         moved = await self._repeat_until_stored(sms, lambda: self._move(sms, move, change))
         if not moved and move is Move.ACCEPTED:
-            # Another node called it lost while this node was cut off; the answer proves that it was not.
+            # Another node called the SMS lost while this node was cut off. The answer proves that it was not lost.
             moved = await self._repeat_until_stored(sms, lambda: self._move(sms, Move.PROVE, change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
@@ -260,15 +266,16 @@ class Outbox:
         )
 
     async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
-        """Move this very attempt: where the store did not confirm a write, another attempt may have begun since."""
+        """Move the row only if it is still in this attempt. If the store did not confirm a write, another attempt may
+        have begun."""
         return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
 
     # ------------------------------------------------ start and stop
 
     async def recover(self) -> int:
-        """Call unknown what a node that is gone was sending; returns how many SMS that are.
+        """Call unknown the SMS that were being sent by a node that is gone. Returns how many.
 
-        Runs at start, before anything is sent, and regularly where there are other nodes.
+        Runs at the start, before anything is sent, and regularly if there are other nodes.
         """
         lost_rows = await self._store.recover_sending(self._clock.now())
         for sms in lost_rows:
@@ -276,7 +283,7 @@ class Outbox:
         return len(lost_rows)
 
     async def drain(self, timeout: Ms) -> None:
-        """Stop claiming, let what is in flight finish within ``timeout``, then call the rest unknown."""
+        """Stop claiming, wait up to ``timeout`` milliseconds for the SMS in flight, then call the rest unknown."""
         self._closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout / 1000)
@@ -286,12 +293,13 @@ class Outbox:
 
 
 def stale_alert(account: str, now: Ms) -> Alert:
-    """Once a day for each account: a subscriber waits for a reply that will not come by itself any more."""
+    """An alert, once a day for each account, that a subscriber waits for a reply which will not come by itself any
+    more."""
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 
 async def send(channel: AccountChannel, sms: Sms) -> Receipt:
-    """Make one request. A fault of ours in the adapter is an unknown outcome, not a reason to send again."""
+    """Make one request. A fault of ours in the adapter counts as an unknown outcome, so it is not repeated."""
     try:
         return await channel.platform.send(sms.recipient, sms.sender_name, sms.text)
     except Exception as error:

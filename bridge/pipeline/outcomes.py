@@ -1,8 +1,8 @@
-"""What the platform's answer to a send means for the SMS and for its account.
+"""Decides what the platform's answer to a send means for the SMS and for its account.
 
-The three outcomes are kept apart here. Surely not sent: back to the queue. Answered: by the class of the answer.
-Unknown: the bridge never sends it again by itself. The one exception is the probe, an option for platforms that refuse
-the same request within a minute.
+There are three outcomes. Surely not sent: the SMS goes back to the queue. Answered: the class of the answer decides.
+Unknown: the bridge never sends the SMS again by itself. The one exception is the probe, an option for platforms that
+refuse the same request within a minute.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ log = structlog.get_logger()
 SAME_REQUEST_WINDOW: Ms = MINUTE
 """The platforms of this family refuse a request identical to one of the last minute (seen in the field)."""
 PROBE_LATEST: Ms = 45 * SECOND
-"""Latest moment of a probe after the first attempt: it must surely fall into the window."""
+"""The latest time of a probe after the first attempt, so that the probe surely falls into the window."""
 PROBE_CLEAR: Ms = 2 * MINUTE
-"""No other identical request may have left within this time: the window, and what that request may have taken."""
+"""No other identical request may have left within this time before a probe: the window, plus the time that such a
+request may take."""
 
 Outcome = tuple[Move, Change]
 
@@ -41,9 +42,9 @@ class OutcomePolicy:
         self._suspensions = suspensions
 
     async def decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        """Turn an answer into a move. Nothing else in the program does.
+        """Turn an answer into a move. No other code does.
 
-        :raises StoreError: call it again; what it did for the account can be done twice.
+        :raises StoreError: the caller calls it again. Its changes of the account can be made twice.
         """
         if receipt.outcome not in NOT_TAKEN and receipt.reason not in NO_ANSWER:
             await self._suspensions.note_answer(channel)
@@ -70,7 +71,7 @@ class OutcomePolicy:
 
     async def _accepted(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
         await self._suspensions.note_accepted(channel)
-        # Without an id (a probe proved that it arrived) there is nothing to ask about later.
+        # A probe that proved the arrival brings no id, so no delivery report can be asked for.
         poll_at = self._clock.now() + channel.settings.status.poll[0] if receipt.ids else None
         return Move.ACCEPTED, Change(reason=receipt.reason, platform_ids=receipt.ids, poll_at=poll_at)
 
@@ -92,9 +93,9 @@ class OutcomePolicy:
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=sms.due_at)
 
     async def _zero(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        """Tell the meanings of ``0``, the document's only error, apart by the balance.
+        """Find out by the balance what a bare ``0`` means, the only error in the platform's document.
 
-        A bad login, no credit and a bad number all look like this.
+        A bad login, no credit and a bad number all give this answer.
         """
         channel.zeros.add(sms.recipient)
         try:
@@ -113,9 +114,9 @@ class OutcomePolicy:
         started_at = sms.sending_since if sms.sending_since is not None else now
         twin = await self._store.identical_since(sms, started_at - SAME_REQUEST_WINDOW)
         if twin is None:
-            # No request of ours explains it: an earlier attempt may have arrived after all.
+            # No other request of ours explains the answer, so an earlier attempt may have arrived after all.
             return unknown_outcome(sms, channel, SmsReason.SAME_REQUEST, "")
-        # A twin that left in the future: the clock was set back since.
+        # If the twin left in the future, the clock was set back since.
         due = min(twin, now) + SAME_REQUEST_WINDOW + SECOND
         return Move.RETRY, Change(reason=SmsReason.SAME_REQUEST, due_at=due)
 
@@ -128,10 +129,11 @@ class OutcomePolicy:
     # ------------------------------------------------ the probe
 
     async def may_probe(self, sms: Sms, channel: AccountChannel) -> bool:
-        """Whether to repeat the request once, and record it: only if a refusal of the repetition would prove that our
-        own first attempt arrived.
+        """Whether the request may be repeated once. If it may, the probe is recorded.
 
-        :raises StoreError: the probe is not on record, so it must not leave.
+        It may only if a refusal of the repetition would prove that our own first attempt arrived.
+
+        :raises StoreError: the probe is not recorded, so it must not leave.
         """
         if channel.settings.on_unknown != "probe" or sms.sending_since is None:
             return False
@@ -141,18 +143,21 @@ class OutcomePolicy:
         if await self._store.identical_since(sms, now - PROBE_CLEAR) is not None:
             return False
         noted = await self._store.note_probe(sms.id, now)
-        # The note took a commit: look at the clock again right before the request leaves.
+        # The record took a commit, so the time is checked again right before the request leaves.
         return noted and self._clock.now() - sms.sending_since <= PROBE_LATEST
 
 
 def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> Outcome:
-    """The SMS may have arrived: people are asked about it."""
+    """The outcome of an SMS that may have arrived: it becomes ``uncertain``, with a question to people.
+
+    :func:`bridge.pipeline.escalations.about_unknown` says when no question is asked.
+    """
     posts = escalations.about_unknown(sms, channel.settings, reason)
     return Move.LOSE_TRACK, Change(reason=reason, detail=detail, posts=posts)
 
 
 def after_probe(first: Receipt, again: Receipt) -> Receipt:
-    """What the answers to a request and to its repetition say together."""
+    """Combine the answers to a request and to its probe into one receipt."""
     if again.outcome is SendClass.SAME_REQUEST:
         return Receipt(outcome=SendClass.ACCEPTED, reason=SmsReason.PROVED_BY_PROBE)
     if again.outcome is SendClass.ACCEPTED:
@@ -161,7 +166,8 @@ def after_probe(first: Receipt, again: Receipt) -> Receipt:
 
 
 NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
-"""The waits grow with each of these in a row, whether the platform answered or not."""
+"""Answers that say that the SMS was not taken. With each one in a row the wait grows, whether the platform answered or
+not."""
 NO_ANSWER = frozenset(
     {
         SmsReason.DISCONNECTED,
@@ -173,4 +179,4 @@ NO_ANSWER = frozenset(
         SmsReason.INTERRUPTED,
     }
 )
-"""Unknown outcomes in which the platform did not answer at all."""
+"""The reasons of unknown outcomes for which the platform did not answer at all."""

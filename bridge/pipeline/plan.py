@@ -1,6 +1,6 @@
 """Turns a decision of the rules into a settlement: replies that the guards let pass, forwards, alerts. Pure.
 
-It keeps two promises. A message that a person wrote is answered or shown to people, unless a rule says ``drop``. And no
+It keeps two promises. A message that a person wrote is answered or shown to people, unless a rule says ``drop``. No
 automatic reply leaves against a guard.
 """
 
@@ -25,13 +25,15 @@ from bridge.value import value_object
 
 @dataclass(kw_only=True, slots=True)
 class Budget:
-    """Parts of automatic replies for one day. The messages of a batch share it, and the store checks it again."""
+    """The parts that automatic replies may cost on one day. The messages of a batch share a budget. The store checks it
+    again."""
 
     day: str
     limit: int | None
     spent: int
 
     def take(self, parts: int) -> bool:
+        """Spend ``parts`` and return True; False if that would exceed the limit."""
         if self.limit is not None and self.spent + parts > self.limit:
             return False
         self.spent += parts
@@ -40,24 +42,26 @@ class Budget:
 
 @value_object
 class AutomaticReplies:
+    """The replies to one message after the guards."""
+
     sms: tuple[NewSms, ...] = ()
     """Replies that leave."""
     suppressions: tuple[Suppression, ...] = ()
-    """Why the guards held the others back."""
+    """Why the guards held the other replies back, each reason once."""
     rules: frozenset[str] = frozenset()
-    """Rules whose replies leave."""
+    """The names of the rules whose replies leave."""
 
 
 def plan(
     item: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, slot: bool = False
 ) -> Settlement:
-    """Everything that routing this message writes.
+    """Build everything that routing this message writes.
 
-    ``slot``: a slot to send is reserved, so the first reply asks to be inserted as ``sending``.
+    ``slot``: the outbox has reserved a slot, so the first reply asks to be inserted as ``sending``.
     """
     inbound = item.inbound
     account = settings.accounts.get(inbound.account)
-    # The account may have left the configuration while the message waited: no reply can go by it, people still see it.
+    # The account may have left the configuration while the message waited. No reply can leave then, but people see it.
     replies = (
         automatic_replies(item, decision, account=account, settings=settings, budget=budget, now=now, slot=slot)
         if account is not None
@@ -99,7 +103,7 @@ def automatic_replies(
     now: Ms,
     slot: bool,
 ) -> AutomaticReplies:
-    """Pass each reply through the guards, in the order of the rules."""
+    """Ask the guards about each reply, in the order of the rules."""
     recent = list(item.recent)
     own = [number for each in settings.accounts.values() for number in each.numbers]
     general = guards.suppression_of_all(item, own_numbers=own, max_age=account.max_age, now=now)
@@ -130,7 +134,7 @@ def automatic_replies(
 def forward_posts(
     decision: Decision, replies: AutomaticReplies, default_chat: str, *, account_known: bool
 ) -> Iterator[ForwardPost]:
-    """The chats that see the message: those of the rules, and the default chat where it is needed."""
+    """The posts that show the message: in the chats of the rules, and in the default chat if that is needed."""
     seen: set[str] = set()
     opt_question = effects.opt_question(decision)
     for fired in decision.fired:
@@ -148,7 +152,8 @@ def forward_posts(
 
 
 def needs_default_chat(decision: Decision, replies: AutomaticReplies, account_known: bool) -> bool:
-    """Whether neither a rule nor a person would notice a message that no rule forwards."""
+    """Whether a message that no rule forwards must be shown in the default chat, because it would go unnoticed
+    otherwise."""
     if not decision.fired or not account_known:
         return True
     if replies.sms or any(fired.drop for fired in decision.fired):
@@ -163,7 +168,7 @@ def payload(
     note: str = "",
     silent: bool = False,
 ) -> InboundPayload:
-    """What a forwarded message shows beside its text, which is read from its row."""
+    """The payload of a forward: what the post shows besides the text, which is read from its row."""
     return InboundPayload(
         rule=fired.rule if fired is not None else "",
         note=note,
@@ -176,7 +181,7 @@ def payload(
 
 
 def outcome(decision: Decision, replies: AutomaticReplies, forwards: tuple[ForwardPost, ...]) -> RoutingOutcome:
-    """What comes of the message, for people."""
+    """The outcome of routing the message, for people."""
     results: list[RoutingResult] = []
     if any(_error(fired) is not None for fired in decision.fired):
         results.append(RoutingResult.RULE_FAILED)
@@ -196,7 +201,7 @@ def outcome(decision: Decision, replies: AutomaticReplies, forwards: tuple[Forwa
 
 
 def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
-    """Tell the team that the same smsid came before with another content. The message is routed like any other."""
+    """Tell the team if the same smsid came before with other content. Such a message is routed like any other."""
     inbound = item.inbound
     if inbound.conflict_of is None:
         return ()
@@ -205,7 +210,8 @@ def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
 
 
 def rule_alert(fired: FiredRule, version: str) -> Alert:
-    """One alert for each rule and version: a rule that is edited and still fails raises a new one."""
+    """The alert about a rule that failed, one for each rule and version. A rule that is edited and still fails raises a
+    new alert."""
     return Alert(
         key=f"rule:{version}:{fired.rule}",
         text="alert.rule_error",
@@ -216,9 +222,10 @@ def rule_alert(fired: FiredRule, version: str) -> Alert:
 def suppression_alerts(
     item: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
-    """At most one alert a day for each number, for the budget, and for each account whose messages came late.
+    """Alerts about suppressed replies: at most one a day for each number, for the budget, and for each account whose
+    messages came late.
 
-    Where very many numbers go over their limit, one alert about all of them replaces the rest.
+    If very many numbers exceed their limit, one alert about all of them replaces the rest.
     """
     for reason in suppressions:
         if reason in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):

@@ -9,24 +9,24 @@ from bridge.model.base import Ms
 
 
 class TokenBucket:
-    """A token bucket that starts full. It is asked without waiting: the router asks while it holds a batch.
+    """A token bucket that starts full. No method waits, because the router calls it while it holds a batch.
 
-    A clock that was set back stops the refill until the next question; one that was set forth fills the bucket once.
+    A clock that is set back stops the refill until the next call. A clock that is set forward fills the bucket once.
     """
 
     def __init__(self, rate: Rate | None, now: Ms) -> None:
         self._rate = rate
         self._shares = 1
-        """Into how many equal shares the rate is divided; 0: this bucket has no share."""
+        """The number of equal shares into which the rate is divided; 0: this bucket has no share."""
         self._tokens = self._capacity
         self._refilled_at = now
 
     def divide(self, senders: int, position: int, now: Ms) -> None:
         """Divide the rate among ``senders`` buckets; this one is at ``position``, from 0.
 
-        All together hold no more than one bucket alone. A share of less than one token could never send, and rounding
-        it up would exceed the rate: where the rate counts fewer tokens than there are senders, only the first ones get
-        a share.
+        Together the buckets hold no more than one bucket alone. A share of less than one token could never send, and
+        rounding it up would exceed the rate. So if the rate has fewer tokens than there are senders, only the first
+        senders get a share.
         """
         if self._rate is None:
             return
@@ -38,7 +38,7 @@ class TokenBucket:
             self._tokens = min(self._tokens, self._capacity)
 
     def drain(self, now: Ms) -> None:
-        """Empty the bucket: other nodes have spent what gathered here."""
+        """Empty the bucket, because other nodes have spent the tokens that gathered here."""
         if self._rate is not None:
             self._refill(now)
             self._tokens = 0.0
@@ -50,6 +50,7 @@ class TokenBucket:
         return self._rate.count / self._shares if self._shares else 0.0
 
     def take(self, now: Ms) -> bool:
+        """Take one token. False if there is none."""
         self._refill(now)
         if self._tokens < 1:
             return False
@@ -57,6 +58,7 @@ class TokenBucket:
         return True
 
     def give_back(self) -> None:
+        """Put back a token that was taken and not used."""
         if self._rate is not None:
             self._tokens = min(self._tokens + 1, self._capacity)
 
@@ -66,7 +68,7 @@ class TokenBucket:
         return int(min(self._tokens, most))
 
     def wait(self, now: Ms) -> Ms:
-        """Milliseconds until one token may be taken; 0 without a rate, and where this bucket has no share."""
+        """The milliseconds until one token may be taken; 0 without a rate and if this bucket has no share."""
         self._refill(now)
         if self._rate is None or self._tokens >= 1 or not self._shares:
             return 0

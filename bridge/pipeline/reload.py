@@ -1,9 +1,9 @@
-"""Loads new rules while the service runs. Steps that can fail run first, in a thread; then one assignment swaps them.
+"""Loads new rules while the service runs. All steps that can fail run in a thread; then one assignment swaps the rules.
 
 The folder is polled once a second. A file watch would be lost when the folder is replaced (a deploy that swaps a link),
-and does not exist on network file systems and on some mounts of containers. The poll compares names, sizes, times and
-inodes, so it sees an editor's rename as well as a write. A change counts when two polls in a row see the same, because
-editors and copies write several times.
+and it does not exist on network file systems and on some mounts of containers. The poll compares names, sizes, times
+and inodes, so it sees a rename by an editor as well as a write. A change counts when two polls in a row see the same
+state, because editors and copies write several times.
 
 The router reads :attr:`Reloader.rules` once for each batch and finishes the batch with these rules.
 """
@@ -35,25 +35,26 @@ from bridge.value import value_object
 log = structlog.get_logger()
 
 POLL_EVERY: Ms = SECOND
-"""A change is in force after two polls and the time of loading."""
+"""A change is in force after two polls and the time that loading takes."""
 SWITCH_SECONDS = 0.0005
 """Longest time that the loading thread keeps the interpreter while the event loop waits for it. With Python's 5 ms the
 median delay of the event loop is 5.3 ms while 10,000 rules are loaded, with 0.5 ms it is 0.8 ms; loading takes as long
 (measured in December 2026, docs/decisions/0009-reload.md)."""
 ALERT = "rules"
 NO_RULES_LEFT = "no rules are left; to work without any, restart"
-"""A folder has no rules while its files are replaced, or if they were deleted by mistake."""
+"""The problem that is reported for a folder without rules: its files are being replaced, or were deleted by mistake."""
 _LOGGED = 20
-"""Problems of one load that the log names one by one."""
+"""How many problems of one load the log names one by one."""
 _LONGEST_MESSAGE = 300
-"""Characters of a problem in the admin chat; ``check`` shows all of it."""
+"""The longest message of a problem in the admin chat, in characters. ``check`` shows all of it."""
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, size and time of change of everything in a folder."""
+"""Name, inode, size and time of change (in nanoseconds) of each entry of a folder."""
 
 
 def signature(folder: Path) -> Signature:
-    """A value that changes when any file of the folder is written, made, renamed or deleted. Links are followed.
+    """Compute a value that changes when any file of the folder is written, made, renamed or deleted. Links are
+    followed.
 
     Empty if the folder cannot be read; loading reports why.
     """
@@ -72,7 +73,7 @@ def signature(folder: Path) -> Signature:
 
 
 def fingerprint(file: Path) -> str:
-    """A hash of the file's content; empty if it cannot be read."""
+    """Compute a hash of the file's content; empty if the file cannot be read."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
@@ -94,7 +95,7 @@ class Reloaded:
 
 
 class Reloader:
-    """Holds the rules that are in force."""
+    """Holds the rules in force, and replaces them when their files change."""
 
     def __init__(
         self,
@@ -106,12 +107,12 @@ class Reloader:
         config: Path,
         services: Services,
     ) -> None:
-        """``seen``: the folder's signature from before ``rules`` were read, so that no change is missed."""
+        """``seen``: the signature of the folder before ``rules`` were read, so that no change is missed."""
         self.rules = rules
         self.requested = Signal()
         """Wakes the loop after :meth:`request`."""
         self.announce: Callable[[], None] = lambda: None
-        """Called at each request: other nodes reload, too."""
+        """Called at each request, so that other nodes reload, too."""
         self._load = load
         self._folder = folder
         self._config = config
@@ -121,22 +122,24 @@ class Reloader:
         self._changing: Signature | None = None
         self._config_was = fingerprint(config)
         self._is_requested = False
-        # This run begins with good rules: an alert of the last run is over.
+        # This run begins with good rules, so an alert of the last run is over.
         self._unreported: tuple[Problem, ...] | None = ()
-        """What the team still has to be told: problems, the all-clear (empty), or nothing (None)."""
+        """What the team has to be told: the problems; the all-clear (empty); nothing (None)."""
         self._busy = asyncio.Lock()
 
     def request(self) -> None:
-        """Reload soon, changed or not: for SIGHUP. Also logs if ``config.yaml`` changed, which is not reloaded."""
+        """Reload soon, whether files changed or not. Called for SIGHUP. If ``config.yaml`` changed, which is not
+        reloaded, that is logged."""
         self.announce()
         self.follow()
 
     def follow(self) -> None:
-        """Reload soon because another node was asked to."""
+        """Reload soon, because another node was asked to."""
         self._is_requested = True
         self.requested.set()
 
     async def step(self) -> Ms:
+        """Poll the folder once, and report what the team has not been told."""
         await self._poll()
         await self._report()
         return POLL_EVERY
@@ -193,7 +196,7 @@ class Reloader:
         return Reloaded(version=self.rules.version, changed=False, rules=len(self.rules.rules), problems=problems)
 
     async def _report(self) -> None:
-        """Tell the team what it has not been told yet. :raises StoreUnavailable: try again later."""
+        """Tell the team what it has not been told yet. :raises StoreUnavailable: the next step tries again."""
         problems = self._unreported
         if problems is None:
             return
@@ -212,7 +215,7 @@ class Reloader:
 
 
 def refusal(problems: tuple[Problem, ...]) -> Alert:
-    """An alert with the first problem, its location, and how many problems there are."""
+    """Build the alert: the first problem, its location, and the number of problems."""
     first = problems[0]
     message = first.message
     params: dict[str, Json] = {
@@ -224,12 +227,12 @@ def refusal(problems: tuple[Problem, ...]) -> Alert:
 
 
 def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[Problem, ...]:
-    """Load the rules without holding up the event loop; runs in a thread. Returns them or their problems. Never raises.
+    """Load the rules in a thread, without holding up the event loop. Returns the rules or their problems. Never raises.
 
-    The garbage collector would hold up the loop: it goes through all the new objects again and again while they are
-    made. So it rests, and afterwards it passes over them (``gc.freeze``). For 10,000 rules the longest delay is some
-    30 ms instead of 250 ms, and a full collection later takes 1 ms instead of 170 ms (December 2026). Nothing leaks:
-    rules have no reference cycles, so replaced ones are freed at once.
+    The garbage collector would hold up the loop, because it would go through all the new objects again and again while
+    they are made. So it is off while the rules load, and afterwards it passes over the objects (``gc.freeze``). For
+    10,000 rules the longest delay is some 30 ms instead of 250 ms, and a full collection later takes 1 ms instead of
+    170 ms (December 2026). No memory leaks: rules have no reference cycles, so replaced rules are freed at once.
     """
     switch_interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -238,7 +241,7 @@ def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | t
         return load()
     except ConfigError as error:
         return error.problems
-    except Exception as error:  # a fault of ours in a strange file must not end what works
+    except Exception as error:  # a fault of ours with an unusual file must not end the rules that work
         log.error("rules_load_failed", error_class=type(error).__name__, trace=safe_traceback(error))
         message = f"internal error ({type(error).__name__}); please report it with the file that brings it about"
         return (Problem(file=display_path(folder), line=1, column=1, path="", message=message),)

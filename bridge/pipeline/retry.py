@@ -1,4 +1,4 @@
-"""Back-off: how long to wait before the next attempt. Pure: chance is passed in."""
+"""Back-off: how long to wait before the next attempt. Pure: the random number is passed in."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 
 FIRST: Ms = 1 * SECOND
 LONGEST: Ms = 1 * MINUTE
-"""Longest wait between two attempts: a platform or a disk that is back is found within a minute."""
+"""The longest wait between two attempts. So a platform or a disk that works again is found within a minute."""
 LONGEST_POST: Ms = HOUR
-"""Longest wait for a chat post that Telegram refuses: that hardly changes, and a person has been told."""
+"""The longest wait for a chat post that Telegram refuses. A refusal hardly changes, and a person has been told."""
 
 
 def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = LONGEST) -> Ms:
-    """The wait after the ``failures``-th failure in a row, counted from 1: exponential, half fixed and half by chance.
+    """The wait after the ``failures``-th failure in a row, counted from 1. It grows exponentially; half of it is
+    random.
 
-    ``chance`` is in [0, 1). The result is at most ``longest``.
+    ``chance``: a random number in [0, 1). The result is in milliseconds and at most ``longest``.
     """
     ceiling = min(longest, first * (1 << min(max(failures, 1) - 1, 30)))
     return ceiling // 2 + int(ceiling / 2 * chance)

@@ -1,4 +1,4 @@
-"""What nearly every part of the service needs, in one object."""
+"""The objects that nearly every part of the service needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from bridge.value import value_object
 
 @value_object
 class Services:
+    """The store, the signals and the clock."""
+
     store: Store
     signals: Signals
-    """Wake the loops when there is work for them."""
+    """They wake the loops when there is work for them."""
     clock: Clock

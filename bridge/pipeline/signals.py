@@ -1,7 +1,9 @@
-"""Wakes the loops when there is work for them. A signal only shortens a wait: each loop also looks without one.
+"""Wakes the loops when there is work for them. A signal only shortens a wait: each loop also looks for work without
+one.
 
-The store calls :meth:`Signals.wake` after each commit that makes work, and the cluster for the work that other nodes
-tell of. A part sets a signal itself only where something changed that no table holds, such as a free connection.
+The store calls :meth:`Signals.wake` after each commit that makes work. The listener for other nodes calls it for the
+work that they tell of. Other code sets a signal only if something changed that no table holds, such as a free
+connection.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from bridge.ports.clock import Clock
 
 
 class Signal(asyncio.Event):
-    """Taken by the one loop that it wakes."""
+    """An event for one loop, which resets it when it wakes."""
 
     async def take(self, clock: Clock, timeout: int | None) -> bool:
-        """Wait at most ``timeout`` milliseconds, then reset. True if it was set."""
+        """Wait at most ``timeout`` milliseconds, then reset the signal. True if it was set. ``None``: no time limit."""
         came = await clock.wait(self, timeout)
         self.clear()
         return came
@@ -33,13 +35,13 @@ class Signals:
     posts: Signal = field(default_factory=Signal)
     updates: Signal = field(default_factory=Signal)
     routing_keeps_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Cleared while routing is behind intake, which then slows down."""
+    """Cleared while routing is behind intake. Intake then slows down."""
 
     def __post_init__(self) -> None:
         self.routing_keeps_up.set()
 
     def wake(self, work: Set[Work]) -> None:
-        """Wake the loops that do this work."""
+        """Wake the loops that do this work. ``Work.RULES`` has no signal here: :mod:`bridge.app.running` handles it."""
         if Work.INBOUND in work:
             self.inbound.set()
         if Work.SMS in work:
@@ -50,7 +52,7 @@ class Signals:
             self.updates.set()
 
     def note_routing(self, keeps_up: bool) -> None:
-        """The router reports whether it keeps up with intake."""
+        """Store whether the router keeps up with intake. The router calls it for each batch."""
         if keeps_up:
             self.routing_keeps_up.set()
         else:
