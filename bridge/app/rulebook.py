@@ -1,4 +1,4 @@
-"""Reads the rules and the canned replies that configuration and rule files hold."""
+"""Reads the rules and the canned replies from the configuration and the rule files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rule_context(settings: Settings) -> RuleContext:
 
 
 def canned_of(settings: Settings) -> Mapping[str, Canned]:
-    """The canned replies of the configuration. :raises ConfigError: with every text that cannot be used."""
+    """Load the canned replies of the configuration. :raises ConfigError: with every text that cannot be used."""
     good, bad = all_canned(settings.replies)
     if bad:
         document = read_file(settings.file)

@@ -1,8 +1,9 @@
 """Starts the parts of the service in order and stops them in reverse.
 
-Start: rules, the store with its lock, what the last run left ``sending``, accounts, loops, Telegram, and the listeners
-last, so that a callback is taken only when everything behind it runs. Stop: intake first, then routing, then the SMS in
-flight within the deadline, then Telegram, the store last. Unfinished work stays in the tables for the next start.
+Order of a start: rules; the store with its lock; accounts; SMS that the last run left ``sending``; loops; Telegram; and
+the listeners last, so that a callback is taken only when everything behind it runs. Order of a stop: intake; routing;
+the SMS in flight, within the deadline; the other loops and Telegram; the store last. Unfinished work stays in the
+tables for the next start.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ OUTBOX = "outbox"
 async def running(
     settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset(ROLES)
 ) -> AsyncIterator[Bridge]:
-    """Run the service while the context lasts: inside it, callbacks are taken. With fewer ``roles`` only a part runs.
+    """Run the service while the context lasts. Inside it, callbacks are taken. ``roles``: the parts that run; default:
+    all.
 
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
@@ -80,7 +82,7 @@ async def running(
 
 
 def start_cluster(bridge: Bridge) -> None:
-    """What this node has to do with other nodes: nothing where the store belongs to it alone."""
+    """Start the loops that coordinate this node with others. If the store belongs to it alone, none are started."""
     services, cluster, reloader = bridge.sending.services, bridge.sending.cluster, bridge.reloader
     cluster.rules_version = lambda: reloader.rules.version
     if not bridge.settings.storage.shared:
@@ -98,6 +100,7 @@ def start_cluster(bridge: Bridge) -> None:
 
 
 def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
+    """Start the loops of the pipeline that belong to these roles."""
     sending, settings = bridge.sending, bridge.settings
     services, channels, cluster = sending.services, sending.channels, sending.cluster
 
@@ -127,7 +130,7 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
 
 
 def start_watches(bridge: Bridge) -> None:
-    """What the team is told because nothing happened."""
+    """Start the watches, which tell the team that something expected did not happen."""
     services, settings = bridge.sending.services, bridge.settings
     hours = office(settings.hours)
 
@@ -149,18 +152,19 @@ def start_watches(bridge: Bridge) -> None:
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
-    """Routing ends first, so that it writes no new SMS; then the SMS in flight; then the rest."""
+    """Stop routing and claiming first, so that no new SMS leaves; then wait for the SMS in flight; then stop the
+    rest."""
     await bridge.stop(ROUTER, OUTBOX)
     await bridge.sending.outbox.drain(bridge.settings.server.shutdown)
     await bridge.stop()
 
 
 def start_telegram(bridge: Bridge) -> None:
-    """Without a token nothing starts, and forwards wait in the store."""
+    """Start Telegram. Without a token it does not start, and forwards wait in the store."""
     if not bridge.settings.telegram.token.get_secret_value():
         log.warning("telegram_disabled", reason="telegram.token is empty; forwards wait in the store")
         return
-    # Imported late: python-telegram-bot takes a third of a second, which a node without Telegram need not pay.
+    # Imported late: python-telegram-bot takes a third of a second to import, which a node without Telegram saves.
     from bridge.telegram.service import TelegramService
 
     sending = bridge.sending
@@ -181,6 +185,7 @@ async def startup_checks(settings: Settings, clock: Clock) -> None:
 
 
 async def start_admin(bridge: Bridge, stack: AsyncExitStack) -> None:
+    """Open the admin socket, over which commands reach this service."""
     sending = bridge.sending
     commands = Commands(settings=bridge.settings, services=sending.services)
     path = socket_path(bridge.settings)
@@ -204,7 +209,7 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
 
 
 async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool) -> None:
-    """Start the listeners. They start last and stop first: an acknowledgement needs everything else."""
+    """Start the listeners. They start last and stop first, because an acknowledgement needs all other parts."""
     settings, sending = bridge.settings, bridge.sending
     listeners = Listeners(
         settings,

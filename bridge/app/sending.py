@@ -1,6 +1,6 @@
-"""Opens the store and all that sends, and settles what the last run left unfinished.
+"""Opens the store and the parts that send, and settles what the last run left unfinished.
 
-This is enough for a command that sends one SMS; the service adds the rest.
+This is enough for a command that sends one SMS. The service adds the other parts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from bridge.value import value_object
 log = structlog.get_logger()
 
 PAGE = 1_000
-"""SMS that are looked at together."""
+"""How many SMS are read at a time."""
 
 
 @value_object
@@ -56,9 +56,9 @@ class Sending:
 async def open_sending(
     settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset()
 ) -> AsyncIterator[Sending]:
-    """Open the store and everything that sends. Nothing is sent until ``outbox.step`` is called.
+    """Open the store and the parts that send. No SMS is sent until ``outbox.step`` is called.
 
-    ``roles``: what this process does in a cluster.
+    ``roles``: the roles of this process in the cluster.
     :raises StoreLocked: another service runs on this SQLite file.
     """
     # Tests pass a clock that they set.
@@ -69,12 +69,12 @@ async def open_sending(
         store = await open_storage(settings.storage.url, clock=clock, on_work=signals.wake)
         stack.push_async_callback(store.close)
         services = Services(store=store, signals=signals, clock=clock)
-        # A node without a token must not keep the role from nodes that have one.
+        # A node without a token must not hold the role of Telegram, or a node with a token could not get it.
         able = roles if settings.telegram.token.get_secret_value() else roles - {TELEGRAM}
         cluster = Cluster(services=services, shared_clock=shared_clock, name=process_name(), roles=able)
         await cluster.step()
         stack.push_async_callback(cluster.leave)
-        # Nothing was measured by the clock yet, so a difference to the shared time is no jump.
+        # The clock was not used yet, so a difference to the shared time is not a jump.
         clock.take_over(clock.jumped_by())
         if roles:
             await note_downtime(store, clock.now())
@@ -90,7 +90,7 @@ async def open_sending(
             await suspensions.load(channel)
         policy = OutcomePolicy(suspensions=suspensions, services=services)
         outbox = Outbox(channels=channels, policy=policy, lease=cluster, services=services)
-        if not settings.storage.shared:  # else too little is known of other nodes so far; Bridge.recover_others does it
+        if not settings.storage.shared:  # else too little is known of other nodes yet; Bridge.recover_others does it
             await recover_lost(outbox)
         await ask_about_unknown(settings, store, clock.now())
         await refuse_without_account(settings, store, clock.now())
@@ -105,12 +105,12 @@ async def open_sending(
 
 
 def process_name() -> str:
-    """Host and process id, shown to people."""
+    """Host and process id, as shown to people."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 async def recover_lost(outbox: Outbox) -> int:
-    """Call unknown what nodes that are gone were sending; returns how many SMS that are."""
+    """Call unknown the SMS that were being sent by nodes that are gone. Returns how many."""
     lost = await outbox.recover()
     if lost:
         log.warning("sends_interrupted", count=lost)
@@ -118,9 +118,10 @@ async def recover_lost(outbox: Outbox) -> int:
 
 
 async def settle_restored(store: Store, now: Ms) -> None:
-    """On a store that was put back from a copy: call unknown what the original may have sent since the copy.
+    """If the store was put back from a copy, call unknown the SMS that the original may have sent since the copy was
+    made.
 
-    Runs before anything else looks at the store.
+    Runs before other code reads the store.
     """
     restored = await store.settle_restored(now, escalations.about_restored)
     if restored is not None:
@@ -129,19 +130,19 @@ async def settle_restored(store: Store, now: Ms) -> None:
 
 
 async def ask_about_unknown(settings: Settings, store: Store, now: Ms) -> None:
-    """Write the question about every unknown outcome that has none yet, because a crash came in between."""
+    """Write the question about every unknown outcome that has none yet, because a crash came before it was written."""
     async for batch in pages(store, SmsState.UNCERTAIN):
         posts = [
             post
             for sms in batch
             for post in escalations.about_unknown(sms, settings.accounts.get(sms.account), sms.reason)
         ]
-        # Started together, so that they share commits: a kill under load leaves many.
+        # They are started together, so that they share commits. A kill under load leaves many.
         await asyncio.gather(*(store.add_post(post, now) for post in posts))
 
 
 async def refuse_without_account(settings: Settings, store: Store, now: Ms) -> None:
-    """Fail the SMS that wait for an account that is not configured any more: nothing can send them."""
+    """Fail the SMS that wait for an account that is not configured any more, because they cannot be sent."""
     async for batch in pages(store, SmsState.QUEUED):
         for sms in batch:
             if sms.account not in settings.accounts:
@@ -151,7 +152,7 @@ async def refuse_without_account(settings: Settings, store: Store, now: Ms) -> N
 
 
 async def pages(store: Store, state: SmsState) -> AsyncIterator[Sequence[Sms]]:
-    """All SMS in this state, the newest first, a page at a time."""
+    """Read all SMS in this state, the newest first, a page at a time."""
     before = None
     while page := await store.list_sms([state], limit=PAGE, before=before):
         yield page

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 ASK_EVERY: Ms = MINUTE
+"""How often a missing question about an unknown outcome is looked for."""
 
 
 class Bridge:
-    """A running service. :func:`bridge.app.running.running` makes it and closes what it holds."""
+    """A running service. :func:`bridge.app.running.running` makes it and closes its parts."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Bridge:
         self._outage = StoreOutage()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._asked_at: Ms = sending.clock.monotonic()
-        """When the questions about unknown outcomes were last checked, in monotonic time."""
+        """When missing questions about unknown outcomes were last looked for, in monotonic time."""
 
     @property
     def rules(self) -> RuleSet:
@@ -63,20 +64,23 @@ class Bridge:
         return f"http://{self.settings.server.host}:{self.callback_port}{callback.path}"
 
     def loop(self, name: str, step: Step, signal: Signal | None = None) -> None:
+        """Start a loop that calls ``step``. ``signal`` wakes it."""
         self.task(name, run_steps(name, step, signal or Signal(), self.sending.clock, self._outage))
 
     def task(self, name: str, work: Awaitable[None]) -> None:
+        """Start a task. :meth:`stop` cancels it by its name."""
         self._tasks[name] = asyncio.ensure_future(work)
 
     async def stop(self, *names: str) -> None:
-        """Cancel these tasks, or all without names, and wait until they have ended."""
+        """Cancel the tasks with these names, or all if there are no names, and wait until they have ended."""
         chosen = [self._tasks.pop(name) for name in (names or tuple(self._tasks)) if name in self._tasks]
         for task in chosen:
             task.cancel()
         await asyncio.gather(*chosen, return_exceptions=True)
 
     async def readiness(self) -> Readiness:
-        """The report of ``/readyz``. The service is ready if a commit succeeds; the other parts are only reported."""
+        """The report of ``/readyz``. The service is ready if a commit succeeds. The state of the other parts is only
+        shown."""
         parts: dict[str, str] = {"version": __version__, "rules": self.rules.version}
         try:
             await self.store.ping()
@@ -100,19 +104,20 @@ class Bridge:
         return telegram_line(self.telegram, self.sending.clock.now())
 
     async def recover_others(self) -> Ms:
-        """A step: calls unknown what nodes that are gone were sending."""
+        """A step that calls unknown the SMS that were being sent by nodes that are gone."""
         sending = self.sending
         if not sending.cluster.may_recover_others():
             return IDLE
         lost, now = await recover_lost(sending.outbox), sending.clock.monotonic()
-        # Once a minute without a reason, too: another node may have ended after finding and before asking.
+        # Also once a minute: another node may have called SMS unknown and ended before it wrote the questions.
         if lost or now - self._asked_at >= ASK_EVERY:
             await ask_about_unknown(self.settings, self.store, sending.clock.now())
             self._asked_at = now
         return IDLE
 
     async def live(self) -> dict[str, str]:
-        """The report for ``sms-bridge status``, without what that command reads from the store itself."""
+        """The report for ``sms-bridge status``. It leaves out the parts that the command reads from the store
+        itself."""
         parts = (await self.readiness()).parts
         return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("node ")}
 

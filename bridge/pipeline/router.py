@@ -1,6 +1,6 @@
-"""Routes stored messages: claims a batch, asks the rules, settles. Nothing is done before it is written.
+"""Routes stored messages: claims a batch, asks the rules, settles. No effect comes before the commit.
 
-Routing can be repeated until ``settle`` commits: the decision is pure, the writing is one transaction, and a message
+Routing can be repeated until ``settle`` commits. The decision is pure, and all writes are one transaction. A message
 whose contact or budget has changed since it was read is decided again.
 """
 
@@ -36,34 +36,36 @@ from bridge.text import phones
 log = structlog.get_logger()
 
 BATCH = 64
-"""Messages that one transaction settles: enough to share one fsync, and few enough that deciding them blocks the event
-loop only for milliseconds."""
+"""How many messages one transaction settles: enough to share one fsync, and few enough that deciding them blocks the
+event loop only for milliseconds."""
 
 LONGEST_WAIT: Ms = DAY
-"""For a message that waited longer for routing, the uses that its limits count may already be deleted."""
+"""If a message waited longer than this for routing, the uses that its limits count may already be deleted."""
 USES_KEPT: Ms = 31 * DAY
 """Uses of rules are kept at least this long, so that a limit that is edited to look back further finds them."""
 FORGET_BATCH = 2_000
-"""Uses that are deleted at a time. The next are deleted when there is nothing to route again."""
+"""How many uses are deleted at a time. The next ones are deleted the next time that there is nothing to route."""
 BEHIND: Ms = 100
 """Routing is behind intake when the oldest message has waited this long."""
 
 
 class Launcher(Protocol):
-    """The outbox as the router sees it. A row that is inserted as ``sending`` needs a slot to leave at once."""
+    """The part of the outbox that the router uses. A row that is inserted as ``sending`` needs a slot, to leave at
+    once."""
 
     def reserve(self, account: str) -> bool:
-        """Reserve a slot: a rate token and a connection for one SMS of the account, if both are free now."""
+        """Reserve a slot: a rate token and a connection for one SMS of the account. False if one of them is not free
+        now."""
 
     def give_back(self, account: str) -> None:
         """Give back a reserved slot that was not used."""
 
     def launch(self, sms: Sms) -> None:
-        """Send a row that is ``sending`` already, in a reserved slot."""
+        """Send, in a reserved slot, a row that is ``sending`` already."""
 
 
 class NoSender:
-    """For a process that does not send: all its replies are inserted as ``queued``."""
+    """The launcher of a process that does not send. All replies are inserted as ``queued``."""
 
     def reserve(self, account: str) -> bool:
         return False
@@ -92,17 +94,17 @@ class Router:
         self._clock = services.clock
         self._window = guards.longest_window(settings.guards)
         self._next: tuple[RuleSet, ClaimedBatch] | None = None
-        """The batch that the store claimed together with the last settlement, and the rules it was claimed for."""
+        """The batch that the store claimed with the last settlement, and the rules that it was claimed for."""
         self._forgot_at: Ms = 0
 
     async def step(self) -> Ms:
-        """Route one batch; returns how long to wait for more."""
+        """Route one batch. Returns how long to wait for more messages, in milliseconds."""
         now = self._clock.now()
         rules = self._rules()
         claim = self._claim(rules, now)
         claimed = await self._claimed(rules, claim)
         batch = claimed.messages
-        # More than a batch must wait, too: one old message that cannot be routed does not mean that routing is behind.
+        # A full batch must wait, too: one old message that cannot be routed does not mean that routing is behind.
         self._signals.note_routing(len(batch) < BATCH or now - batch[0].inbound.received_at < BEHIND)
         if not batch:
             await self._forget(rules, now)
@@ -120,20 +122,20 @@ class Router:
             limit=BATCH,
             recent_since=now - self._window,
             day=day_of(now),
-            # A limit looks back from the time of receipt, which may be a while ago.
+            # A limit looks back from the time of receipt, which may be long before now.
             uses_since=now - counting.sender - LONGEST_WAIT if counting.sender else None,
             totals={rule: now - period for rule, period in counting.totals.items()},
         )
 
     async def _claimed(self, rules: RuleSet, claim: ClaimRequest) -> ClaimedBatch:
         known, self._next = self._next, None
-        # Rules that were loaded since may count something that the claim did not read.
+        # Rules that were loaded after the claim may count uses that the claim did not read.
         if known is not None and known[0] is rules:
             return known[1]
         return await self._store.claim_unrouted(claim)
 
     async def _forget(self, rules: RuleSet, now: Ms) -> None:
-        """Delete the uses that no limit looks back to: once an hour, when there is nothing to route."""
+        """Delete the uses that are too old for every limit. Runs once an hour, when there is nothing to route."""
         if abs(now - self._forgot_at) < HOUR:
             return
         counting = rules.counting
@@ -146,13 +148,13 @@ class Router:
     ) -> Settlement:
         """Decide and plan one message.
 
-        ``totals``: matches of rules that are limited over all subscribers; this message adds its own.
+        ``totals``: matches of the rules that are limited over all subscribers. The matches of this message are added.
         """
         if item.inbound.fault is not None:
             return quarantine(item, rules.version, item.inbound.fault, now)
         decision = self._decide(item, rules, totals)
         totals.update(fired.rule for fired in decision.fired if RuleCounter.MATCH in fired.counted)
-        # A first reply is inserted as ``sending`` where the outbox has a slot for it: that saves a commit.
+        # If the outbox has a slot, the first reply is inserted as ``sending``, which saves a commit.
         account = item.inbound.account
         slot = any(fired.replies for fired in decision.fired) and self._launcher.reserve(account)
         try:
@@ -160,7 +162,7 @@ class Router:
             if slot and not settlement.replies:
                 self._launcher.give_back(account)
             return settlement
-        except Exception as error:  # a fault of ours: people see the message, and the messages behind it go on
+        except Exception as error:  # a fault of ours: people see the message, and the messages behind it are routed
             if slot:
                 self._launcher.give_back(account)
             fault = f"internal error ({type(error).__name__})"
@@ -190,10 +192,10 @@ class Router:
     async def _settle(
         self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement], claim: ClaimRequest
     ) -> ClaimedBatch | None:
-        """Write the settlements; returns the next batch if the store claimed one with them."""
+        """Write the settlements. Returns the next batch if the store claimed one with them."""
         try:
             results, claimed = await self._store.settle_and_claim(settlements, claim)
-        except BaseException as error:  # cancellation too: slots that are not given back are lost for good
+        except BaseException as error:  # a cancellation, too: slots that are not given back are lost for good
             self._give_back(settlements)
             if isinstance(error, StoreUnavailable) or not isinstance(error, Exception):
                 raise
@@ -204,14 +206,14 @@ class Router:
         return claimed
 
     async def _settle_singly(self, batch: Sequence[UnroutedMessage], settlements: Sequence[Settlement]) -> None:
-        """Settle one by one, because one of the batch cannot be written: that one is quarantined."""
+        """Settle one by one, because one of the batch cannot be written. That one is quarantined."""
         refused: list[Exception] = []
         for item, settlement in zip(batch, settlements, strict=True):
             try:
                 await self._settle_alone(item, settlement)
             except StoreUnavailable:
                 raise
-            except Exception as error:  # its quarantine cannot be written either: the next ones must not wait for it
+            except Exception as error:  # its quarantine cannot be written either; the next ones must not wait for it
                 refused.append(error)
         if refused:
             raise refused[0]
@@ -254,15 +256,17 @@ class Router:
 
 
 def wants_to_send(settlement: Settlement) -> bool:
+    """Whether a reply asks to be inserted as ``sending``, so that a slot is reserved for it."""
     return any(reply.state is SmsState.SENDING for reply in settlement.replies)
 
 
 def queued_only(settlement: Settlement) -> Settlement:
+    """The same settlement with all replies ``queued``, for which no slot is needed."""
     return replace(settlement, replies=tuple(replace(reply, state=SmsState.QUEUED) for reply in settlement.replies))
 
 
 def quarantine(item: UnroutedMessage, rules_version: str, fault: str, now: Ms) -> Settlement:
-    """Settle a message that cannot be routed: it is kept as it came, and shown to the team."""
+    """Build the settlement of a message that cannot be routed. It is kept as it came, and the admin chat is told."""
     inbound = item.inbound
     params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid, "fault": fault}
     post = alert_post("alert.quarantine", params, key=f"quarantine:{inbound.id}", inbound_id=inbound.id)

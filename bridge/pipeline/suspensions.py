@@ -1,7 +1,7 @@
-"""Suspends an account that cannot send: its queue waits, the team is told once, the platform is asked again and again.
+"""Suspends an account that cannot send: its queue waits, the team is told once, and the platform is probed regularly.
 
-The suspension is a row in the store, and the account's channel follows it. A balance question costs nothing, so it does
-the asking; where its answer says nothing, one SMS is let through after a while.
+The suspension is a row in the store, and the account's channel follows it. The probe is a balance question, which costs
+nothing. If its answer does not show that the fault is over, one SMS is let through after a while.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 PROBE_FIRST: Ms = MINUTE
 PROBE_LONGEST: Ms = HOUR // 2
 TRY_ANYWAY: Ms = HOUR // 2
-"""A suspended account may try one SMS after this time, although the balance did not say that the fault is over."""
+"""After this time a suspended account may try one SMS, although the balance does not show that the fault is over."""
 COUNT_LIMIT = 10_000
-"""Waiting SMS are counted up to this number: a slot of the account is taken while they are counted."""
+"""Waiting SMS are counted up to this number, because a slot of the account is taken while they are counted."""
 NOTE_ANSWER_EVERY: Ms = 10 * SECOND
-"""Shortest time between two commits that say "the platform answered"."""
+"""The shortest time between two commits that store when the platform last answered."""
 ENDED_BY_TOP_UP = frozenset({SmsReason.NO_CREDIT, SmsReason.PARKED, SmsReason.ZERO})
-"""Suspensions that end when the balance is higher than at their beginning."""
+"""The reasons of suspensions that end when the balance is higher than at their beginning."""
 
 
 class AccountSuspensions:
@@ -38,11 +38,12 @@ class AccountSuspensions:
         self._writing: set[str] = set()
         """Accounts whose suspension is not in the store yet."""
 
-    # ------------------------------------------------ what the outbox reports
+    # ------------------------------------------------ reports of the outbox
 
     async def suspend(self, channel: AccountChannel, *, reason: str, detail: str) -> None:
-        """Stop the account's queue. The channel stops before anything is awaited, so that nothing else leaves."""
-        if not channel.suspended:  # else another SMS in flight met the same fault first
+        """Stop the account's queue and tell the team. The channel stops before the first await, so that no other SMS
+        leaves."""
+        if not channel.suspended:  # if it is, another SMS in flight met the same fault first
             channel.suspended = True
             self._writing.add(channel.name)
             try:
@@ -60,7 +61,7 @@ class AccountSuspensions:
         await self._store.suspend_account(channel.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
         log.error("account_suspended", account=channel.name, reason=reason, detail=detail)
         if reason in ENDED_BY_TOP_UP:
-            # A top-up is measured against what is left now.
+            # A later balance is compared with this one, to see a top-up.
             await self.ask_balance(channel)
 
     async def _raise_fault(self, account: str, reason: str, detail: str) -> None:
@@ -69,9 +70,11 @@ class AccountSuspensions:
         await self.raise_alert(Alert(key=key, text="alert.account_fault", params=params, account=account))
 
     async def note_accepted(self, channel: AccountChannel) -> None:
-        """The platform took an SMS: write the all-clear of open alerts. Without open alerts it costs nothing.
+        """Note that the platform took an SMS, and write the all-clear of open alerts. Without open alerts it costs
+        nothing.
 
-        The all-clear comes first: if the store refuses it, the channel still knows of the trouble at the next try.
+        The all-clear is written first. If the store refuses it, the channel stays cautious, and the next call writes
+        it.
         """
         if channel.cautious and not channel.suspended:
             waiting = await self._store.count_queued(channel.name, limit=COUNT_LIMIT)
@@ -81,7 +84,7 @@ class AccountSuspensions:
         channel.note_accepted()
 
     async def note_answer(self, channel: AccountChannel) -> None:
-        """The platform answered, whatever it said."""
+        """Note that the platform answered, whatever it said."""
         now = self._clock.now()
         channel.note_answer()
         if abs(now - self._answer_noted_at.get(channel.name, 0)) >= NOTE_ANSWER_EVERY:
@@ -89,6 +92,7 @@ class AccountSuspensions:
             await self._store.note_answer(channel.name, now)
 
     async def report_unreachable(self, channel: AccountChannel) -> None:
+        """Tell the team that the platform cannot be reached."""
         log.error("platform_unreachable", account=channel.name)
         await self.raise_alert(
             Alert(
@@ -102,19 +106,21 @@ class AccountSuspensions:
     async def raise_alert(self, alert: Alert) -> None:
         await self._store.raise_alert(alert, self._clock.now())
 
-    # ------------------------------------------------ whether it is over
+    # ------------------------------------------------ the end of a suspension
 
     async def load(self, channel: AccountChannel) -> None:
-        """At start: a suspension survives the restart, and the first SMS shows whether older trouble is over."""
+        """Set up the channel at the start. A suspension survives a restart. The channel begins cautious: its first SMS
+        shows whether an earlier failure is over."""
         state = await self._store.account_state(channel.name)
         channel.suspended = bool(state.suspended_reason)
         channel.cautious = True
         if channel.suspended:
-            # The last run may have ended before it wrote the alert. One that is open is not written again.
+            # The last run may have ended before it wrote the alert. An alert that is open is not written again.
             await self._raise_fault(channel.name, state.suspended_reason, state.suspended_detail)
 
     def follow(self, channel: AccountChannel, state: AccountState) -> None:
-        """Take over what another node found out: the account's fault, or its end."""
+        """Set the channel by the row in the store. Another node may have suspended the account, or ended the
+        suspension."""
         suspended = bool(state.suspended_reason)
         if suspended != channel.suspended and channel.name not in self._writing:
             channel.suspended = suspended
@@ -123,9 +129,9 @@ class AccountSuspensions:
                 self._signals.sms.set()
 
     async def probe(self, channel: AccountChannel, state: AccountState) -> Ms:
-        """Ask the platform whether the fault is over; returns when to ask next."""
+        """Ask the platform whether the fault is over. Returns when to ask next."""
         now = self._clock.now()
-        # A probe that seems further away than the longest interval was planned before the clock was set back.
+        # A probe that is further away than the longest interval was planned before the clock was set back.
         if state.probe_at is not None and now < state.probe_at <= now + PROBE_LONGEST:
             return state.probe_at
         balance = await self.ask_balance(channel)
@@ -140,7 +146,7 @@ class AccountSuspensions:
         return again
 
     async def ask_balance(self, channel: AccountChannel) -> Balance | None:
-        """Ask the platform and store the answer; None where it gave no usable one."""
+        """Ask the platform for the balance and store it. None if the answer cannot be used."""
         try:
             balance = await channel.platform.balance()
         except PlatformError as error:
@@ -158,7 +164,7 @@ class AccountSuspensions:
         if balance is None:
             return False
         if state.suspended_reason in ENDED_BY_TOP_UP:
-            # A balance from before the suspension says nothing: the platform did not answer then.
+            # A balance from before the suspension is not used: the question at its beginning got no usable answer.
             asked = state.balance is not None and state.balance_at is not None and state.balance_at >= since
             known = state.balance if asked and state.balance is not None else 0.0
             return balance.amount > max(known, 0.0)

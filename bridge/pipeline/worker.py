@@ -1,7 +1,7 @@
 """Runs loops: a step finds work in the tables and does it, then the loop waits for a signal or a due time.
 
-A loop does not end while the service runs. When a step fails, the loop logs it once, tries again with growing waits,
-and logs once that it has recovered. All loops log the store's absence together, once.
+A loop does not end while the service runs. When a step fails, the loop logs that once, tries again with growing waits,
+and logs once that it has recovered. If the store is away, all loops together log that once.
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ from bridge.telemetry.lines import safe_traceback
 log = structlog.get_logger()
 
 IDLE: Ms = 5 * SECOND
-"""Longest wait of a loop. It finds work without a signal: from another process, or after a lost signal."""
+"""The longest wait of a loop. So it also finds work that comes without a signal: from another process, or after a lost
+signal."""
 LONGEST_PAUSE: Ms = 5 * SECOND
 
 Step = Callable[[], Awaitable[Ms]]
-"""Does what is due. Returns after how many milliseconds at the latest it wants to be called again; 0: at once."""
+"""A function that does the work that is due. It returns the milliseconds after which it must be called again at the
+latest; 0: at once."""
 
 
 class StoreOutage:
-    """The store's absence: logged when the first loop meets it, and when the last loop has recovered from it."""
+    """Logs the absence of the store: when the first loop meets it, and when the last loop has recovered from it."""
 
     def __init__(self) -> None:
         self._met: set[str] = set()
 
     def meet(self, loop: str, error: StoreUnavailable) -> None:
+        """Note that this loop failed because the store is away."""
         if not self._met:
             log.error("store_unavailable", loop=loop, error=str(error))
         self._met.add(loop)
@@ -50,7 +53,7 @@ class StoreOutage:
 
 
 async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage: StoreOutage | None = None) -> None:
-    """Run ``step`` until cancelled. ``outage``: shared by the loops that log the store's absence together."""
+    """Run ``step`` until cancelled. ``outage``: shared by all loops that log the absence of the store together."""
     outage = outage or StoreOutage()
     failures = 0
     while True:
@@ -74,7 +77,7 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
 
 
 class Throttle:
-    """Runs work at most every ``every`` milliseconds, however often its step is called."""
+    """Runs work at most once in ``every`` milliseconds, however often its step is called."""
 
     def __init__(self, every: Ms, clock: Clock) -> None:
         self._every = every
@@ -83,7 +86,7 @@ class Throttle:
         """In monotonic time."""
 
     async def step(self, work: Callable[[], Awaitable[None]]) -> Ms:
-        """Run the work if it is time. :raises Exception: what ``work`` raises; the next step tries it again."""
+        """Run the work if it is time. :raises Exception: any error of ``work``; the next step runs the work again."""
         began = self._clock.monotonic()
         if began < self._next_at:
             return self._next_at - began
@@ -93,7 +96,7 @@ class Throttle:
 
 
 async def keep_alive(name: str, run: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Run a part that has loops of its own until cancelled. If it ends or fails, start it again."""
+    """Run a part that has its own loops, until cancelled. If the part ends or fails, start it again."""
     failures = 0
     while True:
         failures += 1

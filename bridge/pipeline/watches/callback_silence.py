@@ -1,4 +1,4 @@
-"""Alerts the team when the platform has not called for too long: it may have another address, or none."""
+"""Alerts the team when the platform has not called for too long: it may have a wrong callback address, or none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ EVERY: Ms = MINUTE
 
 
 class CallbackSilence:
+    """Compares the time of the last callback of each account with its limit, once a minute."""
+
     def __init__(self, *, after: Mapping[str, Ms], hours: Hours | None, services: Services) -> None:
         """``after``: for each account the shortest gap between callbacks that counts as silence, in working time."""
         self._after = after
@@ -22,10 +24,10 @@ class CallbackSilence:
         self._store = services.store
         self._clock = services.clock
         self._started_at = services.clock.now()
-        """The platform could not call before: that silence is ours."""
+        """The platform could not call before the start, so that time does not count as silence."""
         self._throttle = Throttle(EVERY, services.clock)
         self._cleared: set[str] = set()
-        """Accounts that surely have no open alert."""
+        """The accounts that surely have no open alert."""
 
     async def step(self) -> Ms:
         return await self._throttle.step(self._look)

@@ -1,9 +1,10 @@
 """Reports what arrived while the bridge was down: one post, ten minutes after a start, or none if nothing arrived.
 
-A report that was interrupted by a stop is made after the next start.
+If a stop interrupts the report, it is made after the next start.
 
-The platform repeats what was not acknowledged, so SMS come in the first minutes, and their own dates tell them apart.
-Telegram keeps what people wrote and pressed. SMS that were stored before the stop and routed after it count, too.
+The platform repeats SMS that were not acknowledged, so they come in the first minutes; their own dates show that they
+are older than the start. Telegram keeps what people wrote and pressed. SMS that were stored before the stop and routed
+after the start count, too.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from bridge.ports.store import Store
 from bridge.value import value_object
 
 REPORT_AFTER: Ms = 10 * MINUTE
-"""After a start: the platform has repeated by then what it has to repeat."""
+"""How long after a start the report is made. By then the platform has repeated what it has to repeat."""
 SHORTEST: Ms = MINUTE
-"""A shorter stop is a restart, and not reported."""
+"""A shorter stop counts as a restart and is not reported."""
 ON_ITS_WAY: Ms = 5 * SECOND
-"""An SMS dated this shortly before the start may have been on its way then; dates are whole seconds, too."""
+"""An SMS that is dated less than this before the start did not wait: it may have been on its way, and dates are whole
+seconds."""
 
 
 @value_object
 class WaitingUpdates:
-    """What people did in the chats during a downtime. It is carried out after the start."""
+    """Counts what people did in the chats during a downtime. It is carried out after the start."""
 
     messages: int = 0
     """Replies and commands."""
     edits: int = 0
     presses: int = 0
-    """Of buttons."""
+    """Presses on buttons."""
 
     def __add__(self, other: WaitingUpdates) -> WaitingUpdates:
         return WaitingUpdates(
@@ -46,17 +48,20 @@ class WaitingUpdates:
 
 
 CountUpdates = Callable[[Ms, Ms], Awaitable[WaitingUpdates]]
-"""Counts the updates that had waited for a start at the first time and came before the second."""
+"""A function that counts the updates that had waited for a start at the first time and were received before the
+second."""
 
 
 async def note_downtime(store: Store, now: Ms) -> None:
-    """Store the time in which no node ran. Called at every start, before the service gives a sign of life itself."""
+    """Store the time in which no node ran. Called at every start, before this node reports that it is alive."""
     since = await store.last_activity()
     if since is not None and now - since >= SHORTEST:
         await store.note_downtime(Downtime(since=since, until=now))
 
 
 class DowntimeReport:
+    """Makes the report once in a run."""
+
     def __init__(self, *, count_updates: CountUpdates, services: Services) -> None:
         self._count_updates = count_updates
         self._store = services.store
@@ -75,7 +80,7 @@ class DowntimeReport:
 
     async def _report(self, downtimes: Sequence[Downtime]) -> None:
         now = self._clock.now()
-        # What came between two starts had waited for the first of them.
+        # Updates that came between two starts had waited for the first of these starts.
         until = [*(downtime.until for downtime in downtimes[1:]), now + 1]
         sms, updates, counted = 0, WaitingUpdates(), 0
         for downtime, next_start in zip(downtimes, until, strict=True):

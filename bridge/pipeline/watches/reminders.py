@@ -1,7 +1,7 @@
-"""Reminds the team of what waits for a person: an SMS without an answer, and a draft that nobody decided about.
+"""Reminds the team of SMS without an answer, and of drafts without a decision.
 
-One reminder each, in working time. After a day a draft becomes stale: a text is written for its moment, and may not be
-true any more days later. The team reads that it was not sent, and can write it again.
+Each gets one reminder, in working time. After a day a draft becomes stale, because its text was written for that moment
+and may not be true days later. The team reads that it was not sent, and can write it again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from bridge.pipeline.worker import Throttle
 from bridge.rules.schedule import Hours
 
 DRAFT_AFTER: Ms = HOUR
-"""Reminds of a draft after this time if the settings name none: a reply is hardly left unsent on purpose."""
+"""The time after which a draft gets a reminder, if the settings name none. A reply is hardly left unsent on purpose."""
 OLDEST: Ms = 14 * DAY
-"""No reminder of what waits longer: turning reminders on must not post a year's backlog."""
+"""SMS that wait longer get no reminder. Turning reminders on must not post a year's backlog."""
 BATCH = 50
 EVERY: Ms = MINUTE
 
 
 class Reminders:
+    """Writes reminders and makes old drafts stale, once a minute."""
+
     def __init__(self, *, after: Ms | None, hours: Hours | None, services: Services) -> None:
-        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: no reminder
-        of SMS, and of drafts after :data:`DRAFT_AFTER`."""
+        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: SMS get no reminder,
+        and drafts get one after :data:`DRAFT_AFTER`."""
         self._after = after
         self._hours = hours
         self._store = services.store

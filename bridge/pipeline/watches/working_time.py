@@ -1,6 +1,6 @@
 """The team's working time, for reminders that are sent only while the team is there. Pure: ``now`` is passed in.
 
-The window named ``office`` in the configuration is working time; without one it is always working time.
+Working time is the window named ``office`` in the configuration. Without such a window it is always working time.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from bridge.rules.schedule import Hours, hours_by_name
 
 OFFICE = "office"
 LONGEST_HOLIDAY: Ms = 14 * DAY
-"""The search goes back this far, and further for a long wait, which a week with few hours spreads."""
+"""The search goes back this far, plus eight times the length of the wait: a week with few working hours stretches a
+long wait."""
 
 
 def office(settings: Mapping[str, HoursSettings]) -> Hours | None:
+    """The hours of the window ``office``; None without one."""
     return hours_by_name(settings).get(OFFICE)
 
 
 def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
-    """The latest moment since which ``length`` of working time has passed, exact to a minute (from an hour: to five).
+    """The latest time since which ``length`` milliseconds of working time have passed.
 
-    None outside working time, and where there was not that much working time lately.
+    It is exact to one minute; if ``length`` is an hour or more, to five minutes. None outside working time, and if
+    there was not so much working time lately.
     """
     if hours is None:
         return now - length
