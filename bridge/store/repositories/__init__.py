@@ -1,6 +1,6 @@
-"""What the store does, one module for each domain: its SQL, and the functions that run it in a transaction.
+"""The operations of the store. Each module has the SQL of one domain, and the functions that run it in a transaction.
 
-``posting``, ``alerts``, ``contacts``, ``conversations``, ``sms``, ``actions`` and ``search`` hold functions on a
-transaction. Each of the other modules holds one repository, whose methods a protocol in :mod:`bridge.ports` names, and
-``facade`` puts the repositories together.
+``posting``, ``alerts``, ``contacts``, ``conversations``, ``sms``, ``actions`` and ``search`` have functions on a
+transaction. Each of the other modules has one repository, which implements a protocol of :mod:`bridge.ports`.
+``facade`` combines the repositories into one class.
 """

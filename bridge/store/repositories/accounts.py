@@ -17,7 +17,7 @@ from bridge.store.transaction import Params, Tx
 
 GET_ACCOUNT = ACCOUNT_STATE.statement(f"SELECT {ACCOUNT_STATE} FROM account_state WHERE account = :account")
 
-# probes is 0 only after a call that found the account free.
+# Does nothing if the account is suspended already. So only the suspension of a free account sets "probes" back to 0.
 SUSPEND_ACCOUNT = ACCOUNT_STATE.statement("""
 INSERT INTO account_state (account, suspended_reason, suspended_detail, suspended_since, probe_at)
 VALUES (:account, :suspended_reason, :suspended_detail, :suspended_since, :probe_at)
@@ -65,7 +65,7 @@ WHERE account = :account AND day >= :from_day AND day < :to_day
     to_day=TEXT,
 )
 
-# Counts up to a limit, so that it costs the same however many wait.
+# Stops counting at a limit, so that it costs the same however many SMS wait.
 COUNT_QUEUED = SMS.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM sms WHERE account = :account AND state = 'queued' AND priority >= 0 LIMIT :limit) AS q
@@ -104,7 +104,7 @@ class AccountRepository(Repository):
         noted: Params = {"account": account, "balance": balance.amount, "currency": balance.currency, "now": now}
 
         def unit(tx: Tx) -> None:
-            tx.lock([locks.balance(account)])  # else an expense that two nodes see at once would count twice
+            tx.lock([locks.balance(account)])  # without it, an expense that two nodes see at once would count twice
             known = read_one(tx, ACCOUNT_STATE, GET_ACCOUNT, {"account": account})
             before = None if known is None else known.balance
             if before is not None and before > balance.amount:
@@ -120,8 +120,8 @@ class AccountRepository(Repository):
         row = await self._readers.run(lambda tx: tx.one(SPENT, week))
         if row is None or not row["amount"]:
             return None
-        # A day without a row after the first one cost nothing. Days before the first row may be from before the
-        # account was watched.
+        # A day without a row after the first one cost nothing. On days before the first row the account was perhaps not
+        # watched, so they do not count.
         return float(row["amount"] / (today - date.fromisoformat(row["first"])).days)
 
     async def note_answer(self, account: str, now: Ms) -> None:

@@ -1,6 +1,6 @@
-"""Carries out an action: a change that an operator makes to a subscriber or a conversation. Functions on a transaction.
+"""Carries out actions: changes that an operator makes to a subscriber or a conversation. Functions on a transaction.
 
-Each action is recorded with its author.
+Records each action with its author.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ INSERT INTO audit (key, at, action, detail, author, subscriber, conversation_id)
 VALUES (:key, :at, :action, :detail, :author, :subscriber, :conversation_id)
 """)
 
-# The latest SMS of the conversation is not shown yet, or it is shown below Telegram's message that says that the topic
-# was closed by hand.
+# Finds a row if the latest SMS of the conversation is not shown yet, or is shown below Telegram's message that says
+# that a person closed the topic.
 SHOWN_SINCE = CHAT_POST.statement("""
 SELECT 1 FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
 WHERE c.id = :id AND (p.state = 'waiting' OR (p.chat_id = :chat_id AND p.message_id > :message_id))
@@ -59,10 +59,14 @@ RELEASE_CONVERSATION = CONVERSATION.statement(
 
 
 def carry_out(action: Action, done: NewPost | None, already: NewPost | None, now: Ms, tx: Tx) -> bool:
-    """Make the change, record it, write ``done``. Where nothing had to change: write ``already``, return False."""
+    """Make the change, record it and write the post ``done``.
+
+    If everything was so already, write the post ``already`` and return False. Also returns False, and writes neither
+    post, if the action was carried out before or an SMS has overtaken it.
+    """
     tx.lock([locks.subscriber(action.subscriber)])
     if tx.one(ACTION_KNOWN, {"key": action.key}) is not None:
-        return False  # the update came twice: it was carried out and answered
+        return False  # the update came twice, and the first one was carried out and answered
     if _overtaken(tx, action):
         for conversation in _topics_of(tx, action):
             renew_topic(tx, conversation, action.key, now)
@@ -72,8 +76,8 @@ def carry_out(action: Action, done: NewPost | None, already: NewPost | None, now
         _record(tx, action, now)
     if (post := done if changed else already) is not None:
         add_post(tx, post, now)
-    # After the post about it: nothing can be posted in a closed topic. Also where nothing changed, since somebody may
-    # have closed or renamed the topic by hand.
+    # After the post about the action, since nothing can be posted in a closed topic. Also if nothing changed, since a
+    # person may have closed or renamed the topic in Telegram.
     if action.topic_line is None:
         for conversation in _topics_of(tx, action):
             renew_topic(tx, conversation, action.key, now, renamed=action.kind is ActionKind.RENAME)
@@ -96,7 +100,7 @@ def _record(tx: Tx, action: Action, now: Ms) -> None:
 
 
 def _overtaken(tx: Tx, action: Action) -> bool:
-    """Whether an SMS opened the topic again after a person closed it by hand and before the bridge learned of it."""
+    """Whether an SMS came after a person closed the topic in Telegram and before the bridge learned of the closing."""
     if action.kind is not ActionKind.CLOSE or action.topic_line is None:
         return False
     chat_id, message_id = action.topic_line
@@ -105,7 +109,7 @@ def _overtaken(tx: Tx, action: Action) -> bool:
 
 
 def _topics_of(tx: Tx, action: Action) -> Sequence[Conversation]:
-    """The conversations whose topics show the change."""
+    """The conversations whose topics have to show the change."""
     if action.kind is ActionKind.RENAME:
         return conversations_with(tx, action.subscriber)
     if action.kind in (ActionKind.CLOSE, ActionKind.OPEN):
@@ -115,7 +119,7 @@ def _topics_of(tx: Tx, action: Action) -> Sequence[Conversation]:
 
 
 def _change(tx: Tx, action: Action, now: Ms) -> bool:
-    """False where everything is so already."""
+    """Make the change in the tables. Returns False if everything was so already."""
     contact: Params = {"subscriber": action.subscriber}
     conversation: Params = {"id": action.conversation_id}
     match action.kind:

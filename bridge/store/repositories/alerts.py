@@ -18,7 +18,8 @@ INSERT INTO alert (key, text, params, account, opened_at) VALUES (:key, :text, :
 ON CONFLICT (key) WHERE cleared_at IS NULL DO NOTHING
 """)
 
-# The alerts of one kind, without the alert about the kind itself, whose key is the prefix.
+# The open alerts of one kind except ":key". The summary alert of the kind has the prefix itself as its key, so
+# "key > :prefix" leaves it out, too.
 OPEN_ALERTS_LIKE = ALERT.statement(
     """
 SELECT key FROM alert WHERE cleared_at IS NULL AND key > :prefix AND key < :end AND key <> :key LIMIT :limit
@@ -33,8 +34,10 @@ CLEAR_ALERT = ALERT.statement("UPDATE alert SET cleared_at = :now WHERE key = :k
 
 
 def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
-    """Open the alert and write its post, or that of the alert for its kind where many are open. False where it is open
-    already."""
+    """Open the alert and write its post. Returns False if the alert is open already.
+
+    If many alerts of its kind are open, opens the summary alert of the kind instead.
+    """
     if alert.summary is not None and _many_open(tx, alert.key, alert.summary.key):
         alert = alert.summary
     opened: Params = {"key": alert.key, "text": alert.text, "account": alert.account, "now": now}
@@ -50,7 +53,7 @@ def _many_open(tx: Tx, key: str, prefix: str) -> bool:
 
 
 def clear_alert(tx: Tx, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:
-    """Clear the alert and write the all-clear. False where it is not open."""
+    """Clear the alert and write the post of the all-clear. Returns False if the alert is not open."""
     if tx.one(CLEAR_ALERT, {"key": key, "now": now}) is None:
         return False
     add_post(tx, alert_post(text, params, priority=PostPriority.STATUS, due_at=now), now)

@@ -1,4 +1,4 @@
-"""Which conversation a message, a topic or a code in a chat means, and groups that became supergroups."""
+"""Finds the conversation that a message, a topic or a code in a chat means. Records groups that became supergroups."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _found(tx: Tx, statement: Statement, lookup: Params) -> Conversation | None:
 
 def _migrate_chat(old_id: int, new_id: int, now: Ms, tx: Tx) -> None:
     if aliases(tx).get(old_id) == new_id:
-        return  # Telegram reports it several times; topics that were made in the new chat since must stay
+        return  # Telegram reports a migration several times; topics made in the new chat since then must stay
     former = same_chat(tx, old_id)
     tx.run(ADD_ALIAS, {"old_id": old_id, "new_id": new_id, "at": now})
     for chat_id in former:

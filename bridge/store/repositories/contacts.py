@@ -1,6 +1,6 @@
-"""Subscribers, and what limits automatic replies to them: uses of rules, and the parts spent in a day.
+"""Contacts, and what limits automatic replies to them: uses of rules, and parts spent in a day.
 
-Statements, and functions on a transaction.
+Has statements, and functions on a transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEW_RULE_USE = RULE_USE.writer(RuleUse)
 
 GET_CONTACT = CONTACT.statement(f"SELECT {CONTACT} FROM contact WHERE subscriber = :subscriber")
 
-# Version 0 is that of a number of which nothing is known.
+# An unknown number has version 0.
 ADD_CONTACT = CONTACT.statement(
     "INSERT INTO contact (subscriber, version) VALUES (:subscriber, 0) ON CONFLICT (subscriber) DO NOTHING"
 )
@@ -43,7 +43,8 @@ FROM rows AS n WHERE contact.subscriber = n.subscriber
 """,
 )
 
-# A later pause wins only where it lasts longer: two operators who answer at once do not shorten each other's pause.
+# A new pause replaces the old one only if it lasts longer. So two operators who answer at once do not shorten each
+# other's pause.
 TAKE_OVER = CONTACT.statement("""
 INSERT INTO contact (subscriber, version, robot_paused_until) VALUES (:subscriber, 1, :until)
 ON CONFLICT (subscriber)
@@ -91,7 +92,7 @@ ORDER BY u.at, u.id
 """,
 )
 
-# Costs as much as the rule's own limit allows: a rule that has reached its limit matches no more.
+# Reads no more rows than the limit of the rule, since a rule that has reached its limit does not match any more.
 COUNT_USES = RULE_USE.batch(
     "rule, since",
     """
@@ -100,7 +101,7 @@ FROM rows AS n
 """,
 )
 
-# A limited number of rows: an hour's uses at once would keep other transactions waiting for too long.
+# Deletes a limited number of rows. Deleting the uses of an hour at once would make other transactions wait too long.
 FORGET_USES = Statement(
     "DELETE FROM rule_use WHERE id IN (SELECT id FROM rule_use WHERE at < :before ORDER BY at LIMIT :limit)"
 )
@@ -115,20 +116,20 @@ RETURNING parts
 
 
 def get_contact(tx: Tx, subscriber: str) -> Contact:
-    """The contact of a subscriber; version 0 where nothing is known."""
+    """The contact of a subscriber; an empty one with version 0 if the number is unknown."""
     return read_one(tx, CONTACT, GET_CONTACT, {"subscriber": subscriber}) or Contact(subscriber=subscriber, version=0)
 
 
 def spent_parts(tx: Tx, day: str) -> int:
-    """Parts of automatic replies written on that day."""
+    """The parts of automatic replies that were written on that day."""
     return read_number(tx, GET_SPEND, {"day": day})
 
 
 class SpendBudget:
-    """The parts that settlements of one transaction spend: each day is read once and written once, at the end.
+    """Counts the parts that the settlements of one transaction spend. Reads each day once; writes it once, at the end.
 
-    So a transaction holds the row of the day no longer than its last statements take. A transaction that finds that
-    others have spent what it counted on runs again.
+    So a transaction locks the row of the day only during its last statements. If other transactions have spent
+    meanwhile what this one counted on, this one runs again.
     """
 
     def __init__(self, tx: Tx) -> None:
@@ -139,7 +140,10 @@ class SpendBudget:
         self._limits: dict[str, int] = {}
 
     def allows(self, settlement: Settlement) -> bool:
-        """Whether the day has room for it beside all that were allowed before, settled or not."""
+        """Whether the day's limit has room for the replies of ``settlement``, after all that were allowed before it.
+
+        Counts a settlement that was allowed even if it is not written in the end.
+        """
         cost = sum(reply.parts for reply in settlement.replies)
         limit, day = settlement.spend_limit, settlement.spend_day
         if limit is not None and cost:
@@ -156,9 +160,9 @@ class SpendBudget:
         self._added[day] += parts
 
     def write(self) -> None:
-        """Write what was added. Called after all settlements.
+        """Write the added parts to the table. Call it after all settlements.
 
-        :raises SerializationConflict: another transaction has spent meanwhile, and together it is above the limit.
+        :raises SerializationConflict: another transaction has spent parts meanwhile, and the sum is above the limit.
         """
         for day, parts in sorted(self._added.items()):
             if not parts:

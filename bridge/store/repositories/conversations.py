@@ -1,4 +1,4 @@
-"""Conversations, their topics, and which messages of a chat belong to them. Functions on a transaction."""
+"""Conversations, their topics, and the messages of a chat that belong to them. Functions on a transaction."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def conversations_with(tx: Tx, subscriber: str) -> list[Conversation]:
 
 
 class LatestInbound(NamedTuple):
-    """What a conversation keeps of its latest inbound SMS."""
+    """The columns that a conversation takes from its latest inbound SMS."""
 
     id: InboundId
     account: str
@@ -108,7 +108,7 @@ class LatestInbound(NamedTuple):
 
 
 def conversation_for(tx: Tx, chat: str, inbound: LatestInbound, now: Ms) -> Conversation:
-    """The conversation of (chat, subscriber), made or brought up to date with ``inbound``; a closed one is opened."""
+    """Make or update the conversation of (chat, subscriber) with ``inbound``. Opens it if it was closed."""
     latest: Params = {
         "account": inbound.account,
         "receiver": inbound.receiver,
@@ -129,7 +129,7 @@ def conversation_for(tx: Tx, chat: str, inbound: LatestInbound, now: Ms) -> Conv
 
 
 def begun_conversation(tx: Tx, chat: str, subscriber: str, account: str, now: Ms) -> Conversation:
-    """The conversation of (chat, subscriber); one that is missing is made, with ``account``."""
+    """Find the conversation of (chat, subscriber), or make it with ``account``."""
     known = find_conversation(tx, chat, subscriber)
     if known is not None:
         return known
@@ -141,15 +141,15 @@ def begun_conversation(tx: Tx, chat: str, subscriber: str, account: str, now: Ms
 
 
 def note_answered(tx: Tx, conversation_id: ConversationId) -> None:
-    """The subscriber waits for no answer any more."""
+    """Record that the subscriber does not wait for an answer any more."""
     tx.run(NOTE_ANSWERED, {"id": conversation_id})
 
 
 def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms, *, renamed: bool = False) -> None:
-    """Write a post that opens or closes the conversation's topic as the store says; nothing without a topic.
+    """Write a post that brings the topic of the conversation, open or closed, to the state in the store.
 
-    ``renamed``: the contact has a new name, which the topic takes over. Without it a name that a person gave the topic
-    in Telegram stays.
+    Does nothing if the conversation has no topic. ``renamed``: the contact has a new name, and the topic gets it. If
+    false, the topic keeps a name that a person gave it in Telegram.
     """
     if conversation.thread_id is not None:
         post = NewPost(
@@ -164,9 +164,10 @@ def renew_topic(tx: Tx, conversation: Conversation, key: str, now: Ms, *, rename
 
 
 def codes(chat: str, subscriber: str) -> Iterator[str]:
-    """Codes for a conversation, shortest first; the same for the same pair every time.
+    """Yields possible codes for a conversation, shortest first. The same pair always gives the same codes.
 
-    The first character is a letter, since Telegram makes no hashtag of digits alone; 0, 1, l and o do not occur.
+    The first character is a letter, since Telegram makes no hashtag of digits only. The characters 0, 1, l and o do not
+    occur.
     """
     digest = hashlib.sha256(storable(f"{chat}\n{subscriber}").encode()).digest()
     text = base64.b32encode(digest).decode().rstrip("=").lower().replace("l", "8").replace("o", "9")
@@ -192,19 +193,19 @@ def remember_message(
     inbound_id: InboundId | None = None,
     sms_id: SmsId | None = None,
 ) -> None:
-    """From now on the message leads to these. None leaves what was known."""
+    """Record what the message of a chat is about. An id that is None keeps the recorded one."""
     about: Params = {"conversation_id": conversation_id, "inbound_id": inbound_id, "sms_id": sms_id}
     tx.run(REMEMBER_MESSAGE, {"chat_id": chat_id, "message_id": message_id, **about, "at": now})
 
 
 def remember_topic(tx: Tx, conversation_id: ConversationId, chat_id: int, thread_id: int) -> None:
-    """From now on the conversation has this topic; its earlier topics still lead to it."""
+    """Record the topic of the conversation. Its earlier topics still lead to it."""
     tx.run(REMEMBER_TOPIC, {"chat_id": chat_id, "thread_id": thread_id, "conversation_id": conversation_id})
     tx.run(SET_THREAD, {"id": conversation_id, "thread_id": thread_id})
 
 
 def aliases(tx: Tx) -> dict[int, int]:
-    """Old chat id → its newest id. Chains are followed; a circle (migrated back and forth) ends before it repeats."""
+    """Old chat id → newest id of that chat. Follows chains of migrations, and stops in a circle (back and forth)."""
     step: dict[int, int] = {row["old_id"]: row["new_id"] for row in tx.all(ALIASES)}
     resolved: dict[int, int] = {}
     for old in step:
@@ -217,7 +218,10 @@ def aliases(tx: Tx) -> dict[int, int]:
 
 
 def same_chat(tx: Tx, chat_id: int) -> tuple[int, ...]:
-    """Every id this chat has had, ``chat_id`` first: message numbers restart in a migrated group."""
+    """All ids of this chat, ``chat_id`` first.
+
+    Telegram's message numbers start again in a migrated group, so rows keep the chat id that they were written with.
+    """
     known = aliases(tx)
     newest = known.get(chat_id, chat_id)
     others = sorted({newest, *(old for old, new in known.items() if new == newest)} - {chat_id})

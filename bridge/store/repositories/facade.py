@@ -1,4 +1,4 @@
-"""All repositories as one store; an engine adds how its transactions are made, and the cluster."""
+"""Combines all repositories into one class. Each engine adds its transactions and the cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Repositories(
     RecoveryRepository,
     QueryRepository,
 ):
-    """All of :class:`~bridge.ports.store.Store` but its end and the cluster."""
+    """Implements :class:`~bridge.ports.store.Store`, except ``close`` and the cluster."""
 
     async def ping(self) -> None:
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""Intake and routing: a callback becomes a row, and everything that routing decides about it is written with it."""
+"""Intake and routing: accepts a callback as a row, hands rows to the router, and writes what the router decided."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from bridge.store.transaction import Row, Tx, storable
 
 _CALL = INBOUND.writer(InboundCall)
 
-# One statement for a first callback, a repeat and a conflict: repeats is 0 only for a row that was just written.
-# (account, smsid) may appear only once among the rows: the second would not see the first.
+# One statement for a first callback, a repeat and a conflict: repeats is 0 only for a row that was just inserted.
+# (account, smsid) may appear only once among the rows, since the second would not see the first.
 ACCEPT_INBOUND = INBOUND.batch(
     f"{_CALL}, taken_by",
     f"""
@@ -55,9 +55,9 @@ RETURNING account, smsid, id, repeats
 """,
 )
 
-# The oldest message of each subscriber among those that this node took, with what is known of the subscriber. Walks the
-# index of new messages and stops at the limit. "(SELECT …) IS NULL" is a NOT EXISTS that PostgreSQL evaluates row by
-# row, along the index of the lane: from NOT EXISTS it makes a join, which may read all new messages for every row.
+# The oldest new message of each subscriber, if this node took it, with the subscriber's contact. Reads the index of new
+# messages and stops at the limit. "(SELECT …) IS NULL" means NOT EXISTS, but PostgreSQL evaluates it for each row with
+# the index of the lane. From NOT EXISTS it would make a join, which may read all new messages for every row.
 CLAIM_UNROUTED = INBOUND.statement(f"""
 SELECT {INBOUND.of("i")}, {CONTACT.of("c")}
 FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
@@ -68,8 +68,8 @@ ORDER BY i.id LIMIT :limit
 
 GET_INBOUND = INBOUND.statement(f"SELECT {INBOUND} FROM inbound WHERE id = :id")
 
-# Compare-and-set on all that the decision was made on: the message is still new, and its contact has not changed. A
-# subscriber may appear only once among the rows: the second message was decided without the first.
+# A compare-and-set on all facts of the decision: the message is still new, and its contact has not changed. A
+# subscriber may appear only once among the rows, since the second message was decided without the effects of the first.
 SETTLE_INBOUND = INBOUND.batch(
     "id, version, state, rule, rules_version, outcome, settled_at",
     """
@@ -98,9 +98,9 @@ class InboxRepository(Repository):
     """Implements :class:`~bridge.ports.inbox.InboxStore`."""
 
     def _take_unrouted(self, tx: Tx, limit: int, *, idle: bool) -> bool:
-        """Take messages that no node routes; False where there are none. ``idle``: this node has none of its own.
+        """Take messages that no node routes; False if there are none. ``idle``: this node has no messages of its own.
 
-        A node that has the store for itself took them all when they came in.
+        On SQLite there are none: its one node took every message when it was accepted.
         """
         return False
 
@@ -123,7 +123,7 @@ class InboxRepository(Repository):
 
     @property
     def _claiming(self) -> Readers | Writer:
-        """A claim writes nothing where all messages belong to this node."""
+        """The readers, if all messages belong to this node: then a claim writes nothing."""
         return self._readers
 
     def _claimed(self, claim: ClaimRequest, tx: Tx) -> ClaimedBatch:
@@ -156,7 +156,7 @@ def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[AcceptedCall]:
 
 
 def _message_key(call: InboundCall) -> tuple[str, str]:
-    """The platform's name for the message, as it stands in the row."""
+    """The account and the platform's id of the message, as the row has them."""
     return storable(call.account), storable(call.smsid)
 
 
@@ -173,7 +173,7 @@ def _inbound_and_contact(row: Row) -> tuple[Inbound, Contact]:
 
 
 def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:
-    # A reply is written in one transaction with its contact: a subscriber without one was never answered.
+    # A reply and its contact are written in one transaction. So a subscriber without a contact has had no reply.
     known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
     for subscriber, at, text in tx.batch(RECENT_REPLIES, known):
@@ -214,7 +214,10 @@ def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | Non
 
 
 def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> list[Settled | None]:
-    """Every condition is checked before or with the first write, so a refused settlement leaves nothing behind."""
+    """Write the settlements; None for each that is refused.
+
+    The first write checks all conditions that are left, so a refused settlement writes nothing.
+    """
     lines = [_settlement_line(each) for each in settlements]
     moved = {row[0]: LatestInbound(*row) for row in tx.batch(SETTLE_INBOUND, lines)}
     tx.batch(BUMP_CONTACT, [(inbound.subscriber, inbound.received_at) for inbound in moved.values()])
@@ -229,7 +232,7 @@ def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> li
             forwards = [_forward(*pair, each) for pair in zip(each.forwards, conversations, strict=True)]
             posts += [Posting(post, each.now) for post in (*forwards, *each.posts)]
     if moved:
-        # The next messages of the same subscribers may be other nodes', and waited for these.
+        # The next messages of the same subscribers may belong to other nodes, and they waited for these.
         tx.wake_others(Work.INBOUND)
     written = iter(insert_sms(tx, insertions))
     add_posts(tx, posts)
@@ -240,7 +243,7 @@ def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> li
 
 
 def _write_memory(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
-    """Write what rules remember of the subscribers, and the uses that count against the rules' limits."""
+    """Write what the rules change in the contacts, and the uses that count against the limits of the rules."""
     changes = [
         (subscriber, *CONTACT_CHANGE.line(each.contact)) for subscriber, each in settled if each.contact is not None
     ]

@@ -1,4 +1,5 @@
-"""What operators do in Telegram: reply, take over, edit, send again. Each once, however often Telegram reports it."""
+"""Stores what operators do in Telegram: reply, take over, edit, send again. Each is done once, even if Telegram reports
+it several times."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, SerializationConflict, Tx
 
-# A draft comes first: an edit of the message changes it, also where the SMS was sent again since.
+# A draft comes first, since an edit of the message changes the draft, even if the SMS has been sent again since.
 SMS_OF_MESSAGE = SMS.statement(f"""
 SELECT {SMS} FROM sms WHERE chat_id = :chat_id AND message_id = :message_id
 ORDER BY state = 'draft' DESC, id DESC LIMIT 1
 """)
 
-# A correction that was not sent says nothing of what became of its message.
+# Leaves out a correction that was not sent: its state does not show what became of the message.
 SHOWN_ON_MESSAGE = SMS.statement(f"""
 SELECT {SMS} FROM sms
 WHERE chat_id = :chat_id AND message_id = :message_id
@@ -35,7 +36,8 @@ WHERE chat_id = :chat_id AND message_id = :message_id
 ORDER BY id DESC LIMIT 1
 """)
 
-# The text is compared, too: of two people who edit or decide at once, the later one is told that it is decided.
+# Compares the text, too. So if two people edit or decide at once, the second changes nothing and is told that it is
+# decided.
 REWRITE_SMS = SMS.statement(
     f"""
 UPDATE sms SET text = :text, parts = :parts, confirmation_reasons = :confirmation_reasons,
@@ -91,7 +93,8 @@ def _reply(tx: Tx, sms: NewSms, now: Ms) -> Sms:
         return known
     written = insert_sms(tx, [Insertion(sms, now)])[0]
     if written is None:
-        # Another node has written it since the look, for another number: so the lock did not keep it waiting.
+        # Another node has written this key since the lookup. Its SMS is to another number, so the lock did not make it
+        # wait.
         raise SerializationConflict
     if sms.conversation_id is not None and written.state is not SmsState.DRAFT:
         note_answered(tx, sms.conversation_id)
@@ -117,8 +120,8 @@ def _send_again(tx: Tx, sms_id: SmsId, key: str, author: str, now: Ms) -> Sms | 
     if old is None or not old.state.can_be_sent_again or tx.one(SENT_AGAIN, {"id": sms_id}) is not None:
         return None
     tx.lock([locks.subscriber(old.recipient)])
-    # Only an undecided row is abandoned; a final row keeps its state. Where a late answer has decided it since the
-    # look, there is nothing to send again.
+    # Only an undecided row is abandoned; a final row keeps its state. If a late answer has decided the row since it was
+    # read, the unit runs again, and finds nothing to send again.
     if not apply_move(tx, sms_id, Move.ABANDON, now, Change(author=author)) and old.state.needs_person:
         raise SerializationConflict
     again = NewSms(
@@ -150,7 +153,7 @@ def _rewrite(tx: Tx, sms_id: SmsId, was: str, new: Rewrite, now: Ms) -> bool:
     add_event(tx, sms_id, "rewrite", state, state, now, author=new.author)
     move = Move.HOLD_BACK if new.draft else Move.RELEASE
     if not apply_move(tx, sms_id, move, now, Change(author=new.author)):
-        # It waits in the same state, but when it is due and what its status says may have changed.
+        # The state is the same, but the due time and the shown status may have changed.
         tx.wake(Work.SMS)
         refresh_status(tx, status, now)
     return True

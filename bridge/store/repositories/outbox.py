@@ -1,4 +1,4 @@
-"""Sending and delivery: which SMS may leave next, and what became of each."""
+"""Sending and delivery: claims the SMS that may leave next, and records their outcomes and delivery status."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from bridge.store.schema.types import TEXT
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx, storable
 
-# In the order of sending, so that a reader who stops early has read no more than needed. A lane may appear once for
-# each priority; the reader keeps the first row and skips the others.
+# In the order of sending, so a caller that stops early reads no more rows than it needs. A lane may appear once for
+# each priority; the caller uses the first row and skips the others.
 DUE_CANDIDATES = SMS.statement("""
 SELECT id, recipient FROM sms AS s
 WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :now
@@ -43,9 +43,9 @@ WHERE account = :account AND state = 'queued' AND priority >= 0 AND due_at <= :n
 ORDER BY priority, id
 """)
 
-# A row may appear only once for each lane. Whether the lane is free is checked again: it was looked at before the lane
-# was locked. So is whether the row is due: an edit may have postponed it since.
-# "|| ''" keeps the planner from looking for the id among all that waits.
+# Each lane may appear only once among the rows. The statement checks again that the lane is free, since the first check
+# came before the lock, and that the row is due, since an edit may have postponed it.
+# "|| ''" keeps the planner from searching for the id among all queued rows.
 START_SMS = SMS.batch(
     "id, now, node",
     f"""
@@ -74,7 +74,7 @@ SELECT id FROM sms WHERE state = 'queued' AND expires_at IS NOT NULL AND expires
 ORDER BY expires_at LIMIT :limit
 """)
 
-# Rows of nodes that have not reported for so long that none of their requests can be under way.
+# The "sending" rows of nodes whose last report is so old that none of their requests can still be under way.
 LOST_SENDING = Statement("""
 SELECT id, sending_since AS began FROM sms WHERE state = 'sending' AND NOT EXISTS (
     SELECT 1 FROM node AS n WHERE n.id = sms.sent_by AND n.sends_until > :now)
@@ -145,7 +145,7 @@ class OutboxRepository(Repository):
     async def move(
         self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE, *, began: Ms | None = None
     ) -> bool:
-        if move is Move.START:  # leaves a repair, which is for this caller alone
+        if move is Move.START:  # leaves a repair for this caller, so it must not be batched
             return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
         return await self._writer.run_batched(apply_moves, MoveRequest(sms_id, move, now, change, began))
 
@@ -206,12 +206,12 @@ class OutboxRepository(Repository):
 
 def _known(tx: Tx, key: str) -> Sms:
     known = sms_of_key(tx, key)
-    assert known is not None  # the same transaction has just met this key
+    assert known is not None  # the insertion in this transaction has just found the key
     return known
 
 
 def claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
-    """Start up to ``limit`` due SMS of the account, one of each lane."""
+    """Move up to ``limit`` due SMS of the account to ``sending``, one of each lane."""
     if limit <= 0:
         return []
     lanes = _Lanes(tx)
@@ -224,7 +224,7 @@ def claim(tx: Tx, account: str, now: Ms, limit: int) -> list[Sms]:
 
 
 class _Lanes:
-    """The first SMS of each lane. Skips the lanes that another node claims at this moment."""
+    """Collects the first SMS of each lane. Skips the lanes that another node is claiming."""
 
     def __init__(self, tx: Tx) -> None:
         self.locked: dict[str, SmsId] = {}
@@ -234,7 +234,7 @@ class _Lanes:
 
     @property
     def number(self) -> int:
-        """How many lanes are locked or may be."""
+        """The number of lanes that are locked or not tried yet."""
         return len(self.locked) + len(self._seen)
 
     def add(self, recipient: str, sms_id: SmsId) -> None:
@@ -242,7 +242,7 @@ class _Lanes:
             self._seen.setdefault(recipient, sms_id)
 
     def lock(self) -> int:
-        """Try to lock the lanes that were added; returns how many are locked now."""
+        """Try to lock the lanes added since the last call; returns how many lanes are locked in all."""
         if self._seen:
             free = self._tx.lock_free(map(locks.subscriber, self._seen))
             for lane, sms_id in self._seen.items():
@@ -255,7 +255,10 @@ class _Lanes:
 
 
 def _start(tx: Tx, ids: Sequence[SmsId], now: Ms) -> list[Sms]:
-    """``queued`` → ``sending`` in three statements for all of them: a long queue is sent this way."""
+    """Move the SMS from ``queued`` to ``sending`` with two statements for all of them. A long queue is sent this way.
+
+    An SMS that came from a chat costs two statements more, for its delivery status.
+    """
     started = [SMS.read(row) for row in tx.batch(START_SMS, [(sms_id, now, tx.node) for sms_id in ids])]
     tx.batch(ADD_EVENT, [(sms.id, now, Move.START.value, _QUEUED, _SENDING, "", "", "") for sms in started])
     for sms in started:

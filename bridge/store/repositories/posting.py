@@ -1,7 +1,7 @@
 """Writes posts to the queue of a chat. Functions on a transaction, which all repositories use.
 
-A conversation shows its SMS and notices in order: a post that waits behind another one is marked, so that a claim costs
-the same however many wait. What takes a post out of the queue frees the next one in the same transaction
+A conversation shows its SMS and notices in order. A post that waits behind another one is marked (``behind``), so a
+claim costs the same however many posts wait. A transaction that takes a post out of the queue also frees the next one
 (:func:`free_next`).
 """
 
@@ -23,7 +23,7 @@ from bridge.store.transaction import Tx
 
 _NEW_POST = CHAT_POST.writer(NewPost, without=["payload"])
 
-# A conversation may appear only once among the rows: the second of two posts would not see the first.
+# A conversation may appear only once among the rows, since the second of two posts would not see the first.
 INSERT_POST = CHAT_POST.batch(
     f"{_NEW_POST}, kind, payload, created_at",
     f"""
@@ -38,7 +38,7 @@ RETURNING id
 """,
 )
 
-# The next post that has to be shown in order, and all posts before it, wait no longer.
+# Frees the next post that must be shown in order, and all posts before it.
 FREE_NEXT_POST = CHAT_POST.statement("""
 UPDATE chat_post SET behind = 0
 WHERE conversation_id = :conversation_id AND state = 'waiting' AND behind = 1 AND id <= COALESCE(
@@ -47,7 +47,7 @@ WHERE conversation_id = :conversation_id AND state = 'waiting' AND behind = 1 AN
     9223372036854775807)
 """)
 
-# One row for each SMS. A new state replaces one that was not shown yet.
+# One row for each SMS. A new state replaces a state that was not shown yet.
 REFRESH_STATUS = CHAT_POST.statement("""
 INSERT INTO chat_post (key, chat, kind, priority, payload, conversation_id, inbound_id, sms_id, reply_to, created_at,
                        due_at)
@@ -56,7 +56,7 @@ ON CONFLICT (key) DO UPDATE SET state = 'waiting', priority = excluded.priority,
     revision = chat_post.revision + 1, attempts = 0, error = '', finished_at = NULL
 """)
 
-# The first post of a conversation that an operator began shows the state of the SMS of their command.
+# If an operator began the conversation by a command, its first post shows the state of the command's SMS.
 REFRESH_OPENING = CHAT_POST.statement("""
 UPDATE chat_post SET state = 'waiting', due_at = :now, revision = revision + 1, attempts = 0, error = '',
                      finished_at = NULL
@@ -72,7 +72,7 @@ class Posting(NamedTuple):
 
 
 def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
-    """Write the posts whose keys do not exist yet; returns how many."""
+    """Write the posts whose keys do not exist yet; returns how many it wrote."""
     written = 0
     tx.lock(locks.conversation(post.conversation_id) for post, _ in postings if post.conversation_id is not None)
     for batch in conflict_free_batches(
@@ -89,21 +89,21 @@ def _line(post: NewPost, now: Ms) -> Line:
 
 
 def add_post(tx: Tx, post: NewPost, now: Ms) -> bool:
-    """Write the post. False, and nothing is written, where its key exists already."""
+    """Write the post. If its key exists already, write nothing and return False."""
     return add_posts(tx, [Posting(post, now)]) > 0
 
 
 def free_next(tx: Tx, conversation_id: ConversationId | None) -> None:
-    """Let the next post of the conversation be shown. Called after each change that takes a post out of the queue."""
+    """Free the next post of the conversation. Call it after each change that takes a post out of the queue."""
     if conversation_id is not None:
         tx.lock([locks.conversation(conversation_id)])
         tx.run(FREE_NEXT_POST, {"conversation_id": conversation_id})
 
 
 class DeliveryStatus(NamedTuple):
-    """The columns of an SMS that its status on the operator's message depends on.
+    """The columns of an SMS that decide its delivery status on the operator's message.
 
-    Few columns on purpose: reading a whole row takes longer than the statement that changed it.
+    They are few on purpose: reading a whole row takes longer than the statement that changed it.
     """
 
     id: SmsId
@@ -121,7 +121,7 @@ class DeliveryStatus(NamedTuple):
 
     @property
     def priority(self) -> PostPriority:
-        """Whether a person has to act decides how urgent the post is."""
+        """The priority of the status post: higher if a person has to act."""
         if self.state == SmsState.QUEUED and self.confirmation_reasons == ConfirmationReason.UNDO:
             # The button that stops the SMS works only for a moment.
             return PostPriority.AHEAD
@@ -136,7 +136,7 @@ assert SMS.types.keys() >= {*DeliveryStatus._fields}
 
 
 def refresh_status(tx: Tx, status: DeliveryStatus, now: Ms) -> None:
-    """Have the state of the SMS shown on the operator's message that it came from, if it came from one."""
+    """Write a post that shows the state of the SMS on the operator's message. Does nothing if it came from none."""
     if status.chat_id is None or status.message_id is None:
         return
     tx.run(
@@ -154,5 +154,5 @@ def refresh_status(tx: Tx, status: DeliveryStatus, now: Ms) -> None:
     )
     tx.run(REFRESH_OPENING, {"key": opening_key(status.chat_id, status.message_id), "now": now})
     if status.state != SmsState.SENDING:
-        # A request takes a moment, and its outcome is shown instead.
+        # No wake for "sending": a request takes only a moment, and then its outcome is shown.
         tx.wake(Work.POSTS)

@@ -1,4 +1,4 @@
-"""The queue of posts of each chat: which post is next, what became of it, and how many wait."""
+"""The queue of posts of each chat: claims the next posts, records what became of them, and counts those that wait."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Row, Tx
 
 _POST = f"{CHAT_POST}, kind, payload, conversation_id, inbound_id, sms_id"
-"""A post, what it carries, and the ids of what it is about."""
+"""The columns of a post, of its payload, and the ids of the rows that it is about."""
 
 CLAIM_POSTS = CHAT_POST.statement(
     f"""
@@ -32,7 +32,7 @@ ORDER BY priority, id LIMIT :limit
     least=INTEGER,
 )
 
-# The posts that wait behind one, in the order of their conversation.
+# The posts of a conversation that wait after one of its posts, in their order.
 POSTS_BEHIND = CHAT_POST.statement(f"""
 SELECT {_POST} FROM chat_post
 WHERE conversation_id = :conversation_id AND state = 'waiting' AND kind IN ('inbound', 'notice') AND id > :id
@@ -57,7 +57,7 @@ WHERE id = :id AND state = 'waiting'
 RETURNING conversation_id
 """)
 
-# Both stop at their limits, so they cost the same however many posts wait.
+# These stop counting at their limits, so they cost the same however many posts wait.
 COUNT_READY_POSTS = CHAT_POST.statement("""
 SELECT count(*) AS number FROM (
     SELECT 1 FROM chat_post
@@ -72,20 +72,20 @@ SELECT count(*) AS number FROM
     (SELECT 1 FROM chat_post WHERE state = 'waiting' AND kind = 'inbound' LIMIT :limit) AS p
 """)
 
-# Runs once for each backlog, and counts only up to the limit.
+# Runs once for each backlog, and stops counting at its limit.
 COUNT_BACKLOG = CHAT_POST.statement("""
 SELECT count(*) AS sms, count(DISTINCT w.subscriber) AS numbers FROM (
     SELECT i.subscriber FROM chat_post AS p JOIN inbound AS i ON i.id = p.inbound_id
     WHERE p.chat = :chat AND p.state = 'waiting' AND p.kind = 'inbound' LIMIT :limit) AS w
 """)
 
-# Only a digest that stands in the chat can be edited.
+# Finds a digest only if the chat has its message, since only then it can be edited.
 DIGEST = CHAT_POST.statement(
     "SELECT chat, kind, payload, chat_id, message_id FROM chat_post WHERE key = :key AND message_id IS NOT NULL"
 )
 
 _MAX_COUNTED = 100_000
-"""SMS of a backlog that are counted."""
+"""Most SMS of a backlog that are counted."""
 
 
 class PostRepository(Repository):
@@ -150,7 +150,7 @@ def _due_posts(tx: Tx, chats: Sequence[str], now: Ms, limit: int, least: PostPri
 
 
 def _joined(tx: Tx, row: Row) -> Post:
-    """The post with everything it is about, read from one snapshot."""
+    """The post with its conversation, inbound SMS, outbound SMS and contact, all read from one snapshot."""
     *columns, kind, payload, conversation_id, inbound_id, sms_id = row
     conversation = get_conversation(tx, conversation_id)
     inbound = get_inbound(tx, inbound_id)
@@ -179,7 +179,7 @@ def _payload(kind: str, payload: str) -> Payload:
 
 
 def _posts_done(tx: Tx, posts: Sequence[Post], posted: PostedMessage, now: Ms) -> None:
-    """All posts stand in one message, which leads to what the last of them is about."""
+    """Record that one message shows all these posts. The message leads to what the last of them is about."""
     for post in posts:
         done: Params = {"id": post.id, "revision": post.revision, "shown": posted.shown, "now": now}
         tx.run(POST_DONE, {**done, "chat_id": posted.chat_id, "message_id": posted.message_id})
@@ -250,5 +250,5 @@ def _close_backlog(tx: Tx, key: str, now: Ms) -> None:
 
 
 def _digest_key(key: str, alert_id: int) -> str:
-    """One for each time that a backlog is opened."""
+    """The key of the digest post. Each time a backlog opens, it has a new alert, so the digest has a new key."""
     return f"digest:{key}:{alert_id}"

@@ -1,4 +1,5 @@
-"""Questions of people and probes. They are no part of a message's way, and also work beside a running bridge."""
+"""Queries for people, metrics and probes. Routing and sending do not use them. A command can run them beside a running
+bridge."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ INBOUND_NEW = Statement("SELECT count(*) AS number, min(id) AS oldest FROM inbou
 RECEIVED_AT = INBOUND.statement("SELECT received_at FROM inbound WHERE id = :id")
 INBOUND_QUARANTINED = Statement("SELECT count(*) AS number FROM inbound WHERE state = 'quarantined'")
 LAST_INBOUND = Statement("SELECT received_at FROM inbound ORDER BY id DESC LIMIT 1")
-# Delivered SMS are not counted: only their number grows without bound in a healthy service.
+# Does not count delivered SMS, whose number is the only one that grows without bound in a healthy service.
 SMS_BY_STATE = Statement(
     "SELECT state, count(*) AS number FROM sms WHERE state <> 'delivered' AND id > 0 GROUP BY state"
 )
@@ -39,7 +40,7 @@ UPDATES_PENDING = Statement("SELECT count(*) AS number FROM tg_update WHERE stat
 UPDATES_PARKED = Statement("SELECT count(*) AS number FROM tg_update WHERE state = 'parked'")
 ALL_ACCOUNTS = Statement(f"SELECT {ACCOUNT_STATE} FROM account_state ORDER BY account")
 
-# Messages that rules decided about: neither new nor quarantined.
+# Only messages that rules have decided about: not new and not quarantined ones.
 ROUTED_RANGE = INBOUND.statement(
     """
 SELECT min(id) AS first, max(id) AS last, count(*) AS number FROM (
@@ -76,7 +77,8 @@ ANSWERS_TO = SMS.statement(
     f"SELECT {SMS} FROM sms WHERE recipient = :recipient AND inbound_id = :inbound_id ORDER BY id LIMIT :limit"
 )
 
-# Ids grow with time, so the first row of a day is found by halving: no index by time has to be kept at each message.
+# Ids grow with time, so a binary search over the ids finds the first row of a day. So no index by time has to be
+# updated with each message.
 INBOUND_NEAR = INBOUND.statement("SELECT id, received_at AS at FROM inbound WHERE id >= :id ORDER BY id LIMIT 1")
 SMS_NEAR = SMS.statement("SELECT id, created_at AS at FROM sms WHERE id >= :id ORDER BY id LIMIT 1")
 NEWEST_INBOUND = Statement("SELECT max(id) AS id FROM inbound")
@@ -89,12 +91,15 @@ GROUP BY origin, state
 """)
 
 _UNBOUNDED: int = 2**62
-"""Later than any time, and more than any number of rows."""
+"""Greater than any time, any id and any number of rows."""
 
 
 @lru_cache
 def list_sms(states: frozenset[SmsState]) -> Statement:
-    """The newest rows in these states. The states are literals (values of an enum), which the partial index needs."""
+    """Make the statement that lists the newest SMS in these states.
+
+    The states are literals in the text, as the partial index needs them. They are values of an enum, so this is safe.
+    """
     wanted = ", ".join(f"'{state.value}'" for state in sorted(states))
     guard = "" if SmsState.DELIVERED in states else " AND state <> 'delivered' AND id > 0"
     return Statement(
@@ -103,7 +108,7 @@ def list_sms(states: frozenset[SmsState]) -> Statement:
 
 
 class QueryRepository(ReadRepository):
-    """Implements :class:`~bridge.ports.queries.QueryStore`, but for the nodes of a cluster."""
+    """Implements :class:`~bridge.ports.queries.QueryStore`, except ``nodes``."""
 
     async def queue_status(self) -> QueueStatus:
         return await self._readers.run(_queue_status)
@@ -208,7 +213,7 @@ def _traffic(since: Ms, tx: Tx) -> TrafficCounts:
 
 
 def _first_id_since(tx: Tx, newest: Statement, near: Statement, since: Ms) -> int:
-    """The lowest id of a row written since then; one above the newest id if there is none."""
+    """The lowest id of a row that was written at ``since`` or later; the newest id plus one if there is no such row."""
     low, high = 1, read_number(tx, newest) + 1
     while low < high:
         middle = (low + high) // 2
@@ -228,7 +233,7 @@ def _page(subscriber: str, before: Ms, limit: int) -> Params:
 
 
 def _history(subscriber: str, limit: int, tx: Tx) -> list[HistoryLine]:
-    """The newest lines of both directions, oldest first, with the platform's words about the SMS that failed."""
+    """The newest ``limit`` lines of both directions, oldest first, with the platform's explanation of each failure."""
     page = _page(subscriber, _UNBOUNDED, limit)
     sent = [_outbound_line(sms, sms.detail or sms.reason) for sms in _sent(tx, page)]
     lines = _sorted([*_inbound_lines(tx, page), *sent])
@@ -236,14 +241,15 @@ def _history(subscriber: str, limit: int, tx: Tx) -> list[HistoryLine]:
 
 
 def _history_page(subscriber: str, before: Ms, limit: int, tx: Tx) -> tuple[list[HistoryLine], bool]:
-    """The newest lines of both directions and the actions, oldest first, and whether there are older ones."""
+    """The newest ``limit`` lines before ``before``: both directions and actions, oldest first; and whether there are
+    older lines."""
     page = _page(subscriber, before, limit + 1)
     sent = [_outbound_line(sms, sms.reason) for sms in _sent(tx, page)]
     lines = _sorted([*_inbound_lines(tx, page), *sent, *_action_lines(tx, page)])
     shown = lines[-limit:]
     older = len(lines) > len(shown)
     if older and (whole := [line for line in shown if line.at > lines[-limit - 1].at]):
-        # A page never ends between two lines of one moment: the next page is asked for by its time.
+        # A page never ends between two lines with the same time, since the next page is requested by time.
         shown = whole
     return shown, older
 
@@ -286,7 +292,7 @@ def _outbound_line(sms: Sms, detail: str, state: str = "") -> HistoryLine:
 
 
 def _action_lines(tx: Tx, page: Params) -> list[HistoryLine]:
-    """Newest first."""
+    """The lines of operators' actions, newest first."""
     return [
         HistoryLine(
             at=row["at"],
@@ -302,7 +308,8 @@ def _action_lines(tx: Tx, page: Params) -> list[HistoryLine]:
 
 
 def _sms_history(sms_id: SmsId, tx: Tx) -> list[HistoryLine]:
-    """Every change of one SMS. Its insertion is no event: the first move says which state the row began in."""
+    """The insertion of an SMS and all its changes. The table has no event of the insertion: the first event tells the
+    state in which the row was inserted."""
     sms = get_sms(tx, sms_id)
     if sms is None:
         return []

@@ -1,6 +1,6 @@
-"""Puts the store right after a restore from a copy, and after the machine's clock was set.
+"""Corrects the store after a restore from a copy, and after the machine's clock was set.
 
-The store that a copy was taken from went on, and may have done everything that waits in the copy.
+After a copy was taken its store went on, so it may have done everything that still waits in the copy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ LAST_RESTORED = Statement(
     f"SELECT {RESTORATION} FROM restoration WHERE restored_at IS NOT NULL ORDER BY id DESC LIMIT 1"
 )
 
-# "state <> 'delivered'" stands beside the states because the index of undelivered SMS asks for it.
+# The condition "state <> 'delivered'" follows from the states. It is there because the index of undelivered SMS needs
+# it.
 UNSENT = Statement(
     "SELECT id FROM sms WHERE state IN ('draft', 'queued', 'sending') AND state <> 'delivered' AND id > 0 ORDER BY id"
 )
@@ -53,8 +54,11 @@ NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
 
 
 def _shift_statement(table: Table, column: str, state: str) -> Statement:
-    """Shift a time of the rows in one state. Everything due by the earlier of the two clocks is due by both, and stays;
-    a time further away than the latest becomes now."""
+    """Make a statement that shifts one time of the rows in one state by ``:by``.
+
+    A time before ``:sooner`` (the earlier of the two clocks) is over by both clocks and is not changed. A shifted time
+    after ``:latest`` becomes ``:now``.
+    """
     return table.statement(
         f"""
 UPDATE {table.name} SET {column} = CASE WHEN {column} + :by <= :latest THEN {column} + :by ELSE :now END
@@ -70,8 +74,8 @@ SHIFT_QUEUED = _shift_statement(SMS, "due_at", "queued")
 SHIFT_POLLS = _shift_statement(SMS, "poll_at", "sent")
 SHIFT_POSTS = _shift_statement(CHAT_POST, "due_at", "waiting")
 
-# A pause that was over by the old clock stays over. Where a time makes sense by both clocks, it is not known which of
-# them wrote it.
+# A pause that was over by the old clock stays over. If a time is possible by both clocks, it is not known which of them
+# wrote it.
 SHIFT_TAKEOVERS = CONTACT.statement(
     """
 UPDATE contact SET robot_paused_until = CASE
@@ -86,7 +90,7 @@ WHERE robot_paused_until > :sooner AND robot_paused_until > 0
     sooner=INTEGER,
 )
 
-# "sending", too: such a row may come back into the queue.
+# Includes "sending", since such a row may come back into the queue.
 SHIFT_EXPIRY = SMS.statement(
     """
 UPDATE sms SET expires_at = expires_at + :by, due_at = CASE WHEN state = 'draft' THEN due_at + :by ELSE due_at END
@@ -139,7 +143,7 @@ def _last_restored(tx: Tx) -> Restoration | None:
 
 
 def last_in_copy(tx: Tx) -> InboundId:
-    """The newest message that came with a copy; 0 in a store that was never restored from one."""
+    """The id of the newest message that came from a copy; 0 if the store was never restored from one."""
     restored = _last_restored(tx)
     return InboundId(0) if restored is None else restored.last_inbound
 

@@ -1,4 +1,4 @@
-"""One page of a search. Letters are compared here: neither engine folds the case of Cyrillic letters by itself."""
+"""Finds one page of a search. Python compares the texts, since neither engine folds the case of Cyrillic letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.store.schema.tables import CONVERSATION
 from bridge.store.statement import Statement
 from bridge.store.transaction import Row, Tx
 
-# A person waits for these: they read the newest rows, a limited number at a time.
+# A person waits for the result, so each statement reads a limited number of rows, the newest first.
 SEARCH_CONVERSATIONS = Statement(f"""
 SELECT {CONVERSATION.of("v")}, COALESCE(c.name, '') AS name, COALESCE(c.tags, '[]') AS tags
 FROM conversation AS v LEFT JOIN contact AS c ON c.subscriber = v.subscriber
@@ -36,10 +36,10 @@ Matcher = Callable[..., bool]
 
 
 def found_page(wanted: SearchQuery, tx: Tx) -> SearchPage:
-    """Search the next page of rows."""
+    """Search the next page: the newest rows with an id below ``wanted.before``."""
     hits = partial(_by_name, wanted) if wanted.scope is SearchScope.CONVERSATIONS else _ByText(wanted, tx).hits
     matches, found = matcher(wanted.text), dict[int, SearchHit]()
-    # The whole page at once, and not row by row: the conversations of a row that matches are read in between.
+    # Reads the whole page at once, since the conversations of matching rows are read while the loop runs.
     page = tx.all(_STATEMENTS[wanted.scope], {"before": wanted.before, "limit": wanted.rows})
     last = None
     for last in page:
@@ -80,7 +80,7 @@ class _ByText:
         ]
 
     def _conversations(self, subscriber: str) -> list[tuple[Conversation, str]]:
-        """The conversations that count, each with the subscriber's name."""
+        """The subscriber's conversations in the wanted chats, each with the subscriber's name."""
         found = [each for each in conversations_with(self._tx, subscriber) if _in_chats(self._wanted, each)]
         if not found:
             return []
@@ -93,7 +93,10 @@ def _in_chats(wanted: SearchQuery, conversation: Conversation) -> bool:
 
 
 def matcher(text: str) -> Matcher:
-    """Whether one of several values contains ``text``: in either case, ё as е, a number with any punctuation."""
+    """Make a function that tells whether one of several values contains ``text``.
+
+    It ignores case, takes ё for е, and finds a number whatever punctuation ``text`` has.
+    """
     words = _plain(text)
     digits = "".join(char for char in text if char.isdigit())
     number = digits if len(digits) >= 3 and not any(char.isalpha() for char in text) else None

@@ -1,6 +1,7 @@
-"""Outbound SMS: insertion, moves, history, and the status shown to the operator. The only module that changes a state.
+"""Outbound SMS: insertion, moves, history, and the status that operators see.
 
-Functions on a transaction, which routing, sending, delivery and operators' actions use.
+Functions on a transaction, which routing, sending, delivery and operators' actions use. All changes of a state are made
+here, except one: :mod:`bridge.store.repositories.outbox` starts the SMS that it claims.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from bridge.store.transaction import Tx, storable
 
 NO_CHANGE = Change()
 _SINGLE_SOURCE = {move: next(iter(sources)) for move, (sources, _) in MOVES.items() if len(sources) == 1}
-"""Most moves start in one state, so the row need not be read to name it."""
+"""Move → its source state, for moves with only one. For these the row need not be read first."""
 _NEW_SMS = SMS.writer(NewSms, without=["state", "conversation_id"])
 
-# A row may not be written as "sending" while its lane sends, nor past queued rows of its own or a more urgent priority.
-# A key may appear only once among the rows.
+# A row is inserted as "queued" instead of "sending" if its lane is sending, or if the lane has queued rows with the
+# same or a more urgent priority. A key may appear only once among the rows.
 INSERT_SMS = SMS.batch(
     f"{_NEW_SMS}, wanted_state, conversation_id, created_at, lane_taken, node",
     f""", inserted AS MATERIALIZED (
@@ -61,9 +62,8 @@ RETURNING {SMS}
 GET_SMS = SMS.statement(f"SELECT {SMS} FROM sms WHERE id = :id")
 GET_SMS_BY_KEY = SMS.statement(f"SELECT {SMS} FROM sms WHERE key = :key")
 
-# The one statement that changes a state. from_state is what the caller knows, so a row that has moved meanwhile is left
-# alone; began does the same for a row that came back to the same state by another attempt. An id may appear only once
-# among the rows.
+# Makes a move. from_state is the state that the caller knows, so a row that has moved meanwhile is not changed. began
+# does the same for a row that came back to this state by another attempt. An id may appear only once among the rows.
 MOVE_SMS = SMS.batch(
     "id, from_state, to_state, now, reason, detail, due_at, platform_ids, platform_status, poll_at, polls, started,"
     " sent_at, final_at, began, node",
@@ -94,8 +94,8 @@ RETURNING {DELIVERY_STATUS}, sms.key, sms.attempts
     node=TEXT,
 )
 
-# A row whose starter never learned that it may send. The conditions prove that it is this very start: the repair may
-# run twice, and another node may have started the row anew, with the same number of attempts.
+# Queues a row again if its caller never learned that it may send. The conditions identify the start: the repair may run
+# twice, and another node may have started the row again with the same number of attempts.
 RELEASE_SMS = SMS.statement(
     f"""
 UPDATE sms SET state = 'queued', sending_since = NULL, attempts = attempts - 1
@@ -126,18 +126,19 @@ def sms_of_key(tx: Tx, key: str) -> Sms | None:
 
 
 class Insertion(NamedTuple):
-    """An SMS that is to be written."""
+    """An SMS to insert."""
 
     new: NewSms
     now: Ms
     conversation_id: ConversationId | None = None
-    """The conversation of an SMS that names none itself."""
+    """The conversation, if ``new`` names none."""
 
 
 def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
-    """Write the rows, each ``sending`` only where its lane is free. None where a key exists already.
+    """Insert the rows; a row that should be ``sending`` becomes ``queued`` if its lane is not free.
 
-    :raises StoreError: a row cannot begin in its state.
+    Returns the new rows in the order of ``insertions``; None for a key that exists already.
+    :raises StoreError: no SMS may begin in the state of one of the rows.
     """
     lanes: set[tuple[str, str]] = set()
     lines: list[Line] = []
@@ -145,12 +146,12 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
         if not new.state.is_initial:
             raise StoreError(f"an SMS cannot be written as {new.state.value}")
         conversation_id = conversation_id if new.conversation_id is None else new.conversation_id
-        # The statement does not see the rows that it writes itself.
+        # The statement does not see the rows that it inserts itself, so lane_taken tells it.
         lane = (storable(new.account), storable(new.recipient))
         lines.append((*_NEW_SMS.line(new), new.state.value, conversation_id, now, int(lane in lanes), tx.node))
         lanes.add(lane)
     written = {sms.key: sms for sms in map(SMS.read, tx.batch(INSERT_SMS, lines))}
-    # Of two rows with one key only the first was written.
+    # Of two rows with the same key only the first was inserted.
     found = [written.pop(storable(insertion.new.key), None) for insertion in insertions]
     for sms in found:
         if sms is not None:
@@ -163,23 +164,23 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
 
 
 class MoveRequest(NamedTuple):
-    """A row, the move it is to make, and what is written with it."""
+    """A move for one SMS, and the changes that are written with it."""
 
     sms_id: SmsId
     move: Move
     now: Ms
     change: Change = NO_CHANGE
     began: Ms | None = None
-    """``sending_since`` of the only attempt that the move is for."""
+    """If given, the move applies only to the attempt with this ``sending_since``."""
 
 
 def apply_move(tx: Tx, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE) -> bool:
-    """Make the move with all that belongs to it. False where the row is not in one of the move's source states."""
+    """Make the move, with its event, posts and status. Returns False if the row is in no source state of the move."""
     return apply_moves(tx, [MoveRequest(sms_id, move, now, change)])[0]
 
 
 def apply_moves(tx: Tx, requests: Sequence[MoveRequest]) -> list[bool]:
-    """Make several moves, each independent of the others: one that cannot be made leaves the others alone."""
+    """Make several independent moves; returns for each whether it was made. One that cannot be made stops no other."""
     made: dict[int, bool] = {}
     for batch in conflict_free_batches(requests, lambda request: request.sms_id):
         made |= zip(batch, _apply(tx, [requests[index] for index in batch]), strict=True)
@@ -201,13 +202,13 @@ def _apply(tx: Tx, requests: Sequence[MoveRequest]) -> list[bool]:
         if target is SmsState.SENDING:
             release_if_caller_gone(tx, key, attempts, request.now)
         elif SmsState.QUEUED in (target, sources[request.sms_id]):
-            # It may be sent now, or another SMS of its lane may.
+            # This SMS may be sent now, or another one of its lane.
             tx.wake(Work.SMS)
         elif sources[request.sms_id] is SmsState.SENDING:
-            # Its lane is free. The outbox of this node knows.
+            # The lane is free now. The outbox of this node knows that already.
             tx.wake_others(Work.SMS)
         if request.move is Move.RELEASE and status.conversation_id is not None:
-            # As a draft it was no answer to the subscriber.
+            # A draft is no answer to the subscriber. A released draft is one.
             note_answered(tx, status.conversation_id)
         refresh_status(tx, status, request.now)
     add_posts(tx, [Posting(post, request.now) for request in done for post in request.change.posts])
@@ -215,7 +216,7 @@ def _apply(tx: Tx, requests: Sequence[MoveRequest]) -> list[bool]:
 
 
 def _source(tx: Tx, request: MoveRequest) -> SmsState | None:
-    """The state that the row moves from; None where it is in no source state of the move."""
+    """The state that the row moves from; None if the row is known to be in no source state of the move."""
     source = _SINGLE_SOURCE.get(request.move)
     if source is None:
         before = get_sms(tx, request.sms_id)
@@ -262,14 +263,14 @@ def add_event(
     detail: str = "",
     author: str = "",
 ) -> None:
-    """Write a line of the row's history that no move wrote."""
+    """Add an event to the history of the SMS that does not come from a move."""
     tx.batch(ADD_EVENT, [(sms_id, now, move, source.value, target.value, reason, detail, author)])
 
 
 def release_if_caller_gone(tx: Tx, key: str, attempts: int, began: Ms) -> None:
-    """Queue the row again if nobody learns that this transaction moved it to ``sending``.
+    """Register a repair that queues the row again if the caller does not learn that it was moved to ``sending``.
 
-    Such a row would block its lane until the next start. ``began``: when it was started.
+    Otherwise such a row would block its lane until the next start. ``began``: the time at which it was started.
     """
 
     def release(later: Tx) -> None:

@@ -1,4 +1,4 @@
-"""Telegram's updates as they came: on disk before Telegram is told that they arrived."""
+"""Stores Telegram's updates unchanged. They are on disk before Telegram is told that they arrived."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PENDING_UPDATES = TG_UPDATE.statement(
     f"SELECT {TG_UPDATE} FROM tg_update WHERE bot_id = :bot_id AND state = 'new' ORDER BY id LIMIT :limit"
 )
 
-# Among the newest only: what it costs must not grow with the table.
+# Searches only the newest 2,000 rows, so that its cost does not grow with the table.
 UPDATES_SINCE = TG_UPDATE.statement(f"""
 SELECT {TG_UPDATE} FROM tg_update
 WHERE id > (SELECT max(id) FROM tg_update) - 2000 AND bot_id = :bot_id AND received_at >= :since

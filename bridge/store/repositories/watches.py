@@ -1,4 +1,4 @@
-"""Reminders of what waits for a person, silence of the platforms, and times in which no node ran."""
+"""Reminders of SMS that wait for a person, the latest message of each account, and downtimes of all nodes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bridge.store.schema.tables import CONVERSATION, DOWNTIME, INBOUND, SMS
 from bridge.store.statement import Statement
 from bridge.store.transaction import Params, Tx
 
-# Only where the team has seen the latest SMS. One that was shown late, because Telegram was unreachable, counts from
-# the time it was shown.
+# Finds a conversation only if the chat shows its latest SMS. If that SMS was shown late (more than 5 minutes after its
+# post was written, because Telegram was unreachable), the wait counts from the time it was shown.
 UNANSWERED = Statement(f"""
 SELECT {CONVERSATION.of("c")}, c.waits_since, p.chat_id, p.message_id
 FROM conversation AS c JOIN chat_post AS p ON p.key = 'in:' || c.last_inbound_id || ':' || c.chat
@@ -30,13 +30,14 @@ NOTE_REMINDED = CONVERSATION.statement(
     "UPDATE conversation SET reminded_at = :now WHERE id = :id AND waits_since IS NOT NULL AND reminded_at IS NULL"
 )
 
-# due_at of a draft is the time since which it waits for a decision.
+# The due_at of a draft is the time since which it waits for a decision.
 UNDECIDED_DRAFTS = Statement("""
 SELECT id FROM sms WHERE state = 'draft' AND state <> 'delivered' AND id > 0 AND due_at <= :before
 ORDER BY id LIMIT :limit
 """)
 
-# Once for each question that has been shown. A correction may be left undecided: the first text was sent.
+# Finds a draft once for each question that has been shown. Leaves out corrections, which may stay undecided since the
+# first text was sent.
 FORGOTTEN_DRAFTS = Statement(f"""
 SELECT {SMS} FROM sms AS s
 WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= :until AND s.chat_id IS NOT NULL
@@ -46,13 +47,13 @@ WHERE s.state = 'draft' AND s.state <> 'delivered' AND s.id > 0 AND s.due_at <= 
 ORDER BY s.id LIMIT :limit
 """)
 
-# Among the newest only: what an account that never receives anything costs must not grow.
+# Searches only the newest 10,000 rows, so that the cost of an account that never receives anything does not grow.
 LAST_INBOUND_OF = INBOUND.statement("""
 SELECT received_at FROM inbound WHERE account = :account AND id > (SELECT max(id) FROM inbound) - 10000
 ORDER BY id DESC LIMIT 1
 """)
 
-# The times that a running node writes often.
+# The newest of the times that a running node writes often.
 LAST_ACTIVITY = Statement("""
 SELECT max(at) AS at FROM (
     SELECT at FROM pulse
@@ -61,7 +62,7 @@ SELECT max(at) AS at FROM (
     UNION ALL SELECT at FROM sms_event WHERE id = (SELECT max(id) FROM sms_event)) AS signs
 """)
 
-# As many rows as a platform may have kept.
+# Searches the newest 100,000 rows: at most that many messages may have waited at the platform.
 LATE_ARRIVALS = Statement("""
 SELECT count(*) AS number FROM inbound
 WHERE id > (SELECT max(id) FROM inbound) - 100000
@@ -69,8 +70,8 @@ WHERE id > (SELECT max(id) FROM inbound) - 100000
     OR received_at < :before AND settled_at >= :before AND COALESCE(date, received_at) >= :since)
 """)
 
-# Nodes that start together note the same downtime; it ends with the start of the last of them. One that was reported
-# stays as it was.
+# Nodes that start together write the same downtime, and it ends with the start of the last of them. A downtime that was
+# reported is not changed.
 NOTE_DOWNTIME = DOWNTIME.statement("""
 INSERT INTO downtime (since, until) VALUES (:since, :until)
 ON CONFLICT (since) DO UPDATE SET until = excluded.until
@@ -135,7 +136,7 @@ def _remind(tx: Tx, until: Ms, after: Ms, now: Ms, limit: int) -> int:
 
 
 def _reminder(conversation: Conversation, waits_since: Ms, chat_id: int, message_id: int, now: Ms) -> NewPost:
-    """A post in reply to the SMS that waits for an answer."""
+    """Make the reminder: a post in reply to the SMS that waits for an answer."""
     params: dict[str, Json] = {"number": conversation.subscriber, "lasted": now - waits_since}
     return NewPost(
         chat=conversation.chat,
@@ -156,7 +157,7 @@ def _remind_of_drafts(tx: Tx, until: Ms, now: Ms, limit: int) -> int:
 
 
 def _draft_reminder(sms: Sms, now: Ms) -> NewPost:
-    """A post under the message that waits for a decision; one for each question about it."""
+    """Make the reminder: a post in reply to the message that waits for a decision; one for each question about it."""
     params: dict[str, Json] = {"number": sms.recipient, "lasted": now - sms.due_at}
     return NewPost(
         chat=f"id:{sms.chat_id}",

@@ -2,35 +2,35 @@
 -- bridge/store/postgres/dialect.py). From version 0.2.0 on this file is never changed: every change is another numbered
 -- file (docs/decisions/0015-one-first-schema.md).
 --
--- Points in time are integer milliseconds UTC. Names of columns that end in "at" or "since" hold one.
--- What is still to be done has partial indexes of its own, so that no statement on a message's way reads what is done.
--- Some of them have a condition that is always true (id > 0): it lets a statement name its index. A planner that knows
--- nothing of a new table takes the wrong one as readily as the right one.
+-- Points in time are integer milliseconds UTC. Columns whose names end in "at" or "since" hold one.
+-- Rows that still need work have partial indexes. So no statement that routes or sends a message reads finished rows.
+-- Some of these indexes have a condition that is always true (id > 0). A statement that repeats the condition names its
+-- index in this way. Without that, a planner that has no statistics of a new table may choose a wrong index.
 
--- -------------------------------------------------------------------------------- messages that came in
+-- -------------------------------------------------------------------------------- inbound SMS
 
--- One row for each SMS that the platform brought, as it came, with what the rules decided.
+-- One row for each SMS that the platform brought, unchanged, with the decision of the rules.
 CREATE TABLE inbound (
     id            INTEGER PRIMARY KEY,
     account       TEXT    NOT NULL,
     smsid         TEXT    NOT NULL,            -- the platform's id; other content under the same id is another row
     content_hash  BLOB    NOT NULL,
     sender        TEXT    NOT NULL,            -- as the platform wrote it
-    subscriber    TEXT    NOT NULL,            -- the same number as it is kept
+    subscriber    TEXT    NOT NULL,            -- the same number, normalized
     receiver      TEXT    NOT NULL,
     prefix        TEXT    NOT NULL,
     text          TEXT    NOT NULL,
     date_raw      TEXT    NOT NULL,
-    date          INTEGER,                     -- the platform's date, where it could be read
+    date          INTEGER,                     -- the platform's date; NULL if it could not be read
     raw_query     BLOB    NOT NULL,
     received_at   INTEGER NOT NULL,
     state         TEXT    NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'routed', 'quarantined', 'waiting')),
-    fault         TEXT,                        -- why it goes to quarantine
+    fault         TEXT,                        -- why it went to quarantine
     conflict_of   INTEGER REFERENCES inbound (id), -- the first row with this smsid and other content
     repeats       INTEGER NOT NULL DEFAULT 0,
     repeated_at   INTEGER,
-    taken_by      TEXT    NOT NULL DEFAULT '', -- the node that routes it; empty where there is one node
-    taken_at      INTEGER NOT NULL DEFAULT 0,  -- when it came in, or was taken over from another node
+    taken_by      TEXT    NOT NULL DEFAULT '', -- the node that routes it; empty on SQLite, or if any node may take it
+    taken_at      INTEGER NOT NULL DEFAULT 0,  -- when it was accepted, or taken from another node
     rule          TEXT,
     rules_version TEXT,
     outcome       TEXT,
@@ -44,8 +44,8 @@ CREATE INDEX inbound_subscriber ON inbound (subscriber, received_at);
 
 -- -------------------------------------------------------------------------------- subscribers
 
--- What is known of a subscriber. "version" changes with each message that is routed: a decision that was made on an
--- older version is made again.
+-- What is known of a subscriber. "version" grows with each routed message and each change of the contact. A decision
+-- that was made on an older version is made again.
 CREATE TABLE contact (
     subscriber         TEXT    PRIMARY KEY,
     version            INTEGER NOT NULL,
@@ -56,11 +56,11 @@ CREATE TABLE contact (
     robot_off          INTEGER NOT NULL DEFAULT 0,   -- an operator switched automatic replies off
     robot_paused_until INTEGER NOT NULL DEFAULT 0,   -- an operator answers: no automatic replies until then
     tags               TEXT    NOT NULL DEFAULT '[]',
-    own_values         TEXT    NOT NULL DEFAULT '{}' -- what the rules' "set" keeps
+    own_values         TEXT    NOT NULL DEFAULT '{}' -- the values that "set" of the rules stores
 );
 CREATE INDEX contact_paused ON contact (robot_paused_until) WHERE robot_paused_until > 0;
 
--- Matches and replies of the rules that have a limit. What is older than any limit looks back to is deleted.
+-- Matches and replies of the rules that have a limit. Rows that are too old for every limit are deleted.
 CREATE TABLE rule_use (
     id         INTEGER PRIMARY KEY,
     rule       TEXT    NOT NULL,
@@ -72,7 +72,7 @@ CREATE INDEX rule_use_subscriber ON rule_use (subscriber, at);
 CREATE INDEX rule_use_rule ON rule_use (rule, what, at);
 CREATE INDEX rule_use_at ON rule_use (at);
 
--- Parts of automatic replies, by the operator's day (YYYY-MM-DD).
+-- The parts of automatic replies in each day of the operator's time zone (YYYY-MM-DD).
 CREATE TABLE spend (
     day   TEXT    PRIMARY KEY,
     parts INTEGER NOT NULL
@@ -80,19 +80,19 @@ CREATE TABLE spend (
 
 -- -------------------------------------------------------------------------------- conversations
 
--- A subscriber in a chat.
+-- One row for each subscriber in each chat.
 CREATE TABLE conversation (
     id              INTEGER PRIMARY KEY,
     chat            TEXT    NOT NULL,
     subscriber      TEXT    NOT NULL,
-    code            TEXT    NOT NULL UNIQUE,     -- the hashtag
+    code            TEXT    NOT NULL UNIQUE,     -- the hashtag without "#"
     account         TEXT    NOT NULL,
     receiver        TEXT    NOT NULL,
     thread_id       INTEGER,
     last_inbound_id INTEGER REFERENCES inbound (id),
     last_inbound_at INTEGER,
-    waits_since     INTEGER,                     -- the subscriber has had no answer of a person since then
-    reminded_at     INTEGER,                     -- the team was reminded of that
+    waits_since     INTEGER,                     -- since then the subscriber has waited for an answer of a person
+    reminded_at     INTEGER,                     -- when the team was reminded that the subscriber waits
     closed_at       INTEGER,
     claimed_by      INTEGER,                     -- Telegram's id of the operator
     claimed_name    TEXT    NOT NULL DEFAULT '',
@@ -103,7 +103,7 @@ CREATE TABLE conversation (
 CREATE INDEX conversation_subscriber ON conversation (subscriber);
 CREATE INDEX conversation_waits ON conversation (waits_since) WHERE waits_since IS NOT NULL AND reminded_at IS NULL;
 
--- Every topic that a conversation ever had: a message in a forgotten one still finds its conversation.
+-- Every topic that a conversation ever had. So a message in an old topic still finds its conversation.
 CREATE TABLE topic (
     chat_id         INTEGER NOT NULL,
     thread_id       INTEGER NOT NULL,
@@ -111,11 +111,11 @@ CREATE TABLE topic (
     PRIMARY KEY (chat_id, thread_id)
 );
 
--- What operators did by commands and buttons. Its rows are never changed: with those of sms_event they are the record of
+-- What operators did by commands and buttons. Rows are never changed. Together with sms_event this is the record of
 -- what people did.
 CREATE TABLE audit (
     id              INTEGER PRIMARY KEY,
-    key             TEXT    NOT NULL UNIQUE,     -- the update or the press, each of which counts once
+    key             TEXT    NOT NULL UNIQUE,     -- names the update or the press, so that each counts once
     at              INTEGER NOT NULL,
     action          TEXT    NOT NULL,
     detail          TEXT    NOT NULL,
@@ -125,12 +125,12 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_subscriber ON audit (subscriber, at);
 
--- -------------------------------------------------------------------------------- SMS that go out
+-- -------------------------------------------------------------------------------- outbound SMS
 
--- One row for each SMS, with its present state (docs/architecture.md). Its lane is (account, recipient).
+-- One row for each outbound SMS, with its present state (docs/architecture.md). Its lane is (account, recipient).
 CREATE TABLE sms (
     id              INTEGER PRIMARY KEY,
-    key             TEXT    NOT NULL UNIQUE,     -- what made it: written once, however often that is told
+    key             TEXT    NOT NULL UNIQUE,     -- names its cause: a cause that is reported twice makes one SMS
     account         TEXT    NOT NULL,
     recipient       TEXT    NOT NULL,
     sender_name     TEXT    NOT NULL,
@@ -141,16 +141,16 @@ CREATE TABLE sms (
     state           TEXT    NOT NULL CHECK (state IN (
         'draft', 'queued', 'sending', 'sent', 'delivered', 'undelivered', 'expired', 'unconfirmed',
         'failed', 'parked', 'uncertain', 'cancelled', 'stale', 'abandoned')),
-    -- why an operator is asked before it leaves: words with spaces between
+    -- why an operator is asked before it leaves: words separated by spaces
     confirmation_reasons TEXT NOT NULL DEFAULT '',
     created_at      INTEGER NOT NULL,
     due_at          INTEGER NOT NULL,
     expires_at      INTEGER,
     attempts        INTEGER NOT NULL DEFAULT 0,
     sending_since   INTEGER,
-    sent_by         TEXT    NOT NULL DEFAULT '', -- the node that sends it; empty where there is one node
+    sent_by         TEXT    NOT NULL DEFAULT '', -- the node that sends it; empty on SQLite
     left_at         INTEGER,                     -- the last time a request for it was about to leave; never cleared
-    probed_at       INTEGER,                     -- of the present attempt
+    probed_at       INTEGER,                     -- when the present attempt was probed
     sent_at         INTEGER,
     final_at        INTEGER,
     platform_ids    TEXT    NOT NULL DEFAULT '[]',
@@ -161,7 +161,7 @@ CREATE TABLE sms (
     polls           INTEGER NOT NULL DEFAULT 0,
     inbound_id      INTEGER REFERENCES inbound (id),
     conversation_id INTEGER REFERENCES conversation (id),
-    chat_id         INTEGER,                     -- the operator's message that it was, with message_id
+    chat_id         INTEGER,                     -- with message_id: the operator's message that it came from
     message_id      INTEGER,
     author          TEXT    NOT NULL DEFAULT '',
     retry_of        INTEGER REFERENCES sms (id)
@@ -177,7 +177,7 @@ CREATE INDEX sms_message ON sms (chat_id, message_id) WHERE chat_id IS NOT NULL;
 CREATE INDEX sms_retry ON sms (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX sms_unsettled ON sms (state, id) WHERE state <> 'delivered' AND id > 0;
 
--- Every change of an SMS. Never changed itself.
+-- Every change of an SMS. Rows are never changed.
 CREATE TABLE sms_event (
     id         INTEGER PRIMARY KEY,
     sms_id     INTEGER NOT NULL REFERENCES sms (id),
@@ -187,16 +187,16 @@ CREATE TABLE sms_event (
     to_state   TEXT    NOT NULL,
     reason     TEXT    NOT NULL,
     detail     TEXT    NOT NULL,
-    author     TEXT    NOT NULL                  -- who decided it, where a person did
+    author     TEXT    NOT NULL                  -- the person who decided it; empty if no person did
 );
 CREATE INDEX sms_event_of ON sms_event (sms_id, id);
 
 -- -------------------------------------------------------------------------------- Telegram
 
--- What the bot is to write into a chat, or has written.
+-- Posts: what the bot has to write into a chat, or has written.
 CREATE TABLE chat_post (
     id              INTEGER PRIMARY KEY,
-    key             TEXT    UNIQUE,              -- what made it: written once, however often that is told
+    key             TEXT    UNIQUE,              -- names its cause: a cause that is reported twice makes one post
     chat            TEXT    NOT NULL,            -- a configured name, or "id:" and Telegram's id
     kind            TEXT    NOT NULL,
     priority        INTEGER NOT NULL,
@@ -206,11 +206,11 @@ CREATE TABLE chat_post (
     sms_id          INTEGER REFERENCES sms (id),
     reply_to        INTEGER,
     state           TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'posted', 'dropped')),
-    behind          INTEGER NOT NULL DEFAULT 0,  -- 1: an earlier post of its conversation comes first
+    behind          INTEGER NOT NULL DEFAULT 0,  -- 1: it waits behind an earlier post of its conversation
     attempts        INTEGER NOT NULL DEFAULT 0,
-    revision        INTEGER NOT NULL DEFAULT 0,  -- changes with what is to be shown
+    revision        INTEGER NOT NULL DEFAULT 0,  -- grows when the content to show changes
     shown           TEXT    NOT NULL DEFAULT '',
-    chat_id         INTEGER,                     -- the message that it became, with message_id; several may share one
+    chat_id         INTEGER,                     -- with message_id: the message that shows it; posts may share one
     message_id      INTEGER,
     error           TEXT    NOT NULL DEFAULT '',
     created_at      INTEGER NOT NULL,
@@ -222,7 +222,7 @@ CREATE INDEX chat_post_ahead ON chat_post (conversation_id, id)
     WHERE state = 'waiting' AND kind IN ('inbound', 'notice');
 CREATE INDEX chat_post_behind ON chat_post (conversation_id, id) WHERE state = 'waiting' AND behind = 1;
 
--- What a message in a chat is about: one of the bot's, or an operator's that became an SMS.
+-- What a message in a chat is about. The message is one of the bot's, or one of an operator's that became an SMS.
 CREATE TABLE chat_message (
     chat_id         INTEGER NOT NULL,
     message_id      INTEGER NOT NULL,
@@ -233,14 +233,14 @@ CREATE TABLE chat_message (
     PRIMARY KEY (chat_id, message_id)
 );
 
--- A group that became a supergroup. Rows keep the chat id that they were written with.
+-- Groups that became supergroups. Rows of other tables keep the chat id that they were written with.
 CREATE TABLE chat_alias (
     old_id INTEGER PRIMARY KEY,
     new_id INTEGER NOT NULL,
     at     INTEGER NOT NULL
 );
 
--- Updates as Telegram brought them. The order is that of id: Telegram's own numbers restart after a quiet week.
+-- Updates as Telegram brought them. Their order is that of id, since Telegram's own numbers restart after a quiet week.
 CREATE TABLE tg_update (
     id          INTEGER PRIMARY KEY,
     bot_id      INTEGER NOT NULL,
@@ -271,7 +271,7 @@ CREATE TABLE account_state (
     last_answer_at  INTEGER
 );
 
--- What an account spent in a day (YYYY-MM-DD, UTC), by how its balance fell; top-ups do not count.
+-- What an account spent in a day (YYYY-MM-DD, UTC): the sum of the falls of its balance. Top-ups do not count.
 CREATE TABLE balance_spent (
     account TEXT NOT NULL,
     day     TEXT NOT NULL,
@@ -279,7 +279,7 @@ CREATE TABLE balance_spent (
     PRIMARY KEY (account, day)
 );
 
--- What the team was told of and has not seen the end of, and how it ended.
+-- Alerts of the team: open ones, and those that were cleared.
 CREATE TABLE alert (
     id         INTEGER PRIMARY KEY,
     key        TEXT    NOT NULL,
@@ -293,13 +293,13 @@ CREATE UNIQUE INDEX alert_open ON alert (key) WHERE cleared_at IS NULL;
 
 -- -------------------------------------------------------------------------------- the service itself
 
--- One row that the readiness probe rewrites: only a real commit proves that a commit goes through.
+-- One row that the readiness probe rewrites, since only a real commit proves that commits succeed.
 CREATE TABLE pulse (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     at INTEGER NOT NULL
 );
 
--- Times in which no node ran. The first report after it says what had waited.
+-- Downtimes: times in which no node ran. A report after the downtime says what had waited.
 CREATE TABLE downtime (
     since       INTEGER PRIMARY KEY,
     until       INTEGER NOT NULL,
@@ -307,8 +307,8 @@ CREATE TABLE downtime (
 );
 CREATE INDEX downtime_unreported ON downtime (since) WHERE reported_at IS NULL;
 
--- A copy of a store says of itself that it is one: the store that it was taken from may have sent what waits in it.
--- The rows stay and tell when a copy was put in the store's place, and what it held.
+-- A row without restored_at marks this store as a copy. The store that it was taken from may have sent the SMS
+-- that wait in it. The rows stay. They tell when a copy was put in the store's place, and what waited in it.
 CREATE TABLE restoration (
     id           INTEGER PRIMARY KEY,
     taken_at     INTEGER NOT NULL,           -- when the copy was made; what happened later is not in it
@@ -319,9 +319,9 @@ CREATE TABLE restoration (
     updates      INTEGER NOT NULL DEFAULT 0
 );
 
--- Where this store is: a database that was restored from a dump has other numbers than the one that was dumped. Each
--- start on PostgreSQL compares them; copies of SQLite's file are marked when they are made. No later migration may make
--- this table anew: its own number is part of the answer.
+-- The place of this store: numbers of the server, the database and this table. A database that was restored from a dump
+-- has other numbers than the one that was dumped. Each start on PostgreSQL compares them. Copies of SQLite's file are
+-- marked when they are made. No later migration may make this table again, since the table's own number is compared.
 CREATE TABLE identity (
     id    INTEGER PRIMARY KEY CHECK (id = 1),
     place TEXT    NOT NULL,
@@ -330,21 +330,21 @@ CREATE TABLE identity (
 
 -- -------------------------------------------------------------------------------- several nodes
 
--- The service's processes on one PostgreSQL database. On SQLite, which has one node, both tables stay empty.
--- Times are by the database's own clock, unlike all others: hosts may have different ones.
+-- The nodes: processes of the service on one PostgreSQL database. On SQLite (one node) both tables stay empty.
+-- Times in these tables are by the database's clock, since the hosts' clocks may differ.
 CREATE TABLE node (
     id            TEXT    PRIMARY KEY,
     name          TEXT    NOT NULL,          -- host and process, for people
-    roles         TEXT    NOT NULL,          -- with spaces between
+    roles         TEXT    NOT NULL,          -- separated by spaces
     version       TEXT    NOT NULL,
     rules_version TEXT    NOT NULL,
     started_at    INTEGER NOT NULL,
     seen_at       INTEGER NOT NULL,
-    alive_until   INTEGER NOT NULL,          -- until then it leads what it leads, and the messages it took are its own
+    alive_until   INTEGER NOT NULL,          -- until then it keeps its roles, and the messages that it took
     sends_until   INTEGER NOT NULL           -- until then a request that it began may still be under way
 );
 
--- Which node does what only one may do. Where that node is not alive, another may take its place.
+-- Singleton roles, and the node that leads each. If that node is not alive, another may take the role.
 CREATE TABLE leader (
     role  TEXT    PRIMARY KEY,
     node  TEXT    NOT NULL,

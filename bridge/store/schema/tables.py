@@ -1,8 +1,8 @@
-"""Every table once: its columns and their types, and the value of bridge.model that its rows are read as.
+"""Describes every table: its columns with their types, and the class of ``bridge.model`` that its rows are read as.
 
-What else is said of a column stands in the schema file. To add a column of a table that is read as a value, add the
-field to the dataclass in bridge.model and the column to the schema file; nothing is to be done here. Columns that only
-statements use are listed here, by their type. A test compares these descriptions with the schema file.
+Everything else about a column is in the schema file. To add a column to a table that is read as a class, add the field
+to the dataclass in ``bridge.model`` and the column to the schema file. Nothing changes here. This module lists only the
+columns that are not fields of the class. A test compares these descriptions with the schema file.
 """
 
 from __future__ import annotations
@@ -100,6 +100,6 @@ MOVED = (
     CHAT_MESSAGE,
     CHAT_POST,
 )
-"""The tables that move to another database with the store. A table stands behind those that it refers to."""
+"""The tables that move with the store to another database. A table comes after the tables that it refers to."""
 STAYING = (IDENTITY, NODE, LEADER)
-"""What a database says of itself, and of the nodes on it."""
+"""The tables that do not move: they describe the database itself and its nodes."""

@@ -1,4 +1,4 @@
-"""Types of columns, and of the values that drivers take and return."""
+"""The types of columns, and of the values that database drivers take and return."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ColumnType(StrEnum):
-    """Types of columns and of parameters, by their names in the schema file."""
+    """The types of columns and of parameters. The names are those of the schema file."""
 
     INTEGER = "INTEGER"
     TEXT = "TEXT"
@@ -17,6 +17,7 @@ class ColumnType(StrEnum):
 INTEGER, TEXT, BLOB, REAL = ColumnType
 
 Value = str | int | float | bytes | None
-"""The content of a column."""
+"""The content of a column in one row."""
 Line = tuple[Value, ...]
-"""The values of one row, in the order of some columns."""
+"""The values of one row as a tuple, in the order of some columns. What a statement of a transaction returns is another
+type, :class:`~bridge.store.transaction.Row`."""
