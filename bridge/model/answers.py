@@ -9,7 +9,7 @@ from bridge.value import value_object
 
 
 class SendClass(StrEnum):
-    """What the answer to a send means for the SMS (docs/architecture.md, "The three outcomes of a send")."""
+    """The meaning of the answer to a send for the SMS (docs/architecture.md, "The three outcomes of a send")."""
 
     ACCEPTED = "accepted"
     PARKED = "parked"
@@ -119,7 +119,7 @@ class Receipt:
 
 
 class ReportClass(StrEnum):
-    """What a delivery report means for the SMS."""
+    """The meaning of a delivery report for the SMS."""
 
     SENT = "sent"
     DELIVERED = "delivered"

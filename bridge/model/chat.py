@@ -54,7 +54,8 @@ class Post:
     """Grows each time a ``status`` or ``opening`` post is written again. ``posts_done`` compares it: a post that was
     written again while it was being posted stays due."""
     shown: str
-    """What a ``status`` or ``opening`` post showed last, as the renderer wrote it. Equal content is not sent again."""
+    """The content that a ``status`` or ``opening`` post showed last, as the renderer wrote it. Equal content is not
+    sent again."""
     created_at: Ms
     due_at: Ms
     conversation: Conversation | None

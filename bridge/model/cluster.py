@@ -24,7 +24,8 @@ class Node:
 
 @value_object
 class LeaseStatus:
-    """What a node may do, and for how long. The durations count from the moment at which it asked."""
+    """A lease: the rights of a node and how long they last. The durations count from the time at which the node
+    asked."""
 
     leads: frozenset[str]
     """Singleton roles that this node has now."""

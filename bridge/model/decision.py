@@ -1,4 +1,4 @@
-"""What the rules say about a message, before the guards are asked."""
+"""The decision of the rules about a message. The guards are asked after it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reply:
 
 
 class OptOutEffect(StrEnum):
-    """What a rule does about the opt-out of the subscriber."""
+    """The effect of a rule on the opt-out of the subscriber."""
 
     OUT = "out"
     IN = "in"
@@ -43,7 +43,7 @@ class OptOutEffect(StrEnum):
 
 @value_object
 class ContactEffect:
-    """What a rule changes about the subscriber."""
+    """The changes of a rule to the facts about the subscriber."""
 
     opt: OptOutEffect | None = None
     tag: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class FiredRule:
 
 @value_object
 class Decision:
-    """What the rules say about one message."""
+    """The decision of the rules about one message."""
 
     fired: tuple[FiredRule, ...]
     """Empty: no rule matched, and the message goes to the default chat."""

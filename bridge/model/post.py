@@ -46,7 +46,7 @@ OptQuestion = Literal["", "out", "in"]
 
 @value_object
 class InboundPayload:
-    """What the rules decided about a forwarded SMS, and what was done with it."""
+    """The decision of the rules about a forwarded SMS, and its results."""
 
     kind: ClassVar[PostKind] = PostKind.INBOUND
     rule: str = ""
@@ -125,7 +125,8 @@ class TopicPayload:
 
 
 Payload = InboundPayload | NoticePayload | AlertPayload | StatusPayload | OpeningPayload | TopicPayload
-"""What a post holds besides the rows it refers to. It never holds the text of an SMS, which is read from its row."""
+"""The content of a post besides the rows it refers to. It never holds the text of an SMS, which is read from its
+row."""
 
 _CLASSES: Mapping[PostKind, type[Payload]] = {each.kind: each for each in get_args(Payload)}
 _DEFAULTS: Mapping[type[Payload], Mapping[str, object]] = {

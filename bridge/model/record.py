@@ -9,7 +9,7 @@ from bridge.value import value_object
 
 @value_object
 class Restoration:
-    """What was unfinished in a copy of the store when a service started on the copy for the first time."""
+    """The unfinished work in a copy of the store when a service started on the copy for the first time."""
 
     taken_at: Ms
     """When the copy was made. Later events are not in it."""

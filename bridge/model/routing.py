@@ -1,4 +1,4 @@
-"""What the router reads in one transaction, and what it writes in one."""
+"""The batch that the router claims in one transaction, and the settlements that it writes in one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UnroutedMessage:
 
 @value_object
 class ClaimRequest:
-    """What the router claims, and which counts it reads with the messages."""
+    """The size of the batch that the router claims, and the counts that it reads with the messages."""
 
     limit: int
     """At most this many messages."""
@@ -94,7 +94,7 @@ class Settlement:
 
 @value_object
 class Settled:
-    """What ``settle`` wrote about one message."""
+    """The result of settling one message."""
 
     inbound_id: InboundId
     sending: tuple[Sms, ...] = ()

@@ -278,7 +278,7 @@ class Rewrite:
 
 @value_object
 class Change:
-    """What a :class:`Move` writes besides the state. ``None`` leaves a column as it is."""
+    """The columns and posts that a :class:`Move` writes besides the state. ``None`` leaves a column as it is."""
 
     reason: str | None = None
     detail: str | None = None

@@ -78,7 +78,7 @@ class SteadyClock(_Monotonic):
     """
 
     def jumped_by(self) -> Ms:
-        """How far the wall clock of the other clock is ahead of ``now``, in milliseconds; negative: behind."""
+        """The milliseconds by which the wall time of the other clock is ahead of ``now``; negative: behind."""
         return self._inner.now() - self.now()
 
     def take_over(self, by: Ms) -> None:

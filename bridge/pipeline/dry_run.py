@@ -36,7 +36,8 @@ class DryRun:
     """The sender, normalised."""
     explanation: Explanation
     settlement: Settlement
-    """What routing would write. It assumes that no automatic reply was sent lately, and none today."""
+    """The settlement that routing would write, if no automatic reply was sent to the subscriber lately or to anyone
+    today."""
 
 
 def dry_run(sample: SampleMessage, *, rules: RuleSet, settings: Settings, contact: Contact) -> DryRun:

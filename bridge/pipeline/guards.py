@@ -34,7 +34,7 @@ alert about it, and showing each of its messages would be the flood that the gua
 
 
 def longest_window(guards: GuardSettings) -> Ms:
-    """How far back the recent replies to a subscriber must be read, in milliseconds."""
+    """The longest period that a guard looks back, in milliseconds. Recent replies must be read that far back."""
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 

@@ -36,7 +36,8 @@ EXPIRY_EVERY: Ms = SECOND
 
 
 class Lease(Protocol):
-    """What the outbox asks about the lease of this node. Implemented by :class:`~bridge.pipeline.cluster.Cluster`."""
+    """The part of the cluster that the outbox uses: the lease of this node. Implemented by
+    :class:`~bridge.pipeline.cluster.Cluster`."""
 
     @property
     def senders(self) -> int:

@@ -124,7 +124,7 @@ class Reloader:
         self._is_requested = False
         # This run begins with good rules, so an alert of the last run is over.
         self._unreported: tuple[Problem, ...] | None = ()
-        """What the team has to be told: the problems; the all-clear (empty); nothing (None)."""
+        """The news for the team: the problems; empty: the all-clear; None: nothing to report."""
         self._busy = asyncio.Lock()
 
     def request(self) -> None:
