@@ -1,8 +1,7 @@
 """Finds the conversation that an operator's message belongs to.
 
-In a chat with topics the topic decides. Elsewhere the message replied to decides. The store maps it to its
-conversation. Where a crash or a move of the group broke the mapping, the code decides that every post of the bot
-carries.
+In a chat with topics the topic decides. Elsewhere the message replied to decides: the store maps it to its conversation.
+If a crash or a move of the group broke the mapping, the conversation's code decides. Every post of the bot carries it.
 """
 
 from __future__ import annotations

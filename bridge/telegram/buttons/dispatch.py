@@ -36,7 +36,7 @@ class ButtonPress:
     """A button that an operator of the chat pressed."""
 
     data: str
-    """What follows the kind."""
+    """The part of the button's data that follows the kind."""
     chat: Chat
     message: MaybeInaccessibleMessage
     source: ActionSource

@@ -1,7 +1,7 @@
 """The failures of calls to the Bot API, sorted by what the caller must do about them.
 
-The library's error classes mislead: a refused request is a "network error" to it, a flood limit is none. The errors are
-translated here and do not leave this package. An :class:`ApiError` holds no token, no URL and no text of an SMS.
+The library's error classes mislead: a refused request is a "network error" there, and a flood limit is not. The errors
+are translated here and do not leave this package. An :class:`ApiError` holds no token, no URL and no text of an SMS.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from bridge.ports.store import Store
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
-"""Marks a note, as does the mark that the settings name (``note_mark``)."""
+"""Marks a note, like the mark in the settings (``note_mark``)."""
 
 
 class AlbumCaptions:
@@ -23,7 +23,7 @@ class AlbumCaptions:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._notes: deque[str] = deque(maxlen=100)
-        """Keys of captions that are notes. They are lost at a stop: then a notice too many is sent."""
+        """Keys of captions that are notes. A stop loses them; then an author gets one notice too many."""
 
     def add_note(self, key: str) -> None:
         self._notes.append(key)

@@ -90,7 +90,7 @@ async def claim(context: OperatorContext, call: Call) -> Notice | None:
 
 
 async def conversation_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
-    """``<close | open | claim>:<code>``"""
+    """``<close | open | claim>:<code>``: closes, opens or claims the conversation with that code."""
     word, _, code = press.data.partition(":")
     conversation = await context.conversation_by_code(press.chat, code)
     kind = {"close": ActionKind.CLOSE, "open": ActionKind.OPEN, "claim": ActionKind.CLAIM}.get(word)
@@ -121,7 +121,7 @@ async def topic_changed(context: OperatorContext, message: IncomingMessage) -> N
         return
     conversation = await context.store.conversation_of_topic(message.chat_id, thread_id)
     if conversation is None or conversation.thread_id != thread_id:
-        # The topic of no conversation, or one that the conversation had before.
+        # The topic belongs to no conversation, or its conversation has another topic now.
         return
     kind = ActionKind.CLOSE if raw.forum_topic_closed is not None else ActionKind.OPEN
     line = (message.chat_id, message.id)

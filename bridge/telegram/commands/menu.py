@@ -38,7 +38,7 @@ class Menu:
                 await self._clock.sleep(wait)
 
     async def _offered(self, chat: Chat, failures: int) -> Ms | None:
-        """Sets the list of one chat. Returns when to try again; None: there is nothing more to do."""
+        """Sets the list of one chat. Returns milliseconds until the next try; None: there is nothing more to do."""
         wanted = menu_of(chat, admin=chat.name == self._chats.admin_name)
         try:
             if await self._api.commands(chat.id) != wanted:

@@ -24,7 +24,7 @@ from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import length, midnight, moment, reason
 
 MAX_LISTED = 50
-"""Rules or mistakes that one answer lists."""
+"""Most rules, or mistakes, that one answer lists."""
 _SAMPLE_NUMBER = "79001234567"
 """The sender of a text that ``/test`` tries outside conversations."""
 _WEEK = 6

@@ -102,8 +102,8 @@ class PostPublisher:
         return posts, await self._posts.send_in_conversation(post, chat, messages)
 
     async def _inbound_messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
-        """Makes the messages of the SMS. As many SMS of the same subscriber that wait behind it as fit share one
-        message with it."""
+        """Makes the messages of the SMS. SMS of the same subscriber that wait behind it go into the same message, as
+        many as fit."""
         now, many, sms = self._clock.now(), self._context.many_accounts, post.inbound
         if sms is None:
             return [post], ()

@@ -31,7 +31,7 @@ COUNTED = {
 
 @cache
 def catalogue(language: str) -> GNUTranslations:
-    """The texts of one language: compiled in an installed package, from the source in a checkout."""
+    """The texts of one language. An installed package has them compiled; a checkout compiles them from the source."""
     folder = files(__package__).joinpath(language)
     ready = folder.joinpath("telegram.mo")
     if ready.is_file():

@@ -51,7 +51,10 @@ class UpdateProcessor:
         return 0 if pending else IDLE
 
     async def _process(self, stored: StoredUpdate) -> None:
-        """:raises StoreUnavailable: the update stays pending and comes first next time."""
+        """Processes one update and marks it done or parked.
+
+        :raises StoreUnavailable: the update stays pending and comes first next time.
+        """
         try:
             update = Update.de_json(json.loads(stored.raw), self._api.bot)
         except Exception as error:  # the library checks little, and raises errors of any class
