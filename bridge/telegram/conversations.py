@@ -1,6 +1,6 @@
 """Finds the conversation that an operator's message belongs to.
 
-In a chat with topics the topic decides. Elsewhere the message replied to decides: the store maps it to its conversation.
+In a chat with topics the topic decides. Elsewhere the message replied to decides: the store maps it to a conversation.
 If a crash or a move of the group broke the mapping, the conversation's code decides. Every post of the bot carries it.
 """
 
