@@ -142,7 +142,7 @@ def show(queues: QueueStatus, running: Sequence[ProcessStatus], now: Ms, *, else
     out.print(table)
     out.print(f"last inbound SMS: {when(queues.last_inbound_at)}")
     for account in queues.accounts:
-        held = f"[red]held: {account.suspended_reason}[/red]" if account.suspended_reason else "ok"
+        suspended = f"[red]suspended: {account.suspended_reason}[/red]" if account.suspended_reason else "ok"
         money = f", balance {account.balance:.2f} {account.currency}" if account.balance is not None else ""
         heard = ago(account.last_answer_at, now)
-        out.print(f"account {account.account}: {held}{money}, platform last heard {heard}", soft_wrap=True)
+        out.print(f"account {account.account}: {suspended}{money}, platform last heard {heard}", soft_wrap=True)
