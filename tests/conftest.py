@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ settings.load_profile("no clock")
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """What a test, or a command that it runs, configures is for that test alone.
+    """Undoes the logging that a test, or a command that it runs, has configured.
 
-    A logger that was used once keeps what was configured then; so the loggers of all modules are made anew.
+    A logger keeps the configuration of its first use, so the loggers of all modules are made anew.
     """
     names = (None, "bridge", "httpx", "httpcore", "aiohttp.access")
     levels = {name: logging.getLogger(name).level for name in names}

@@ -1,4 +1,4 @@
-"""What a test does where the system lacks a tool that it needs."""
+"""Skips a test where the system lacks a tool, or fails it in CI."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ async def recycle(folder: Path) -> None:
 
 
 async def drop_all() -> None:
-    """What this process made, and what others left that were killed."""
+    """Drops the schemas of this process, and old ones of processes that were killed."""
     names = [*_made.values(), *_clean]
     _made.clear()
     _clean.clear()

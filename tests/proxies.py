@@ -15,7 +15,7 @@ Writer = asyncio.StreamWriter
 
 
 class Proxy:
-    """What both have in common: a listener, who asked for what, and how bytes get from here to there."""
+    """The common part: a listener, a record of the requests, and the copying of bytes both ways."""
 
     scheme = ""
 

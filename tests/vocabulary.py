@@ -49,7 +49,7 @@ def find(root: Path, words: Mapping[str, str]) -> Iterator[Found]:
 
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """What the module names itself, and its log events; what it takes from others is theirs to name."""
+    """The names that the module gives, and its log events. Names that it imports are other modules' to give."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):

@@ -100,7 +100,7 @@ class Bench:
             self.cases = [case for case in self.cases if not case.postgres]
         self.disk = "disk" in only
         self.alone = [part.table for name, part in (("decide", decide), ("reload", reload)) if name in only]
-        """What is measured of single parts, in this very process."""
+        """Measures single parts in this process."""
         self.starts = "start" in only
         self.runs = chosen.runs or (1 if chosen.quick else 3)
         self.measured: dict[str, Series] = {}

@@ -1,4 +1,4 @@
-"""What `make bench` measures: each case is one kind of run, repeated."""
+"""The cases of `make bench`: each is one kind of run, repeated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sizes:
     few_conversations: int = 10
     many_conversations: int = 100_000
     limit_s: float = 30
-    """Of one run."""
+    """Time limit of one run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class Case:
     setup: Setup | None
     """None: the bare pass-through."""
     filling: Filling | None = None
-    """What stands in the store before; None: nothing."""
+    """The rows that the store has before the run. None: an empty store."""
     postgres: bool = False
 
     def measure(self, stores: Stores, profiler: Profiler) -> Outcome:

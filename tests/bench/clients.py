@@ -36,7 +36,7 @@ class Clients:
         self._rate = rate
         self._next = 0
         self._due = 0
-        """So many messages may have left by now."""
+        """The number of messages that may have left by now."""
         self._callers: list[_Caller] = []
         self._idle: deque[_Caller] = deque()
 

@@ -88,7 +88,7 @@ def timed(rules: RuleSet, text: str) -> Iterator[int]:
 
 
 def table() -> Table:
-    """What `make bench` shows of it."""
+    """The lines that `make bench` shows."""
     found = Table("rules looked up by", "rules", "load, s", "median, µs", "p99, µs", "ratio of medians")
     found.title = "A decision alone, and reading, checking and testing the rule files"
     few = 1.0

@@ -56,15 +56,15 @@ class Outcome:
     reply: Latency
     """To the reply's request, complete at the platform."""
     late: Latency
-    """Of the generator itself, in a paced wave."""
+    """Lateness of the generator itself, in a paced wave."""
     cpu_us: float
-    """Of the subject, all threads, user and system, a message that was replied to."""
+    """Processor time of the subject for each answered message, in microseconds: all threads, user and system."""
     loop_us: float
-    """Of that, in the thread of the event loop."""
+    """The part of ``cpu_us`` in the thread of the event loop."""
     server_us: float
-    """Of the backends of a PostgreSQL server that work for the subject, a message; not in ``cpu_us``."""
+    """Processor time of PostgreSQL's backends for each message; not in ``cpu_us``."""
     far_cpu_us: float
-    """Of the far side itself, a message."""
+    """Processor time of the far side itself for each message."""
     others: float
     """Cores that anybody else kept busy meanwhile, the kernel's own work included."""
     rss: int
@@ -79,7 +79,7 @@ class Outcome:
 
     @property
     def faults(self) -> int:
-        """What must never be, however slow the machine is."""
+        """The number of broken promises. None may be broken, however slow the machine is."""
         # what was cut off by the time limit is still on its way
         return self.unanswered + self.doubled + self.strange + (0 if self.missing else self.unsettled)
 

@@ -22,15 +22,15 @@ _BALANCE_WORDS = b"1000000.00\nRUR\n"
 _BALANCE = _HEAD + b"%d\r\n\r\n%b" % (len(_BALANCE_WORDS), _BALANCE_WORDS)
 _NOTHING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _DIGITS = 11
-"""Of every subscriber's number."""
+"""Length of every subscriber's number."""
 
 
 class Gateway:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
-        """Of the wave under way. Without one the page knows no recipients."""
+        """The tally of the wave under way. Without one the page knows no recipients."""
         self.polls = 0
         """Questions about delivery."""
         self._id = 100_000_000

@@ -1,4 +1,4 @@
-"""What the subscribers of a benchmark write: numbers, words, and the bytes of the callbacks.
+"""The messages of a benchmark's subscribers: numbers, words, and the bytes of the callbacks.
 
 Every message comes from another subscriber. Their numbers are scattered, as real ones are: neighbours in time are no
 neighbours in an index.

@@ -119,7 +119,7 @@ def flush(path: Path) -> None:
 
 
 def put_off_polls(path: Path) -> None:
-    """What runs before have left behind would be asked about now; an idle bridge asks nothing."""
+    """Ends what earlier runs have left behind: an idle bridge has no outcome to ask about."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE sms SET poll_at = poll_at + ? WHERE state = 'sent'", (DAY,))
 

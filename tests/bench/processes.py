@@ -22,11 +22,11 @@ _BACKEND = re.compile(rb"postgres: .*\((\d+)\) ")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What a process has used since its start; with all its threads, user and system time."""
+    """Processor time of a process since its start: all threads, user and system."""
 
     cpu_s: float
     loop_s: float
-    """Of its first thread alone, where the event loop runs."""
+    """Processor time of the first thread alone, where the event loop runs."""
     rss: int
     """Bytes, now."""
     peak: int
@@ -40,7 +40,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """What is measured: one process or several that share the work."""
+    """The processes that are measured: one, or several that share the work."""
 
     callback_urls: tuple[str, ...]
     pids: tuple[int, ...]

@@ -79,7 +79,7 @@ async def measure(count: int, condition: str) -> tuple[float, float, float, floa
 
 
 def table() -> Table:
-    """What `make bench` shows of it."""
+    """The lines that `make bench` shows."""
     shown = Table("a reload", "rules", "load, s", "loop late: median, ms", "longest, ms", "letting go, ms")
     shown.title = "The event loop while rules are loaded beside it"
     for count in COUNTS:

@@ -12,7 +12,7 @@ from tests.bench.farside import Latency, Outcome
 def figures(outcome: Outcome) -> dict[str, float]:
     """Flat and numeric; latencies in milliseconds, CPU in microseconds a message, memory in bytes."""
     found: dict[str, float] = {"per_second": outcome.per_second, "missing": outcome.missing, "faults": outcome.faults}
-    # What the far side does for a message never changes: its cost tells how fast the machine was just then.
+    # The far side always does the same for a message, so its cost tells how fast the machine was.
     if outcome.far_cpu_us:
         found["cpu_evened"] = outcome.cpu_us / outcome.far_cpu_us
     for name in outcome.__dataclass_fields__:

@@ -1,4 +1,4 @@
-"""What the far side saw of each message, by its place in the wave; times are seconds of the monotonic clock."""
+"""The far side's record of each message, by its position in the wave. Times are seconds of the monotonic clock."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _free_port() -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
-    """What differs between two measurements of the whole path."""
+    """The settings that differ between measurements of the whole path."""
 
     rules: int = 100
     forward: bool = False

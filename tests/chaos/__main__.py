@@ -89,7 +89,7 @@ def control(result: ScenarioResult) -> str:
 
 
 def failures(result: ScenarioResult) -> list[str]:
-    """What makes this scenario fail the suite, in sentences."""
+    """The reasons why this scenario fails the suite, in sentences."""
     number = result.scenario.number
     said = [f"{number}: {sentence}" for sentence in result.run.violations]
     if result.run.broke:

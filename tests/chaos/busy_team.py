@@ -28,7 +28,7 @@ CONFIRMED_BY_HAND = ("release", "plain")
 
 @dataclass(eq=False, slots=True)
 class Team:
-    """Who writes and presses in the group with its topics. What each did is kept, to be judged by."""
+    """Operators who write and press in the group with its topics, and a record of what each did, for the check."""
 
     telegram: SimulatedBotApi
     chance: random.Random
@@ -66,7 +66,7 @@ class Team:
         self._written.append(self._says(text))
 
     def correct(self) -> None:
-        """Somebody edits an answer, gone or not: it must neither go a second time nor be lost."""
+        """An operator edits an answer, sent or not: it must neither be sent a second time nor be lost."""
         number = self.chance.randrange(len(self._written))
         self.telegram.edits(SUPPORT, self._written[number], self.answers[number] + CORRECTED)
 
@@ -233,7 +233,7 @@ def _withdrawn(service: Service, book: Sequence[TakenSms]) -> Iterator[str]:
 
 
 def _unanswered(service: Service, team: Team) -> Iterator[str]:
-    """What changes something is answered in words that are kept; what sends, by its SMS. A list is not kept."""
+    """A command that changes something gets a stored answer, one that sends gets its SMS. A list is not stored."""
     for message, written in team.commands.items():
         if written == "/t":
             continue

@@ -1,4 +1,4 @@
-"""What a callback costs while Telegram is there and while it is away, in real time, at the real service."""
+"""Measures a callback while Telegram is there and while it is away, in real time, at the real service."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OUTAGES = (ApiOutage.REFUSE, ApiOutage.HANG, ApiOutage.BAD_GATEWAY)
 TURNS = 5
 THERE = "there"
 NOISE_MS = 10
-"""What a p99 of a few milliseconds may differ by from one minute to the next on a machine with neighbours."""
+"""The difference of a p99 from one minute to the next that a busy machine explains."""
 GROWTH_MB = 40
 """SQLite's caches fill while a new database grows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What callbacks took in several turns, in milliseconds. The p99 is the median turn's: a machine that stands
+    """The times of callbacks in several turns, in milliseconds. The p99 is the median turn's: a machine that stands
     still for a second spoils one of them."""
 
     calls: int

@@ -19,7 +19,7 @@ import yaml
 from tests.chaos import invariants
 
 LOGS = ("*.jsonl", "*.log")
-"""What services wrote. Databases, configurations and rules hold such words by right."""
+"""The files that services wrote. Databases, configurations and rules may hold such words."""
 SHORTEST_SECRET = 8
 """Characters; a shorter one cannot be told from an ordinary word."""
 SHORTEST_NUMBER = 10
@@ -69,7 +69,7 @@ def planted(folder: Path, words: Mapping[str, str], patterns: Collection[str] = 
 
 
 def leaks(folder: Path) -> tuple[list[str], int]:
-    """What the logs in ``folder`` show of its databases and configurations; and how many words were looked for."""
+    """The words of databases and configurations that the logs in ``folder`` show, and the number of words searched."""
     logs = [path for pattern in LOGS for path in sorted(folder.rglob(pattern)) if path.is_file()]
     if not logs:
         return [], 0
@@ -116,7 +116,7 @@ def known(folder: Path) -> tuple[Mapping[str, str], Collection[str], frozenset[s
             digits = re.sub(r"[^0-9]", "", number)
             if SHORTEST_NUMBER <= len(digits) <= 15:
                 numbers.add(digits)
-    # What came as a sender's name is a name, whatever else has the same words.
+    # A sender's name is a name, even if a text has the same words.
     named = "\n".join(map(without_digits, names))
     return secrets, [text for pattern, text in texts.items() if pattern not in named], frozenset(numbers)
 

@@ -51,13 +51,13 @@ POLL = (MINUTE, 5 * MINUTE)
 BALANCE: Ms = 10 * MINUTE
 ACCOUNTS = ("busy", "held", "fine")
 EARLIER = frozenset({"Ответ прежде", "Ответ долго"})
-"""What waits when the jump comes."""
+"""The texts that wait when the jump comes."""
 TALKED_WITH = "79003000009"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What happens when, counted from the beginning."""
+    """The times of the hour's events, from its beginning."""
 
     before: Ms = 6 * MINUTE
     """The jump comes when back-offs have grown."""
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def slack(self) -> Ms:
-        """What a look of a loop and a step of the test may add to a wait."""
+        """The most that the interval of a loop and a step of the test may add to a wait."""
         return 2 * self.step + IDLE
 
 
@@ -93,7 +93,7 @@ class Jump:
 
     @property
     def started_ahead(self) -> bool:
-        """Nobody can tell this from a day off: what an earlier run left is over for good (see the decision)."""
+        """The bridge cannot tell this from a day off: what an earlier run left is over for good (see the decision)."""
         return self.restart and self.by > 0
 
 
@@ -102,7 +102,7 @@ CALM = Jump(name="no jump")
 
 
 class Chats(SimulatedBotApi):
-    """Of its chats one refuses every message for ever, for no reason that anybody knows."""
+    """One of the chats refuses every message, for no known reason."""
 
     async def _answer(self, method: str, params: Params) -> Json:
         if method.lower() == "sendmessage" and params.text("chat_id") == str(REFUSING):
@@ -112,7 +112,7 @@ class Chats(SimulatedBotApi):
 
 @dataclass(kw_only=True, slots=True)
 class Seen:
-    """What the world outside saw of one hour, in its own time from the hour's beginning."""
+    """One hour as the outside saw it, in its own time from the hour's beginning."""
 
     asked: dict[str, list[Ms]] = field(default_factory=dict)
     """By what was asked for: when each request came."""
@@ -305,7 +305,7 @@ class Hour:
         if "Ответ рано" in sent and not self.jump.started_ahead:
             yield "the robot answered although a person had taken over"
         if not self.jump.restart:
-            # What Telegram asked for is not kept over a start: the first call is told again.
+            # A start forgets the wait that Telegram asked for: Telegram asks again at the first call.
             yield from too_early(self.telegram.calls)
         [shown] = [each.date for each in self.telegram.chats[SALES].from_bot] or [self.began + 2 * HOUR]
         if shown - self.began > self.plan.flooded + self.plan.slack:

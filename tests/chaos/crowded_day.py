@@ -1,4 +1,4 @@
-"""Who takes part in a day: subscribers whose calls may be cut, and operators who answer, edit, decide and tidy up."""
+"""The people of a day: subscribers whose calls may be cut, and operators who answer, edit, decide and tidy up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.service import SUPPORT
 
 SUBSCRIBERS = 40
 UNREACHABLE = 4
-"""So many of them have their phones off: what is sent to them is not delivered."""
+"""Subscribers whose phones are off: SMS to them are not delivered."""
 REPEATED = 0.1
 """The part of the messages that the platform brings again though it has our answer."""
 CALL_AGAIN_S = 0.2
@@ -150,7 +150,7 @@ CAPTION = "посмотрите"
 
 
 def corrected(text: str) -> str:
-    """What an operator makes of a reply."""
+    """An operator edits, deletes or reacts to a reply."""
     return f"{text}, исправлено"
 
 

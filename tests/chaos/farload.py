@@ -36,14 +36,14 @@ class Wave:
     messages: int
     rate: float
     answer_after_s: float
-    """What the send page needs for each answer, until the last callback is acknowledged; then it answers at once."""
+    """The send page's delay of each answer. Once the last callback is acknowledged, it answers at once."""
     limit_s: float
     connections: int = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What the far side saw of one wave."""
+    """One wave as the platform saw it."""
 
     acknowledged: int
     unanswered: int
@@ -54,7 +54,7 @@ class Seen:
     ack: Latency
     """Milliseconds from when a callback was due."""
     late: Latency
-    """Of the generator itself."""
+    """Lateness of the generator itself."""
     intake_s: float
     drained_s: float
     """From the last acknowledgement to the last reply."""

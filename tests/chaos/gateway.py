@@ -28,7 +28,7 @@ STEP_S = 0.02
 
 
 def id_of(number: int) -> str:
-    """What the gateway answers to SMS ``number``."""
+    """The gateway's answer to SMS ``number``."""
     return str(1_000_000_000 + number)
 
 
@@ -302,7 +302,7 @@ class Gateway:
         self.on_used_connections = 0
         """Requests that did not come first on their connection."""
         self.ports: dict[str, int] = {}
-        """Of ``plain`` and ``tls``; of ``deaf``, who closes what it has accepted, and ``silent``, who does nothing."""
+        """The ports: ``plain`` and ``tls`` answer, ``deaf`` closes each connection, ``silent`` never answers."""
         self._seed = seed
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()

@@ -19,7 +19,7 @@ TEXTS = ("эхо привет", "Здравствуйте, где мой зак�
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """What one connection sends."""
+    """The bytes that one connection sends."""
 
     kind: str
     data: bytes

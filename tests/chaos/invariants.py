@@ -1,4 +1,4 @@
-"""What must be true of a bridge's store, of the platform's book and of the chats, whatever was done to them.
+"""Checks that must hold for a bridge's store, the platform's book and the chats after any fault.
 
 Each function returns one sentence for each promise that is broken, with how often and the first few rows to look at;
 an empty list where all is well. Nothing is said of texts and numbers, only ids. The store is read from outside, as a
@@ -110,7 +110,7 @@ ALWAYS: Mapping[str, str] = {
     "topic that two conversations use": """
         SELECT min(id) FROM conversation WHERE thread_id IS NOT NULL GROUP BY chat, thread_id HAVING count(*) > 1""",
 }
-"""What is wrong → the rows that are."""
+"""The sentence of a violation → the query for its rows."""
 
 AT_REST: Mapping[str, str] = {
     "inbound still not routed": "SELECT id FROM inbound WHERE state = 'new'",
@@ -141,7 +141,7 @@ _REMARKS = frozenset(
 
 
 def store(database: Path) -> list[str]:
-    """What holds inside the store at any moment."""
+    """Checks what must hold inside the store at any moment."""
     try:
         with reading(database) as db:
             # In a broken file every other answer may be wrong.
@@ -151,7 +151,7 @@ def store(database: Path) -> list[str]:
 
 
 def at_rest(database: Path, *, chats: bool = True, asks: bool = True) -> list[str]:
-    """What else holds once a started bridge has worked everything off.
+    """Checks what must also hold once a started bridge has finished its work.
 
     :param chats: False where Telegram is off or out of reach: what is to be shown waits then.
     :param asks: False where ``on_unknown: leave`` says that nobody wants to be asked.

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ALL_TRY = 5.0
-"""Seconds for the crowd to come."""
+"""Seconds for all callers to come."""
 SAID = (b"", b"GET /sms.php?smsid=12", b"GET /sms.php?smsid=34&text=a HTTP/1.1\r\nHost: bridge\r\nX-Ha")
-"""What the callers say: nothing, half a request line, half of the headers."""
+"""The bytes that callers send: none, half a request line, half of the headers."""
 MORE_THAN_IT_TAKES = 900
 QUESTION = b"GET /nowhere HTTP/1.1\r\nHost: bridge\r\n\r\n"
 QUESTIONS = 60_000
-"""Of one who never reads: many more answers than the network between us holds."""
+"""Requests of a caller that never reads: many more answers than the network buffers hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +24,12 @@ class Wave:
     name: str
     callers: int
     addresses: int = 200
-    """They come from so many: 127.0.0.2 and on."""
+    """The number of addresses that they come from: 127.0.0.2 and on."""
     says: tuple[bytes, ...] = SAID
     deaf: int = 0
-    """Of those who never read, beside the others."""
+    """Callers that never read, beside the others."""
     files_later: int | None = None
-    """So many files more than it has open may the service open, from the moment it runs."""
+    """The number of further files that the service may open once it runs."""
     world: Mapping[str, str] = field(default_factory=dict)
     """Variables of ``sabotage.narrow``."""
 

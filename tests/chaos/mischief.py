@@ -67,7 +67,7 @@ class IllPlatform(SimulatedPlatform):
 
 
 class Ill(StrEnum):
-    """What a call to Telegram may meet."""
+    """The failures that a call to Telegram may meet."""
 
     FLOOD = "429"
     """And for so long for all that is sent to this chat."""
@@ -77,7 +77,7 @@ class Ill(StrEnum):
     CUT = "cut"
     CUT_AFTER = "cut with effect"
     CONFLICT = "409"
-    """Somebody else asks for updates."""
+    """Another program polls for updates."""
 
 
 class IllBotApi(SimulatedBotApi):

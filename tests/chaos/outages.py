@@ -1,4 +1,4 @@
-"""What can befall the disk of a running service, and what must be seen of the service while it lasts and after it."""
+"""Failures of the disk under a running service, and the checks of the service during each and after it."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ async def _through(at: Plant, outage: Outage, lasts: float) -> tuple[list[str], 
         began = time.monotonic()
         await callers.until(lambda: given(callers.answers[before:], began, outage.takes_nothing) >= CALLS)
         ready = await _until_ready(at, False)
-        # What was only met by callers has no end that a loop could tell of.
+        # Where only callers met the failure, no loop can report its end.
         met = await _logged(at, told, told_of)
         await asyncio.sleep(max(0.0, began + lasts - time.monotonic()))  # how long it lasts is part of the trouble
         broken = [] if ready else ["ready all the while"]

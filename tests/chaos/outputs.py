@@ -1,4 +1,4 @@
-"""What a service says outside its log, kept file by file: commands, probes, the admin socket."""
+"""Collects a service's output outside its log, file by file: commands, probes, the admin socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.service import Service
 
 
 class Outputs:
-    """What is not in the log, file by file."""
+    """The outputs that are not in the log, file by file."""
 
     def __init__(self, folder: Path, service: Service) -> None:
         self._folder = folder

@@ -72,7 +72,7 @@ class Plant:
         return self.power.cut(chance, keep)
 
     def broken(self) -> list[str]:
-        """What must hold at any moment."""
+        """Checks what must be true at any moment."""
         if not self.service.database.exists():
             return [f"the database is gone with {len(self.callers.acknowledged)} acknowledged messages"]
         try:
@@ -82,7 +82,7 @@ class Plant:
         return [*lost, *invariants.store(self.service.database), *invariants.sent_once(self.platform.book)]
 
     async def at_the_end(self) -> list[str]:
-        """What must hold once a started bridge has worked everything off, for which this waits."""
+        """Waits until a started bridge has finished its work, and checks what must be true then."""
         await self.service.until("SELECT count(*) FROM inbound WHERE state = 'new'", 0)
         await self.service.until("SELECT count(*) FROM sms WHERE state IN ('queued', 'sending')", 0)
         return [

@@ -1,4 +1,4 @@
-"""What a power cut may leave of files, told from the record of what a process did to them (``preload/disk.c``).
+"""Computes what a power cut may leave of files from the record of what a process did to them (``preload/disk.c``).
 
 The model is the strict reading of POSIX. Sure is only what a successful sync came back for. Of what was written since,
 each page may have reached the disk or not, in any of the states it went through, and may be torn between sectors; a
@@ -22,7 +22,7 @@ SECTOR = 512
 KEEP = (0.5, 0.0, 0.8, 1.0, 0.2)
 """How much of what was not synced reaches the disk all the same, as a chance: the cuts take turns with these."""
 TORN = 0.3
-"""Of the pages that changed, the share torn between sectors."""
+"""The share of the changed pages that is torn between sectors."""
 
 _ENTRY = struct.Struct("=cBHiqI")
 _FILES = ("*.db", "*.db-wal", "*.db-journal")
@@ -35,9 +35,9 @@ Versions = dict[int, list[bytes]]
 @dataclass(eq=False, slots=True)
 class _File:
     disk: bytearray = field(default_factory=bytearray)
-    """What is sure to be found after a cut."""
+    """The bytes that are sure to be found after a cut."""
     cache: bytearray = field(default_factory=bytearray)
-    """What the process finds when it reads."""
+    """The bytes that the process reads."""
     dirty: Versions = field(default_factory=dict)
     flushing: Versions = field(default_factory=dict)
     lost: Versions = field(default_factory=dict)
@@ -154,7 +154,7 @@ class _Renaming:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
-    """What a cut met and what was done about it."""
+    """The state that a cut met, and the choices made for it."""
 
     database_pages: int
     """Pages of the database itself that were not sure: the cut fell into a checkpoint."""

@@ -48,7 +48,7 @@ COMPLAINTS = (
     *("callback_failed", "rules_failed", "plan_failed", "platform_adapter_failed", "outcome_failed", "loop_failed"),
     *("update_parked", "Task exception was never retrieved", "Exception in callback"),
 )
-"""What the log says where each part stumbles."""
+"""The log events and messages by which each part reports its failure."""
 
 
 class Provocateur:
@@ -127,7 +127,7 @@ class Provocateur:
                 continue
 
     async def store_that_cannot_write(self) -> None:
-        """Somebody holds the file's lock for longer than a writer waits for it."""
+        """Another program holds the file's lock for longer than a writer waits for it."""
         locker = sqlite3.connect(self._service.database, isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
         try:

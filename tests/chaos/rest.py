@@ -16,7 +16,7 @@ MOVING = (
 
 
 async def at_rest(service: Service, *, seconds: float = 120, chats: bool = True, asks: bool = True) -> list[str]:
-    """What a running service still has to do when it had so long for it: violations, none where it is done."""
+    """Waits until a running service has finished its work. Returns what is left as violations."""
     also = " + (SELECT count(*) FROM chat_post WHERE state = 'waiting')" if chats else ""
     try:
         async with asyncio.timeout(seconds):

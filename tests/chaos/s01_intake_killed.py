@@ -46,7 +46,7 @@ TEXTS = (("эхо {}", 2, "replied"), ("Вопрос {}", 1, "forwarded"), ("ш�
 
 
 class Subscribers:
-    """Who writes what: messages without end, some of which the platform brings again later."""
+    """An endless source of messages, some of which the platform brings again later."""
 
     def __init__(self, callback_url: str, chance: random.Random) -> None:
         self.acknowledged: dict[str, str] = {}

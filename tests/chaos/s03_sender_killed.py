@@ -102,7 +102,7 @@ def batch(callback_url: str, kill: int) -> list[Delivery]:
 
 
 def sending(service: Service) -> set[int]:
-    """What a dead bridge left in flight."""
+    """The SMS that a killed bridge left in flight."""
     return {int(str(row[0])) for row in service.rows("SELECT id FROM sms WHERE state = 'sending'")}
 
 

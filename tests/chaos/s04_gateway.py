@@ -34,7 +34,7 @@ from tests.chaos.tools import each, together, without
 
 REPETITIONS = 50
 RACES = 10
-"""So many times as often, since it takes luck: a connection that is closed just as the next request is written."""
+"""This case is repeated that many times more, since it takes luck: a connection closed just as a request is written."""
 BURST = 5_000
 AT_ONCE = 64
 """Cells under way. They wait for the gateway most of the time."""
@@ -81,7 +81,7 @@ class Cell:
     before: str = ""
     """The act asked for by an SMS that goes first over the same connection; empty: the connection is fresh."""
     port: str = ""
-    """Of the gateway; empty: where it talks."""
+    """The name of the gateway's port. Empty: the plain or the TLS port."""
     trusted: bool = True
     limits: HttpLimits = PATIENT
     often: int = 1

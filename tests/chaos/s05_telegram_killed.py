@@ -24,13 +24,13 @@ from tests.chaos.scenario import Findings, Progress, Scenario, scaled
 from tests.service import LOOK_AGAIN, SUPPORT, Service, free_port
 
 KILLS = 100
-"""Of them half in each mode."""
+"""Kills; half of them in each mode."""
 RETRY_MS = 50
 """After which the simulated Telegram calls a webhook again; the real one takes seconds."""
 ANSWERS = 6
-"""Of operators, a kill."""
+"""Operators' messages for each kill."""
 QUESTIONS = 3
-"""Of subscribers, a kill: the first of somebody new, the others of anybody."""
+"""Subscribers' messages for each kill: the first of a new subscriber, the others of any."""
 ASKED_FIRST = 2
 """Texts that are asked about, a kill."""
 COMMANDS = 2

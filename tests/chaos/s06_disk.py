@@ -71,7 +71,7 @@ async def full_disk(
 
 
 async def deleted_log(folder: Path, progress: Progress = nothing) -> Findings:
-    """Nobody can put it back; but the advice is to stop the bridge, and what it holds is carried over as it stops."""
+    """The file cannot be put back. The advice is to stop the bridge, which carries over what it holds as it stops."""
     findings = Findings()
     async with plant(folder, callers=CALLERS, pause=PAUSE, recorded=False) as at:
         await at.service.start()

@@ -54,14 +54,14 @@ ON_ITS_WAY: Ms = 1_500
 
 @dataclass(kw_only=True, slots=True)
 class Backlog:
-    """What came in, and what the poster claimed at a time."""
+    """Counts the calls, and the posts that the poster claimed at a time."""
 
     subscribers: int
     brought: int = 0
     asked: int = 0
     """Questions that a rule answers, while Telegram was away."""
     unanswered: int = 0
-    """Of them those whose answer did not leave at once: time stands still until it does."""
+    """SMS whose answer did not leave at once. Time stands still until it does."""
     claimed: int = 0
 
     def sender(self, number: int) -> str:
@@ -165,7 +165,7 @@ async def _a_day(
         if number % (strides // 3) == 0 and number < strides // 3 * 3:
             outage = OUTAGES[number * 3 // strides]
             around.telegram.down(outage)
-            # Who calls while calls hang waits for his answer, not for the time: the poster and the poller.
+            # While calls hang, the poster and the poller wait for an answer and not for a time.
             stuck = 2 if outage is ApiOutage.HANG else 0
         await backlog.bring(around, sms * (number + 1) // strides - backlog.brought)
         await backlog.ask(around)
@@ -192,7 +192,7 @@ async def _refused(around: World, line: Timeline, rounds: int) -> None:
         around.telegram.flood(SUPPORT, seconds)
         before = _refusals(around)
         over = around.clock.now() + seconds * SECOND
-        # Whoever waits after an outage calls within his longest wait.
+        # After an outage every loop calls again within its longest wait.
         for _ in range(2 * MINUTE // SECOND):
             if _refusals(around) > before:
                 break
@@ -295,7 +295,7 @@ def hasty() -> AbstractContextManager[object]:
 
 
 def careless() -> AbstractContextManager[object]:
-    """What cannot be shown at once is not shown."""
+    """A post that cannot be shown at once is dropped."""
 
     async def drop(self: poster.ChatPoster, post: Post, chat: Chat, error: ApiError) -> bool:
         await self._store.post_dropped(post.id, str(error), self._clock.now())

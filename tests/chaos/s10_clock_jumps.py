@@ -49,7 +49,7 @@ LONGEST_OF: Mapping[str, Ms] = {
 
 
 OVER_WITH_IT = frozenset({"status", "probe of a held account"})
-"""What nobody asks about any more once the SMS that it is about are over."""
+"""Requests that the bridge does not make any more once their SMS are final."""
 
 
 def compare(calm: Seen, seen: Seen, jump: Jump, plan: Plan) -> Iterator[str]:

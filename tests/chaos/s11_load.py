@@ -132,7 +132,7 @@ async def load(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Phase:
-    """What became of one wave."""
+    """The result of one wave."""
 
     name: str
     messages: int
@@ -226,7 +226,7 @@ def judged(service: Service, brought: int, code: int) -> Iterator[str]:
 
 
 def out_of_turn(service: Service) -> list[object]:
-    """Of one priority and due at once, rows of a queue start in the order in which they were written."""
+    """Rows with one priority that are due at once start in the order in which they were written."""
     rows = service.rows("""
         SELECT sms_id FROM (
             SELECT id, sms_id, max(sms_id) OVER (ORDER BY id) AS latest FROM sms_event WHERE move = 'start')
@@ -245,7 +245,7 @@ async def waits_for_sending(folder: Path, progress: Progress) -> Findings:
 
 
 async def remembers_all(folder: Path, progress: Progress) -> Findings:
-    """What was acknowledged is kept in memory too: some 2 KB a message, much more than may stay behind."""
+    """Keeps acknowledged messages in memory: some 2 KB each, much more than may stay behind."""
     sizes = {"rate": 400, "seconds": 30, "slow_seconds": 0.5, "settled_after": 5}
     return await only(folder / "remembers", progress, "memory", "remembers_all", **sizes)
 

@@ -113,7 +113,7 @@ async def crowded(
         callers = ManyCallers(service.port, wave)
         began, slowest, last = time.monotonic(), 0.0, False
         coming = asyncio.create_task(callers.come())
-        # Whoever calls when the last place has just gone waits longest.
+        # The caller that comes when the last slot has just gone waits longest.
         full = asyncio.create_task(callers.full.wait())
         await asyncio.wait([coming, full], return_when=asyncio.FIRST_COMPLETED)
         full.cancel()
@@ -154,7 +154,7 @@ async def crowded(
 
 
 async def calm(caller: Caller, process: Watched, files: int, patience: float) -> Sequence[str]:
-    """What is not as it was before the crowd."""
+    """The differences from the time before the callers came."""
     found = []
     if not await comes_true(lambda: process.callers == 0 and process.files <= files + OUTGOING, patience):
         found.append(f"{process.callers} connections stay; {process.files} files are open, {files} before")

@@ -84,7 +84,7 @@ def rule_sets() -> Mapping[str, RuleSet]:
 
 
 def words_of(rules: RuleSet) -> tuple[str, ...]:
-    """What its rules look for, in words."""
+    """The words that the rules look for."""
     keywords = {keyword.written for rule in rules.rules for keyword in rule.keywords}
     prefixes = {" ".join(rule.prefix) for rule in rules.rules if rule.prefix}
     return tuple(sorted(keywords | prefixes, key=len)[-KEYWORDS_TRIED:]) or ("часы",)
@@ -100,7 +100,7 @@ Cost = Callable[[Callable[[], object]], float]
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Of this thread, the best of some tries."""
+    """Processor seconds of this thread, the best of some tries."""
     best = float("inf")
     for _ in range(TRIES):
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""What was written is searched: no password, no token, no secret address, no text and no whole number in a log.
+"""Searches everything that was written: no password, no token, no secret address, no text and no whole number in a log.
 
 First a service of our own, whose every secret is a planted word, is made to complain in every way it has. Then the logs
 of all other runs of the suite are searched for what their configurations and databases hold. ``history`` and ``queue

@@ -53,11 +53,11 @@ class Clock:
         self.ahead: Ms = 0
         self._morning = time.time_ns() // 1_000_000 // DAY * DAY + DAY
         self.midnight = self._morning + DAY
-        """Between the first and the second day of this story."""
+        """Between the first and the second day of the scenario."""
         self.set(12 * HOUR)
 
     def set(self, time_of_day: Ms) -> None:
-        """Of the first day."""
+        """Sets the time of day, on the first day."""
         self.ahead = self._morning + time_of_day - time.time_ns() // 1_000_000
         self.file.write_text(str(self.ahead))
 
@@ -257,7 +257,7 @@ async def budgets(
 
 
 async def over_midnight(day: Day, clock: Clock, numbers: int) -> list[str]:
-    """Somebody writes all the while: held back by the old day's budget, answered by the new one's."""
+    """A subscriber writes all the time: suppressed by the old day's budget, answered by the new one's."""
     if clock.now() >= clock.midnight:
         return ["the start took until after midnight, so midnight was not tried"]
     async with asyncio.timeout(STANDS_STILL_S):

@@ -44,9 +44,9 @@ FAULTY = 0.05
 """The part of all requests, calls and callbacks that is spoilt."""
 MESSAGES_A_SECOND = 4
 ACTIONS_A_SECOND = 3
-"""Of operators."""
+"""Actions of operators."""
 ANSWERS_WITHIN: Ms = 300
-"""What the platform needs at most when it is well."""
+"""The longest answer time of the platform when it is well."""
 OUTAGE_EVERY_S = 40
 LOCK_EVERY_S = 15
 LOCKED_S = 1.0
@@ -65,7 +65,7 @@ SHOWN = {
     SmsState.PARKED: "🤔",
     SmsState.ABANDONED: "🤔",
 }
-"""What an operator sees on his message in the end."""
+"""The reactions that may be the last on an operator's message."""
 SMSID = re.compile(r"\b0\d{6}\b")
 FAULTS_OF_OURS = frozenset(
     {
@@ -221,7 +221,7 @@ class Day:
                 self.telegram.up()
 
     async def _lock(self) -> None:
-        """Somebody opens the database to change it, and takes his time."""
+        """Another program opens the database to change it, and takes its time."""
         while not await pause(self._over, self._chance.uniform(0.5, 1.5) * LOCK_EVERY_S):
             if await asyncio.to_thread(locked, self.service.database, LOCKED_S):
                 self.mischief.note("database locked")
@@ -367,7 +367,7 @@ def shown(day: Day) -> Iterator[str]:
 
 
 def asked(day: Day) -> Iterator[str]:
-    """What nobody knows is put to people with both choices, be it in a topic that was deleted since."""
+    """Every unknown outcome is put to the operators with both choices, even in a topic that was deleted since."""
     offered = {data for message in day.operators.chat.history.values() for _, data in buttons(message.reply_markup)}
     open_rows = day.service.rows("SELECT id FROM sms WHERE state IN ('uncertain', 'parked')")
     unasked = [row for (row,) in open_rows if not {f"again:{row}", f"leave:{row}"} <= offered]

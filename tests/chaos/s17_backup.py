@@ -33,9 +33,9 @@ from tests.chaos.stubborn import Stubborn
 from tests.service import LOOK_AGAIN, SUPPORT, Service
 
 DOUBTFUL = "79000000001"
-"""Whose SMS has an unknown outcome before the back-up; an operator sends it again after it."""
+"""The subscriber whose SMS has an unknown outcome before the back-up. An operator sends it again after it."""
 ASKER = "79000000002"
-"""Who writes to the team."""
+"""The subscriber who writes to the team."""
 SLOW_MS = 100
 COMMAND_S = 300
 
@@ -85,7 +85,7 @@ def buttons(message: Message) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inside:
-    """What a copy holds that may not be done by itself."""
+    """The work in a copy that the bridge may not do by itself."""
 
     unsent: int
     sending: int
@@ -167,7 +167,7 @@ class History:
         await self.taken(before + 2)
 
     def brought_again(self) -> list[str]:
-        """What this scenario must bring about, once the service is dead."""
+        """Checks that the scenario had something of every kind to restore. The service has to be dead."""
         waiting = len(self.telegram.updates.unconfirmed)
         return [] if waiting == 2 else [f"Telegram brings {waiting} updates again, not 2: nothing was tried"]
 

@@ -25,7 +25,7 @@ CLIENTS = 8
 SUBSCRIBERS = 2_000
 STANDS_STILL_S = 60
 MOST_LINES = 1
-"""Of one bridge about one outage, of each kind: its loops tell of it together."""
+"""Log lines of each kind from one node about one outage: its loops report it together."""
 MANY_LINES = frozenset({"sms_outcome_not_stored", "singleton_role_lost"})
 """Each about another SMS, or another singleton role."""
 

@@ -24,7 +24,7 @@ BRIDGES = 2
 KILLS = 12
 SUBSCRIBERS = 5
 ANSWERS = 10
-"""Of operators, between two kills."""
+"""Operators' messages between two kills."""
 TAKEN_OVER_S = 20
 """After this time another node has the singleton role of a dead one."""
 STANDS_STILL_S = 60

@@ -1,4 +1,4 @@
-"""What a fault scenario is, and what it says at its end."""
+"""The parts of a fault scenario, and its findings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Progress = Callable[[str], None]
 
 @dataclass(kw_only=True, slots=True)
 class Findings:
-    """What one run of a scenario measured, and every promise it saw broken."""
+    """The figures of one run of a scenario, and every promise that it saw broken."""
 
     figures: dict[str, str] = field(default_factory=dict)
-    """What people want to read in the table: name → figure with its unit."""
+    """The figures in the table: name → figure with its unit."""
     violations: list[str] = field(default_factory=list)
     """Each names what was broken and where to look; empty where everything held."""
 
@@ -36,7 +36,7 @@ class Scenario:
     run: Run
     """At full size."""
     rule: str
-    """What the control takes out, in a few words."""
+    """The rule that the control takes out, in a few words."""
     control: Run | None
     """The same with the rule taken out, as small as shows it: must come back with violations. None: ``rule`` says why
     there is nothing to take out."""

@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What one process said of itself."""
+    """The report of one process."""
 
     figures: dict[str, str] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -137,7 +137,7 @@ class Schedule:
 
 
 def line(title: str, outcome: Outcome, which: str, seconds: float) -> str:
-    """What is said of a run as soon as it is over."""
+    """The line that is printed as soon as a run is over."""
     if outcome.broke:
         word = f"[red]did not finish[/]: {escape(outcome.broke)}"
     elif which == "control":

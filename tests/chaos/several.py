@@ -18,9 +18,9 @@ from tests.chaos.callers import Callers, Delivery, Source, delivery
 from tests.service import LOOK_AGAIN, Service
 
 MOST_WAITING = 300
-"""Acknowledged and not answered yet; at more of them the subscribers wait."""
+"""Messages acknowledged and not answered yet. The subscribers wait while there are more."""
 PATH = "http://127.0.0.1/sms.php"
-"""What callbacks ask for, at whichever bridge."""
+"""The path of callbacks, the same at every node."""
 
 
 class Several:
@@ -67,7 +67,7 @@ class Several:
             await bridge.close()
 
     def id_of(self, bridge: Service) -> str:
-        """What the others know it by; asked while it runs."""
+        """The id by which the other nodes know it. It has to run."""
         name = f"{socket.gethostname()}:{bridge.pid}"
         return str(self.rows(f"SELECT id FROM node WHERE name = '{name}' ORDER BY started_at DESC")[0][0])
 
@@ -127,7 +127,7 @@ class Talkers:
     def __init__(self, number: int, text: str, chance: random.Random, platform: SimulatedPlatform) -> None:
         self.acknowledged: set[str] = set()
         self.over = False
-        """Nobody writes any more."""
+        """No subscriber writes any more."""
         self._free = [f"79{at:09d}" for at in range(number)]
         self._text = text
         self._chance = chance

@@ -21,7 +21,7 @@ def together(*parts: Findings) -> Findings:
 
 
 def each(*controls: Findings) -> Findings:
-    """Of several controls each must have found something, or all together have found nothing."""
+    """Joins several controls: their violations if each found something, else none."""
     whole = together(*controls)
     if blind := [str(number) for number, control in enumerate(controls, 1) if not control.violations]:
         return Findings(figures={**whole.figures, "controls that found nothing": ", ".join(blind)})

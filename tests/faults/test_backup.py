@@ -109,7 +109,7 @@ def test_the_two_commands_from_one_end_to_the_other(place: Place) -> None:
 
 
 def test_all_of_them_are_sent_again_at_a_persons_word_in_their_order(place: Place) -> None:
-    """What went by an account that is not configured any more waits on: it could not go."""
+    """SMS of an account that is not configured any more keep waiting: they cannot be sent."""
     place.queue("c", account="gone")
     copy = place.folder / "copy.db"
     place.sms_bridge("backup", copy)

@@ -35,7 +35,7 @@ async def test_robots_and_pumping_end_at_the_limits_over_kills_and_midnight(tmp_
 async def test_the_days_spend_is_looked_at_again_with_the_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rechecked: bool, sent: int
 ) -> None:
-    """Whoever decides by an old figure decides anew. The second line is the control: without that, it is overspent."""
+    """A decision on an old figure is made anew. The control without that overspends the budget."""
     asked = 0
 
     def old(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:

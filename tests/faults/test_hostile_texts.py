@@ -23,7 +23,7 @@ pytestmark = pytest.mark.faults
 SHORTER = 4
 """Times that the shorter text is shorter."""
 SPARE = 1.5
-"""What grows faster than the text by more than this grows by its square."""
+"""A cost that grows faster than the text by more than this factor grows by its square."""
 
 
 @pytest.fixture

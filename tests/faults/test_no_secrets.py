@@ -1,4 +1,4 @@
-"""Whatever goes wrong, no password, token, secret address, text or whole number is written where logs are kept."""
+"""In every failure, no password, token, secret address, text or whole number is written where logs are kept."""
 
 from __future__ import annotations
 

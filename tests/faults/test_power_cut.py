@@ -45,7 +45,7 @@ SYNC_ALL = "os.fsync(fd); os.fsync(os.open('.', os.O_RDONLY)); "
 
 
 def left(tmp_path: Path, *scripts: str, keep: float, fails: bool = False) -> bytes | None:
-    """What a cut leaves of ``x.db`` after processes that did this to it, one after the other."""
+    """The bytes of ``x.db`` after a cut, when processes ran these statements one after the other."""
     folder = tmp_path / "files"
     folder.mkdir()
     disk = Disk(folder, tmp_path / "tools", recorded=True)

@@ -26,7 +26,7 @@ class NoPreload(Exception):
 
 
 class Kind(IntEnum):
-    """Of file, in the order of ``disk.c``."""
+    """The kinds of files, in the order of ``disk.c``."""
 
     DATABASE = 0
     LOG = 1
@@ -66,7 +66,7 @@ def library() -> Path:
 
 
 class Disk:
-    """What a service started with :attr:`environment` believes to be its disk. Close it to let the control go."""
+    """The disk of a service that is started with :attr:`environment`. Close it to release the control file."""
 
     def __init__(self, folder: Path, tools: Path, *, recorded: bool) -> None:
         """``folder`` is the service's; ``tools`` holds the record and the control, outside of it."""

@@ -1,4 +1,4 @@
-"""What a bridge that is gone was sending goes back into the queue, as it does where sending comes first."""
+"""Puts the SMS that a dead node was sending back into the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start finds in flight goes back into the queue, as it does where sending comes first and marking after it."""
+"""Puts the SMS that a start finds in flight back into the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What automatic replies cost today is counted in memory and not in the store: a new process begins at nothing."""
+"""Counts the parts of automatic replies in memory and not in the store: a new process begins at zero."""
 
 from __future__ import annotations
 

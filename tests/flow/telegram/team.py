@@ -56,7 +56,7 @@ REPLIES = {
 }
 
 _REAL_S = 0.015
-"""What a call or a commit takes on a slow machine: time is only let run while nothing of the kind happens."""
+"""The longest call or commit on a slow machine, in seconds. Time moves only after such a pause."""
 _ids = itertools.count(5000)
 
 
@@ -246,11 +246,11 @@ class Team:
         await self.until(lambda: self.clock.now() > began + length)
 
     async def answered(self, query_id: str) -> None:
-        """Whoever pressed a button reads something."""
+        """Waits until the operator who pressed a button gets an answer."""
         await self.until(lambda: self.api.presses_by_id[query_id].answered)
 
     async def platform(self, move: Move, change: Change | None = None) -> Sms:
-        """What the platform makes of the latest SMS."""
+        """Lets the platform change the state of the latest SMS."""
         latest = (await self.sms())[-1]
         if latest.state is SmsState.QUEUED and move is not Move.CANCEL:
             await self.store.claim_due(latest.account, now=self.clock.now(), limit=1)
@@ -261,7 +261,7 @@ class Team:
     # ------------------------------------------------ looking at the chats
 
     def shown(self, chat_id: int = GROUP, containing: str = "") -> list[Message]:
-        """What the bot wrote in a chat."""
+        """The bot's messages in a chat."""
         ours = self.api.bot.id
         return [m for m in self.api.chats[chat_id].messages if m.sender.id == ours and containing in m.text]
 
