@@ -69,13 +69,17 @@ class PlatformError(BridgeError):
     """A query to the platform (delivery report, balance) got no usable answer. The SMS keep their states."""
 
     def __init__(self, message: str, *, reason: str = "", detail: str = "") -> None:
-        """``reason``: a :class:`bridge.model.answers.SmsReason`, from which texts are made. ``detail``: the platform's
-        own words, shortened and safe to show."""
+        """``reason``: a :class:`bridge.model.answers.SmsReason`, from which texts are made.
+
+        ``detail``: the platform's own words, shortened and safe to show.
+        """
         super().__init__(message)
         self.reason = reason
         self.detail = detail
 
 
 class TemplateFailed(BridgeError):
-    """A rule's template cannot be rendered. The default chat gets the subscriber's message with the text of this
-    error."""
+    """A rule's template cannot be rendered.
+
+    The default chat gets the subscriber's message with the text of this error.
+    """

@@ -49,9 +49,9 @@ OUTBOX = "outbox"
 async def running(
     settings: Settings, clock: Clock | None = None, roles: frozenset[str] = frozenset(ROLES)
 ) -> AsyncIterator[Bridge]:
-    """Run the service while the context lasts. Inside it, callbacks are taken. ``roles``: the parts that run; default:
-    all.
+    """Run the service while the context lasts. Inside it, callbacks are taken.
 
+    ``roles``: the roles of this process; by default all.
     :raises ConfigError: a rule file cannot be used. :raises BridgeError: the store or a port is taken.
     """
     seen = signature(settings.rules)
@@ -152,8 +152,7 @@ def start_watches(bridge: Bridge) -> None:
 
 
 async def stop_pipeline(bridge: Bridge) -> None:
-    """Stop routing and claiming first, so that no new SMS leaves; then wait for the SMS in flight; then stop the
-    rest."""
+    """Stop routing and claiming, so that no new SMS leaves. Then wait for the SMS in flight. Then stop the rest."""
     await bridge.stop(ROUTER, OUTBOX)
     await bridge.sending.outbox.drain(bridge.settings.server.shutdown)
     await bridge.stop()

@@ -118,8 +118,7 @@ async def recover_lost(outbox: Outbox) -> int:
 
 
 async def settle_restored(store: Store, now: Ms) -> None:
-    """If the store was put back from a copy, call unknown the SMS that the original may have sent since the copy was
-    made.
+    """Call unknown the SMS that may have left since the copy was made, if the store was put back from a copy.
 
     Runs before other code reads the store.
     """

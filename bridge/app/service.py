@@ -79,8 +79,7 @@ class Bridge:
         await asyncio.gather(*chosen, return_exceptions=True)
 
     async def readiness(self) -> Readiness:
-        """The report of ``/readyz``. The service is ready if a commit succeeds. The state of the other parts is only
-        shown."""
+        """The report of ``/readyz``. The service is ready if a commit succeeds. Other parts are only reported."""
         parts: dict[str, str] = {"version": __version__, "rules": self.rules.version}
         try:
             await self.store.ping()
@@ -116,8 +115,7 @@ class Bridge:
         return IDLE
 
     async def live(self) -> dict[str, str]:
-        """The report for ``sms-bridge status``. It leaves out the parts that the command reads from the store
-        itself."""
+        """The report for ``sms-bridge status``. It leaves out what the command reads from the store."""
         parts = (await self.readiness()).parts
         return {name: word for name, word in parts.items() if name != "intake" and not name.startswith("node ")}
 

@@ -5,8 +5,8 @@ All classes are value objects and enums; no module does I/O. A point in time is 
 
 The modules, in the order in which a message uses them: ``inbound`` and ``contact``; ``decision`` (what the rules say),
 ``routing`` and ``routing_outcome`` (what is written because of it); ``sms`` (what is sent, and the table of its states)
-and
-``answers`` (of the platform); ``post``, ``chat`` and ``actions`` (the team's side); ``alert``. ``record`` holds what
-people read about the store, ``cluster`` what nodes that share a store know of each other, ``work`` the kinds of work
-that loops wait for. ``base`` holds the units and ids that all of them use.
+and ``answers`` (of the platform); ``post``, ``chat`` and ``actions`` (the team's side); ``alert``.
+
+Beside them: ``record`` (facts about the store for people), ``cluster`` (nodes that share a store), ``work`` (what loops
+wait for), ``base`` (the units and ids that all of them use).
 """

@@ -18,8 +18,7 @@ class SendClass(StrEnum):
     ACCOUNT_FAULT = "account_fault"
     """Nothing is wrong with the SMS: it goes back to the queue, and the account is suspended."""
     ZERO = "zero"
-    """A bare ``0``, the only error in the platform's document. The balance tells whether the account or the SMS is at
-    fault."""
+    """A bare ``0``, the only error in the platform's document. The balance tells whether the account is at fault."""
     SAME_REQUEST = "same_request"
     """The same request was made less than a minute ago."""
     NOT_SENT = "not_sent"
@@ -31,8 +30,7 @@ class SendClass(StrEnum):
 
 
 class SmsReason(StrEnum):
-    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. The ids of the texts for people use these
-    values."""
+    """Why an SMS is in its state: ``Receipt.reason``, ``Sms.reason``. The ids of texts use these values."""
 
     # what the platform said
     ZERO = "zero"

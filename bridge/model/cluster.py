@@ -24,14 +24,12 @@ class Node:
 
 @value_object
 class LeaseStatus:
-    """A lease: the rights of a node and how long they last. The durations count from the time at which the node
-    asked."""
+    """A lease: the rights of a node and how long they last. The durations count from the time of its request."""
 
     leads: frozenset[str]
     """Singleton roles that this node has now."""
     expires_in: Ms | None
-    """How long it keeps these roles without asking again. None: without end, because the store belongs to this node
-    alone."""
+    """How long it keeps these roles without asking again. None: without end, because the store is this node's alone."""
     sends_expire_in: Ms | None
     """How long no other node will call the sends of this node lost. None: without end."""
     nodes: tuple[Node, ...]

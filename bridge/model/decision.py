@@ -75,8 +75,7 @@ class FiredRule:
     forwards: tuple[Forward, ...] = ()
     drop: bool = False
     error: str | None = None
-    """Why the template could not be rendered. The rule sends nothing. The default chat gets the message and the
-    error."""
+    """Why the template could not be rendered. The rule sends nothing. The default chat gets message and error."""
     contact: ContactEffect | None = None
     counted: tuple[RuleCounter, ...] = ()
     """The uses that this match counts as. They count at the time when the message was received."""

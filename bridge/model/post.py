@@ -33,8 +33,7 @@ class PostPriority(IntEnum):
     """
 
     AHEAD = -1
-    """Posts that are of no use after the new SMS: a count of the SMS that wait, and a button that is valid for
-    seconds."""
+    """Posts that are useless after new SMS: a count of the SMS that wait, and a button that is valid for seconds."""
     INBOUND = 0
     FAILURE = 1
     STATUS = 2
@@ -125,8 +124,7 @@ class TopicPayload:
 
 
 Payload = InboundPayload | NoticePayload | AlertPayload | StatusPayload | OpeningPayload | TopicPayload
-"""The content of a post besides the rows it refers to. It never holds the text of an SMS, which is read from its
-row."""
+"""The content of a post besides the rows it refers to. Never the text of an SMS, which is read from its row."""
 
 _CLASSES: Mapping[PostKind, type[Payload]] = {each.kind: each for each in get_args(Payload)}
 _DEFAULTS: Mapping[type[Payload], Mapping[str, object]] = {

@@ -47,8 +47,7 @@ class ClaimRequest:
 
 @value_object
 class ClaimedBatch:
-    """The oldest messages that are not routed, at most one of each subscriber, and the parts that were spent that
-    day."""
+    """The oldest messages that are not routed, at most one of each subscriber, and the parts spent on that day."""
 
     messages: tuple[UnroutedMessage, ...]
     day: str

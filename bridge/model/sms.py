@@ -92,8 +92,7 @@ class SmsState(StrEnum):
 
 
 class ConfirmationReason(StrEnum):
-    """Why a person is asked before an SMS leaves, or can still stop it. The ids of the texts for people use these
-    values."""
+    """Why a person is asked before an SMS leaves, or can still stop it. The ids of texts use these values."""
 
     PARTS = "parts"
     """More parts than ``confirm_parts``."""

@@ -11,8 +11,7 @@ class Work(StrEnum):
     INBOUND = "inbound"
     """Messages to route."""
     SMS = "sms"
-    """SMS that may be sent now: new in the queue, due earlier than before, or next because another SMS left the
-    queue."""
+    """SMS that may be sent now: new in the queue, due earlier than before, or next after one that left the queue."""
     POSTS = "posts"
     """Chat posts to show."""
     UPDATES = "updates"

@@ -62,8 +62,10 @@ class AccountChannel:
         return now < self.paused_until <= now + LONGEST + MINUTE
 
     def wait(self, now: Ms) -> Ms:
-        """Milliseconds until rate and pause allow one more SMS. It does not cover the wait for a connection, which ends
-        with a signal."""
+        """Milliseconds until rate and pause allow one more SMS.
+
+        It does not cover the wait for a connection, which ends with a signal.
+        """
         if self.paused(now):
             return self.paused_until - now
         return self.bucket.wait(now)
@@ -74,8 +76,9 @@ class AccountChannel:
         return self._pause(now, backoff(self.failures, chance))
 
     def note_unknown(self, now: Ms, chance: float, started_at: Ms | None) -> None:
-        """Count an unknown outcome, and pause longer with each one in a row. Without the pause an ill platform would
-        turn the whole queue into questions for people.
+        """Count an unknown outcome, and pause longer with each one in a row.
+
+        Without the pause an ill platform would turn the whole queue into questions for people.
 
         ``started_at``: when the request was started. A request that was in flight when the last unknown outcome was
         counted is not counted, because one broken connection cuts many requests.

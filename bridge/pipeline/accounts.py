@@ -85,8 +85,7 @@ class AccountWatch:
             await self._store.clear_alert(key, "alert.balance_ok", params, self._clock.now())
 
     async def _low_balance(self, channel: AccountChannel, balance: Balance) -> tuple[str, dict[str, int]]:
-        """The text id of the alert and its parameters: for how many days the balance lasts, if the spending of the last
-        days is known."""
+        """The text id of the alert, and for how many days the balance lasts, if the recent spending is known."""
         spent = await self._store.spent_a_day(channel.name, self._clock.now())
         if not spent:
             return "alert.low_balance", {}

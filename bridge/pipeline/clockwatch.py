@@ -64,8 +64,10 @@ class ClockWatch:
         self._routing = asyncio.Lock()
 
     def without_clock_change(self, step: Step) -> Step:
-        """Wrap a step so that the clock is not set while it runs: it writes rows whose ttl counts from a time that it
-        read before."""
+        """Wrap a step so that the clock is not set while it runs.
+
+        Such a step writes rows whose ttl counts from a time that it read before.
+        """
 
         async def guarded() -> Ms:
             async with self._routing:
@@ -89,8 +91,11 @@ class ClockWatch:
         return IDLE
 
     async def _check_waits(self) -> None:
-        """Shorten waits that are too long. Runs after a start, because the clock of an earlier run may have been ahead,
-        and after a jump, for rows that were written while it was taken over."""
+        """Shorten waits that are too long.
+
+        Runs after a start, because the clock of an earlier run may have been ahead, and after a jump, for rows that
+        were written while it was taken over.
+        """
         if self._checked:
             return
         await self._shift(0, SmsId(0), now=self._clock.now())

@@ -45,8 +45,10 @@ class Cluster:
     def __init__(
         self, *, services: Services, shared_clock: SharedClock | None, name: str, roles: frozenset[str]
     ) -> None:
-        """``shared_clock``: is set to the time of the store. ``name``: shown to people. ``roles``: a subset of
-        :data:`ROLES`."""
+        """``shared_clock``: is set to the time of the store.
+
+        ``name``: shown to people. ``roles``: a subset of :data:`ROLES`.
+        """
         self.roles = roles
         self._store = services.store
         self._clock = services.clock
@@ -63,8 +65,7 @@ class Cluster:
         self._unaware: frozenset[str] = frozenset()
         """The senders that were there when this node joined and that may not know of it yet."""
         self._all_aware_at: Ms = 0
-        """By then these senders know of this node or have stopped, because the leases from before it joined have
-        ended."""
+        """By then these senders know of this node or have stopped, because their leases from before have ended."""
         self._steady_since: Ms = 0
         """The time since which no report was missed and no lease ended because the store's clock was set."""
         self._changed = asyncio.Event()
@@ -82,8 +83,7 @@ class Cluster:
 
     @property
     def position(self) -> int:
-        """The position of this node among the senders, from 0. All nodes know the same order: the oldest is the
-        first."""
+        """The position of this node among the senders, from 0. All nodes use the same order, the oldest first."""
         mine = self._lease.id if self._lease is not None else ""
         ids = [node.id for node in self.nodes if SENDER in node.roles]
         return ids.index(mine) if mine in ids else 0
@@ -105,8 +105,10 @@ class Cluster:
         return self._time_left(lease.expires_in) > 0 and self._time_left(lease.sends_expire_in) > LONGEST_REQUEST
 
     def may_recover_others(self) -> bool:
-        """Whether this node may call other nodes dead. If it was away itself, or the store was, the other nodes first
-        get the time of one lease to report."""
+        """Whether this node may call other nodes dead.
+
+        If it was away itself, or the store was, the other nodes first get the time of one lease to report.
+        """
         lease = self._lease
         if lease is None or lease.expires_in is None or self._time_left(lease.expires_in) <= MARGIN:
             return False
@@ -139,8 +141,10 @@ class Cluster:
         return REPORT_EVERY if lease.expires_in is not None else IDLE
 
     def _note_senders(self, before: LeaseStatus | None, now: LeaseStatus, asked: Ms, answered: Ms) -> None:
-        """Note which senders may not know of this node. ``self._asked_at`` is still the time at which ``before`` was
-        asked for."""
+        """Note which senders may not know of this node.
+
+        ``self._asked_at`` is still the time at which ``before`` was asked for.
+        """
         seen = frozenset(node.id for node in now.nodes if SENDER in node.roles and node.id != now.id)
         if before is None or answered - self._asked_at >= (before.expires_in or 0):
             # This node is new, or was silent for so long that the others divided the rate without it.
@@ -169,8 +173,10 @@ class Cluster:
     # ------------------------------------------------ what one node does for all
 
     def when_leader(self, role: str, step: Step) -> Step:
-        """Wrap a step so that it works only while this node has the singleton role. Otherwise it only checks the
-        role."""
+        """Wrap a step so that it works only while this node has the singleton role.
+
+        Otherwise it only checks the role.
+        """
 
         async def guarded() -> Ms:
             return await step() if self.leads(role) else REPORT_EVERY
@@ -178,8 +184,10 @@ class Cluster:
         return guarded
 
     async def while_leader(self, role: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a part that has its own loops while this node has the singleton role. Cancels it when the role is
-        lost."""
+        """Run a part that has its own loops while this node has the singleton role.
+
+        Cancels it when the role is lost.
+        """
         while True:
             await self._until(lambda: self.leads(role))
             part = asyncio.ensure_future(run())

@@ -48,8 +48,9 @@ class Commands:
         self._clock = services.clock
 
     async def send(self, *, to: str, text: str, account: str, author: str, key: str = "") -> Sms:
-        """Queue one SMS with a person's priority. A second call with the same ``key`` queues nothing and returns the
-        first SMS.
+        """Queue one SMS with a person's priority.
+
+        A second call with the same ``key`` queues nothing and returns the first SMS.
 
         :raises CommandRefused: unknown account, a number that cannot get SMS, an empty text, or a key that was used for
             another number.

@@ -29,8 +29,9 @@ def operator_sms(
     confirmation_reasons: tuple[ConfirmationReason, ...] = (),
     undo: Ms = 0,
 ) -> NewSms:
-    """Build an operator's reply in a conversation. It leaves by the account of the latest inbound, and from the number
-    that received it.
+    """Build an operator's reply in a conversation.
+
+    It leaves by the account of the latest inbound, and from the number that received it.
 
     With ``confirmation_reasons`` the reply is a draft that waits for a decision. Without, it can be stopped for
     ``undo`` milliseconds. ``key`` is unique for (bot, original chat, message, purpose), so an update that is processed

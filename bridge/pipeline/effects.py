@@ -93,8 +93,10 @@ def contact_change(contact: Contact, decision: Decision) -> ContactChange | None
 
 
 def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator[RuleUse]:
-    """The uses of rules that are counted. ``replying``: rules whose replies leave. A reply that a guard held back is
-    not counted."""
+    """The uses of rules that are counted.
+
+    ``replying``: rules whose replies leave. A reply that a guard held back is not counted.
+    """
     for fired in decision.fired:
         for what in fired.counted:
             if what is not RuleCounter.REPLY or fired.rule in replying:
@@ -102,8 +104,7 @@ def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator
 
 
 def opt_question(decision: Decision) -> OptQuestion:
-    """Whether people are asked to opt the subscriber out or in, because the words of the message were not clear
-    enough."""
+    """The question to people: opt the subscriber out or in? Asked if the words of the message were not clear enough."""
     opts = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
     if OptOutEffect.ASK_OUT in opts:
         return "out"

@@ -62,8 +62,10 @@ def suppression_of_all(
 
 
 def written_at(item: UnroutedMessage) -> Ms:
-    """When the subscriber wrote the message, as far as known. The time of receipt can be later: the platform repeats
-    calls while the bridge is down."""
+    """When the subscriber wrote the message, as far as known.
+
+    The time of receipt can be later: the platform repeats calls while the bridge is down.
+    """
     received, date = item.inbound.received_at, item.inbound.date
     return received if date is None else min(received, date)
 
@@ -83,6 +85,8 @@ def suppression_of_text(
 
 
 def exceeds(rate: Rate | None, times: Collection[Ms], now: Ms) -> bool:
-    """Whether one more reply at ``now`` exceeds the rate. Times in the future count, too: the clock was set back
-    since."""
+    """Whether one more reply at ``now`` exceeds the rate.
+
+    Times in the future count, too: the clock was set back since.
+    """
     return rate is not None and sum(1 for at in times if abs(now - at) < rate.per) >= rate.count

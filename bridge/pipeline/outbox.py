@@ -36,8 +36,10 @@ EXPIRY_EVERY: Ms = SECOND
 
 
 class Lease(Protocol):
-    """The part of the cluster that the outbox uses: the lease of this node. Implemented by
-    :class:`~bridge.pipeline.cluster.Cluster`."""
+    """The part of the cluster that the outbox uses: the lease of this node.
+
+    Implemented by :class:`~bridge.pipeline.cluster.Cluster`.
+    """
 
     @property
     def senders(self) -> int:
@@ -52,8 +54,10 @@ class Lease(Protocol):
         """How often this node joined other nodes that had divided the rate without it."""
 
     def may_send(self) -> bool:
-        """Whether a request may leave now: it ends before another node calls it lost, and the other nodes share the
-        rate with this one."""
+        """Whether a request may leave now.
+
+        It must end before another node calls it lost, and the other nodes must share the rate with this one.
+        """
 
 
 class Outbox:
@@ -98,8 +102,10 @@ class Outbox:
         return min(waits, default=IDLE)
 
     def _divide_rates(self, now: Ms) -> None:
-        """Divide the rates as the lease says. Called each time before a token is taken, because the other nodes rely on
-        it."""
+        """Divide the rates as the lease says.
+
+        Called each time before a token is taken, because the other nodes rely on it.
+        """
         senders, position, joined = divided = self._lease.senders, self._lease.position, self._lease.joined
         if divided == self._divided:
             return
@@ -160,8 +166,10 @@ class Outbox:
         return min(wait, SECOND) if channel.backlog and self._lease.senders > 1 else wait
 
     async def _until_due(self, channel: AccountChannel, now: Ms) -> Ms:
-        """Note in ``channel.backlog`` whether rows are due. Returns the milliseconds until the next row is due, if none
-        is due now."""
+        """Note in ``channel.backlog`` whether rows are due.
+
+        Returns the milliseconds until the next row is due, if none is due now.
+        """
         due = await self._store.next_due(channel.name)
         channel.backlog = due is not None and due <= now
         return IDLE if due is None or channel.backlog else min(due - now, IDLE)
@@ -267,8 +275,10 @@ class Outbox:
         )
 
     async def _move(self, sms: Sms, move: Move, change: Change) -> bool:
-        """Move the row only if it is still in this attempt. If the store did not confirm a write, another attempt may
-        have begun."""
+        """Move the row only if it is still in this attempt.
+
+        If the store did not confirm a write, another attempt may have begun.
+        """
         return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
 
     # ------------------------------------------------ start and stop
@@ -294,8 +304,7 @@ class Outbox:
 
 
 def stale_alert(account: str, now: Ms) -> Alert:
-    """An alert, once a day for each account, that a subscriber waits for a reply which will not come by itself any
-    more."""
+    """The alert, once a day for each account, that a subscriber waits for a reply which will not come by itself."""
     return Alert(key=f"stale:{account}:{day_of(now)}", text="alert.stale", params={"account": account}, account=account)
 
 

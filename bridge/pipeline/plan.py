@@ -25,8 +25,10 @@ from bridge.value import value_object
 
 @dataclass(kw_only=True, slots=True)
 class Budget:
-    """The parts that automatic replies may cost on one day. The messages of a batch share a budget. The store checks it
-    again."""
+    """The parts that automatic replies may cost on one day.
+
+    The messages of a batch share a budget. The store checks it again.
+    """
 
     day: str
     limit: int | None
@@ -152,8 +154,7 @@ def forward_posts(
 
 
 def needs_default_chat(decision: Decision, replies: AutomaticReplies, account_known: bool) -> bool:
-    """Whether a message that no rule forwards must be shown in the default chat, because it would go unnoticed
-    otherwise."""
+    """Whether a message that no rule forwards must be shown in the default chat, or it would go unnoticed."""
     if not decision.fired or not account_known:
         return True
     if replies.sms or any(fired.drop for fired in decision.fired):
@@ -210,8 +211,10 @@ def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
 
 
 def rule_alert(fired: FiredRule, version: str) -> Alert:
-    """The alert about a rule that failed, one for each rule and version. A rule that is edited and still fails raises a
-    new alert."""
+    """The alert about a rule that failed, one for each rule and version.
+
+    A rule that is edited and still fails raises a new alert.
+    """
     return Alert(
         key=f"rule:{version}:{fired.rule}",
         text="alert.rule_error",
@@ -222,8 +225,9 @@ def rule_alert(fired: FiredRule, version: str) -> Alert:
 def suppression_alerts(
     item: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
-    """Alerts about suppressed replies: at most one a day for each number, for the budget, and for each account whose
-    messages came late.
+    """Alerts about suppressed replies.
+
+    At most one a day for each number, for the budget, and for each account whose messages came late.
 
     If very many numbers exceed their limit, one alert about all of them replaces the rest.
     """

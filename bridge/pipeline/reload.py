@@ -53,8 +53,9 @@ Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 def signature(folder: Path) -> Signature:
-    """Compute a value that changes when any file of the folder is written, made, renamed or deleted. Links are
-    followed.
+    """Compute a value that changes when any file of the folder is written, made, renamed or deleted.
+
+    Links are followed.
 
     Empty if the folder cannot be read; loading reports why.
     """
@@ -128,8 +129,10 @@ class Reloader:
         self._busy = asyncio.Lock()
 
     def request(self) -> None:
-        """Reload soon, whether files changed or not. Called for SIGHUP. If ``config.yaml`` changed, which is not
-        reloaded, that is logged."""
+        """Reload soon, whether files changed or not.
+
+        Called for SIGHUP. If ``config.yaml`` changed, which is not reloaded, that is logged.
+        """
         self.announce()
         self.follow()
 

@@ -12,8 +12,9 @@ LONGEST_POST: Ms = HOUR
 
 
 def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = LONGEST) -> Ms:
-    """The wait after the ``failures``-th failure in a row, counted from 1. It grows exponentially; half of it is
-    random.
+    """The wait after the ``failures``-th failure in a row, counted from 1.
+
+    It grows exponentially; half of it is random.
 
     ``chance``: a random number in [0, 1). The result is in milliseconds and at most ``longest``.
     """

@@ -50,12 +50,16 @@ BEHIND: Ms = 100
 
 
 class Launcher(Protocol):
-    """The part of the outbox that the router uses. A row that is inserted as ``sending`` needs a slot, to leave at
-    once."""
+    """The part of the outbox that the router uses.
+
+    A row that is inserted as ``sending`` needs a slot, to leave at once.
+    """
 
     def reserve(self, account: str) -> bool:
-        """Reserve a slot: a rate token and a connection for one SMS of the account. False if one of them is not free
-        now."""
+        """Reserve a slot: a rate token and a connection for one SMS of the account.
+
+        False if one of them is not free now.
+        """
 
     def give_back(self, account: str) -> None:
         """Give back a reserved slot that was not used."""

@@ -41,8 +41,10 @@ class AccountSuspensions:
     # ------------------------------------------------ reports of the outbox
 
     async def suspend(self, channel: AccountChannel, *, reason: str, detail: str) -> None:
-        """Stop the account's queue and tell the team. The channel stops before the first await, so that no other SMS
-        leaves."""
+        """Stop the account's queue and tell the team.
+
+        The channel stops before the first await, so that no other SMS leaves.
+        """
         if not channel.suspended:  # if it is, another SMS in flight met the same fault first
             channel.suspended = True
             self._writing.add(channel.name)
@@ -70,8 +72,9 @@ class AccountSuspensions:
         await self.raise_alert(Alert(key=key, text="alert.account_fault", params=params, account=account))
 
     async def note_accepted(self, channel: AccountChannel) -> None:
-        """Note that the platform took an SMS, and write the all-clear of open alerts. Without open alerts it costs
-        nothing.
+        """Note that the platform took an SMS, and write the all-clear of open alerts.
+
+        Without open alerts it costs nothing.
 
         The all-clear is written first. If the store refuses it, the channel stays cautious, and the next call writes
         it.
@@ -109,8 +112,11 @@ class AccountSuspensions:
     # ------------------------------------------------ the end of a suspension
 
     async def load(self, channel: AccountChannel) -> None:
-        """Set up the channel at the start. A suspension survives a restart. The channel begins cautious: its first SMS
-        shows whether an earlier failure is over."""
+        """Set up the channel at the start.
+
+        A suspension survives a restart. The channel begins cautious: its first SMS shows whether an earlier failure is
+        over.
+        """
         state = await self._store.account_state(channel.name)
         channel.suspended = bool(state.suspended_reason)
         channel.cautious = True
@@ -119,8 +125,10 @@ class AccountSuspensions:
             await self._raise_fault(channel.name, state.suspended_reason, state.suspended_detail)
 
     def follow(self, channel: AccountChannel, state: AccountState) -> None:
-        """Set the channel by the row in the store. Another node may have suspended the account, or ended the
-        suspension."""
+        """Set the channel by the row in the store.
+
+        Another node may have suspended the account, or ended the suspension.
+        """
         suspended = bool(state.suspended_reason)
         if suspended != channel.suspended and channel.name not in self._writing:
             channel.suspended = suspended

@@ -21,8 +21,10 @@ class AccountStore(Protocol):
         """Suspend sending by the account. Returns False and changes nothing if it is suspended already."""
 
     async def postpone_probe(self, account: str, *, probe_at: Ms) -> None:
-        """Set when to ask the platform again about a suspended account. The last probe found that it still cannot
-        send."""
+        """Set when to ask the platform again about a suspended account.
+
+        The last probe found that it still cannot send.
+        """
 
     async def resume_account(self, account: str, now: Ms) -> bool:
         """End the suspension. Returns False if there is none."""
@@ -31,8 +33,10 @@ class AccountStore(Protocol):
         """Store the balance. The amount by which it fell counts as spent today."""
 
     async def spent_a_day(self, account: str, now: Ms) -> float | None:
-        """The average amount spent on a full day of the last week. None if no such day is known, or nothing was
-        spent."""
+        """The average amount spent on a full day of the last week.
+
+        None if no such day is known, or nothing was spent.
+        """
 
     async def note_answer(self, account: str, now: Ms) -> None:
         """Store when the platform last answered anything."""
@@ -41,5 +45,7 @@ class AccountStore(Protocol):
         """Open the alert and write its post for the admin chat. Returns False if an alert with this key is open."""
 
     async def clear_alert(self, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:
-        """Close the alert and post the all-clear ``text``. Returns False and writes nothing if the alert is not
-        open."""
+        """Close the alert and post the all-clear ``text``.
+
+        Returns False and writes nothing if the alert is not open.
+        """

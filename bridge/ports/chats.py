@@ -30,20 +30,25 @@ class ChatStore(Protocol):
         """The conversation with this code, if it belongs to this chat."""
 
     async def begin_conversation(self, chat: str, subscriber: str, *, account: str, now: Ms) -> Conversation:
-        """Return the conversation of (chat, subscriber) for an operator who writes first. It is made if it is missing,
-        and opened if it is closed."""
+        """Return the conversation of (chat, subscriber) for an operator who writes first.
+
+        It is made if it is missing, and opened if it is closed.
+        """
 
     async def message_subject(self, chat_id: int, message_id: int) -> MessageSubject:
-        """The rows that the message belongs to. The chat id must be exactly this one, as for
-        :meth:`conversation_of`."""
+        """The rows that the message belongs to.
+
+        The chat id must be exactly this one, as for :meth:`conversation_of`.
+        """
 
     async def earlier_messages(self, subscriber: str, before: InboundId, *, limit: int) -> EarlierMessages:
-        """How many messages this number wrote before that one, counted up to ``limit``, and when the last of them
-        came."""
+        """The number of messages from this subscriber before that one, up to ``limit``, and when the last came."""
 
     async def set_topic(self, conversation_id: ConversationId, chat_id: int, thread_id: int | None) -> None:
         """Store the topic of the conversation; None: it was deleted, and the conversation has no topic.
-        :meth:`conversation_of_topic` still finds the conversation of a deleted topic."""
+
+        :meth:`conversation_of_topic` still finds the conversation of a deleted topic.
+        """
 
     async def chat_migrated(self, old_id: int, new_id: int, now: Ms) -> None:
         """Record that the group became a supergroup. Rows keep the old id and are found by it. Topics are forgotten."""

@@ -19,8 +19,7 @@ class InboxStore(Protocol):
         """
 
     async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
-        """The oldest ``new`` messages with their contacts and recent replies: of each subscriber only its oldest
-        message.
+        """The oldest ``new`` messages, at most one of each subscriber (its oldest), with contacts and recent replies.
 
         A subscriber that never wrote has a contact with version 0 and ``first_seen_at`` None.
         """

@@ -14,8 +14,9 @@ class OperatorStore(Protocol):
     """Every method that writes is idempotent by the key of the Telegram message or button press."""
 
     async def operator_reply(self, sms: NewSms, now: Ms) -> Sms:
-        """Write the reply and its ``status`` post, and store its message as part of the conversation. If the key exists
-        already, return that row and write nothing.
+        """Write the reply and its ``status`` post, and store its message as part of the conversation.
+
+        If the key exists already, return that row and write nothing.
 
         It does not pause automatic replies; :meth:`take_over` does.
         """
@@ -24,12 +25,16 @@ class OperatorStore(Protocol):
         """Pause automatic replies to this number until that time, because a person answers."""
 
     async def sms_of_message(self, chat_id: int, message_id: int) -> Sms | None:
-        """The SMS that came from this operator's message: a draft if there is one, else the latest. The chat id must be
-        exactly this one."""
+        """The SMS that came from this operator's message: a draft if there is one, else the latest.
+
+        The chat id must be exactly this one.
+        """
 
     async def shown_on_message(self, chat_id: int, message_id: int) -> Sms | None:
-        """The SMS whose state is shown on this operator's message: the latest SMS that came from it. A correction
-        counts only after it was released."""
+        """The SMS whose state is shown on this operator's message: the latest SMS that came from it.
+
+        A correction counts only after it was released.
+        """
 
     async def send_again(self, sms_id: SmsId, *, key: str, author: str, now: Ms) -> Sms | None:
         """Write a new queued row with ``retry_of``. An old row that is ``uncertain`` or ``parked`` becomes

@@ -40,16 +40,17 @@ class OutboxStore(Protocol):
         """
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
-        """Record a probe, the one repetition of the request of a ``sending`` row, before it leaves. False: not
-        allowed."""
+        """Record a probe, the one repetition of the request of a ``sending`` row, before it leaves.
+
+        False: not allowed.
+        """
 
     async def identical_since(self, sms: Sms, since: Ms) -> Ms | None:
         """When another row with the same account, recipient, sender name and text left: the latest time, if it is
         ``since`` or later; else None."""
 
     async def recover_sending(self, now: Ms) -> Sequence[Sms]:
-        """Move every ``sending`` row whose node is gone to ``uncertain`` (reason ``interrupted``), and return these
-        rows.
+        """Move the ``sending`` rows of nodes that are gone to ``uncertain`` (reason ``interrupted``). Returns them.
 
         Called at each start, and repeatedly if several nodes share the store.
         """
@@ -61,8 +62,10 @@ class OutboxStore(Protocol):
         """``sent`` rows with a platform id whose ``poll_at`` has come, oldest due first."""
 
     async def note_status(self, sms_id: SmsId, status: str, poll_at: Ms, polls: int) -> None:
-        """Store a status that is not final, as it came, and when to ask again. If the status changed, the ``status``
-        post is renewed."""
+        """Store a status that is not final, as it came, and when to ask again.
+
+        If the status changed, the ``status`` post is renewed.
+        """
 
     async def postpone_poll(self, sms_id: SmsId, poll_at: Ms) -> None:
         """Set when to ask again after an answer that cannot be used. Nothing else changes."""

@@ -47,8 +47,10 @@ class PostStore(Protocol):
         """How many conversations and how many SMS wait to be shown. Each is counted up to its limit in each chat."""
 
     async def open_backlog(self, key: str, chats: Sequence[str], chat: str, now: Ms) -> bool:
-        """Post in ``chat`` how many SMS wait in ``chats``, ahead of these SMS. False if this backlog is open
-        already."""
+        """Post in ``chat`` how many SMS wait in ``chats``, ahead of these SMS.
+
+        False if this backlog is open already.
+        """
 
     async def close_backlog(self, key: str, now: Ms) -> None:
         """Close an open backlog. If its message was posted, edit it to say that the backlog is over."""

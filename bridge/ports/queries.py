@@ -18,12 +18,16 @@ class QueryStore(Protocol):
     """Only reads. The command line uses it while a service runs."""
 
     async def queue_status(self) -> QueueStatus:
-        """How much waits, and since when. ``sms_by_state`` leaves out ``delivered``: counting it would take ever
-        longer."""
+        """How much waits, and since when.
+
+        ``sms_by_state`` leaves out ``delivered``: counting it would take ever longer.
+        """
 
     async def nodes(self) -> Sequence[Node]:
-        """The nodes that share the store and are alive, the oldest first. Empty if the store belongs to one node
-        alone."""
+        """The nodes that share the store and are alive, the oldest first.
+
+        Empty if the store belongs to one node alone.
+        """
 
     async def get_sms(self, sms_id: SmsId) -> Sms | None:
         """The SMS with this id, or None."""

@@ -23,5 +23,7 @@ class UpdateStore(Protocol):
         """Mark an update as processed or parked."""
 
     async def purge_updates(self, before: Ms, *, limit: int) -> int:
-        """Delete up to ``limit`` processed updates that were received before then. Parked ones stay. Returns how
-        many."""
+        """Delete up to ``limit`` processed updates that were received before then.
+
+        Parked ones stay. Returns how many.
+        """

@@ -33,15 +33,19 @@ class WatchStore(Protocol):
         """The latest time at which a node surely ran on this store."""
 
     async def note_downtime(self, downtime: Downtime) -> None:
-        """Store a downtime until it is reported, over any number of stops. Several nodes may note the same one: its
-        beginning identifies it, and the latest end counts."""
+        """Store a downtime until it is reported, over any number of stops.
+
+        Several nodes may note the same one: its beginning identifies it, and the latest end counts.
+        """
 
     async def unreported_downtimes(self) -> Sequence[Downtime]:
         """The downtimes that the team has not been told of yet, the oldest first."""
 
     async def downtimes_reported(self, downtimes: Sequence[Downtime], post: NewPost | None, now: Ms) -> None:
-        """Mark the downtimes as reported, and write the post that reports them. ``post`` is None if nothing had
-        waited."""
+        """Mark the downtimes as reported, and write the post that reports them.
+
+        ``post`` is None if nothing had waited.
+        """
 
     async def count_late_arrivals(self, *, after: Ms, before: Ms, since: Ms = 0) -> int:
         """The number of messages that had waited for a start at ``before``.

@@ -25,8 +25,7 @@ REPORT_AFTER: Ms = 10 * MINUTE
 SHORTEST: Ms = MINUTE
 """A shorter stop counts as a restart and is not reported."""
 ON_ITS_WAY: Ms = 5 * SECOND
-"""An SMS that is dated less than this before the start did not wait: it may have been on its way, and dates are whole
-seconds."""
+"""An SMS dated less than this before the start does not count: it may have been on its way. Dates are whole seconds."""
 
 
 @value_object
@@ -53,7 +52,7 @@ second."""
 
 
 async def note_downtime(store: Store, now: Ms) -> None:
-    """Store the time in which no node ran. Called at every start, before this node reports that it is alive."""
+    """Store the time in which no node ran. Called at every start, before the service itself gives a sign of life."""
     since = await store.last_activity()
     if since is not None and now - since >= SHORTEST:
         await store.note_downtime(Downtime(since=since, until=now))

@@ -25,8 +25,10 @@ class Reminders:
     """Writes reminders and makes old drafts stale, once a minute."""
 
     def __init__(self, *, after: Ms | None, hours: Hours | None, services: Services) -> None:
-        """``after``: how long an SMS or a draft may wait, in the team's working time. ``None``: SMS get no reminder,
-        and drafts get one after :data:`DRAFT_AFTER`."""
+        """``after``: how long an SMS or a draft may wait, in the team's working time.
+
+        ``None``: SMS get no reminder, and drafts get one after :data:`DRAFT_AFTER`.
+        """
         self._after = after
         self._hours = hours
         self._store = services.store
