@@ -121,6 +121,7 @@ class Bridge:
 
 
 def telegram_line(telegram: TelegramService | None, now: Ms) -> str:
+    """Describe the state of the link to Telegram in one line, for people."""
     if telegram is None:
         return "off (no token)"
     health = telegram.health()

@@ -12,6 +12,8 @@ from bridge.value import value_object
 
 
 class PostKind(StrEnum):
+    """The kinds of posts."""
+
     INBOUND = "inbound"
     """A subscriber's SMS, in its conversation."""
     NOTICE = "notice"

@@ -58,6 +58,7 @@ class AccountChannel:
         return self.bucket.free(now, max(most - self.in_flight, 0))
 
     def paused(self, now: Ms) -> bool:
+        """Whether the back-off still lasts."""
         # A pause that seems longer than the longest one was set before the clock was set back.
         return now < self.paused_until <= now + LONGEST + MINUTE
 

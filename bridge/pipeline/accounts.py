@@ -22,6 +22,8 @@ all day."""
 
 
 class AccountWatch:
+    """Watches all accounts, one after the other."""
+
     def __init__(
         self,
         *,

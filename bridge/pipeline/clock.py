@@ -1,7 +1,7 @@
-"""The clocks of the service. All code that waits or needs the time takes a :class:`~bridge.ports.clock.Clock`, which
-tests set.
+"""The clocks of the service.
 
-The service uses a :class:`SteadyClock`, because setting the machine's clock must not change how long anything waits
+All code that waits or needs the time takes a :class:`~bridge.ports.clock.Clock`, which tests set. The service uses a
+:class:`SteadyClock`, because setting the machine's clock must not change how long anything waits
 (docs/decisions/0005-clock-jumps.md).
 """
 

@@ -40,6 +40,8 @@ def longest_waits(settings: Settings) -> LongestWaits:
 
 
 class ClockWatch:
+    """Looks for jumps of the clock and takes over those that last."""
+
     def __init__(
         self,
         *,

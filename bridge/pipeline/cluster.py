@@ -211,6 +211,7 @@ class Cluster:
 
 
 def log_changes(before: LeaseStatus | None, now: LeaseStatus) -> None:
+    """Log the singleton roles that this node got or lost, and changes in the number of nodes."""
     if now.expires_in is None:
         return
     leads = before.leads if before is not None else frozenset()

@@ -42,6 +42,8 @@ def recipient_of(settings: Settings, to: str) -> str:
 
 
 class Commands:
+    """The changes that the command line can make, each as a method."""
+
     def __init__(self, *, settings: Settings, services: Services) -> None:
         self._settings = settings
         self._store = services.store

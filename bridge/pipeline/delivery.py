@@ -29,6 +29,8 @@ FINAL: Mapping[ReportClass, Move] = {
 
 
 class DeliveryPoller:
+    """Asks the platform for delivery reports, at the rate of each account, and writes the answers."""
+
     def __init__(
         self,
         *,

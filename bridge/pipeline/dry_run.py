@@ -51,6 +51,7 @@ def dry_run(sample: SampleMessage, *, rules: RuleSet, settings: Settings, contac
 
 
 def subscriber_of(sample: SampleMessage, settings: Settings) -> str:
+    """The sender's number, normalised as for a stored message."""
     return phones.normalise(sample.sender, settings.region)
 
 

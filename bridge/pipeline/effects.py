@@ -48,6 +48,7 @@ def rule_message(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessag
 
 
 def contact_facts(contact: Contact) -> ContactFacts:
+    """The facts about a subscriber as rules see them."""
     return ContactFacts(
         tags=contact.tags,
         values=contact.values,

@@ -1,4 +1,4 @@
-"""Builds the posts that ask people about an SMS, or report it, if no operator's message shows its delivery status.
+"""Builds posts that ask people about an SMS or report its failure, if no operator's message shows its delivery status.
 
 These are replies of rules and SMS of the command line. An operator's reply in a chat shows its delivery status itself,
 with the same buttons.

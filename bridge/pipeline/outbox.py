@@ -142,8 +142,7 @@ class Outbox:
         channel.queue_waits = True
         slots = channel.free_slots(now)
         if not slots:
-            # If it is suspended or all connections are busy, a signal comes. A lack of tokens or a pause ends with
-            # time.
+            # A signal comes when a suspension ends or a connection is free. A pause or a lack of tokens ends with time.
             return IDLE if channel.suspended else channel.wait(now) or IDLE
         for _ in range(slots):
             channel.bucket.take(now)

@@ -36,6 +36,8 @@ Outcome = tuple[Move, Change]
 
 
 class OutcomePolicy:
+    """Decides about the SMS and about its account by the answer to a send."""
+
     def __init__(self, *, suspensions: AccountSuspensions, services: Services) -> None:
         self._store = services.store
         self._clock = services.clock

@@ -82,6 +82,8 @@ class NoSender:
 
 
 class Router:
+    """Routes messages in batches. The next batch is claimed in the transaction that settles the one before."""
+
     def __init__(
         self,
         *,

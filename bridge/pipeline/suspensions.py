@@ -30,6 +30,8 @@ ENDED_BY_TOP_UP = frozenset({SmsReason.NO_CREDIT, SmsReason.PARKED, SmsReason.ZE
 
 
 class AccountSuspensions:
+    """Begins, checks and ends the suspensions of accounts, and writes their alerts."""
+
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._signals = services.signals
