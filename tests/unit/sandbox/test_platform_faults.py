@@ -273,7 +273,7 @@ async def test_idle_connections_can_be_closed_under_the_client(platform: Simulat
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
-        # No byte more than shows that it is too long: unread bytes would turn the end into a reset, and lose the answer.
+        # Just too long: unread bytes would turn the end into a reset, and the answer would be lost.
         (b"GET /" + b"a" * (MAX_HEAD - 1), 431),
     ],
 )
