@@ -37,7 +37,7 @@ def shipped() -> tuple[Migration, ...]:
 
 
 def refuse_newer(version: int, latest: int) -> None:
-    """Refuse a database that is newer than the program. :raises StoreError: it is."""
+    """Refuse a database that is newer than the program. :raises StoreError: ``version`` is above ``latest``."""
     if version > latest:
         raise StoreError(
             f"the database has version {version}, this program knows {latest}: it was written by a newer version."
@@ -46,7 +46,7 @@ def refuse_newer(version: int, latest: int) -> None:
 
 
 def refuse_development(tables: Collection[str]) -> None:
-    """Refuse a database of a development version. Its version number does not tell, since the number is used again.
+    """Refuse a database of a development version. Its version number does not show this, since it is used again.
 
     :raises StoreError: ``tables`` are the tables of a development version.
     """

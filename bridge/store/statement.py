@@ -36,7 +36,7 @@ class Statement:
         """Parameter name → type, in the order of first use."""
 
     def with_parameters(self, replacements: Mapping[str, str]) -> str:
-        """The text with each parameter ``:name`` replaced by ``written[name]``."""
+        """The text with each parameter ``:name`` replaced by ``replacements[name]``."""
         return _PARAMETER.sub(lambda match: replacements[match[1]], self.text)
 
 

@@ -46,7 +46,10 @@ class Row(Protocol):
 
 
 def storable(text: str) -> str:
-    """``text`` in a form that both engines store: without NUL, surrogate pairs joined, lone surrogates replaced."""
+    """``text`` in a form that both engines store: without NUL, surrogate pairs joined, lone surrogates replaced.
+
+    Returns any other text unchanged.
+    """
     if "\0" in text:
         text = text.replace("\0", "")
     if text.isascii():

@@ -63,7 +63,7 @@ class Source(Protocol):
     where: str
 
     async def mark_if_restored(self, now: Ms) -> None:
-        """Before the source is read: mark it as a copy if it is a restored one and no start has marked it yet."""
+        """Mark the source, before it is read, if it is a restored copy that no start has marked yet."""
 
     async def table_names(self) -> set[str]:
         """The names of all tables."""

@@ -1,7 +1,7 @@
 """Coordinates several nodes on one database: which are alive, which one leads a role, which messages each one routes.
 
-Everything here is a lease by the database's clock. A node that does not report in time loses its leases, whether it is
-dead, cut off or suspended. It counts on its own clock when they end, and stops in time.
+All coordination uses leases by the database's clock. A node that does not report in time loses its leases, whether it
+is dead, cut off or suspended. It counts on its own clock when they end, and stops in time.
 
 Only :data:`TAKE_UNROUTED` runs in the transactions that route messages: when a node has no message of its own, and
 otherwise once a second.
@@ -33,7 +33,7 @@ SEND_LEASE: Ms = 75 * SECOND
 """How long after a node's last report its requests may still be under way. This is more than the longest request (45 s)
 and the time that may pass between the report and the request."""
 OVERDUE: Ms = 5 * SECOND
-"""If a node has not routed a message after this time, an idle node takes it. That node then has the same time."""
+"""If a node has not routed a message after this time, another node may take it, which then has the same time."""
 KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
 """How long a node's row is kept after the last of its requests must have ended (``sends_until``)."""
 TAKE_UNROUTED_EVERY_S = 1.0

@@ -1,5 +1,5 @@
-"""Brings a PostgreSQL schema to the present version, by the same numbered files as on SQLite. One node at a time does
-so."""
+"""Brings a PostgreSQL schema to the present version, with the same numbered files as SQLite. One node does it at a
+time."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ _SETTINGS = {
     **PLANNING,
 }
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-"""An acknowledged message must be on the disk, so it is never off, whatever the server's or user's default."""
+"""Switches ``synchronous_commit`` on where the server's or the user's default is ``off``: an acknowledged message must
+be on the disk."""
 
 _LISTENING = {"application_name": "sms-bridge (listening)"}
 _COPYING = {

@@ -28,8 +28,10 @@ _PREFETCH_ROWS = 100
 
 
 class PostgresTx:
-    """Implements :class:`~bridge.store.transaction.Tx`. Sends BEGIN before the first statement; with a first
-    :meth:`lock`, in the same round trip."""
+    """Implements :class:`~bridge.store.transaction.Tx`. The first statement begins the transaction.
+
+    BEGIN costs a round trip of its own, except if the first call is :meth:`lock`: then both go in one.
+    """
 
     __slots__ = ("_begin", "_connection", "_schema", "node", "repairs", "router", "work", "work_for_others")
 

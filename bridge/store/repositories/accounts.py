@@ -120,8 +120,8 @@ class AccountRepository(Repository):
         row = await self._readers.run(lambda tx: tx.one(SPENT, week))
         if row is None or not row["amount"]:
             return None
-        # A day without a row after the first one cost nothing. On days before the first row the account was perhaps not
-        # watched, so they do not count.
+        # After the first day with a row, a day without one cost nothing. The days before it do not count: perhaps the
+        # account was not watched yet.
         return float(row["amount"] / (today - date.fromisoformat(row["first"])).days)
 
     async def note_answer(self, account: str, now: Ms) -> None:

@@ -56,8 +56,8 @@ NEWEST_SMS = Statement("SELECT max(id) AS id FROM sms")
 def _shift_statement(table: Table, column: str, state: str) -> Statement:
     """Make a statement that shifts one time of the rows in one state by ``:by``.
 
-    A time before ``:sooner`` (the earlier of the two clocks) is over by both clocks and is not changed. A shifted time
-    after ``:latest`` becomes ``:now``.
+    A time up to ``:sooner`` (the earlier of the two clocks) is over by both clocks and is not changed. If the shifted
+    time is after ``:latest``, the time becomes ``:now``.
     """
     return table.statement(
         f"""

@@ -1,1 +1,1 @@
-"""The tables of the store: the schema file, and each table's columns once."""
+"""The tables of the store: the schema file, the description of each table, and the mapping of rows to dataclasses."""

@@ -116,8 +116,8 @@ class Table:
     """A table and the types of its columns. Its rows are not read as values of a class."""
 
     def __init__(self, name: str, *, key: str = "id", **columns: str) -> None:
-        """``columns``: for each type, by its name, the names of its columns, separated by spaces. ``key``: the columns
-        of the primary key, in its order."""
+        """``columns``: type → the names of the columns of this type, separated by spaces. ``key``: the columns of the
+        primary key, in its order."""
         self.name = name
         self.key = tuple(key.split())
         self.types = _columns(columns)

@@ -79,6 +79,7 @@ def restore_copy(source: Path, database: Path, *, now: Callable[[], Ms], progres
     ``source`` may also be a copy that was made by hand, without a mark. The new copy of it gets the mark. ``source`` is
     not changed.
     :raises StoreLocked: a service runs on the database.
+    :raises StoreUnavailable: ``source`` cannot be read, or the copy cannot be written.
     :raises StoreError: ``source`` is damaged, is not a store, or is of a newer version. The database is not changed.
     """
     source, database = source.resolve(), database.resolve()

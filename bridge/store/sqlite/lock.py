@@ -1,7 +1,7 @@
 """Lets only one process run on a database file. The process locks a file beside it for as long as it lives.
 
 The database file itself is not locked, since that would release SQLite's own POSIX locks. The lock file is not deleted
-when the lock is released: two processes could then each lock a file of that name.
+when the lock is released. If it were, two processes could each lock a file of that name.
 """
 
 from __future__ import annotations

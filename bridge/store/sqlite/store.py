@@ -106,9 +106,9 @@ async def open_store(
 ) -> SqliteStore:
     """Open the file under its lock, make it if it is missing, and bring it to the present schema.
 
-    :raises StoreLocked: another process runs on it.
-    :raises StoreUnavailable: it cannot be written now.
-    :raises StoreError: it is of a newer or of a development version, or another program's.
+    :raises StoreLocked: another process uses the file.
+    :raises StoreUnavailable: the file cannot be written now.
+    :raises StoreError: the file is of a newer or of a development version, or belongs to another program.
     """
     path = _prepared(path)
     lock = FileLock(path)
@@ -135,7 +135,7 @@ async def open_readonly(path: Path, *, busy_timeout: Ms = BUSY_TIMEOUT) -> Sqlit
     """Open the file for reading, whether a service runs on it or not. Takes no lock, makes no file.
 
     :raises StoreUnavailable: there is no such file, or it cannot be read.
-    :raises StoreError: it is not of this program's version.
+    :raises StoreError: the file is not of this program's version.
     """
     path = _absolute(path)
     connection = ThreadConnection(path, readonly=True, busy_timeout=busy_timeout)
