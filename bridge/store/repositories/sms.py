@@ -146,7 +146,7 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
         if not new.state.is_initial:
             raise StoreError(f"an SMS cannot be written as {new.state.value}")
         conversation_id = conversation_id if new.conversation_id is None else new.conversation_id
-        # The statement does not see the rows that it inserts itself. So lane_taken says that an earlier row is in this lane.
+        # The statement does not see the rows that it inserts itself, so lane_taken marks all but the first of a lane.
         lane = (storable(new.account), storable(new.recipient))
         lines.append((*_NEW_SMS.line(new), new.state.value, conversation_id, now, int(lane in lanes), tx.node))
         lanes.add(lane)
