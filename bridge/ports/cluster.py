@@ -24,7 +24,7 @@ class ClusterStore(Protocol):
     def notify(self, work: Work) -> None:
         """Tell the other nodes of work that no transaction made.
 
-        The notification may be lost, because every loop also looks for work by itself now and then.
+        A notification can get lost. Every loop also looks for work by itself now and then.
         """
 
     async def listen(self, on_work: Callable[[Set[Work]], None]) -> None:
