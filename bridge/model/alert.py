@@ -15,7 +15,10 @@ SINGLE_ALERTS = 10
 
 @value_object
 class Alert:
-    """A condition that is reported once in the admin chat. The alert stays open until its all-clear."""
+    """A condition that is reported once in the admin chat. The alert stays open until its all-clear.
+
+    Some alerts have no all-clear: their keys hold the day or the version of the rules, so each is reported once for it.
+    """
 
     key: str
     """Names the condition. While an alert with this key is open, no second one is posted."""
