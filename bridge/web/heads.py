@@ -62,7 +62,7 @@ class HeadReader:
         self._buffer += data
 
     def next(self) -> bytes | None:
-        """The next complete head, its request line repaired. None if no head is complete yet.
+        """The next complete head, its request line and its end repaired. None if no head is complete yet.
 
         :raises UnreadableHead: the bytes are no HTTP request, or the head is too long. The connection must be refused.
         """
@@ -87,6 +87,9 @@ class HeadReader:
         head = bytes(buffer[: end.end()])
         del buffer[: end.end()]
         self._scanned = 0
+        if not head.endswith(b"\r\n\r\n"):
+            # aiohttp's Python parser waits for exactly these bytes, and the connection would stay open.
+            head = head.rstrip(b"\r\n") + b"\r\n\r\n"
         return repaired(head)
 
     def rest(self) -> bytes:
