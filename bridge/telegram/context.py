@@ -62,8 +62,8 @@ class OperatorContext:
     chats: Chats
     bot_id: int
     restored_at: Ms
-    """When the store was restored from a copy, else 0. Messages and presses from before that time have no effect: they
-    may have been handled already, and the record of it may be lost with the old store."""
+    """The first full second after the store was restored from a copy, else 0. Messages and presses from before it have
+    no effect: they may have been handled already, and the record of it may be lost with the old store."""
     transient: TransientReplies
     rulebook: Rulebook
     canned: Mapping[str, Canned]

@@ -140,7 +140,6 @@ class TelegramService:
             await transient.stop()
 
     async def _context(self, chats: Chats, transient: TransientReplies) -> OperatorContext:
-        restored = await self._from_store(self._store.last_restored)
         return OperatorContext(
             settings=self._settings,
             store=self._store,
@@ -148,13 +147,25 @@ class TelegramService:
             clock=self._clock,
             chats=chats,
             bot_id=self._bot_id,
-            # Telegram's times are whole seconds, so this one is rounded down. An update from the second of the
-            # restoration counts as later: no bridge ran just before the restoration.
-            restored_at=restored.restored_at // SECOND * SECOND if restored is not None else 0,
+            restored_at=await self._restored_at(),
             transient=transient,
             rulebook=self._rulebook,
             canned=self._canned,
         )
+
+    async def _restored_at(self) -> Ms:
+        """The first second in which nothing is from before the store was restored; 0 if it never was.
+
+        Telegram's times are whole seconds. What has the second of the restoration may be from before it, so the team's
+        side begins with the next one: its own buttons are then younger.
+        """
+        restored = await self._from_store(self._store.last_restored)
+        if restored is None:
+            return 0
+        began = (restored.restored_at // SECOND + 1) * SECOND
+        # A clock that was set back must not keep the team's side away.
+        await self._clock.sleep(min(max(began - self._clock.now(), 0), SECOND))
+        return began
 
     def _intake(self, api: Api) -> UpdatePoller | WebhookWatch:
         """Makes the loop that brings updates in: the poller, or the watch over the webhook."""

@@ -371,7 +371,22 @@ def asked(day: Day) -> Iterator[str]:
     offered = {data for message in day.operators.chat.history.values() for _, data in buttons(message.reply_markup)}
     open_rows = day.service.rows("SELECT id FROM sms WHERE state IN ('uncertain', 'parked')")
     unasked = [row for (row,) in open_rows if not {f"again:{row}", f"leave:{row}"} <= offered]
-    yield from invariants.said("SMS of unknown outcome without its question", unasked)
+    yield from invariants.said("SMS of unknown outcome without its question", [life(day, row) for row in unasked])
+
+
+def life(day: Day, sms_id: int) -> str:
+    """What was written down about an SMS, for whoever has to find out what happened to it."""
+    [sms] = day.service.rows(f"SELECT state, reason, origin, message_id, retry_of FROM sms WHERE id = {sms_id}")
+    events = day.service.rows(f"SELECT at, move, to_state, reason FROM sms_event WHERE sms_id = {sms_id} ORDER BY id")
+    posts = day.service.rows(
+        f"SELECT id, key, kind, state, message_id, error, created_at, finished_at FROM chat_post WHERE sms_id = {sms_id}"
+    )
+    messages = [
+        (message.id, buttons(message.reply_markup))
+        for message in day.operators.chat.history.values()
+        if message.id in {post[4] for post in posts}
+    ]
+    return f"{sms_id} {sms}; events {events}; posts {posts}; messages {messages}"
 
 
 def shown_again(day: Day) -> int:

@@ -5,7 +5,7 @@ The bridge that the copy was taken from goes on in between and does all that wai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,8 +30,13 @@ OFF = {"takeover": "off", "per_number": "off", "same_text": "off", "daily_parts"
 
 
 @asynccontextmanager
-async def before_and_after(folder: Path) -> AsyncIterator[World]:
-    """Stopped, its store put back from a copy that was taken while SMS waited; all of them have gone since."""
+async def before_and_after(
+    folder: Path, last: Callable[[World], Awaitable[None]] | None = None
+) -> AsyncIterator[World]:
+    """Stopped, its store put back from a copy that was taken while SMS waited; all of them have gone since.
+
+    :param last: what else happens after the copy was taken.
+    """
     copy, database = folder / "copy.db", folder / "data" / "bridge.db"
     async with world(folder, account=SLOW, guards=OFF) as around:
         await around.text("часы", sender=ASKER)  # takes the only place
@@ -53,7 +58,10 @@ async def before_and_after(folder: Path) -> AsyncIterator[World]:
         await around.start()
         await around.until(lambda: len(around.platform.book) == 5)
         await around.post("А когда?")
+        if last is not None:
+            await last(around)
         await around.stop()
+        around.telegram.unauthorised(False)
         restore_copy(copy, database, now=around.clock.now, progress=lambda done, pages: None)
         yield around
 
@@ -109,6 +117,26 @@ async def test_an_operator_sees_at_the_own_reply_that_nobody_knows(tmp_path: Pat
         around.telegram.presses(SUPPORT, post.id, f"again:{sms.id}")
         await around.until(lambda: len(around.platform.book) == 6)
         assert around.platform.book[-1].text == "Выезжает"
+
+
+async def obey_unconfirmed(around: World) -> None:
+    """An operator's reply is sent, and Telegram never learns that the bridge got it: it will bring it again."""
+    updates = around.telegram.updates
+    await around.until(lambda: updates.polled and not updates.unconfirmed)
+    around.telegram.unauthorised()
+    around.answer("Выезжает снова", await around.post("Где мой заказ?"))
+    await around.until(lambda: len(around.platform.book) == 6)
+
+
+async def test_a_reply_of_the_very_second_of_the_restore_is_not_sent_a_second_time(tmp_path: Path) -> None:
+    """Time stands still from the reply to the restore; Telegram's times would not tell them apart anyway."""
+    async with before_and_after(tmp_path, obey_unconfirmed) as around:
+        now = around.clock.now()
+        await around.start()
+        assert around.clock.now() == now
+        await around.until(lambda: about(around, "Сейчас не отправлено"))
+        await at_rest(around)
+        assert len(around.platform.book) == 6
 
 
 async def test_without_the_mark_everything_goes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
