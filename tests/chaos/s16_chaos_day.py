@@ -379,7 +379,8 @@ def life(day: Day, sms_id: int) -> str:
     [sms] = day.service.rows(f"SELECT state, reason, origin, message_id, retry_of FROM sms WHERE id = {sms_id}")
     events = day.service.rows(f"SELECT at, move, to_state, reason FROM sms_event WHERE sms_id = {sms_id} ORDER BY id")
     posts = day.service.rows(
-        f"SELECT id, key, kind, state, message_id, error, created_at, finished_at FROM chat_post WHERE sms_id = {sms_id}"
+        "SELECT id, key, kind, state, message_id, error, created_at, finished_at FROM chat_post"
+        f" WHERE sms_id = {sms_id}"
     )
     messages = [
         (message.id, buttons(message.reply_markup))
