@@ -27,7 +27,8 @@ from bridge.pipeline.commands import Commands
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.reload import Reloader, signature
-from bridge.pipeline.router import NoSender, Router
+from bridge.pipeline.router import Router
+from bridge.pipeline.routing import NoSender, Routing
 from bridge.pipeline.watches.callback_silence import CallbackSilence
 from bridge.pipeline.watches.downtime import DowntimeReport, WaitingUpdates
 from bridge.pipeline.watches.reminders import Reminders
@@ -107,19 +108,17 @@ def start_pipeline(bridge: Bridge, roles: frozenset[str]) -> None:
     def leads() -> bool:
         return cluster.leads(WATCH)
 
-    router = Router(
-        settings=settings,
-        rules=lambda: bridge.rules,
-        launcher=sending.outbox if SENDER in roles else NoSender(),
-        services=services,
-    )
+    launcher = sending.outbox if SENDER in roles else NoSender()
+    routing = Routing(settings=settings, rules=lambda: bridge.rules, launcher=launcher, services=services)
     delivery = DeliveryPoller(channels=channels, services=services)
     accounts = AccountWatch(channels=channels, suspensions=sending.suspensions, leads=leads, services=services)
     clock_watch = ClockWatch(
         clock=sending.clock, channels=channels, leads=leads, longest=longest_waits(settings), services=services
     )
     bridge.loop("clock", clock_watch.step)
+    bridge.inbox = Inbox(services, routing if ROUTER in roles else None, clock_watch.steady)
     if ROUTER in roles:
+        router = Router(routing=routing, services=services)
         bridge.loop(ROUTER, clock_watch.without_clock_change(router.step), services.signals.inbound)
     if SENDER in roles:
         bridge.loop(OUTBOX, sending.outbox.step, services.signals.sms)
@@ -153,6 +152,7 @@ def start_watches(bridge: Bridge) -> None:
 
 async def stop_pipeline(bridge: Bridge) -> None:
     """Stop routing and claiming, so that no new SMS leaves. Then wait for the SMS in flight. Then stop the rest."""
+    await bridge.inbox.idle()
     await bridge.stop(ROUTER, OUTBOX)
     await bridge.sending.outbox.drain(bridge.settings.server.shutdown)
     await bridge.stop()
@@ -212,7 +212,7 @@ async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool
     settings, sending = bridge.settings, bridge.sending
     listeners = Listeners(
         settings,
-        inbox=Inbox(sending.services),
+        inbox=bridge.inbox,
         protocol=iba_callback,
         health=bridge,
         clock=sending.clock,

@@ -12,6 +12,7 @@ from bridge.config import Settings
 from bridge.errors import StoreError
 from bridge.model.base import MINUTE, Ms
 from bridge.pipeline.cluster import INTAKE, TELEGRAM, node_lines
+from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.reload import Reloader
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, Step, StoreOutage, run_steps
@@ -44,6 +45,8 @@ class Bridge:
         self.store = sending.services.store
         self.reloader = reloader
         self.canned = canned
+        self.inbox: Inbox
+        """Set by :mod:`bridge.app.running`, which starts the pipeline."""
         self.telegram: TelegramService | None = None
         self.callback_port = settings.server.port
         self.web_port = settings.web.port

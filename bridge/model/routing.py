@@ -1,14 +1,14 @@
-"""The batch that the router claims in one transaction, and the settlements that it writes in one."""
+"""What routing reads of the messages in a transaction, and what it writes in the same transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from bridge.model.alert import Alert
 from bridge.model.base import InboundId, Ms
 from bridge.model.contact import Contact, ContactChange, RecentReply, RuleUse
-from bridge.model.inbound import Inbound, InboundState
+from bridge.model.inbound import AcceptedCall, Inbound, InboundCall, InboundState
 from bridge.model.post import InboundPayload, NewPost
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import NewSms, Sms
@@ -22,19 +22,17 @@ class UnroutedMessage:
     inbound: Inbound
     contact: Contact
     recent: tuple[RecentReply, ...]
-    """Automatic replies to this subscriber since :attr:`ClaimRequest.recent_since`, the oldest first."""
+    """Automatic replies to this subscriber since :attr:`FactsWanted.recent_since`, the oldest first."""
     restored: bool = False
     """The message came with a copy of the store. The original may have answered it after the copy was made."""
     uses: tuple[RuleUse, ...] = ()
-    """Uses of rules by this subscriber since :attr:`ClaimRequest.uses_since`."""
+    """Uses of rules by this subscriber since :attr:`FactsWanted.uses_since`."""
 
 
 @value_object
-class ClaimRequest:
-    """The size of the batch that the router claims, and the counts that it reads with the messages."""
+class FactsWanted:
+    """What is read with the messages, besides their contacts."""
 
-    limit: int
-    """At most this many messages."""
     recent_since: Ms
     """Since when automatic replies count for the guards."""
     day: str
@@ -46,15 +44,15 @@ class ClaimRequest:
 
 
 @value_object
-class ClaimedBatch:
-    """The oldest messages that are not routed, at most one of each subscriber, and the parts spent on that day."""
+class RoutingBatch:
+    """Messages that are not routed, at most one of each subscriber, and the parts spent on the day."""
 
     messages: tuple[UnroutedMessage, ...]
     day: str
     spent: int
     """Parts of automatic replies written on that day, over all accounts."""
     totals: Mapping[str, int] = field(default_factory=dict)
-    """Matches of the rules in :attr:`ClaimRequest.totals`."""
+    """Matches of the rules in :attr:`FactsWanted.totals`."""
 
 
 @value_object
@@ -72,8 +70,7 @@ class Settlement:
     inbound_id: InboundId
     subscriber: str
     contact_version: int
-    """The version that was read with the message. If it has changed, ``settle`` returns ``None``, and the message is
-    decided again."""
+    """The version that was read with the message. If it has changed, nothing is written: the message stays ``new``."""
     now: Ms
     state: InboundState
     rule: str | None
@@ -81,7 +78,8 @@ class Settlement:
     outcome: RoutingOutcome
     replies: tuple[NewSms, ...] = ()
     spend_limit: int | None = None
-    """Parts that automatic replies may cost on one day, over all accounts. Above it the message is decided again."""
+    """Parts that automatic replies may cost on one day, over all accounts. Above it nothing is written, and the message
+    stays ``new``."""
     spend_day: str = ""
     """The day that ``spend_limit`` is about, ``YYYY-MM-DD`` in UTC."""
     forwards: tuple[ForwardPost, ...] = ()
@@ -91,10 +89,40 @@ class Settlement:
     uses: tuple[RuleUse, ...] = ()
 
 
-@value_object
-class Settled:
-    """The result of settling one message."""
+Decide = Callable[[RoutingBatch], Sequence[Settlement | None]]
+"""Decides the messages of a batch. Returns a settlement for each, in their order; None leaves a message ``new``.
 
-    inbound_id: InboundId
+It runs inside a transaction, perhaps in another thread and more than once. So it must be quick, must not wait, and must
+change nothing but its result.
+"""
+
+
+@value_object
+class Intake:
+    """What one transaction takes in."""
+
+    calls: Sequence[InboundCall]
+    wanted: FactsWanted
+    decide: Decide | None = None
+    """None: the messages are stored and left ``new``."""
+
+
+@value_object
+class Routed:
+    """A message that was decided and written."""
+
+    inbound: Inbound
+    """As it was read, before it was settled."""
+    settlement: Settlement
     sending: tuple[Sms, ...] = ()
     """Rows that were inserted as ``sending``: the caller must send them now."""
+
+
+@value_object
+class TakenIn:
+    """The result of :meth:`~bridge.ports.inbox.InboxStore.take_in`, after its commit."""
+
+    calls: tuple[AcceptedCall, ...]
+    """For each callback, in their order."""
+    routed: tuple[Routed, ...] = ()
+    """The messages that were decided at once. The other new messages are left ``new``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 
 import structlog
 
@@ -27,6 +28,9 @@ SMALLEST_JUMP: Ms = 10 * SECOND
 """A smaller jump is taken over at once, without a change of the store: no wait is that exact."""
 TAKE_OVER_AFTER: Ms = 5 * MINUTE
 """A jump that lasts this long is taken over. People mostly notice a mistyped date or a wrong time server before."""
+
+MOST_STEADY = 8
+"""Most pieces of work at a time that need a steady clock."""
 
 
 def longest_waits(settings: Settings) -> LongestWaits:
@@ -63,16 +67,15 @@ class ClockWatch:
         """The size of the jump that is being watched, and the monotonic time at which it was seen first."""
         self._checked = False
         """Whether it is certain that no row in the store waits longer than the longest wait."""
-        self._routing = asyncio.Lock()
+        self.steady = asyncio.Semaphore(MOST_STEADY)
+        """Held by work that writes rows whose ttl counts from a time that it read before: the clock is not set
+        meanwhile."""
 
     def without_clock_change(self, step: Step) -> Step:
-        """Wrap a step so that the clock is not set while it runs.
-
-        Such a step writes rows whose ttl counts from a time that it read before.
-        """
+        """Wrap a step so that the clock is not set while it runs."""
 
         async def guarded() -> Ms:
-            async with self._routing:
+            async with self.steady:
                 return await step()
 
         return guarded
@@ -107,7 +110,9 @@ class ClockWatch:
         for channel in self._channels.values():
             # The times in the store at which identical requests left were written by the other clock.
             channel.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
-        async with self._routing:
+        async with AsyncExitStack() as stack:
+            for _ in range(MOST_STEADY):
+                await stack.enter_async_context(self.steady)
             await self._shift_both(by, since)
         self._seen, self._checked = None, False
         log.warning("clock_taken_over", seconds=by // SECOND)

@@ -17,7 +17,7 @@ from bridge.errors import StoreError
 from bridge.model.alert import Alert
 from bridge.model.answers import Receipt, SendClass, SmsReason
 from bridge.model.base import SECOND, Ms
-from bridge.model.sms import Change, Move, Sms
+from bridge.model.sms import Change, Move, Origin, Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.outcomes import Outcome, OutcomePolicy, after_probe, unknown_outcome
@@ -144,16 +144,13 @@ class Outbox:
         if not slots:
             # A signal comes when a suspension ends or a connection is free. A pause or a lack of tokens ends with time.
             return IDLE if channel.suspended else channel.wait(now) or IDLE
-        for _ in range(slots):
-            channel.bucket.take(now)
-        channel.in_flight += slots
+        slots = self._take(channel, slots, now)
         claimed = 0
         try:
             rows = await self._store.claim_due(channel.name, now=now, limit=slots)
             claimed = len(rows)
         finally:
-            for _ in range(slots - claimed):
-                self.give_back(channel.name)
+            self.give_back(channel.name, slots - claimed)
         for sms in rows:
             self.launch(sms)
         channel.queue_waits = claimed == slots
@@ -175,21 +172,29 @@ class Outbox:
 
     # ------------------------------------------------ the router's shortcut
 
-    def reserve(self, account: str) -> bool:
+    def reserve(self, account: str, most: int) -> int:
         channel = self._channels.get(account)
         if channel is None or self._closing or channel.queue_waits or not self._lease.may_send():
-            return False
+            return 0
         now = self._clock.now()
         self._divide_rates(now)
-        if not channel.free_slots(now) or not channel.bucket.take(now):
-            return False
-        channel.in_flight += 1
-        return True
+        return self._take(channel, min(channel.free_slots(now), most), now)
 
-    def give_back(self, account: str) -> None:
+    @staticmethod
+    def _take(channel: AccountChannel, slots: int, now: Ms) -> int:
+        taken = 0
+        while taken < slots and channel.bucket.take(now):
+            taken += 1
+        channel.in_flight += taken
+        return taken
+
+    def give_back(self, account: str, count: int) -> None:
         channel = self._channels[account]
-        channel.in_flight -= 1
-        channel.bucket.give_back()
+        channel.in_flight -= count
+        for _ in range(count):
+            channel.bucket.give_back()
+        if count and channel.backlog:
+            self._signals.sms.set()
 
     def launch(self, sms: Sms) -> None:
         task = asyncio.create_task(self._send(sms, self._channels[sms.account]), name=f"send {sms.id}")
@@ -265,7 +270,9 @@ class Outbox:
             moved = await self._repeat_until_stored(sms, lambda: self._move(sms, Move.PROVE, change))
         if not moved:
             log.warning("sms_moved_elsewhere", sms_id=sms.id, move=move)
-        log.info(
+        # An automatic reply that leaves as usual has the line of its message. One line a message is enough.
+        usual = move is Move.ACCEPTED and sms.origin is Origin.RULE and not change.reason
+        (log.debug if usual else log.info)(
             "sms_" + move,
             sms_id=sms.id,
             account=sms.account,
@@ -278,7 +285,9 @@ class Outbox:
 
         If the store did not confirm a write, another attempt may have begun.
         """
-        return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since)
+        # A kill makes an outcome unknown that still waits for its commit. So only the usual outcome waits a little.
+        ride = move is Move.ACCEPTED
+        return await self._store.move(sms.id, move, self._clock.now(), change, began=sms.sending_since, ride=ride)
 
     # ------------------------------------------------ start and stop
 

@@ -34,11 +34,6 @@ class Signals:
     sms: Signal = field(default_factory=Signal)
     posts: Signal = field(default_factory=Signal)
     updates: Signal = field(default_factory=Signal)
-    routing_keeps_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Cleared while routing is behind intake. Intake then slows down."""
-
-    def __post_init__(self) -> None:
-        self.routing_keeps_up.set()
 
     def wake(self, work: Set[Work]) -> None:
         """Wake the loops that do this work. ``Work.RULES`` has no signal here: :mod:`bridge.app.running` handles it."""
@@ -50,10 +45,3 @@ class Signals:
             self.posts.set()
         if Work.UPDATES in work:
             self.updates.set()
-
-    def note_routing(self, keeps_up: bool) -> None:
-        """Store whether the router keeps up with intake. The router calls it for each batch."""
-        if keeps_up:
-            self.routing_keeps_up.set()
-        else:
-            self.routing_keeps_up.clear()

@@ -28,11 +28,22 @@ class OutboxStore(Protocol):
     async def expire_queued(self, *, now: Ms, limit: int) -> Sequence[Sms]:
         """Move ``queued`` rows whose ``expires_at`` has come to ``stale`` and return them."""
 
-    async def move(self, sms_id: SmsId, move: Move, now: Ms, change: Change = ..., *, began: Ms | None = None) -> bool:
+    async def move(
+        self,
+        sms_id: SmsId,
+        move: Move,
+        now: Ms,
+        change: Change = ...,
+        *,
+        began: Ms | None = None,
+        ride: bool = False,
+    ) -> bool:
         """Compare-and-set: make the move if the row is in one of its source states, else return False.
 
         ``began``: the move is made only if the row is still in the attempt with this ``sending_since``. The outcome of
         one attempt must not move the next attempt, which another node may have started.
+
+        ``ride``: the move may wait some milliseconds for other work, to share its commit.
 
         One transaction writes the move, ``change`` and its posts, the times ``sent_at``, ``final_at`` and
         ``sending_since``, and a line in the row's history. It also renews the ``status`` post of a row that has an

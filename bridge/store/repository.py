@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from bridge.ports.clock import Clock
@@ -11,6 +12,9 @@ from bridge.store.transaction import NOTHING, BatchUnit, Params, Tx, Unit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+
+RIDE_S = 0.01
+"""Seconds for which an item that may ride waits for a commit that other work causes."""
 
 
 class Readers(Protocol):
@@ -32,8 +36,16 @@ class Writer(Protocol):
         :raises StoreError: the unit cannot be done.
         """
 
-    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
+    async def run_begun(self, begin: Callable[[], Unit[T]]) -> T:
+        """Like :meth:`run`, for a unit that ``begin`` makes right before its transaction, in the event loop.
+
+        ``begin`` is not called if the work is refused before.
+        """
+
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item, *, ride: bool = False) -> T:
         """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
+
+        ``ride``: wait up to :data:`RIDE_S` for other work, and share its commit.
 
         Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """

@@ -1,6 +1,6 @@
 """Answers the platform's callback: finds the account, checks the caller, stores the message, acknowledges it.
 
-The answer contains the id only after :meth:`Inbox.accept` has returned, which means "on disk". All other answers are
+The answer contains the id only after the inbox has called back, which means "on disk". All other answers are
 constants from :mod:`bridge.web.answers`. The platform's adapter, which is passed in, knows the meaning of the query.
 This module takes the secret out of the query and must not log, keep or return any other part of it.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -23,7 +24,7 @@ from aiohttp import web
 from bridge.config import CallbackSettings
 from bridge.errors import StoreError
 from bridge.model.base import Ms
-from bridge.model.inbound import InboundCall
+from bridge.model.inbound import AcceptedCall, InboundCall
 from bridge.pipeline.inbox import Inbox
 from bridge.ports.clock import Clock
 from bridge.text import phones
@@ -40,6 +41,9 @@ _TRACES_OF_KEY = (KEY, b"%6", b"%7")
 queries do, so few queries are split."""
 
 log = structlog.get_logger()
+
+Answer = Callable[[int, bytes], None]
+"""Called once, with the status and the body of an answer."""
 
 
 class CallbackProtocol(Protocol):
@@ -192,7 +196,14 @@ class CallbackEndpoint:
             return self._refuse(request, 403, "address_refused", route.account)
         if not self.accepting:
             return plain(503, close=True)
-        status, body = await self.take(request.remote, route, target.query)
+        answered: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+        def answer(status: int, body: bytes) -> None:
+            if not answered.done():  # the connection may be gone
+                answered.set_result((status, body))
+
+        self.take(request.remote, route, target.query, answer)
+        status, body = await answered
         return text(body) if status == 200 else plain(status)
 
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
@@ -205,45 +216,53 @@ class CallbackEndpoint:
             return None
         return route, target.query
 
-    async def take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
-        """Store a call whose caller was checked. Returns the status and the body of the answer; raises only on
-        cancellation."""
-        self.in_progress += 1
-        self._idle.clear()
+    def take(self, remote: str | None, route: Route, query: bytes, answer: Answer) -> None:
+        """Store a call whose caller was checked, then call ``answer`` with the status and the body of the answer.
+
+        ``answer`` is called in a later turn of the event loop: it may begin the next request of the connection.
+        """
         try:
-            return await self._take(remote, route, query)
+            call = self._protocol.parse_callback(
+                query,
+                account=route.account,
+                settings=route.settings,
+                region=self._region,
+                received_at=self._clock.now(),
+            )
+            if isinstance(call, InboundCall):
+                self._inbox.take(call, partial(self._done, route, call, answer))
+                self.in_progress += 1
+                self._idle.clear()
+                return
+            self._throttled_log.warning("callback_refused", account=route.account, remote=remote)
+            status, body = 400, BODIES[400]
         except Exception as error:
-            # The text of the exception may quote the call, so only its class is logged.
-            log.error("callback_failed", error=type(error).__name__, where=_where(error))
-            return 500, BODIES[500]
+            status, body = _failed(error)
+        asyncio.get_running_loop().call_soon(answer, status, body)
+
+    def _done(self, route: Route, call: InboundCall, answer: Answer, result: AcceptedCall | Exception) -> None:
+        try:
+            answer(*self._answer_to(route, call, result))
+        except Exception as error:  # one connection must not take the answers of the others along
+            _failed(error)
         finally:
             self.in_progress -= 1
             if not self.in_progress:
                 self._idle.set()
 
-    async def _take(self, remote: str | None, route: Route, query: bytes) -> tuple[int, bytes]:
-        call = self._protocol.parse_callback(
-            query,
-            account=route.account,
-            settings=route.settings,
-            region=self._region,
-            received_at=self._clock.now(),
-        )
-        if not isinstance(call, InboundCall):
-            self._throttled_log.warning("callback_refused", account=route.account, remote=remote)
-            return 400, BODIES[400]
-        try:
-            accepted = await self._inbox.accept(call)
-        except StoreError as error:
-            self._throttled_log.warning("callback_not_stored", account=route.account, error=type(error).__name__)
+    def _answer_to(self, route: Route, call: InboundCall, result: AcceptedCall | Exception) -> tuple[int, bytes]:
+        if isinstance(result, StoreError):
+            self._throttled_log.warning("callback_not_stored", account=route.account, error=type(result).__name__)
             return 503, BODIES[503]
+        if isinstance(result, Exception):
+            return _failed(result)
         # A new message is logged when it is routed; one line for each message is enough.
-        if not accepted.new:
+        if not result.new:
             log.info(
                 "callback_repeated",
                 account=route.account,
                 smsid=call.smsid,
-                repeats=accepted.repeats,
+                repeats=result.repeats,
                 subscriber=phones.mask(call.subscriber),
             )
         return 200, self._protocol.acknowledgement(route.settings, call.smsid)
@@ -267,6 +286,12 @@ def _allowed(remote: str | None, forwarded: Callable[[], Sequence[str]], setting
         return True
     address = client_address(remote, forwarded(), settings.trusted_proxies)
     return address is not None and contains(allow, address)
+
+
+def _failed(error: Exception) -> tuple[int, bytes]:
+    # The text of the exception may quote the call, so only its class is logged.
+    log.error("callback_failed", error=type(error).__name__, where=_where(error))
+    return 500, BODIES[500]
 
 
 def _where(error: BaseException) -> str:

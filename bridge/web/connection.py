@@ -20,7 +20,7 @@ from aiohttp import web
 from bridge.web.access import ConnectionCounter
 from bridge.web.aiohttp_connection import UNPARSABLE, FramedConnection
 from bridge.web.answers import answer_bytes
-from bridge.web.callback import Route
+from bridge.web.callback import Answer, Route
 from bridge.web.guard import ConnectionGuard
 from bridge.web.heads import MAX_HEAD, HeadReader, UnreadableHead
 from bridge.web.throttled_log import ThrottledLog
@@ -48,8 +48,8 @@ class Endpoint(Protocol):
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes] | None:
         """The route and the query of an ordinary call. None for every request that :meth:`handle` has to answer."""
 
-    async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
-        """Store an ordinary call. Returns the status and the body of the answer."""
+    def take(self, remote: str, route: Route, query: bytes, answer: Answer) -> None:
+        """Store an ordinary call, then call ``answer``."""
 
 
 class CallbackServer:
@@ -84,8 +84,8 @@ class CallbackServer:
 
     async def shutdown(self, timeout: float) -> None:
         """Cut off all connections; aiohttp waits ``timeout`` seconds for answers that are being written."""
-        cut_off = [connection.cut_off() for connection in tuple(self.connections)]
-        await asyncio.gather(*filter(None, cut_off), return_exceptions=True)
+        for connection in tuple(self.connections):
+            connection.cut_off()
         await self.aiohttp.shutdown(timeout)
 
 
@@ -111,7 +111,8 @@ class CallbackConnection(asyncio.Protocol):
         self._heads = HeadReader()
         self._guard = server.guard()
         self._loop = asyncio.get_running_loop()
-        self._answering: asyncio.Task[None] | None = None
+        self._answering = False
+        """Whether a call was taken that is not answered yet."""
         self._reading_paused = False
         self._writing_paused = False
         self._ended = False
@@ -135,7 +136,7 @@ class CallbackConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heads.feed(data)
-        if self._answering is None and not self._writing_paused:
+        if not self._answering and not self._writing_paused:
             self._next()
         elif len(self._heads) > MAX_HEAD and not self._reading_paused:
             self._reading_paused = True  # the client sends more while a call is answered: do not read until then
@@ -144,7 +145,7 @@ class CallbackConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that shuts its sending side down may still wait for answers: close after the last one."""
         self._ended = True
-        if self._answering is not None or self._writing_paused:
+        if self._answering or self._writing_paused:
             return True
         if not self._heads.begun:
             return False
@@ -158,7 +159,7 @@ class CallbackConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._guard.writing_resumed()
-        if self._answering is None:
+        if not self._answering:
             self._next()
 
     # ------------------------------------------------------------ called by the server
@@ -166,16 +167,12 @@ class CallbackConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection now if it is idle, else after the answers that are due."""
         self._ended = True
-        if self._answering is None and not self._heads.begun:
+        if not self._answering and not self._heads.begun:
             self._transport.close()
 
-    def cut_off(self) -> asyncio.Task[None] | None:
-        """Close the connection. A call that is still being answered is cancelled; its task is returned."""
-        answering = self._answering
-        if answering is not None:
-            answering.cancel()
+    def cut_off(self) -> None:
+        """Close the connection. A call that is still being answered gets no answer."""
         self._transport.close()
-        return answering
 
     # ------------------------------------------------------------
 
@@ -195,7 +192,8 @@ class CallbackConnection(asyncio.Protocol):
             if call is None:
                 self._hand_over(head)
             else:
-                self._answering = self._loop.create_task(self._answer(*call))
+                self._answering = True
+                self._server.endpoint.take(self._guard.remote, *call, self._answer)
         elif not self._heads.begun:
             self._guard.stop_watching_head()
             if self._ended:
@@ -214,11 +212,8 @@ class CallbackConnection(asyncio.Protocol):
             return None
         return self._server.endpoint.ordinary(found[1], self._guard.remote, lambda: _forwarded(lines))
 
-    async def _answer(self, route: Route, query: bytes) -> None:
-        try:
-            status, body = await self._server.endpoint.take(self._guard.remote, route, query)
-        finally:
-            self._answering = None
+    def _answer(self, status: int, body: bytes) -> None:
+        self._answering = False
         if self._transport.is_closing():
             return
         self._transport.write(answer_bytes(status, body))
@@ -254,7 +249,7 @@ class CallbackConnection(asyncio.Protocol):
 
     def _close_if_idle(self) -> None:
         self._idle_timer = None
-        if self._answering is not None:
+        if self._answering:
             return  # the answer starts the timer again
         if self._loop.time() < self._idle_until:
             self._idle_timer = self._loop.call_at(self._idle_until, self._close_if_idle)

@@ -19,7 +19,7 @@ from bridge.config import CallbackSettings
 from bridge.errors import BridgeError
 from bridge.web.access import ConnectionCounter, Limits
 from bridge.web.answers import text
-from bridge.web.callback import Route
+from bridge.web.callback import Answer, Route
 from bridge.web.connection import CallbackServer
 from bridge.web.health import LIVE_PATH
 from bridge.web.throttled_log import ThrottledLog
@@ -111,6 +111,6 @@ class ProofEndpoint:
     def ordinary(self, raw: bytes, remote: str, forwarded: Callable[[], Sequence[str]]) -> tuple[Route, bytes]:
         return Route.of("", CallbackSettings()), raw.partition(b"?")[2]
 
-    async def take(self, remote: str, route: Route, query: bytes) -> tuple[int, bytes]:
+    def take(self, remote: str, route: Route, query: bytes, answer: Answer) -> None:
         self.ordinary_calls += 1
-        return 200, query
+        asyncio.get_running_loop().call_soon(answer, 200, query)

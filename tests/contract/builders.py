@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from bridge.model.base import Json, Ms
 from bridge.model.chat import Post
-from bridge.model.inbound import Inbound, InboundCall, InboundState
+from bridge.model.inbound import AcceptedCall, Inbound, InboundCall, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, NewPost, NoticePayload, Payload, PostKind, PostPriority
-from bridge.model.routing import ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
+from bridge.model.routing import FactsWanted, ForwardPost, Intake, Routed, RoutingBatch, Settlement, UnroutedMessage
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Change, Move, NewSms, Origin, Priority, Sms, SmsState
 from bridge.ports.clock import Clock, Waiter
@@ -21,6 +21,8 @@ from bridge.ports.store import Store
 
 NOW: Ms = 1_800_000_000_000
 SUBSCRIBER = "79990001122"
+DAY = "2027-01-15"
+NO_FACTS = FactsWanted(recent_since=0, day=DAY)
 
 
 class Closable(Protocol):
@@ -160,21 +162,38 @@ def settlement(
         outcome=RoutingOutcome.parse("replied"),
         replies=tuple(replace(one, inbound_id=inbound.id) for one in replies),
         spend_limit=spend_limit,
-        spend_day="2027-01-15",
+        spend_day=DAY,
         forwards=tuple(ForwardPost(chat=chat, payload=InboundPayload(rule="hours")) for chat in forwards),
     )
 
 
+async def accept(store: Store, call: InboundCall) -> AcceptedCall:
+    """Store a callback. Nothing is decided."""
+    return (await accept_together(store, [call]))[0]
+
+
+async def accept_together(store: Store, calls: Sequence[InboundCall]) -> Sequence[AcceptedCall]:
+    """Store callbacks in one transaction."""
+    return (await store.take_in(lambda: Intake(calls=calls, wanted=NO_FACTS))).calls
+
+
 async def received(store: Store, smsid: str = "1", **named: str) -> Inbound:
     """A stored message, as routing reads it."""
-    accepted = await store.accept_inbound(call(smsid, **named))  # type: ignore[arg-type]
-    inbound = await store.get_inbound(accepted.id)
+    inbound = await store.get_inbound((await accept(store, call(smsid, **named))).id)  # type: ignore[arg-type]
     assert inbound is not None
     return inbound
 
 
-async def settled(store: Store, item: Settlement) -> Settled:
-    (result,) = await store.settle([item])
+async def settle(store: Store, settlements: Sequence[Settlement]) -> list[Routed | None]:
+    """Settle these messages and leave the others; None for each that the store left, too."""
+    wanted = {each.inbound_id: each for each in settlements}
+    routed = await store.route(1_000, NO_FACTS, lambda batch: [wanted.get(each.inbound.id) for each in batch.messages])
+    done = {each.inbound.id: each for each in routed}
+    return [done.get(each.inbound_id) for each in settlements]
+
+
+async def settled(store: Store, item: Settlement) -> Routed:
+    (result,) = await settle(store, [item])
     assert result is not None
     return result
 
@@ -199,10 +218,25 @@ async def moved(store: Store, sms: Sms, move: Move, now: Ms, change: Change | No
     return after
 
 
+async def routing_batch(store: Store, limit: int = 9, wanted: FactsWanted = NO_FACTS) -> RoutingBatch:
+    """What a decision would be told of. Nothing is decided."""
+    seen = [RoutingBatch(messages=(), day=wanted.day, spent=0)]
+
+    def look(batch: RoutingBatch) -> list[None]:
+        seen.append(batch)
+        return [None] * len(batch.messages)
+
+    await store.route(limit, wanted, look)
+    return seen[-1]
+
+
 async def unrouted(store: Store, limit: int = 9, since: Ms = 0) -> tuple[UnroutedMessage, ...]:
-    """What routing would be told of."""
-    return (await store.claim_unrouted(ClaimRequest(limit=limit, recent_since=since, day="2027-01-15"))).messages
+    """The messages that a decision would be told of."""
+    return (await routing_batch(store, limit, FactsWanted(recent_since=since, day=DAY))).messages
 
 
-async def spent(store: Store, day: str = "2027-01-15") -> int:
-    return (await store.claim_unrouted(ClaimRequest(limit=1, recent_since=0, day=day))).spent
+async def spent(store: Store, day: str = DAY) -> int:
+    """The parts that automatic replies cost on the day."""
+    with_message = replace(call("spent"), account="spent", subscriber="0")
+    await accept(store, with_message)
+    return (await routing_batch(store, 1_000, FactsWanted(recent_since=0, day=day))).spent

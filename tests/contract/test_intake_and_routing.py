@@ -15,12 +15,25 @@ from bridge.model.post import PostKind
 from bridge.model.record import InboundRange
 from bridge.model.sms import Priority, SmsState
 from bridge.ports.store import Store
-from tests.contract.builders import NOW, SUBSCRIBER, call, post, received, reply, settled, settlement, spent, unrouted
+from tests.contract.builders import (
+    NOW,
+    SUBSCRIBER,
+    accept,
+    call,
+    post,
+    received,
+    reply,
+    settle,
+    settled,
+    settlement,
+    spent,
+    unrouted,
+)
 
 
 async def test_a_callback_is_new_once_and_then_a_counted_repeat(store: Store) -> None:
-    first = await store.accept_inbound(call())
-    again = await store.accept_inbound(replace(call(), received_at=NOW + 60_000))
+    first = await accept(store, call())
+    again = await accept(store, replace(call(), received_at=NOW + 60_000))
     assert (first.new, first.repeats) == (True, 0)
     assert (again.id, again.new, again.repeats) == (first.id, False, 1)
     inbound = await store.get_inbound(first.id)
@@ -29,8 +42,8 @@ async def test_a_callback_is_new_once_and_then_a_counted_repeat(store: Store) ->
 
 
 async def test_the_same_id_with_other_content_is_a_message_of_its_own_that_names_the_first(store: Store) -> None:
-    first = await store.accept_inbound(call(text="one"))
-    other = await store.accept_inbound(call(text="two"))
+    first = await accept(store, call(text="one"))
+    other = await accept(store, call(text="two"))
     assert other.new
     inbound = await store.get_inbound(other.id)
     assert inbound is not None
@@ -38,22 +51,22 @@ async def test_the_same_id_with_other_content_is_a_message_of_its_own_that_names
 
 
 async def test_the_same_id_on_another_account_is_no_conflict(store: Store) -> None:
-    await store.accept_inbound(call(text="one"))
-    other = await store.accept_inbound(call(text="two", account="second"))
+    await accept(store, call(text="one"))
+    other = await accept(store, call(text="two", account="second"))
     inbound = await store.get_inbound(other.id)
     assert inbound is not None
     assert inbound.conflict_of is None
 
 
 async def test_two_hundred_at_once_with_one_message_store_one(store: Store) -> None:
-    answers = await asyncio.gather(*(store.accept_inbound(call()) for _ in range(200)))
+    answers = await asyncio.gather(*(accept(store, call()) for _ in range(200)))
     assert sum(answer.new for answer in answers) == 1
     assert {answer.id for answer in answers} == {answers[0].id}
     assert sorted(answer.repeats for answer in answers) == list(range(200))
 
 
 async def test_nul_and_lone_surrogates_are_cleaned_not_refused(store: Store) -> None:
-    accepted = await store.accept_inbound(replace(call("s"), text="a\0b \ud800 c \ud83d\ude00"))
+    accepted = await accept(store, replace(call("s"), text="a\0b \ud800 c \ud83d\ude00"))
     inbound = await store.get_inbound(accepted.id)
     assert inbound is not None
     assert inbound.text == "ab \ufffd c 😀"
@@ -62,7 +75,7 @@ async def test_nul_and_lone_surrogates_are_cleaned_not_refused(store: Store) -> 
 
 async def test_a_batch_holds_the_oldest_message_of_each_subscriber(store: Store) -> None:
     for smsid, subscriber in (("1", "7901"), ("2", "7901"), ("3", "7902"), ("4", "7903")):
-        await store.accept_inbound(call(smsid, subscriber=subscriber))
+        await accept(store, call(smsid, subscriber=subscriber))
     batch = await unrouted(store, 2)
     assert [item.inbound.smsid for item in batch] == ["1", "3"]
     batch = await unrouted(store)
@@ -74,7 +87,7 @@ async def test_contact_and_recent_replies_come_with_the_message(store: Store) ->
     (item,) = await unrouted(store, 1)
     assert (item.contact.version, item.contact.first_seen_at, item.recent) == (0, None, ())
     await settled(store, settlement(inbound, 0, reply("r1", text="hello")))
-    await store.accept_inbound(call("2", text="again"))
+    await accept(store, call("2", text="again"))
     (item,) = await unrouted(store, 1, NOW)
     assert (item.contact.version, item.contact.first_seen_at) == (1, NOW)
     assert [(recent.at, recent.text) for recent in item.recent] == [(NOW, "hello")]
@@ -101,7 +114,7 @@ async def test_settling_writes_everything_and_takes_the_message_from_the_queue(s
 
 async def test_a_message_is_settled_once(store: Store) -> None:
     inbound = await received(store)
-    results = await asyncio.gather(*(store.settle([settlement(inbound, 0, reply("r1"))]) for _ in range(5)))
+    results = await asyncio.gather(*(settle(store, [settlement(inbound, 0, reply("r1"))]) for _ in range(5)))
     assert sum(result is not None for (result,) in results) == 1
     assert (await store.queue_status()).sms_by_state == {"queued": 1}
 
@@ -110,7 +123,7 @@ async def test_a_decision_on_an_older_contact_leaves_nothing_behind(store: Store
     inbound = await received(store)
     await store.take_over(SUBSCRIBER, NOW + 1000, NOW)
     refused = settlement(inbound, 0, reply("r1"), forwards=("support",))
-    assert list(await store.settle([refused])) == [None]
+    assert list(await settle(store, [refused])) == [None]
     assert (await store.queue_status()).sms_by_state == {}
     assert await store.claim_posts(["support"], now=NOW, limit=9) == []
     (item,) = await unrouted(store, 1)
@@ -122,11 +135,12 @@ async def test_a_decision_on_an_older_contact_leaves_nothing_behind(store: Store
 async def test_the_days_spend_is_looked_at_again_when_it_is_written(store: Store) -> None:
     one = await received(store, "1", subscriber="7901")
     two = await received(store, "2", subscriber="7902")
-    results = await store.settle(
+    results = await settle(
+        store,
         [
             settlement(one, 0, reply("r1", parts=2), spend_limit=3),
             settlement(two, 0, reply("r2", parts=2), spend_limit=3),
-        ]
+        ],
     )
     assert [result is not None for result in results] == [True, False]
     assert await spent(store) == 2
@@ -177,7 +191,7 @@ async def test_an_answer_belongs_to_the_only_conversation_the_message_went_to(st
 async def test_a_conversation_is_made_once_and_follows_the_latest_message(store: Store) -> None:
     first = await received(store)
     await settled(store, settlement(first, 0, forwards=("support",)))
-    accepted = await store.accept_inbound(replace(call("2", account="second", at=NOW + 5), receiver="7733"))
+    accepted = await accept(store, replace(call("2", account="second", at=NOW + 5), receiver="7733"))
     second = await store.get_inbound(accepted.id)
     assert second is not None
     await settled(store, settlement(second, 1, forwards=("support",)))
@@ -194,7 +208,7 @@ async def test_a_conversation_is_made_once_and_follows_the_latest_message(store:
 
 async def test_a_thousand_conversations_have_a_thousand_codes(store: Store) -> None:
     items = await asyncio.gather(*(received(store, str(n), subscriber=f"79{n:09}") for n in range(1000)))
-    await store.settle([settlement(item, 0, forwards=("support",)) for item in items])
+    await settle(store, [settlement(item, 0, forwards=("support",)) for item in items])
     found = await asyncio.gather(*(store.conversation(ConversationId(n)) for n in range(1, 1001)))
     codes = {one.code for one in found if one is not None}
     assert len(codes) == 1000
@@ -206,24 +220,25 @@ async def test_one_that_cannot_be_written_leaves_all_of_them_to_be_settled_singl
     bad = await received(store, "2", subscriber="7902")
     broken = replace(reply("r2"), retry_of=SmsId(999_999))  # no such row
     with pytest.raises(StoreError):
-        await store.settle(
-            [settlement(good, 0, reply("r1", state=SmsState.SENDING)), settlement(bad, 0, broken, forwards=("x",))]
+        await settle(
+            store,
+            [settlement(good, 0, reply("r1", state=SmsState.SENDING)), settlement(bad, 0, broken, forwards=("x",))],
         )
     assert [item.inbound.smsid for item in await unrouted(store)] == ["1", "2"]
     assert await store.claim_posts(["x"], now=NOW, limit=9) == []
     assert await store.claim_due("main", now=NOW, limit=9) == []
     assert await spent(store) == 0
-    (settled,) = await store.settle([settlement(good, 0, reply("r1", state=SmsState.SENDING))])
+    (settled,) = await settle(store, [settlement(good, 0, reply("r1", state=SmsState.SENDING))])
     assert settled is not None
     assert [sms.key for sms in settled.sending] == ["r1"]
 
 
 async def test_what_rules_decided_about_is_read_in_order_and_in_pieces(store: Store) -> None:
     for number in range(1, 7):
-        await store.accept_inbound(replace(call(str(number), subscriber=f"790{number}"), received_at=NOW + number))
+        await accept(store, replace(call(str(number), subscriber=f"790{number}"), received_at=NOW + number))
     items = [settlement(item.inbound) for item in await unrouted(store, 5, NOW)]
     items[1] = replace(items[1], state=InboundState.QUARANTINED)
-    await store.settle(items)
+    await settle(store, items)
 
     async def read(span: InboundRange, since: int = 0) -> list[str]:
         found: list[str] = []

@@ -19,6 +19,7 @@ from bridge.ports.store import Store
 from tests.contract.builders import (
     NOW,
     SUBSCRIBER,
+    accept,
     call,
     params_of,
     person,
@@ -34,7 +35,7 @@ SHOWN = PostedMessage(chat_id=-100, message_id=31)
 
 
 async def forwarded(store: Store, smsid: str, subscriber: str = SUBSCRIBER, at: Ms = NOW) -> Inbound:
-    accepted = await store.accept_inbound(call(smsid, subscriber=subscriber, at=at))
+    accepted = await accept(store, call(smsid, subscriber=subscriber, at=at))
     inbound = await store.get_inbound(accepted.id)
     assert inbound is not None
     version = (await store.contact(subscriber)).version
@@ -260,20 +261,20 @@ async def test_what_a_number_wrote_before_is_counted_to_a_limit(store: Store) ->
 async def test_an_account_is_known_by_its_latest_call(store: Store) -> None:
     assert await store.last_inbound_at("main") is None
     await forwarded(store, "1")
-    await store.accept_inbound(call("2", at=NOW + 5))
-    await store.accept_inbound(call("3", at=NOW + 9, account="other"))
+    await accept(store, call("2", at=NOW + 5))
+    await accept(store, call("3", at=NOW + 9, account="other"))
     assert await store.last_inbound_at("main") == NOW + 5
 
 
 async def test_what_was_dated_while_nothing_ran_is_counted(store: Store) -> None:
     assert await store.last_activity() is None
-    await store.accept_inbound(call("1", at=NOW))
+    await accept(store, call("1", at=NOW))
     assert await store.last_activity() == NOW
     began = NOW + HOUR
     for number in range(3):
         late = replace(call(f"late {number}", at=began + 5), date=NOW + number * 20 * MINUTE + 1)
-        await store.accept_inbound(late)
-    await store.accept_inbound(call("new", at=began + MINUTE))
+        await accept(store, late)
+    await accept(store, call("new", at=began + MINUTE))
     assert await store.count_late_arrivals(after=NOW, before=began) == 3
     [first] = await unrouted(store, 1)
     await settled(store, settlement(first.inbound, first.contact.version, now=began + 9))

@@ -12,13 +12,24 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model.alert import Alert
 from bridge.model.chat import StoredUpdate, UpdateState
-from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Change, Move, NewSms, SmsState
 from bridge.model.work import Work
 from bridge.ports.store import Store
-from tests.contract.builders import NOW, call, claimed, moved, person, post, received, reply, sent, settlement, unrouted
-
-CLAIM = ClaimRequest(limit=9, recent_since=0, day="2027-01-15", uses_since=None, totals={})
+from tests.contract.builders import (
+    NOW,
+    accept,
+    call,
+    claimed,
+    moved,
+    person,
+    post,
+    received,
+    reply,
+    sent,
+    settle,
+    settlement,
+    unrouted,
+)
 
 
 async def woken(work: list[Work], does: Awaitable[object]) -> set[Work]:
@@ -29,8 +40,8 @@ async def woken(work: list[Work], does: Awaitable[object]) -> set[Work]:
 
 
 async def test_a_message_wakes_the_router_once(store: Store, work: list[Work]) -> None:
-    assert await woken(work, store.accept_inbound(call())) == {Work.INBOUND}
-    assert await woken(work, store.accept_inbound(call())) == set(), "the platform brought it again"
+    assert await woken(work, accept(store, call())) == {Work.INBOUND}
+    assert await woken(work, accept(store, call())) == set(), "the platform brought it again"
 
 
 async def test_what_is_settled_wakes_those_that_go_on_with_it_and_not_the_router(
@@ -40,7 +51,7 @@ async def test_what_is_settled_wakes_those_that_go_on_with_it_and_not_the_router
         await received(store, smsid)
         (message,) = await unrouted(store)
         item = replace(settlement(message.inbound, message.contact.version, *replies), **parts)
-        return await woken(work, store.settle_and_claim([item], CLAIM))
+        return await woken(work, settle(store, [item]))
 
     assert await settling("1") == set()
     assert await settling("2", reply("a")) == {Work.SMS}

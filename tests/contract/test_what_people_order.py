@@ -12,7 +12,7 @@ from bridge.model.chat import Conversation, PostedMessage
 from bridge.model.post import AlertPayload, PostKind
 from bridge.model.sms import Sms, SmsState
 from bridge.ports.store import Store
-from tests.contract.builders import NOW, SUBSCRIBER, call, person, post, received, settled, settlement
+from tests.contract.builders import NOW, SUBSCRIBER, accept, call, person, post, received, settle, settled, settlement
 
 EVER = 2**62
 ANNA = "Anna (1001)"
@@ -69,7 +69,7 @@ async def test_a_switch_of_a_contact_is_kept_and_moves_its_version(
     assert not await carried(store, order(kind, "2"))
     assert getattr(await store.contact(SUBSCRIBER), fact) is True
     # Whoever decided by what was known before must look again.
-    assert await store.settle([settlement(waiting, 1)]) == [None]
+    assert await settle(store, [settlement(waiting, 1)]) == [None]
     assert await settled(store, settlement(waiting, 2))
     assert await carried(store, order(back, "3"))
     assert getattr(await store.contact(SUBSCRIBER), fact) is False
@@ -195,7 +195,7 @@ async def written(store: Store, key: str, text: str, now: int) -> Sms:
 
 
 async def heard(store: Store, smsid: str, text: str, at: int) -> None:
-    await store.accept_inbound(call(smsid, text=text, at=at))
+    await accept(store, call(smsid, text=text, at=at))
 
 
 async def test_a_conversation_is_read_page_by_page_without_a_gap(store: Store) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
-from bridge.model.routing import ClaimedBatch, ClaimRequest
+from bridge.model.routing import FactsWanted, RoutingBatch
 from bridge.store.repositories import contacts, inbox
 from bridge.store.transaction import Tx
 from tests.chaos.s15_budgets import SMALL, budgets
@@ -38,11 +37,11 @@ async def test_the_days_spend_is_looked_at_again_with_the_write(
     """A decision on an old figure is made anew. The control without that overspends the budget."""
     asked = 0
 
-    def old(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:
+    def old(tx: Tx, found: Sequence[Inbound], wanted: FactsWanted) -> RoutingBatch:
         nonlocal asked
         asked += 1
-        claimed = with_facts(claim, found, tx)
-        return replace(claimed, spent=0) if asked < 20 else claimed
+        batch = with_facts(tx, found, wanted)
+        return replace(batch, spent=0) if asked < 20 else batch
 
     with_facts = inbox._with_facts
     monkeypatch.setattr(inbox, "_with_facts", old)

@@ -18,7 +18,7 @@ from bridge.sandbox.botapi.world import Message
 from bridge.store import open_store
 from bridge.store.sqlite.backup import restore_copy, take
 from bridge.store.sqlite.store import SqliteStore
-from tests.contract.builders import call
+from tests.contract.builders import accept, call
 from tests.flow.harness import SUPPORT, World, world
 
 QUEUED = ("79990000001", "79990000002")
@@ -50,7 +50,7 @@ async def before_and_after(
         store = await open_store(database, clock=around.clock)
         now = around.clock.now()
         for smsid, text, sender in (("8", "часы", NEW), ("9", "А когда?", NEW_QUESTION)):
-            await store.accept_inbound(call(smsid, text=text, subscriber=sender, at=now))
+            await accept(store, call(smsid, text=text, subscriber=sender, at=now))
         take(database, copy, now=around.clock.now, overwrite=False, progress=lambda done, pages: None)
         await store.close()
 

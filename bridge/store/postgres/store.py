@@ -80,11 +80,6 @@ class PostgresStore(ClusterRepository, Repositories):
         self._notifications = notifications
         self._node = node
 
-    @property
-    def _claiming(self) -> PostgresWriter:
-        """The writer, since a claim may take messages of other nodes."""
-        return self.writer
-
     async def close(self) -> None:
         await self.writer.close()
         await self._notifications.close()

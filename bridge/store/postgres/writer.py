@@ -9,8 +9,9 @@ transaction could otherwise deadlock with two units in another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ import structlog
 
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store.postgres.transaction import OutcomeUnknown, Repairs, Transactions
+from bridge.store.repository import RIDE_S
 from bridge.store.transaction import BatchUnit, Unit
 
 log = structlog.get_logger()
@@ -65,9 +67,17 @@ class PostgresWriter:
         :raises CommitUnknown: (a StoreUnavailable) it is not known whether the unit was written.
         :raises StoreError: the unit cannot be done.
         """
+        return await self.run_begun(lambda: unit)
+
+    async def run_begun(self, begin: Callable[[], Unit[T]]) -> T:
+        """Like :meth:`run`, for a unit that is made right before its transaction: ``begin`` makes it.
+
+        ``begin`` is not called if the work is refused before.
+        """
         await self._repair()
         if self._closing:
             raise StoreError("the store is closed")
+        unit = begin()
         task = asyncio.create_task(self._transactions.write(unit))
         self.keep(task)
         try:
@@ -82,8 +92,10 @@ class PostgresWriter:
         self.units += 1
         return value
 
-    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item, *, ride: bool = False) -> T:
         """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
+
+        ``ride``: wait up to :data:`~bridge.store.repository.RIDE_S` for other items of ``do``, and share their commit.
 
         Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched.
         """
@@ -92,7 +104,7 @@ class PostgresWriter:
         queue = self._queues.get(do)
         if queue is None:
             queue = self._queues[do] = _BatchQueue(self, do)
-        return cast(T, await queue.run(item))
+        return cast(T, await queue.run(item, ride))
 
     async def write_batch(self, do: BatchUnit[Any, Any], items: Sequence[object]) -> Sequence[object]:
         """Write the items in one transaction; returns a result for each."""
@@ -146,18 +158,21 @@ class PostgresWriter:
 
 
 class _BatchQueue:
-    """The items that wait for one batch function. There is no timer: items that arrive while a transaction runs go into
-    the next transaction."""
+    """The items that wait for one batch function. Items that arrive while a transaction runs go into the next one."""
 
     def __init__(self, writer: PostgresWriter, do: BatchUnit[Any, Any]) -> None:
         self._writer = writer
         self._do = do
         self._waiting: deque[_Job] = deque()
         self._is_running = False
+        self._urgent = asyncio.Event()
+        """Set if an item waits that may not ride."""
 
-    async def run(self, item: object) -> object:
+    async def run(self, item: object, ride: bool) -> object:
         job = _Job(item, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
+        if not ride:
+            self._urgent.set()
         if not self._is_running:
             self._is_running = True
             self._writer.keep(asyncio.create_task(self._work()))
@@ -165,6 +180,9 @@ class _BatchQueue:
 
     async def _work(self) -> None:
         try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), RIDE_S)
+            self._urgent.clear()
             while self._waiting:
                 # Lets the callers that were just woken add their next items.
                 await asyncio.sleep(0)

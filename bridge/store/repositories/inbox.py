@@ -1,16 +1,29 @@
-"""Intake and routing: accepts a callback as a row, hands rows to the router, and writes what the router decided."""
+"""Intake and routing: stores callbacks, lets a function decide them, and writes what it decided, in one transaction.
+
+:func:`_route` is the same for messages that have just come and for those that were left ``new``.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bridge.model.base import ConversationId, InboundId, Ms
 from bridge.model.contact import Contact, RecentReply, RuleUse
 from bridge.model.inbound import AcceptedCall, Inbound, InboundCall
 from bridge.model.post import NewPost, PostPriority
-from bridge.model.routing import ClaimedBatch, ClaimRequest, ForwardPost, Settled, Settlement, UnroutedMessage
+from bridge.model.routing import (
+    Decide,
+    FactsWanted,
+    ForwardPost,
+    Intake,
+    Routed,
+    RoutingBatch,
+    Settlement,
+    TakenIn,
+    UnroutedMessage,
+)
 from bridge.model.sms import Sms, SmsState
 from bridge.model.work import Work
 from bridge.store import locks
@@ -32,9 +45,10 @@ from bridge.store.repositories.conversations import LatestInbound, conversation_
 from bridge.store.repositories.posting import Posting, add_posts
 from bridge.store.repositories.recovery import last_in_copy
 from bridge.store.repositories.sms import Insertion, insert_sms
-from bridge.store.repository import Readers, Repository, Writer, read_one
+from bridge.store.repository import Repository, read_all, read_one
 from bridge.store.schema.tables import CONTACT, INBOUND, RULE_USE, SMS
 from bridge.store.schema.types import Line
+from bridge.store.statement import Statement
 from bridge.store.transaction import Row, Tx, storable
 
 _CALL = INBOUND.writer(InboundCall)
@@ -51,20 +65,32 @@ SELECT {_CALL.of("n")}, n.taken_by, n.received_at,
 FROM rows AS n WHERE true
 ON CONFLICT (account, smsid, content_hash)
 DO UPDATE SET repeats = inbound.repeats + 1, repeated_at = excluded.received_at
-RETURNING account, smsid, id, repeats
+RETURNING {INBOUND}
 """,
 )
 
-# The oldest new message of each subscriber, if this node took it, with the subscriber's contact. Reads the index of new
-# messages and stops at the limit. "(SELECT …) IS NULL" means NOT EXISTS, but PostgreSQL evaluates it for each row with
-# the index of the lane. From NOT EXISTS it would make a join, which may read all new messages for every row.
-CLAIM_UNROUTED = INBOUND.statement(f"""
-SELECT {INBOUND.of("i")}, {CONTACT.of("c")}
-FROM inbound AS i LEFT JOIN contact AS c ON c.subscriber = i.subscriber
+# The contacts of messages, and 1 where an older message of the same subscriber is new. "(SELECT … LIMIT 1)" and not
+# EXISTS: from EXISTS PostgreSQL may make a join that reads all new messages.
+CONTACTS_OF_MESSAGES = INBOUND.batch(
+    "id, subscriber",
+    f"""
+SELECT n.id, (SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = n.subscriber AND e.id < n.id LIMIT 1),
+       {CONTACT.of("c")}
+FROM rows AS n LEFT JOIN contact AS c ON c.subscriber = n.subscriber
+""",
+)
+
+# The oldest new message of each subscriber, if this node took it. Reads the index of new messages and stops at the
+# limit.
+UNROUTED = INBOUND.statement(f"""
+SELECT {INBOUND.of("i")}
+FROM inbound AS i
 WHERE i.state = 'new' AND i.id > 0 AND i.taken_by = :taken_by AND (
     SELECT 1 FROM inbound AS e WHERE e.state = 'new' AND e.subscriber = i.subscriber AND e.id < i.id LIMIT 1) IS NULL
 ORDER BY i.id LIMIT :limit
 """)
+
+HAS_UNROUTED = Statement("SELECT 1 FROM inbound WHERE state = 'new' AND id > 0 LIMIT 1")
 
 GET_INBOUND = INBOUND.statement(f"SELECT {INBOUND} FROM inbound WHERE id = :id")
 
@@ -104,33 +130,24 @@ class InboxRepository(Repository):
         """
         return False
 
-    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
-        return await self._writer.run_batched(_accept, call)
+    async def take_in(self, begin: Callable[[], Intake]) -> TakenIn:
+        return await self._writer.run_begun(lambda: partial(_take_in, begin()))
 
-    async def claim_unrouted(self, claim: ClaimRequest) -> ClaimedBatch:
-        return await self._claiming.run(lambda tx: self._claimed(claim, tx))
-
-    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled | None]:
-        return await self._writer.run(partial(_settle_all, settlements))
+    async def route(self, limit: int, wanted: FactsWanted, decide: Decide) -> Sequence[Routed]:
+        # Nearly always there is nothing to route, and a look costs less than a transaction that writes.
+        if await self._readers.run(lambda tx: tx.one(HAS_UNROUTED)) is None:
+            return ()
+        return await self._writer.run(lambda tx: _route(tx, self._claimed(tx, limit), wanted, decide))
 
     async def forget_uses(self, before: Ms, *, limit: int) -> int:
         return await self._writer.run(lambda tx: tx.run(FORGET_USES, {"before": before, "limit": limit}))
 
-    async def settle_and_claim(
-        self, settlements: Sequence[Settlement], claim: ClaimRequest
-    ) -> tuple[Sequence[Settled | None], ClaimedBatch]:
-        return await self._writer.run(lambda tx: (_settle_all(settlements, tx), self._claimed(claim, tx)))
-
-    @property
-    def _claiming(self) -> Readers | Writer:
-        """The readers, if all messages belong to this node: then a claim writes nothing."""
-        return self._readers
-
-    def _claimed(self, claim: ClaimRequest, tx: Tx) -> ClaimedBatch:
-        found = _unrouted(tx, claim.limit)
-        if len(found) < claim.limit and self._take_unrouted(tx, claim.limit - len(found), idle=not found):
-            found = _unrouted(tx, claim.limit)
-        return _with_facts(claim, found, tx)
+    def _claimed(self, tx: Tx, limit: int) -> list[Inbound]:
+        found = _unrouted(tx, limit)
+        if len(found) < limit and self._take_unrouted(tx, limit - len(found), idle=not found):
+            found = _unrouted(tx, limit)
+        tx.lock(locks.subscriber(inbound.subscriber) for inbound in found)
+        return found
 
 
 def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
@@ -141,18 +158,27 @@ def get_inbound(tx: Tx, inbound_id: InboundId | None) -> Inbound | None:
 # ---------------------------------------------------------------- intake
 
 
-def _accept(tx: Tx, calls: Sequence[InboundCall]) -> list[AcceptedCall]:
-    accepted: dict[int, AcceptedCall] = {}
-    tx.lock(locks.call(*_message_key(each)) for each in calls)
+def _take_in(intake: Intake, tx: Tx) -> TakenIn:
+    calls = intake.calls
+    # The subscribers are locked first, too: of two messages that come to two nodes, the second sees the first.
+    tx.lock(name for each in calls for name in (locks.call(*_message_key(each)), locks.subscriber(each.subscriber)))
+    stored = _store(tx, calls)
+    new = [inbound for inbound in stored if inbound.repeats == 0]
+    routed = _route(tx, new, intake.wanted, intake.decide) if intake.decide is not None and new else ()
+    if len(routed) < len(new):
+        tx.wake(Work.INBOUND)
+    accepted = (AcceptedCall(id=each.id, new=each.repeats == 0, repeats=each.repeats) for each in stored)
+    return TakenIn(calls=tuple(accepted), routed=tuple(routed))
+
+
+def _store(tx: Tx, calls: Sequence[InboundCall]) -> list[Inbound]:
+    """Store the callbacks. Returns their messages, in the order of the callbacks."""
+    stored: dict[int, Inbound] = {}
     for batch in conflict_free_batches(calls, _message_key):
         lines = [(*_CALL.line(calls[index]), tx.router) for index in batch]
-        found = {(row[0], row[1]): row for row in tx.batch(ACCEPT_INBOUND, lines)}
-        for index in batch:
-            _, _, id_, repeats = found[_message_key(calls[index])]
-            accepted[index] = AcceptedCall(id=id_, new=repeats == 0, repeats=repeats)
-    if any(each.new for each in accepted.values()):
-        tx.wake(Work.INBOUND)
-    return [accepted[index] for index in range(len(calls))]
+        found = {(row.account, row.smsid): row for row in map(INBOUND.read, tx.batch(ACCEPT_INBOUND, lines))}
+        stored |= {index: found[_message_key(calls[index])] for index in batch}
+    return [stored[index] for index in range(len(calls))]
 
 
 def _message_key(call: InboundCall) -> tuple[str, str]:
@@ -160,86 +186,92 @@ def _message_key(call: InboundCall) -> tuple[str, str]:
     return storable(call.account), storable(call.smsid)
 
 
-# ---------------------------------------------------------------- claim
+# ---------------------------------------------------------------- routing
 
 
-def _unrouted(tx: Tx, limit: int) -> list[tuple[Inbound, Contact]]:
-    return [_inbound_and_contact(row) for row in tx.all(CLAIM_UNROUTED, {"limit": limit, "taken_by": tx.node})]
+def _unrouted(tx: Tx, limit: int) -> list[Inbound]:
+    return read_all(tx, INBOUND, UNROUTED, {"limit": limit, "taken_by": tx.node})
 
 
-def _inbound_and_contact(row: Row) -> tuple[Inbound, Contact]:
-    inbound, known = INBOUND.read(row[: INBOUND.width]), row[INBOUND.width :]
-    return inbound, Contact(subscriber=inbound.subscriber, version=0) if known[0] is None else CONTACT.read(known)
+def _route(tx: Tx, found: Sequence[Inbound], wanted: FactsWanted, decide: Decide) -> list[Routed]:
+    """Decide the messages and write the settlements. Returns what was written."""
+    batch = _with_facts(tx, found, wanted)
+    if not batch.messages:
+        return []
+    spend = SpendBudget(tx)
+    decided = [
+        (message.inbound, settlement)
+        for message, settlement in zip(batch.messages, decide(batch), strict=True)
+        if settlement is not None and spend.allows(settlement)
+    ]
+    routed = _settle(decided, spend, tx)
+    spend.write()
+    return routed
 
 
-def _with_facts(claim: ClaimRequest, found: Sequence[tuple[Inbound, Contact]], tx: Tx) -> ClaimedBatch:
+def _with_facts(tx: Tx, found: Sequence[Inbound], wanted: FactsWanted) -> RoutingBatch:
+    """The messages that may be decided, with all that a decision may depend on."""
+    rows = {row[0]: row for row in tx.batch(CONTACTS_OF_MESSAGES, [(each.id, each.subscriber) for each in found])}
+    contacts = {each.id: _contact(each, rows[each.id]) for each in found if rows[each.id][1] is None}
+    found = [each for each in found if each.id in contacts]
     # A reply and its contact are written in one transaction. So a subscriber without a contact has had no reply.
-    known = [(contact.subscriber, claim.recent_since) for _, contact in found if contact.version]
+    known = [each.subscriber for each in found if contacts[each.id].version]
     recent: defaultdict[str, list[RecentReply]] = defaultdict(list)
-    for subscriber, at, text in tx.batch(RECENT_REPLIES, known):
+    for subscriber, at, text in tx.batch(RECENT_REPLIES, [(subscriber, wanted.recent_since) for subscriber in known]):
         recent[subscriber].append(RecentReply(at=at, text=text))
-    since = claim.uses_since
+    since = wanted.uses_since
     used: defaultdict[str, list[RuleUse]] = defaultdict(list)
     if since is not None:
-        for row in tx.batch(USES_OF_SUBSCRIBERS, [(inbound.subscriber, since) for inbound, _ in found]):
+        for row in tx.batch(USES_OF_SUBSCRIBERS, [(subscriber, since) for subscriber in known]):
             used[row["subscriber"]].append(RULE_USE.read(row[: RULE_USE.width]))
     copied = last_in_copy(tx) if found else 0
     messages = tuple(
         UnroutedMessage(
             inbound=inbound,
-            contact=contact,
+            contact=contacts[inbound.id],
             recent=tuple(recent.get(inbound.subscriber, ())),
             restored=inbound.id <= copied,
             uses=tuple(used.get(inbound.subscriber, ())),
         )
-        for inbound, contact in found
+        for inbound in found
     )
-    totals = {row[0]: row[1] for row in tx.batch(COUNT_USES, list(claim.totals.items()))}
-    return ClaimedBatch(messages=messages, day=claim.day, spent=spent_parts(tx, claim.day), totals=totals)
+    totals = {row[0]: row[1] for row in tx.batch(COUNT_USES, list(wanted.totals.items()))}
+    return RoutingBatch(messages=messages, day=wanted.day, spent=spent_parts(tx, wanted.day), totals=totals)
+
+
+def _contact(inbound: Inbound, row: Row) -> Contact:
+    return Contact(subscriber=inbound.subscriber, version=0) if row[2] is None else CONTACT.read(row[2:])
 
 
 # ---------------------------------------------------------------- settlement
 
 
-def _settle_all(settlements: Sequence[Settlement], tx: Tx) -> list[Settled | None]:
-    numbers = (number for each in settlements for number in (each.subscriber, *(sms.recipient for sms in each.replies)))
-    tx.lock(map(locks.subscriber, numbers))
-    spend = SpendBudget(tx)
-    settled: dict[int, Settled | None] = {}
-    for batch in conflict_free_batches(settlements, lambda settlement: settlement.subscriber):
-        allowed = [index for index in batch if spend.allows(settlements[index])]
-        settled |= zip(allowed, _settle([settlements[index] for index in allowed], spend, tx), strict=True)
-    spend.write()
-    return [settled.get(index) for index in range(len(settlements))]
-
-
-def _settle(settlements: Sequence[Settlement], spend: SpendBudget, tx: Tx) -> list[Settled | None]:
-    """Write the settlements; None for each that is refused.
+def _settle(decided: Sequence[tuple[Inbound, Settlement]], spend: SpendBudget, tx: Tx) -> list[Routed]:
+    """Write the settlements; returns those that were written.
 
     The first write checks all conditions that are left, so a refused settlement writes nothing.
     """
-    lines = [_settlement_line(each) for each in settlements]
-    moved = {row[0]: LatestInbound(*row) for row in tx.batch(SETTLE_INBOUND, lines)}
+    moved = {
+        row[0]: LatestInbound(*row) for row in tx.batch(SETTLE_INBOUND, [_settlement_line(each) for _, each in decided])
+    }
+    decided = [each for each in decided if each[0].id in moved]
     tx.batch(BUMP_CONTACT, [(inbound.subscriber, inbound.received_at) for inbound in moved.values()])
-    _write_memory(tx, [(moved[each.inbound_id].subscriber, each) for each in settlements if each.inbound_id in moved])
+    _write_memory(tx, [(moved[each.inbound_id].subscriber, each) for _, each in decided])
     insertions: list[Insertion] = []
     posts: list[Posting] = []
-    for each in settlements:
-        if (inbound := moved.get(each.inbound_id)) is not None:
-            conversations = [conversation_for(tx, forward.chat, inbound, each.now).id for forward in each.forwards]
-            answered_in = conversations[0] if len(conversations) == 1 else None
-            insertions += [Insertion(reply, each.now, answered_in) for reply in each.replies]
-            forwards = [_forward(*pair, each) for pair in zip(each.forwards, conversations, strict=True)]
-            posts += [Posting(post, each.now) for post in (*forwards, *each.posts)]
+    for _, each in decided:
+        inbound = moved[each.inbound_id]
+        conversations = [conversation_for(tx, forward.chat, inbound, each.now).id for forward in each.forwards]
+        answered_in = conversations[0] if len(conversations) == 1 else None
+        insertions += [Insertion(reply, each.now, answered_in) for reply in each.replies]
+        forwards = [_forward(*pair, each) for pair in zip(each.forwards, conversations, strict=True)]
+        posts += [Posting(post, each.now) for post in (*forwards, *each.posts)]
     if moved:
         # The next messages of the same subscribers may belong to other nodes, and they waited for these.
         tx.wake_others(Work.INBOUND)
     written = iter(insert_sms(tx, insertions))
     add_posts(tx, posts)
-    return [
-        _settled(each, [next(written) for _ in each.replies], spend, tx) if each.inbound_id in moved else None
-        for each in settlements
-    ]
+    return [_routed(inbound, each, [next(written) for _ in each.replies], spend, tx) for inbound, each in decided]
 
 
 def _write_memory(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
@@ -263,14 +295,16 @@ def _settlement_line(settlement: Settlement) -> Line:
     )
 
 
-def _settled(settlement: Settlement, written: Sequence[Sms | None], spend: SpendBudget, tx: Tx) -> Settled:
+def _routed(
+    inbound: Inbound, settlement: Settlement, written: Sequence[Sms | None], spend: SpendBudget, tx: Tx
+) -> Routed:
     new = [sms for sms in written if sms is not None]
     if settlement.spend_day:
         spend.add(settlement.spend_day, sum(sms.parts for sms in new))
     for alert in settlement.alerts:
         open_alert(tx, alert, settlement.now)
     sending = tuple(sms for sms in new if sms.state is SmsState.SENDING)
-    return Settled(inbound_id=settlement.inbound_id, sending=sending)
+    return Routed(inbound=inbound, settlement=settlement, sending=sending)
 
 
 def _forward(forward: ForwardPost, conversation_id: ConversationId, settlement: Settlement) -> NewPost:

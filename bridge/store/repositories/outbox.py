@@ -143,11 +143,18 @@ class OutboxRepository(Repository):
         return await self._writer.run(unit)
 
     async def move(
-        self, sms_id: SmsId, move: Move, now: Ms, change: Change = NO_CHANGE, *, began: Ms | None = None
+        self,
+        sms_id: SmsId,
+        move: Move,
+        now: Ms,
+        change: Change = NO_CHANGE,
+        *,
+        began: Ms | None = None,
+        ride: bool = False,
     ) -> bool:
         if move is Move.START:  # leaves a repair for this caller, so it must not be batched
             return await self._writer.run(lambda tx: apply_move(tx, sms_id, move, now, change))
-        return await self._writer.run_batched(apply_moves, MoveRequest(sms_id, move, now, change, began))
+        return await self._writer.run_batched(apply_moves, MoveRequest(sms_id, move, now, change, began), ride=ride)
 
     async def note_probe(self, sms_id: SmsId, now: Ms) -> bool:
         def unit(tx: Tx) -> bool:

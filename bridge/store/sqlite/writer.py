@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
@@ -21,6 +21,7 @@ from typing import TypeVar, cast
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.work import Work
 from bridge.ports.store import OnWork
+from bridge.store.repository import RIDE_S
 from bridge.store.sqlite.checkpoint import Checkpoints
 from bridge.store.sqlite.connection import FileGuard, ThreadConnection
 from bridge.store.sqlite.faults import commit_unknown, is_disk_full, is_environment_fault, is_locked, translate
@@ -44,7 +45,8 @@ class _Call:
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    call: _Call
+    begin: Callable[[], _Call]
+    """Makes the call, right before its transaction."""
     future: asyncio.Future[object]
     repairs: tuple[Unit[object], ...] = ()
 
@@ -79,6 +81,8 @@ class Writer:
         self._wake = asyncio.Event()
         self._lock_error: Exception | None = None
         """Set when another program had the file locked for the whole time that the last group waited."""
+        self._ride: asyncio.TimerHandle | None = None
+        """Begins a commit for items that may ride, if no other work does."""
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.units = 0
@@ -97,18 +101,28 @@ class Writer:
         :raises CommitUnknown: (a StoreUnavailable) it is not known whether the unit was written.
         :raises StoreError: the unit cannot be done.
         """
-        return cast(T, await self._result(_unbatched(unit)))
+        return await self.run_begun(lambda: unit)
 
-    async def run_batched(self, do: BatchUnit[Item, T], item: Item) -> T:
+    async def run_begun(self, begin: Callable[[], Unit[T]]) -> T:
+        """Like :meth:`run`, for a unit that ``begin`` makes right before its transaction, in the event loop.
+
+        ``begin`` is not called if the work is refused before.
+        """
+        return cast(T, await self._result(lambda: _unbatched(begin())))
+
+    async def run_batched(self, do: BatchUnit[Item, T], item: Item, *, ride: bool = False) -> T:
         """Like :meth:`run`, for work that costs less in groups: one call of ``do`` takes all items that wait for it.
+
+        ``ride``: wait up to :data:`~bridge.store.repository.RIDE_S` for other work, and share its commit.
 
         Work that leaves a repair (:meth:`~bridge.store.transaction.Tx.if_caller_gone`) must not be batched: a repair is
         for one caller.
         """
-        return cast(T, await self._result(_Call(cast("BatchUnit[object, object]", do), item)))
+        call = _Call(cast("BatchUnit[object, object]", do), item)
+        return cast(T, await self._result(lambda: call, ride))
 
-    async def _result(self, call: _Call) -> object:
-        job = self._submit(call)
+    async def _result(self, begin: Callable[[], _Call], ride: bool = False) -> object:
+        job = self._submit(begin, ride)
         try:
             return await job.future
         except asyncio.CancelledError:
@@ -126,12 +140,15 @@ class Writer:
             await asyncio.shield(self._task)
         await self._connection.close()
 
-    def _submit(self, call: _Call) -> _Job:
+    def _submit(self, begin: Callable[[], _Call], ride: bool) -> _Job:
         if self._closing:
             raise StoreError("the store is closed")
-        job = _Job(call, asyncio.get_running_loop().create_future())
+        job = _Job(begin, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        self._wake.set()
+        if not ride:
+            self._wake.set()
+        elif self._ride is None:
+            self._ride = asyncio.get_running_loop().call_later(RIDE_S, self._wake.set)
         return job
 
     def _schedule(self, repairs: Sequence[Unit[object]]) -> None:
@@ -141,29 +158,32 @@ class Writer:
             self._wake.set()
 
     async def _work(self) -> None:
-        while True:
+        while self._waiting or not self._closing:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting or (self._repairs and not self._closing):
-                await self._write_group()
-                await self.checkpoints.run_if_due(self._connection)
+            # A repair that cannot run now is tried again with the next unit, not in a busy loop.
+            await self._write_group()
+            await self.checkpoints.run_if_due(self._connection)
+            if not self._wake.is_set():
                 # Lets the callers that were just woken add their next units, so that these share the next commit.
                 await asyncio.sleep(0)
-                if self._repairs and not self._waiting:
-                    break  # a repair that cannot run now is tried again with the next unit, not in a busy loop
-            if self._closing:
-                await self._write_group()
-                return
+        await self._write_group()
 
     async def _write_group(self) -> None:
+        if self._ride is not None:
+            self._ride.cancel()
+            self._ride = None
         jobs = self._take_jobs(MAX_UNITS)
-        if not jobs and not self._repairs:
+        if self._waiting or self._closing:
+            self._wake.set()
+        begun = list(_begun(jobs))
+        if not begun and not self._repairs:
             return
-        outcomes = await self._attempt([job.call for job in jobs])
+        outcomes = await self._attempt([call for _, call in begun])
         if self._work_made:
             made, self._work_made = self._work_made, set()
             self._on_work(made)
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        for (job, _), outcome in zip(begun, outcomes, strict=True):
             self._deliver(job, outcome)
         if (error := self._lock_error) is not None:
             # Units that arrived during the wait are refused, too, so that no caller waits for the lock twice.
@@ -276,6 +296,15 @@ class Writer:
                 db.execute("ROLLBACK")
         if db.in_transaction:
             self._connection.distrust()
+
+
+def _begun(jobs: Sequence[_Job]) -> Iterator[tuple[_Job, _Call]]:
+    """Yields each job with its call. A job whose call cannot be made is answered with the error."""
+    for job in jobs:
+        try:
+            yield job, job.begin()
+        except Exception as error:  # a fault of the caller must not end the writer
+            job.future.set_exception(error)
 
 
 def _unbatched(unit: Unit[T]) -> _Call:

@@ -6,17 +6,14 @@ import asyncio
 
 from bridge.model.base import InboundId
 from bridge.model.inbound import AcceptedCall, InboundCall
-from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.inbox import Answer, Inbox
 
 
 def apply() -> None:
-    accept = Inbox.accept
-    under_way: set[asyncio.Task[AcceptedCall]] = set()
+    take = Inbox.take
 
-    async def at_once(self: Inbox, call: InboundCall) -> AcceptedCall:
-        task = asyncio.create_task(accept(self, call))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-        return AcceptedCall(id=InboundId(0), new=True, repeats=0)
+    def at_once(self: Inbox, call: InboundCall, answer: Answer) -> None:
+        take(self, call, lambda result: None)
+        asyncio.get_running_loop().call_soon(answer, AcceptedCall(id=InboundId(0), new=True, repeats=0))
 
-    Inbox.accept = at_once  # type: ignore[method-assign]
+    Inbox.take = at_once  # type: ignore[method-assign]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from bridge.errors import StoreError
+from bridge.model.base import InboundId
 from bridge.model.inbound import AcceptedCall, InboundCall
-from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.inbox import Answer, Inbox
 
 
 def apply() -> None:
-    accept = Inbox.accept
+    take = Inbox.take
 
-    async def hopeful(self: Inbox, call: InboundCall) -> AcceptedCall:
-        try:
-            return await accept(self, call)
-        except StoreError:
-            return AcceptedCall(id=0, new=True, repeats=0)
+    def hopeful(self: Inbox, call: InboundCall, answer: Answer) -> None:
+        stored = AcceptedCall(id=InboundId(0), new=True, repeats=0)
+        take(self, call, lambda result: answer(stored if isinstance(result, StoreError) else result))
 
-    Inbox.accept = hopeful
+    Inbox.take = hopeful  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from typing import Any
 
 import bridge.app.running
 from bridge.app.service import Bridge
-from bridge.pipeline import router
+from bridge.pipeline import routing
 from bridge.pipeline.commands import Commands
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.outcomes import OutcomePolicy
@@ -71,13 +71,13 @@ def forgotten(do: Callable[..., Any]) -> Callable[..., Any]:
     async def fail(said: str) -> None:
         raise Clumsy(said)
 
-    async def accept(self: Inbox, call: Any) -> Any:
+    def take(self: Inbox, call: Any, answer: Any) -> None:
         if WORD in call.text and "at-forgotten" in call.text:
             asyncio.get_running_loop().create_task(fail(f"{call.text} {call.sender}"))
             asyncio.get_running_loop().call_soon(_raise, call)
-        return await do(self, call)
+        do(self, call, answer)
 
-    return accept
+    return take
 
 
 def _raise(call: Any) -> None:
@@ -93,10 +93,10 @@ def apply() -> None:
     narrow.apply()
     if os.environ.get("CHAOS_START") == "fails":
         bridge.app.running.start_admin = start_admin
-    spoil(Inbox, "accept", "at-inbox", lambda self, call: f"{call.text} {call.sender}")
-    Inbox.accept = forgotten(Inbox.accept)  # type: ignore[method-assign]
+    spoil(Inbox, "take", "at-inbox", lambda self, call, answer: f"{call.text} {call.sender}")
+    Inbox.take = forgotten(Inbox.take)  # type: ignore[method-assign]
     spoil(RuleSet, "decide", "at-rules", lambda self, message, now: f"{message.text} {message.sender}")
-    spoil(router, "plan", "at-plan", lambda *everything, **named: (everything, named))
+    spoil(routing, "plan", "at-plan", lambda *everything, **named: (everything, named))
     spoil(IbaPlatform, "send", "at-adapter", lambda self, recipient, sender_name, text: f"{text} {recipient}")
     spoil(OutcomePolicy, "decide", "at-outcome", lambda self, sms, *rest: f"{sms.text} {sms.recipient}")
     spoil(ChatPoster, "_deliver", "at-poster", lambda self, post, chat: post)

@@ -16,6 +16,7 @@ from bridge.config import Settings
 from bridge.model.inbound import InboundCall
 from bridge.pipeline.inbox import Inbox
 from bridge.ports.clock import Clock
+from tests.inbox import brought
 
 
 class FrameworkListeners:
@@ -58,7 +59,7 @@ class FrameworkListeners:
         )
         if not isinstance(call, InboundCall):
             raise web.HTTPBadRequest(text=f"bad request: {request.path_qs}")
-        await self._inbox.accept(call)
+        await brought(self._inbox, call)
         return web.Response(body=self._protocol.acknowledgement(account.callback, call.smsid))
 
 

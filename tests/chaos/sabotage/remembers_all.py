@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from bridge.model.routing import ClaimedBatch, ClaimRequest, Settlement
-from bridge.pipeline.router import Router
+from collections.abc import Sequence
+
+from bridge.model.routing import Routed
+from bridge.pipeline.routing import Attempt
 
 
 def apply() -> None:
     kept: list[object] = []
-    settle = Router._settle
+    settled = Attempt.settled
 
-    async def keep(
-        self: Router, batch: list[object], settlements: list[Settlement], claim: ClaimRequest
-    ) -> ClaimedBatch | None:
-        kept.append((batch, settlements))
-        return await settle(self, batch, settlements, claim)  # type: ignore[arg-type]
+    def keep(self: Attempt, routed: Sequence[Routed]) -> None:
+        kept.append((self, routed))
+        settled(self, routed)
 
-    Router._settle = keep  # type: ignore[method-assign, assignment]
+    Attempt.settled = keep  # type: ignore[method-assign]

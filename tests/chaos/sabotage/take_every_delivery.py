@@ -6,15 +6,15 @@ import itertools
 import os
 from dataclasses import replace
 
-from bridge.model.inbound import AcceptedCall, InboundCall
-from bridge.pipeline.inbox import Inbox
+from bridge.model.inbound import InboundCall
+from bridge.pipeline.inbox import Answer, Inbox
 
 
 def apply() -> None:
-    accept = Inbox.accept
+    take = Inbox.take
     number = itertools.count()
 
-    async def anew(self: Inbox, call: InboundCall) -> AcceptedCall:
-        return await accept(self, replace(call, content_hash=f"{os.getpid()}:{next(number)}".encode()))
+    def anew(self: Inbox, call: InboundCall, answer: Answer) -> None:
+        take(self, replace(call, content_hash=f"{os.getpid()}:{next(number)}".encode()), answer)
 
-    Inbox.accept = anew  # type: ignore[method-assign]
+    Inbox.take = anew  # type: ignore[method-assign]

@@ -34,7 +34,7 @@ from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
 from bridge.telegram.service import TelegramService
 from tests.clock import ManualClock
-from tests.contract.builders import unrouted
+from tests.contract.builders import accept, settled, unrouted
 
 GROUP = -1001234567890
 ADMINS = -1009999999999
@@ -182,7 +182,8 @@ class Team:
         """A subscriber's SMS that a rule forwards."""
         number = next(_ids)
         now = self.clock.now()
-        accepted = await self.store.accept_inbound(
+        accepted = await accept(
+            self.store,
             InboundCall(
                 account="main",
                 smsid=str(number),
@@ -196,7 +197,7 @@ class Team:
                 raw_query=b"",
                 content_hash=hashlib.sha256(f"{subscriber}{text}".encode()).digest(),
                 received_at=now,
-            )
+            ),
         )
         for item in await unrouted(self.store, 10):
             settlement = Settlement(
@@ -210,8 +211,7 @@ class Team:
                 outcome=RoutingOutcome.parse("forwarded"),
                 forwards=(ForwardPost(chat=chat, payload=InboundPayload(**{"rule": "everything-else", **payload})),),
             )
-            [settled] = await self.store.settle([settlement])
-            assert settled is not None
+            assert await settled(self.store, settlement)
         assert accepted.new
         self.signals.posts.set()
 

@@ -256,7 +256,7 @@ async def delivered(staff: Team, sms: Sequence[Sms]) -> None:
     staff.signals.posts.set()
 
 
-async def accepted(staff: Team) -> Sequence[Sms]:
+async def accept(staff: Team) -> Sequence[Sms]:
     """What the platform takes now."""
     taken = await staff.store.claim_due("main", now=staff.clock.now(), limit=50)
     for each in taken:
@@ -282,7 +282,7 @@ async def test_two_hundred_replies_in_a_minute_show_their_status_at_once_and_new
         await group.passes(SECOND)
         await delivered(group, under_way)
         said_at |= {sms.message_id: group.clock.now() for sms in under_way if sms.message_id is not None}
-        under_way = await accepted(group)
+        under_way = await accept(group)
     await group.passes(10 * SECOND)
     assert len(said_at) == 200
     shown_at = {
@@ -312,7 +312,7 @@ async def test_where_reactions_are_forbidden_every_line_ends_true_within_the_gro
                 asked = group.clock.now()
             await group.passes(SECOND)
             await delivered(group, under_way)
-            under_way = await accepted(group)
+            under_way = await accept(group)
         [urgent] = [call for call in group.api.calls_of("sendMessage") if "urgent" in call.params["text"]]
         assert urgent.at - asked <= 5_000, "ahead of all the lines"
         group.stride = 5 * SECOND

@@ -15,11 +15,13 @@ from bridge.model.decision import Decision, FiredRule, Reply
 from bridge.model.inbound import InboundCall, InboundState
 from bridge.model.sms import SmsState
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.router import Router
+from bridge.pipeline.routing import Routing
 from bridge.pipeline.worker import run_steps
 from bridge.ports.clock import Waiter
 from bridge.rules.context import Counting, RuleMessage
+from tests.contract.builders import accept
+from tests.inbox import brought, inbox_of
 from tests.unit.pipeline.samples import settings
 from tests.unit.pipeline.sender import Sender, sender, until
 
@@ -41,14 +43,18 @@ class Scripted:
         return Decision(fired=(fired,), rules_version=self.version)
 
 
-def router(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Router:
+def routing(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Routing:
     rules = Scripted(decide)
-    return Router(
+    return Routing(
         settings=settings(),
         rules=lambda: rules,  # type: ignore[arg-type, return-value]
         launcher=around.outbox,
         services=around.services,
     )
+
+
+def router(around: Sender, decide: Callable[[str], tuple[Reply, ...]]) -> Router:
+    return Router(routing=routing(around, decide), services=around.services)
 
 
 def message(around: Sender, text: str, subscriber: str) -> InboundCall:
@@ -69,7 +75,7 @@ def message(around: Sender, text: str, subscriber: str) -> InboundCall:
 
 
 async def bring(around: Sender, text: str, subscriber: str) -> InboundId:
-    return (await around.store.accept_inbound(message(around, text, subscriber))).id
+    return (await accept(around.store, message(around, text, subscriber))).id
 
 
 async def state_of(around: Sender, inbound_id: InboundId) -> InboundState:
@@ -106,21 +112,25 @@ async def test_a_message_that_cannot_be_routed_stops_no_other_and_is_shown(tmp_p
 
 async def test_slots_come_back_where_settling_fails_or_is_cancelled(tmp_path: Path) -> None:
     async with sender(tmp_path, connections=3) as around:
-        await bring(around, "раз", "79990000001")
         each = router(around, lambda _: (Reply(text="да"),))
+        inbox = inbox_of(around.services, routing(around, lambda _: (Reply(text="да"),)))
+        call = message(around, "раз", "79990000001")
         with around.away():
             with pytest.raises(StoreUnavailable):
-                await each.step()
+                await brought(inbox, call)
             assert around.channel.in_flight == 0
-            step = asyncio.create_task(each.step())
+            taken = asyncio.create_task(brought(inbox, call))
 
             async def reserved() -> bool:
                 return around.channel.in_flight > 0
 
             await until(reserved)
-            step.cancel()
-            await asyncio.gather(step, return_exceptions=True)
+            for task in inbox._transactions:
+                task.cancel()
+            await inbox.idle()
+            taken.cancel()
             assert around.channel.in_flight == 0
+        assert (await brought(inbox, call)).repeats <= 1
 
         async def served() -> bool:
             # The cancelled settlement may have been written after all; its row waits in the queue then.
@@ -144,7 +154,7 @@ async def test_what_comes_while_a_batch_is_settled_is_not_left_to_the_slow_look(
     async with sender(tmp_path, connections=3) as around:
         each = router(around, lambda _: ())
         clock = Awake()
-        inbox = Inbox(replace(around.services, clock=clock))
+        inbox = inbox_of(replace(around.services, clock=clock))
         loop = asyncio.create_task(run_steps("router", each.step, around.signals.inbound, clock))
 
         async def routed() -> bool:
@@ -153,7 +163,7 @@ async def test_what_comes_while_a_batch_is_settled_is_not_left_to_the_slow_look(
         try:
             for turn in range(9):
                 for text in ("раз", "два", "три")[: 1 + turn // 3]:
-                    await inbox.accept(message(around, text, f"7999{turn:07}"))
+                    await brought(inbox, message(around, text, f"7999{turn:07}"))
                     for _ in range(turn):
                         await asyncio.sleep(0)
                 await until(routed)

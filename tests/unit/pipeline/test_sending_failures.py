@@ -272,10 +272,10 @@ async def test_a_new_reply_does_not_take_the_slot_that_a_waiting_one_needs(tmp_p
         await around.outbox.step()
         await around.becomes(first.id, SmsState.SENT)
         await around.quiet()
-        assert not around.outbox.reserve("main"), "the queue goes first"
+        assert not around.outbox.reserve("main", 1), "the queue goes first"
         await around.outbox.step()
         await around.becomes(second.id, SmsState.SENT)
         await around.quiet()
         await around.outbox.step()
-        assert around.outbox.reserve("main")
-        around.outbox.give_back("main")
+        assert around.outbox.reserve("main", 1)
+        around.outbox.give_back("main", 1)

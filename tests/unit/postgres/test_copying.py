@@ -22,7 +22,20 @@ from bridge.store.copying.tables import NOT_COPIED, Content, Digest
 from bridge.store.migrate import shipped
 from bridge.store.sqlite.migrate import migrate
 from tests import postgres
-from tests.contract.builders import NOW, SetClock, call, claimed, opened, person, post, reply, sent, settled, settlement
+from tests.contract.builders import (
+    NOW,
+    SetClock,
+    accept,
+    call,
+    claimed,
+    opened,
+    person,
+    post,
+    reply,
+    sent,
+    settled,
+    settlement,
+)
 from tests.postgres_cluster import needs, run_tool
 from tests.unit.store.test_backup import numbers
 
@@ -85,11 +98,11 @@ async def lived(path: Path) -> None:
     """A little of everything that a bridge leaves behind."""
     async with opened(open_store(path, clock=SetClock())) as store:
         await sent(store, "in flight", recipient="79990000009")
-        accepted = await store.accept_inbound(call("1", text=ODD))
+        accepted = await accept(store, call("1", text=ODD))
         inbound = await store.get_inbound(accepted.id)
         assert inbound is not None
         await settled(store, settlement(inbound, 0, reply("rule"), forwards=("support",)))
-        await store.accept_inbound(call("2"))
+        await accept(store, call("2"))
         await store.enqueue(person("people", message_id=BIG))
         await store.add_post(post(key="p"), NOW)
         await store.ping()
@@ -121,7 +134,7 @@ async def test_an_empty_store_can_be_moved(path: Path, source: str, target: str)
     await (await open_store(path, clock=SetClock())).close()
     assert (await moved(source, target)).rows == 0
     async with opened(open_storage(target, clock=SetClock())) as store:
-        assert (await store.accept_inbound(call("1"))).id == 1
+        assert (await accept(store, call("1"))).id == 1
 
 
 async def test_what_waited_goes_on_there_and_numbers_go_on_behind_the_highest(
@@ -132,8 +145,8 @@ async def test_what_waited_goes_on_there_and_numbers_go_on_behind_the_highest(
     await moved(source, target)
     async with opened(open_storage(target, clock=SetClock())) as store:
         assert await store.settle_restored(NOW, numbers) is None
-        assert (await store.accept_inbound(call("3"))).id == 3
-        assert not (await store.accept_inbound(call("2"))).new, "it knows what it has"
+        assert (await accept(store, call("3"))).id == 3
+        assert not (await accept(store, call("2"))).new, "it knows what it has"
         assert [sms.key for sms in await store.list_sms([SmsState.SENDING], limit=9)] == ["in flight"]
         assert sorted(await claimed(store)) == ["people"], "then what a rule said, in the same lane"
         assert await store.enqueue(reply("next", recipient="79990000010"))
@@ -216,11 +229,11 @@ async def test_a_target_that_holds_something_is_left_alone_and_it_is_said_what_i
 ) -> None:
     await lived(path)
     async with opened(open_storage(target, clock=SetClock())) as store:
-        await store.accept_inbound(call("theirs"))
+        await accept(store, call("theirs"))
     with pytest.raises(StoreError, match=r"not empty \(inbound 1\)"):
         await moved(source, target)
     async with opened(open_storage(target, clock=SetClock())) as store:
-        assert not (await store.accept_inbound(call("theirs"))).new
+        assert not (await accept(store, call("theirs"))).new
     unmarked(path)
 
 
@@ -401,7 +414,7 @@ async def test_a_bridge_that_starts_in_the_middle_finds_it_whole_or_untouched(
     async with asyncio.timeout(60):
         await moved(source, target)
         async with opened(starting[0]) as store:
-            assert not (await store.accept_inbound(call("2"))).new
+            assert not (await accept(store, call("2"))).new
 
 
 def test_a_digest_tells_values_apart_and_order() -> None:

@@ -26,7 +26,7 @@ from bridge.store.postgres import identity
 from bridge.store.postgres.migrate import migrate
 from bridge.store.sqlite.migrate import migrate as migrate_file
 from tests import postgres
-from tests.contract.builders import NOW, SetClock, call, claimed, opened, reply
+from tests.contract.builders import NOW, SetClock, accept, call, claimed, opened, reply
 from tests.postgres_cluster import Cluster, cluster, needs, needs_cluster, run_tool
 from tests.unit.store.test_backup import numbers
 
@@ -88,7 +88,7 @@ async def older(url: str) -> None:
 
 async def lived(url: str) -> None:
     async with opened(open_storage(url, clock=SetClock())) as store:
-        await store.accept_inbound(call("1"))
+        await accept(store, call("1"))
         await store.enqueue(reply("a"))
         assert await store.settle_restored(NOW, numbers) is None
 

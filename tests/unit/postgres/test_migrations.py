@@ -16,7 +16,7 @@ from bridge.store import open_queries, open_storage
 from bridge.store.migrate import Migration, shipped
 from bridge.store.postgres.migrate import migrate, version_of
 from tests import postgres
-from tests.contract.builders import SetClock, call, opened
+from tests.contract.builders import SetClock, accept, call, opened
 
 pytestmark = postgres.needs_postgres
 
@@ -90,7 +90,7 @@ async def test_from_an_older_version_a_start_makes_the_present_one_and_keeps_wha
             name: count for name, count in before.items() if name != "identity"
         }
         assert len(await store.history("7999", limit=5)) == 2
-        assert (await store.accept_inbound(call("2"))).new
+        assert (await accept(store, call("2"))).new
     fresh = await asyncpg.connect(await postgres.schema_of(tmp_path / "fresh"))
     try:
         assert await migrate(fresh) == len(shipped())
@@ -108,7 +108,7 @@ async def test_bridges_that_start_at_the_same_moment_migrate_once(url: str, sess
     try:
         versions = [row[0] for row in await session.fetch("SELECT version FROM schema_version ORDER BY version")]
         assert versions == [each.version for each in shipped()]
-        accepted = await asyncio.gather(*(store.accept_inbound(call("1")) for store in stores))
+        accepted = await asyncio.gather(*(accept(store, call("1")) for store in stores))
         assert [each.new for each in accepted].count(True) == 1
     finally:
         for store in stores:

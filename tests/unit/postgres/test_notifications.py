@@ -12,7 +12,7 @@ from bridge.model.sms import Move
 from bridge.model.work import Work
 from bridge.store.postgres import notifications
 from bridge.store.postgres.store import PostgresStore
-from tests.contract.builders import NOW, call, claimed, post, reply
+from tests.contract.builders import NOW, accept, call, claimed, post, reply
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
 from tests.unit.postgres.two_nodes import TwoNodes
@@ -80,7 +80,7 @@ async def test_the_others_hear_what_one_wrote_and_it_does_not_hear_itself(both: 
     await both_report(both)
     async with listening(both, both.one, mine), listening(both, both.two, theirs):
         await both.one.enqueue(reply("a"), [post("p")])
-        await both.one.accept_inbound(call())
+        await accept(both.one, call())
         both.one.notify(Work.RULES)
         await came(theirs, Work.SMS, Work.POSTS, Work.INBOUND, Work.RULES)
         await both.two.add_post(post("q"), NOW)

@@ -31,7 +31,7 @@ from bridge.store import locks
 from bridge.store.postgres.cluster import LEASE
 from bridge.store.postgres.store import PostgresStore
 from tests.clock import ManualClock
-from tests.contract.builders import NOW, SUBSCRIBER, call, reply, sent
+from tests.contract.builders import NOW, SUBSCRIBER, accept, call, reply, sent
 from tests.postgres import needs_postgres
 from tests.unit.pipeline.sender import until
 from tests.unit.postgres.two_nodes import TwoNodes
@@ -115,16 +115,16 @@ async def test_what_another_bridge_called_lost_is_sent_when_its_answer_comes(
 async def test_a_share_is_divided_before_the_router_takes_of_it(both: TwoNodes, platform: SimulatedPlatform) -> None:
     fast = {"rate": "10/s", "connections": 50}
     async with half(both.one, platform.url, **fast) as one, half(both.two, platform.url, **fast) as two:
-        assert not two.outbox.reserve("main"), "the other has all of it"
+        assert not two.outbox.reserve("main", 1), "the other has all of it"
         await one.cluster.step()
-        assert sum(one.outbox.reserve("main") for _ in range(20)) == 5
+        assert one.outbox.reserve("main", 20) == 5
         await two.clock.advance(SECOND)
         await two.cluster.step()
-        assert not two.outbox.reserve("main"), "the other may not have heard of it yet"
+        assert not two.outbox.reserve("main", 1), "the other may not have heard of it yet"
         await two.clock.advance(LEASE - SECOND)
-        assert not two.outbox.reserve("main"), "nothing had gathered for it while it was not one of them"
+        assert not two.outbox.reserve("main", 1), "nothing had gathered for it while it was not one of them"
         await two.clock.advance(SECOND // 2)
-        assert sum(two.outbox.reserve("main") for _ in range(20)) == 2
+        assert two.outbox.reserve("main", 20) == 2
 
 
 async def test_a_lane_that_another_bridge_holds_is_looked_at_again_soon(
@@ -180,16 +180,16 @@ async def test_a_start_calls_nothing_lost_that_another_bridge_sends(
 async def test_the_first_node_to_start_notes_how_long_nothing_ran(both: TwoNodes, platform: SimulatedPlatform) -> None:
     """Its own signs of life would hide it from the one that is to tell of it."""
     stopped = await both.now() - HOUR
-    await both.one.accept_inbound(call("1", at=stopped))
+    await accept(both.one, call("1", at=stopped))
     async with open_sending(settings(both, platform), roles=frozenset({INTAKE})):
-        await both.one.accept_inbound(call("2", at=await both.now()))
+        await accept(both.one, call("2", at=await both.now()))
         async with open_sending(settings(both, platform), roles=frozenset({STATUS})) as parts:
             [outage] = await parts.services.store.unreported_downtimes()
     assert outage.since == stopped
 
 
 async def test_a_command_is_no_start_of_a_service(both: TwoNodes, platform: SimulatedPlatform) -> None:
-    await both.one.accept_inbound(call("1", at=await both.now() - HOUR))
+    await accept(both.one, call("1", at=await both.now() - HOUR))
     async with open_sending(settings(both, platform)) as parts:
         assert not await parts.services.store.unreported_downtimes()
 

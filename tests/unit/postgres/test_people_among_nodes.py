@@ -17,7 +17,7 @@ from bridge.ports.store import Store
 from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore
 from bridge.store.repositories.conversations import codes
-from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settlement, unrouted
+from tests.contract.builders import NOW, SUBSCRIBER, moved, person, received, reply, sent, settle, settlement, unrouted
 from tests.postgres import needs_postgres
 from tests.unit.postgres.two_nodes import TwoNodes
 
@@ -105,8 +105,9 @@ async def test_an_opt_out_while_a_message_is_settled_is_not_written_over(both: T
     """What rules remember of a contact is written as a whole: of the contact that they saw."""
     inbound = await received(both.one)
     remembers = replace(settlement(inbound), contact=ContactChange(opted_out=False, tags=("vip",), values={}))
+    await both.taken()
     async with both.locked("SELECT 1 FROM inbound"):
-        settling = asyncio.create_task(both.one.settle([remembers]))  # holds the subscriber, waits for the row
+        settling = asyncio.create_task(settle(both.one, [remembers]))  # holds the subscriber, waits for the row
         await both.waiting()
         ordering = asyncio.create_task(both.two.carry_out(opt_out(), done=None, already=None, now=NOW))
         await both.waiting(2)
@@ -122,7 +123,7 @@ async def test_what_was_decided_before_an_opt_out_is_decided_again(both: TwoNode
     async with both.held(locks.subscriber(SUBSCRIBER)):
         ordering = asyncio.create_task(both.two.carry_out(opt_out(), done=None, already=None, now=NOW))
         await both.waiting()
-        settling = asyncio.create_task(both.one.settle([remembers]))
+        settling = asyncio.create_task(settle(both.one, [remembers]))
         await both.waiting(2)
     assert await ordering
     (result,) = await settling
@@ -134,8 +135,9 @@ async def test_what_was_decided_before_an_opt_out_is_decided_again(both: TwoNode
 
 async def test_a_take_over_while_a_message_is_settled_stays(both: TwoNodes) -> None:
     inbound = await received(both.one)
+    await both.taken()
     async with both.locked("SELECT 1 FROM inbound"):
-        settling = asyncio.create_task(both.one.settle([settlement(inbound)]))
+        settling = asyncio.create_task(settle(both.one, [settlement(inbound)]))
         await both.waiting()
         taking = asyncio.create_task(both.two.take_over(SUBSCRIBER, NOW + 9, NOW))
         await both.waiting(2)
@@ -148,7 +150,7 @@ async def test_a_conversation_that_both_begin_is_one(both: TwoNodes) -> None:
     inbound = await received(both.one)
     async with both.held(locks.subscriber(SUBSCRIBER)):
         beginning = asyncio.create_task(both.two.begin_conversation("support", SUBSCRIBER, account="main", now=NOW))
-        settling = asyncio.create_task(both.one.settle([settlement(inbound, forwards=("support",))]))
+        settling = asyncio.create_task(settle(both.one, [settlement(inbound, forwards=("support",))]))
         await both.waiting(2)
     conversation = await beginning
     await settling

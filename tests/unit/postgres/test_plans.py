@@ -25,8 +25,9 @@ STORED = 20_000
 FEW = {"spend", "account_state", "restoration", "pulse", "alert", "chat_alias"}
 """Tables that do not grow with the messages."""
 HOT = """
-ACCEPT_INBOUND CLAIM_UNROUTED SETTLE_INBOUND BUMP_CONTACT CHANGE_CONTACT USES_OF_SUBSCRIBERS COUNT_USES
-RECENT_REPLIES GET_SPEND ADD_SPEND INSERT_SMS DUE_CANDIDATES START_SMS MOVE_SMS ADD_EVENT NEXT_DUE EXPIRED_QUEUED
+ACCEPT_INBOUND CONTACTS_OF_MESSAGES HAS_UNROUTED UNROUTED SETTLE_INBOUND BUMP_CONTACT CHANGE_CONTACT
+USES_OF_SUBSCRIBERS COUNT_USES RECENT_REPLIES GET_SPEND ADD_SPEND INSERT_SMS DUE_CANDIDATES START_SMS MOVE_SMS
+ADD_EVENT NEXT_DUE EXPIRED_QUEUED
 DUE_POLLS IDENTICAL_SINCE GET_SMS GET_SMS_BY_KEY INSERT_POST REFRESH_STATUS CLAIM_POSTS FREE_NEXT_POST POST_DONE
 FIND_CONVERSATION TOUCH_CONVERSATION PENDING_UPDATES STORE_UPDATE
 """.split()  # noqa: SIM905
@@ -129,20 +130,20 @@ def test_no_planner_switch_is_off_without_a_statement_that_needs_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["full"], indirect=True, scope="module")
-@pytest.mark.parametrize("name", ["CLAIM_UNROUTED", "DUE_CANDIDATES", "START_SMS", "INSERT_SMS"])
+@pytest.mark.parametrize("name", ["UNROUTED", "DUE_CANDIDATES", "START_SMS", "INSERT_SMS"])
 async def test_whether_a_lane_is_free_is_asked_of_the_lane_alone(connection: Any, name: str) -> None:
     """Where statistics know of nothing that waits, one glance at all of it looks as cheap, and is a million later."""
     found = list(nodes(await plan(connection, name)))
     assert not [node for node in found if node.get("Join Type") == "Anti"]
     lanes = [node for node in found if str(node.get("Index Name")).endswith("_lane")]
-    assert len(lanes) == (1 if name == "CLAIM_UNROUTED" else 2)
+    assert len(lanes) == (1 if name == "UNROUTED" else 2)
     for node in lanes:
-        assert ("subscriber" if name == "CLAIM_UNROUTED" else "recipient") in node["Index Cond"]
+        assert ("subscriber" if name == "UNROUTED" else "recipient") in node["Index Cond"]
 
 
 async def test_claims_walk_the_indexes_of_what_still_moves(connection: Any) -> None:
     for name, index in {
-        "CLAIM_UNROUTED": "inbound_new",
+        "UNROUTED": "inbound_new",
         "DUE_CANDIDATES": "sms_queued_order",
         "DUE_POLLS": "sms_poll",
         "CLAIM_POSTS": "chat_post_waiting",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bridge.model.routing import ClaimRequest
 from bridge.model.sms import SmsState
 from bridge.store import locks
 from bridge.store.postgres.cluster import OVERDUE
 from bridge.store.postgres.store import PostgresStore
-from tests.contract.builders import NOW, SUBSCRIBER, call, reply, settlement, unrouted
+from tests.contract.builders import NOW, SUBSCRIBER, accept, call, reply, settle, settlement, unrouted
 from tests.postgres import needs_postgres
 from tests.unit.postgres.two_nodes import TwoNodes
 
@@ -20,7 +19,7 @@ pytestmark = needs_postgres
 async def heard(both: TwoNodes, store: PostgresStore, *names: str, subscriber: str = SUBSCRIBER) -> None:
     """Messages that came in just now."""
     for name in names:
-        await store.accept_inbound(call(name, at=await both.now(), subscriber=subscriber))
+        await accept(store, call(name, at=await both.now(), subscriber=subscriber))
 
 
 async def found(store: PostgresStore) -> list[str]:
@@ -62,7 +61,7 @@ async def test_what_came_in_where_nobody_routes_is_anybodys(both: TwoNodes) -> N
 async def test_what_its_bridge_does_not_get_to_is_anybodys(both: TwoNodes) -> None:
     await both.alive(both.one)
     await both.alive(both.two)
-    await both.one.accept_inbound(call("late", at=await both.now() - 2 * OVERDUE, subscriber="790"))
+    await accept(both.one, call("late", at=await both.now() - 2 * OVERDUE, subscriber="790"))
     await heard(both, both.one, "soon", subscriber="791")
     assert await found(both.two) == ["late"]
     assert await found(both.one) == ["soon"]
@@ -75,7 +74,7 @@ async def test_no_two_messages_of_a_subscriber_are_in_work_at_once(both: TwoNode
     await heard(both, both.two, "second")
     assert await found(both.two) == [], "another bridge has not decided the one before"
     (first,) = await unrouted(both.one)
-    await both.one.settle([settlement(first.inbound)])
+    await settle(both.one, [settlement(first.inbound)])
     (second,) = await unrouted(both.two)
     assert (second.inbound.smsid, second.contact.version) == ("second", 1)
 
@@ -95,7 +94,7 @@ async def test_of_two_that_decided_one_message_the_second_writes_nothing(both: T
     # Both have looked when the first writes: the subscriber is held by somebody else until both are there.
     async with both.held(locks.subscriber(SUBSCRIBER)):
         settling = [
-            asyncio.create_task(store.settle([one])) for store, one in zip((both.one, both.two), decided, strict=True)
+            asyncio.create_task(settle(store, [one])) for store, one in zip((both.one, both.two), decided, strict=True)
         ]
         await both.waiting(2)
     results = [result for (result,) in await asyncio.gather(*settling)]
@@ -123,13 +122,9 @@ async def test_what_two_take_at_once_is_in_one_hand_each(both: TwoNodes) -> None
     for name in names:
         await heard(both, both.one, name, subscriber=f"79{name}")
     await both.run("UPDATE inbound SET taken_by = 'gone'")
-    claims = [
-        store.claim_unrouted(ClaimRequest(limit=3, recent_since=0, day="2027-01-15"))
-        for _ in range(4)
-        for store in (both.one, both.two)
-    ]
+    claims = [unrouted(store, 3) for _ in range(4) for store in (both.one, both.two)]
     for claimed in await asyncio.gather(*claims):
-        assert len(claimed.messages) <= 3
+        assert len(claimed) <= 3
     taken = await both.values("SELECT taken_by FROM inbound WHERE taken_by <> 'gone'")
     assert set(taken) == {both.one._node, both.two._node}
     mine = {item.inbound.smsid for item in await unrouted(both.one, limit=40)}
@@ -146,14 +141,14 @@ async def test_a_message_that_another_node_routed_is_not_taken_back_from_it(both
     (slept,) = await unrouted(both.one)
     await both.is_not_heard_of(both.one)
     (item,) = await unrouted(both.two)
-    assert await both.two.settle([settlement(item.inbound, 0, reply("theirs"))]) != [None]
-    assert await both.one.settle([settlement(slept.inbound, 0, reply("late"))]) == [None]
+    assert await settle(both.two, [settlement(item.inbound, 0, reply("theirs"))]) != [None]
+    assert await settle(both.one, [settlement(slept.inbound, 0, reply("late"))]) == [None]
     assert [sms.key for sms in await both.one.list_sms([SmsState.QUEUED], limit=9)] == ["theirs"]
 
 
 async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "1")):
-        taking = [asyncio.create_task(store.accept_inbound(call("1", at=NOW))) for store in (both.one, both.two)]
+        taking = [asyncio.create_task(accept(store, call("1", at=NOW))) for store in (both.one, both.two)]
         await both.waiting(2)
     answers = await asyncio.gather(*taking)
     assert len({answer.id for answer in answers}) == 1
@@ -163,7 +158,7 @@ async def test_repeats_of_one_call_at_two_bridges_are_one_message(both: TwoNodes
 async def test_two_contents_under_one_id_at_two_bridges_are_told_apart(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "1")):
         taking = [
-            asyncio.create_task(store.accept_inbound(call("1", text=text)))
+            asyncio.create_task(accept(store, call("1", text=text)))
             for store, text in ((both.one, "a"), (both.two, "b"))
         ]
         await both.waiting(2)

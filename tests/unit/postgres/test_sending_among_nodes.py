@@ -11,7 +11,7 @@ from bridge.store import locks
 from bridge.store.locks import LockName
 from bridge.store.postgres.tx import lock_key
 from bridge.store.repositories.outbox import claim
-from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settlement
+from tests.contract.builders import NOW, SUBSCRIBER, claimed, received, reply, sent, settle, settlement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.two_nodes import TwoNodes
 
@@ -76,7 +76,7 @@ async def test_a_reply_is_not_inserted_as_sending_while_another_node_claims_in_i
         claim = asyncio.create_task(claimed(both.two))
         await both.waiting()
         inserted = reply("born", state=SmsState.SENDING, priority=priority)
-        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, inserted)]))
+        settling = asyncio.create_task(settle(both.one, [settlement(inbound, 0, inserted)]))
         await both.waiting(2)
     assert await claim == ["waits"]
     (settled,) = await settling
@@ -88,9 +88,10 @@ async def test_a_reply_is_not_inserted_as_sending_while_another_node_claims_in_i
 async def test_a_claim_leaves_alone_what_another_bridge_bears_sending(both: TwoNodes) -> None:
     inbound = await received(both.one)
     await both.one.enqueue(reply("waits", priority=Priority.BROADCAST))
+    await both.taken()
     async with both.locked("SELECT 1 FROM inbound"):
         inserted = reply("born", state=SmsState.SENDING)
-        settling = asyncio.create_task(both.one.settle([settlement(inbound, 0, inserted)]))
+        settling = asyncio.create_task(settle(both.one, [settlement(inbound, 0, inserted)]))
         await both.waiting()
         assert await claimed(both.two) == []
     (settled,) = await settling

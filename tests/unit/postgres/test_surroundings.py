@@ -13,7 +13,7 @@ import pytest
 from bridge.errors import StoreError, StoreUnavailable
 from bridge.store import open_queries, open_storage, try_shared
 from bridge.store.postgres import migrate, pool
-from tests.contract.builders import NOW, SetClock, call, opened
+from tests.contract.builders import NOW, SetClock, accept, call, opened
 from tests.postgres_cluster import Cluster, cluster, needs_cluster
 from tests.processes import sms_bridge
 from tests.service import free_port
@@ -197,18 +197,18 @@ async def test_a_standby_can_be_looked_at_and_not_started_on() -> None:
 async def test_a_server_that_goes_and_comes_back_is_used_again() -> None:
     with cluster() as server:
         async with opened(open_storage(server.url(), clock=SetClock())) as store:
-            await store.accept_inbound(call("1"))
+            await accept(store, call("1"))
             server.stop()
             for _ in range(3):
                 with pytest.raises(StoreUnavailable):
-                    await store.accept_inbound(call("2"))
+                    await accept(store, call("2"))
                 with pytest.raises(StoreUnavailable):
                     await store.queue_status()
             server.start()
             async with asyncio.timeout(10):
                 while True:  # a moment of rest between two attempts to connect
                     try:
-                        assert (await store.accept_inbound(call("2"))).new
+                        assert (await accept(store, call("2"))).new
                         break
                     except StoreUnavailable:
                         await asyncio.sleep(0.01)

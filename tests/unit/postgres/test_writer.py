@@ -12,7 +12,6 @@ import pytest
 import bridge.store.postgres.pool as pool
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store import locks
 from bridge.store.postgres.store import PostgresStore, open_store
@@ -20,7 +19,19 @@ from bridge.store.postgres.transaction import MAX_TRIES
 from bridge.store.repositories.contacts import ADD_SPEND
 from bridge.store.statement import Statement
 from bridge.store.transaction import SerializationConflict, Tx
-from tests.contract.builders import NOW, SetClock, call, claimed, received, reply, sent, settlement, spent
+from tests.contract.builders import (
+    NOW,
+    SetClock,
+    accept,
+    call,
+    claimed,
+    received,
+    reply,
+    sent,
+    settle,
+    settlement,
+    spent,
+)
 from tests.postgres import needs_postgres
 from tests.proxies import copied
 from tests.unit.pipeline.sender import until
@@ -101,10 +112,9 @@ async def test_a_node_that_leaves_releases_what_was_cancelled_last(both: TwoNode
 async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: TwoNodes) -> None:
     inbound = await received(both.one)
     inserted = settlement(inbound, 0, reply("r", state=SmsState.SENDING))
+    await both.taken()
     async with both.locked("SELECT 1 FROM inbound"):
-        settling = asyncio.create_task(
-            both.one.settle_and_claim([inserted], ClaimRequest(limit=9, recent_since=0, day="2027-01-15"))
-        )
+        settling = asyncio.create_task(settle(both.one, [inserted]))
         await both.waiting()
         settling.cancel()
         await asyncio.gather(settling, return_exceptions=True)
@@ -115,10 +125,10 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: T
 
 async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: TwoNodes) -> None:
     async with both.held(locks.call("main", "0")):
-        first = asyncio.create_task(both.one.accept_inbound(call("0")))
+        first = asyncio.create_task(accept(both.one, call("0")))
         await both.waiting()
-        gone = asyncio.create_task(both.one.accept_inbound(call("gone")))
-        stays = asyncio.create_task(both.one.accept_inbound(call("stays")))
+        gone = asyncio.create_task(accept(both.one, call("gone")))
+        stays = asyncio.create_task(accept(both.one, call("stays")))
         await asyncio.sleep(0)
         gone.cancel()
     assert (await first).new
@@ -187,12 +197,12 @@ async def test_a_connection_ended_in_the_middle_has_written_nothing(both: TwoNod
 async def test_a_connection_ended_in_commit_is_told_as_unknown(both: TwoNodes) -> None:
     await at_commit(both, "inbound")
     async with lock(both):
-        task = asyncio.create_task(both.one.accept_inbound(call()))
+        task = asyncio.create_task(accept(both.one, call()))
         (process,) = await both.waiting()
         await both.value("SELECT pg_terminate_backend($1)", process)
         with pytest.raises(CommitUnknown):
             await task
-    assert (await both.one.accept_inbound(call())).new, "here the server had not kept it"
+    assert (await accept(both.one, call())).new, "here the server had not kept it"
 
 
 async def test_a_claim_whose_commit_has_no_answer_leaves_nothing_sending(both: TwoNodes) -> None:
@@ -361,9 +371,7 @@ async def test_a_server_that_is_away_refuses_one_after_the_other_at_once(both: T
         try:
             cut.refuses = True
             cut.now()
-            refused = await asyncio.gather(
-                *(store.accept_inbound(call(str(n))) for n in range(50)), return_exceptions=True
-            )
+            refused = await asyncio.gather(*(accept(store, call(str(n))) for n in range(50)), return_exceptions=True)
             assert all(isinstance(each, StoreUnavailable) for each in refused)
             asked = cut.asked
             for _ in range(500):
@@ -377,7 +385,7 @@ async def test_a_server_that_is_away_refuses_one_after_the_other_at_once(both: T
 
 
 async def test_work_handed_in_before_the_close_is_done(both: TwoNodes) -> None:
-    waiting = [asyncio.create_task(both.one.accept_inbound(call(str(n)))) for n in range(300)]
+    waiting = [asyncio.create_task(accept(both.one, call(str(n)))) for n in range(300)]
     await asyncio.sleep(0)
     await both.one.close()
     assert all(answer.new for answer in await asyncio.gather(*waiting))

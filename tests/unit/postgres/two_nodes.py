@@ -17,7 +17,7 @@ from bridge.store.locks import LockName
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.tx import lock_key
 from tests import postgres
-from tests.contract.builders import SetClock
+from tests.contract.builders import SetClock, unrouted
 from tests.unit.pipeline.sender import until
 
 _BLOCKED = """
@@ -78,6 +78,13 @@ class TwoNodes:
         async with self.beside.transaction():
             await self.run(f"{select} FOR UPDATE", *values)
             yield
+
+    async def taken(self) -> None:
+        """Both nodes are alive and have taken the messages that they may route: what is locked later is theirs."""
+        for store in (self.one, self.two):
+            await self.alive(store)
+        for store in (self.one, self.two):
+            await unrouted(store, 1)
 
     async def waiting(self, count: int = 1) -> list[int]:
         """Until so many wait for what is held here; the processes of the server that serve them."""

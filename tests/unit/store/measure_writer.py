@@ -19,7 +19,7 @@ import aiosqlite
 from bridge.model.inbound import InboundCall
 from bridge.store import open_store
 from bridge.store.repositories.inbox import ACCEPT_INBOUND
-from tests.contract.builders import SetClock, call
+from tests.contract.builders import SetClock, accept, call
 
 CALLERS = 64
 EACH = 20
@@ -77,7 +77,7 @@ async def main(directory: Path) -> None:
 
     async def alone(one: InboundCall) -> None:
         async with one_by_one:
-            await store.accept_inbound(one)
+            await accept(store, one)
 
     other = await open_store(directory / "public.db", clock=SetClock())
     await other.close()
@@ -86,7 +86,7 @@ async def main(directory: Path) -> None:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000"):
             await connection.execute_fetchall(f"PRAGMA {pragma}")
         ways: dict[str, Take] = {
-            "group commit, one hop": store.accept_inbound,
+            "group commit, one hop": lambda one: accept(store, one),
             "one commit each, one hop": alone,
             "group commit, a hop for each statement": StatementHops(connection, together=True).take,
             "one commit each, a hop for each statement": StatementHops(connection, together=False).take,

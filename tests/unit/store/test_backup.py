@@ -27,7 +27,18 @@ from bridge.store.sqlite import backup
 from bridge.store.sqlite.backup import Copy, RestoredFile, restore_copy, take
 from bridge.store.sqlite.migrate import migrate, version_of
 from bridge.store.sqlite.store import SqliteStore
-from tests.contract.builders import NOW, SetClock, call, opened, params_of, reply, settled, settlement, unrouted
+from tests.contract.builders import (
+    NOW,
+    SetClock,
+    accept,
+    call,
+    opened,
+    params_of,
+    reply,
+    settled,
+    settlement,
+    unrouted,
+)
 
 LATER = NOW + 60_000
 
@@ -68,7 +79,7 @@ async def test_a_copy_holds_what_is_committed_says_that_it_is_one_and_the_store_
     store: SqliteStore, path: Path, target: Path
 ) -> None:
     for number in range(3):
-        await store.accept_inbound(call(str(number)))
+        await accept(store, call(str(number)))
     await store.enqueue(reply("a"))
     copy = taken(path, target)
     assert (copy.inbound, copy.sms, copy.taken_at) == (3, 1, NOW)
@@ -79,21 +90,21 @@ async def test_a_copy_holds_what_is_committed_says_that_it_is_one_and_the_store_
     assert rows(target, "SELECT taken_at, restored_at FROM restoration") == [(NOW, None)]
     assert rows(path, "SELECT * FROM restoration") == []
     assert rows(target, "PRAGMA journal_mode") == [("delete",)], "one file, readable also where nothing may be made"
-    await store.accept_inbound(call("afterwards"))
+    await accept(store, call("afterwards"))
     assert rows(target, "SELECT count(*) FROM inbound") == [(3,)]
 
 
 async def test_a_copy_is_of_one_moment_and_keeps_nobody_waiting(store: SqliteStore, path: Path, target: Path) -> None:
     """Each message is one commit, written while the copy is made: the copy has the first ones, without a gap."""
     for number in range(400):
-        await store.accept_inbound(call(str(number), text="текст" * 200))
+        await accept(store, call(str(number), text="текст" * 200))
     stop = asyncio.Event()
     written = 0
 
     async def write() -> None:
         nonlocal written
         while not stop.is_set():
-            await store.accept_inbound(call(str(400 + written), text="текст" * 200))
+            await accept(store, call(str(400 + written), text="текст" * 200))
             written += 1
 
     # Steps of a few pages: hundreds of commits come between the first and the last of them.
@@ -139,7 +150,7 @@ async def test_the_store_itself_is_never_written_over(store: SqliteStore, path: 
     for name in (path.with_name(path.name + suffix), link):
         with pytest.raises(StoreError, match="belongs to the store itself"):
             taken(path, name, force=True)
-    assert (await store.accept_inbound(call())).new
+    assert (await accept(store, call())).new
 
 
 async def test_a_file_that_exists_is_replaced_only_by_force(store: SqliteStore, path: Path, target: Path) -> None:
@@ -170,7 +181,7 @@ async def damage(path: Path) -> None:
     """A page in the middle of a table is not what it was."""
     async with opened(open_store(path, clock=SetClock())) as store:
         for number in range(300):
-            await store.accept_inbound(call(str(number), text="текст" * 100))
+            await accept(store, call(str(number), text="текст" * 100))
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(b"\xff" * 4096)
@@ -216,11 +227,11 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
             sms = await store.enqueue(reply(state, recipient=f"79-{state}", state=births.get(state, SmsState.QUEUED)))
             for move in moves.get(state, ()):
                 assert await store.move(sms.id, move, NOW) is not None
-        await store.accept_inbound(call("routed"))
+        await accept(store, call("routed"))
         [item] = await unrouted(store, 5)
         await settled(store, settlement(item.inbound, forwards=("support",)))
         for smsid in ("new", "new too"):
-            await store.accept_inbound(call(smsid, subscriber=f"79-{smsid}"))
+            await accept(store, call(smsid, subscriber=f"79-{smsid}"))
         await store.store_updates(1, [StoredUpdate(update_id=7, raw="{}", received_at=NOW)])
         taken(path, target)
         assert await store.settle_restored(NOW, numbers) is None, "the store itself is no copy"
@@ -247,7 +258,7 @@ async def test_the_first_start_on_a_copy_calls_unknown_what_waited_and_tells_it_
         assert await store.claim_due("main", now=LATER, limit=9) == []
         [post] = await store.claim_posts([ADMIN_CHAT], now=LATER, limit=9)
         assert params_of(post) == {"sms": 3, "inbound": 2, "updates": 1}
-        await store.accept_inbound(call("after", subscriber="79-after", at=LATER))
+        await accept(store, call("after", subscriber="79-after", at=LATER))
         found = {item.inbound.smsid: item.restored for item in await unrouted(store)}
         assert found == {"new": True, "new too": True, "after": False}
     assert rows(path, "SELECT count(*) FROM restoration WHERE restored_at IS NULL") == [(0,)]
@@ -275,7 +286,7 @@ async def test_the_store_that_was_there_is_kept_whole(path: Path, target: Path) 
     """Also what stood only in its log: the process was killed."""
     async with opened(open_store(path, clock=SetClock())) as store:
         taken(path, target)
-        await store.accept_inbound(call("only in the log"))
+        await accept(store, call("only in the log"))
         killed = path.parent / "killed"
         killed.mkdir()
         for end in ("", "-wal"):
@@ -292,11 +303,11 @@ async def test_a_log_that_cannot_be_folded_in_is_kept_beside_it(path: Path, targ
     """Somebody reads the old store all the while."""
     async with opened(open_store(path, clock=SetClock())) as store:
         taken(path, target)
-        await store.accept_inbound(call("before the reader"))
+        await accept(store, call("before the reader"))
         reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM inbound").fetchall()
-        await store.accept_inbound(call("behind the reader"))
+        await accept(store, call("behind the reader"))
     with closing(reader):
         done = restored(target, path)
         assert done.kept is not None
@@ -322,12 +333,12 @@ async def test_a_running_bridge_is_not_robbed_of_its_file(store: SqliteStore, pa
     with pytest.raises(StoreLocked, match="Stop it first"):
         restored(target, path)
     assert path.stat().st_ino == before
-    assert (await store.accept_inbound(call())).new
+    assert (await accept(store, call())).new
 
 
 async def test_a_bad_copy_leaves_the_store_alone(path: Path, tmp_path: Path) -> None:
     async with opened(open_store(path, clock=SetClock())) as store:
-        await store.accept_inbound(call())
+        await accept(store, call())
     broken, newer, missing = (tmp_path / f"{name}.db" for name in ("broken", "newer", "missing"))
     await damage(broken)
     shutil.copy(path, newer)

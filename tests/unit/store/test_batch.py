@@ -17,7 +17,7 @@ from bridge.store.schema.types import INTEGER, TEXT
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.sqlite.tx import SqliteTx
 from bridge.store.transaction import Tx
-from tests.contract.builders import call
+from tests.contract.builders import accept, call
 
 
 @given(st.integers(0, 1000))
@@ -84,7 +84,7 @@ async def test_one_that_fails_is_done_again_alone_and_so_are_its_neighbours(stor
         return items
 
     results = await asyncio.gather(
-        *(store.writer.run_batched(picky, n) for n in range(5)), store.accept_inbound(call()), return_exceptions=True
+        *(store.writer.run_batched(picky, n) for n in range(5)), accept(store, call()), return_exceptions=True
     )
     assert [isinstance(result, Exception) for result in results] == [False, False, False, True, False, False]
 

@@ -13,7 +13,7 @@ import pytest
 from bridge.store import open_store
 from bridge.store.sqlite.store import SqliteStore
 from tests.chaos.preload import Act, Disk, Kind, missing
-from tests.contract.builders import SetClock, call, opened
+from tests.contract.builders import SetClock, accept, call, opened
 from tests.needs import in_ci
 
 LONG = "ж" * 50_000
@@ -41,7 +41,7 @@ asyncio.run(main())
 
 async def fill(store: SqliteStore) -> None:
     for number in range(COMMITS):
-        await store.accept_inbound(call(str(number), text=LONG))
+        await accept(store, call(str(number), text=LONG))
 
 
 def log_size(path: Path) -> int:
@@ -50,7 +50,7 @@ def log_size(path: Path) -> int:
 
 
 async def test_the_log_is_carried_over_while_the_bridge_runs(store: SqliteStore, path: Path) -> None:
-    await store.accept_inbound(call("first"))
+    await accept(store, call("first"))
     before = path.stat().st_size
     await fill(store)
     await store.ping()
@@ -59,7 +59,7 @@ async def test_the_log_is_carried_over_while_the_bridge_runs(store: SqliteStore,
 
 
 async def test_closing_carries_the_log_over(store: SqliteStore, path: Path) -> None:
-    await store.accept_inbound(call())
+    await accept(store, call())
     assert log_size(path)
     await store.close()
     assert not log_size(path)

@@ -21,7 +21,7 @@ from bridge.store import open_readonly, open_store
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.statement import Statement
 from bridge.store.transaction import Tx
-from tests.contract.builders import NOW, SetClock, call, opened, received, reply, unrouted
+from tests.contract.builders import NOW, SetClock, accept, call, opened, received, reply, unrouted
 
 NOBODY = 65534
 
@@ -47,16 +47,16 @@ async def test_a_full_disk_refuses_takes_what_fits_and_recovers(store: SqliteSto
     await store.writer.run(limit_pages(2))  # type: ignore[arg-type]
     large = "ж" * 50_000
     results = await asyncio.gather(
-        store.accept_inbound(call("small")),
-        store.accept_inbound(call("large", text=large)),
-        store.accept_inbound(call("small too")),
+        accept(store, call("small")),
+        accept(store, call("large", text=large)),
+        accept(store, call("small too")),
         return_exceptions=True,
     )
     assert isinstance(results[1], StoreUnavailable)
     assert "disk is full" in str(results[1])
     assert [getattr(results[n], "new", False) for n in (0, 2)] == [True, True]
     await store.writer.run(limit_pages(None))  # type: ignore[arg-type]
-    assert (await store.accept_inbound(call("large", text=large))).new
+    assert (await accept(store, call("large", text=large))).new
     assert (await store.queue_status()).inbound_new == 3
 
 
@@ -78,32 +78,32 @@ async def locked(path: Path) -> AsyncIterator[None]:
 
 async def test_a_file_locked_by_another_program_refuses_and_recovers(store: SqliteStore, path: Path) -> None:
     async with locked(path):
-        results = await asyncio.gather(*(store.accept_inbound(call(str(n))) for n in range(40)), return_exceptions=True)
+        results = await asyncio.gather(*(accept(store, call(str(n))) for n in range(40)), return_exceptions=True)
         assert all(isinstance(result, StoreUnavailable) for result in results)
         assert await unrouted(store, 1) == ()  # reading goes on
-    assert (await store.accept_inbound(call())).new
+    assert (await accept(store, call())).new
 
 
 async def test_who_comes_while_others_wait_for_the_lock_is_refused_with_them(store: SqliteStore, path: Path) -> None:
     """A platform that waits ten seconds for an answer must not have to wait for the lock twice."""
     async with locked(path):
-        first = asyncio.create_task(store.accept_inbound(call("1")))
+        first = asyncio.create_task(accept(store, call("1")))
         for _ in range(5):
             await asyncio.sleep(0)  # it is with the database by now
-        later = asyncio.create_task(store.accept_inbound(call("2")))
+        later = asyncio.create_task(accept(store, call("2")))
         errors = await asyncio.gather(first, later, return_exceptions=True)
     assert all(isinstance(error, StoreUnavailable) for error in errors)
     causes = [error.__cause__ for error in errors if isinstance(error, BaseException)]
     assert causes[0] is not None
     assert causes[0] is causes[1]
-    assert (await store.accept_inbound(call("2"))).new
+    assert (await accept(store, call("2"))).new
 
 
 async def test_a_connection_that_became_read_only_is_opened_anew(store: SqliteStore) -> None:
     await store.writer.run(lambda tx: tx.run(Statement("PRAGMA query_only = ON")))
     with pytest.raises(StoreUnavailable, match="may not be written"):
-        await store.accept_inbound(call())
-    assert (await store.accept_inbound(call())).new
+        await accept(store, call())
+    assert (await accept(store, call())).new
 
 
 @contextmanager
@@ -141,25 +141,25 @@ async def test_a_file_that_may_not_be_written_is_named_at_the_start() -> None:
 async def test_a_deleted_file_is_noticed_before_anything_is_acknowledged(
     store: SqliteStore, path: Path, suffix: str
 ) -> None:
-    await store.accept_inbound(call("1"))
+    await accept(store, call("1"))
     victim = path.with_name(path.name + suffix)
     aside = path.with_name("aside")
     victim.rename(aside)
     for smsid in ("2", "3"):
         with pytest.raises(StoreUnavailable, match="deleted or replaced"):
-            await store.accept_inbound(call(smsid))
+            await accept(store, call(smsid))
         assert not victim.exists()
     aside.rename(victim)
-    assert (await store.accept_inbound(call("2"))).new
+    assert (await accept(store, call("2"))).new
     assert (await store.queue_status()).inbound_new == 2
 
 
 async def test_a_file_replaced_by_another_is_not_written(store: SqliteStore, path: Path) -> None:
-    await store.accept_inbound(call("1"))
+    await accept(store, call("1"))
     path.rename(path.with_name("aside"))
     path.write_bytes(b"")
     with pytest.raises(StoreUnavailable, match="deleted or replaced"):
-        await store.accept_inbound(call("2"))
+        await accept(store, call("2"))
     assert path.read_bytes() == b""
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
-from bridge.model.routing import ClaimRequest
 from bridge.model.sms import Move, SmsState
 from bridge.store.sqlite.connection import ThreadConnection
 from bridge.store.sqlite.store import SqliteStore
 from bridge.store.statement import Statement
 from bridge.store.transaction import Tx
-from tests.contract.builders import NOW, call, received, reply, sent, settlement, spent, unrouted
+from tests.contract.builders import NOW, accept, call, received, reply, sent, settle, settlement, spent, unrouted
 
 
 class Barrier:
@@ -86,7 +85,7 @@ async def test_work_that_waits_shares_a_commit(store: SqliteStore) -> None:
     first = asyncio.create_task(store.writer.run(barrier))
     await barrier.wait_entered()
     before = store.writer.commits
-    waiting = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(64)]
+    waiting = [asyncio.create_task(accept(store, call(str(n)))) for n in range(64)]
     await asyncio.sleep(0)
     barrier.open.set()
     await asyncio.gather(first, *waiting)
@@ -111,9 +110,9 @@ async def test_a_unit_that_fails_takes_no_neighbour_along(store: SqliteStore) ->
     barrier = Barrier()
     first = asyncio.create_task(store.writer.run(barrier))
     await barrier.wait_entered()
-    good = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25)]
+    good = [asyncio.create_task(accept(store, call(str(n)))) for n in range(25)]
     bad = asyncio.create_task(store.writer.run(broken))
-    good += [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(25, 50)]
+    good += [asyncio.create_task(accept(store, call(str(n)))) for n in range(25, 50)]
     await asyncio.sleep(0)
     barrier.open.set()
     results = await asyncio.gather(first, bad, *good, return_exceptions=True)
@@ -128,9 +127,7 @@ async def test_a_mistake_in_our_own_code_reaches_its_caller_only(store: SqliteSt
     def mistaken(tx: Tx) -> None:
         raise KeyError("mistake")
 
-    wrong, right = await asyncio.gather(
-        store.writer.run(mistaken), store.accept_inbound(call()), return_exceptions=True
-    )
+    wrong, right = await asyncio.gather(store.writer.run(mistaken), accept(store, call()), return_exceptions=True)
     assert isinstance(wrong, KeyError)
     assert getattr(right, "new", False)
 
@@ -138,7 +135,7 @@ async def test_a_mistake_in_our_own_code_reaches_its_caller_only(store: SqliteSt
 async def test_a_rolled_back_unit_never_undoes_an_acknowledged_row(store: SqliteStore) -> None:
     for n in range(30):
         accepted, failed = await asyncio.gather(
-            store.accept_inbound(call(str(n))), store.writer.run(broken), return_exceptions=True
+            accept(store, call(str(n))), store.writer.run(broken), return_exceptions=True
         )
         assert isinstance(failed, StoreError)
         assert not isinstance(accepted, BaseException)
@@ -149,8 +146,8 @@ async def test_a_cancelled_waiter_whose_turn_had_not_come_is_not_done(store: Sql
     barrier = Barrier()
     first = asyncio.create_task(store.writer.run(barrier))
     await barrier.wait_entered()
-    gone = asyncio.create_task(store.accept_inbound(call("gone")))
-    kept = asyncio.create_task(store.accept_inbound(call("kept")))
+    gone = asyncio.create_task(accept(store, call("gone")))
+    kept = asyncio.create_task(accept(store, call("kept")))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
@@ -236,7 +233,7 @@ async def test_a_failed_commit_is_unknown_and_leaves_nothing_sending(store: Sqli
 
 
 async def test_closing_finishes_what_waits(path: Path, store: SqliteStore) -> None:
-    waiting = [asyncio.create_task(store.accept_inbound(call(str(n)))) for n in range(600)]
+    waiting = [asyncio.create_task(accept(store, call(str(n)))) for n in range(600)]
     await asyncio.sleep(0)
     await store.close()
     assert all(answer.new for answer in await asyncio.gather(*waiting))
@@ -252,13 +249,10 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     hold = asyncio.create_task(store.writer.run(barrier))
     await barrier.wait_entered()
     settling = asyncio.create_task(
-        store.settle_and_claim(
-            [settlement(*pair) for pair in zip(messages, (0, 0, 0), replies, strict=True)],
-            ClaimRequest(limit=9, recent_since=0, day="2027-01-15"),
-        )
+        settle(store, [settlement(*pair) for pair in zip(messages, (0, 0, 0), replies, strict=True)])
     )
     moving = asyncio.create_task(store.move(other.id, Move.ACCEPTED, NOW))
-    accepting = asyncio.create_task(store.accept_inbound(call("4")))
+    accepting = asyncio.create_task(accept(store, call("4")))
     held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after all of these
     await asyncio.sleep(0)
     barrier.open.set()

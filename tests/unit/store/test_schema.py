@@ -15,7 +15,7 @@ from bridge.store.batch import MAX_ROWS
 from bridge.store.migrate import Migration, shipped
 from bridge.store.repositories.queries import list_sms
 from bridge.store.sqlite.migrate import migrate, statements, version_of
-from tests.contract.builders import SetClock, call, opened
+from tests.contract.builders import SetClock, accept, call, opened
 from tests.unit.store.statements import BATCHES, STATEMENTS
 
 GROWING = ("inbound", "sms", "sms_event", "chat_post", "chat_message", "tg_update", "conversation", "contact", "alert")
@@ -70,7 +70,8 @@ def test_no_statement_scans_what_grows(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("CLAIM_UNROUTED", "inbound_new"),
+        ("UNROUTED", "inbound_new"),
+        ("CONTACTS_OF_MESSAGES", "inbound_new_lane"),
         ("DUE_CANDIDATES", "sms_queued_order"),
         ("DUE_CANDIDATES", "sms_queued_lane"),
         ("DUE_CANDIDATES", "sms_sending_lane"),
@@ -156,9 +157,9 @@ async def test_a_database_of_a_development_version_is_refused_and_left_alone(pat
 
 async def test_a_second_start_finds_the_data_of_the_first(path: Path) -> None:
     async with opened(open_store(path, clock=SetClock())) as store:
-        await store.accept_inbound(call())
+        await accept(store, call())
     async with opened(open_store(path, clock=SetClock())) as store:
-        assert not (await store.accept_inbound(call())).new
+        assert not (await accept(store, call())).new
 
 
 def steps_of(db: sqlite3.Connection, statement: str, values: dict[str, object]) -> int:

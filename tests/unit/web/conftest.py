@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 
 from bridge.config import AccountSettings, CallbackSettings, ServerSettings, Settings, WebSettings
 from bridge.model.inbound import AcceptedCall, Inbound, InboundCall
-from bridge.pipeline.inbox import Inbox
+from bridge.pipeline.inbox import Answer, Inbox
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.platforms import iba
@@ -52,18 +53,31 @@ class RecordingInbox(Inbox):
     """The real inbox. It also remembers its results, and can be held up."""
 
     def __init__(self, services: Services) -> None:
-        super().__init__(services)
+        super().__init__(services, None, asyncio.Semaphore())
         self.accepted: list[AcceptedCall] = []
         self.calls: list[InboundCall] = []
         self.before: Callable[[], Awaitable[object]] | None = None
+        self.held: set[asyncio.Task[None]] = set()
 
-    async def accept(self, call: InboundCall) -> AcceptedCall:
-        if self.before is not None:
-            await self.before()
-        accepted = await super().accept(call)
-        self.calls.append(call)
-        self.accepted.append(accepted)
-        return accepted
+    def take(self, call: InboundCall, answer: Answer) -> None:
+        def recorded(result: AcceptedCall | Exception) -> None:
+            if isinstance(result, AcceptedCall):
+                self.calls.append(call)
+                self.accepted.append(result)
+            answer(result)
+
+        if self.before is None:
+            super().take(call, recorded)
+        else:
+            self.held.add(asyncio.create_task(self._take_later(self.before(), call, recorded)))
+
+    async def _take_later(self, first: Awaitable[object], call: InboundCall, answer: Answer) -> None:
+        try:
+            await first
+        except Exception as error:
+            answer(error)
+        else:
+            super().take(call, answer)
 
 
 @dataclass(kw_only=True)

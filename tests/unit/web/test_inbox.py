@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,14 @@ from bridge.errors import StoreUnavailable
 from bridge.model.alert import Alert
 from bridge.model.base import InboundId, Ms
 from bridge.model.inbound import AcceptedCall, InboundCall
-from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT, Inbox
+from bridge.model.routing import Intake, TakenIn
+from bridge.pipeline.inbox import REPEATS_BEFORE_ALERT
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.ports.store import Store
 from bridge.store import open_store
 from tests.clock import TUESDAY_NOON, ManualClock
+from tests.inbox import brought, inbox_of
 
 
 def call(smsid: str = "5094") -> InboundCall:
@@ -46,8 +48,8 @@ class AlertsSeen:
         self.asked = 0
         self.alerts_fail = False
 
-    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
-        return await self._store.accept_inbound(call)
+    async def take_in(self, begin: Callable[[], Intake]) -> TakenIn:
+        return await self._store.take_in(begin)
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
         self.asked += 1
@@ -72,12 +74,12 @@ async def store(tmp_path: Path, signals: Signals) -> AsyncIterator[AlertsSeen]:
 
 
 async def test_three_repeats_open_one_alert_that_names_the_setting(store: AlertsSeen, signals: Signals) -> None:
-    inbox = Inbox(Services(store=store, signals=signals, clock=ManualClock()))
+    inbox = inbox_of(Services(store=store, signals=signals, clock=ManualClock()))
     for _ in range(REPEATS_BEFORE_ALERT):
-        await inbox.accept(call())
+        await brought(inbox, call())
     assert store.asked == 0
     for _ in range(5):
-        await inbox.accept(call())
+        await brought(inbox, call())
     [alert] = store.opened
     assert alert.key.startswith("account:main:not_acknowledged:")
     assert alert.text == "alert.not_acknowledged"
@@ -92,26 +94,28 @@ async def test_three_repeats_open_one_alert_that_names_the_setting(store: Alerts
 
 
 async def test_copies_that_come_while_the_first_is_in_work_are_no_sign_of_a_wrong_answer(store: AlertsSeen) -> None:
-    inbox = Inbox(Services(store=store, signals=Signals(), clock=ManualClock()))
-    accepted = await asyncio.gather(*(inbox.accept(call()) for _ in range(10)))
+    inbox = inbox_of(Services(store=store, signals=Signals(), clock=ManualClock()))
+    accepted = await asyncio.gather(*(brought(inbox, call()) for _ in range(10)))
     assert sorted(one.repeats for one in accepted) == list(range(10))
     assert sum(one.new for one in accepted) == 1
     assert store.asked == 0
 
 
 async def test_an_alert_that_cannot_be_written_does_not_cost_the_acknowledgement(store: AlertsSeen) -> None:
-    inbox = Inbox(Services(store=store, signals=Signals(), clock=ManualClock()))
+    inbox = inbox_of(Services(store=store, signals=Signals(), clock=ManualClock()))
     store.alerts_fail = True
     for _ in range(REPEATS_BEFORE_ALERT + 1):
-        accepted = await inbox.accept(call())
+        accepted = await brought(inbox, call())
     assert accepted.repeats == REPEATS_BEFORE_ALERT
+    await inbox.idle()
     store.alerts_fail = False
-    await inbox.accept(call())
+    await brought(inbox, call())
+    await inbox.idle()
     assert len(store.opened) == 1
 
 
 class BrokenStore:
-    async def accept_inbound(self, call: InboundCall) -> AcceptedCall:
+    async def take_in(self, begin: Callable[[], Intake]) -> TakenIn:
         raise StoreUnavailable("disk full")
 
     async def raise_alert(self, alert: Alert, now: Ms) -> bool:
@@ -119,17 +123,17 @@ class BrokenStore:
 
 
 async def test_what_was_not_stored_is_not_accepted() -> None:
-    inbox = Inbox(Services(store=BrokenStore(), signals=Signals(), clock=ManualClock()))
+    inbox = inbox_of(Services(store=BrokenStore(), signals=Signals(), clock=ManualClock()))
     for _ in range(REPEATS_BEFORE_ALERT + 1):
         with pytest.raises(StoreUnavailable):
-            await inbox.accept(call())
+            await brought(inbox, call())
 
 
 async def test_only_a_new_message_wakes_the_router(store: AlertsSeen, signals: Signals) -> None:
-    inbox = Inbox(Services(store=store, signals=signals, clock=ManualClock()))
-    first = await inbox.accept(call())
+    inbox = inbox_of(Services(store=store, signals=signals, clock=ManualClock()))
+    first = await brought(inbox, call())
     assert first == AcceptedCall(id=InboundId(first.id), new=True, repeats=0)
     assert signals.inbound.is_set()
     signals.inbound.clear()
-    await inbox.accept(call())
+    await brought(inbox, call())
     assert not signals.inbound.is_set()
