@@ -66,10 +66,10 @@ async def check_store(settings: Settings) -> list[Finding]:
 
 async def check_server(settings: Settings) -> list[Finding]:
     """Check that the PostgreSQL database can be reached, is ours and can be written to. Writes nothing."""
-    from bridge.store import try_shared
+    from bridge.store import check_shared_storage
 
     try:
-        await try_shared(settings.storage.url, now=time.time_ns() // 1_000_000)
+        await check_shared_storage(settings.storage.url, now=time.time_ns() // 1_000_000)
     except StoreError as error:
         return [fault("server_refused", detail=str(error))]
     return [ok("server")]

@@ -22,7 +22,7 @@ from bridge.config.settings import (
 )
 from bridge.errors import Problem
 from bridge.schema.document import Document, Path
-from bridge.schema.values import near
+from bridge.schema.values import did_you_mean
 
 TEST_SENDER = "TESTSMS"
 RESERVED_PATHS = frozenset({"/livez", "/readyz"})
@@ -66,7 +66,9 @@ def _chats(document: Document) -> Iterator[Problem]:
         path = ("telegram", key)
         name = _text(document, path, "")
         if name and name not in chats:
-            hint = near(name, chats) or (f"; there are: {', '.join(chats)}" if chats else "; `telegram.chats` is empty")
+            hint = did_you_mean(name, chats) or (
+                f"; there are: {', '.join(chats)}" if chats else "; `telegram.chats` is empty"
+            )
             yield document.problem(path, f"no such chat in `telegram.chats`{hint}")
     seen: dict[str, str] = {}
     for chat in chats:

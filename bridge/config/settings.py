@@ -42,7 +42,7 @@ from bridge.schema.values import (
 Name = Annotated[str, AfterValidator(values.check_name)]
 Secret = Annotated[SecretStr, AfterValidator(values.check_secret)]
 SenderName = Annotated[str, AfterValidator(values.check_sender)]
-OwnNumber = Annotated[str, AfterValidator(values.plain_number)]
+OwnNumber = Annotated[str, AfterValidator(values.without_plus)]
 BaseUrl = Annotated[str, AfterValidator(values.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(values.check_path)]
 
@@ -152,7 +152,7 @@ class TelegramSettings(Section):
     note_mark: Annotated[str, AfterValidator(values.check_note_mark)] = "//"
     confirm_parts: Annotated[
         int,
-        Between(1, values.NEVER_ASKS),
+        Between(1, values.NO_CONFIRM_PARTS),
         BeforeValidator(values.confirm_parts, json_schema_input_type=int | Literal["off"]),
     ] = 3
     undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(values.check_undo)] = None

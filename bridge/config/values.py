@@ -16,11 +16,11 @@ import phonenumbers
 from pydantic import Field, SecretStr, ValidationInfo
 
 from bridge.model.base import MINUTE
-from bridge.schema.values import OFF, from_file, near, parse_number, parse_whole
+from bridge.schema.values import OFF, did_you_mean, from_file, parse_number, parse_whole
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
-NEVER_ASKS = 1_000
+NO_CONFIRM_PARTS = 1_000
 """Value for ``confirm_parts: off``: more parts than any SMS has."""
 LONGEST_UNDO = 10 * MINUTE
 
@@ -78,7 +78,7 @@ def check_sender(value: str) -> str:
     return value
 
 
-def plain_number(value: str) -> str:
+def without_plus(value: str) -> str:
     """A number as the platform writes it: digits without ``+`` and spaces. Names stay as they are."""
     digits = re.sub(r"[ ()+-]", "", value)
     if digits.isascii() and digits.isdigit():
@@ -184,7 +184,7 @@ def check_note_mark(value: str) -> str:
 
 
 def confirm_parts(value: object) -> object:
-    return NEVER_ASKS if value == OFF else value
+    return NO_CONFIRM_PARTS if value == OFF else value
 
 
 def check_undo(value: int | None) -> int | None:
@@ -226,7 +226,7 @@ def check_postgres(value: str) -> str:
 
 def check_region(value: str) -> str:
     if value not in phonenumbers.SUPPORTED_REGIONS:
-        hint = near(value, phonenumbers.SUPPORTED_REGIONS) if len(value) == 2 else ""
+        hint = did_you_mean(value, phonenumbers.SUPPORTED_REGIONS) if len(value) == 2 else ""
         raise ValueError(f"expected a country in two capital letters, such as RU{hint}")
     return value
 

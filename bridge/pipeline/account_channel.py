@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bridge.config import AccountSettings
 from bridge.model.base import MINUTE, Ms
 from bridge.pipeline.rate_limit import TokenBucket
-from bridge.pipeline.retry import LONGEST, backoff
+from bridge.pipeline.retry import MAX_BACKOFF, backoff
 from bridge.ports.platform import Platform
 
 UNREACHABLE_AFTER = 3
@@ -60,7 +60,7 @@ class AccountChannel:
     def paused(self, now: Ms) -> bool:
         """Whether the back-off still lasts."""
         # A pause that seems longer than the longest one was set before the clock was set back.
-        return now < self.paused_until <= now + LONGEST + MINUTE
+        return now < self.paused_until <= now + MAX_BACKOFF + MINUTE
 
     def wait(self, now: Ms) -> Ms:
         """Milliseconds until rate and pause allow one more SMS.

@@ -18,7 +18,7 @@ from bridge.model.record import LongestWaits
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.outcomes import PROBE_CLEAR, SAME_REQUEST_WINDOW
-from bridge.pipeline.retry import LONGEST, LONGEST_POST
+from bridge.pipeline.retry import MAX_BACKOFF, MAX_POST_BACKOFF
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE, Step
 
@@ -36,9 +36,9 @@ MOST_STEADY = 8
 def longest_waits(settings: Settings) -> LongestWaits:
     """The longest waits that the bridge plans with these settings, by kind of row."""
     return LongestWaits(
-        sms=max(LONGEST, SAME_REQUEST_WINDOW + SECOND, settings.telegram.undo or 0),
+        sms=max(MAX_BACKOFF, SAME_REQUEST_WINDOW + SECOND, settings.telegram.undo or 0),
         poll=max(max(account.status.poll) for account in settings.accounts.values()),
-        post=LONGEST_POST,
+        post=MAX_POST_BACKOFF,
         takeover=settings.guards.takeover or 0,
     )
 

@@ -36,7 +36,7 @@ def account_of(settings: Settings, account: str) -> str:
 def recipient_of(settings: Settings, to: str) -> str:
     """The number as it is stored. :raises CommandRefused: no SMS can be sent to it."""
     recipient = phones.normalise(to, settings.region)
-    if not phones.answerable(recipient, ()):
+    if not phones.can_be_answered(recipient, ()):
         raise CommandRefused(f"{to!r} is not a number that an SMS can be sent to: write it like +79001234567")
     return recipient
 

@@ -46,7 +46,7 @@ def suppression_of_all(
     Opt-outs are checked for each rule instead, because a rule that fires on this message may change them.
     """
     inbound, contact = item.inbound, item.contact
-    if not phones.answerable(inbound.subscriber, own_numbers):
+    if not phones.can_be_answered(inbound.subscriber, own_numbers):
         return Suppression.UNANSWERABLE
     if contact.blocked:
         return Suppression.BLOCKED

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 
 FIRST: Ms = 1 * SECOND
-LONGEST: Ms = 1 * MINUTE
+MAX_BACKOFF: Ms = 1 * MINUTE
 """The longest wait between two attempts. So a platform or a disk that works again is found within a minute."""
-LONGEST_POST: Ms = HOUR
+MAX_POST_BACKOFF: Ms = HOUR
 """The longest wait for a chat post that Telegram refuses. A refusal hardly changes, and a person has been told."""
 
 
-def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = LONGEST) -> Ms:
+def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = MAX_BACKOFF) -> Ms:
     """The wait after the ``failures``-th failure in a row, counted from 1.
 
     It grows exponentially; half of it is random.

@@ -18,7 +18,7 @@ from bridge.rules.conditions.base import Condition, Scope, all_within
 from bridge.rules.conditions.expression import ArgsFit, TextFits
 from bridge.rules.conditions.limit import WithinLimit, as_limit
 from bridge.rules.context import RuleContext
-from bridge.rules.defaults import ABOUT
+from bridge.rules.defaults import BELONGS_TO
 from bridge.rules.rule import Rule
 from bridge.rules.schema import ActionEntry, DefaultsEntry, RuleEntry
 from bridge.rules.template_checks import BadTemplate
@@ -164,7 +164,7 @@ class Compiler:
             self._report((*path, "untag"), f"takes off the tag `{tag}` that `tag` puts on", key=True)
         if len(set(entry.forward)) < len(entry.forward):
             self._report((*path, "forward"), "names a chat twice")
-        for key, about in ABOUT.items():
+        for key, about in BELONGS_TO.items():
             if key in given and about not in given:
                 self._report((*path, key), f"has no meaning without `{about}`", key=True)
 

@@ -13,7 +13,7 @@ from typing import Final
 from bridge.schema import Document, parse_flag
 from bridge.schema.document import Node
 
-ABOUT: Final[Mapping[str, str]] = {
+BELONGS_TO: Final[Mapping[str, str]] = {
     "sender_name": "reply",
     "ttl": "reply",
     "once": "reply",
@@ -23,7 +23,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "after": "until_date",
 }
 """Keys of a rule that are only about another key."""
-_ABOUT_KEYWORD: Final = dict.fromkeys(("only", "glued", "typo", "layout", "args"), "keyword")
+_BELONGS_TO_KEYWORD: Final = dict.fromkeys(("only", "glued", "typo", "layout", "args"), "keyword")
 _KEPT_BESIDE_DROP: Final = frozenset({"when", "enabled", "from_date", "until_date"})
 """The only defaults that a rule with ``drop`` inherits."""
 
@@ -53,12 +53,12 @@ def _rule(rule: Node, defaults: Node) -> Node:
     if default_when is not None and isinstance(default_when.value, dict):
         own_when = rule.children.get("when", Node({}, default_when.location))
         if isinstance(own_when.value, dict):
-            offered["when"] = _inherited(own_when, default_when.children, default_when, _ABOUT_KEYWORD)
+            offered["when"] = _inherited(own_when, default_when.children, default_when, _BELONGS_TO_KEYWORD)
         if offered["when"].value == {}:
             del offered["when"]
         elif "when" in rule.children:
             rule = _with(rule, {"when": offered["when"]}, {})
-    return _inherited(rule, offered, defaults, ABOUT)
+    return _inherited(rule, offered, defaults, BELONGS_TO)
 
 
 def _inherited(own: Node, offered: Mapping[str | int, Node], source: Node, about: Mapping[str, str]) -> Node:

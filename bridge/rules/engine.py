@@ -69,7 +69,7 @@ class RuleSet:
         """
         fired: list[FiredRule] = []
         for match in self._matches(self.views(message, now)):
-            fired.append(_fire(match, self.context))
+            fired.append(_carry_out(match, self.context))
             if fired[-1].error is not None or not match.rule.continues:
                 break
         return Decision(fired=tuple(fired), rules_version=self.version)
@@ -100,7 +100,7 @@ class RuleSet:
                 yield Match(rule=rule, view=view, captures=captures)
 
 
-def _fire(match: Match, context: RuleContext) -> FiredRule:
+def _carry_out(match: Match, context: RuleContext) -> FiredRule:
     rule = match.rule
     phase = Phase.DURING if rule.campaign is None else rule.campaign.phase(match.view.now)
     actions = rule.actions_in(phase)

@@ -18,7 +18,7 @@ from bridge.schema import Document, Path, plural, validate
 from bridge.text import parts, phones
 from bridge.value import value_object
 
-NOON: Final[Ms] = 1_767_607_200_000
+DEFAULT_NOW: Final[Ms] = 1_767_607_200_000
 """2026-01-05 10:00 UTC, a Monday: the time of a test without ``at``."""
 
 
@@ -102,7 +102,7 @@ def _contradictions(entry: ExampleEntry, document: Document, path: Path) -> Iter
 
 def _steps(entry: ExampleEntry, document: Document, path: Path, timezone: tzinfo) -> Iterator[Step]:
     """The steps. One without a time has the time of the step before it."""
-    now = NOON if entry.at is None else _ms(entry.at, timezone)
+    now = DEFAULT_NOW if entry.at is None else _ms(entry.at, timezone)
     if entry.sms is not None and entry.expect is not None:
         location = document.problem((*path, "expect"), "", key=True)
         yield Step(sms=entry.sms, expect=entry.expect, at=now, location=location)

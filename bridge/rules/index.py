@@ -125,7 +125,7 @@ def without_prefix(prefix: Prefix, text: FoldedText, *, named: bool) -> FoldedTe
         return folding.analyse(text.after(len(prefix)))
     if not named or len(prefix) != 1 or not text.words or not text.words[0].folded.startswith(prefix[0]):
         return text
-    cut = folding.head_end(text.original, text.words[0], prefix[0])
+    cut = folding.end_of_prefix(text.original, text.words[0], prefix[0])
     return text if cut is None else folding.analyse(text.original[cut:])
 
 

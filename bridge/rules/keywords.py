@@ -13,7 +13,7 @@ from typing import Final
 
 from bridge.text import folding
 from bridge.text.folding import FoldedText, Word
-from bridge.text.typos import one_edit_apart, other_layout, shortened
+from bridge.text.typos import one_edit_apart, other_layout, without_one_letter
 from bridge.value import value_object
 
 TYPO_FROM: Final = 5
@@ -77,7 +77,7 @@ class Vocabulary:
             words[spelling].add(word)
         typos: defaultdict[str, list[str]] = defaultdict(list)
         for word in sorted(words[Spelling.TYPO]):
-            for short in dict.fromkeys(shortened(word)):
+            for short in dict.fromkeys(without_one_letter(word)):
                 typos[short].append(word)
         return cls(
             exact=frozenset(words[Spelling.EXACT]),
@@ -108,7 +108,7 @@ class Vocabulary:
         for size in range(longest, 0, -1):
             head, following = word.folded[:size], word.folded[size]
             if head in self.glued and head[-1].isdigit() != following.isdigit():
-                end = folding.head_end(text.original, word, head)
+                end = folding.end_of_prefix(text.original, word, head)
                 if end is not None:
                     yield KeywordMatch(keyword=head, spelling=Spelling.GLUED, end=end)
 
@@ -135,7 +135,7 @@ class Vocabulary:
     def _misspelt(self, word: str) -> Iterator[KeywordMatch]:
         if not TYPO_FROM - 1 <= len(word) <= self.longest_typo + 1:
             return
-        near = {keyword for short in shortened(word) for keyword in self.typos.get(short, ())}
+        near = {keyword for short in without_one_letter(word) for keyword in self.typos.get(short, ())}
         for keyword in sorted(near):
             if one_edit_apart(keyword, word):
                 yield KeywordMatch(keyword=keyword, spelling=Spelling.TYPO)

@@ -16,7 +16,7 @@ from bridge.rules.rule import Prefix, Rule
 from bridge.rules.templates import SINGLE_BRACES, Template
 from bridge.schema import plural
 from bridge.text import folding, parts
-from bridge.text.typos import one_edit_apart, other_layout, shortened
+from bridge.text.typos import one_edit_apart, other_layout, without_one_letter
 
 _MANY_PARTS = 3
 _ENCODINGS = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
@@ -71,7 +71,7 @@ def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
         conditions = _further_conditions(rule)
         starts = _starts(rule)
         for_any_text = takers[(), None, ""] + (takers[rule.prefix, None, ""] if rule.prefix else [])
-        taken_by = [_taker(for_any_text + takers[start], conditions) for start in starts]
+        taken_by = [_taken_by(for_any_text + takers[start], conditions) for start in starts]
         if (last := taken_by[-1]) is not None and all(taken_by):
             yield _warning(rule, f"can never match: `{last.name}` ({last.file}:{last.line}) takes it all")
         elif not rule.continues:
@@ -80,7 +80,7 @@ def _never_reached(rules: Sequence[Rule]) -> Iterator[Problem]:
                     takers[start].append((rule, conditions))
 
 
-def _taker(takers: Sequence[tuple[Rule, list[Condition]]], conditions: Sequence[Condition]) -> Rule | None:
+def _taken_by(takers: Sequence[tuple[Rule, list[Condition]]], conditions: Sequence[Condition]) -> Rule | None:
     """The first rule whose conditions are all among these ``conditions``."""
     return next((rule for rule, asked in takers if all(one in conditions for one in asked)), None)
 
@@ -124,14 +124,14 @@ def _near_misses(rules: Sequence[Rule]) -> Iterator[Problem]:
     for rule in rules:
         spellings = frozenset(rule.spellings())
         for word in sorted(word for spelling, word in spellings if spelling is Spelling.TYPO):
-            near = [pair for short in shortened(word) for pair in typos[rule.prefix, short][:_COMPARED]]
+            near = [pair for short in without_one_letter(word) for pair in typos[rule.prefix, short][:_COMPARED]]
             for other, known in near:
                 if other is not rule and one_edit_apart(word, known):
                     yield _warning(
                         rule, f"`{word}` is one letter away from `{known}` of {_named(other)}; both forgive a typo"
                     )
                     break
-            for short in dict.fromkeys(shortened(word)):
+            for short in dict.fromkeys(without_one_letter(word)):
                 typos[rule.prefix, short].append((rule, word))
         for keyword in rule.keywords:
             if (Spelling.LAYOUT, keyword.folded) in spellings:

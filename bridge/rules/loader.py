@@ -157,18 +157,18 @@ def _cut_texts(document: Document, rules: int, tests: int) -> Iterable[Problem]:
         *(("rules", at, key) for at in range(rules) for key in ("reply", "note", "before", "after")),
         *(("tests", at, *keys) for at in range(tests) for keys in (("sms", "text"), ("expect", "reply"))),
     ]:
-        if (location := document.comment_behind(path)) is not None and location not in reported:
+        if (location := document.comment_after(path)) is not None and location not in reported:
             reported.add(location)  # a text of `defaults` is in many rules
             message = "the text ends here, what follows ` #` is a comment; if it belongs to the text, put all in quotes"
             problem = document.problem(path, message)
             yield replace(problem, line=location[0], column=location[1])
 
 
-Named = tuple[str, Problem]
+RuleName = tuple[str, Problem]
 """The name of a rule, and a problem at its location."""
 
 
-def _named(document: Document) -> Iterable[Named]:
+def _named(document: Document) -> Iterable[RuleName]:
     """The names of all rules of a file, also of rules with other mistakes."""
     rules = document.data.get("rules")
     for at in range(len(rules) if isinstance(rules, list) else 0):
@@ -177,7 +177,7 @@ def _named(document: Document) -> Iterable[Named]:
             yield name, document.problem(path, name)
 
 
-def _same_names(named: Iterable[Named]) -> list[Problem]:
+def _same_names(named: Iterable[RuleName]) -> list[Problem]:
     first: dict[str, Problem] = {}
     problems = []
     for name, location in named:

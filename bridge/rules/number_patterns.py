@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import phonenumbers
 
 from bridge.rules.context import RuleContext
-from bridge.schema import near
+from bridge.schema import did_you_mean
 from bridge.text import folding, phones
 from bridge.value import value_object
 
@@ -44,7 +44,7 @@ class NumberPatterns:
         if self.names and folding.fold(number) in self.names:
             return True
         # Short numbers have no country: 7722 is not a number of +7.
-        return bool(self.countries) and phones.answerable(number, ()) and number.startswith(self.countries)
+        return bool(self.countries) and phones.can_be_answered(number, ()) and number.startswith(self.countries)
 
 
 class BadNumber(ValueError):
@@ -99,7 +99,7 @@ def _union(one: NumberPatterns, other: NumberPatterns) -> NumberPatterns:
 
 
 def _unknown_list(name: str, lists: Iterable[str]) -> str:
-    hint = near(name, lists) or " under `lists` (senders of letters are named in a list, too)"
+    hint = did_you_mean(name, lists) or " under `lists` (senders of letters are named in a list, too)"
     return f"there is no list `{name}`{hint}"
 
 

@@ -35,7 +35,7 @@ def _refuse(value: object, info: ValidationInfo) -> None:
     raise PydanticCustomError("not_available", "`{key}` is not available in this version", {"key": key})
 
 
-Later = Annotated[None, BeforeValidator(_refuse)]
+Reserved = Annotated[None, BeforeValidator(_refuse)]
 """A key that a later version will have."""
 
 
@@ -65,11 +65,11 @@ class ActionEntry(Strict):
     untag: Tags = ()
     set_: Annotated[dict[ValueName, Text], NotEmpty] | None = Field(default=None, alias="set")
 
-    call: Later = None
-    poll: Later = None
-    subscribe: Later = None
-    unsubscribe: Later = None
-    ask: Later = None
+    call: Reserved = None
+    poll: Reserved = None
+    subscribe: Reserved = None
+    unsubscribe: Reserved = None
+    ask: Reserved = None
 
 
 class DefaultsEntry(CampaignKeys, ActionEntry, _Conditional):

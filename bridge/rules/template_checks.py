@@ -10,7 +10,7 @@ from typing import Final
 
 from jinja2 import nodes
 
-from bridge.schema import near
+from bridge.schema import did_you_mean
 from bridge.value import value_object
 
 _DEEPEST: Final = 40
@@ -173,7 +173,7 @@ def _check_item(node: nodes.Getitem) -> None:
 def _check_filter(node: nodes.Filter) -> None:
     if node.name != JOIN and node.name not in FILTERS:
         known = FILTERS | {JOIN}
-        hint = near(node.name, known) or f"; known: {', '.join(sorted(known))}"
+        hint = did_you_mean(node.name, known) or f"; known: {', '.join(sorted(known))}"
         raise BadTemplate(f"the filter `{node.name}` is not allowed{hint}", node.lineno)
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         raise BadTemplate(f"the filter `{node.name}` takes plain arguments only", node.lineno)

@@ -29,10 +29,10 @@ from bridge.rules.template_checks import (
     Foreign,
     check_tree,
 )
-from bridge.schema import near
+from bridge.schema import did_you_mean
 from bridge.value import value_object
 
-LONGEST: Final = 1600
+MAX_TEXT: Final = 1600
 """Most characters of a rendered template: 24 parts in UCS-2."""
 _LONGEST_SOURCE: Final = 8000
 
@@ -73,7 +73,7 @@ class Template:
     def render(self, variables: Variables, *, may_be_empty: bool = False) -> str:
         """The text with the variables filled in, trimmed.
 
-        :raises TemplateFailed: the text cannot be made, is empty, or is longer than :data:`LONGEST`.
+        :raises TemplateFailed: the text cannot be made, is empty, or is longer than :data:`MAX_TEXT`.
         """
         if self.compiled is None:
             return self.fixed
@@ -83,8 +83,8 @@ class Template:
             for piece in self.compiled.generate(variables):
                 pieces.append(piece)
                 size += len(piece)
-                if size > LONGEST:
-                    raise TemplateFailed(f"the text is longer than {LONGEST} characters")
+                if size > MAX_TEXT:
+                    raise TemplateFailed(f"the text is longer than {MAX_TEXT} characters")
         except UndefinedError as error:
             raise TemplateFailed(_missing(error.message or "")) from error
         except TemplateFailed:
@@ -143,8 +143,8 @@ def compile_template(source: str) -> Template:
     """
     if not any(mark in source for mark in ("{{", "{%", "{#")):
         text = source.strip()
-        if len(text) > LONGEST:
-            raise BadTemplate(f"the text is longer than {LONGEST} characters", 1)
+        if len(text) > MAX_TEXT:
+            raise BadTemplate(f"the text is longer than {MAX_TEXT} characters", 1)
         if not text:
             raise BadTemplate("the text is empty", 1)
         return Template(source=source, fixed=text, compiled=None)
@@ -175,10 +175,10 @@ def check_names(template: Template, *, groups: Iterable[str], own: Iterable[str]
         if one.of_contact:
             if one.name not in fields:
                 known = [f"contact.{name}" for name in sorted(fields)]
-                hint = near(f"contact.{one.name}", known) or f"; known: {', '.join(known)}"
+                hint = did_you_mean(f"contact.{one.name}", known) or f"; known: {', '.join(known)}"
                 raise BadTemplate(f"there is no `contact.{one.name}`{hint}", one.line)
         elif one.name not in names:
-            hint = near(one.name, names) or f"; known: {', '.join(sorted(names))}"
+            hint = did_you_mean(one.name, names) or f"; known: {', '.join(sorted(names))}"
             raise BadTemplate(f"there is no variable `{one.name}`{hint}", one.line)
         elif one.has_field:
             raise BadTemplate(f"`{one.name}` has no fields; only `contact` has", one.line)

@@ -27,7 +27,7 @@ from pydantic import (
 from bridge.model.base import Language
 from bridge.rules.context import RuleContext
 from bridge.rules.templates import Template, compile_template
-from bridge.schema import near
+from bridge.schema import did_you_mean
 from bridge.text import folding
 from bridge.text.patterns import Pattern, compile_pattern
 
@@ -72,7 +72,7 @@ def check_known(name: str, known: Collection[str], noun: str, where: str = "") -
     """
     if name in known:
         return
-    hint = f"; several are a list: [{name}]" if "," in name else near(name, known)
+    hint = f"; several are a list: [{name}]" if "," in name else did_you_mean(name, known)
     if not hint:
         there = f" under {where}" if where else ""
         none = f", since the configuration has no {noun}s{there}"

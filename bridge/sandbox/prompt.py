@@ -26,7 +26,7 @@ from bridge.sandbox.operators import Operators, SandboxChat
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.sandbox.records import EventKind, PlatformEvent
 from bridge.sandbox.transcript import BadCommand, Quit, Source, Transcript, TranscriptLine, WrongUse, number_of
-from bridge.schema import near, parse_duration, plural
+from bridge.schema import did_you_mean, parse_duration, plural
 from bridge.value import value_object
 
 SUBSCRIBER = "79083730330"
@@ -99,7 +99,7 @@ class Prompt:
             return
         command = COMMANDS.get(name.lower())
         if command is None:
-            raise BadCommand(f"no command `{name}`{near(name, COMMANDS) or '; `help` lists them'}")
+            raise BadCommand(f"no command `{name}`{did_you_mean(name, COMMANDS) or '; `help` lists them'}")
         try:
             await command.run(self, rest.strip())
         except WrongUse as wrong:
@@ -146,7 +146,7 @@ class Prompt:
             return
         name = words[0].lower().replace("-", "_")
         if name not in names:
-            raise BadCommand(f"no fault `{words[0]}`{near(name, names) or '; `fault` alone lists them'}")
+            raise BadCommand(f"no fault `{words[0]}`{did_you_mean(name, names) or '; `fault` alone lists them'}")
         times = number_of(words[1], "fault") if len(words) > 1 else 1
         self.platform.misbehave(Fault(name), times=times)
         self.say(Source.SANDBOX, f"the platform will misbehave: {name}, {plural(times, 'time')}")

@@ -81,7 +81,7 @@ class Document:
             node = below
         return at_key if key else at_value
 
-    def comment_behind(self, path: Path) -> Location | None:
+    def comment_after(self, path: Path) -> Location | None:
         """The location of a comment after a text without quotes, which may be meant as text; None: no comment."""
         node = self.node(path)
         if node is None or node.plain_end is None or not node.value:

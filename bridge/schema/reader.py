@@ -69,7 +69,7 @@ class _Stop(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Open:
+class _OpenCollection:
     """A mapping or list whose end has not been read yet."""
 
     node: Node
@@ -165,7 +165,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self.faulty: set[tuple[str | int, ...]] = set()
         self.root: Node | None = None
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._anchors: dict[str, Node] = {}
         self._aliased = 0
         self._documents = 0
@@ -280,7 +280,7 @@ class _Builder:
                 "a text that begins with `{{` must be in quotes" if template else "a key must be a single word or text",
             )
         value: Value = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._stack.append(_Open(Node(value, location), event.anchor, is_key, braces))
+        self._stack.append(_OpenCollection(Node(value, location), event.anchor, is_key, braces))
 
     def _end(self) -> None:
         done = self._stack.pop()
@@ -342,7 +342,7 @@ class _Builder:
             elif isinstance(first.value, dict) and isinstance(again.value, dict) and key not in first.children:
                 self._attach(first, key, child, again.keys[key])
 
-    def _merge(self, top: _Open, node: Node) -> None:
+    def _merge(self, top: _OpenCollection, node: Node) -> None:
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]
         if all(isinstance(source.value, dict) for source in sources):
             top.merged.extend(sources)

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from bridge.errors import Problem
 from bridge.schema.document import Document, Node, Path
-from bridge.schema.values import FROM_FILE, near
+from bridge.schema.values import FROM_FILE, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,7 +30,7 @@ _NESTED = "expected keys with values, as in `key: value`, indented under this on
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class _RawProblem:
     """One of pydantic's errors, with its path in the document instead of its path in pydantic's schema."""
 
     path: tuple[str | int, ...]
@@ -74,12 +74,12 @@ def validate(
     else:
         return (None, early) if early else (made, [])
     top = document.node(path) or Node(None, (1, 1))
-    faults = [_fault(top, detail) for detail in details]
+    faults = [_raw_problem(top, detail) for detail in details]
     found = [_problem(model, document, tuple(path), fault, given) for fault in _without_unions(faults)]
     return None, early + [problem for problem in found if problem is not None]
 
 
-def _fault(node: Node, detail: ErrorDetails) -> _Fault:
+def _raw_problem(node: Node, detail: ErrorDetails) -> _RawProblem:
     """Follow pydantic's path through the nodes, without the steps that are not keys (tags of a union)."""
     path: list[str | int] = []
     tail, branch, at_key = "", "", False
@@ -98,15 +98,15 @@ def _fault(node: Node, detail: ErrorDetails) -> _Fault:
             union, branch = len(path), str(step)
     message = _words(detail)
     if detail["type"] in {"literal_error", "enum"} and isinstance(node.value, str):
-        message += near(node.value, re.findall(r"`([^`]+)`", message))
+        message += did_you_mean(node.value, re.findall(r"`([^`]+)`", message))
     if node.value is None and not tail and not at_key and detail["type"] != "value_error":
         message = f"has no value; {message}"
-    return _Fault(tuple(path), tail, at_key, union, branch, detail["type"], message)
+    return _RawProblem(tuple(path), tail, at_key, union, branch, detail["type"], message)
 
 
-def _without_unions(faults: Sequence[_Fault]) -> Iterator[_Fault]:
+def _without_unions(faults: Sequence[_RawProblem]) -> Iterator[_RawProblem]:
     """Keep the faults of the alternative whose shape the value has. If none fits, one fault names all expectations."""
-    groups: dict[tuple[str | int, ...], dict[str, list[_Fault]]] = {}
+    groups: dict[tuple[str | int, ...], dict[str, list[_RawProblem]]] = {}
     for fault in faults:
         if fault.union is None:
             yield fault
@@ -122,14 +122,14 @@ def _without_unions(faults: Sequence[_Fault]) -> Iterator[_Fault]:
         messages = list(dict.fromkeys(fault.message for branch in branches.values() for fault in branch))
         first = next(iter(branches.values()))[0]
         joined = ", or ".join([messages[0], *(message.removeprefix("expected ") for message in messages[1:])])
-        yield _Fault(top, "", first.at_key, None, "", first.kind, joined)
+        yield _RawProblem(top, "", first.at_key, None, "", first.kind, joined)
 
 
 def _problem(
     model: type[BaseModel],
     document: Document,
     base: tuple[str | int, ...],
-    fault: _Fault,
+    fault: _RawProblem,
     given: Mapping[str, object],
 ) -> Problem | None:
     path = (*base, *fault.path)
@@ -141,10 +141,10 @@ def _problem(
         return document.problem(path, f"missing `{fault.tail}`{_example(model, fault.path, fault.tail)}", key=True)
     value = document.get(path)
     at_key = fault.at_key or isinstance(value, dict) or value is None
-    return document.problem(path, _safe(document, path, fault.message), key=at_key)
+    return document.problem(path, _without_secret(document, path, fault.message), key=at_key)
 
 
-def _safe(document: Document, path: tuple[str | int, ...], message: str) -> str:
+def _without_secret(document: Document, path: tuple[str | int, ...], message: str) -> str:
     """The message, without the value if that may be a secret."""
     value = document.get(path)
     hidden = path in document.interpolated or any(
@@ -165,7 +165,7 @@ def _unknown(
         known |= {name: field for name, field in _fields(owner).items() if name not in given}
     key = str(path[-1])
     below = [name for name, field in known.items() for inner in _alternatives(field.annotation) if _has(inner, key)]
-    hint = f"; it stands under `{below[0]}`" if below else near(key, known)
+    hint = f"; it stands under `{below[0]}`" if below else did_you_mean(key, known)
     if ":" in key:
         hint = "; a space is missing behind its `:`"
     if not hint and known:

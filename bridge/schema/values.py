@@ -29,7 +29,7 @@ port 0."""
 DURATION_HELP = "expected a duration such as 5s, 10m, 2h or 3d"
 RATE_HELP = "expected a rate such as 10/s or 5 per 10m"
 OFF = "off"
-LONGEST: Ms = 3660 * DAY
+MAX_DURATION: Ms = 3660 * DAY
 _UNITS: dict[str, Ms] = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
 _UNIT_WORDS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[dhms]))+")
@@ -47,7 +47,7 @@ class Rate:
     per: Ms
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The hint ``; did you mean `x`?``, or an empty text if no known word is similar."""
     choices = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
@@ -76,7 +76,7 @@ def parse_duration(value: object) -> Ms:
     if any(later >= earlier for earlier, later in itertools.pairwise(sizes)):
         raise ValueError(f"{DURATION_HELP}; several parts go from large to small, as in 1h30m")
     total = sum(count * size for count, size in parts)
-    if total > LONGEST:
+    if total > MAX_DURATION:
         raise ValueError("too long a duration; the longest is ten years")
     return total
 
@@ -136,7 +136,7 @@ def parse_zone(value: object) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         # An unknown name raises one class; a folder of the database ("Europe") and a path out of it raise others.
-        hint = near(value, zoneinfo.available_timezones())
+        hint = did_you_mean(value, zoneinfo.available_timezones())
     raise ValueError(f"no such time zone; expected one such as Europe/Moscow{hint}")
 
 

@@ -49,7 +49,7 @@ async def open_queries(url: str) -> Queries:
     return await store.open_readonly(url)
 
 
-async def try_shared(url: str, *, now: Ms) -> None:
+async def check_shared_storage(url: str, *, now: Ms) -> None:
     """Check whether a service could work on this PostgreSQL database. Changes nothing.
 
     :raises StoreUnavailable: a service cannot use it now.

@@ -16,7 +16,7 @@ from bridge.model.base import Ms
 from bridge.model.work import Work
 from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
-from bridge.store.schema.types import Line, Value
+from bridge.store.schema.types import ParamRow, Value
 from bridge.store.statement import Statement
 
 Params = Mapping[str, Value]
@@ -86,7 +86,7 @@ class Tx(Protocol):
     def run(self, statement: Statement, params: Params = NOTHING) -> int:
         """Run a statement that has no RETURNING; returns the number of rows that it changed."""
 
-    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[ParamRow]) -> Sequence[Row]:
         """Run the statement for all lines, in few calls of the database. The returned rows have no defined order."""
 
     def lock(self, names: Iterable[LockName]) -> None:

@@ -16,9 +16,9 @@ from bridge.model.base import Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.watches.downtime import ON_ITS_WAY, WaitingUpdates
 from bridge.telegram.chats import Chats
-from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.spec import addressee
 from bridge.telegram.incoming import IncomingMessage, millis
+from bridge.telegram.notes import Notes
 
 
 def count_waiting(

@@ -22,13 +22,13 @@ from bridge.telegram.buttons import sms as sms_buttons
 from bridge.telegram.buttons.dispatch import ButtonDispatcher, ButtonHandler
 from bridge.telegram.buttons.kinds import ButtonKind
 from bridge.telegram.client.api import App, Context
-from bridge.telegram.client.notes import AlbumCaptions, Notes
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.commands import canned, contacts, conversations, lookup, search
 from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import locate, topic_link
 from bridge.telegram.incoming import IncomingMessage, Notice
+from bridge.telegram.notes import AlbumCaptions, Notes
 from bridge.telegram.replies import SendableText, reply_of, sendable_text
 from bridge.text.gsm7_substitution import with_gsm7_characters
 

@@ -16,9 +16,9 @@ from bridge.model.sms import CORRECTIONS, Change, ConfirmationReason, Move, NewS
 from bridge.pipeline import compose
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import trimmed
-from bridge.telegram.client.notes import Notes
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import IncomingMessage
+from bridge.telegram.notes import Notes
 from bridge.text import parts
 from bridge.text.gsm7_substitution import with_gsm7_characters
 from bridge.value import value_object
@@ -95,7 +95,7 @@ def same_text(sms: Sms, sendable: SendableText) -> bool:
     return sms.text in (sendable.text, with_gsm7_characters(sendable.text))
 
 
-def prepared(
+def prepare(
     sendable: SendableText,
     *,
     contact: Contact,
@@ -215,7 +215,7 @@ async def _offer(context: OperatorContext, reply: Reply, latest: Sms, shown: Sms
 
 async def _prepared(context: OperatorContext, reply: Reply, first: tuple[ConfirmationReason, ...] = ()) -> PreparedSms:
     telegram = context.settings.telegram
-    return prepared(
+    return prepare(
         reply.sendable,
         contact=await context.store.contact(reply.conversation.subscriber),
         notes=Notes(telegram.note_mark),

@@ -23,7 +23,6 @@ from bridge.telegram.buttons.dispatch import ButtonDispatcher
 from bridge.telegram.chats import Chats
 from bridge.telegram.client.api import Api, bot_id
 from bridge.telegram.client.errors import FailureKind
-from bridge.telegram.client.notes import AlbumCaptions, Notes
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.client.transient_replies import TransientReplies
@@ -31,6 +30,7 @@ from bridge.telegram.commands.dispatch import BotName, CommandDispatcher
 from bridge.telegram.commands.menu import Menu
 from bridge.telegram.context import OperatorContext, Rulebook
 from bridge.telegram.downtime_updates import count_waiting
+from bridge.telegram.notes import AlbumCaptions, Notes
 from bridge.telegram.operator_messages import BUTTONS, OperatorMessageHandler
 from bridge.telegram.posts.poster import ChatPoster
 from bridge.telegram.posts.publisher import PostPublisher, RenderContext

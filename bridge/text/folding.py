@@ -132,7 +132,7 @@ def analyse(text: str) -> FoldedText:
     )
 
 
-def head_end(original: str, word: Word, head: str) -> int | None:
+def end_of_prefix(original: str, word: Word, head: str) -> int | None:
     """The position in ``original`` after the characters of ``word`` that fold to ``head``; None if there are none."""
     for cut in range(word.start + 1, min(word.end, word.start + 4 * len(head) + 1)):
         if fold(original[word.start : cut]) == head:

@@ -16,12 +16,12 @@ import re2
 
 from bridge.value import value_object
 
-LONGEST: Final = 1000
+MAX_SOURCE: Final = 1000
 """Greatest length of an expression, in characters."""
 _MEMORY: Final = 1 << 20
 """Memory for one expression, in bytes: ``(\\d{1,1000}){1,1000}`` is refused."""
 _SET_MEMORY: Final = 256 << 20
-_TOGETHER: Final = 100_000
+_MAX_PROGRAMS: Final = 100_000
 """Most instructions in one set of expressions. RE2 blocks the interpreter while it compiles a set, for 0.4 to 0.9 µs an
 instruction. One set of 10,000 expressions would stop a running service for seconds at a reload; a set of this size
 takes less than 0.1 s. Each further set adds 1.5 µs to a search."""
@@ -47,7 +47,7 @@ _GROUPS: Final = (
     (("(?>", "(?("), "is not possible in an expression of linear time"),
     (("(?#",), "(a comment) is not possible; write the comment in YAML, behind a `#`"),
 )
-_SAID: Final = (
+_EXPLANATIONS: Final = (
     ("missing )", "a `)` is missing"),
     ("unexpected )", "a `)` without its `(`"),
     ("missing ]", "a `]` is missing"),
@@ -112,8 +112,8 @@ def compile_pattern(source: str) -> Pattern:
 
     :raises BadPattern: RE2 lacks a part of it, knows it for Latin letters only, or cannot read it.
     """
-    if len(source) > LONGEST:
-        raise BadPattern(f"is longer than {LONGEST} characters")
+    if len(source) > MAX_SOURCE:
+        raise BadPattern(f"is longer than {MAX_SOURCE} characters")
     translated = "".join(_translated(encodable(source)))
     try:
         compiled = cast(_Regexp, re2.compile(translated, _options(_MEMORY)))
@@ -168,7 +168,7 @@ class PatternSets:
             room -= pattern.compiled.programsize
             if room < 0:
                 groups.append([])
-                room = _TOGETHER - pattern.compiled.programsize
+                room = _MAX_PROGRAMS - pattern.compiled.programsize
             groups[-1].append(pattern)
         return cls(sets=tuple(map(PatternSet.of, groups)))
 
@@ -202,7 +202,9 @@ def _options(memory: int) -> object:
 def _spoken(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    return next((words for start, words in _SAID if text.startswith(start)), f"is no regular expression: {text}")
+    return next(
+        (words for start, words in _EXPLANATIONS if text.startswith(start)), f"is no regular expression: {text}"
+    )
 
 
 _TOKEN: Final = re.compile(r"\\Q.*?(?:\\E|$)|\\(?s:.)|\(\?(?:P=|P<|<=|<!|[^)])?|\[\^?\]?|\]|(?s:.)", re.DOTALL)

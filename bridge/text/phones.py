@@ -59,7 +59,7 @@ def _normalise(trimmed: str, region: str) -> str:
     return _international(home) or digits
 
 
-def answerable(number: str, own: Collection[str]) -> bool:
+def can_be_answered(number: str, own: Collection[str]) -> bool:
     """Whether an automatic reply makes sense: the number is not a name, a short number or one of our own."""
     bare = number.strip().removeprefix("+")
     if not bare.isascii() or not bare.isdecimal() or not _SHORTEST <= len(bare) <= _LONGEST:

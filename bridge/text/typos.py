@@ -33,7 +33,7 @@ def one_edit_apart(one: str, other: str) -> bool:
     return swapped or one[at + 1 :] == other[at + 1 :]
 
 
-def shortened(word: str) -> Iterator[str]:
+def without_one_letter(word: str) -> Iterator[str]:
     """The word, and the word without each of its letters in turn. Two words one edit apart share one of these."""
     yield word
     for at in range(len(word)):

@@ -18,7 +18,7 @@ import bridge.app.sending
 from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import TAKE_OVER_AFTER, ClockWatch
-from bridge.pipeline.retry import LONGEST, LONGEST_POST
+from bridge.pipeline.retry import MAX_BACKOFF, MAX_POST_BACKOFF
 from bridge.pipeline.suspensions import PROBE_LONGEST
 from bridge.pipeline.worker import IDLE
 from tests.chaos.clock_hour import BALANCE, CALM, EARLIER, POLL, USUAL, Hour, Jump, Plan, Seen, Stay
@@ -40,11 +40,11 @@ JUMPS = (
 
 
 LONGEST_OF: Mapping[str, Ms] = {
-    "SMS in back-off": LONGEST,
+    "SMS in back-off": MAX_BACKOFF,
     "probe of a held account": PROBE_LONGEST,
     "balance": BALANCE,
     "status": POLL[-1],
-    "chat post in back-off": LONGEST_POST,
+    "chat post in back-off": MAX_POST_BACKOFF,
 }
 
 

@@ -22,7 +22,7 @@ from bridge.rules.conditions.only import OnlyKeys
 from bridge.rules.values import NotEmpty, Phrase
 from bridge.schema import Path
 
-DEEPEST: Final = 8
+MAX_DEPTH: Final = 8
 """Most levels of ``any``, ``all`` and ``not`` within each other."""
 
 Report = Callable[[Path, str], None]
@@ -120,8 +120,8 @@ def _check_keys(entry: AllConditions, path: Path, report: Report, *, has_keyword
 
 def _check_depth(when: AllConditions, path: Path, report: Report) -> None:
     for at in _nested(when, tuple(path)):
-        if sum(isinstance(step, str) for step in at[len(path) :]) > DEEPEST:
-            report(at, f"is nested more than {DEEPEST} levels deep; say it with fewer `any`, `all` and `not`")
+        if sum(isinstance(step, str) for step in at[len(path) :]) > MAX_DEPTH:
+            report(at, f"is nested more than {MAX_DEPTH} levels deep; say it with fewer `any`, `all` and `not`")
             return
 
 

@@ -17,7 +17,7 @@ from bridge.store.postgres.pool import connected
 from bridge.store.postgres.tx import NOW, lock_key
 from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import MOVED
-from bridge.store.schema.types import ColumnType, Line
+from bridge.store.schema.types import ColumnType, ParamRow
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _HAS_NODES = "SELECT to_regclass('node') IS NOT NULL"
@@ -38,7 +38,7 @@ class PostgresSide:
         with faults.named(self.where):
             return int(await self._connection.fetchval(f"SELECT count(*) FROM {table.name}"))
 
-    async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+    async def lines(self, table: Table) -> AsyncIterator[list[ParamRow]]:
         with faults.named(self.where):
             cursor = await self._connection.cursor(select(table))
             while lines := await cursor.fetch(BATCH):
@@ -99,7 +99,7 @@ class PostgresTarget(PostgresSide):
             held = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
             raise StoreError(f"it is not empty ({held}): name an empty schema, or drop this one and make it anew")
 
-    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+    async def put(self, table: Table, lines: Sequence[ParamRow]) -> None:
         try:
             await self._connection.copy_records_to_table(
                 table.name, schema_name=self._schema, columns=tuple(table.types), records=lines

@@ -14,7 +14,7 @@ from bridge.store.copying.tables import BATCH, select
 from bridge.store.migrate import require_present, shipped
 from bridge.store.repositories.recovery import COPY_TAKEN, MARK_COPY
 from bridge.store.schema.mapping import Table
-from bridge.store.schema.types import Line
+from bridge.store.schema.types import ParamRow
 from bridge.store.sqlite.backup import sync
 from bridge.store.sqlite.faults import translate
 from bridge.store.sqlite.lock import FileLock
@@ -39,7 +39,7 @@ class SqliteSide:
         with named(self._path):
             return int(self._db.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
 
-    async def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+    async def lines(self, table: Table) -> AsyncIterator[list[ParamRow]]:
         with named(self._path):
             cursor = self._db.execute(select(table))
             while lines := cursor.fetchmany(BATCH):
@@ -68,7 +68,7 @@ class SqliteTarget(SqliteSide):
         super().__init__(path, db)
         self._part = part
 
-    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+    async def put(self, table: Table, lines: Sequence[ParamRow]) -> None:
         columns, marks = ", ".join(table.types), ", ".join("?" * len(table.types))
         with named(self._path):
             self._db.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", lines)

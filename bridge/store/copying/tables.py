@@ -11,7 +11,7 @@ from bridge.errors import StoreError
 from bridge.model.base import Ms
 from bridge.store.schema.mapping import Table
 from bridge.store.schema.tables import MOVED, STAYING
-from bridge.store.schema.types import ColumnType, Line
+from bridge.store.schema.types import ColumnType, ParamRow
 from bridge.store.transaction import storable
 from bridge.value import value_object
 
@@ -47,7 +47,7 @@ class Digest:
         self._hash = blake2b(digest_size=16)
         self._rows = 0
 
-    def add(self, lines: list[Line]) -> None:
+    def add(self, lines: list[ParamRow]) -> None:
         """Add rows to the digest. ``lines`` must not be empty."""
         # Without the brackets of the list, so the digest does not depend on how many rows come in one call.
         self._hash.update(f"{repr(lines)[1:-1]}, ".encode())
@@ -71,7 +71,7 @@ class Source(Protocol):
     async def count(self, table: Table) -> int:
         """The number of rows of the table."""
 
-    def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+    def lines(self, table: Table) -> AsyncIterator[list[ParamRow]]:
         """Yields the rows of the table in the order of its key, up to :data:`BATCH` at a time."""
 
     async def mark(self, now: Ms) -> None:
@@ -83,10 +83,10 @@ class Target(Protocol):
 
     where: str
 
-    async def put(self, table: Table, lines: Sequence[Line]) -> None:
+    async def put(self, table: Table, lines: Sequence[ParamRow]) -> None:
         """Write the rows."""
 
-    def lines(self, table: Table) -> AsyncIterator[list[Line]]:
+    def lines(self, table: Table) -> AsyncIterator[list[ParamRow]]:
         """Yields the rows of the table, like :meth:`Source.lines`."""
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
@@ -109,7 +109,7 @@ def select(table: Table) -> str:
     return f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.key)}"
 
 
-def describe_invalid_value(table: Table, lines: Sequence[Line]) -> str | None:
+def describe_invalid_value(table: Table, lines: Sequence[ParamRow]) -> str | None:
     """Describe the first value that its column cannot hold, without the value itself; None if all fit."""
     for line in lines:
         row = dict(zip(table.types, line, strict=True))

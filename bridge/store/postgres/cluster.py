@@ -34,7 +34,7 @@ SEND_LEASE: Ms = 75 * SECOND
 and the time that may pass between the report and the request."""
 OVERDUE: Ms = 5 * SECOND
 """If a node has not routed a message after this time, another node may take it, which then has the same time."""
-KEPT_AFTER_END: Ms = 24 * 3600 * SECOND
+NODES_KEPT: Ms = 24 * 3600 * SECOND
 """How long a node's row is kept after the last of its requests must have ended (``sends_until``)."""
 TAKE_UNROUTED_EVERY_S = 1.0
 """Seconds between two searches for unrouted messages by a node that has messages of its own. A node without any, or
@@ -110,7 +110,7 @@ class ClusterRepository(ClusterQueries):
             now = tx.now()
             tx.run(REPORT, {**self._about(name, roles, rules), **_leases(now)})
             leads = _take_roles(tx, self._node, wanted, now)
-            tx.run(FORGET_NODES, {"before": now - KEPT_AFTER_END})
+            tx.run(FORGET_NODES, {"before": now - NODES_KEPT})
             return LeaseStatus(
                 leads=leads,
                 expires_in=LEASE,

@@ -12,7 +12,7 @@ from bridge.store.batch import BatchStatement
 from bridge.store.locks import LockName
 from bridge.store.postgres import dialect
 from bridge.store.postgres.greenlets import wait_for
-from bridge.store.schema.types import Line, Value
+from bridge.store.schema.types import ParamRow, Value
 from bridge.store.statement import Statement
 from bridge.store.transaction import NOTHING, Params, Row, Unit, storable
 
@@ -79,7 +79,7 @@ class PostgresTx:
         done: str = wait_for(self._connection.execute(numbered.text, *_values(numbered, params)))
         return int(done.rpartition(" ")[2])  # "INSERT 0 1", "UPDATE 1", "DELETE 1"
 
-    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> Sequence[Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[ParamRow]) -> Sequence[Row]:
         if not lines:
             return ()
         columns = [[_clean(value) for value in column] for column in zip(*lines, strict=True)]

@@ -47,7 +47,7 @@ from bridge.store.repositories.recovery import last_in_copy
 from bridge.store.repositories.sms import Insertion, insert_sms
 from bridge.store.repository import Repository, read_all, read_one
 from bridge.store.schema.tables import CONTACT, INBOUND, RULE_USE, SMS
-from bridge.store.schema.types import Line
+from bridge.store.schema.types import ParamRow
 from bridge.store.statement import Statement
 from bridge.store.transaction import Row, Tx, storable
 
@@ -283,7 +283,7 @@ def _write_memory(tx: Tx, settled: Sequence[tuple[str, Settlement]]) -> None:
     tx.batch(ADD_USE, [(subscriber, *NEW_RULE_USE.line(use)) for subscriber, each in settled for use in each.uses])
 
 
-def _settlement_line(settlement: Settlement) -> Line:
+def _settlement_line(settlement: Settlement) -> ParamRow:
     return (
         settlement.inbound_id,
         settlement.contact_version,

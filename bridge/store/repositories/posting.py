@@ -18,7 +18,7 @@ from bridge.store import locks
 from bridge.store.batch import conflict_free_batches
 from bridge.store.schema.mapping import to_json
 from bridge.store.schema.tables import CHAT_POST, SMS
-from bridge.store.schema.types import Line
+from bridge.store.schema.types import ParamRow
 from bridge.store.transaction import Tx
 
 _NEW_POST = CHAT_POST.writer(NewPost, without=["payload"])
@@ -84,7 +84,7 @@ def add_posts(tx: Tx, postings: Sequence[Posting]) -> int:
     return written
 
 
-def _line(post: NewPost, now: Ms) -> Line:
+def _line(post: NewPost, now: Ms) -> ParamRow:
     return (*_NEW_POST.line(post), post.kind.value, to_json(payload_to_json(post.payload)), now)
 
 

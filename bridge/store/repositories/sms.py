@@ -19,7 +19,7 @@ from bridge.store.repositories.posting import DELIVERY_STATUS, DeliveryStatus, P
 from bridge.store.repository import read_one
 from bridge.store.schema.mapping import to_json
 from bridge.store.schema.tables import SMS, SMS_EVENT
-from bridge.store.schema.types import INTEGER, TEXT, Line
+from bridge.store.schema.types import INTEGER, TEXT, ParamRow
 from bridge.store.transaction import Tx, storable
 
 NO_CHANGE = Change()
@@ -141,7 +141,7 @@ def insert_sms(tx: Tx, insertions: Sequence[Insertion]) -> list[Sms | None]:
     :raises StoreError: no SMS may begin in the state of one of the rows.
     """
     lanes: set[tuple[str, str]] = set()
-    lines: list[Line] = []
+    lines: list[ParamRow] = []
     for new, now, conversation_id in insertions:
         if not new.state.is_initial:
             raise StoreError(f"an SMS cannot be written as {new.state.value}")
@@ -224,7 +224,7 @@ def _source(tx: Tx, request: MoveRequest) -> SmsState | None:
     return source
 
 
-def _move_line(request: MoveRequest, source: SmsState) -> Line:
+def _move_line(request: MoveRequest, source: SmsState) -> ParamRow:
     target, change, now = MOVES[request.move][1], request.change, request.now
     return (
         request.sms_id,
@@ -245,7 +245,7 @@ def _move_line(request: MoveRequest, source: SmsState) -> Line:
     )
 
 
-def _event_of(request: MoveRequest, source: SmsState) -> Line:
+def _event_of(request: MoveRequest, source: SmsState) -> ParamRow:
     change = request.change
     words = (change.reason or "", change.detail or "", change.author)
     return (request.sms_id, request.now, request.move.value, source.value, MOVES[request.move][1].value, *words)

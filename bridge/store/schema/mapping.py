@@ -30,7 +30,7 @@ from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, 
 
 from bridge.model.base import Json
 from bridge.store.batch import BatchStatement
-from bridge.store.schema.types import ColumnType, Line, Value
+from bridge.store.schema.types import ColumnType, ParamRow, Value
 from bridge.store.statement import Statement
 from bridge.value import value_object
 
@@ -213,7 +213,7 @@ class Writer(Generic[N]):
     """Turns a value into the columns of an INSERT."""
 
     columns: tuple[str, ...]
-    line: Callable[[N], Line]
+    line: Callable[[N], ParamRow]
     """Turns a value into a tuple for :attr:`columns`."""
 
     def __str__(self) -> str:
@@ -253,7 +253,7 @@ def _reader(model: type[T], codecs: Mapping[str, Codec], joined: Sequence[str]) 
     return _compiled(source, "read", {"model": model, **functions})
 
 
-def _writer(codecs: Mapping[str, Codec]) -> Callable[[Any], Line]:
+def _writer(codecs: Mapping[str, Codec]) -> Callable[[Any], ParamRow]:
     values = [
         f"value.{name}" if codec.write is None else f"write_{name}(value.{name})" for name, codec in codecs.items()
     ]

@@ -18,6 +18,6 @@ INTEGER, TEXT, BLOB, REAL = ColumnType
 
 Value = str | int | float | bytes | None
 """The content of a column in one row."""
-Line = tuple[Value, ...]
+ParamRow = tuple[Value, ...]
 """The values of one row as a tuple, in the order of some columns. What a statement of a transaction returns is another
 type, :class:`~bridge.store.transaction.Row`."""

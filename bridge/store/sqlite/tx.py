@@ -12,12 +12,12 @@ from bridge.model.base import Ms
 from bridge.model.work import Work
 from bridge.store.batch import BatchStatement, batch_sizes
 from bridge.store.locks import LockName
-from bridge.store.schema.types import Line
+from bridge.store.schema.types import ParamRow
 from bridge.store.statement import Statement
 from bridge.store.transaction import NOTHING, Params, Unit, storable
 
 
-def _cleaned(params: Params | Line) -> Params | Line:
+def _cleaned(params: Params | ParamRow) -> Params | ParamRow:
     if isinstance(params, tuple):
         return tuple(storable(value) if type(value) is str else value for value in params)
     return {name: storable(value) if type(value) is str else value for name, value in params.items()}
@@ -54,7 +54,7 @@ class SqliteTx:
     def run(self, statement: Statement, params: Params = NOTHING) -> int:
         return self._execute(statement.text, params).rowcount
 
-    def batch(self, statement: BatchStatement, lines: Sequence[Line]) -> list[sqlite3.Row]:
+    def batch(self, statement: BatchStatement, lines: Sequence[ParamRow]) -> list[sqlite3.Row]:
         found: list[sqlite3.Row] = []
         at = 0
         for size in batch_sizes(len(lines)):
@@ -69,7 +69,7 @@ class SqliteTx:
     def lock_free(self, names: Iterable[LockName]) -> set[LockName]:
         return set(names)
 
-    def _execute(self, sql: str, params: Params | Line) -> sqlite3.Cursor:
+    def _execute(self, sql: str, params: Params | ParamRow) -> sqlite3.Cursor:
         for value in params if isinstance(params, tuple) else params.values():
             if type(value) is str and "\0" in value:
                 params = _cleaned(params)

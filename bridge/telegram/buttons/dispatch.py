@@ -28,7 +28,7 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-CLOSING_TRIES = 3
+REMOVING_TRIES = 3
 
 
 @value_object
@@ -57,11 +57,11 @@ class PressResult:
     params: Mapping[str, Json] = field(default_factory=dict)
     decision: str = ""
     """What this press decided: the text ``decided.<decision>`` is added to the message. Empty: it decided nothing."""
-    stays: bool = False
+    keeps_buttons: bool = False
     """The buttons stay and may be pressed again."""
 
 
-UNKNOWN = PressResult(answer="pressed.unknown", stays=True)
+UNKNOWN = PressResult(answer="pressed.unknown", keeps_buttons=True)
 DECIDED = PressResult(answer="pressed.decided")
 
 ButtonHandler = Callable[[OperatorContext, ButtonPress], Awaitable[PressResult]]
@@ -89,9 +89,9 @@ class ButtonDispatcher:
             return
         result = await self._result(query, chat, message)
         await self._answer(query, chat, result)
-        if not result.stays and not bare(message):
+        if not result.keeps_buttons and not buttons_gone(message):
             # In a task of its own: the chat may take no call for minutes, and the next update must not wait.
-            task = asyncio.create_task(self._close(message, chat, result, query.from_user.full_name))
+            task = asyncio.create_task(self._remove_buttons(message, chat, result, query.from_user.full_name))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
@@ -103,7 +103,7 @@ class ButtonDispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _result(self, query: CallbackQuery, chat: Chat, message: MaybeInaccessibleMessage) -> PressResult:
-        if shown_at(message) < self._context.restored_at:
+        if buttons_shown_at(message) < self._context.restored_at:
             # The button may have been pressed before the restoration, and its id may mean another SMS since then.
             return PressResult(answer="pressed.before_restore")
         word, _, data = (query.data or "").partition(":")
@@ -121,42 +121,46 @@ class ButtonDispatcher:
         except ApiError as error:
             log.info("press_not_answered", chat=chat.name, failure=error.kind)
 
-    async def _close(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
+    async def _remove_buttons(
+        self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str
+    ) -> None:
         """Removes the buttons. If this press decided, the message says who pressed. Tries a few times."""
-        for _ in range(CLOSING_TRIES):
+        for _ in range(REMOVING_TRIES):
             try:
-                await self._closed(message, chat, result, name)
+                await self._try_to_remove(message, chat, result, name)
             except ApiError as error:
                 if error.kind is FailureKind.LATER:
                     continue
                 log.info("buttons_not_removed", chat=chat.name, failure=error.kind)
             return
 
-    async def _closed(self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str) -> None:
-        """Makes the call of :meth:`_close`. :raises ApiError: the call failed."""
+    async def _try_to_remove(
+        self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str
+    ) -> None:
+        """Makes the call of :meth:`_remove_buttons`. :raises ApiError: the call failed."""
         if result.decision and isinstance(message, Message) and message.text:
             text = f"{message.text}\n\n" + say(
                 chat.language, f"decided.{result.decision}", {"author": one_line(name, 64)}
             )
             if units(text) <= LIMIT:
-                edited = ChatMessage(text=text, entities=bold(message))
+                edited = ChatMessage(text=text, entities=bold_entities(message))
                 await self._sender.edit(chat, message.message_id, edited, PostPriority.STATUS)
                 return
         await self._sender.drop_buttons(chat, message.message_id, PostPriority.STATUS)
 
 
-def bold(message: Message) -> tuple[Entity, ...]:
+def bold_entities(message: Message) -> tuple[Entity, ...]:
     """The formatting that the bot made. Telegram marks numbers and links by itself."""
     ours = (each for each in message.entities if each.type == "bold")
     return tuple(Entity(kind="bold", offset=each.offset, length=each.length) for each in ours)
 
 
-def bare(message: MaybeInaccessibleMessage) -> bool:
+def buttons_gone(message: MaybeInaccessibleMessage) -> bool:
     """Whether the buttons are gone already: only a screen that is not up to date can still show one."""
     return isinstance(message, Message) and message.reply_markup is None
 
 
-def shown_at(message: MaybeInaccessibleMessage) -> Ms:
+def buttons_shown_at(message: MaybeInaccessibleMessage) -> Ms:
     """When the buttons were shown. A message that Telegram no longer shows to the bot counts as the oldest."""
     edited = message.edit_date if isinstance(message, Message) else None
     return millis(edited or message.date)

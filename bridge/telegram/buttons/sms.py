@@ -67,7 +67,7 @@ async def stop(context: OperatorContext, press: ButtonPress) -> PressResult:
         return UNKNOWN
     if await context.store.move(sms.id, Move.CANCEL, context.clock.now(), Change(author=press.source.author)):
         log.info("sms_stopped", sms_id=sms.id)
-        return PressResult(answer="pressed.stopped", stays=True)
+        return PressResult(answer="pressed.stopped", keeps_buttons=True)
     if sms.reason == UNDECIDED:
         return _OUTLIVED
     return DECIDED if sms.state is SmsState.CANCELLED else PressResult(answer="pressed.too_late")
@@ -87,11 +87,11 @@ async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool)
         return DECIDED
     if count != str(sms.parts):
         # The text changed and has another number of parts now, so the author must be asked anew.
-        return PressResult(answer="pressed.changed", stays=True)
+        return PressResult(answer="pressed.changed", keeps_buttons=True)
     if not await _released(context, sms, press.source.author, plain=plain):
         return DECIDED
     log.info("sms_released", sms_id=sms.id, plain=plain)
-    return PressResult(answer="pressed.released", stays=True)
+    return PressResult(answer="pressed.released", keeps_buttons=True)
 
 
 async def _released(context: OperatorContext, sms: Sms, author: str, *, plain: bool) -> bool:
@@ -128,4 +128,4 @@ async def _belongs(context: OperatorContext, sms: Sms, chat: Chat) -> bool:
 
 
 def _no_account(sms: Sms) -> PressResult:
-    return PressResult(answer="pressed.no_account", params={"account": sms.account}, stays=True)
+    return PressResult(answer="pressed.no_account", params={"account": sms.account}, keeps_buttons=True)

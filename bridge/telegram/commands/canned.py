@@ -145,4 +145,4 @@ def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversa
 
 def _nothing_sent(why: Notice) -> PressResult:
     """The result of a press that sent nothing. The buttons stay: another reply may be possible."""
-    return PressResult(answer=why.text, params=why.params, stays=True)
+    return PressResult(answer=why.text, params=why.params, keeps_buttons=True)

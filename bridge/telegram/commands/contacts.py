@@ -6,10 +6,10 @@ from bridge.model.actions import ActionKind
 from bridge.rules.values import tag_name
 from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.client.message import one_line
-from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.call import Call, UsageError, change, conversation_of, no_arguments
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
+from bridge.telegram.notes import Notes
 from bridge.telegram.texts.labels import number
 
 LONGEST_NAME = 64

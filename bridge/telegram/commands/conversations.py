@@ -14,11 +14,11 @@ from bridge.telegram import replies
 from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import one_line, trimmed
-from bridge.telegram.client.notes import Notes
 from bridge.telegram.commands.call import Call, UsageError, change, command_reply, conversation_of, no_arguments
 from bridge.telegram.commands.contacts import OFF
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import IncomingMessage, Notice, from_bot
+from bridge.telegram.notes import Notes
 from bridge.telegram.texts.labels import number, until_when
 from bridge.text import phones
 
@@ -163,11 +163,11 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
         recipient = phones.normalise(written, settings.region)
         enough = " " not in written or len(recipient) >= _FEWEST_DIGITS
         text = trimmed(rest[end:])
-        if enough and text and phones.answerable(recipient, ()):
+        if enough and text and phones.can_be_answered(recipient, ()):
             return recipient, text
     if not written:
         raise UsageError
-    if phones.answerable(phones.normalise(written, settings.region), ()):
+    if phones.can_be_answered(phones.normalise(written, settings.region), ()):
         return Notice(text="result.sms_no_text")
     return Notice(text="result.sms_no_number", params={"written": one_line(written, 32)})
 

@@ -47,7 +47,7 @@ async def history_pressed(context: OperatorContext, press: ButtonPress) -> Press
         return UNKNOWN
     messages = await _history(context, press.chat, conversation, before=int(before))
     context.transient.send(press.chat, messages, thread=press.thread_id, reply_to=press.message.message_id)
-    return PressResult(answer="pressed.past", stays=True)
+    return PressResult(answer="pressed.past", keeps_buttons=True)
 
 
 async def _history(
@@ -173,7 +173,7 @@ async def _about_inbound(context: OperatorContext, call: Call, inbound: Inbound)
 async def _about_conversation(context: OperatorContext, call: Call, conversation: Conversation) -> Sequence[Message]:
     language, zone, now = call.chat.language, context.zone(conversation), call.now
     contact = await context.store.contact(conversation.subscriber)
-    lines = [subscriber_line(conversation.subscriber, contact, language), _way(conversation, language)]
+    lines = [subscriber_line(conversation.subscriber, contact, language), _route_line(conversation, language)]
     times = {"first_seen": contact.first_seen_at, "last_seen": conversation.last_inbound_at}
     lines += [
         say(language, f"answer.{text}", {"at": moment(at, zone, language)})
@@ -204,7 +204,7 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
     return pages(lines, conversation=conversation, buttons=buttons)
 
 
-def _way(conversation: Conversation, language: Language) -> str:
+def _route_line(conversation: Conversation, language: Language) -> str:
     """The number that the subscriber wrote to, and the account. If an operator wrote first, there is no number yet."""
     if not conversation.receiver:
         return say(language, "answer.conversation_begun", {"account": conversation.account})

@@ -92,7 +92,7 @@ async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressR
     chat, sought = press.chat, written.rest
     further = Search(find=lambda: _found(context, chat, sought, start))
     context.transient.send(chat, further, thread=press.thread_id, reply_to=asked.message_id)
-    return PressResult(answer="pressed.past", stays=True)
+    return PressResult(answer="pressed.past", keeps_buttons=True)
 
 
 async def _found(context: OperatorContext, chat: Chat, text: str, start: Position) -> Sequence[ChatMessage]:

@@ -15,7 +15,7 @@ from bridge.model.alert import Alert
 from bridge.model.base import MINUTE, SECOND, Ms, PostId
 from bridge.model.chat import Post
 from bridge.model.post import PostKind, PostPriority
-from bridge.pipeline.retry import LONGEST_POST, backoff
+from bridge.pipeline.retry import MAX_POST_BACKOFF, backoff
 from bridge.pipeline.signals import Signal
 from bridge.pipeline.worker import IDLE, run_steps
 from bridge.ports.clock import Clock
@@ -156,7 +156,7 @@ class ChatPoster:
             await self._pause(chat, error)
             return False
         if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
-            wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=LONGEST_POST)
+            wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=MAX_POST_BACKOFF)
             log.warning("post_refused", post_id=post.id, chat=chat.name, failure=error.kind, detail=error.detail)
             if post.kind is PostKind.INBOUND:
                 self._refusals[post.id] = error.detail

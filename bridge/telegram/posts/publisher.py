@@ -26,8 +26,8 @@ from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.message import Message
-from bridge.telegram.client.notes import AlbumCaptions
 from bridge.telegram.client.sender import ChatSender
+from bridge.telegram.notes import AlbumCaptions
 from bridge.telegram.posts import inbound, render
 from bridge.telegram.posts.history import History
 from bridge.telegram.posts.post_sender import PostSender, has_ids_of

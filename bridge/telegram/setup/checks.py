@@ -24,9 +24,9 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-LISTEN: Ms = 6 * SECOND
+LISTEN_FOR: Ms = 6 * SECOND
 """How long the poll waits. The next poll of another program ends it, and most programs poll again at once."""
-AGAIN: Ms = 1 * MINUTE
+CHECK_AGAIN_AFTER: Ms = 1 * MINUTE
 """Time between two checks after a start while Telegram is away."""
 _MENDED_BY_START = frozenset({"webhook_unset", "webhook_left"})
 """Findings that the start itself is about to correct."""
@@ -34,7 +34,7 @@ CLOCK_OFF: Ms = 30 * SECOND
 """A larger difference between our clock and Telegram's is reported."""
 
 
-async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: Ms = LISTEN) -> list[Finding]:
+async def examine(settings: Settings, clock: Clock, *, may_poll: bool, listen: Ms = LISTEN_FOR) -> list[Finding]:
     """Makes all checks and returns their findings. A check that cannot be made is a finding, too; :class:`ApiError` is
     never raised."""
     telegram = settings.telegram
@@ -54,7 +54,7 @@ async def report_at_start(settings: Settings, clock: Clock) -> None:
         found = await examine(settings, clock, may_poll=False)
         if not any(each.what in ("telegram_away", "proxy_away") for each in found):
             break
-        await clock.sleep(AGAIN)
+        await clock.sleep(CHECK_AGAIN_AFTER)
     for each in found:
         if each.level is not Level.OK and each.what not in _MENDED_BY_START:
             log.warning("setup_checked", finding=each.what, level=each.level.value, advice=each.sentence("en"))

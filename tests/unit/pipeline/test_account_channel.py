@@ -9,7 +9,7 @@ from bridge.config import AccountSettings, Rate
 from bridge.model.base import DAY, SECOND
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.rate_limit import TokenBucket
-from bridge.pipeline.retry import LONGEST, backoff
+from bridge.pipeline.retry import MAX_BACKOFF, backoff
 from tests.unit.pipeline.samples import NOON
 
 
@@ -73,7 +73,7 @@ def test_a_clock_set_back_by_a_day_does_not_prolong_a_pause() -> None:
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_no_wait_is_longer_than_the_longest(failures: int, chance: float) -> None:
-    assert 0 < backoff(failures, chance) <= LONGEST
+    assert 0 < backoff(failures, chance) <= MAX_BACKOFF
 
 
 def test_waits_grow() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bridge.store import locks
-from bridge.store.postgres.cluster import KEPT_AFTER_END, LEASE, SEND_LEASE
+from bridge.store.postgres.cluster import LEASE, NODES_KEPT, SEND_LEASE
 from bridge.store.statement import Statement
 from tests.postgres import needs_postgres
 from tests.unit.postgres.two_nodes import TwoNodes
@@ -71,7 +71,7 @@ async def test_leases_are_counted_on_the_databases_clock(both: TwoNodes) -> None
 
 async def test_who_is_gone_for_long_is_forgotten_and_others_are_not(both: TwoNodes) -> None:
     await both.alive(both.one)
-    await both.run("UPDATE node SET sends_until = $1", await both.now() - KEPT_AFTER_END + 60_000)
+    await both.run("UPDATE node SET sends_until = $1", await both.now() - NODES_KEPT + 60_000)
     await both.alive(both.two)
     assert await both.value("SELECT count(*) FROM node") == 2
     await both.run("UPDATE node SET sends_until = $1 WHERE id = $2", 0, both.one._node)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import StoreError, StoreUnavailable
-from bridge.store import open_queries, open_storage, try_shared
+from bridge.store import check_shared_storage, open_queries, open_storage
 from bridge.store.postgres import migrate, pool
 from tests.contract.builders import NOW, SetClock, accept, call, opened
 from tests.postgres_cluster import Cluster, cluster, needs_cluster
@@ -54,7 +54,7 @@ Opening = Callable[[str], Awaitable[object]]
 OPENINGS: dict[str, Opening] = {
     "start": lambda url: open_storage(url, clock=SetClock()),
     "look": open_queries,
-    "doctor": lambda url: try_shared(url, now=NOW),
+    "doctor": lambda url: check_shared_storage(url, now=NOW),
 }
 
 

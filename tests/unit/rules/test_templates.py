@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import TemplateFailed
 from bridge.rules.template_checks import BadTemplate
-from bridge.rules.templates import LONGEST, ContactView, Template, Variables, check_names, compile_template
+from bridge.rules.templates import MAX_TEXT, ContactView, Template, Variables, check_names, compile_template
 from tests.unit.rules.support import NOW, fired, load, message, refuse
 
 
@@ -111,7 +111,7 @@ def test_what_templates_can_say(source: str, expected: str) -> None:
         "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}"[:3],
         "{{ " + "not " * 500 + "text }}",
         "{{ text }}" + "x" * 9000,
-        "x" * (LONGEST + 1),
+        "x" * (MAX_TEXT + 1),
         "   ",
     ],
 )
@@ -201,7 +201,7 @@ def test_a_text_from_outside_is_data_and_never_a_template() -> None:
         ("{% if words < 1 %}{% endif %}", {}),
         ("{{ contact.name }}", {"name": ""}),
         ("{{ args }}", {"args": "  \n "}),
-        ("{{ text }}", {"text": "я" * (LONGEST + 1)}),
+        ("{{ text }}", {"text": "я" * (MAX_TEXT + 1)}),
         ("{% for word in words %}{{ text }}{% endfor %}", {"text": "я" * 1000, "words": "a " * 1000}),
     ],
 )

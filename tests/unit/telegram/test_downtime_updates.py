@@ -9,8 +9,8 @@ from bridge.model.base import MINUTE, SECOND, Json, Ms
 from bridge.model.chat import StoredUpdate
 from bridge.pipeline.watches.downtime import WaitingUpdates
 from bridge.telegram.chats import Chats
-from bridge.telegram.client.notes import Notes
 from bridge.telegram.downtime_updates import count_waiting
+from bridge.telegram.notes import Notes
 
 BEGAN: Ms = 1_800_000_000_000
 CHAT = -1001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.telegram.client.notes import Notes
+from bridge.telegram.notes import Notes
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from telegram import Message
 from bridge.model.base import Json
 from bridge.model.contact import Contact
 from bridge.model.sms import ConfirmationReason
-from bridge.telegram.client.notes import Notes
-from bridge.telegram.replies import SendableText, prepared, sendable_text
+from bridge.telegram.notes import Notes
+from bridge.telegram.replies import SendableText, prepare, sendable_text
 
 PLACE: dict[str, Json] = {"latitude": 55.751244, "longitude": 37.618423}
 LINK = "https://maps.google.com/?q=55.751244,37.618423"
@@ -45,7 +45,7 @@ def confirmation_reasons(
     wanted: SendableText, *, contact: Contact | None = None, confirm_parts: int = 3
 ) -> tuple[ConfirmationReason, ...]:
     known = contact or Contact(subscriber="79", version=0)
-    return prepared(
+    return prepare(
         wanted, contact=known, notes=Notes("//"), confirm_parts=confirm_parts, replace=False
     ).confirmation_reasons
 
@@ -74,5 +74,5 @@ def test_as_many_parts_as_allowed_are_not_asked_about() -> None:
 def test_parts_are_counted_after_the_replacement() -> None:
     text = "Your order is ready — come and pick it up. " * 3
     known = Contact(subscriber="79", version=0)
-    outgoing = prepared(SendableText(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
+    outgoing = prepare(SendableText(text=text), contact=known, notes=Notes("//"), confirm_parts=1, replace=True)
     assert (outgoing.text, outgoing.parts, outgoing.confirmation_reasons) == (text.replace("—", "-"), 1, ())

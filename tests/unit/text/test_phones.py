@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.phones import _normalise, answerable, mask, normalise
+from bridge.text.phones import _normalise, can_be_answered, mask, normalise
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_bare_digits_of_a_foreign_mobile_are_not_turned_into_a_landline_at_home(
 @given(st.one_of(st.text(max_size=60), st.text("0123456789+() -", max_size=25)))
 def test_any_sender_can_be_normalised_masked_and_judged(raw: str) -> None:
     normal = normalise(raw, "RU")
-    assert isinstance(answerable(normal, [raw]), bool)
+    assert isinstance(can_be_answered(normal, [raw]), bool)
     mask(normal)
 
 
@@ -64,13 +64,13 @@ def test_normalising_twice_changes_nothing(number: int) -> None:
     "number", ["SberBank", "900", "1234", "123456", "", "7900123456a", "1234567890123456", "⁷⁹⁰⁰¹²³⁴"]
 )
 def test_who_cannot_be_answered(number: str) -> None:
-    assert not answerable(number, ())
+    assert not can_be_answered(number, ())
 
 
 def test_own_numbers_are_not_answered_however_they_are_written() -> None:
-    assert not answerable("79001234567", ["+7 (900) 123-45-67"])
-    assert not answerable("+79001234567", ["79001234567"])
-    assert answerable("79001234568", ["79001234567", "1234"])
+    assert not can_be_answered("79001234567", ["+7 (900) 123-45-67"])
+    assert not can_be_answered("+79001234567", ["79001234567"])
+    assert can_be_answered("79001234568", ["79001234567", "1234"])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.typos import one_edit_apart, other_layout, shortened
+from bridge.text.typos import one_edit_apart, other_layout, without_one_letter
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def distance(one: str, other: str) -> int:
 def test_it_is_what_the_book_says_and_such_words_share_a_shortened_form(one: str, other: str) -> None:
     assert one_edit_apart(one, other) is (distance(one, other) == 1)
     if one_edit_apart(one, other):
-        assert set(shortened(one)) & set(shortened(other))
+        assert set(without_one_letter(one)) & set(without_one_letter(other))
