@@ -16,6 +16,7 @@ from bridge.app.service import Bridge
 from bridge.config import AccountSettings, Settings
 from bridge.model.base import InboundId, Ms
 from bridge.model.sms import Sms, SmsState
+from bridge.pipeline.cluster import ROUTER
 from bridge.ports.clock import Clock
 from bridge.sandbox.botapi.api import SimulatedBotApi
 from bridge.sandbox.botapi.state import ServerOptions
@@ -112,6 +113,11 @@ class World:
         self._bridge = await self._stack.enter_async_context(running(self.settings, self.clock))
         # The platform knows one address: the next start listens on the same one.
         self._port = self._bridge.callback_port
+
+    async def stop_routing(self) -> None:
+        """From now on messages are taken in and left ``new``."""
+        await self.bridge.stop(ROUTER)
+        self.bridge.inbox._routing = None
 
     async def stop(self) -> None:
         self._bridge = None

@@ -315,7 +315,7 @@ async def test_an_automatic_answer_that_is_no_longer_worth_it_goes_stale(tmp_pat
 async def test_what_came_during_an_outage_is_shown_and_not_answered_by_the_robot(tmp_path: Path) -> None:
     clock = ManualClock()
     async with world(tmp_path, clock=clock) as around:
-        await around.bridge.stop("router")
+        await around.stop_routing()
         await around.text("часы")
         await around.stop()
         clock.set(clock.now() + DAY)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
-from bridge.pipeline.cluster import ROUTER
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
 from bridge.sandbox.faults import Fault
@@ -174,7 +173,7 @@ async def test_replies_alone_that_waited_are_told_of(tmp_path: Path) -> None:
 async def test_an_sms_that_was_taken_and_not_yet_routed_had_waited_too(tmp_path: Path) -> None:
     clock = ManualClock()
     async with world(tmp_path, clock=clock) as around:
-        await around.bridge.stop(ROUTER)
+        await around.stop_routing()
         await around.text("принято и не разобрано")
         await around.stop()
         clock.set(clock.now() + 2 * HOUR)

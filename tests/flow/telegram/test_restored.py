@@ -32,13 +32,14 @@ def restore_copy(path: Path) -> None:
 
 
 async def start_on_a_copy(staff: Team, path: Path) -> None:
-    """Late in a second: Telegram dates what follows within it as if it had come before."""
+    """Late in a second: Telegram dates what comes within it as if it had come before. The team's side begins after it."""
     await staff.passes(2 * SECOND)
     await staff.stop()
     staff.clock.set(staff.clock.now() // SECOND * SECOND + 900)
     restore_copy(path)
     assert await staff.store.settle_restored(staff.clock.now(), escalations.about_restored) is not None
     staff.start()
+    await staff.passes(SECOND)
 
 
 @pytest.fixture

@@ -69,5 +69,5 @@ async def test_a_message_without_a_reply_writes_nothing_to_the_days_sum(both: Tw
     await both.taken()
     await both.run("INSERT INTO spend (day, parts) VALUES ($1, 4)", DAY)
     async with both.locked("SELECT 1 FROM spend"):
-        assert await settle(both.two, [settlement(one, spend_limit=5)]) != [None]
+        assert await settle(both.one, [settlement(one, spend_limit=5)]) != [None]
     assert (await accept(both.one, call("2", at=NOW))).new

@@ -12,8 +12,7 @@ import pytest
 import bridge.store.postgres.pool as pool
 from bridge.errors import CommitUnknown, StoreError, StoreUnavailable
 from bridge.model.base import Ms
-from bridge.model.sms import Move, SmsState
-from bridge.store import locks
+from bridge.model.sms import Move, Sms, SmsState
 from bridge.store.postgres.store import PostgresStore, open_store
 from bridge.store.postgres.transaction import MAX_TRIES
 from bridge.store.repositories.contacts import ADD_SPEND
@@ -124,16 +123,20 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending(both: T
 
 
 async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: TwoNodes) -> None:
-    async with both.held(locks.call("main", "0")):
-        first = asyncio.create_task(accept(both.one, call("0")))
+    rows = [await both.one.enqueue(reply(key, recipient=key)) for key in ("first", "gone", "stays")]
+
+    def cancelling(sms: Sms) -> asyncio.Task[bool]:
+        return asyncio.create_task(both.one.move(sms.id, Move.CANCEL, NOW))
+
+    async with both.locked("SELECT 1 FROM sms WHERE key = 'first'"):
+        first = cancelling(rows[0])
         await both.waiting()
-        gone = asyncio.create_task(accept(both.one, call("gone")))
-        stays = asyncio.create_task(accept(both.one, call("stays")))
+        gone, stays = map(cancelling, rows[1:])
         await asyncio.sleep(0)
         gone.cancel()
-    assert (await first).new
-    assert (await stays).new
-    assert await both.values("SELECT smsid FROM inbound ORDER BY smsid") == ["0", "stays"]
+    assert await first
+    assert await stays
+    assert await both.values("SELECT key FROM sms WHERE state = 'queued'") == ["gone"]
 
 
 # ------------------------------------------------ in each other's way

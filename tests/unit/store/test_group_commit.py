@@ -253,6 +253,8 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     )
     moving = asyncio.create_task(store.move(other.id, Move.ACCEPTED, NOW))
     accepting = asyncio.create_task(accept(store, call("4")))
+    while len(store.writer._waiting) < 3:
+        await asyncio.sleep(0)
     held = asyncio.create_task(store.writer.run(last))  # in the same transaction, after all of these
     await asyncio.sleep(0)
     barrier.open.set()
