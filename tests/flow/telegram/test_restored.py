@@ -32,7 +32,7 @@ def restore_copy(path: Path) -> None:
 
 
 async def start_on_a_copy(staff: Team, path: Path) -> None:
-    """Late in a second: Telegram dates what comes within it as if it had come before. The team's side begins after it."""
+    """Late in a second: Telegram dates what comes in its rest as if it had come before."""
     await staff.passes(2 * SECOND)
     await staff.stop()
     staff.clock.set(staff.clock.now() // SECOND * SECOND + 900)

@@ -139,6 +139,14 @@ async def test_one_of_many_that_was_cancelled_takes_no_neighbour_along(both: Two
     assert await both.values("SELECT key FROM sms WHERE state = 'queued'") == ["gone"]
 
 
+async def test_moves_that_may_ride_wait_for_each_other_a_moment_and_share_a_transaction(both: TwoNodes) -> None:
+    rows = [await both.one.enqueue(reply(f"k{n}", recipient=f"790{n}")) for n in range(5)]
+    before = both.one.writer.commits
+    assert all(await asyncio.gather(*(both.one.move(sms.id, Move.CANCEL, NOW, ride=True) for sms in rows)))
+    assert both.one.writer.commits == before + 1
+    assert await both.one.move(rows[0].id, Move.CANCEL, NOW, ride=True) is False
+
+
 # ------------------------------------------------ in each other's way
 
 

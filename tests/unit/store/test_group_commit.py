@@ -267,3 +267,28 @@ async def test_a_settling_cancelled_while_it_runs_leaves_nothing_sending_and_its
     assert (await accepting).new
     assert [sms.key for sms in await store.claim_due("main", now=NOW, limit=9)] == ["r0", "r1", "r2"]
     assert [item.inbound.smsid for item in await unrouted(store)] == ["4"]
+
+
+async def test_a_move_that_may_ride_shares_the_commit_of_other_work(store: SqliteStore) -> None:
+    sms = await sent(store, "k")
+    before = store.writer.commits
+    moving = asyncio.create_task(store.move(sms.id, Move.ACCEPTED, NOW, ride=True))
+    while not store.writer._waiting:
+        await asyncio.sleep(0)
+    await store.ping()
+    assert await moving
+    assert store.writer.commits == before + 1
+
+
+async def test_a_move_that_may_ride_is_written_also_without_other_work(store: SqliteStore) -> None:
+    sms = await sent(store, "k")
+    assert await store.move(sms.id, Move.ACCEPTED, NOW, ride=True)
+
+
+async def test_closing_writes_what_waits_for_a_ride(path: Path, store: SqliteStore) -> None:
+    rows = [await store.enqueue(reply(f"k{n}", recipient=f"790{n}")) for n in range(5)]
+    moving = [asyncio.create_task(store.move(sms.id, Move.CANCEL, NOW, ride=True)) for sms in rows]
+    while len(store.writer._waiting) < 5:
+        await asyncio.sleep(0)
+    await store.close()
+    assert all(await asyncio.gather(*moving))
