@@ -86,7 +86,8 @@ class Service:
         self._says = b"callbacks:" if not roles or "intake" in roles else b"running:"
         self._sabotage = sabotage
         self._new_interpreter = new_interpreter
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
+        """Read at each start."""
         self.port = free_port()
         self.web_port = free_port()
         (folder / "rules").mkdir(exist_ok=True)
@@ -157,7 +158,7 @@ class Service:
             before = log.tell()
             if not self._new_interpreter:
                 self._process = Forked(
-                    arguments, Streams(stderr=self.log), environment=self._environment, sabotage=self._sabotage
+                    arguments, Streams(stderr=self.log), environment=self.environment, sabotage=self._sabotage
                 )
                 return before
             module = ("bridge",) if self._sabotage is None else ("tests.chaos.sabotage", self._sabotage)
@@ -166,7 +167,7 @@ class Service:
                 stderr=log,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
             )
         return before
 
@@ -195,6 +196,15 @@ class Service:
         process.send_signal(number)
         async with asyncio.timeout(30):
             return await process.wait()
+
+    async def ended(self, within_s: float) -> int:
+        """Wait until it ends by itself; returns the exit code. :raises TimeoutError: it did not."""
+        process = self._process
+        assert process is not None
+        async with asyncio.timeout(within_s):
+            code = await process.wait()
+        self._process = None
+        return code
 
     async def close(self) -> None:
         if self._process is not None:

@@ -66,7 +66,8 @@ async def sender_killed(
             await service.kill()
             caught = sending(service)
             in_flight |= caught
-            if len(caught) > CONNECTIONS:
+            # An answer waits some milliseconds for its commit, and its connection sends the next SMS meanwhile.
+            if len(caught) > 2 * CONNECTIONS:
                 findings.violations.append(f"{len(caught)} SMS in flight by {CONNECTIONS} connections, kill {kill}")
             await service.start()
             progress(f"{kill + 1} of {kills} kills, {platform.taken:,} SMS taken, {len(in_flight):,} were in flight")

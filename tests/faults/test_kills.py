@@ -10,6 +10,7 @@ from tests.chaos.s01_intake_killed import intake_killed
 from tests.chaos.s03_sender_killed import sender_killed
 from tests.chaos.s05_telegram_killed import Mode, telegram_killed
 from tests.chaos.s08_redelivered import redelivered
+from tests.chaos.s21_killed_between import Moment, killed_between
 from tests.chaos.scenario import nothing
 
 pytestmark = pytest.mark.faults
@@ -30,6 +31,17 @@ async def test_messages_are_lost_where_the_acknowledgement_comes_before_the_comm
 async def test_sender_killed_several_times_sends_nothing_twice(tmp_path: Path) -> None:
     findings = await sender_killed(tmp_path, nothing, kills=3)
     assert findings.violations == []
+
+
+@pytest.mark.parametrize("moment", ["launch", "answer"])
+async def test_a_kill_between_two_steps_of_a_message_sends_nothing_twice(tmp_path: Path, moment: Moment) -> None:
+    findings = await killed_between(tmp_path, moment=moment, kills=3)
+    assert findings.violations == []
+
+
+async def test_sms_go_out_twice_where_a_start_queues_what_was_answered(tmp_path: Path) -> None:
+    findings = await killed_between(tmp_path, moment="answer", kills=2, spoiled="send_again_at_start")
+    assert any("SMS sent twice" in found for found in findings.violations)
 
 
 async def test_sms_go_out_twice_where_a_start_queues_what_was_in_flight(tmp_path: Path) -> None:
