@@ -358,10 +358,19 @@ def shown(day: Day) -> Iterator[str]:
             " AND NOT (state IN ('draft', 'cancelled') AND confirmation_reasons LIKE '%corrects_%') ORDER BY id"
         )
     )
+    # A correction that was let go and then stopped: the reaction tells of it, or of the first text.
+    stopped = {
+        row[0]
+        for row in day.service.rows(
+            "SELECT s.message_id FROM sms AS s JOIN sms_event AS e ON e.sms_id = s.id AND e.move = 'release'"
+            " WHERE s.state = 'cancelled' AND s.confirmation_reasons LIKE '%corrects_%'"
+        )
+    }
     wrong = []
     for message_id, state in latest.items():
         message = day.operators.chat.alive(message_id)
-        if message is not None and message.reactions != (SHOWN.get(state),):
+        may = {(SHOWN.get(state),)} | ({(SHOWN[SmsState.CANCELLED],)} if message_id in stopped else set())
+        if message is not None and message.reactions not in may:
             wrong.append(f"{message_id} ({state}, shown {''.join(message.reactions) or 'nothing'})")
     yield from invariants.said("reply whose fate is not shown on it", wrong)
 
