@@ -34,7 +34,7 @@ from bridge.pipeline.watches.downtime import DowntimeReport, WaitingUpdates
 from bridge.pipeline.watches.reminders import Reminders
 from bridge.pipeline.watches.working_time import office
 from bridge.pipeline.worker import Step, keep_alive
-from bridge.platforms import iba_callback
+from bridge.platforms.choice import callbacks_of
 from bridge.ports.clock import Clock
 from bridge.web.admin import AdminSocket, socket_path
 from bridge.web.server import Listeners
@@ -213,7 +213,7 @@ async def start_listeners(bridge: Bridge, stack: AsyncExitStack, *, intake: bool
     listeners = Listeners(
         settings,
         inbox=bridge.inbox,
-        protocol=iba_callback,
+        protocols={name: callbacks_of(account) for name, account in settings.accounts.items()},
         health=bridge,
         clock=sending.clock,
         webhook=webhook_of(bridge),

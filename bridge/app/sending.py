@@ -28,7 +28,7 @@ from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.pipeline.suspensions import AccountSuspensions
 from bridge.pipeline.watches.downtime import note_downtime
-from bridge.platforms.iba import IbaPlatform
+from bridge.platforms.choice import platform_of
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.store import open_storage
@@ -81,7 +81,7 @@ async def open_sending(
         await settle_restored(store, clock.now())
         channels: dict[str, AccountChannel] = {}
         for name, account in settings.accounts.items():
-            platform = IbaPlatform(account)
+            platform = platform_of(account)
             stack.push_async_callback(platform.close)
             bucket = TokenBucket(account.rate, clock.now())
             channels[name] = AccountChannel(name=name, settings=account, platform=platform, bucket=bucket)

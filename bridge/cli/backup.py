@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +17,10 @@ from bridge.cli.common import (
     print_json,
     progress,
     settings_of,
+    wall_clock,
     when,
 )
 from bridge.errors import BridgeError
-from bridge.model.base import Ms
 from bridge.schema import display_path, plural
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
     from bridge.store.sqlite.backup import take
 
     with progress("copying") as step:
-        copy = run_or_fail(lambda: take(database, file, now=now, overwrite=force, progress=step))
+        copy = run_or_fail(lambda: take(database, file, now=wall_clock, overwrite=force, progress=step))
     if as_json:
         print_json(asdict(copy))
         return
@@ -69,7 +68,7 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
     database = settings.storage.sqlite_path
     with progress("restoring") as step:
-        done = run_or_fail(lambda: restore_copy(file, database, now=now, progress=step))
+        done = run_or_fail(lambda: restore_copy(file, database, now=wall_clock, progress=step))
     if as_json:
         print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
         return
@@ -80,10 +79,6 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
         "Start the service. SMS that waited in the copy may have been sent since: they are not sent by themselves,"
         " the admin chat gets their number, `sms-bridge queue list` shows them."
     )
-
-
-def now() -> Ms:
-    return time.time_ns() // 1_000_000
 
 
 def run_or_fail(work: Callable[[], T]) -> T:

@@ -33,11 +33,11 @@ def balance(account: str | None, config: str | None, as_json: bool) -> None:
 
 
 async def ask(accounts: dict[str, AccountSettings]) -> dict[str, Balance | PlatformError]:
-    from bridge.platforms.iba import IbaPlatform
+    from bridge.platforms.choice import platform_of
 
     answers: dict[str, Balance | PlatformError] = {}
     for name, settings in accounts.items():
-        platform = IbaPlatform(settings)
+        platform = platform_of(settings)
         try:
             answers[name] = await platform.balance()
         except PlatformError as error:

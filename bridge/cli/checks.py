@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 
+from bridge.cli.common import wall_clock
 from bridge.cli.service import ServiceRefused, nodes, process_statuses
 from bridge.config import AccountSettings, Settings
 from bridge.config.checks import TEST_SENDER
@@ -69,7 +69,7 @@ async def check_server(settings: Settings) -> list[Finding]:
     from bridge.store import check_shared_storage
 
     try:
-        await check_shared_storage(settings.storage.url, now=time.time_ns() // 1_000_000)
+        await check_shared_storage(settings.storage.url, now=wall_clock())
     except StoreError as error:
         return [fault("server_refused", detail=str(error))]
     return [ok("server")]
@@ -130,9 +130,9 @@ async def check_account(name: str, account: AccountSettings, settings: Settings)
 
 
 async def check_login(name: str, account: AccountSettings) -> Finding:
-    from bridge.platforms.iba import IbaPlatform
+    from bridge.platforms.choice import platform_of
 
-    platform = IbaPlatform(account)
+    platform = platform_of(account)
     try:
         balance = await platform.balance()
     except PlatformError as error:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, tzinfo
@@ -46,6 +47,11 @@ config_option = click.option(
     help="Configuration file. Default: $SMS_BRIDGE_CONFIG, ./config.yaml, /etc/sms-bridge/config.yaml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def wall_clock() -> Ms:
+    """The time by the machine's clock, in milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def console() -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -24,6 +23,7 @@ from bridge.cli.common import (
     rules_or_exit,
     run_async,
     settings_of,
+    wall_clock,
 )
 from bridge.config import Settings
 from bridge.model.base import Json
@@ -74,7 +74,7 @@ def explain(
     if chosen not in settings.accounts:
         fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
     zone = settings.accounts[chosen].callback.timezone
-    now = time.time_ns() // 1_000_000 if at is None else moment(at, zone)
+    now = wall_clock() if at is None else moment(at, zone)
     sample = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
     contact = run_async(lambda: known_contact(settings, subscriber_of(sample, settings)))
     found = dry_run(sample, rules=rules, settings=settings, contact=contact)

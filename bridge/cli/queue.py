@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from bridge.cli.common import (
     read_store,
     run_async,
     settings_of,
+    wall_clock,
     when,
 )
 from bridge.cli.service import execute
@@ -67,7 +67,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
     for name in ("id", "state", "to", "account", "since", "age", "by", "reason"):
         # Cells are folded, not cut. A phone number stays in one piece: half of one is useless.
         table.add_column(name, overflow="fold", no_wrap=name in ("to", "age"))
-    now = time.time_ns() // 1_000_000
+    now = wall_clock()
     for sms in rows:
         since = _since(sms)
         cells = (

@@ -6,7 +6,6 @@ message were received again at its time of receipt.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from bridge.cli.common import (
     rules_or_exit,
     run_async,
     settings_of,
+    wall_clock,
     when,
 )
 from bridge.config import Settings
@@ -112,7 +112,7 @@ def replay(
 
 def since_when(written: str, settings: Settings) -> Ms:
     try:
-        return time.time_ns() // 1_000_000 - parse_duration(written)
+        return wall_clock() - parse_duration(written)
     except ValueError:
         zone = next(iter(settings.accounts.values())).callback.timezone
         return moment(written, zone)

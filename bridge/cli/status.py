@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
@@ -20,6 +19,7 @@ from bridge.cli.common import (
     read_only_store,
     run_async,
     settings_of,
+    wall_clock,
     when,
 )
 from bridge.cli.service import ProcessStatus, ServiceRefused, process_statuses
@@ -49,7 +49,7 @@ def status(config: str | None, as_json: bool) -> None:
         print_json({"running": bool(running), "live": live, "queues": as_values(queues), "bridges": bridges})
         return
     # Nodes that share a store write its clock into their reports; the latest report is the best estimate of it.
-    now = max((node.seen_at for node in nodes), default=time.time_ns() // 1_000_000)
+    now = max((node.seen_at for node in nodes), default=wall_clock())
     show(queues, running, now, elsewhere=bool(nodes))
     if nodes:
         show_nodes(nodes, now)

@@ -8,7 +8,6 @@ from datetime import datetime
 import click
 from rich.table import Table
 
-from bridge.cli.backup import now
 from bridge.cli.common import (
     config_option,
     console,
@@ -20,6 +19,7 @@ from bridge.cli.common import (
     progress,
     run_async,
     settings_of,
+    wall_clock,
     when,
 )
 from bridge.config.values import check_storage
@@ -53,7 +53,7 @@ def restored(at: str, config: str | None) -> None:
     zone = datetime.now().astimezone().tzinfo
     assert zone is not None
     taken_at = moment(at, zone)
-    if taken_at > now():
+    if taken_at > wall_clock():
         fail("--at is in the future")
     need_store(settings)
     from bridge.store import mark_restored
@@ -77,7 +77,7 @@ def adopt(config: str | None) -> None:
         fail("this is for PostgreSQL alone")
     from bridge.store import adopt
 
-    run_async(lambda: adopt(settings.storage.url, now=now()))
+    run_async(lambda: adopt(settings.storage.url, now=wall_clock()))
     click.echo("Taken as the store itself. Start the bridge: what waits goes on.")
 
 
@@ -98,7 +98,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     if source == target:
         fail("--from and --to are the same store")
     with progress("copying") as step:
-        moved = run_async(lambda: move(source, target, now=now, progress=step))
+        moved = run_async(lambda: move(source, target, now=wall_clock, progress=step))
     if as_json:
         print_json({"rows": moved.rows, "tables": {name: asdict(content) for name, content in moved.tables.items()}})
         return

@@ -161,7 +161,7 @@ class CallbackEndpoint:
         callbacks: Mapping[str, CallbackSettings],
         region: str,
         inbox: Inbox,
-        protocol: CallbackProtocol,
+        protocols: Mapping[str, CallbackProtocol],
         probes: Probes,
         clock: Clock,
         throttled_log: ThrottledLog,
@@ -169,7 +169,7 @@ class CallbackEndpoint:
         self._accounts = Accounts(callbacks)
         self._region = region
         self._inbox = inbox
-        self._protocol = protocol
+        self._protocols = protocols
         self._probes = probes
         self._clock = clock
         self._throttled_log = throttled_log
@@ -222,7 +222,7 @@ class CallbackEndpoint:
         ``answer`` is called in a later turn of the event loop: it may begin the next request of the connection.
         """
         try:
-            call = self._protocol.parse_callback(
+            call = self._protocols[route.account].parse_callback(
                 query,
                 account=route.account,
                 settings=route.settings,
@@ -265,7 +265,7 @@ class CallbackEndpoint:
                 repeats=result.repeats,
                 subscriber=phones.mask(call.subscriber),
             )
-        return 200, self._protocol.acknowledgement(route.settings, call.smsid)
+        return 200, self._protocols[route.account].acknowledgement(route.settings, call.smsid)
 
     async def _answer_other_path(self, request: web.BaseRequest, target: Target, status: int) -> web.Response:
         if target.path == LIVE_PATH.encode():

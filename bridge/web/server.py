@@ -11,7 +11,7 @@ import errno
 import math
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,12 +64,13 @@ class Listeners:
         settings: Settings,
         *,
         inbox: Inbox,
-        protocol: CallbackProtocol,
+        protocols: Mapping[str, CallbackProtocol],
         health: Health,
         clock: Clock,
         limits: Limits = DEFAULT_LIMITS,
         webhook: WebhookEndpoint | None = None,
     ) -> None:
+        """``protocols``: for each account."""
         callbacks = {name: account.callback for name, account in settings.accounts.items()}
         proxies = {network for callback in callbacks.values() for network in callback.trusted_proxies}
         self._settings = settings
@@ -82,7 +83,7 @@ class Listeners:
             callbacks=callbacks,
             region=settings.region,
             inbox=inbox,
-            protocol=protocol,
+            protocols=protocols,
             probes=self._probes,
             clock=clock,
             throttled_log=self._throttled_log,

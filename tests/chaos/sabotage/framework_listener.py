@@ -22,10 +22,10 @@ from tests.inbox import brought
 class FrameworkListeners:
     """Stands in for ``bridge.web.server.Listeners``."""
 
-    def __init__(self, settings: Settings, *, inbox: Inbox, protocol: Any, clock: Clock, **_: object) -> None:
+    def __init__(self, settings: Settings, *, inbox: Inbox, protocols: Any, clock: Clock, **_: object) -> None:
         self._settings = settings
         self._inbox = inbox
-        self._protocol = protocol
+        self._protocols = protocols
         self._clock = clock
         self.callback_port = settings.server.port
         self.web_port = settings.web.port
@@ -50,7 +50,7 @@ class FrameworkListeners:
 
     async def _take(self, request: web.Request) -> web.Response:
         name, account = next(iter(self._settings.accounts.items()))
-        call = self._protocol.parse_callback(
+        call = self._protocols[name].parse_callback(
             urlencode(list(request.query.items()), errors="replace").encode(),
             account=name,
             settings=account.callback,
@@ -60,7 +60,7 @@ class FrameworkListeners:
         if not isinstance(call, InboundCall):
             raise web.HTTPBadRequest(text=f"bad request: {request.path_qs}")
         await brought(self._inbox, call)
-        return web.Response(body=self._protocol.acknowledgement(account.callback, call.smsid))
+        return web.Response(body=self._protocols[name].acknowledgement(account.callback, call.smsid))
 
 
 def apply() -> None:

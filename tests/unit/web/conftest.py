@@ -151,7 +151,12 @@ async def make_site(tmp_path: Path) -> AsyncIterator[SiteMaker]:
                 accounts=accounts or {"main": account(**callback)},
             )
             listeners = Listeners(
-                settings, inbox=inbox, protocol=iba, health=PingHealth(store), clock=clock, limits=limits
+                settings,
+                inbox=inbox,
+                protocols=dict.fromkeys(settings.accounts, iba),
+                health=PingHealth(store),
+                clock=clock,
+                limits=limits,
             )
             await listeners.start()
             stack.push_async_callback(listeners.close, 1.0)
