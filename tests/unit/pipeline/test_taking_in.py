@@ -12,6 +12,7 @@ from bridge.errors import StoreError
 from bridge.model.base import ADMIN_CHAT
 from bridge.model.decision import Reply
 from bridge.model.inbound import AcceptedCall, InboundCall, InboundState
+from bridge.model.sms import SmsState
 from bridge.pipeline.inbox import Inbox
 from bridge.pipeline.routing import BATCH
 from bridge.store.sqlite.store import SqliteStore
@@ -159,3 +160,28 @@ async def test_what_comes_during_a_transaction_goes_into_the_next(tmp_path: Path
         await taking.idle()
         assert len(results) == 3 * BATCH
         assert commits(around) == before + 3
+
+
+STOPS = 40
+
+
+async def test_a_stop_under_load_ends_every_time_and_loses_nothing(tmp_path: Path) -> None:
+    """Slots, batches that were asked for, and outcomes that wait for a ride all have an end."""
+    for stop in range(STOPS):
+        (tmp_path / str(stop)).mkdir()
+        async with sender(tmp_path / str(stop), connections=4) as around:
+            taking = inbox(around)
+            results: list[AcceptedCall | Exception] = []
+            for call in calls(around, 30):
+                taking.take(call, results.append)
+            for _ in range(stop):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                await taking.idle()
+                await around.outbox.drain(2_000)
+            assert len(results) == 30
+            assert all(isinstance(each, AcceptedCall) for each in results)
+            assert around.channel.in_flight == 0
+            assert not await around.store.list_sms([SmsState.SENDING], limit=99)
+            sent = await around.store.list_sms([SmsState.SENT, SmsState.UNCERTAIN], limit=99)
+            assert around.platform.taken <= len(sent), "what was taken is known as sent, or as unknown"
