@@ -103,7 +103,6 @@ class Inbox:
 
         # Lets the callbacks come that have arrived in this turn of the event loop.
         await asyncio.sleep(GATHER_S if self._rate.many and len(self._waiting) < BATCH else 0)
-        results: Sequence[AcceptedCall | Exception]
         try:
             async with self._steady:
                 taken = await self._store.take_in(begin)
@@ -114,12 +113,13 @@ class Inbox:
                 attempt.failed()
             if not isinstance(error, Exception):
                 raise
-            results = await self._results(batch, error)
-        else:
+            await self._answer(batch, await self._results(batch, error))
+            return
+        try:
             if attempt is not None:
                 attempt.settled(taken.routed)
-            results = taken.calls
-        await self._answer(batch, results)
+        finally:  # they are committed, whatever became of the rest
+            await self._answer(batch, taken.calls)
 
     def _next(self, batch: list[_Waiting]) -> None:
         """Move the callbacks that wait into ``batch``. The next ones go into the next transaction."""
