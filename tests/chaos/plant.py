@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Plant:
         callers: int,
         pause: float,
         recorded: bool,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         home = folder / "service"
         home.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ class Plant:
             platform,
             None,
             sabotage=sabotage,
-            environment=self.disk.environment,
+            environment={**self.disk.environment, **(environment or {})},
             new_interpreter=True,
             # A stop in the middle of trouble waits so long for outcomes that cannot be stored.
             settings={"logging": {"level": "info"}, "server": {"shutdown": "3s"}},
@@ -97,11 +98,25 @@ class Plant:
 
 @asynccontextmanager
 async def plant(
-    folder: Path, *, sabotage: str | None = None, callers: int = CALLERS, pause: float = 0, recorded: bool = True
+    folder: Path,
+    *,
+    sabotage: str | None = None,
+    callers: int = CALLERS,
+    pause: float = 0,
+    recorded: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Plant]:
     platform = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None, balance=1e9))
     await platform.start()
-    made = Plant(folder, platform, sabotage=sabotage, callers=callers, pause=pause, recorded=recorded)
+    made = Plant(
+        folder,
+        platform,
+        sabotage=sabotage,
+        callers=callers,
+        pause=pause,
+        recorded=recorded,
+        environment=environment,
+    )
     try:
         yield made
     finally:

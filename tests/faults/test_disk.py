@@ -10,6 +10,7 @@ from tests.chaos.failed_syncs import failed_syncs
 from tests.chaos.outages import MOVED, SYNC_FAILS, outages
 from tests.chaos.preload import missing
 from tests.chaos.s06_disk import cannot_mount, full_disk
+from tests.chaos.s22_slow_disk import slow_disk
 from tests.needs import in_ci
 
 pytestmark = [
@@ -39,3 +40,13 @@ async def test_what_is_acknowledged_after_a_failed_sync_outlives_the_power(tmp_p
     findings = await failed_syncs(tmp_path, rounds=1)
     assert findings.violations == []
     assert findings.figures["pages only in the cache"] != "0", "the sync failed on nothing: nothing is proven"
+
+
+async def test_acknowledgements_share_the_syncs_of_a_slow_disk(tmp_path: Path) -> None:
+    findings = await slow_disk(tmp_path, calls=400)
+    assert findings.violations == []
+
+
+async def test_each_acknowledgement_waits_for_its_own_sync_where_callbacks_share_none(tmp_path: Path) -> None:
+    findings = await slow_disk(tmp_path, calls=120, sabotage="one_by_one")
+    assert any("they do not share them" in found for found in findings.violations)

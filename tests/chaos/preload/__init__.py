@@ -1,4 +1,4 @@
-"""``disk.c``, preloaded into the service: records what it does to its files and makes the disk fail on demand.
+"""``disk.c``, preloaded into the service: records what it does to its files and makes the disk fail or slow on demand.
 
 Built with the system's C compiler when it is needed. Linux and glibc only, as the service's own container is.
 """
@@ -45,6 +45,8 @@ class Act(IntEnum):
     UNLINK = 4
 
 
+TABLES = 3
+"""``fails_with``, ``dies_at`` and ``takes_ms`` of ``disk.c``."""
 _NUMBER = struct.Struct("=i")
 _TABLE = len(Kind) * len(Act) * _NUMBER.size
 
@@ -75,7 +77,7 @@ class Disk:
         tools.mkdir(exist_ok=True)
         self.record = tools / "record"
         control = tools / "control"
-        control.write_bytes(bytes(2 * _TABLE))
+        control.write_bytes(bytes(TABLES * _TABLE))
         self.environment: Mapping[str, str] = {
             "LD_PRELOAD": str(library()),
             "DISK_FOLDER": str(folder),
@@ -83,7 +85,7 @@ class Disk:
             **({"DISK_RECORD": str(self.record.resolve())} if recorded else {}),
         }
         with control.open("r+b") as file:
-            self._control = mmap.mmap(file.fileno(), 2 * _TABLE)
+            self._control = mmap.mmap(file.fileno(), TABLES * _TABLE)
 
     def fail(self, act: Act, error: int, *kinds: Kind) -> None:
         """From now on ``act`` on files of these kinds fails with this errno; 0 ends it."""
@@ -94,9 +96,14 @@ class Disk:
         """Kill the process right before the ``count``-th such act from now; 0 takes it back."""
         _NUMBER.pack_into(self._control, _TABLE + self._place(kind, act), count)
 
+    def slow(self, act: Act, ms: int, *kinds: Kind) -> None:
+        """From now on ``act`` on files of these kinds takes so many milliseconds longer."""
+        for kind in kinds:
+            _NUMBER.pack_into(self._control, 2 * _TABLE + self._place(kind, act), ms)
+
     def behave(self) -> None:
-        """No failures, no deaths."""
-        self._control[:] = bytes(2 * _TABLE)
+        """No failures, no deaths, no delays."""
+        self._control[:] = bytes(TABLES * _TABLE)
 
     @staticmethod
     def _place(kind: Kind, act: Act) -> int:

@@ -1,12 +1,13 @@
 /*
- * Preloaded into the service: writes down what it does to its database files, and makes the disk fail on demand.
+ * Preloaded into the service: writes down what it does to its database files, and makes the disk fail or slow
+ * on demand.
  *
  * The record is what a power cut is modelled from (tests/chaos/powercut.py): each write with its bytes, each sync from
  * begin to end, each name made, moved or taken away, in order. A write stands in it before it happens and a sync after
  * it has succeeded, so a process killed between the two is never believed to have more on its disk than it had.
  *
  * Environment: DISK_FOLDER (absolute; only files below it count), DISK_RECORD (appended to; may be missing),
- * DISK_CONTROL (a file of two tables of 32-bit numbers, which the test changes while the service runs).
+ * DISK_CONTROL (a file of three tables of 32-bit numbers, which the test changes while the service runs).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,6 +30,7 @@ enum act { WRITE, SYNC, OPEN, TRUNCATE, UNLINK, ACTS };
 struct control {
     volatile int32_t fails_with[KINDS][ACTS]; /* errno, or 0 */
     volatile int32_t dies_at[KINDS][ACTS];    /* the n-th such act from now kills the process before it happens, or 0 */
+    volatile int32_t takes_ms[KINDS][ACTS];   /* milliseconds by which the act takes longer */
 };
 
 struct __attribute__((packed)) entry {
@@ -146,6 +148,8 @@ static int fails(enum kind kind, enum act act)
         syscall(SYS_kill, getpid(), SIGKILL);
         pause();
     }
+    if (control->takes_ms[kind][act] > 0)
+        usleep((useconds_t)control->takes_ms[kind][act] * 1000);
     errno = control->fails_with[kind][act];
     return errno != 0;
 }
