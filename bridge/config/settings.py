@@ -37,11 +37,12 @@ from bridge.schema.values import (
     Shortest,
     TimeZone,
     Whole,
+    check_sender_name,
 )
 
 Name = Annotated[str, AfterValidator(values.check_name)]
 Secret = Annotated[SecretStr, AfterValidator(values.check_secret)]
-SenderName = Annotated[str, AfterValidator(values.check_sender)]
+SenderName = Annotated[str, AfterValidator(check_sender_name)]
 OwnNumber = Annotated[str, AfterValidator(values.without_plus)]
 BaseUrl = Annotated[str, AfterValidator(values.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(values.check_path)]

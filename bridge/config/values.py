@@ -25,7 +25,6 @@ NO_CONFIRM_PARTS = 1_000
 LONGEST_UNDO = 10 * MINUTE
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
-_SENDER = re.compile(r"[A-Za-z0-9 ._-]{1,11}|[0-9]{1,15}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{3,100}")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -68,13 +67,6 @@ def check_token(value: SecretStr) -> SecretStr:
     token = value.get_secret_value()
     if token and not _TOKEN.fullmatch(token):
         raise ValueError("is no bot token; @BotFather gives one such as 123456789:AAF…, or leave it empty")
-    return value
-
-
-def check_sender(value: str) -> str:
-    """Check a sender name: up to 11 Latin characters or 15 digits, by the platform's document."""
-    if not _SENDER.fullmatch(value) or value != value.strip():
-        raise ValueError("expected at most 11 Latin letters, digits, spaces, `.`, `_`, `-`, or at most 15 digits")
     return value
 
 

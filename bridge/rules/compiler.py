@@ -145,7 +145,7 @@ class Compiler:
         when.check(entry.when, (*path, "when"), lambda at, message: self._report(tuple(at), message, key=True))
         self._check_actions(entry, path)
         if entry.drop and entry.continue_:
-            self._report((*path, "drop"), "means that nothing happens; leave out the other actions or it", key=True)
+            self._report((*path, "drop"), "means that nothing more happens; leave out `continue` or it", key=True)
         if entry.on_error is not None:
             self._check_actions(entry.on_error, (*path, "on_error"))
         if entry.ends_before_it_starts:

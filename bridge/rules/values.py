@@ -27,14 +27,13 @@ from pydantic import (
 from bridge.model.base import Language
 from bridge.rules.context import RuleContext
 from bridge.rules.templates import Template, compile_template
-from bridge.schema import did_you_mean
+from bridge.schema import check_sender_name, did_you_mean
 from bridge.text import folding
 from bridge.text.patterns import Pattern, compile_pattern
 
 CONTEXT = "rules"
 """Key of the validation context that holds the :class:`RuleContext`."""
 
-_SENDER_NAME = re.compile(r"[ -~]{1,11}|[0-9]{1,15}")
 _TAG = re.compile(r"\w[\w-]{0,63}")
 _VALUE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2})?")
@@ -151,12 +150,6 @@ def _end_of(value: object) -> datetime:
     return day if isinstance(value, str) and ":" in value else day + timedelta(days=1)
 
 
-def _sender_name(value: str) -> str:
-    if not _SENDER_NAME.fullmatch(value):
-        raise ValueError("expected a sender name: up to 11 Latin characters or up to 15 digits")
-    return value
-
-
 # ------------------------------------------------ types of values
 
 Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -167,7 +160,7 @@ Names = Annotated[tuple[Filled, ...], OneOrMany]
 Chats = Annotated[tuple[Annotated[Filled, in_context(_check_chat)], ...], OneOrMany]
 Tags = Annotated[tuple[Annotated[Filled, AfterValidator(tag_name)], ...], OneOrMany]
 Phrase = Annotated[Filled, AfterValidator(has_word)]
-SenderName = Annotated[Filled, AfterValidator(_sender_name)]
+SenderName = Annotated[Filled, AfterValidator(check_sender_name)]
 ValueName = Annotated[str, AfterValidator(_value_name)]
 Expression = Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)]
 Day = Annotated[datetime, BeforeValidator(_day)]

@@ -29,6 +29,7 @@ port 0."""
 DURATION_HELP = "expected a duration such as 5s, 10m, 2h or 3d"
 RATE_HELP = "expected a rate such as 10/s or 5 per 10m"
 OFF = "off"
+_SENDER_NAME = re.compile(r"[A-Za-z0-9 ._-]{1,11}|[0-9]{1,15}")
 MAX_DURATION: Ms = 3660 * DAY
 _UNITS: dict[str, Ms] = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
 _UNIT_WORDS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -45,6 +46,13 @@ class Rate:
 
     count: int
     per: Ms
+
+
+def check_sender_name(value: str) -> str:
+    """Check a sender name: up to 11 Latin characters or 15 digits, by the platform's document."""
+    if not _SENDER_NAME.fullmatch(value) or value != value.strip():
+        raise ValueError("expected at most 11 Latin letters, digits, spaces, `.`, `_`, `-`, or at most 15 digits")
+    return value
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
