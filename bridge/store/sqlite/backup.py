@@ -9,6 +9,7 @@ the mark (:meth:`bridge.ports.recovery.RecoveryStore.settle_restored`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -189,7 +190,10 @@ def _keep_former(database: Path, now: Ms) -> Path | None:
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    kept = database.with_name(f"{database.name}.before-restore-{stamp}")
+    name = f"{database.name}.before-restore-{stamp}"
+    # A second restore within a second gets a number.
+    names = (database.with_name(name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+    kept = next(each for each in names if not each.exists())
     # A hard link, not a rename: so a database exists at every moment, and no start makes an empty one.
     os.link(database, kept)
     for end in _LOGS:

@@ -299,6 +299,14 @@ async def test_the_store_that_was_there_is_kept_whole(path: Path, target: Path) 
     assert rows(done.kept, "SELECT smsid FROM inbound") == [("only in the log",)]
 
 
+async def test_a_second_restore_within_a_second_keeps_the_store_of_the_first_too(path: Path, target: Path) -> None:
+    async with opened(open_store(path, clock=SetClock())):
+        taken(path, target)
+    kept = [restored(target, path).kept for _ in range(3)]
+    assert len(set(kept)) == 3
+    assert all(each is not None and each.exists() for each in kept)
+
+
 async def test_a_log_that_cannot_be_folded_in_is_kept_beside_it(path: Path, target: Path) -> None:
     """Somebody reads the old store all the while."""
     async with opened(open_store(path, clock=SetClock())) as store:
