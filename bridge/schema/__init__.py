@@ -4,22 +4,18 @@ This package does not know what a key means; the settings and the rules do. It d
 it collects :class:`~bridge.errors.Problem` values, so that a person sees all mistakes at once.
 """
 
-from bridge.schema.document import Document, Path, Value, path_text
+from bridge.schema.document import Document, Path, path_text
 from bridge.schema.interpolation import interpolate
 from bridge.schema.messages import display_path, plural
 from bridge.schema.reader import read_file, read_text, read_yaml
 from bridge.schema.validation import validate
 from bridge.schema.values import (
-    Between,
     Duration,
     Flag,
-    Network,
     OptionalDuration,
     OptionalRate,
     Rate,
     RateValue,
-    Shortest,
-    TimeZone,
     Whole,
     check_sender_name,
     did_you_mean,
@@ -29,19 +25,14 @@ from bridge.schema.values import (
 )
 
 __all__ = [
-    "Between",
     "Document",
     "Duration",
     "Flag",
-    "Network",
     "OptionalDuration",
     "OptionalRate",
     "Path",
     "Rate",
     "RateValue",
-    "Shortest",
-    "TimeZone",
-    "Value",
     "Whole",
     "check_sender_name",
     "did_you_mean",

@@ -29,9 +29,9 @@ class Node:
     plain_end: Location | None = None
     """The end of a text without quotes; None for all other values."""
     size: int = 1
-    """Number of values in it, itself included, with aliases expanded."""
+    """Number of values in the node, itself included, with aliases expanded."""
     anchored: bool = False
-    """Aliases may repeat it."""
+    """The node has an anchor, so aliases may repeat it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,10 @@ class Document:
         return node
 
     def where(self, path: Path, key: bool = False) -> Location:
-        """The location of the value at ``path``, or of its key. Without a value there: of the nearest parent's key."""
+        """The location of the value at ``path``, or of its key.
+
+        If there is no such value: the location of the key of the nearest parent that exists.
+        """
         node = self.root
         if node is None:
             return (1, 1)
@@ -87,8 +90,8 @@ class Document:
         if node is None or node.plain_end is None or not node.value:
             return None
         line, column = node.plain_end
-        behind = "".join(self.lines[line - 1 : line])[column - 1 :]
-        found = re.match(r"\s+#", behind)
+        rest_of_line = "".join(self.lines[line - 1 : line])[column - 1 :]
+        found = re.match(r"\s+#", rest_of_line)
         return (line, column + found.end() - 1) if found else None
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:

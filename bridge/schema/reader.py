@@ -128,9 +128,9 @@ def read_yaml(text: str, file: str) -> Document:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.feed(event)
     except yaml.MarkedYAMLError as error:
-        builder.syntax(error, text)
+        builder.report_syntax_error(error, text)
     except yaml.YAMLError:
-        builder.say((1, 1), "not valid YAML")
+        builder.report((1, 1), "not valid YAML")
     except _Stop:
         pass  # recorded where it was raised
     document = Document(file=file, problems=builder.problems, lines=text.splitlines(), faulty=builder.faulty)
@@ -158,7 +158,7 @@ def _location(event: yaml.Event) -> Location:
 
 
 class _Builder:
-    """Builds the tree from events. Keeps open containers on a stack, so that a deep file needs no recursion."""
+    """Builds the tree from events. Keeps open collections on a stack, so that a deep file needs no recursion."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -171,6 +171,7 @@ class _Builder:
         self._documents = 0
 
     def feed(self, event: yaml.Event) -> None:
+        """Add an event to the tree. Comments, the start of the stream and the ends of documents need nothing."""
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
@@ -184,7 +185,7 @@ class _Builder:
             if self._documents > 1:
                 self._stop(_location(event), "a second document (`---`); one file holds one")
 
-    def syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
+    def report_syntax_error(self, error: yaml.MarkedYAMLError, text: str) -> None:
         """Record a syntax error in our words. PyYAML's message may quote the file, so any quotation is cut off."""
         mark = error.problem_mark or error.context_mark
         line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
@@ -201,25 +202,26 @@ class _Builder:
             message = f"something behind the closing `{end}`; put the whole text in quotes, and inside them write «»"
         elif "${" in source[:column] and "flow mapping" in (error.context or ""):
             message = "inside braces a `${…}` must be in quotes"
-        self._stack.clear()  # a path means nothing if the structure itself is broken
-        self.say((line, column), message or re.sub(r"['\"].*", "", f"not valid YAML: {said}").strip())
+        self._stack.clear()  # a path means nothing if the structure is broken
+        self.report((line, column), message or re.sub(r"['\"].*", "", f"not valid YAML: {said}").strip())
 
-    def say(self, location: Location, message: str, key: str | None = None) -> None:
+    def report(self, location: Location, message: str, key: str | None = None) -> None:
         """Record a problem of the value that is being read, or of one of its keys."""
         path = path_text([*self._path(), *([] if key is None else [key])])
         self.problems.append(Problem(file=self.file, line=location[0], column=location[1], path=path, message=message))
 
     def _path(self) -> list[str | int]:
+        """The path of the value that is being read."""
         path: list[str | int] = []
-        for frame in self._stack:
-            if isinstance(frame.node.value, list):
-                path.append(len(frame.node.value))
-            elif frame.key is not None and frame.key not in {_DISCARD, _MERGE}:
-                path.append(frame.key)
+        for collection in self._stack:
+            if isinstance(collection.node.value, list):
+                path.append(len(collection.node.value))
+            elif collection.key is not None and collection.key not in {_DISCARD, _MERGE}:
+                path.append(collection.key)
         return path
 
     def _stop(self, location: Location, message: str) -> None:
-        self.say(location, message)
+        self.report(location, message)
         raise _Stop
 
     def _expects_key(self) -> bool:
@@ -228,12 +230,12 @@ class _Builder:
     def _check_tag(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         kind = {yaml.ScalarEvent: "str", yaml.MappingStartEvent: "map"}.get(type(event), "seq")
         if event.tag is not None and event.tag != _STANDARD + kind:
-            self.say(_location(event), "tags (`!…`) are not supported; put a text that begins with `!` in quotes")
+            self.report(_location(event), "tags (`!…`) are not supported; put a text that begins with `!` in quotes")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check_tag(event)
         if (bad := _UNPRINTABLE.search(event.value)) is not None:
-            self.say(_location(event), f"an escape for a control character (U+{ord(bad[0]):04X}); delete it")
+            self.report(_location(event), f"an escape for a control character (U+{ord(bad[0]):04X}); delete it")
         plain = event.implicit[0]
         text: str | None = None if plain and event.value in _NULLS else event.value
         if self._expects_key():
@@ -253,12 +255,12 @@ class _Builder:
             self._anchors[event.anchor] = Node(text, location)
         key = event.value
         if plain and key in {"", "~"}:
-            self.say(location, "a key is missing before the `:`")
+            self.report(location, "a key is missing before the `:`")
             key = _DISCARD
         elif plain and key == "<<":
             key = _MERGE
         elif (first := top.node.keys.get(key)) is not None:
-            self.say(location, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
+            self.report(location, f"duplicate key `{key}`; it stands in line {first[0]} already", key)
             top.repeated = True
         else:
             top.node.keys[key] = location
@@ -275,7 +277,7 @@ class _Builder:
             self.faulty.add(tuple(self._path()))
             outer = self._stack[-1]
             template = braces and outer.braces and outer.node.location == (location[0], location[1] - 1)
-            self.say(
+            self.report(
                 outer.node.location if template else location,
                 "a text that begins with `{{` must be in quotes" if template else "a key must be a single word or text",
             )
@@ -300,14 +302,14 @@ class _Builder:
         location = _location(event)
         node = self._anchors.get(event.anchor or "")
         if node is None:
-            self.say(
+            self.report(
                 location,
                 "an alias `*…` without an anchor `&…` before it; put a text that begins with `*` in quotes",
             )
             node = Node(None, location)
             self.faulty.add(tuple(self._path()))
         if self._expects_key():
-            self.say(location, "an alias cannot be a key")
+            self.report(location, "an alias cannot be a key")
             self._stack[-1].key = _DISCARD
             return
         self._aliased += node.size
@@ -332,22 +334,22 @@ class _Builder:
         elif key is not None and key != _DISCARD:
             self._attach(top.node, key, node, top.key_location)
 
-    def _add_repeated(self, first: Node | None, again: Node) -> None:
+    def _add_repeated(self, first: Node | None, second: Node) -> None:
         """Add the value of a repeated key to the first value of the key, so that the mistakes in both are found."""
         if first is None or first.anchored:
             return  # the new value may contain the first one by an alias; adding it would make a circle
-        for key, child in again.children.items():
-            if isinstance(first.value, list) and isinstance(again.value, list):
-                self._attach(first, len(first.value), child, again.keys[key])
-            elif isinstance(first.value, dict) and isinstance(again.value, dict) and key not in first.children:
-                self._attach(first, key, child, again.keys[key])
+        for key, child in second.children.items():
+            if isinstance(first.value, list) and isinstance(second.value, list):
+                self._attach(first, len(first.value), child, second.keys[key])
+            elif isinstance(first.value, dict) and isinstance(second.value, dict) and key not in first.children:
+                self._attach(first, key, child, second.keys[key])
 
     def _merge(self, top: _OpenCollection, node: Node) -> None:
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]
         if all(isinstance(source.value, dict) for source in sources):
             top.merged.extend(sources)
         else:
-            self.say(top.key_location, "`<<` takes an alias of a mapping, such as `<<: *common`, or a list of such")
+            self.report(top.key_location, "`<<` takes an alias of a mapping, such as `<<: *common`, or a list of such")
 
     @staticmethod
     def _attach(parent: Node, key: str | int, child: Node, location: Location) -> None:

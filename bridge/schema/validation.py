@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|(^|_)key$|login", re.IGNORECASE)
 """Keys whose values are removed from every message, even if a validator of a model put them there."""
-_KEYS_SHOWN = 12
+_MAX_KEYS_SHOWN = 12
 _LIST = "expected a list such as [a, b], or lines that begin with `- `"
 _NESTED = "expected keys with values, as in `key: value`, indented under this one"
 
@@ -34,14 +34,16 @@ class _RawProblem:
     """One of pydantic's errors, with its path in the document instead of its path in pydantic's schema."""
 
     path: tuple[str | int, ...]
-    tail: str
-    """The key that is missing or unknown below ``path``; empty: the fault is another one."""
+    key: str
+    """The key that is missing or unknown in the mapping at ``path``; empty for all other errors."""
     at_key: bool
-    union: int | None
-    """Length of the path at which pydantic tried the alternatives of a union; None: it tried none."""
-    branch: str
+    """The error is about the last key of ``path``, not about its value."""
+    union_depth: int | None
+    """Length of the path to the value for which pydantic tried the alternatives of a union; None: there is no union."""
+    alternative: str
     """The alternative of the union."""
     kind: str
+    """Pydantic's type of the error, such as ``missing``."""
     message: str
 
 
@@ -63,7 +65,7 @@ def validate(
     early: list[Problem] = []
     if given and isinstance(value, dict):
         hidden = [key for key in value if key in given]
-        early = [_unknown(model, document, (*path, key), given) for key in hidden]
+        early = [_unknown_key(model, document, path, (), key, given) for key in hidden]
         value = {key: inner for key, inner in value.items() if key not in given}
     try:
         made = model.model_validate(
@@ -74,74 +76,79 @@ def validate(
     else:
         return (None, early) if early else (made, [])
     top = document.node(path) or Node(None, (1, 1))
-    faults = [_raw_problem(top, detail) for detail in details]
-    found = [_problem(model, document, tuple(path), fault, given) for fault in _without_unions(faults)]
+    raw_problems = [_raw_problem(top, detail) for detail in details]
+    found = [_problem(model, document, path, raw, given) for raw in _without_unions(raw_problems)]
     return None, early + [problem for problem in found if problem is not None]
 
 
 def _raw_problem(node: Node, detail: ErrorDetails) -> _RawProblem:
     """Follow pydantic's path through the nodes, without the steps that are not keys (tags of a union)."""
     path: list[str | int] = []
-    tail, branch, at_key = "", "", False
-    union: int | None = None
+    key, alternative, at_key = "", "", False
+    union_depth: int | None = None
     loc = detail["loc"]
     for position, step in enumerate(loc):
         last = position == len(loc) - 1
         if step == "[key]" and last:
             at_key = True
         elif last and detail["type"] in {"missing", "extra_forbidden"}:
-            tail = str(step)
+            key = str(step)
         elif (below := node.children.get(step)) is not None:
             node = below
             path.append(step)
-        elif union is None:
-            union, branch = len(path), str(step)
-    message = _words(detail)
+        elif union_depth is None:
+            union_depth, alternative = len(path), str(step)
+    message = _message(detail)
     if detail["type"] in {"literal_error", "enum"} and isinstance(node.value, str):
         message += did_you_mean(node.value, re.findall(r"`([^`]+)`", message))
-    if node.value is None and not tail and not at_key and detail["type"] != "value_error":
+    if node.value is None and not key and not at_key and detail["type"] != "value_error":
         message = f"has no value; {message}"
-    return _RawProblem(tuple(path), tail, at_key, union, branch, detail["type"], message)
+    return _RawProblem(tuple(path), key, at_key, union_depth, alternative, detail["type"], message)
 
 
-def _without_unions(faults: Sequence[_RawProblem]) -> Iterator[_RawProblem]:
-    """Keep the faults of the alternative whose shape the value has. If none fits, one fault names all expectations."""
-    groups: dict[tuple[str | int, ...], dict[str, list[_RawProblem]]] = {}
-    for fault in faults:
-        if fault.union is None:
-            yield fault
+def _without_unions(raw_problems: Sequence[_RawProblem]) -> Iterator[_RawProblem]:
+    """Of a union, keep the problems of the alternative whose shape the value has. If it has the shape of none, one
+    problem names what all of them expect."""
+    unions: dict[tuple[str | int, ...], dict[str, list[_RawProblem]]] = {}
+    for raw in raw_problems:
+        if raw.union_depth is None:
+            yield raw
         else:
-            groups.setdefault(fault.path[: fault.union], {}).setdefault(fault.branch, []).append(fault)
-    for top, branches in groups.items():
-        meant = [
-            branch for branch in branches.values() if any(len(fault.path) > len(top) or fault.tail for fault in branch)
-        ]
-        if meant:
-            yield from min(meant, key=len)
+            unions.setdefault(raw.path[: raw.union_depth], {}).setdefault(raw.alternative, []).append(raw)
+    for path, by_alternative in unions.items():
+        alternatives = list(by_alternative.values())
+        # Pydantic looked into the value only if the value has the shape of the alternative.
+        fitting = [found for found in alternatives if any(len(raw.path) > len(path) or raw.key for raw in found)]
+        if fitting:
+            yield from min(fitting, key=len)
             continue
-        messages = list(dict.fromkeys(fault.message for branch in branches.values() for fault in branch))
-        first = next(iter(branches.values()))[0]
+        messages = list(dict.fromkeys(raw.message for found in alternatives for raw in found))
         joined = ", or ".join([messages[0], *(message.removeprefix("expected ") for message in messages[1:])])
-        yield _RawProblem(top, "", first.at_key, None, "", first.kind, joined)
+        first = alternatives[0][0]
+        yield _RawProblem(path, "", first.at_key, None, "", first.kind, joined)
 
 
 def _problem(
     model: type[BaseModel],
     document: Document,
-    base: tuple[str | int, ...],
-    fault: _RawProblem,
+    base: Path,
+    raw: _RawProblem,
     given: Mapping[str, object],
 ) -> Problem | None:
-    path = (*base, *fault.path)
+    """The problem for people. None if the document has already reported the value.
+
+    :param base: the path of the model in the document.
+    """
+    path = (*base, *raw.path)
     if path in document.faulty:
         return None
-    if fault.kind == "extra_forbidden" and fault.tail:
-        return _unknown(model, document, (*path, fault.tail), given, len(base))
-    if fault.kind == "missing" and fault.tail:
-        return document.problem(path, f"missing `{fault.tail}`{_example(model, fault.path, fault.tail)}", key=True)
+    if raw.kind == "extra_forbidden" and raw.key:
+        return _unknown_key(model, document, base, raw.path, raw.key, given)
+    if raw.kind == "missing" and raw.key:
+        return document.problem(path, f"missing `{raw.key}`{_example(model, raw.path, raw.key)}", key=True)
     value = document.get(path)
-    at_key = fault.at_key or isinstance(value, dict) or value is None
-    return document.problem(path, _without_secret(document, path, fault.message), key=at_key)
+    at_key = raw.at_key or isinstance(value, dict) or value is None
+    return document.problem(path, _without_secret(document, path, raw.message), key=at_key)
 
 
 def _without_secret(document: Document, path: tuple[str | int, ...], message: str) -> str:
@@ -153,29 +160,31 @@ def _without_secret(document: Document, path: tuple[str | int, ...], message: st
     return message.replace(value, "…") if hidden and isinstance(value, str) and value else message
 
 
-def _unknown(
+def _unknown_key(
     model: type[BaseModel],
     document: Document,
-    path: tuple[str | int, ...],
+    base: Path,
+    path: Path,
+    key: str,
     given: Mapping[str, object],
-    skip: int = 0,
 ) -> Problem:
+    """The problem of a key that the model at ``path`` below ``base`` does not know, with a hint."""
     known: dict[str, FieldInfo] = {}
-    for owner in _models(model, path[skip:-1]):
+    for owner in _models_at(model, path):
         known |= {name: field for name, field in _fields(owner).items() if name not in given}
-    key = str(path[-1])
     below = [name for name, field in known.items() for inner in _alternatives(field.annotation) if _has(inner, key)]
     hint = f"; it stands under `{below[0]}`" if below else did_you_mean(key, known)
     if ":" in key:
         hint = "; a space is missing behind its `:`"
     if not hint and known:
         usable = [name for name, field in known.items() if field.annotation is not NoneType]
-        hint = f"; known here: {', '.join(usable[:_KEYS_SHOWN])}" + (", …" if len(usable) > _KEYS_SHOWN else "")
-    return document.problem(path, f"unknown key `{key}`{hint}", key=True)
+        hint = f"; known here: {', '.join(usable[:_MAX_KEYS_SHOWN])}"
+        hint += ", …" if len(usable) > _MAX_KEYS_SHOWN else ""
+    return document.problem((*base, *path, key), f"unknown key `{key}`{hint}", key=True)
 
 
 def _example(model: type[BaseModel], path: Path, key: str) -> str:
-    for owner in _models(model, path):
+    for owner in _models_at(model, path):
         field = _fields(owner).get(key)
         if field is not None and field.examples:
             return f"; for example `{field.examples[0]}`"
@@ -186,7 +195,7 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _models(start: object, path: Path) -> list[type[BaseModel]]:
+def _models_at(start: object, path: Path) -> list[type[BaseModel]]:
     """The models that the annotations allow at ``path``; several for a union."""
     kinds = list(_alternatives(start))
     for step in path:
@@ -217,11 +226,12 @@ def _alternatives(annotation: object) -> Iterator[object]:
         yield annotation
 
 
-def _words(detail: ErrorDetails) -> str:
-    say = _WORDS.get(detail["type"])
+def _message(detail: ErrorDetails) -> str:
+    """The message of one of pydantic's errors in our words."""
+    make = _MESSAGES.get(detail["type"])
     context = {key: str(value) for key, value in detail.get("ctx", {}).items()}
-    if say is not None:
-        return say(context)
+    if make is not None:
+        return make(context)
     # Pydantic's own sentences name the type only. Those about tags repeat the input, so they are replaced.
     return "is none of the forms that are known here" if detail["type"].startswith("union_tag") else detail["msg"]
 
@@ -242,7 +252,7 @@ def _limit(words: str, key: str) -> Callable[[Mapping[str, str]], str]:
     return lambda context: words.format(context[key])
 
 
-_WORDS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+_MESSAGES: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "value_error": lambda context: context["error"],
     "assertion_error": lambda context: context["error"],
     "literal_error": _literal,

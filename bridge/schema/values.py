@@ -2,8 +2,8 @@
 
 A parser takes the text as written (a scalar of a file is always a string) or, from code and tests, the Python value
 itself. It raises :class:`ValueError` with a sentence for the person who edits the file. The sentence does not repeat
-the value, because the parser cannot know whether the value is a secret. There are two exceptions: a duration without a
-unit is repeated, and for a wrong network the right one is named.
+the value, because the parser cannot know whether the value is a secret. There are two exceptions: the sentence repeats
+a duration without a unit, and it names the right network for a wrong one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, ValidationInfo
@@ -23,8 +23,8 @@ from pydantic_core import CoreSchema, core_schema
 from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms
 
 FROM_FILE = "from_file"
-"""Key in the validation context if a person wrote the values. Code may give values that a file may not: None for "off",
-port 0."""
+"""Key of the validation context. It is there if the values come from a file. Code may give values that a file may not:
+None for ``off``, port 0."""
 
 DURATION_HELP = "expected a duration such as 5s, 10m, 2h or 3d"
 RATE_HELP = "expected a rate such as 10/s or 5 per 10m"
@@ -33,9 +33,10 @@ _SENDER_NAME = re.compile(r"[A-Za-z0-9 ._-]{1,11}|[0-9]{1,15}")
 MAX_DURATION: Ms = 3660 * DAY
 _UNITS: dict[str, Ms] = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
 _UNIT_WORDS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
-_DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[dhms]))+")
+# Patterns of written values. The JSON Schema that editors use has them, too, so JavaScript must understand them.
+_DURATION = r"([0-9]{1,12}(ms|[dhms]))+"
+_RATE = r"\s*([0-9]{1,9})\s*(?:/|\sper\s)\s*([0-9a-z]+)\s*"
 _DURATION_PART = re.compile(r"([0-9]+)(ms|[dhms])")
-_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|\s+per\s+)\s*(\S+)")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
@@ -77,7 +78,7 @@ def parse_duration(value: object) -> Ms:
         raise ValueError(DURATION_HELP)
     if re.fullmatch(r"[0-9]{1,12}", value):
         raise ValueError(f"{value} what? write {value}s, {value}m or {value}h")
-    if not _DURATION.fullmatch(value):
+    if not re.fullmatch(_DURATION, value):
         raise ValueError(DURATION_HELP)
     parts = [(int(count), _UNITS[unit]) for count, unit in _DURATION_PART.findall(value)]
     sizes = [size for _, size in parts]
@@ -93,7 +94,7 @@ def parse_rate(value: object) -> Rate:
     """``10/s``, ``5 per 10m``, ``3 per hour``."""
     if isinstance(value, Rate):
         return value
-    matched = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    matched = re.fullmatch(_RATE, value) if isinstance(value, str) else None
     if matched is None:
         raise ValueError(RATE_HELP)
     count, period = int(matched[1]), matched[2]
@@ -152,17 +153,16 @@ def parse_network(value: object) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     try:
-        return ip_network(str(value))
-    except ValueError:
-        pass
-    try:
-        network = ip_network(str(value), strict=False)
+        interface = ip_interface(str(value))
     except ValueError:
         raise ValueError("expected an address or a network such as 10.0.0.1 or 10.0.0.0/8") from None
-    raise ValueError(f"the address has bits outside of its network; did you mean `{network}`?")
+    network = interface.network
+    if int(interface) != int(network.network_address):
+        raise ValueError(f"the address has bits outside of its network; did you mean `{network}`?")
+    return network
 
 
-def _or_off(help_text: str, value: object, info: ValidationInfo) -> bool:
+def _is_off(help_text: str, value: object, info: ValidationInfo) -> bool:
     """Whether the value is ``off``. An empty value in a file is a mistake: a limit must not vanish by an oversight."""
     if value is None and from_file(info):
         raise ValueError(f"has no value; {help_text}, or off")
@@ -170,7 +170,7 @@ def _or_off(help_text: str, value: object, info: ValidationInfo) -> bool:
 
 
 def _optional_duration(value: object, info: ValidationInfo) -> Ms | None:
-    if _or_off(DURATION_HELP, value, info):
+    if _is_off(DURATION_HELP, value, info):
         return None
     try:
         return parse_duration(value)
@@ -179,7 +179,7 @@ def _optional_duration(value: object, info: ValidationInfo) -> Ms | None:
 
 
 def _optional_rate(value: object, info: ValidationInfo) -> Rate | None:
-    if _or_off(RATE_HELP, value, info):
+    if _is_off(RATE_HELP, value, info):
         return None
     try:
         return parse_rate(value)
@@ -209,7 +209,7 @@ class Between:
 
     def _parse(self, value: object, info: ValidationInfo) -> int | None:
         help_text = f"expected a number from {self.low} to {self.high}"
-        if self.off and _or_off(help_text, value, info):
+        if self.off and _is_off(help_text, value, info):
             return None
         try:
             number = parse_whole(value)
@@ -235,13 +235,10 @@ class Shortest:
         return value
 
 
-# The forms of the text that a person writes, for the JSON Schema that editors use.
-_DURATION_TEXT = r"([0-9]+(ms|[dhms]))+"
-_RATE_TEXT = r"[0-9]+ *(/| per ) *[0-9a-z]+"
-_DurationText = Annotated[str, Field(pattern=f"^{_DURATION_TEXT}$")]
-_DurationOrOff = Annotated[str, Field(pattern=f"^(off|{_DURATION_TEXT})$")]
-_RateText = Annotated[str, Field(pattern=f"^{_RATE_TEXT}$")]
-_RateOrOff = Annotated[str, Field(pattern=f"^(off|{_RATE_TEXT})$")]
+_DurationText = Annotated[str, Field(pattern=f"^{_DURATION}$")]
+_DurationOrOff = Annotated[str, Field(pattern=f"^(off|{_DURATION})$")]
+_RateText = Annotated[str, Field(pattern=f"^{_RATE}$")]
+_RateOrOff = Annotated[str, Field(pattern=f"^(off|{_RATE})$")]
 
 Duration = Annotated[Ms, BeforeValidator(parse_duration, json_schema_input_type=_DurationText)]
 OptionalDuration = Annotated[Ms | None, BeforeValidator(_optional_duration, json_schema_input_type=_DurationOrOff)]

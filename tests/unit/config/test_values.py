@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,10 +69,17 @@ def test_a_bare_number_asks_for_its_unit() -> None:
         ("1 per day", Rate(1, 86_400_000)),
         ("20/m", Rate(20, 60_000)),
         ("7 / 30s", Rate(7, 30_000)),
+        (" 5\tper  10m ", Rate(5, 600_000)),
     ],
 )
 def test_a_rate(text: str, expected: Rate) -> None:
     assert parse_rate(text) == expected
+
+
+@pytest.mark.parametrize("text", ["10/s", "3 per hour", "7 / 30s", " 5\tper  10m "])
+def test_an_editor_marks_no_rate_that_is_right(text: str) -> None:
+    written = Limits.model_json_schema()["properties"]["rate"]
+    assert re.search(written["pattern"], text)
 
 
 @pytest.mark.parametrize(
