@@ -1,6 +1,6 @@
 """Makes a line of an event: exceptions become text, then secrets are redacted, then the line is rendered.
 
-Only this order is safe.
+Only in this order no secret of an exception reaches the line.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def plain_json(line: Mapping[str, str | int | None]) -> str:
 
 
 class LineRenderer:
-    """Makes a line of an event. See the module for the order of the steps."""
+    """Makes a line of an event. The docstring of the module has the order of the steps."""
 
-    def __init__(self, choice: LogSettings, redactor: Redactor, *, colors: bool) -> None:
+    def __init__(self, settings: LogSettings, redactor: Redactor, *, colors: bool) -> None:
         self._redactor = redactor
-        self._json = choice.format == "json"
+        self._json = settings.format == "json"
         self._console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
         self._second = 0
         self._second_as_text = ""

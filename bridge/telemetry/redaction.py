@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 REDACTED: Final = "[redacted]"
 
 _SIGNS = re.compile(r"[:=%]")
-"""No pattern below matches a string without one of these; most strings of a log have none."""
+"""Each line that a pattern below changes has one of these. Most strings of a log have none and skip the patterns."""
 
 # All run in linear time, because strangers influence the lines.
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?<![0-9•])([0-9]{4})[0-9]{2,7}([0-9]{4})(?![0-9•])")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|[\ud800-\udfff]")
 
-_DEPTH = 8
+_MAX_DEPTH = 8
 
 
 class Redactor:
@@ -91,11 +91,11 @@ class Redactor:
             return value if masked == str(value) else masked
         if isinstance(value, str):
             return self.text(str(value), numbers=numbers)
-        if depth < _DEPTH and isinstance(value, Mapping):
+        if depth < _MAX_DEPTH and isinstance(value, Mapping):
             return {
                 self.text(str(key)): self.value(inner, numbers=numbers, depth=depth + 1) for key, inner in value.items()
             }
-        if depth < _DEPTH and isinstance(value, list | tuple | set | frozenset):
+        if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
             return [self.value(inner, numbers=numbers, depth=depth + 1) for inner in value]
         return self.text(_repr(value), numbers=numbers)
 

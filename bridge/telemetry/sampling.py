@@ -14,7 +14,7 @@ SAMPLE_LIMIT: Final = 10
 SAMPLE_WINDOW: Final = 60.0
 """Length of a window in seconds."""
 
-SAMPLE_TEMPLATES: Final = 1_000
+MAX_TEMPLATES: Final = 1_000
 """Most templates that are counted separately, so that a library that makes new ones for ever cannot fill the memory."""
 
 OWN_LOGGER = "bridge"
@@ -45,7 +45,7 @@ class Sampler:
         if is_own(record):
             return True
         key = _template(record)
-        if key not in self._windows and len(self._windows) >= SAMPLE_TEMPLATES:
+        if key not in self._windows and len(self._windows) >= MAX_TEMPLATES:
             key = (record.name, "(others)")
         window = self._windows.setdefault(key, _Window(since=self.clock()))
         if window.passed >= self.limit:
@@ -55,7 +55,7 @@ class Sampler:
         return True
 
     def ended(self) -> list[tuple[str, str, int]]:
-        """Close the windows that are over. Returns logger, template and count for those that held lines back."""
+        """Close the windows that are over. Returns logger, template and count of those that held lines back."""
         now = self.clock()
         if now < self._next_end:
             return []
