@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 
 import click
 
 from bridge.cli.common import EXIT_FOUND, config_option, print_json
 from bridge.config import find, load
 from bridge.errors import ConfigError, Problem
-from bridge.model.base import Json
 from bridge.schema import display_path, plural
 
 
@@ -26,7 +26,7 @@ def check(config: str | None, form: str) -> None:
     """
     mistakes, warnings, summary = examine(config)
     if form == "json":
-        print_json({"mistakes": [row(each) for each in mistakes], "warnings": [row(each) for each in warnings]})
+        print_json({"mistakes": [asdict(each) for each in mistakes], "warnings": [asdict(each) for each in warnings]})
     else:
         for problem in mistakes:
             click.echo(str(problem))
@@ -60,13 +60,3 @@ def examine(config: str | None) -> tuple[list[Problem], list[Problem], str]:
     warnings = [*settings.warnings, *rules.warnings]
     count = plural(len(rules.rules), "rule")
     return [], warnings, f"{display_path(settings.file)}: fine, {count}, version {rules.version}"
-
-
-def row(problem: Problem) -> Json:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "path": problem.path,
-        "message": problem.message,
-    }

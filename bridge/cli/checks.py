@@ -28,9 +28,9 @@ LOW_SPACE = 500
 SELF_CALL_S = 5
 LINK_TEXTS = {"ok": "link.ok", "off (no token)": "link.off", **dict.fromkeys(ELSEWHERE, "link.elsewhere")}
 _PREFERENCE = ("link.ok", "failure", "link.elsewhere", "link.away", "link.off")
-"""The states of the link to Telegram, the most telling first. ``failure`` stands for the text id of any failure."""
+"""Text ids of the states of the link to Telegram, the most informative first. ``failure`` stands for any failure."""
 NOT_ACKNOWLEDGED = 400
-"""The status of a call without an id or an update: it was read, and nothing was stored."""
+"""The status that answers a call without an id or an update. The call was read and not stored."""
 
 
 def check_config(settings: Settings) -> list[Finding]:
@@ -51,7 +51,7 @@ def problems(error: ConfigError) -> list[Finding]:
 
 async def check_store(settings: Settings) -> list[Finding]:
     """Check the permissions of the user who runs the doctor, and the free space."""
-    if settings.storage.shared:
+    if settings.storage.is_postgresql:
         return await check_server(settings)
     path = settings.storage.sqlite_path
     folder = existing_folder(path)
@@ -59,9 +59,11 @@ async def check_store(settings: Settings) -> list[Finding]:
     if why:
         return [fault("store_refused", path=display_path(path), why=why)]
     free = shutil.disk_usage(folder).free // MEGABYTE
-    found = fault if free < LOW_SPACE // 10 else warning
     shown = display_path(path)
-    return [found("disk_low", path=shown, free=free) if free < LOW_SPACE else ok("store", path=shown, free=free)]
+    if free >= LOW_SPACE:
+        return [ok("store", path=shown, free=free)]
+    level = fault if free < LOW_SPACE // 10 else warning
+    return [level("disk_low", path=shown, free=free)]
 
 
 async def check_server(settings: Settings) -> list[Finding]:
@@ -76,7 +78,7 @@ async def check_server(settings: Settings) -> list[Finding]:
 
 
 def existing_folder(path: Path) -> Path:
-    """The nearest folder that exists; the start creates the others."""
+    """The nearest folder above ``path`` that exists; the start of the service creates the others."""
     return next(folder for folder in path.absolute().parents if folder.exists())
 
 
@@ -106,7 +108,7 @@ async def check_service(settings: Settings) -> tuple[Finding, bool]:
 
 
 def best_link(states: Sequence[str]) -> str:
-    """The state that tells most about the link to Telegram. Of several processes, one has the link for all."""
+    """The most informative state of the link to Telegram. Of several processes, one has the link for all."""
 
     def rank(state: str) -> int:
         found = link(state)
@@ -178,23 +180,23 @@ async def check_callback(name: str, account: AccountSettings, settings: Settings
     """Call our callback without an id. The call is refused, and the status tells how far it got."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)
     host = f"[{host}]" if ":" in host else host
-    place = f"{host}:{settings.server.port}"
+    address = f"{host}:{settings.server.port}"
     secret = account.callback.secret.get_secret_value()
     timeout = aiohttp.ClientTimeout(total=SELF_CALL_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(
-                f"http://{place}{account.callback.path}",
+                f"http://{address}{account.callback.path}",
                 params={"key": secret} if secret else {},
                 allow_redirects=False,
             ) as answer,
         ):
             status, ours = answer.status, answer.headers.get("Server") == "sms-bridge"
     except (aiohttp.ClientError, TimeoutError):
-        return warning("callback_down", account=name, place=place)
+        return warning("callback_down", account=name, place=address)
     if ours and status == NOT_ACKNOWLEDGED:
         return ok("callback_answers", account=name)
     if ours and status == 403 and account.callback.allow:
-        return ok("callback_guarded", account=name, place=place)
-    return fault("callback_refused", account=name, place=place, status=status)
+        return ok("callback_guarded", account=name, place=address)
+    return fault("callback_refused", account=name, place=address, status=status)

@@ -16,7 +16,7 @@ from bridge.cli.common import (
     fail,
     has_store,
     json_option,
-    moment,
+    parse_time,
     plain,
     print_json,
     read_only_store,
@@ -74,7 +74,7 @@ def explain(
     if chosen not in settings.accounts:
         fail(f"there is no account {chosen!r}; configured: {', '.join(settings.accounts)}")
     zone = settings.accounts[chosen].callback.timezone
-    now = wall_clock() if at is None else moment(at, zone)
+    now = wall_clock() if at is None else parse_time(at, zone)
     sample = SampleMessage(text=text, sender=sender, receiver=receiver, prefix=prefix, account=chosen, at=now)
     contact = run_async(lambda: known_contact(settings, subscriber_of(sample, settings)))
     found = dry_run(sample, rules=rules, settings=settings, contact=contact)
@@ -98,7 +98,7 @@ async def known_contact(settings: Settings, subscriber: str) -> Contact:
 
 def show(out: Console, found: DryRun, sample: SampleMessage, written_time: str) -> None:
     why = found.explanation
-    line(out, "message", f"{plain(sample.text)}")
+    line(out, "message", plain(sample.text))
     line(out, "from", f"{plain(found.subscriber)} by {sample.account}, {written_time}")
     line(out, "words", " ".join(why.words) or "none", "as they are compared")
     if why.prefix:
@@ -144,7 +144,7 @@ def show_fired(out: Console, fired: FiredRule) -> None:
         line(
             out,
             "",
-            f"{plural(cost.count, 'part')}, {ENCODINGS[cost.encoding]}{because(cost.ucs2_characters)}",
+            f"{plural(cost.count, 'part')}, {ENCODINGS[cost.encoding]}{reason_for_ucs2(cost.ucs2_characters)}",
             style="dim",
         )
     if fired.spent:
@@ -153,7 +153,8 @@ def show_fired(out: Console, fired: FiredRule) -> None:
         line(out, "drop", "nothing is done; the message is stored and counted")
 
 
-def because(ucs2_characters: tuple[str, ...]) -> str:
+def reason_for_ucs2(ucs2_characters: tuple[str, ...]) -> str:
+    """The characters that need UCS-2, for the end of a line; empty if none does."""
     if not ucs2_characters:
         return ""
     more = " …" if len(ucs2_characters) > CHARACTERS_SHOWN else ""

@@ -8,11 +8,11 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
+    local_time,
     plain,
     print_json,
     read_store,
     settings_of,
-    when,
 )
 from bridge.model.base import Json
 from bridge.model.record import HistoryLine
@@ -36,7 +36,7 @@ def history(number: str, limit: int, config: str | None, as_json: bool) -> None:
         console().print(f"nothing with {subscriber} in this store")
     for line in lines:
         arrow = "[green]←[/green]" if line.what == "in" else "[cyan]→[/cyan]"
-        console().print(f"{when(line.at)} {arrow} [dim]{line.state}[/dim] ", end="")
+        console().print(f"{local_time(line.at)} {arrow} [dim]{line.state}[/dim] ", end="")
         console().print(plain(line.text), markup=False, soft_wrap=True)
 
 

@@ -23,10 +23,10 @@ RULES = {
     "keywords": ("10-keywords.yaml", "90-everything-else.yaml"),
     "both": ("10-keywords.yaml", "20-support.yaml"),
 }
-"""The rule files for each purpose of the service. The last file has a rule that takes everything."""
+"""The rule files of each ``--kind``. The last file has a rule that matches every message."""
 DEFAULT_ZONE = "Europe/Moscow"
 LOCALTIME = Path("/etc/localtime")
-OWN_FILE = 0o600
+OWNER_ONLY = 0o600
 
 
 @click.command()
@@ -90,19 +90,19 @@ def write(folder: Path, wanted: Mapping[str, str]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         # Only the owner may read the configuration: people write secrets into it, against the advice of its comments.
-        mode = OWN_FILE if name == "config.yaml" else 0o644
+        mode = OWNER_ONLY if name == "config.yaml" else 0o644
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
             file.write(text)
 
 
 def language_of(environ: Mapping[str, str]) -> Language:
-    """The language of the locale. The C library looks at the variables in this order."""
+    """The language of the locale. The order of the variables is that of the C library."""
     locale = next((value for key in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(key))), "")
     return "ru" if locale.lower().startswith("ru") else "en"
 
 
 def zone_of(environ: Mapping[str, str], localtime: Path) -> str:
-    """The name of the machine's time zone. Moscow's if the zone has no name, or if the name is only an offset."""
+    """The name of the machine's time zone; :data:`DEFAULT_ZONE` if the zone has no name or is only an offset."""
     target = str(localtime.resolve())
     named = environ.get("TZ") or target.rpartition("zoneinfo/")[2]
     return named if "/" in named and named in zoneinfo.available_timezones() and "Etc/" not in named else DEFAULT_ZONE

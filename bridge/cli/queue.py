@@ -14,6 +14,7 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
+    local_time,
     need_store,
     plain,
     print_json,
@@ -21,13 +22,11 @@ from bridge.cli.common import (
     run_async,
     settings_of,
     wall_clock,
-    when,
 )
 from bridge.cli.service import execute
 from bridge.model.base import Json, Ms, SmsId
 from bridge.model.record import HistoryLine
 from bridge.model.sms import Sms, SmsState
-from bridge.value import value_object
 from bridge.web.admin import as_json as sms_json
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 FOR_PEOPLE = (SmsState.DRAFT, SmsState.UNCERTAIN, SmsState.PARKED, SmsState.FAILED)
 STATES = click.Choice([state.value for state in SmsState])
-
 
 restored_option = click.option(
     "--restored", is_flag=True, help="Instead of an id: all that a restored back-up left unknown."
@@ -61,7 +59,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
         print_json([sms_json(sms) for sms in rows])
         return
     if not rows:
-        console().print("nothing waits for a person's word" if not states else "none")
+        console().print("no SMS waits for a person's decision" if not states else "none")
         return
     table = Table()
     for name in ("id", "state", "to", "account", "since", "age", "by", "reason"):
@@ -75,7 +73,7 @@ def list_rows(states: tuple[str, ...], limit: int, config: str | None, as_json: 
             sms.state,
             sms.recipient,
             sms.account,
-            when(since),
+            local_time(since),
             ago(since, now),
             sms.author,
             f"{sms.reason} {sms.detail}".strip(),
@@ -115,7 +113,7 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
     out.print(plain(sms.text), markup=False, soft_wrap=True)
     for step in steps:
         by = f"  by {plain(step.author)}" if step.author else ""
-        line = f"  {when(step.at)}  {step.state}{by}  {plain(step.detail)}"
+        line = f"  {local_time(step.at)}  {step.state}{by}  {plain(step.detail)}"
         out.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
@@ -126,15 +124,16 @@ def show(sms_id: int, config: str | None, as_json: bool) -> None:
 @json_option
 def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Send an SMS again, as a new one. The subscriber may get an uncertain SMS twice."""
-    chosen = target(sms_id, restored)
+    chosen = chosen_sms(sms_id, restored)
     answer, live = carry_out(
         config,
-        f"{chosen.path}/retry",
+        chosen,
+        "retry",
         lambda commands: (
-            commands.retry_restored(author="cli") if chosen.id is None else commands.retry(chosen.id, author="cli")
+            commands.retry_restored(author="cli") if chosen is None else commands.retry(chosen, author="cli")
         ),
     )
-    words = f"{answer['count']} SMS queued again" if chosen.id is None else f"queued again as SMS {answer['id']}"
+    words = f"{answer['count']} SMS queued again" if chosen is None else f"queued again as SMS {answer['id']}"
     report(answer, live, as_json, words)
 
 
@@ -145,42 +144,34 @@ def retry(sms_id: int | None, restored: bool, config: str | None, as_json: bool)
 @json_option
 def abandon(sms_id: int | None, restored: bool, config: str | None, as_json: bool) -> None:
     """Leave an uncertain or parked SMS as it is, or take a queued one off the queue."""
-    chosen = target(sms_id, restored)
+    chosen = chosen_sms(sms_id, restored)
     answer, live = carry_out(
         config,
-        f"{chosen.path}/abandon",
+        chosen,
+        "abandon",
         lambda commands: (
-            commands.abandon_restored(author="cli") if chosen.id is None else commands.abandon(chosen.id, author="cli")
+            commands.abandon_restored(author="cli") if chosen is None else commands.abandon(chosen, author="cli")
         ),
     )
-    words = (
-        f"{answer['count']} SMS left as they are" if chosen.id is None else f"SMS {answer['id']} is {answer['state']}"
-    )
+    words = f"{answer['count']} SMS left as they are" if chosen is None else f"SMS {answer['id']} is {answer['state']}"
     report(answer, live, as_json, words)
 
 
-@value_object
-class Target:
-    """The SMS that a command is about: one, or all that a restored back-up left unknown."""
+def chosen_sms(sms_id: int | None, restored: bool) -> SmsId | None:
+    """The SMS that a command is about; None: all that a restored back-up left unknown.
 
-    id: SmsId | None
-
-    @property
-    def path(self) -> str:
-        """The address on the admin socket."""
-        return f"/queue/{'restored' if self.id is None else self.id}"
-
-
-def target(sms_id: int | None, restored: bool) -> Target:
-    """:raises click.UsageError: the person named neither an id nor --restored, or both."""
+    :raises click.UsageError: the person named neither an id nor --restored, or both.
+    """
     if (sms_id is None) is not restored:
         raise click.UsageError("name one SMS by its id, or say --restored")
-    return Target(id=None if sms_id is None else SmsId(sms_id))
+    return None if sms_id is None else SmsId(sms_id)
 
 
 def carry_out(
-    config: str | None, path: str, alone: Callable[[Commands], Awaitable[Sms | int]]
+    config: str | None, chosen: SmsId | None, command: str, alone: Callable[[Commands], Awaitable[Sms | int]]
 ) -> tuple[dict[str, Json], bool]:
+    """Let the running service carry out a command, or do ``alone``. See :func:`bridge.cli.service.execute`."""
+    path = f"/queue/{'restored' if chosen is None else chosen}/{command}"
     settings = settings_of(config, quiet=True)
     need_store(settings)
     return run_async(lambda: execute(settings, path, {}, alone))

@@ -20,8 +20,9 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
-    moment,
+    local_time,
     need_store,
+    parse_time,
     plain,
     print_json,
     progress,
@@ -30,7 +31,6 @@ from bridge.cli.common import (
     run_async,
     settings_of,
     wall_clock,
-    when,
 )
 from bridge.config import Settings
 from bridge.model.base import InboundId, Json, Ms
@@ -44,12 +44,12 @@ from bridge.schema import parse_duration, plural
 from bridge.text import phones
 
 CHUNK = 1_000
-"""Most messages that are in memory at a time."""
-EXAMPLES = 3
-"""Most messages that are shown as examples of each pair."""
+"""Messages that are read from the store at a time."""
+MAX_EXAMPLES = 3
+"""Most messages that are shown as examples of a pair."""
 
 Pair: TypeAlias = tuple[str, str]
-"""The rule that won, and the rule that would win now. An empty text means no rule."""
+"""The names of the rule that won and of the rule that would win now. An empty name means no rule."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Comparison:
     changed: Counter[Pair] = field(default_factory=Counter)
     examples: defaultdict[Pair, list[Inbound]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
-    """For each rule: the number of messages for which its text could not be made."""
+    """The number of messages for which the text of a rule could not be made, by rule."""
 
     def add(self, message: Inbound, rules: RuleSet) -> None:
         self.messages += 1
@@ -71,7 +71,7 @@ class Comparison:
         pair = (message.rule or "", fired[0].rule if fired else "")
         if pair[0] != pair[1]:
             self.changed[pair] += 1
-            if len(self.examples[pair]) < EXAMPLES:
+            if len(self.examples[pair]) < MAX_EXAMPLES:
                 self.examples[pair].append(message)
 
 
@@ -115,7 +115,7 @@ def since_when(written: str, settings: Settings) -> Ms:
         return wall_clock() - parse_duration(written)
     except ValueError:
         zone = next(iter(settings.accounts.values())).callback.timezone
-        return moment(written, zone)
+        return parse_time(written, zone)
 
 
 async def compare(settings: Settings, rules: RuleSet, last: int | None, since: Ms) -> Comparison:
@@ -130,7 +130,7 @@ async def compare(settings: Settings, rules: RuleSet, last: int | None, since: M
 
 
 async def chunks(store: QueryStore, last: int | None, since: Ms) -> AsyncIterator[tuple[int, Sequence[Inbound]]]:
-    """Read the messages in chunks. Yields the total number of messages and the next chunk."""
+    """The messages, chunk by chunk, each chunk with the total number of messages."""
     span = await store.routed_range(last=last, since=since)
     after = InboundId(0)
     while span is not None and (messages := await store.routed(span, after=after, since=since, limit=CHUNK)):
@@ -171,7 +171,7 @@ def table_of(found: Comparison, show_texts: bool) -> Table:
 
 
 def example_line(message: Inbound, show_texts: bool) -> str:
-    line = f"{message.id}  {when(message.received_at)}  {phones.mask(message.subscriber)}"
+    line = f"{message.id}  {local_time(message.received_at)}  {phones.mask(message.subscriber)}"
     return f"{line}  {plain(message.text)}" if show_texts else line
 
 

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import click
 from rich.markup import escape
@@ -56,14 +57,15 @@ def send(number: str, text: str, account: str, key: str, config: str | None, as_
 
 
 def line(sms: dict[str, Json]) -> str:
-    """One line about the SMS. Earlier errors are left out if the platform has taken it."""
-    ids = ", ".join(str(each) for each in as_list(sms["platform_ids"]))
+    """One line about the SMS, without its earlier errors if the platform has taken it."""
+    ids = ", ".join(map(str, cast("list[Json]", sms["platform_ids"])))
     names = ("reason", "detail") if not SmsState(str(sms["state"])).is_accepted else ()
     words = " ".join(escape(plain(str(sms[name]))) for name in names if sms[name])
     return " ".join(f"SMS {sms['id']} to {sms['recipient']}: [bold]{sms['state']}[/bold] {ids} {words}".split())
 
 
 def what_next(sms: dict[str, Json]) -> str:
+    """A sentence about an SMS that the platform has not accepted: what a person can do."""
     number = sms["id"]
     if SmsState(str(sms["state"])).is_under_way:
         return f"it waits in the queue; `sms-bridge queue show {number}` says how it goes on"
@@ -77,10 +79,6 @@ def what_next(sms: dict[str, Json]) -> str:
     return f"`sms-bridge queue show {number}` has every step"
 
 
-def as_list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
 async def deliver(settings: Settings, number: str, text: str, account: str, key: str) -> dict[str, Json]:
     """Queue the SMS with the running service, or send it here under the store's lock. Returns its state in the end."""
     from bridge.pipeline.commands import account_of, recipient_of
@@ -88,13 +86,13 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
     # Read with our own configuration, because the process that gets the request may have another one.
     account = account_of(settings, account)
     number = f"+{recipient_of(settings, number)}"
-    # The key makes it one SMS, however often it is submitted and whichever process takes it.
+    # With a key it is one SMS, even if it is submitted several times or to several processes.
     key = key or secrets.token_hex(8)
     request: dict[str, Json] = {"to": number, "text": text, "account": account, "key": key}
     queued = await call(settings, "POST", "/send", request)
     if queued is None and has_sender(await nodes(settings)):
-        # A node on another machine sends. As one more sender, this process would have to wait until all nodes know it,
-        # and would take a part of the rate.
+        # A node on another machine is the sender. A second sender would have to wait until all nodes know it, and would
+        # take a part of the rate.
         queued, _ = await execute(
             settings,
             "/send",
@@ -108,7 +106,7 @@ async def deliver(settings: Settings, number: str, text: str, account: str, key:
 def has_sender(nodes: Sequence[Node]) -> bool:
     from bridge.pipeline.cluster import SENDER
 
-    return any(SENDER in member.roles for member in nodes)
+    return any(SENDER in node.roles for node in nodes)
 
 
 async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json] | None:
@@ -123,8 +121,8 @@ async def follow(settings: Settings, queued: dict[str, Json]) -> dict[str, Json]
             if sms is not None and not sms.state.is_under_way:
                 return as_json(sms)
             waits = sms is not None and sms.state is SmsState.QUEUED
-            # A killed node is listed for some seconds; a node that is a command leaves after its own SMS.
-            if waits and settings.storage.shared and not has_sender(await store.nodes()):
+            # A killed node is listed for some seconds. A node that is a command ends after its own SMS.
+            if waits and settings.storage.is_postgresql and not has_sender(await store.nodes()):
                 return None
             await asyncio.sleep(0.1)
     return queued

@@ -14,13 +14,13 @@ from bridge.cli.common import (
     config_option,
     console,
     json_option,
+    local_time,
     need_store,
     print_json,
     read_only_store,
     run_async,
     settings_of,
     wall_clock,
-    when,
 )
 from bridge.cli.service import ProcessStatus, ServiceRefused, process_statuses
 from bridge.config import Settings
@@ -46,7 +46,7 @@ def status(config: str | None, as_json: bool) -> None:
     if as_json:
         live: dict[str, Json] | None = {**joined(running)} if running else None
         bridges = [node_row(node) for node in nodes]
-        print_json({"running": bool(running), "live": live, "queues": as_values(queues), "bridges": bridges})
+        print_json({"running": bool(running), "live": live, "queues": asdict(queues), "bridges": bridges})
         return
     # Nodes that share a store write its clock into their reports; the latest report is the best estimate of it.
     now = max((node.seen_at for node in nodes), default=wall_clock())
@@ -64,11 +64,6 @@ async def read(settings: Settings) -> tuple[QueueStatus, Sequence[Node], Sequenc
     except ServiceRefused as error:
         running = [ProcessStatus(process="service", parts={"service": str(error)})]
     return queues, nodes, running
-
-
-def as_values(queues: QueueStatus) -> Json:
-    values: dict[str, Json] = asdict(queues)
-    return values
 
 
 def node_row(node: Node) -> Json:
@@ -140,7 +135,7 @@ def show(queues: QueueStatus, running: Sequence[ProcessStatus], now: Ms, *, else
         oldest = {"queued": queues.sms_oldest_queued, "draft": queues.sms_oldest_draft}.get(state)
         table.add_row(f"sms {state}", str(count), ago(oldest, now) if oldest is not None else "")
     out.print(table)
-    out.print(f"last inbound SMS: {when(queues.last_inbound_at)}")
+    out.print(f"last inbound SMS: {local_time(queues.last_inbound_at)}")
     for account in queues.accounts:
         suspended = f"[red]suspended: {account.suspended_reason}[/red]" if account.suspended_reason else "ok"
         money = f", balance {account.balance:.2f} {account.currency}" if account.balance is not None else ""
