@@ -86,7 +86,7 @@ def start_cluster(bridge: Bridge) -> None:
     """Start the loops that coordinate this node with others. If the store belongs to it alone, none are started."""
     services, cluster, reloader = bridge.sending.services, bridge.sending.cluster, bridge.reloader
     cluster.rules_version = lambda: reloader.rules.version
-    if not bridge.settings.storage.shared:
+    if not bridge.settings.storage.is_postgresql:
         return
     bridge.loop("cluster", cluster.step)
     reloader.announce = lambda: services.store.notify(Work.RULES)

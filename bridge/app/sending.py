@@ -62,7 +62,7 @@ async def open_sending(
     :raises StoreLocked: another service runs on this SQLite file.
     """
     # Tests pass a clock that they set.
-    shared_clock = SharedClock(SystemClock()) if settings.storage.shared and clock is None else None
+    shared_clock = SharedClock(SystemClock()) if settings.storage.is_postgresql and clock is None else None
     clock = SteadyClock(shared_clock or clock or SystemClock())
     async with AsyncExitStack() as stack:
         signals = Signals()
@@ -90,7 +90,8 @@ async def open_sending(
             await suspensions.load(channel)
         policy = OutcomePolicy(suspensions=suspensions, services=services)
         outbox = Outbox(channels=channels, policy=policy, lease=cluster, services=services)
-        if not settings.storage.shared:  # else too little is known of other nodes yet; Bridge.recover_others does it
+        # On PostgreSQL too little is known of other nodes yet; Bridge.recover_others does it.
+        if not settings.storage.is_postgresql:
             await recover_lost(outbox)
         await ask_about_unknown(settings, store, clock.now())
         await refuse_without_account(settings, store, clock.now())

@@ -11,14 +11,15 @@ import click
 
 from bridge.cli.common import (
     config_option,
-    database_of,
     fail,
     json_option,
+    local_time,
+    need_store,
     print_json,
     progress,
     settings_of,
+    sqlite_path_of,
     wall_clock,
-    when,
 )
 from bridge.errors import BridgeError
 from bridge.schema import display_path, plural
@@ -37,7 +38,8 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
     FILE appears when the copy is complete and checked. `sms-bridge restore FILE` puts it back.
     """
     settings = settings_of(config, quiet=True)
-    database = database_of(settings)
+    database = sqlite_path_of(settings)
+    need_store(settings)
     from bridge.store.sqlite.backup import take
 
     with progress("copying") as step:
@@ -47,7 +49,7 @@ def backup(file: Path, force: bool, config: str | None, as_json: bool) -> None:
         return
     click.echo(
         f"{display_path(file)}: {plural(copy.inbound, 'message')}, {copy.sms} SMS, {copy.bytes / 1e6:.1f} MB,"
-        f" as of {when(copy.taken_at)}; checked"
+        f" as of {local_time(copy.taken_at)}; checked"
     )
 
 
@@ -62,17 +64,15 @@ def restore(file: Path, config: str | None, as_json: bool) -> None:
     are not sent automatically: the first start asks in the admin chat.
     """
     settings = settings_of(config, quiet=True)
+    database = sqlite_path_of(settings)
     from bridge.store.sqlite.backup import restore_copy
 
-    if settings.storage.shared:
-        fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
-    database = settings.storage.sqlite_path
     with progress("restoring") as step:
         done = run_or_fail(lambda: restore_copy(file, database, now=wall_clock, progress=step))
     if as_json:
         print_json({**asdict(done.copy), "kept": None if done.kept is None else str(done.kept)})
         return
-    click.echo(f"{display_path(database)} is the copy of {when(done.copy.taken_at)} now; checked")
+    click.echo(f"{display_path(database)} is the copy of {local_time(done.copy.taken_at)} now; checked")
     if done.kept is not None:
         click.echo(f"the store that was there: {display_path(done.kept)}")
     click.echo(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EXIT_FOUND = 1
 """``check`` found mistakes, or a command could not be carried out."""
+EXIT_INTERRUPTED = 130
+"""A person pressed Ctrl-C."""
 EXIT_CONFIG = 78
 """The service cannot start with this configuration (EX_CONFIG), so systemd must not restart it."""
 
@@ -55,7 +57,7 @@ def wall_clock() -> Ms:
 
 
 def console() -> Console:
-    """The console for a person. If the output is no terminal, lines are as long as they need to be."""
+    """The console for a person. Where the output is no terminal, it is :data:`PIPED_WIDTH` columns wide."""
     return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
@@ -102,7 +104,7 @@ def fail(message: str, exit_code: int = EXIT_FOUND) -> NoReturn:
 
 
 def run_async(work: Callable[[], Coroutine[object, object, T]]) -> T:
-    """Run a command. An error of ours becomes one line on stderr and exit code 1; Ctrl-C exits with 130."""
+    """Run a command. An error of ours becomes one line on stderr and exit code 1."""
     import asyncio
 
     try:
@@ -110,22 +112,22 @@ def run_async(work: Callable[[], Coroutine[object, object, T]]) -> T:
     except BridgeError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def print_json(value: Json) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def when(at: Ms | None) -> str:
-    """A point in time as text, in the time zone of this machine."""
+def local_time(at: Ms | None) -> str:
+    """A time as text, in the time zone of this machine; a dash for None."""
     if at is None:
         return "—"
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def moment(written: str, zone: tzinfo) -> Ms:
-    """Read ``2026-03-01`` or ``2026-03-01 22:15`` in this time zone.
+def parse_time(written: str, zone: tzinfo) -> Ms:
+    """The time of ``2026-03-01`` or ``2026-03-01 22:15`` in the time zone ``zone``, unless the text names another.
 
     :raises click.BadParameter: the text is neither.
     """
@@ -137,7 +139,7 @@ def moment(written: str, zone: tzinfo) -> Ms:
 
 
 def ago(at: Ms | None, now: Ms) -> str:
-    """The time since ``at``, in one unit: ``5m ago``."""
+    """The time since ``at``, in one unit, such as ``5m ago``; a dash for None."""
     if at is None:
         return "—"
     seconds = max(now - at, 0) // 1000
@@ -149,7 +151,7 @@ def ago(at: Ms | None, now: Ms) -> str:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal; nothing in the log of a script. The context gives a function (done, total)."""
+    """Show a progress bar if stderr is a terminal. The context gives the function that reports done and total."""
     with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def step(done: int, total: int) -> None:
@@ -160,7 +162,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def read_store(settings: Settings, read: Callable[[Queries], Awaitable[T]]) -> T:
-    """Run one read of the store. Ends the command if there is no store yet."""
+    """Return what ``read`` reads from the store. Ends the command if there is no store yet."""
     need_store(settings)
 
     async def work() -> T:
@@ -183,8 +185,8 @@ async def read_only_store(settings: Settings) -> AsyncIterator[Queries]:
 
 
 def has_store(settings: Settings) -> bool:
-    """False if no service has ever run on this SQLite file. True for a database server, which is not asked here."""
-    return settings.storage.shared or settings.storage.sqlite_path.exists()
+    """False if the SQLite file does not exist, so no service has run yet. Always True for a database server."""
+    return settings.storage.is_postgresql or settings.storage.sqlite_path.exists()
 
 
 def need_store(settings: Settings) -> None:
@@ -194,9 +196,8 @@ def need_store(settings: Settings) -> None:
         fail(f"there is no store at {path} yet: start the service once with `sms-bridge run`")
 
 
-def database_of(settings: Settings) -> Path:
-    """The SQLite file. Ends the command if the store is on a database server, or does not exist yet."""
-    if settings.storage.shared:
+def sqlite_path_of(settings: Settings) -> Path:
+    """The SQLite file, which may not exist yet. Ends the command if the store is on a database server."""
+    if settings.storage.is_postgresql:
         fail("this is for SQLite alone; for PostgreSQL see docs/scaling.md (pg_dump, pg_restore)")
-    need_store(settings)
     return settings.storage.sqlite_path

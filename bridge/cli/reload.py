@@ -27,8 +27,10 @@ def reload(config: str | None, as_json: bool) -> None:
     settings = settings_of(config, quiet=True)
     answer = run_async(lambda: call(settings, "POST", "/reload", own=True))
     if answer is None:
-        whose = f"with {display_path(settings.file)} is running here" if settings.storage.shared else "is running"
-        fail(f"no service {whose}; it reads the rules when it starts")
+        running = "is running"
+        if settings.storage.is_postgresql:
+            running = f"with {display_path(settings.file)} is running here"
+        fail(f"no service {running}; it reads the rules when it starts")
     mistakes = problems(answer["mistakes"])
     if as_json:
         print_json(answer)

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from bridge.cli.common import EXIT_CONFIG, config_option, fail, fail_with_problems, settings_of
+from bridge.cli.common import EXIT_CONFIG, EXIT_INTERRUPTED, config_option, fail, fail_with_problems, settings_of
 from bridge.cli.systemd import feed_watchdog, notify
 from bridge.config import Settings
 from bridge.errors import BridgeError, ConfigError
@@ -49,13 +49,16 @@ def run(config: str | None, roles: str) -> None:
 
 
 def roles_of(text: str, settings: Settings) -> frozenset[str]:
-    """Read ``--roles``; empty means all. :raises click.BadParameter: an unknown role, or a store of one process."""
+    """The roles that ``--roles`` names; all if it is empty.
+
+    :raises click.BadParameter: a role is unknown, or the store belongs to one process, which has all roles.
+    """
     from bridge.pipeline.cluster import ROLES
 
     wanted = frozenset(filter(None, (word.strip() for word in text.split(",")))) or frozenset(ROLES)
     if unknown := sorted(wanted.difference(ROLES)):
         raise click.BadParameter(f"no such role: {', '.join(unknown)}; there are {', '.join(ROLES)}")
-    if wanted != frozenset(ROLES) and not settings.storage.shared:
+    if wanted != frozenset(ROLES) and not settings.storage.is_postgresql:
         raise click.BadParameter(
             "an SQLite store belongs to one process, which does everything; several need storage.url: postgresql://…"
         )
@@ -92,7 +95,7 @@ async def serve(settings: Settings, roles: frozenset[str]) -> int:
         await stop.wait()
         notify("STOPPING=1")
         watchdog.cancel()
-    return 130 if caught and caught[0] is signal.SIGINT else 0
+    return EXIT_INTERRUPTED if caught and caught[0] is signal.SIGINT else 0
 
 
 def fast_loop() -> type[asyncio.AbstractEventLoop] | None:

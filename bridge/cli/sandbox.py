@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, fail, fail_with_problems, plain, settings_of
+from bridge.cli.common import EXIT_CONFIG, EXIT_FOUND, EXIT_INTERRUPTED, fail, fail_with_problems, plain, settings_of
 from bridge.config import Settings
 from bridge.errors import BridgeError, ConfigError
 from bridge.model.base import Ms
@@ -61,7 +61,7 @@ def sandbox(config: str | None, script: TextIO | None, port: int | None) -> None
     except ConfigError as error:
         fail_with_problems(error, EXIT_CONFIG)
     except KeyboardInterrupt:
-        code = 130
+        code = EXIT_INTERRUPTED
     sys.exit(code)
 
 
@@ -86,13 +86,13 @@ async def play(settings: Settings, script: TextIO | None, port: int | None) -> i
     try:
         with tempfile.TemporaryDirectory(prefix="sms-bridge-") as folder:
             async with running(simulated(settings, prompt, Path(folder), port), clock) as bridge:
-                prompt.callback_url = with_secret(bridge)
-                narrator = asyncio.create_task(tell_rules(bridge, prompt))
+                prompt.callback_url = url_with_secret(bridge)
+                reporter = asyncio.create_task(report_rules(bridge, prompt))
                 welcome(out, bridge, prompt)
                 try:
                     return await (follow(out, prompt, script) if script is not None else read_prompt(prompt))
                 finally:
-                    narrator.cancel()
+                    reporter.cancel()
     except BridgeError as error:
         hint = ""
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
@@ -132,7 +132,7 @@ def simulated(settings: Settings, prompt: Prompt, folder: Path, port: int | None
     )
 
 
-def with_secret(bridge: Bridge) -> str:
+def url_with_secret(bridge: Bridge) -> str:
     """The callback address with its secret, as it is registered with the platform."""
     account = next(iter(bridge.settings.accounts.values()))
     secret = account.callback.secret.get_secret_value()
@@ -140,11 +140,11 @@ def with_secret(bridge: Bridge) -> str:
 
 
 def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
-    joint = "&" if "?" in prompt.callback_url else "?"
+    separator = "&" if "?" in prompt.callback_url else "?"
     query = "smsid=1&sender=79083730330&receiver=1234&text=часы"
     out.print(f"[bold]sms-bridge sandbox[/bold]  callbacks: {bridge.callback_url}")
     out.print("Everything around the bridge is simulated. Be the platform from another terminal:", soft_wrap=True)
-    out.print(f"  curl '{prompt.callback_url}{joint}{query}'", style="bold", markup=False, soft_wrap=True)
+    out.print(f"  curl '{prompt.callback_url}{separator}{query}'", style="bold", markup=False, soft_wrap=True)
     out.print(
         "or play subscriber and operator here: [bold]sms часы[/bold]  [bold]sms где мой заказ?[/bold]  "
         "[bold]reply Выезжает[/bold]  [bold]help[/bold]  [bold]quit[/bold]",
@@ -153,11 +153,11 @@ def welcome(out: Console, bridge: Bridge, prompt: Prompt) -> None:
 
 
 def show(out: Console, line: TranscriptLine) -> None:
-    # Printed in one piece, because above a prompt a line is lost if its end comes later.
+    # In one piece: above a prompt, a line whose end comes later is lost.
     out.print(Text.assemble((f"{line.source:>9}", COLOURS[line.source]), "  ", plain(line.text)), soft_wrap=True)
 
 
-async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
+async def report_rules(bridge: Bridge, prompt: Prompt) -> None:
     """Print which rule matched each message, as stored."""
     from bridge.model.base import InboundId
     from bridge.model.inbound import InboundState
@@ -177,7 +177,7 @@ async def tell_rules(bridge: Bridge, prompt: Prompt) -> None:
 
 
 async def follow(out: Console, prompt: Prompt, script: TextIO) -> int:
-    """Play a script. Its commands and headings are printed, but not its waits: the line they wait for is printed."""
+    """Play a script. Prints its commands and headings, but not its waits: they end with a line that is printed."""
     from bridge.sandbox.transcript import BadCommand, Quit
 
     for number, line in enumerate(script, 1):
@@ -231,7 +231,7 @@ async def lines() -> AsyncIterator[str]:
 
 
 async def plain_lines() -> AsyncIterator[str]:
-    """The lines of a terminal if the extra ``prompt`` is missing: no history, and output appears inside typed text."""
+    """The lines of a terminal if the extra ``prompt`` is missing. Without it, output appears inside the typed text."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Queue[str] = asyncio.Queue()
 

@@ -28,11 +28,12 @@ class ServiceRefused(BridgeError):
 
 @value_object
 class ProcessStatus:
-    """The report of one process of the service: the state of each part in a few words."""
+    """The report of one process of the service."""
 
     process: str
     """``process 4711``."""
     parts: Mapping[str, str]
+    """The state of each part in a few words."""
 
 
 async def call(
@@ -40,9 +41,8 @@ async def call(
 ) -> dict[str, Json] | None:
     """Send a request to the running service. None if no service runs on this machine.
 
-    Several processes may share the store. One of them gets the request: if possible, one with the same configuration
-    file.
-    With ``own`` only a process with the same configuration file gets it.
+    If several processes share the store, one of them gets the request: if possible, one with the same configuration
+    file. With ``own``, only a process with the same configuration file gets it.
 
     :raises ServiceRefused: the service runs and refused.
     """
@@ -88,7 +88,7 @@ async def _request(settings: Settings, socket: Path, method: str, path: str, bod
         return None  # a killed process left its socket file behind
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceRefused(
-            f"the running service did not answer ({type(error).__name__}); it may have taken the order:"
+            f"the running service did not answer ({type(error).__name__}); it may have done the work:"
             " look at `sms-bridge status` and the queue before you repeat it"
         ) from None
     if response.status != 200:
@@ -98,7 +98,7 @@ async def _request(settings: Settings, socket: Path, method: str, path: str, bod
 
 async def nodes(settings: Settings) -> Sequence[Node]:
     """The processes that share the store, on any machine. Empty for a store of one process, or if it cannot be read."""
-    if not settings.storage.shared:
+    if not settings.storage.is_postgresql:
         return ()
     try:
         async with read_only_store(settings) as store:

@@ -13,14 +13,14 @@ from bridge.cli.common import (
     console,
     fail,
     json_option,
-    moment,
+    local_time,
     need_store,
+    parse_time,
     print_json,
     progress,
     run_async,
     settings_of,
     wall_clock,
-    when,
 )
 from bridge.config.values import check_storage
 from bridge.schema import plural
@@ -52,7 +52,7 @@ def restored(at: str, config: str | None) -> None:
     settings = settings_of(config, quiet=True)
     zone = datetime.now().astimezone().tzinfo
     assert zone is not None
-    taken_at = moment(at, zone)
+    taken_at = parse_time(at, zone)
     if taken_at > wall_clock():
         fail("--at is in the future")
     need_store(settings)
@@ -60,25 +60,25 @@ def restored(at: str, config: str | None) -> None:
 
     run_async(lambda: mark_restored(settings.storage.url, taken_at=taken_at))
     click.echo(
-        f"Marked as it was at {when(taken_at)}. Start the bridge: SMS that waited are not sent by themselves, the admin"
-        " chat gets their number, `sms-bridge queue list` shows them."
+        f"Marked as restored to {local_time(taken_at)}. Start the bridge: SMS that waited are not sent by themselves,"
+        " the admin chat gets their number, `sms-bridge queue list` shows them."
     )
 
 
 @store.command()
 @config_option
 def adopt(config: str | None) -> None:
-    """Say, before the first start, that the store was moved and is no copy: SMS that wait in it are sent.
+    """Say, before the first start, that the store was moved, not copied: SMS that wait in it are sent.
 
     For PostgreSQL, after pg_upgrade, or after a dump that was made with all bridges stopped and replaces the old store.
     """
     settings = settings_of(config, quiet=True)
-    if not settings.storage.shared:
+    if not settings.storage.is_postgresql:
         fail("this is for PostgreSQL alone")
     from bridge.store import adopt
 
     run_async(lambda: adopt(settings.storage.url, now=wall_clock()))
-    click.echo("Taken as the store itself. Start the bridge: what waits goes on.")
+    click.echo("Marked as moved. Start the bridge: SMS that wait are sent.")
 
 
 @store.command()

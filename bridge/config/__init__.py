@@ -6,15 +6,12 @@ Nothing here is global: :func:`load` returns a value, which is passed to the par
 from bridge.config.loading import find, load
 from bridge.config.settings import (
     AccountSettings,
-    BalanceSettings,
     CallbackSettings,
     ChatSettings,
     GuardSettings,
-    HoursSettings,
     LoggingSettings,
     ServerSettings,
     Settings,
-    StatusSettings,
     StorageSettings,
     TelegramSettings,
     WebSettings,
@@ -23,16 +20,13 @@ from bridge.schema.values import Rate
 
 __all__ = [
     "AccountSettings",
-    "BalanceSettings",
     "CallbackSettings",
     "ChatSettings",
     "GuardSettings",
-    "HoursSettings",
     "LoggingSettings",
     "Rate",
     "ServerSettings",
     "Settings",
-    "StatusSettings",
     "StorageSettings",
     "TelegramSettings",
     "WebSettings",

@@ -1,8 +1,7 @@
-"""Checks that need several values of ``config.yaml``: names that refer to each other, listeners and addresses that
-collide.
+"""Checks that need several values of ``config.yaml``: names that refer to each other, addresses that collide.
 
-Mistakes are searched in the document, not in the typed settings. So they are found even if other parts of the file are
-wrong, and a person sees all of them at once. Warnings need a configuration without mistakes.
+:func:`mistakes` reads the document, not the typed settings. So it finds mistakes even if other parts of the file are
+wrong, and a person sees all of them at once. :func:`warnings` needs a configuration without mistakes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bridge.config.settings import (
-    AccountSettings,
     CallbackSettings,
     ServerSettings,
     Settings,
@@ -22,7 +20,7 @@ from bridge.config.settings import (
 )
 from bridge.errors import Problem
 from bridge.schema.document import Document, Path
-from bridge.schema.values import did_you_mean
+from bridge.schema.values import did_you_mean, parse_whole
 
 TEST_SENDER = "TESTSMS"
 RESERVED_PATHS = frozenset({"/livez", "/readyz"})
@@ -32,30 +30,37 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def mistakes(document: Document) -> list[Problem]:
-    """Contradictions between values. The schema reports values that are not texts."""
+    """Contradictions between values. Values of a wrong type are left to the schema."""
     return [*_listeners(document), *_chats(document), *_webhook(document), *_callbacks(document)]
 
 
 def warnings(settings: Settings, document: Document) -> list[Problem]:
     """Warnings about settings that work but are probably not meant."""
-    return [*_sender_warnings(settings, document), *_open_callbacks(settings, document), *_telegram(settings, document)]
+    return [
+        *_sender_warnings(settings, document),
+        *_callback_warnings(settings, document),
+        *_telegram_warnings(settings, document),
+    ]
 
 
 def _text(document: Document, path: Path, default: str) -> str:
+    """The text at ``path``; ``default`` if there is none."""
     value = document.get(path)
     return value if isinstance(value, str) else default
 
 
 def _names(document: Document, path: Path) -> list[str]:
+    """The keys of the mapping at ``path``; empty if there is none."""
     value = document.get(path)
     return list(value) if isinstance(value, dict) else []
 
 
 def _listeners(document: Document) -> Iterator[Problem]:
-    server, web = ServerSettings(), WebSettings()
-    first = (_text(document, ("server", "host"), server.host), _text(document, ("server", "port"), str(server.port)))
-    second = (_text(document, ("web", "host"), web.host), _text(document, ("web", "port"), str(web.port)))
-    if first == second:
+    server, web = (
+        (_text(document, (key, "host"), default.host), _text(document, (key, "port"), str(default.port)))
+        for key, default in (("server", ServerSettings()), ("web", WebSettings()))
+    )
+    if server == web:
         path = ("web", "port") if document.get(("web", "port")) is not None else ("server", "port")
         yield document.problem(path, "`server` and `web` need different ports: callbacks have a listener of their own")
 
@@ -63,21 +68,21 @@ def _listeners(document: Document) -> Iterator[Problem]:
 def _chats(document: Document) -> Iterator[Problem]:
     chats = _names(document, ("telegram", "chats"))
     for key in ("default_chat", "admin_chat"):
-        path = ("telegram", key)
-        name = _text(document, path, "")
+        name = _text(document, ("telegram", key), "")
         if name and name not in chats:
             hint = did_you_mean(name, chats) or (
                 f"; there are: {', '.join(chats)}" if chats else "; `telegram.chats` is empty"
             )
-            yield document.problem(path, f"no such chat in `telegram.chats`{hint}")
-    seen: dict[str, str] = {}
+            yield document.problem(("telegram", key), f"no such chat in `telegram.chats`{hint}")
+    seen: dict[int, str] = {}
     for chat in chats:
-        written = _text(document, ("telegram", "chats", chat, "id"), "")
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", written):
-            continue
-        other = seen.setdefault(str(int(written)), chat)
+        path = ("telegram", "chats", chat, "id")
+        try:
+            other = seen.setdefault(parse_whole(document.get(path)), chat)
+        except ValueError:
+            continue  # the schema reports it
         if other != chat:
-            yield document.problem(("telegram", "chats", chat, "id"), f"the same chat as `{other}`; ids must differ")
+            yield document.problem(path, f"the same chat as `{other}`; ids must differ")
 
 
 def _webhook(document: Document) -> Iterator[Problem]:
@@ -130,10 +135,10 @@ def _callbacks(document: Document) -> Iterator[Problem]:
         # A secret may also be the last segment of the path, so a path with and without a final slash is the same.
         other = seen.setdefault((path.rstrip("/"), secret), account)
         if other != account:
-            what = "the same `secret`" if secret else "no `secret`"
-            at = "secret" if document.get((*base, "secret")) is not None else "path"
+            secrets = "the same `secret`" if secret else "no `secret`"
+            key = "secret" if document.get((*base, "secret")) is not None else "path"
             yield document.problem(
-                (*base, at), f"the same `path` as account `{other}` and {what}: calls could not be told apart"
+                (*base, key), f"the same `path` as account `{other}` and {secrets}: calls could not be told apart"
             )
 
 
@@ -154,14 +159,16 @@ def _is_loopback(host: str) -> bool:
         return host in _LOOPBACK_NAMES
 
 
-def _open_callbacks(settings: Settings, document: Document) -> Iterator[Problem]:
+def _callback_warnings(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Warnings about callbacks that strangers can call, and about limits that do not work behind a proxy."""
     loopback = _is_loopback(settings.server.host)
     for name, account in settings.accounts.items():
-        yield from _open_callback(name, account, document, loopback)
+        yield from _warnings_of_callback(account.callback, ("accounts", name, "callback"), document, loopback)
 
 
-def _open_callback(name: str, account: AccountSettings, document: Document, loopback: bool) -> Iterator[Problem]:
-    callback, base = account.callback, ("accounts", name, "callback")
+def _warnings_of_callback(
+    callback: CallbackSettings, base: Path, document: Document, loopback: bool
+) -> Iterator[Problem]:
     secret = callback.secret.get_secret_value()
     if not secret and not callback.allow:
         reach = "" if loopback else ", from any network that reaches `server.host`"
@@ -184,7 +191,7 @@ def _open_callback(name: str, account: AccountSettings, document: Document, loop
         )
 
 
-def _telegram(settings: Settings, document: Document) -> Iterator[Problem]:
+def _telegram_warnings(settings: Settings, document: Document) -> Iterator[Problem]:
     telegram = settings.telegram
     if telegram.token.get_secret_value() and not telegram.chats:
         yield document.problem(("telegram", "chats"), "a token and no chats: nobody sees what arrives")

@@ -27,8 +27,8 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         if path.is_file():
             return path
         source = "-c" if explicit else ENVIRONMENT
-        what = "is a folder" if path.is_dir() else "no such file"
-        raise ConfigError([_at_file(str(path), f"{what} (named by {source})")])
+        mistake = "is a folder" if path.is_dir() else "no such file"
+        raise ConfigError([_at_file(str(path), f"{mistake} (named by {source})")])
     for path in DEFAULT_PATHS:
         if path.is_file():
             return path

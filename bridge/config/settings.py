@@ -42,8 +42,9 @@ from bridge.schema.values import (
 
 Name = Annotated[str, AfterValidator(values.check_name)]
 Secret = Annotated[SecretStr, AfterValidator(values.check_secret)]
+Password = Annotated[Secret, AfterValidator(values.check_secret_not_empty)]
 SenderName = Annotated[str, AfterValidator(check_sender_name)]
-OwnNumber = Annotated[str, AfterValidator(values.without_plus)]
+OwnNumber = Annotated[str, AfterValidator(values.normalise_own_number)]
 BaseUrl = Annotated[str, AfterValidator(values.check_base_url)]
 UrlPath = Annotated[str, AfterValidator(values.check_path)]
 
@@ -104,17 +105,17 @@ class StatusSettings(Section):
 class BalanceSettings(Section):
     every: Annotated[OptionalDuration, Shortest("1m")] = 10 * MINUTE
     warn_below: Annotated[
-        float | None, BeforeValidator(values.optional_amount, json_schema_input_type=float | Literal["off"])
+        float | None, BeforeValidator(values.parse_amount_or_off, json_schema_input_type=float | Literal["off"])
     ] = None
 
 
 class AccountSettings(Section):
-    """One account at a platform of the family."""
+    """One account at the platform: its login, its sender names, its limits."""
 
     url: BaseUrl = "http://smpp.ibatele.com"
     script: UrlPath = "/sendsms.php"
-    login: Annotated[str, AfterValidator(values.not_empty)] = Field(examples=["login: ${IBA_LOGIN}"])
-    password: Annotated[Secret, AfterValidator(values.secret_not_empty)] = Field(examples=["password: ${IBA_PASSWORD}"])
+    login: Annotated[str, AfterValidator(values.check_not_empty)] = Field(examples=["login: ${IBA_LOGIN}"])
+    password: Password = Field(examples=["password: ${IBA_PASSWORD}"])
     sender: SenderName = Field(examples=["sender: MyShop"])
     senders: dict[OwnNumber, SenderName] = {}
     numbers: tuple[OwnNumber, ...] = ()
@@ -154,10 +155,10 @@ class TelegramSettings(Section):
     confirm_parts: Annotated[
         int,
         Between(1, values.NO_CONFIRM_PARTS),
-        BeforeValidator(values.confirm_parts, json_schema_input_type=int | Literal["off"]),
+        BeforeValidator(values.parse_confirm_parts, json_schema_input_type=int | Literal["off"]),
     ] = 3
     undo: Annotated[OptionalDuration, Shortest("1s"), AfterValidator(values.check_undo)] = None
-    """How long an operator's reply waits, so that the operator can still stop it."""
+    """The time that an operator's reply waits, so that the operator can still stop it."""
     remind_after: Annotated[OptionalDuration, Shortest("1m")] = None
     """Counted in the working hours named `office`."""
     chats: dict[Name, ChatSettings] = {}
@@ -171,33 +172,33 @@ class StorageSettings(Section):
     url: Annotated[str, AfterValidator(values.check_storage)] = "sqlite:///data/bridge.db"
 
     @property
-    def shared(self) -> bool:
-        """Whether it is a PostgreSQL database, which several nodes can use, and not a file of one node."""
+    def is_postgresql(self) -> bool:
+        """True for a PostgreSQL database, which several nodes can share. False for the SQLite file of one node."""
         return self.url.startswith(values.POSTGRES)
 
     @property
     def sqlite_path(self) -> Path:
-        """The file of a store that is not ``shared``."""
+        """The file of an SQLite store."""
         return Path(self.url.removeprefix(values.SQLITE))
 
     @property
     def passwords(self) -> frozenset[str]:
-        """The passwords in the URL. The driver reads them before the host and after the question mark."""
-        if not self.shared:
+        """The passwords in the URL. The driver takes them from the part before the host and from the query."""
+        if not self.is_postgresql:
             return frozenset()
         parts = urlsplit(self.url)
-        behind = [value for name, value in parse_qsl(parts.query) if name in ("password", "sslpassword")]
-        return frozenset({unquote(parts.password or ""), *behind})
+        in_query = [value for name, value in parse_qsl(parts.query) if name in ("password", "sslpassword")]
+        return frozenset({unquote(parts.password or ""), *in_query})
 
-    def under(self, folder: Path) -> StorageSettings:
+    def resolved_in(self, folder: Path) -> StorageSettings:
         """The settings with a relative path resolved against ``folder``."""
-        if self.shared:
+        if self.is_postgresql:
             return self
         return self.model_copy(update={"url": f"{values.SQLITE}{folder / self.sqlite_path}"})
 
 
 class HoursSettings(Section):
-    """Named working hours, which rules use by ``hours``."""
+    """Named working hours. Rules use them in the condition ``hours``."""
 
     timezone: TimeZone = ZoneInfo("Europe/Moscow")
     week: dict[
@@ -255,7 +256,7 @@ class Settings(Section):
     @classmethod
     def _store_beside_the_file(cls, value: StorageSettings, info: ValidationInfo) -> StorageSettings:
         file = info.data.get("file")
-        return value.under(file.parent) if isinstance(file, Path) else value
+        return value.resolved_in(file.parent) if isinstance(file, Path) else value
 
     def secrets(self) -> frozenset[str]:
         """Every value that must not appear anywhere; logs redact them."""

@@ -22,7 +22,7 @@ SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
 NO_CONFIRM_PARTS = 1_000
 """Value for ``confirm_parts: off``: more parts than any SMS has."""
-LONGEST_UNDO = 10 * MINUTE
+MAX_UNDO = 10 * MINUTE
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
@@ -32,8 +32,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DAYS = "mon|tue|wed|thu|fri|sat|sun"
 _DAY_RANGE = re.compile(rf"(?:{_DAYS})(?:-(?:{_DAYS}))?")
 _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]"
-_TIMES = re.compile(rf"({_CLOCK})-({_CLOCK}|24:00)")
-TimesText = Annotated[str, Field(pattern=f"^{_CLOCK}-({_CLOCK}|24:00)$")]
+_TIMES = rf"{_CLOCK}-({_CLOCK}|24:00)"
+TimesText = Annotated[str, Field(pattern=f"^{_TIMES}$")]
 """One span of working hours as it is written (``09:00-18:00``), for the JSON Schema."""
 
 
@@ -45,7 +45,7 @@ def check_name(value: str) -> str:
     return value
 
 
-def not_empty(value: str) -> str:
+def check_not_empty(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
     return value
@@ -57,7 +57,7 @@ def check_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def secret_not_empty(value: SecretStr) -> SecretStr:
+def check_secret_not_empty(value: SecretStr) -> SecretStr:
     if not value.get_secret_value():
         raise ValueError("must not be empty")
     return value
@@ -70,12 +70,12 @@ def check_token(value: SecretStr) -> SecretStr:
     return value
 
 
-def without_plus(value: str) -> str:
-    """A number as the platform writes it: digits without ``+`` and spaces. Names stay as they are."""
+def normalise_own_number(value: str) -> str:
+    """A number of ours as the platform writes it: digits without ``+`` and spaces. A name stays as it is."""
     digits = re.sub(r"[ ()+-]", "", value)
     if digits.isascii() and digits.isdigit():
         return digits
-    return not_empty(value)
+    return check_not_empty(value)
 
 
 def _split(value: str) -> SplitResult | None:
@@ -138,7 +138,7 @@ def check_answer(value: str) -> str:
     return value
 
 
-def optional_amount(value: object, info: ValidationInfo) -> float | None:
+def parse_amount_or_off(value: object, info: ValidationInfo) -> float | None:
     if value == OFF or (value is None and not from_file(info)):
         return None
     try:
@@ -159,12 +159,13 @@ def check_chat_id(value: int) -> int:
 def parse_operators(value: object) -> object:
     if value == "members" or isinstance(value, tuple):
         return value
-    if isinstance(value, list):
-        try:
-            return tuple(parse_whole(user) for user in value)
-        except ValueError:
-            pass
-    raise ValueError("expected `members` or a list of user ids such as [123456789]")
+    expected = "expected `members` or a list of user ids such as [123456789]"
+    if not isinstance(value, list):
+        raise ValueError(expected)
+    try:
+        return tuple(parse_whole(user) for user in value)
+    except ValueError:
+        raise ValueError(expected) from None
 
 
 def check_note_mark(value: str) -> str:
@@ -175,12 +176,12 @@ def check_note_mark(value: str) -> str:
     return value
 
 
-def confirm_parts(value: object) -> object:
+def parse_confirm_parts(value: object) -> object:
     return NO_CONFIRM_PARTS if value == OFF else value
 
 
 def check_undo(value: int | None) -> int | None:
-    if value is not None and value > LONGEST_UNDO:
+    if value is not None and value > MAX_UNDO:
         raise ValueError("too long; a reply may be held back for at most 10m")
     return value
 
@@ -238,9 +239,10 @@ def check_days(value: str) -> str:
 def parse_times(value: object) -> tuple[str, ...]:
     """The times of a day: ``09:00-18:00``, or a list of these."""
     items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not items:
+    if (
+        not isinstance(items, list | tuple)
+        or not items
+        or not all(isinstance(item, str) and re.fullmatch(_TIMES, item) for item in items)
+    ):
         raise ValueError('expected times such as "09:00-18:00"')
-    for item in items:
-        if not isinstance(item, str) or not _TIMES.fullmatch(item):
-            raise ValueError('expected times such as "09:00-18:00"')
     return tuple(items)

@@ -33,7 +33,7 @@ _DECIMAL = re.compile("[0-9]+")
 
 def socket_path(settings: Settings) -> Path:
     """The socket of this process: beside its database file. On a shared store each process has a socket of its own."""
-    if not settings.storage.shared:
+    if not settings.storage.is_postgresql:
         return socket_beside(settings.storage.sqlite_path)
     return _in_temporary(_store_key(settings.storage.url), f"-{_config_key(settings)}-{os.getpid()}")
 
@@ -45,7 +45,7 @@ def service_sockets(settings: Settings, *, own: bool = False) -> list[Path]:
     rules. With ``own`` only these are returned.
     """
     path = socket_path(settings)
-    if not settings.storage.shared:
+    if not settings.storage.is_postgresql:
         return [path] if path.exists() else []
     found = path.parent.glob(_in_temporary(_store_key(settings.storage.url), "-*").name)
     # Any user may create a file in the temporary directory, so only sockets of our own user count.
@@ -60,7 +60,7 @@ def remove_stale_socket(settings: Settings, path: Path) -> None:
     stays: the next run on the database file replaces it.
     """
     process = path.stem.rpartition("-")[2]
-    if settings.storage.shared and _DECIMAL.fullmatch(process) and not _alive(int(process)):
+    if settings.storage.is_postgresql and _DECIMAL.fullmatch(process) and not _alive(int(process)):
         path.unlink(missing_ok=True)
 
 
