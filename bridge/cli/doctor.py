@@ -36,7 +36,7 @@ def doctor(config: str | None, as_json: bool, language: Language | None) -> None
     try:
         settings = load(find(config, os.environ), os.environ)
     except ConfigError as error:
-        from bridge.cli.checks import problems
+        from bridge.cli.doctor_checks import problems
 
         show(problems(error), as_json, language or "ru")
     output.configure(settings.logging.model_copy(update={"level": "error"}), settings.secrets())
@@ -45,16 +45,16 @@ def doctor(config: str | None, as_json: bool, language: Language | None) -> None
 
 async def examine(settings: Settings) -> list[Finding]:
     """All findings, in the order in which a person would repair them."""
-    from bridge.cli import checks
+    from bridge.cli import doctor_checks
     from bridge.pipeline.clock import SystemClock
     from bridge.telegram.setup import checks as telegram_checks
 
-    found = [*checks.check_config(settings), *await checks.check_store(settings)]
-    service, runs = await checks.check_service(settings)
+    found = [*doctor_checks.check_config(settings), *await doctor_checks.check_store(settings)]
+    service, runs = await doctor_checks.check_service(settings)
     found.append(service)
     for name, account in settings.accounts.items():
-        found += await checks.check_account(name, account, settings)
-    found += await checks.check_webhook(settings)
+        found += await doctor_checks.check_account(name, account, settings)
+    found += await doctor_checks.check_webhook(settings)
     # While our own service polls, a poll of the doctor would disturb it.
     return [*found, *await telegram_checks.examine(settings, SystemClock(), may_poll=not runs)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cli.checks import best_link, link
+from bridge.cli.doctor_checks import best_link, link
 from bridge.web.health import NOT_HERE, STANDBY
 
 OK, OFF, AWAY = "ok, last heard 1s ago", "off (no token)", "not reached"
