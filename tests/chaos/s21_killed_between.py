@@ -71,7 +71,8 @@ async def told(
         for kill in range(kills):
             after = str(chance.randint(1, WANTED))
             service.environment |= {"KILLED_AT": moment, "KILLED_AFTER": after, "SPOILED": spoiled}
-            await service.start()
+            # Perhaps it is killed before it takes callbacks: what waits from the kill before may leave first.
+            await service.spawn()
             waiting += batch(service.callback_url, kill)
             await service.ended(STANDS_STILL_S)
             in_flight |= sending(service)
