@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
+from enum import StrEnum
 
 from telegram import Message, MessageOriginUser, User
 
@@ -18,6 +19,25 @@ from bridge.model.post import NewPost, NoticePayload, PostPriority
 from bridge.telegram.chats import ANONYMOUS_ADMIN, Chat
 from bridge.telegram.client.message import trimmed
 from bridge.value import value_object
+
+
+class Refusal(StrEnum):
+    """Why a message, or an edit of it, must not leave. The text ids are ``notice.<refusal>``, and for commands
+    ``result.<refusal>``."""
+
+    NOT_OPERATOR = "not_operator"
+    ANONYMOUS = "anonymous"
+    """An anonymous administrator wrote it, and the chat does not admit them."""
+    FORWARDED = "forwarded"
+    """It may be another subscriber's or a colleague's text: the author did not write it here."""
+    VIA_BOT = "via_bot"
+    """Another bot made the text, and its author may not have read it."""
+    BEFORE_RESTORE = "before_restore"
+    """It may have been handled before the restoration; the restored copy does not know."""
+    UNKNOWN_COMMAND = "unknown_command"
+    TEXT_ONLY = "text_only"
+    """It has nothing that an SMS can carry."""
+    EMPTY = "empty"
 
 
 @value_object
@@ -114,19 +134,15 @@ class IncomingMessage:
         return first is not None and first.forum_topic_created is not None and from_bot(first, self.bot_id)
 
     @property
-    def refusal(self) -> str | None:
-        """Why the message is refused, as the last part of a text id; None if it is not."""
+    def refusal(self) -> Refusal | None:
+        """Why the message is refused for its author or its origin; None if it is not."""
         user = self.raw.from_user
         user_id = user.id if user is not None else None
         if not self.chat.admits(user_id, on_behalf_of=self.on_behalf_of):
-            return "anonymous" if user_id == ANONYMOUS_ADMIN else "not_operator"
+            return Refusal.ANONYMOUS if user_id == ANONYMOUS_ADMIN else Refusal.NOT_OPERATOR
         if self.raw.forward_origin is not None:
-            # It may be another subscriber's or a colleague's text: the author did not write it here.
-            return "forwarded"
-        if self.raw.via_bot is not None:
-            # Another bot made the text, and its author may not have read it.
-            return "via_bot"
-        return None
+            return Refusal.FORWARDED
+        return Refusal.VIA_BOT if self.raw.via_bot is not None else None
 
     def key(self, purpose: str) -> str:
         """The key of one effect of this message: the same however often the message is processed. The messages of an

@@ -27,7 +27,7 @@ from bridge.telegram.commands import canned, contacts, conversations, lookup, se
 from bridge.telegram.commands.dispatch import CommandDispatcher
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.conversations import locate, topic_link
-from bridge.telegram.incoming import IncomingMessage, Notice
+from bridge.telegram.incoming import IncomingMessage, Notice, Refusal
 from bridge.telegram.notes import AlbumCaptions, Notes
 from bridge.telegram.replies import SendableText, reply_of, sendable_text
 from bridge.text.gsm7_substitution import with_gsm7_characters
@@ -47,9 +47,9 @@ BUTTONS: Mapping[str, ButtonHandler] = {
     ButtonKind.CANNED: canned.canned_pressed,
 }
 _TOPIC_LINES = filters.StatusUpdate.FORUM_TOPIC_CLOSED | filters.StatusUpdate.FORUM_TOPIC_REOPENED
-_ABOUT_AUTHOR = frozenset({"not_operator", "anonymous"})
+_ABOUT_AUTHOR = frozenset({Refusal.NOT_OPERATOR, Refusal.ANONYMOUS})
 """Refusals that concern the author, not the text."""
-_WITHOUT_TEXT = frozenset({"text_only", "empty"})
+_WITHOUT_TEXT = frozenset({Refusal.TEXT_ONLY, Refusal.EMPTY})
 """Refusals of a message without any text that an SMS can carry."""
 ALBUM: Ms = 3 * SECOND
 """Telegram brings an album as one message for each picture. The caption may still come this long after a picture."""
@@ -121,7 +121,7 @@ class OperatorMessageHandler:
             return
         refusal = self._refusal(message)
         if located.conversation is None:
-            if refusal != "unknown_command":
+            if refusal is not Refusal.UNKNOWN_COMMAND:
                 await self._tell_unknown(message, located.probable)
         elif refusal is not None:
             await self._refuse(message, refusal, located.conversation)
@@ -181,54 +181,50 @@ class OperatorMessageHandler:
         else:
             await conversations.tell_claimed(self._context, message, conversation)
 
-    async def _refuse(self, message: IncomingMessage, refusal: str, conversation: Conversation) -> None:
+    async def _refuse(self, message: IncomingMessage, refusal: Refusal, conversation: Conversation) -> None:
         album = message.key("caption") if message.raw.media_group_id is not None else ""
         if not album or not await self._albums.handled(album):
-            await self._tell(message, refusal, conversation=conversation, unless_album=album)
+            await self._tell(message, f"notice.{refusal}", conversation=conversation, unless_album=album)
 
-    def _refusal(self, message: IncomingMessage) -> str | None:
-        """Why this message, or this edit of it, must not leave, as the last part of ``notice.<refusal>``; None if it
-        may."""
+    def _refusal(self, message: IncomingMessage) -> Refusal | None:
+        """Why this message, or this edit of it, must not leave; None if it may."""
         if message.is_command:
-            return "unknown_command"
+            return Refusal.UNKNOWN_COMMAND
         if message.refusal is not None:
             return message.refusal
         sendable = sendable_text(message.raw)
         if sendable is None:
-            return "text_only"
+            return Refusal.TEXT_ONLY
         if not sendable.text:
-            return "empty"
-        if message.changed_at < self._context.restored_at:
-            # It may have been sent before the restoration; the restored copy does not know.
-            return "before_restore"
-        return None
+            return Refusal.EMPTY
+        return Refusal.BEFORE_RESTORE if message.changed_at < self._context.restored_at else None
 
     async def _tell_unknown(self, message: IncomingMessage, probable: Conversation | None) -> None:
         if probable is None or probable.thread_id is None:
-            await self._tell(message, "not_placed")
+            await self._tell(message, "notice.not_placed")
         else:
             link: dict[str, Json] = {"link": topic_link(message.chat.id, probable.thread_id)}
-            await self._tell(message, "orphan", params=link)
+            await self._tell(message, "notice.orphan", params=link)
 
     # ------------------------------------------------ edits
 
     async def _edited_reply(self, message: IncomingMessage, conversation: Conversation, sms: Sms) -> None:
         if self._notes.is_note(message.text):
             if not await self._withdrawn(message, sms) and not sms.state.never_left:
-                await self._tell(message, "edit_note_late", "edited", conversation=conversation)
+                await self._tell(message, "notice.edit_note_late", "edited", conversation=conversation)
             return
         if message.is_command or await self._by_command(message):
             # Telegram reports a command as edited when its link preview comes. It still ends with the text of its SMS.
             texts = (message.text, with_gsm7_characters(message.text) or message.text)
             if not any(text.endswith(sms.text) for text in texts):
-                await self._tell(message, "edit_command", "edited", conversation=conversation)
+                await self._tell(message, "notice.edit_command", "edited", conversation=conversation)
             return
         refusal, sendable = self._refusal(message), sendable_text(message.raw)
         if refusal in _WITHOUT_TEXT and await self._withdrawn(message, sms):
             # The message no longer shows the text that would have left.
             return
         if refusal is not None or sendable is None:
-            await self._tell(message, refusal or "text_only", "edited", conversation=conversation)
+            await self._tell(message, f"notice.{refusal}", "edited", conversation=conversation)
             return
         try:
             reply = reply_of(message, conversation, sendable, message.key("edit"))
@@ -251,22 +247,23 @@ class OperatorMessageHandler:
             return
         conversation = (await locate(message, self._context)).conversation
         if await self._commands.shows_command(message):
-            await self._tell(message, "edit_command", "edited", conversation=conversation)
+            await self._tell(message, "notice.edit_command", "edited", conversation=conversation)
             return
         refusal = self._refusal(message)
         if conversation is not None and (refusal is None or refusal in _ABOUT_AUTHOR):
-            await self._tell(message, refusal or "edit_stays", "edited", conversation=conversation)
+            text_id = "notice.edit_stays" if refusal is None else f"notice.{refusal}"
+            await self._tell(message, text_id, "edited", conversation=conversation)
 
     # ------------------------------------------------ notices to the author
 
     async def _tell_no_account(self, message: IncomingMessage, conversation: Conversation) -> None:
         params: dict[str, Json] = {"account": conversation.account}
-        await self._tell(message, "no_account", params=params, conversation=conversation)
+        await self._tell(message, "notice.no_account", params=params, conversation=conversation)
 
     async def _tell(
         self,
         message: IncomingMessage,
-        text: str,
+        text_id: str,
         purpose: str = "",
         *,
         params: Mapping[str, Json] | None = None,
@@ -278,7 +275,7 @@ class OperatorMessageHandler:
         :param purpose: notices with the same purpose count as the same text.
         :param unless_album: as in :meth:`Notice.post_under`.
         """
-        notice = Notice(text=f"notice.{text}", params=params or {})
+        notice = Notice(text=text_id, params=params or {})
         now = self._context.clock.now()
         post = notice.post_under(
             message,

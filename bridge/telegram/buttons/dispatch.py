@@ -56,7 +56,7 @@ class PressResult:
     """Id of the text that the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
     decision: str = ""
-    """What this press decided: the text ``decided.<decision>`` is added to the message. Empty: it decided nothing."""
+    """Id of the text that is added to the message: what was decided, and by whom. Empty: nothing was decided."""
     keeps_buttons: bool = False
     """The buttons stay and may be pressed again."""
 
@@ -139,9 +139,8 @@ class ButtonDispatcher:
     ) -> None:
         """Makes the call of :meth:`_remove_buttons`. :raises ApiError: the call failed."""
         if result.decision and isinstance(message, Message) and message.text:
-            text = f"{message.text}\n\n" + say(
-                chat.language, f"decided.{result.decision}", {"author": one_line(name, 64)}
-            )
+            decision = say(chat.language, result.decision, {"author": one_line(name, 64)})
+            text = f"{message.text}\n\n{decision}"
             if units(text) <= LIMIT:
                 edited = ChatMessage(text=text, entities=bold_entities(message))
                 await self._sender.edit(chat, message.message_id, edited, PostPriority.STATUS)

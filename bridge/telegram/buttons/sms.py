@@ -38,7 +38,7 @@ async def send_again(context: OperatorContext, press: ButtonPress) -> PressResul
         # An earlier press sent it: nothing is sent again.
         return DECIDED
     log.info("sms_sent_again", sms_id=retry.id, retry_of=sms.id)
-    return PressResult(answer="pressed.again", decision="again")
+    return PressResult(answer="pressed.again", decision="decided.again")
 
 
 async def leave(context: OperatorContext, press: ButtonPress) -> PressResult:
@@ -48,7 +48,7 @@ async def leave(context: OperatorContext, press: ButtonPress) -> PressResult:
     if not await context.store.move(sms.id, Move.ABANDON, context.clock.now(), Change(author=press.source.author)):
         return DECIDED
     log.info("sms_abandoned", sms_id=sms.id)
-    return PressResult(answer="pressed.leave", decision="leave")
+    return PressResult(answer="pressed.leave", decision="decided.leave")
 
 
 async def release(context: OperatorContext, press: ButtonPress) -> PressResult:

@@ -84,20 +84,20 @@ async def change(
     kind: ActionKind,
     done: Notice,
     *,
-    already: Notice | None = None,
+    already: str,
     detail: str = "",
     until: Ms = 0,
 ) -> None:
     """Makes a change and stores its answer in one transaction.
 
-    :param already: the answer if it was so before; by default the text ``<done>_already``.
+    :param done: the answer if something changed.
+    :param already: id of the text that answers if it was so before. It has the parameters of ``done``, and no buttons.
     :raises UsageError: the call is about no conversation.
     """
     conversation = conversation_of(call)
-    already = already or replace(done, text=f"{done.text}_already", buttons=())
     done_post, already_post = (
         notice.post_under(call.message, key=call.answer_key, conversation=conversation, due_at=call.now)
-        for notice in (done, already)
+        for notice in (done, replace(done, text=already, buttons=()))
     )
     await context.act(kind, conversation, call.source, detail=detail, until=until, done=done_post, already=already_post)
 

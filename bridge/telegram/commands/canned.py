@@ -71,8 +71,8 @@ async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressR
         return DECIDED
     if claimed_by_colleague(conversation, press.source.user_id, now):
         params = {"name": reply.name, "holder": one_line(conversation.claimed_name, 64)}
-        return PressResult(answer="pressed.canned_claimed", params=params, decision="canned")
-    return PressResult(answer="pressed.canned", params={"name": reply.name}, decision="canned")
+        return PressResult(answer="pressed.canned_claimed", params=params, decision="decided.canned")
+    return PressResult(answer="pressed.canned", params={"name": reply.name}, decision="decided.canned")
 
 
 async def _list(context: OperatorContext, call: Call, conversation: Conversation) -> Sequence[ChatMessage]:

@@ -15,16 +15,22 @@ from bridge.telegram.texts.labels import number
 LONGEST_NAME = 64
 ON = frozenset({"on", "вкл", "да"})
 OFF = frozenset({"off", "выкл", "нет"})
+_OPT_PRESSES = {
+    "out": (ActionKind.OPT_OUT, PressResult(answer="pressed.opt_out", decision="decided.opt_out")),
+    "in": (ActionKind.OPT_IN, PressResult(answer="pressed.opt_in", decision="decided.opt_in")),
+}
 
 
 async def block(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.BLOCK, _about(call, "result.blocked"))
+    await change(context, call, ActionKind.BLOCK, _about(call, "result.blocked"), already="result.blocked_already")
 
 
 async def unblock(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.UNBLOCK, _about(call, "result.unblocked"))
+    await change(
+        context, call, ActionKind.UNBLOCK, _about(call, "result.unblocked"), already="result.unblocked_already"
+    )
 
 
 async def name(context: OperatorContext, call: Call) -> None:
@@ -35,7 +41,7 @@ async def name(context: OperatorContext, call: Call) -> None:
         raise UsageError
     new = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
     done = Notice(text="result.named", params={"name": new}) if new else Notice(text="result.unnamed")
-    await change(context, call, ActionKind.RENAME, done, already=done, detail=new)
+    await change(context, call, ActionKind.RENAME, done, already=done.text, detail=new)
 
 
 async def tag(context: OperatorContext, call: Call) -> Notice | None:
@@ -50,24 +56,33 @@ async def tag(context: OperatorContext, call: Call) -> Notice | None:
     except ValueError:
         raise UsageError from None
     removed = call.rest[0] in "-−—"
-    done = Notice(text="result.untagged" if removed else "result.tagged", params={"tag": tag})
-    await change(context, call, ActionKind.UNTAG if removed else ActionKind.TAG, done, detail=tag)
+    if removed:
+        kind, done, already = ActionKind.UNTAG, "result.untagged", "result.untagged_already"
+    else:
+        kind, done, already = ActionKind.TAG, "result.tagged", "result.tagged_already"
+    await change(context, call, kind, Notice(text=done, params={"tag": tag}), already=already, detail=tag)
     return None
 
 
 async def optout(context: OperatorContext, call: Call) -> None:
     """Stops automatic texts, or allows them again with ``off``."""
     if _switch(call.rest or "on"):
-        await change(context, call, ActionKind.OPT_OUT, _about(call, "result.opted_out"))
+        done = _about(call, "result.opted_out")
+        await change(context, call, ActionKind.OPT_OUT, done, already="result.opted_out_already")
     else:
-        await change(context, call, ActionKind.OPT_IN, _about(call, "result.opted_in"))
+        done = _about(call, "result.opted_in")
+        await change(context, call, ActionKind.OPT_IN, done, already="result.opted_in_already")
 
 
 async def robot(context: OperatorContext, call: Call) -> None:
     if _switch(call.rest):
-        await change(context, call, ActionKind.ROBOT_ON, Notice(text="result.robot_on"))
+        await change(
+            context, call, ActionKind.ROBOT_ON, Notice(text="result.robot_on"), already="result.robot_on_already"
+        )
     else:
-        await change(context, call, ActionKind.ROBOT_OFF, Notice(text="result.robot_off"))
+        await change(
+            context, call, ActionKind.ROBOT_OFF, Notice(text="result.robot_off"), already="result.robot_off_already"
+        )
 
 
 async def opt_pressed(context: OperatorContext, press: ButtonPress) -> PressResult:
@@ -79,13 +94,12 @@ async def opt_pressed(context: OperatorContext, press: ButtonPress) -> PressResu
     if conversation is None or conversation.chat not in context.chats.names(press.chat):
         return UNKNOWN
     if press.data == "keep":
-        return PressResult(answer="pressed.opt_keep", decision="opt_keep")
-    kind = {"out": ActionKind.OPT_OUT, "in": ActionKind.OPT_IN}.get(press.data)
-    if kind is None:
+        return PressResult(answer="pressed.opt_keep", decision="decided.opt_keep")
+    chosen = _OPT_PRESSES.get(press.data)
+    if chosen is None:
         return UNKNOWN
-    if not await context.act(kind, conversation, press.source):
-        return DECIDED
-    return PressResult(answer=f"pressed.opt_{press.data}", decision=f"opt_{press.data}")
+    kind, result = chosen
+    return result if await context.act(kind, conversation, press.source) else DECIDED
 
 
 def _about(call: Call, text: str) -> Notice:

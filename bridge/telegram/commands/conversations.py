@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from bridge.config import Settings
 from bridge.model.actions import ActionKind
@@ -25,6 +26,11 @@ from bridge.text import phones
 CLAIM: Ms = 2 * HOUR
 """How long a claim holds if the operator names no time."""
 LONGEST_CLAIM: Ms = 24 * 7 * HOUR
+_PRESSES = {
+    "close": (ActionKind.CLOSE, PressResult(answer="pressed.close", decision="decided.close")),
+    "open": (ActionKind.OPEN, PressResult(answer="pressed.open", decision="decided.open")),
+    "claim": (ActionKind.CLAIM, PressResult(answer="pressed.claim", decision="decided.claim")),
+}
 _WORD = re.compile(r"\S+")
 _LIKE_A_NUMBER = re.compile(r"[+()\d][()\d\-–.]*")
 _FEWEST_DIGITS = 10
@@ -63,12 +69,13 @@ async def sms(context: OperatorContext, call: Call) -> Notice | None:
 
 async def close(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.CLOSE, Notice(text="result.closed", buttons=("open",)))
+    done = Notice(text="result.closed", buttons=("open",))
+    await change(context, call, ActionKind.CLOSE, done, already="result.closed_already")
 
 
 async def reopen(context: OperatorContext, call: Call) -> None:
     no_arguments(call)
-    await change(context, call, ActionKind.OPEN, Notice(text="result.opened"))
+    await change(context, call, ActionKind.OPEN, Notice(text="result.opened"), already="result.opened_already")
 
 
 async def claim(context: OperatorContext, call: Call) -> Notice | None:
@@ -76,7 +83,8 @@ async def claim(context: OperatorContext, call: Call) -> Notice | None:
     if call.message.user_id is None:
         return Notice(text="result.claim_anonymous")
     if call.rest.casefold() in OFF:
-        await change(context, call, ActionKind.RELEASE, Notice(text="result.released"))
+        done = Notice(text="result.released")
+        await change(context, call, ActionKind.RELEASE, done, already="result.released_already")
         return None
     length = _claim_length(call.rest)
     if claimed_by_colleague(conversation, call.message.user_id, call.now):
@@ -85,7 +93,7 @@ async def claim(context: OperatorContext, call: Call) -> Notice | None:
     until = call.now + length
     shown = until_when(until, call.now, context.zone(conversation), call.chat.language)
     done = Notice(text="result.claimed", params={"name": call.message.name, "until": shown})
-    await change(context, call, ActionKind.CLAIM, done, already=done, detail=call.message.name, until=until)
+    await change(context, call, ActionKind.CLAIM, done, already=done.text, detail=call.message.name, until=until)
     return None
 
 
@@ -93,17 +101,18 @@ async def conversation_pressed(context: OperatorContext, press: ButtonPress) -> 
     """``<close | open | claim>:<code>``: closes, opens or claims the conversation with that code."""
     word, _, code = press.data.partition(":")
     conversation = await context.conversation_by_code(press.chat, code)
-    kind = {"close": ActionKind.CLOSE, "open": ActionKind.OPEN, "claim": ActionKind.CLAIM}.get(word)
-    if conversation is None or kind is None:
+    pressed = _PRESSES.get(word)
+    if conversation is None or pressed is None:
         return UNKNOWN
-    detail, until, shown = "", 0, {}
+    kind, result = pressed
+    detail, until = "", 0
     if kind is ActionKind.CLAIM:
         now = context.clock.now()
         detail, until = one_line(press.name, 64), now + CLAIM
-        shown = {"until": until_when(until, now, context.zone(conversation), press.chat.language)}
-    if not await context.act(kind, conversation, press.source, detail=detail, until=until):
-        return DECIDED
-    return PressResult(answer=f"pressed.{word}", params=shown, decision=word)
+        shown = until_when(until, now, context.zone(conversation), press.chat.language)
+        result = replace(result, params={"until": shown})
+    changed = await context.act(kind, conversation, press.source, detail=detail, until=until)
+    return result if changed else DECIDED
 
 
 async def topic_changed(context: OperatorContext, message: IncomingMessage) -> None:

@@ -174,17 +174,19 @@ async def _about_conversation(context: OperatorContext, call: Call, conversation
     language, zone, now = call.chat.language, context.zone(conversation), call.now
     contact = await context.store.contact(conversation.subscriber)
     lines = [subscriber_line(conversation.subscriber, contact, language), _route_line(conversation, language)]
-    times = {"first_seen": contact.first_seen_at, "last_seen": conversation.last_inbound_at}
+    times = {"answer.first_seen": contact.first_seen_at, "answer.last_seen": conversation.last_inbound_at}
     lines += [
-        say(language, f"answer.{text}", {"at": moment(at, zone, language)})
-        for text, at in times.items()
-        if at is not None
+        say(language, text_id, {"at": moment(at, zone, language)}) for text_id, at in times.items() if at is not None
     ]
     if contact.tags:
         lines.append(say(language, "answer.tags", {"tags": one_line(", ".join(contact.tags), 500)}))
     lines += [f"{one_line(name, 64)}: {one_line(value, 200)}" for name, value in contact.values.items()]
-    flags = {"opted_out": contact.opted_out, "blocked": contact.blocked, "robot_off": contact.robot_off}
-    lines += [say(language, f"answer.{text}") for text, holds in flags.items() if holds]
+    flags = {
+        "answer.opted_out": contact.opted_out,
+        "answer.blocked": contact.blocked,
+        "answer.robot_off": contact.robot_off,
+    }
+    lines += [say(language, text_id) for text_id, holds in flags.items() if holds]
     if not contact.robot_off and contact.robot_paused_until > now:
         until = until_when(contact.robot_paused_until, now, zone, language)
         lines.append(say(language, "answer.robot_paused", {"until": until}))

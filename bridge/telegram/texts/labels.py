@@ -113,6 +113,6 @@ class Zones:
 
 def length(ms: Ms, language: Language) -> str:
     """A length of time in its two largest units: "2 h 10 min"."""
-    parts = ((ms // DAY, "days"), (ms % DAY // HOUR, "hours"), (ms % HOUR // MINUTE, "minutes"))
-    shown = [say(language, f"length.{unit}", {"count": count}) for count, unit in parts if count]
+    parts = ((ms // DAY, "length.days"), (ms % DAY // HOUR, "length.hours"), (ms % HOUR // MINUTE, "length.minutes"))
+    shown = [say(language, text_id, {"count": count}) for count, text_id in parts if count]
     return " ".join(shown[:2]) or say(language, "length.minutes", {"count": 1})

@@ -347,7 +347,7 @@ async def test_a_claim_is_taken_over_by_a_button_and_given_up(staff: Team) -> No
     await staff.sees("Anna has this conversation until")
     orders(staff, post, "/claim", BORIS)
     told = await staff.sees("Anna has the conversation with")
-    assert (await press(staff, told, "Take over", BORIS)).startswith("The conversation is yours until")
+    assert (await press(staff, told, "Claim anyway", BORIS)).startswith("The conversation is yours until")
     orders(staff, post, "mine?")
     await staff.sees("Boris has")
     orders(staff, post, "/claim off", BORIS)

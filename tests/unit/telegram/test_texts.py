@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import pytest
 import bridge
 from bridge.model.actions import ActionKind
 from bridge.model.answers import SmsReason
-from bridge.model.routing_outcome import Suppression
-from bridge.model.sms import ConfirmationReason, SmsState
+from bridge.model.routing_outcome import RoutingResult, Suppression
+from bridge.model.sms import UNDECIDED, ConfirmationReason, SmsState
 from bridge.telegram.client.errors import FailureKind
+from bridge.telegram.commands.spec import COMMANDS
+from bridge.telegram.incoming import Refusal
 from bridge.telegram.texts import COUNTED, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
+from bridge.telegram.updates.connection import ALERTS
 
 LANGUAGES = ("ru", "en")
 FORMS = {"ru": 3, "en": 2}
@@ -27,6 +32,13 @@ def entries(language: str) -> dict[str, Entry]:
     found = parsed(source)
     del found[""]
     return found
+
+
+_SUBJECTS = "|".join(sorted({text_id.partition(".")[0] for text_id in entries("en")}))
+_ID = re.compile(rf"(?:{_SUBJECTS})\.[a-z_]*[a-z]")
+_BEGINS = re.compile(rf"(?:{_SUBJECTS})\.[a-z_]*")
+_FINDING = {"ok", "warning", "fault", "level"}
+"""Names of the functions that make a finding of the doctor. Its text is ``doctor.<first argument>``."""
 
 
 def test_languages_have_the_same_ids_and_placeholders() -> None:
@@ -57,43 +69,80 @@ def test_every_text_is_written_and_plain(language: str) -> None:
             assert "!" not in text, text_id
 
 
-def test_every_id_the_program_names_exists() -> None:
-    named: set[str] = set()
+# The texts whose id is put together: the constant beginning, and the values that follow it.
+FAMILIES: Mapping[str, Collection[str]] = {
+    "action.": list(ActionKind),
+    "button.": ["open", "close", "claim"],
+    "button.opt_": ["out", "in"],
+    "command.": list(COMMANDS),
+    "confirmation.": list(ConfirmationReason),
+    "failure.": list(FailureKind),
+    "head.opt_question_": ["out", "in"],
+    "notice.": list(Refusal),
+    "outcome.": [result.replace(" ", "_") for result in RoutingResult],
+    "reason.": [*SmsReason, UNDECIDED, "ttl"],
+    "result.": [Refusal.NOT_OPERATOR, Refusal.ANONYMOUS, Refusal.FORWARDED, Refusal.VIA_BOT],
+    "status.": [*(set(SmsState) - {SmsState.SENDING}), "partly", "cancelled_correction"],
+    "suppression.": list(Suppression),
+    "usage.": list(COMMANDS),
+}
+
+
+def modules() -> Iterator[ast.Module]:
     for path in Path(bridge.__file__).parent.rglob("*.py"):
-        families = "alert|notice|pressed|button|head|status|suppression|confirmation|result|answer|path|link"
-        ids = rf'"((?:{families})\.[a-z_]+)"'
-        named |= set(re.findall(ids, path.read_text("utf-8")))
+        yield ast.parse(path.read_text("utf-8"))
+
+
+def named_ids(tree: ast.AST) -> Iterator[str]:
+    """The whole ids that a module names, and those of the findings of the doctor."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _ID.fullmatch(node.value):
+            yield node.value
+        if isinstance(node, ast.Call) and _FINDING & names(node.func):
+            yield from (f"doctor.{word}" for arg in node.args for word in words(arg))
+
+
+def assembled_ids(tree: ast.AST) -> Iterator[str]:
+    """The constant beginnings of the ids that a module puts together."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+            begins = str(node.values[0].value)
+            if _BEGINS.fullmatch(begins):
+                yield begins
+
+
+def names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def words(node: ast.AST) -> set[str]:
+    return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+def test_every_id_the_program_names_exists() -> None:
+    named = {text_id for tree in modules() for text_id in named_ids(tree)}
     assert named - set(entries("en")) == set()
 
 
-def test_every_state_of_an_sms_has_words() -> None:
-    missing = {state for state in SmsState if f"status.{state}" not in entries("en")}
-    assert missing == {SmsState.SENDING}, "sending is shown as queued"
+def test_every_id_that_is_put_together_belongs_to_a_family() -> None:
+    assembled = {begins for tree in modules() for begins in assembled_ids(tree)}
+    assert assembled - {"doctor."} == set(FAMILIES)
 
 
-@pytest.mark.parametrize("reason", [*SmsReason, "interrupted", "internal", "zeros", "ttl"])
-def test_every_reason_code_has_words(reason: str) -> None:
-    assert f"reason.{reason}" in entries("en")
+@pytest.mark.parametrize("begins", list(FAMILIES))
+def test_every_member_of_a_family_has_words(begins: str) -> None:
+    assert {f"{begins}{word}" for word in FAMILIES[begins]} - set(entries("en")) == set()
 
 
-@pytest.mark.parametrize("failure", list(FailureKind))
-def test_every_failure_of_telegram_has_words(failure: FailureKind) -> None:
-    assert f"failure.{failure}" in entries("en")
+def test_every_text_is_used() -> None:
+    used = {text_id for tree in modules() for text_id in named_ids(tree)}
+    used |= {f"{begins}{word}" for begins, members in FAMILIES.items() for word in members}
+    used |= {f"{text}_ok" for _, text in ALERTS.values()}
+    assert set(entries("en")) - used == set()
 
 
-@pytest.mark.parametrize("ask", list(ConfirmationReason))
-def test_every_reason_to_ask_first_has_words(ask: ConfirmationReason) -> None:
-    assert f"confirmation.{ask}" in entries("en")
-
-
-@pytest.mark.parametrize("kind", list(ActionKind))
-def test_every_action_has_words(kind: ActionKind) -> None:
-    assert f"action.{kind}" in entries("en")
-
-
-@pytest.mark.parametrize("hold", list(Suppression))
-def test_every_hold_of_an_automatic_reply_has_words(hold: Suppression) -> None:
-    assert f"suppression.{hold}" in entries("en")
+def test_every_alert_that_a_person_ends_has_an_all_clear() -> None:
+    assert {f"{text}_ok" for _, text in ALERTS.values()} - set(entries("en")) == set()
 
 
 @pytest.mark.parametrize(
