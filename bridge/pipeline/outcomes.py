@@ -46,7 +46,7 @@ class OutcomePolicy:
     async def decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
         """Turn an answer into a move. No other code does.
 
-        :raises StoreError: the caller calls it again. Its changes of the account can be made twice.
+        :raises StoreError: the caller calls it again. A failure still counts once.
         """
         if receipt.outcome not in NOT_TAKEN and receipt.reason not in NO_ANSWER:
             await self._suspensions.note_answer(channel)
@@ -123,9 +123,10 @@ class OutcomePolicy:
         return Move.RETRY, Change(reason=SmsReason.SAME_REQUEST, due_at=due)
 
     async def _not_sent(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        due = channel.note_not_sent(self._clock.now(), random.random())
-        if channel.failures >= UNREACHABLE_AFTER:
+        if channel.failures + 1 >= UNREACHABLE_AFTER:
             await self._suspensions.report_unreachable(channel)
+        # Counted last: while the store refuses the alert, the caller repeats the call.
+        due = channel.note_not_sent(self._clock.now(), random.random())
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=due)
 
     # ------------------------------------------------ the probe

@@ -13,6 +13,7 @@ from bridge.model.alert import Alert
 from bridge.model.answers import Balance, Receipt, SendClass, SmsReason
 from bridge.model.base import DAY, MINUTE, SECOND
 from bridge.model.sms import Move, SmsState
+from bridge.pipeline.account_channel import UNREACHABLE_AFTER
 from bridge.pipeline.accounts import AccountWatch
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import ManualClock
@@ -82,6 +83,19 @@ async def test_the_all_clear_is_told_also_where_the_store_was_away_when_it_came(
             await refused(around)
         await around.becomes(sms.id, SmsState.SENT)
         assert not await around.store.clear_alert("account:main:unreachable", "alert.platform_back", {}, 0)
+
+
+async def test_a_failure_counts_once_although_the_store_refuses_its_alert(tmp_path: Path) -> None:
+    async with sender(tmp_path) as around:
+        around.channel.failures = UNREACHABLE_AFTER - 1
+        around.platform.misbehave(Fault.HTTP_429, delay=100)  # the store is away by then
+        sms = await around.order("a")
+        await around.outbox.step()
+        with around.away():
+            await around.platform.wait_for(lambda platform: len(platform.requests) == 1)
+            await refused(around)
+        await around.becomes(sms.id, SmsState.QUEUED)
+        assert around.channel.failures == UNREACHABLE_AFTER
 
 
 async def test_a_claim_that_fails_or_is_cancelled_gives_its_slots_back(tmp_path: Path) -> None:
