@@ -43,10 +43,10 @@ class DryRun:
 def dry_run(sample: SampleMessage, *, rules: RuleSet, settings: Settings, contact: Contact) -> DryRun:
     """Decide and plan the message for this contact, at the time ``sample.at``."""
     inbound = _inbound(sample, contact.subscriber)
-    item = UnroutedMessage(inbound=inbound, contact=contact, recent=())
-    explanation = explain(rules, rule_message(item, {}), sample.at)
+    message = UnroutedMessage(inbound=inbound, contact=contact, recent=())
+    explanation = explain(rules, rule_message(message, {}), sample.at)
     budget = Budget(day=day_of(sample.at), limit=settings.guards.daily_parts, spent=0)
-    settlement = plan(item, explanation.decision, settings=settings, budget=budget, now=sample.at)
+    settlement = plan(message, explanation.decision, settings=settings, budget=budget, now=sample.at)
     return DryRun(subscriber=contact.subscriber, explanation=explanation, settlement=settlement)
 
 

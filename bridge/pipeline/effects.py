@@ -28,9 +28,9 @@ _RESULTS = {
 # ------------------------------------------------ what rules see
 
 
-def rule_message(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessage:
+def rule_message(message: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessage:
     """Build the message as rules see it. ``totals``: matches of the rules that are limited over all subscribers."""
-    inbound, contact = item.inbound, item.contact
+    inbound, contact = message.inbound, message.contact
     return RuleMessage(
         text=inbound.text,
         sender=inbound.sender,
@@ -43,7 +43,7 @@ def rule_message(item: UnroutedMessage, totals: Mapping[str, int]) -> RuleMessag
         id=inbound.id,
         contact=contact_facts(contact),
         conversation_open=contact.robot_paused_until > inbound.received_at,
-        uses=_uses(item, totals),
+        uses=_uses(message, totals),
     )
 
 
@@ -59,11 +59,11 @@ def contact_facts(contact: Contact) -> ContactFacts:
     )
 
 
-def _uses(item: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
-    if not item.uses and not totals:
+def _uses(message: UnroutedMessage, totals: Mapping[str, int]) -> Uses:
+    if not message.uses and not totals:
         return _NO_USES
     by_sender: defaultdict[tuple[str, RuleCounter], list[Ms]] = defaultdict(list)
-    for use in item.uses:
+    for use in message.uses:
         by_sender[use.rule, use.what].append(use.at)
     return Uses(by_sender={key: tuple(times) for key, times in by_sender.items()}, totals=dict(totals))
 

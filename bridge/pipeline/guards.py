@@ -39,20 +39,20 @@ def longest_window(guards: GuardSettings) -> Ms:
 
 
 def suppression_of_all(
-    item: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
+    message: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
 ) -> Suppression | None:
     """The reason to hold back every automatic reply to this message, whatever its text and its rule. None: no reason.
 
     Opt-outs are checked for each rule instead, because a rule that fires on this message may change them.
     """
-    inbound, contact = item.inbound, item.contact
+    inbound, contact = message.inbound, message.contact
     if not phones.can_be_answered(inbound.subscriber, own_numbers):
         return Suppression.UNANSWERABLE
     if contact.blocked:
         return Suppression.BLOCKED
-    if item.restored:
+    if message.restored:
         return Suppression.RESTORED
-    if max_age is not None and now - written_at(item) > max_age:
+    if max_age is not None and now - written_at(message) > max_age:
         return Suppression.TOO_OLD
     if contact.robot_off:
         return Suppression.ROBOT_OFF
@@ -61,12 +61,12 @@ def suppression_of_all(
     return None
 
 
-def written_at(item: UnroutedMessage) -> Ms:
+def written_at(message: UnroutedMessage) -> Ms:
     """When the subscriber wrote the message, as far as known.
 
     The time of receipt can be later: the platform repeats calls while the bridge is down.
     """
-    received, date = item.inbound.received_at, item.inbound.date
+    received, date = message.inbound.received_at, message.inbound.date
     return received if date is None else min(received, date)
 
 

@@ -55,17 +55,17 @@ class AutomaticReplies:
 
 
 def plan(
-    item: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, slot: bool = False
+    message: UnroutedMessage, decision: Decision, *, settings: Settings, budget: Budget, now: Ms, slot: bool = False
 ) -> Settlement:
     """Build everything that routing this message writes.
 
     ``slot``: the outbox has reserved a slot, so the first reply asks to be inserted as ``sending``.
     """
-    inbound = item.inbound
+    inbound = message.inbound
     account = settings.accounts.get(inbound.account)
     # The account may have left the configuration while the message waited. No reply can leave then, but people see it.
     replies = (
-        automatic_replies(item, decision, account=account, settings=settings, budget=budget, now=now, slot=slot)
+        automatic_replies(message, decision, account=account, settings=settings, budget=budget, now=now, slot=slot)
         if account is not None
         else AutomaticReplies()
     )
@@ -75,7 +75,7 @@ def plan(
     return Settlement(
         inbound_id=inbound.id,
         subscriber=inbound.subscriber,
-        contact_version=item.contact.version,
+        contact_version=message.contact.version,
         now=now,
         state=InboundState.ROUTED,
         rule=decision.fired[0].rule if decision.fired else None,
@@ -85,18 +85,18 @@ def plan(
         spend_limit=budget.limit,
         spend_day=budget.day,
         forwards=forwards,
-        posts=conflict_posts(item),
+        posts=conflict_posts(message),
         alerts=(
-            *suppression_alerts(item, replies.suppressions, account, budget),
+            *suppression_alerts(message, replies.suppressions, account, budget),
             *(rule_alert(fired, decision.rules_version) for fired in failed),
         ),
-        contact=effects.contact_change(item.contact, decision),
+        contact=effects.contact_change(message.contact, decision),
         uses=tuple(effects.rule_uses(decision, replies.rules, inbound.received_at)),
     )
 
 
 def automatic_replies(
-    item: UnroutedMessage,
+    message: UnroutedMessage,
     decision: Decision,
     *,
     account: AccountSettings,
@@ -106,19 +106,21 @@ def automatic_replies(
     slot: bool,
 ) -> AutomaticReplies:
     """Ask the guards about each reply, in the order of the rules."""
-    recent = list(item.recent)
+    recent = list(message.recent)
     own = [number for each in settings.accounts.values() for number in each.numbers]
-    general = guards.suppression_of_all(item, own_numbers=own, max_age=account.max_age, now=now)
+    general = guards.suppression_of_all(message, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
     suppressions: list[Suppression] = []
     rules: set[str] = set()
     wanted = [
-        (fired, out, reply) for fired, out in effects.with_opt_outs(item.contact, decision) for reply in fired.replies
+        (fired, out, reply)
+        for fired, out in effects.with_opt_outs(message.contact, decision)
+        for reply in fired.replies
     ]
     for index, (fired, out, reply) in enumerate(wanted):
-        key = f"rule:{item.inbound.id}:{index}"
+        key = f"rule:{message.inbound.id}:{index}"
         state = SmsState.SENDING if slot and not replies else SmsState.QUEUED
-        sms = compose.rule_sms(account, item.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
+        sms = compose.rule_sms(account, message.inbound, reply, key=key, rule=fired.rule, state=state, now=now)
         reason = general or (
             Suppression.OPTED_OUT if out else guards.suppression_of_text(reply.text, recent, settings.guards, now)
         )
@@ -201,9 +203,9 @@ def outcome(decision: Decision, replies: AutomaticReplies, forwards: tuple[Forwa
     return RoutingOutcome(results=tuple(results), suppressions=suppressions)
 
 
-def conflict_posts(item: UnroutedMessage) -> tuple[NewPost, ...]:
+def conflict_posts(message: UnroutedMessage) -> tuple[NewPost, ...]:
     """Tell the team if the same smsid came before with other content. Such a message is routed like any other."""
-    inbound = item.inbound
+    inbound = message.inbound
     if inbound.conflict_of is None:
         return ()
     params: dict[str, Json] = {"account": inbound.account, "smsid": inbound.smsid}
@@ -223,7 +225,7 @@ def rule_alert(fired: FiredRule, version: str) -> Alert:
 
 
 def suppression_alerts(
-    item: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
+    message: UnroutedMessage, suppressions: tuple[Suppression, ...], account: AccountSettings | None, budget: Budget
 ) -> Iterator[Alert]:
     """Alerts about suppressed replies.
 
@@ -234,19 +236,19 @@ def suppression_alerts(
     for reason in suppressions:
         if reason in (Suppression.PER_NUMBER, Suppression.SAME_TEXT):
             yield Alert(
-                key=f"guard:{budget.day}:{item.inbound.subscriber}",
+                key=f"guard:{budget.day}:{message.inbound.subscriber}",
                 text="alert.guard_number",
-                params={"subscriber": item.inbound.subscriber, "reason": str(reason)},
+                params={"subscriber": message.inbound.subscriber, "reason": str(reason)},
                 summary=Alert(key=f"guard:{budget.day}:", text="alert.guard_numbers"),
             )
         elif reason is Suppression.DAILY_PARTS:
             yield Alert(key=f"daily_parts:{budget.day}", text="alert.daily_parts", params={"limit": budget.limit})
         elif reason is Suppression.TOO_OLD and account is not None and account.max_age is not None:
             yield Alert(
-                key=f"too_old:{item.inbound.account}:{budget.day}",
+                key=f"too_old:{message.inbound.account}:{budget.day}",
                 text="alert.too_old",
-                params={"account": item.inbound.account, "hours": account.max_age // HOUR},
-                account=item.inbound.account,
+                params={"account": message.inbound.account, "hours": account.max_age // HOUR},
+                account=message.inbound.account,
             )
 
 
