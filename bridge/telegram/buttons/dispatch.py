@@ -18,8 +18,7 @@ from bridge.model.post import PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import LIMIT, Entity, one_line, units
-from bridge.telegram.client.message import Message as ChatMessage
+from bridge.telegram.client.message import LIMIT, ChatMessage, Entity, one_line, units
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import author, millis

@@ -32,7 +32,7 @@ from telegram.request import HTTPXRequest
 
 from bridge.model.base import SECOND, Ms
 from bridge.telegram.client.errors import ApiError, FailureKind, described, translated
-from bridge.telegram.client.message import Button, Entity, Message
+from bridge.telegram.client.message import Button, ChatMessage, Entity
 from bridge.value import value_object
 
 # Without this variable the library warns at every flood limit. It reads the variable at each error.
@@ -218,7 +218,7 @@ class Api:
     async def send(
         self,
         chat_id: int,
-        message: Message,
+        message: ChatMessage,
         *,
         thread_id: int | None = None,
         reply_to: int | None = None,
@@ -239,7 +239,7 @@ class Api:
             )
         return sent.message_id
 
-    async def edit(self, chat_id: int, message_id: int, message: Message) -> None:
+    async def edit(self, chat_id: int, message_id: int, message: ChatMessage) -> None:
         with translated():
             await self._bot.edit_message_text(
                 message.text,

@@ -36,7 +36,9 @@ class Button:
 
 
 @value_object
-class Message:
+class ChatMessage:
+    """A message for a chat, before it is sent."""
+
     text: str
     entities: tuple[Entity, ...] = ()
     buttons: tuple[Button, ...] = ()

@@ -15,7 +15,7 @@ from bridge.model.post import PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import PASSING, ApiError, FailureKind
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.value import value_object
 
@@ -46,7 +46,7 @@ class ChatSender:
     async def send(
         self,
         chat: Chat,
-        message: Message,
+        message: ChatMessage,
         priority: PostPriority,
         *,
         thread_id: int | None,
@@ -77,7 +77,7 @@ class ChatSender:
                     self._pause(chat, error)
                     raise
 
-    async def edit(self, chat: Chat, message_id: int, message: Message, priority: PostPriority) -> bool:
+    async def edit(self, chat: Chat, message_id: int, message: ChatMessage, priority: PostPriority) -> bool:
         """False if the message is gone or may not be edited any more."""
         await self._limiter.take(chat.id, priority)
         call = self._api.edit(chat.id, message_id, message)

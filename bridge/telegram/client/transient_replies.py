@@ -18,7 +18,7 @@ from bridge.model.post import PostPriority
 from bridge.ports.clock import Clock
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.client.sender import ChatSender
 from bridge.telemetry.lines import safe_traceback
@@ -39,7 +39,7 @@ _PRIORITY = PostPriority.STATUS
 class Search:
     """An answer that may take seconds to find."""
 
-    find: Callable[[], Awaitable[Sequence[Message]]]
+    find: Callable[[], Awaitable[Sequence[ChatMessage]]]
 
 
 class TransientReplies:
@@ -52,7 +52,9 @@ class TransientReplies:
         self._searching = asyncio.Lock()
         """One search at a time, so that other readers of the store stay free."""
 
-    def send(self, chat: Chat, answer: Sequence[Message] | Search, *, thread: int | None, reply_to: int | None) -> None:
+    def send(
+        self, chat: Chat, answer: Sequence[ChatMessage] | Search, *, thread: int | None, reply_to: int | None
+    ) -> None:
         """Begins to send the answer and returns at once. A later request may be answered before this one."""
         task = asyncio.create_task(self._send(chat, answer, thread, reply_to))
         self._tasks.add(task)
@@ -65,7 +67,7 @@ class TransientReplies:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(
-        self, chat: Chat, answer: Sequence[Message] | Search, thread: int | None, reply_to: int | None
+        self, chat: Chat, answer: Sequence[ChatMessage] | Search, thread: int | None, reply_to: int | None
     ) -> None:
         messages = await self._found(chat, answer) if isinstance(answer, Search) else answer
         began = self._clock.monotonic()
@@ -75,7 +77,7 @@ class TransientReplies:
                 if not await self._sent(chat, message, thread, reply_to, began):
                     return
 
-    async def _found(self, chat: Chat, search: Search) -> Sequence[Message]:
+    async def _found(self, chat: Chat, search: Search) -> Sequence[ChatMessage]:
         for _ in range(_TRIES):
             try:
                 async with self._searching:
@@ -94,7 +96,9 @@ class TransientReplies:
         log.warning("answer_abandoned", chat=chat.name)
         return ()
 
-    async def _sent(self, chat: Chat, message: Message, thread: int | None, reply_to: int | None, began: Ms) -> bool:
+    async def _sent(
+        self, chat: Chat, message: ChatMessage, thread: int | None, reply_to: int | None, began: Ms
+    ) -> bool:
         for _ in range(_TRIES):
             while wait := self._limiter.wait(chat.id, _PRIORITY):
                 await self._clock.sleep(wait)

@@ -10,7 +10,7 @@ from bridge.model.actions import ActionKind
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import LIMIT, Button, Message, clean, pieces, units
+from bridge.telegram.client.message import LIMIT, Button, ChatMessage, clean, pieces, units
 from bridge.telegram.client.transient_replies import Search
 from bridge.telegram.commands.spec import Command
 from bridge.telegram.context import ActionSource, OperatorContext
@@ -49,7 +49,7 @@ class Call:
         return f"{self.key}:answer"
 
 
-Answer = Notice | Sequence[Message] | Search
+Answer = Notice | Sequence[ChatMessage] | Search
 """A stored notice, or messages that are not stored."""
 Handler = Callable[[OperatorContext, Call], Awaitable[Answer | None]]
 """Carries out one command. None: the answer is stored already, together with the change that it reports.
@@ -112,14 +112,14 @@ def command_reply(call: Call, text: str, conversation: Conversation) -> Reply:
 
 def pages(
     lines: Iterable[str], *, conversation: Conversation | None = None, buttons: Sequence[Button] = ()
-) -> Sequence[Message]:
+) -> Sequence[ChatMessage]:
     """Puts the lines into as few messages as possible. A line is cut only if it is longer than a message. The buttons
     stand under the last message.
 
     No line may begin with a text from outside, so that none can look like a conversation's code.
     """
     code = "" if conversation is None else f"\n#{conversation.code}"
-    messages = [Message(text=text + code) for text in _texts(lines, LIMIT - units(code))]
+    messages = [ChatMessage(text=text + code) for text in _texts(lines, LIMIT - units(code))]
     if messages and buttons:
         messages[-1] = replace(messages[-1], buttons=tuple(buttons))
     return tuple(messages)

@@ -16,8 +16,7 @@ from bridge.rules.templates import ContactView, Variables
 from bridge.telegram import replies
 from bridge.telegram.buttons.dispatch import DECIDED, UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.client.message import Button, one_line
-from bridge.telegram.client.message import Message as ChatMessage
+from bridge.telegram.client.message import Button, ChatMessage, one_line
 from bridge.telegram.commands.call import Answer, Call, command_reply, conversation_of, pages
 from bridge.telegram.commands.conversations import claimed_by_colleague
 from bridge.telegram.context import OperatorContext

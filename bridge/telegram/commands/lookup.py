@@ -15,7 +15,7 @@ from bridge.rules import RuleSet
 from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import Message, one_line
+from bridge.telegram.client.message import ChatMessage, one_line
 from bridge.telegram.commands.call import Answer, Call, UsageError, conversation_of, no_arguments, pages, quoted
 from bridge.telegram.context import OperatorContext
 from bridge.telegram.incoming import Notice
@@ -34,7 +34,7 @@ _STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{s
 # ---------------------------------------------------------------- history
 
 
-async def history(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def history(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     no_arguments(call)
     return await _history(context, call.chat, conversation_of(call), before=FAR_FUTURE)
 
@@ -52,7 +52,7 @@ async def history_pressed(context: OperatorContext, press: ButtonPress) -> Press
 
 async def _history(
     context: OperatorContext, chat: Chat, conversation: Conversation, *, before: Ms
-) -> Sequence[Message]:
+) -> Sequence[ChatMessage]:
     language, zone = chat.language, context.zone(conversation)
     found, older = await context.store.conversation_lines(conversation.subscriber, before=before, limit=LINES)
     if not found:
@@ -170,7 +170,9 @@ async def _about_inbound(context: OperatorContext, call: Call, inbound: Inbound)
     return lines
 
 
-async def _about_conversation(context: OperatorContext, call: Call, conversation: Conversation) -> Sequence[Message]:
+async def _about_conversation(
+    context: OperatorContext, call: Call, conversation: Conversation
+) -> Sequence[ChatMessage]:
     language, zone, now = call.chat.language, context.zone(conversation), call.now
     contact = await context.store.contact(conversation.subscriber)
     lines = [subscriber_line(conversation.subscriber, contact, language), _route_line(conversation, language)]

@@ -19,8 +19,7 @@ from bridge.ports.store import Store
 from bridge.telegram.buttons.dispatch import UNKNOWN, ButtonPress, PressResult
 from bridge.telegram.buttons.kinds import ButtonKind, button
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import Message as ChatMessage
-from bridge.telegram.client.message import one_line
+from bridge.telegram.client.message import ChatMessage, one_line
 from bridge.telegram.client.transient_replies import Search
 from bridge.telegram.commands.call import Call, UsageError, pages
 from bridge.telegram.commands.spec import parse

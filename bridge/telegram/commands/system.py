@@ -16,7 +16,7 @@ from bridge.model.sms import SmsState
 from bridge.pipeline.effects import contact_facts
 from bridge.rules.context import RuleMessage
 from bridge.rules.explain import Explanation, explain
-from bridge.telegram.client.message import Message, one_line
+from bridge.telegram.client.message import ChatMessage, one_line
 from bridge.telegram.commands.call import Call, UsageError, no_arguments, pages, quoted
 from bridge.telegram.commands.spec import COMMANDS, parse
 from bridge.telegram.context import OperatorContext
@@ -34,7 +34,7 @@ _WEEK = 6
 # ---------------------------------------------------------------- the state of the bridge
 
 
-async def balance(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def balance(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     states = {state.account: state for state in (await context.store.queue_status()).accounts}
     lines = []
     for name, account in context.settings.accounts.items():
@@ -43,7 +43,7 @@ async def balance(context: OperatorContext, call: Call) -> Sequence[Message]:
     return pages(lines)
 
 
-async def stats(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def stats(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     language, zone = call.chat.language, context.zone()
     lines = []
     for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
@@ -52,7 +52,7 @@ async def stats(context: OperatorContext, call: Call) -> Sequence[Message]:
     return pages(lines[:-1])
 
 
-async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def status(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     language, zone = call.chat.language, context.zone()
     status = await context.store.queue_status()
     lines = list(_waiting(status, language, call.now))
@@ -69,7 +69,7 @@ async def status(context: OperatorContext, call: Call) -> Sequence[Message]:
 # ---------------------------------------------------------------- rules
 
 
-async def test(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def test(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     """Shows what the rules would do with a text. In a conversation its subscriber counts as the sender."""
     if not call.rest:
         raise UsageError
@@ -96,7 +96,7 @@ async def _message(context: OperatorContext, call: Call) -> RuleMessage:
     )
 
 
-async def rules(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def rules(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     """Lists the rules in the order they are tried; with a word only those whose name or file contains it."""
     language, rules = call.chat.language, context.rulebook.rules
     word = call.rest.casefold()
@@ -109,7 +109,7 @@ async def rules(context: OperatorContext, call: Call) -> Sequence[Message]:
     return pages(lines)
 
 
-async def reload(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def reload(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     no_arguments(call)
     language = call.chat.language
     done = await context.rulebook.reload()
@@ -126,7 +126,7 @@ async def reload(context: OperatorContext, call: Call) -> Sequence[Message]:
 # ---------------------------------------------------------------- help
 
 
-async def help(context: OperatorContext, call: Call) -> Sequence[Message]:
+async def help(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     """Lists the commands that the asker may use; with a command's name shows how to write that one."""
     language = call.chat.language
     if call.rest:

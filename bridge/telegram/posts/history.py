@@ -12,7 +12,7 @@ from bridge.model.sms import SmsState
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import Message, one_line
+from bridge.telegram.client.message import ChatMessage, one_line
 from bridge.telegram.posts.inbound import recap
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import Zones
@@ -53,7 +53,7 @@ class History:
         lines = await self._store.history(sms.subscriber, limit=_READ)
         return any(line.what == "out" and line.at < sms.received_at and _was_said(line, None) for line in lines)
 
-    async def recap(self, conversation: Conversation, chat: Chat, post: Post) -> Message:
+    async def recap(self, conversation: Conversation, chat: Chat, post: Post) -> ChatMessage:
         """The first message of a new topic in place of a deleted one: the SMS before ``post``."""
         before = post.inbound.id if post.inbound is not None else None
         lines = await self._store.history(conversation.subscriber, limit=_READ)

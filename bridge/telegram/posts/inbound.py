@@ -15,7 +15,7 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.post import InboundPayload
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.client.message import LIMIT, Button, Entity, Message, clean, one_line, pieces, units
+from bridge.telegram.client.message import LIMIT, Button, ChatMessage, Entity, clean, one_line, pieces, units
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import code_line, number, reason, subscriber_line
 from bridge.value import value_object
@@ -31,7 +31,7 @@ ShownTime = Callable[[Inbound], str]
 
 def single(
     post: Post, language: Language, *, many_accounts: bool, withheld: str = "", more: Sequence[str] = ()
-) -> Sequence[Message]:
+) -> Sequence[ChatMessage]:
     """A subscriber's SMS: number and origin, what the rules did, text, code. A long one is several messages.
 
     ``withheld``: why Telegram refuses the text; the message gives this reason in place of the text.
@@ -52,17 +52,17 @@ def single(
     return (*messages[:-1], replace(messages[-1], buttons=_opt_buttons(payload, language)))
 
 
-def bold_head(who: str, words: Sequence[str], lines: Sequence[str] = ()) -> Message:
+def bold_head(who: str, words: Sequence[str], lines: Sequence[str] = ()) -> ChatMessage:
     """The beginning of a message: ``who`` in bold and ``words`` behind it, then ``lines``."""
-    return Message(
+    return ChatMessage(
         text="\n".join([" · ".join([who, *words]), *lines]),
         entities=(Entity(kind="bold", offset=0, length=units(who)),),
     )
 
 
 def split(
-    head: Message, body: str, tail: str, language: Language, *, next_head: Message | None = None
-) -> list[Message]:
+    head: ChatMessage, body: str, tail: str, language: Language, *, next_head: ChatMessage | None = None
+) -> list[ChatMessage]:
     """Puts ``body`` under ``head``, in as many messages as it needs. ``next_head``: the head of the later ones; None:
     the same head."""
     parts = list(pieces(body, LIMIT - units(head.text) - units(tail) - _NUMBERING))
@@ -93,7 +93,7 @@ def _plain(post: Post, now: Ms) -> bool:
 
 def merged(
     posts: Sequence[Post], language: Language, shown: ShownTime, *, many_accounts: bool, more: Sequence[str] = ()
-) -> tuple[Message, int] | None:
+) -> tuple[ChatMessage, int] | None:
     """One message with several SMS, each with its time, and the number of ``posts`` in it; None if only one fits.
 
     A group takes few messages a minute: a subscriber who sends many SMS must not delay the others.
@@ -131,21 +131,21 @@ class _Item:
     text: str
 
 
-def _joined(head: Message, items: Sequence[_Item], tail: str, language: Language) -> Message:
+def _joined(head: ChatMessage, items: Sequence[_Item], tail: str, language: Language) -> ChatMessage:
     text = head.text + "\n" + say(language, "head.burst", {"count": len(items)})
     entities = list(head.entities)
     for item in items:
         text += "\n\n"
         entities.append(Entity(kind="bold", offset=units(text), length=units(item.time)))
         text += item.text
-    return Message(text=text + tail, entities=tuple(entities))
+    return ChatMessage(text=text + tail, entities=tuple(entities))
 
 
-def recap(conversation: Conversation, contact: Contact | None, language: Language, lines: Sequence[str]) -> Message:
+def recap(conversation: Conversation, contact: Contact | None, language: Language, lines: Sequence[str]) -> ChatMessage:
     """The first message of a topic that replaces a deleted one. ``lines``: the latest SMS of the conversation."""
     who = subscriber_line(conversation.subscriber, contact, language)
     text = "\n".join([say(language, "head.recap", {"number": who}), *lines])
-    return Message(text=text + code_line(conversation))
+    return ChatMessage(text=text + code_line(conversation))
 
 
 def _origin(sms: Inbound, payload: InboundPayload, language: Language, *, many_accounts: bool) -> Sequence[str]:

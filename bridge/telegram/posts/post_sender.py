@@ -9,7 +9,7 @@ from bridge.model.chat import Post, PostedMessage
 from bridge.model.post import NoticePayload, OpeningPayload
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.posts.history import History
 from bridge.telegram.posts.topics import Topics
@@ -25,7 +25,7 @@ class PostSender:
         self._sent: dict[tuple[PostId, int, int | None, int], list[int]] = {}
         """Message ids of the pieces of a long text that were sent, by post, chat, topic and number of pieces."""
 
-    async def send_in_conversation(self, post: Post, chat: Chat, messages: Sequence[Message]) -> PostedMessage:
+    async def send_in_conversation(self, post: Post, chat: Chat, messages: Sequence[ChatMessage]) -> PostedMessage:
         """Sends ``messages`` as a part of the conversation; its topic is made if there is none."""
         if not chat.topics or post.conversation is None:
             return await self._send_pieces(post, chat, messages, None)
@@ -47,7 +47,7 @@ class PostSender:
             return posted
         raise AssertionError("unreachable")
 
-    async def send_reply(self, post: Post, chat: Chat, message: Message) -> int:
+    async def send_reply(self, post: Post, chat: Chat, message: ChatMessage) -> int:
         """Sends a message in reply to what the post is about. If the topic is gone, it goes to the group.
 
         Returns the message id.
@@ -60,7 +60,7 @@ class PostSender:
         return post.conversation.thread_id if chat.topics and post.conversation is not None else None
 
     async def _send_pieces(
-        self, post: Post, chat: Chat, messages: Sequence[Message], thread_id: int | None
+        self, post: Post, chat: Chat, messages: Sequence[ChatMessage], thread_id: int | None
     ) -> PostedMessage:
         # If a later piece fails, the next attempt does not send the first ones again.
         key = (post.id, chat.id, thread_id, len(messages))
@@ -71,7 +71,9 @@ class PostSender:
         # Only the first id is stored. A reply to a later piece finds the conversation by its code.
         return PostedMessage(chat_id=chat.id, message_id=sent[0] if sent else None, thread_id=thread_id)
 
-    async def _send(self, post: Post, chat: Chat, message: Message, thread_id: int | None, *, or_group: bool) -> int:
+    async def _send(
+        self, post: Post, chat: Chat, message: ChatMessage, thread_id: int | None, *, or_group: bool
+    ) -> int:
         sent = await self._sender.send(
             chat,
             message,

@@ -25,7 +25,7 @@ from bridge.model.sms import Sms, SmsState
 from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.notes import AlbumCaptions
 from bridge.telegram.posts import inbound, render
@@ -101,7 +101,9 @@ class PostPublisher:
         posts, messages = await self._inbound_messages(post, chat, refusal)
         return posts, await self._posts.send_in_conversation(post, chat, messages)
 
-    async def _inbound_messages(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], Sequence[Message]]:
+    async def _inbound_messages(
+        self, post: Post, chat: Chat, refusal: str
+    ) -> tuple[Sequence[Post], Sequence[ChatMessage]]:
         """Makes the messages of the SMS. SMS of the same subscriber that wait behind it go into the same message, as
         many as fit."""
         now, many, sms = self._clock.now(), self._context.many_accounts, post.inbound
@@ -164,7 +166,7 @@ class PostPublisher:
         return await self._store.shown_on_message(sms.chat_id, sms.message_id) or sms
 
 
-def _shown(chat_id: int, message_id: int | None, message: Message) -> str:
+def _shown(chat_id: int, message_id: int | None, message: ChatMessage) -> str:
     """Chat id, message id and a hash of the text, as JSON. The text of an SMS is stored only in the row of the SMS."""
     mark = hashlib.sha256(message.text.encode("utf-8", "replace")).hexdigest()[:16]
     return json.dumps([chat_id, message_id, mark])

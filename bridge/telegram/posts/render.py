@@ -13,7 +13,7 @@ from bridge.model.chat import Conversation, Post
 from bridge.model.post import AlertPayload, NoticePayload, OpeningPayload
 from bridge.model.sms import CORRECTIONS, UNDECIDED, ConfirmationReason, Sms, SmsState
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.client.message import Button, Message, clean, one_line, pieces
+from bridge.telegram.client.message import Button, ChatMessage, clean, one_line, pieces
 from bridge.telegram.posts.inbound import bold_head, split
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import code_line, number, readable, reason, subscriber_line
@@ -24,9 +24,9 @@ from bridge.value import value_object
 # ------------------------------------------------ notices and alerts
 
 
-def notice(post: Post, payload: NoticePayload, language: Language) -> Message:
+def notice(post: Post, payload: NoticePayload, language: Language) -> ChatMessage:
     text = say(language, payload.text, readable(payload.params, language))
-    return Message(text=text + code_line(post.conversation), buttons=_offers(payload, post.conversation, language))
+    return ChatMessage(text=text + code_line(post.conversation), buttons=_offers(payload, post.conversation, language))
 
 
 def _offers(payload: NoticePayload, conversation: Conversation | None, language: Language) -> tuple[Button, ...]:
@@ -42,7 +42,7 @@ _WITH_PLATFORM_WORDS = frozenset({"alert.account_fault", "alert.sms_failed", "al
 """Alerts whose ``detail`` is the platform's own answer; it gets a line that says so."""
 
 
-def alert(post: Post, payload: AlertPayload, language: Language) -> Message:
+def alert(post: Post, payload: AlertPayload, language: Language) -> ChatMessage:
     """An alert for the admin chat, with the SMS it is about, and with buttons if a person must decide."""
     lines = [say(language, payload.text, readable(payload.params, language)).strip()]
     if payload.text in _WITH_PLATFORM_WORDS and (detail := one_line(str(payload.params.get("detail") or ""), 300)):
@@ -55,7 +55,7 @@ def alert(post: Post, payload: AlertPayload, language: Language) -> Message:
         to = {"number": number(post.sms.recipient), "account": post.sms.account}
         lines += ["", say(language, "head.sms_to", to), _quoted(post.sms.text, language)]
         buttons = _decision_buttons(post.sms, language)
-    return Message(text="\n".join(lines) + code_line(post.conversation), buttons=buttons)
+    return ChatMessage(text="\n".join(lines) + code_line(post.conversation), buttons=buttons)
 
 
 def _quoted(text: str, language: Language) -> str:
@@ -206,7 +206,7 @@ def _counts(sms: Sms, plain: str | None, language: Language) -> Mapping[str, Jso
 # ------------------------------------------------ an SMS by which an operator began a conversation
 
 
-def opening(post: Post, payload: OpeningPayload, sms: Sms, language: Language, now: Ms) -> Sequence[Message]:
+def opening(post: Post, payload: OpeningPayload, sms: Sms, language: Language, now: Ms) -> Sequence[ChatMessage]:
     """The first messages of the conversation. The first one says if the SMS has not left."""
     if post.conversation is None:
         return ()

@@ -14,7 +14,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.store import Store
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.posts.post_sender import PostSender
 from bridge.telegram.posts.render import ASKED, StatusView, status
@@ -114,7 +114,7 @@ class StatusMarker:
         said = f"{view.mark}:{sms.platform_status}" if was.line else view.mark
         if was.said == said or (was.answer is None and not view.needs_words and not was.line):
             return was
-        message = Message(text=view.line, buttons=view.buttons)
+        message = ChatMessage(text=view.line, buttons=view.buttons)
         if was.answer is not None:
             answered = was.said.startswith(ASKED) and not view.needs_words and not was.line
             if answered and await self._sender.delete(chat, was.answer, post.priority):

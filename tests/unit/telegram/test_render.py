@@ -16,7 +16,7 @@ from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, PostPriority
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Origin, Priority, Sms, SmsState
-from bridge.telegram.client.message import LIMIT, Message, clean, units
+from bridge.telegram.client.message import LIMIT, ChatMessage, clean, units
 from bridge.telegram.posts import render
 from bridge.telegram.posts.inbound import single
 from bridge.telegram.texts.labels import number
@@ -219,7 +219,7 @@ def test_an_alert_tells_our_words_from_the_platforms(detail: str, more: list[str
     assert rest == more
 
 
-def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> Message:
+def _alert(params: dict[str, Json], text: str = "alert.low_balance") -> ChatMessage:
     payload = AlertPayload(text=text, params=params)
     post = Post(
         id=PostId(1),

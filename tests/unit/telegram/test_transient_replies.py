@@ -12,7 +12,7 @@ from bridge.config.settings import ChatSettings
 from bridge.errors import StoreError
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
-from bridge.telegram.client.message import Message
+from bridge.telegram.client.message import ChatMessage
 from bridge.telegram.client.rate_limit import RateLimiter
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.client.transient_replies import Search, TransientReplies
@@ -29,12 +29,12 @@ async def test_a_search_that_fails_is_given_up_aloud(
 ) -> None:
     clock, searches, over = ManualClock(), 0, asyncio.Event()
 
-    async def found() -> Sequence[Message]:
+    async def found() -> Sequence[ChatMessage]:
         nonlocal searches
         searches += 1
         raise error
 
-    async def another() -> Sequence[Message]:
+    async def another() -> Sequence[ChatMessage]:
         over.set()
         return ()
 
