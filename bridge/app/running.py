@@ -197,10 +197,10 @@ def webhook_of(bridge: Bridge) -> WebhookEndpoint | None:
     """The route that Telegram calls; None where the bridge polls for updates."""
     if bridge.telegram is None or bridge.telegram.webhook is None:
         return None
-    from bridge.telegram.updates.intake import PATH, NoUpdate
+    from bridge.telegram.updates.intake import WEBHOOK_PATH, NoUpdate
 
     return WebhookEndpoint(
-        path=PATH,
+        path=WEBHOOK_PATH,
         secret=bridge.settings.telegram.webhook_secret,
         take=bridge.telegram.webhook.take,
         refusal=NoUpdate,

@@ -52,7 +52,7 @@ class Chats:
         self._settings = settings
         self._aliases = dict(aliases)
 
-    def learn(self, aliases: Mapping[int, int]) -> None:
+    def set_aliases(self, aliases: Mapping[int, int]) -> None:
         """Replaces the known aliases."""
         self._aliases = dict(aliases)
 

@@ -11,7 +11,6 @@ from bridge.ports.store import Store
 from bridge.telegram.client.message import trimmed
 
 DOT = "."
-"""Marks a note, like the mark in the settings (``note_mark``)."""
 
 
 class AlbumCaptions:
@@ -34,20 +33,19 @@ class AlbumCaptions:
 
 
 class Notes:
+    """Recognises notes by their mark: a dot, or ``note_mark`` of the settings."""
+
     def __init__(self, mark: str) -> None:
         self._mark = mark
 
     def is_note(self, text: str) -> bool:
-        """Whether the whole text is a note: its first line decides."""
-        return self._marked(text)
-
-    def inside(self, text: str) -> bool:
-        """Whether a line after the first looks like a note. It may be pasted text, or meant for colleagues."""
-        _, *later = trimmed(text).splitlines() or [""]
-        return any(self._marked(line) for line in later)
-
-    def _marked(self, text: str) -> bool:
+        """Whether the whole text is a note: its beginning decides."""
         begins = trimmed(text)
         if self._mark and begins.startswith(self._mark):
             return True
         return begins.startswith(DOT) and not begins.startswith(DOT * 2)
+
+    def inside(self, text: str) -> bool:
+        """Whether a line after the first looks like a note. It may be pasted text, or meant for colleagues."""
+        _, *later = trimmed(text).splitlines() or [""]
+        return any(self.is_note(line) for line in later)

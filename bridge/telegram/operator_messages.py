@@ -1,9 +1,8 @@
 """Turns operators' messages, edits and presses into rows of the store, each once, however often it arrives.
 
 Only the short answer to a press is sent from here. Replies become rows of the outbox, and notices to the author become
-posts.
-Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash between the
-effect and its mark) has no second effect.
+posts. Every effect is keyed by the chat and message it came from, so an update that is handled twice (a crash between
+the effect and its mark) has no second effect.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _ABOUT_AUTHOR = frozenset({Refusal.NOT_OPERATOR, Refusal.ANONYMOUS})
 """Refusals that concern the author, not the text."""
 _WITHOUT_TEXT = frozenset({Refusal.TEXT_ONLY, Refusal.EMPTY})
 """Refusals of a message without any text that an SMS can carry."""
-ALBUM: Ms = 3 * SECOND
+ALBUM_WAIT: Ms = 3 * SECOND
 """Telegram brings an album as one message for each picture. The caption may still come this long after a picture."""
 
 
@@ -98,7 +97,7 @@ class OperatorMessageHandler:
         if chat is None or old == new or chat.id == new:
             return
         await store.chat_migrated(old, new, self._context.clock.now())
-        chats.learn(await store.chat_aliases())
+        chats.set_aliases(await store.chat_aliases())
         log.info("chat_migrated", chat=chat.name, chat_id=new)
         self._context.signals.posts.set()
 
@@ -281,7 +280,7 @@ class OperatorMessageHandler:
             message,
             key=message.key(purpose or notice.text),
             conversation=conversation,
-            due_at=now + ALBUM if unless_album else now,
+            due_at=now + ALBUM_WAIT if unless_album else now,
             unless_album=unless_album,
         )
         if await self._context.store.add_post(post, now):

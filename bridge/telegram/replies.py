@@ -102,12 +102,12 @@ def prepare(
     notes: Notes,
     confirm_parts: int,
     replace: bool,
-    first: tuple[ConfirmationReason, ...] = (),
+    given_reasons: tuple[ConfirmationReason, ...] = (),
 ) -> PreparedSms:
     """The SMS as it would leave, and the reasons to ask its author first.
 
     :param replace: put plain characters in place of costly ones.
-    :param first: reasons that hold in any case.
+    :param given_reasons: reasons that hold in any case.
     """
     text = sendable.text
     plain = with_gsm7_characters(text)
@@ -126,7 +126,7 @@ def prepare(
     return PreparedSms(
         text=text,
         parts=count,
-        confirmation_reasons=(*first, *own, *(reason for reason, holds in found.items() if holds)),
+        confirmation_reasons=(*given_reasons, *own, *(reason for reason, holds in found.items() if holds)),
     )
 
 
@@ -213,7 +213,9 @@ async def _offer(context: OperatorContext, reply: Reply, latest: Sms, shown: Sms
     log.info("correction_offered", sms_id=stored.id, corrects=shown.id)
 
 
-async def _prepared(context: OperatorContext, reply: Reply, first: tuple[ConfirmationReason, ...] = ()) -> PreparedSms:
+async def _prepared(
+    context: OperatorContext, reply: Reply, given_reasons: tuple[ConfirmationReason, ...] = ()
+) -> PreparedSms:
     telegram = context.settings.telegram
     return prepare(
         reply.sendable,
@@ -221,7 +223,7 @@ async def _prepared(context: OperatorContext, reply: Reply, first: tuple[Confirm
         notes=Notes(telegram.note_mark),
         confirm_parts=telegram.confirm_parts,
         replace=reply.chat.settings.replace,
-        first=first,
+        given_reasons=given_reasons,
     )
 
 

@@ -60,9 +60,9 @@ _MARK: Final = "\u0300"
 """Replaces every combining mark while words are searched, because ``re`` has no class for them."""
 _NO_LETTER: Final = re.compile(r"[^\w\x00-\x7f]")
 _WORD: Final = re.compile(rf"{_EMOJI.pattern}|\w(?:[\w{_MARK}]|'(?=\w))*")
-_GROWTH: Final = 4
+_MAX_GROWTH: Final = 4
 """A folded segment has at most this many times the length of the original."""
-_LONGEST_SEGMENT: Final = 32
+_MAX_SEGMENT: Final = 32
 """Most characters of a segment: a base and its marks. Unicode's stream-safe form allows 30 marks; sorting marks takes
 quadratic time."""
 _EDGES: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u200b\u2060\ufeff\xad"
@@ -115,7 +115,7 @@ def folded_words(text: str) -> tuple[str, ...]:
 
 
 def analyse(text: str) -> FoldedText:
-    """Fold a text and find its words and their positions. Takes linear time; never raises."""
+    """Folds a text and finds its words and their positions. Takes linear time; never raises."""
     if _PLAIN.fullmatch(text):
         folded = text.upper().translate(_SHAPES).translate(_BLANKS)
         words = tuple(
@@ -132,10 +132,10 @@ def analyse(text: str) -> FoldedText:
     )
 
 
-def end_of_prefix(original: str, word: Word, head: str) -> int | None:
-    """The position in ``original`` after the characters of ``word`` that fold to ``head``; None if there are none."""
-    for cut in range(word.start + 1, min(word.end, word.start + 4 * len(head) + 1)):
-        if fold(original[word.start : cut]) == head:
+def end_of_prefix(original: str, word: Word, prefix: str) -> int | None:
+    """The position in ``original`` after the characters of ``word`` that fold to ``prefix``; None if there are none."""
+    for cut in range(word.start + 1, min(word.end, word.start + 4 * len(prefix) + 1)):
+        if fold(original[word.start : cut]) == prefix:
             return cut
     return None
 
@@ -171,7 +171,7 @@ def _segments(chars: Iterable[tuple[int, str]]) -> Iterator[tuple[int, int, str]
     run: list[str] = []
     start = end = 0
     for at, char in chars:
-        if run and (len(run) >= _LONGEST_SEGMENT or _begins_segment(char)):
+        if run and (len(run) >= _MAX_SEGMENT or _begins_segment(char)):
             yield start, end, "".join(run)
             run.clear()
         if not run:
@@ -194,12 +194,12 @@ def _begins_segment(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _fold_short(segment: str) -> str:
-    """Fold a segment of one or two characters. Cached: nearly all are this short, and few of them differ."""
+    """Folds a segment of one or two characters. Cached: nearly all are this short, and few of them differ."""
     return _fold_segment(segment)
 
 
 def _fold_segment(segment: str) -> str:
-    """Fold a segment of any length.
+    """Folds a segment of any length.
 
     Letters are composed before they are replaced: Е with a diaeresis becomes Ё, and then E. The result is normalised
     again, because a replacement can make new compositions: Cyrillic О with an accent becomes Latin Ó.
@@ -208,7 +208,7 @@ def _fold_segment(segment: str) -> str:
     characters would become a book.
     """
     composed = unicodedata.normalize("NFKC", segment.translate(_STRAIGHT))
-    if len(composed) > _GROWTH * len(segment):
+    if len(composed) > _MAX_GROWTH * len(segment):
         return segment
     shaped = composed.upper().translate(_SHAPES)
     return "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFKC", shaped))
@@ -216,14 +216,11 @@ def _fold_segment(segment: str) -> str:
 
 def _words(folded: str) -> Iterator[tuple[int, int]]:
     """The positions of the words of a folded text: emoji, or letters and digits with marks and inner apostrophes."""
-    for found in _WORD.finditer(_NO_LETTER.sub(_mark_or_itself, folded)):
+    for found in _WORD.finditer(_NO_LETTER.sub(lambda found: _seen_as(found[0]), folded)):
         yield found.start(), found.end()
-
-
-def _mark_or_itself(found: re.Match[str]) -> str:
-    return _seen_as(found[0])
 
 
 @lru_cache(maxsize=4096)
 def _seen_as(char: str) -> str:
+    """The character as the search for words sees it: one mark for all combining marks."""
     return _MARK if unicodedata.category(char).startswith("M") else char

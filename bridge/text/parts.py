@@ -40,7 +40,7 @@ class Parts:
 
 @lru_cache(maxsize=1024)
 def split(text: str) -> Parts:
-    """Count the parts of a text. A part never ends inside an escape pair or a surrogate pair."""
+    """Counts the parts of a text. A part never ends inside an escape pair or a surrogate pair."""
     if _GSM.issuperset(text):
         widths = [2 if char in _EXTENDED else 1 for char in text]
         return Parts(

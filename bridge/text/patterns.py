@@ -18,9 +18,9 @@ from bridge.value import value_object
 
 MAX_SOURCE: Final = 1000
 """Greatest length of an expression, in characters."""
-_MEMORY: Final = 1 << 20
+_MAX_MEMORY: Final = 1 << 20
 """Memory for one expression, in bytes: ``(\\d{1,1000}){1,1000}`` is refused."""
-_SET_MEMORY: Final = 256 << 20
+_MAX_SET_MEMORY: Final = 256 << 20
 _MAX_PROGRAMS: Final = 100_000
 """Most instructions in one set of expressions. RE2 blocks the interpreter while it compiles a set, for 0.4 to 0.9 µs an
 instruction. One set of 10,000 expressions would stop a running service for seconds at a reload; a set of this size
@@ -108,7 +108,7 @@ class Pattern:
 
 
 def compile_pattern(source: str) -> Pattern:
-    """Translate and compile an expression.
+    """Translates and compiles an expression.
 
     :raises BadPattern: RE2 lacks a part of it, knows it for Latin letters only, or cannot read it.
     """
@@ -116,9 +116,9 @@ def compile_pattern(source: str) -> Pattern:
         raise BadPattern(f"is longer than {MAX_SOURCE} characters")
     translated = "".join(_translated(encodable(source)))
     try:
-        compiled = cast(_Regexp, re2.compile(translated, _options(_MEMORY)))
+        compiled = cast(_Regexp, re2.compile(translated, _options(_MAX_MEMORY)))
     except re2.error as error:
-        raise BadPattern(_spoken(error)) from None
+        raise BadPattern(_explained(error)) from None
     index = compiled.groupindex
     return Pattern(
         source=source, translated=translated, groups=tuple(sorted(index, key=index.__getitem__)), compiled=compiled
@@ -136,7 +136,7 @@ class PatternSet:
     def of(cls, patterns: Sequence[Pattern]) -> PatternSet:
         if not patterns:
             return cls(count=0, compiled=None)
-        compiled = cast(_Set, re2.Set.SearchSet(_options(_SET_MEMORY)))
+        compiled = cast(_Set, re2.Set.SearchSet(_options(_MAX_SET_MEMORY)))
         for pattern in patterns:
             compiled.Add(pattern.translated)
         # RE2 answers "none" when it runs out of memory. An expression that always fits tells this from a true "none".
@@ -199,7 +199,7 @@ def _options(memory: int) -> object:
     return options
 
 
-def _spoken(error: Exception) -> str:
+def _explained(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     return next(

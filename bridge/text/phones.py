@@ -14,13 +14,13 @@ from typing import Final
 
 import phonenumbers
 
-_SHORTEST: Final = 7
+_MIN_DIGITS: Final = 7
 """A number with fewer digits is a short number: a service that an ordinary number cannot answer."""
-_LONGEST: Final = 15
+_MAX_DIGITS: Final = 15
 """Most digits of a number, by E.164."""
-_WRITTEN: Final = 40
+_MAX_WRITTEN: Final = 40
 """Most characters of a written number, with brackets and spaces."""
-_NAME_SHOWN: Final = 11
+_MAX_NAME_SHOWN: Final = 11
 """Most characters of a sender that is a name, by the SMS standard."""
 _DIGITS = re.compile(r"\d+")
 _RUSSIAN_MOBILE = re.compile(r"79[0-9]{9}")
@@ -38,15 +38,15 @@ def normalise(raw: str, region: str) -> str:
     trimmed = raw.strip()
     if region == "RU" and _RUSSIAN_MOBILE.fullmatch(trimmed):
         return trimmed  # nearly every number of the platform has this form, so this saves the look-up
-    return trimmed if len(trimmed) > _WRITTEN else _normalise(trimmed, region)
+    return trimmed if len(trimmed) > _MAX_WRITTEN else _normalise(trimmed, region)
 
 
 @lru_cache(maxsize=8192)
 def _normalise(trimmed: str, region: str) -> str:
     digits = _digits(trimmed)
-    if len(digits) < _SHORTEST or _has_letter(trimmed):
+    if len(digits) < _MIN_DIGITS or _has_letter(trimmed):
         return trimmed
-    if len(digits) > _LONGEST + 3:  # longer than any number with a dialling prefix
+    if len(digits) > _MAX_DIGITS + 3:  # longer than any number with a dialling prefix
         return digits
     if unicodedata.normalize("NFKC", trimmed).startswith("+"):
         return _international(_parse(f"+{digits}", None)) or digits
@@ -61,10 +61,10 @@ def _normalise(trimmed: str, region: str) -> str:
 
 def can_be_answered(number: str, own: Collection[str]) -> bool:
     """Whether an automatic reply makes sense: the number is not a name, a short number or one of our own."""
-    bare = number.strip().removeprefix("+")
-    if not bare.isascii() or not bare.isdecimal() or not _SHORTEST <= len(bare) <= _LONGEST:
+    digits = number.strip().removeprefix("+")
+    if not digits.isascii() or not digits.isdecimal() or not _MIN_DIGITS <= len(digits) <= _MAX_DIGITS:
         return False
-    return all(bare != _digits(mine) for mine in own)
+    return all(digits != _digits(mine) for mine in own)
 
 
 def mask(number: str) -> str:
@@ -74,17 +74,17 @@ def mask(number: str) -> str:
         return _mask_digits(number)
     visible = "".join(char for char in number.strip() if char.isprintable())
     if _has_letter(visible):
-        name = _DIGITS.sub(lambda run: _mask_digits(run[0]) if len(run[0]) >= _SHORTEST else run[0], visible)
-        return name if len(name) <= _NAME_SHOWN else name[:_NAME_SHOWN] + "…"
+        name = _DIGITS.sub(lambda run: _mask_digits(run[0]) if len(run[0]) >= _MIN_DIGITS else run[0], visible)
+        return name if len(name) <= _MAX_NAME_SHOWN else name[:_MAX_NAME_SHOWN] + "…"
     return _mask_digits(_digits(visible))
 
 
 def _mask_digits(digits: str) -> str:
-    if len(digits) > _LONGEST:  # not a number, so no part of it is shown
+    if len(digits) > _MAX_DIGITS:  # not a number, so no part of it is shown
         return "•••"
     if len(digits) >= 11:
         shown = 4
-    elif len(digits) >= _SHORTEST:
+    elif len(digits) >= _MIN_DIGITS:
         shown = 2
     else:
         shown = 1 if len(digits) > 2 else 0

@@ -18,7 +18,7 @@ from bridge.model.post import PostPriority
 from bridge.telegram.chats import Chat
 from bridge.telegram.client.api import Api
 from bridge.telegram.client.errors import ApiError, FailureKind
-from bridge.telegram.client.message import LIMIT, ChatMessage, Entity, one_line, units
+from bridge.telegram.client.message import MAX_UNITS, ChatMessage, Entity, one_line, units
 from bridge.telegram.client.sender import ChatSender
 from bridge.telegram.context import ActionSource, OperatorContext
 from bridge.telegram.incoming import author, millis
@@ -27,7 +27,7 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-REMOVING_TRIES = 3
+MAX_TRIES = 3
 
 
 @value_object
@@ -51,6 +51,8 @@ class ButtonPress:
 
 @value_object
 class PressResult:
+    """What a press did, and what the chat shows of it."""
+
     answer: str
     """Id of the text that the person who pressed reads."""
     params: Mapping[str, Json] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class ButtonDispatcher:
         self._api = api
         self._sender = sender
         self._handlers = handlers
-        self._closing: set[asyncio.Task[None]] = set()
+        self._removals: set[asyncio.Task[None]] = set()
 
     async def handle(self, query: CallbackQuery) -> None:
         message = query.message
@@ -91,12 +93,12 @@ class ButtonDispatcher:
         if not result.keeps_buttons and not buttons_gone(message):
             # In a task of its own: the chat may take no call for minutes, and the next update must not wait.
             task = asyncio.create_task(self._remove_buttons(message, chat, result, query.from_user.full_name))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._removals.add(task)
+            task.add_done_callback(self._removals.discard)
 
     async def stop(self) -> None:
         """Stops removing buttons. A button that stays does no harm: a press on it is answered "already decided"."""
-        tasks = tuple(self._closing)
+        tasks = tuple(self._removals)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -105,8 +107,8 @@ class ButtonDispatcher:
         if buttons_shown_at(message) < self._context.restored_at:
             # The button may have been pressed before the restoration, and its id may mean another SMS since then.
             return PressResult(answer="pressed.before_restore")
-        word, _, data = (query.data or "").partition(":")
-        handler = self._handlers.get(word)
+        kind, _, data = (query.data or "").partition(":")
+        handler = self._handlers.get(kind)
         if handler is None:
             return UNKNOWN
         user = query.from_user
@@ -124,7 +126,7 @@ class ButtonDispatcher:
         self, message: MaybeInaccessibleMessage, chat: Chat, result: PressResult, name: str
     ) -> None:
         """Removes the buttons. If this press decided, the message says who pressed. Tries a few times."""
-        for _ in range(REMOVING_TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 await self._try_to_remove(message, chat, result, name)
             except ApiError as error:
@@ -140,7 +142,7 @@ class ButtonDispatcher:
         if result.decision and isinstance(message, Message) and message.text:
             decision = say(chat.language, result.decision, {"author": one_line(name, 64)})
             text = f"{message.text}\n\n{decision}"
-            if units(text) <= LIMIT:
+            if units(text) <= MAX_UNITS:
                 edited = ChatMessage(text=text, entities=bold_entities(message))
                 await self._sender.edit(chat, message.message_id, edited, PostPriority.STATUS)
                 return

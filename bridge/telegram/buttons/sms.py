@@ -22,7 +22,7 @@ from bridge.text.gsm7_substitution import with_gsm7_characters
 log = structlog.get_logger()
 
 _ID = re.compile(r"[0-9]{1,18}")
-_OUTLIVED = PressResult(answer="pressed.undecided")
+_TOO_OLD = PressResult(answer="pressed.undecided")
 
 
 async def send_again(context: OperatorContext, press: ButtonPress) -> PressResult:
@@ -69,7 +69,7 @@ async def stop(context: OperatorContext, press: ButtonPress) -> PressResult:
         log.info("sms_stopped", sms_id=sms.id)
         return PressResult(answer="pressed.stopped", keeps_buttons=True)
     if sms.reason == UNDECIDED:
-        return _OUTLIVED
+        return _TOO_OLD
     return DECIDED if sms.state is SmsState.CANCELLED else PressResult(answer="pressed.too_late")
 
 
@@ -82,7 +82,7 @@ async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool)
         return _no_account(sms)
     if sms.reason == UNDECIDED or (sms.state is SmsState.DRAFT and context.clock.now() - sms.due_at >= DRAFT_LIFE):
         # It waited too long for a decision, whether the store has noted that yet or not.
-        return _OUTLIVED
+        return _TOO_OLD
     if sms.state is not SmsState.DRAFT:
         return DECIDED
     if count != str(sms.parts):

@@ -43,7 +43,7 @@ App = Application[Any, Context, dict[Any, Any], dict[Any, Any], dict[Any, Any], 
 
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 LONG_POLL: Ms = 25 * SECOND
-CALLERS = 10
+MAX_CALLERS = 10
 """Connections that Telegram may open to the webhook at once. Updates of one chat come one by one in any case."""
 _READ_TIMEOUT = 20
 """Seconds that Telegram may take to answer a call."""
@@ -206,7 +206,7 @@ class Api:
                 url,
                 secret_token=secret.get_secret_value(),
                 allowed_updates=ALLOWED_UPDATES,
-                max_connections=CALLERS,
+                max_connections=MAX_CALLERS,
                 drop_pending_updates=False,
             )
 

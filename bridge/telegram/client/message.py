@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bridge.value import value_object
 
-LIMIT = 4096
+MAX_UNITS = 4096
 """UTF-16 units in one Telegram message."""
 
 _JOINERS = frozenset("\u200c\u200d")

@@ -26,9 +26,9 @@ from bridge.value import value_object
 
 log = structlog.get_logger()
 
-_TRIES = 4
-_PAUSE: Ms = 5 * SECOND
-_WORTH_WAITING: Ms = 5 * MINUTE
+_MAX_TRIES = 4
+_RETRY_AFTER: Ms = 5 * SECOND
+_MAX_WAIT: Ms = 5 * MINUTE
 """An answer that could be sent only after this time is dropped: it is of no use by then."""
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
 _PRIORITY = PostPriority.STATUS
@@ -78,13 +78,13 @@ class TransientReplies:
                     return
 
     async def _found(self, chat: Chat, search: Search) -> Sequence[ChatMessage]:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             try:
                 async with self._searching:
                     return await search.find()
             except StoreError as error:
                 log.warning("search_delayed", chat=chat.name, error=str(error))
-                await self._clock.sleep(_PAUSE)
+                await self._clock.sleep(_RETRY_AFTER)
             except Exception as error:  # nothing awaits this task, and another try would fail in the same way
                 log.error(
                     "search_failed",
@@ -99,10 +99,10 @@ class TransientReplies:
     async def _sent(
         self, chat: Chat, message: ChatMessage, thread: int | None, reply_to: int | None, began: Ms
     ) -> bool:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             while wait := self._limiter.wait(chat.id, _PRIORITY):
                 await self._clock.sleep(wait)
-            if self._clock.monotonic() - began > _WORTH_WAITING:
+            if self._clock.monotonic() - began > _MAX_WAIT:
                 log.info("answer_expired", chat=chat.name)
                 return False
             try:
@@ -112,7 +112,7 @@ class TransientReplies:
                 return True
             except ApiError as error:
                 if error.kind in _PASSING:
-                    await self._clock.sleep(_PAUSE)
+                    await self._clock.sleep(_RETRY_AFTER)
                 elif error.kind is not FailureKind.LATER:
                     log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)
                     return False

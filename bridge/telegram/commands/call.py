@@ -10,7 +10,7 @@ from bridge.model.actions import ActionKind
 from bridge.model.base import Ms
 from bridge.model.chat import Conversation
 from bridge.telegram.chats import Chat
-from bridge.telegram.client.message import LIMIT, Button, ChatMessage, clean, pieces, units
+from bridge.telegram.client.message import MAX_UNITS, Button, ChatMessage, clean, pieces, units
 from bridge.telegram.client.transient_replies import Search
 from bridge.telegram.commands.spec import Command
 from bridge.telegram.context import ActionSource, OperatorContext
@@ -119,7 +119,7 @@ def pages(
     No line may begin with a text from outside, so that none can look like a conversation's code.
     """
     code = "" if conversation is None else f"\n#{conversation.code}"
-    messages = [ChatMessage(text=text + code) for text in _texts(lines, LIMIT - units(code))]
+    messages = [ChatMessage(text=text + code) for text in _texts(lines, MAX_UNITS - units(code))]
     if messages and buttons:
         messages[-1] = replace(messages[-1], buttons=tuple(buttons))
     return tuple(messages)

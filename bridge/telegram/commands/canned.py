@@ -25,9 +25,9 @@ from bridge.telegram.replies import Reply, SendableText, same_text
 from bridge.telegram.texts import say
 from bridge.text import folding
 
-_PREVIEW = 80
+_MAX_PREVIEW = 80
 """Characters of each text in the list."""
-_BUTTONS = 40
+_MAX_BUTTONS = 40
 """Most buttons under the list; Telegram takes 100. The other replies can be sent by name."""
 
 
@@ -62,7 +62,7 @@ async def canned_pressed(context: OperatorContext, press: ButtonPress) -> PressR
     text = await _text(context, reply, conversation, operator=press.name, now=now)
     if isinstance(text, Notice):
         return _nothing_sent(text)
-    chosen = _chosen(context, press, conversation, SendableText(text=text, by_command=True))
+    chosen = _pressed_reply(context, press, conversation, SendableText(text=text, by_command=True))
     sent = await _send(context, chosen)
     if isinstance(sent, Notice):
         return _nothing_sent(sent)
@@ -81,12 +81,12 @@ async def _list(context: OperatorContext, call: Call, conversation: Conversation
     variables = await _variables(context, conversation, call.message.name, call.now)
     for reply in context.canned.values():
         try:
-            preview = one_line(reply.render(variables), _PREVIEW)
+            preview = one_line(reply.render(variables), _MAX_PREVIEW)
         except TemplateFailed:
             preview = say(call.chat.language, "answer.reply_not_here")
         lines.append(f"• {reply.name}: {preview}")
         buttons.append(button(reply.name, ButtonKind.CANNED, conversation.code, reply.mark))
-    return pages(lines, conversation=conversation, buttons=buttons[:_BUTTONS])
+    return pages(lines, conversation=conversation, buttons=buttons[:_MAX_BUTTONS])
 
 
 async def _text(
@@ -127,7 +127,9 @@ async def _send(context: OperatorContext, reply: Reply) -> Sms | Notice:
         return Notice(text="notice.no_account", params={"account": reply.conversation.account})
 
 
-def _chosen(context: OperatorContext, press: ButtonPress, conversation: Conversation, sendable: SendableText) -> Reply:
+def _pressed_reply(
+    context: OperatorContext, press: ButtonPress, conversation: Conversation, sendable: SendableText
+) -> Reply:
     message = press.message
     # The status is shown on the command that the list answers, as if the command had named the reply.
     asked = message.reply_to_message if isinstance(message, Message) else None

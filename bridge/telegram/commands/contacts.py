@@ -12,7 +12,7 @@ from bridge.telegram.incoming import Notice
 from bridge.telegram.notes import Notes
 from bridge.telegram.texts.labels import number
 
-LONGEST_NAME = 64
+MAX_NAME = 64
 ON = frozenset({"on", "вкл", "да"})
 OFF = frozenset({"off", "выкл", "нет"})
 _OPT_PRESSES = {
@@ -39,7 +39,7 @@ async def name(context: OperatorContext, call: Call) -> None:
     notes = Notes(context.settings.telegram.note_mark)
     if not call.rest or notes.is_note(call.rest) or notes.inside(call.rest):
         raise UsageError
-    new = "" if call.rest in ("-", "—") else one_line(call.rest, LONGEST_NAME)
+    new = "" if call.rest in ("-", "—") else one_line(call.rest, MAX_NAME)
     done = Notice(text="result.named", params={"name": new}) if new else Notice(text="result.unnamed")
     await change(context, call, ActionKind.RENAME, done, already=done.text, detail=new)
 

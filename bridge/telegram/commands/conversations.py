@@ -23,9 +23,9 @@ from bridge.telegram.notes import Notes
 from bridge.telegram.texts.labels import number, until_when
 from bridge.text import phones
 
-CLAIM: Ms = 2 * HOUR
+DEFAULT_CLAIM: Ms = 2 * HOUR
 """How long a claim holds if the operator names no time."""
-LONGEST_CLAIM: Ms = 24 * 7 * HOUR
+MAX_CLAIM: Ms = 24 * 7 * HOUR
 _PRESSES = {
     "close": (ActionKind.CLOSE, PressResult(answer="pressed.close", decision="decided.close")),
     "open": (ActionKind.OPEN, PressResult(answer="pressed.open", decision="decided.open")),
@@ -33,7 +33,7 @@ _PRESSES = {
 }
 _WORD = re.compile(r"\S+")
 _LIKE_A_NUMBER = re.compile(r"[+()\d][()\d\-–.]*")
-_FEWEST_DIGITS = 10
+_MIN_DIGITS = 10
 """Fewest digits of a number written in groups. A shorter number has no spaces: digits behind it are text."""
 
 
@@ -108,7 +108,7 @@ async def conversation_pressed(context: OperatorContext, press: ButtonPress) -> 
     detail, until = "", 0
     if kind is ActionKind.CLAIM:
         now = context.clock.now()
-        detail, until = one_line(press.name, 64), now + CLAIM
+        detail, until = one_line(press.name, 64), now + DEFAULT_CLAIM
         shown = until_when(until, now, context.zone(conversation), press.chat.language)
         result = replace(result, params={"until": shown})
     changed = await context.act(kind, conversation, press.source, detail=detail, until=until)
@@ -170,7 +170,7 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
             break
         end, written = word.end(), f"{written} {word[0]}".strip()
         recipient = phones.normalise(written, settings.region)
-        enough = " " not in written or len(recipient) >= _FEWEST_DIGITS
+        enough = " " not in written or len(recipient) >= _MIN_DIGITS
         text = trimmed(rest[end:])
         if enough and text and phones.can_be_answered(recipient, ()):
             return recipient, text
@@ -184,9 +184,9 @@ def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
 def _claim_length(rest: str) -> Ms:
     """How long a claim holds. :raises UsageError: no duration, or one out of range."""
     try:
-        length = parse_duration(rest.replace(" ", "")) if rest else CLAIM
+        length = parse_duration(rest.replace(" ", "")) if rest else DEFAULT_CLAIM
     except ValueError:
         raise UsageError from None
-    if not 0 < length <= LONGEST_CLAIM:
+    if not 0 < length <= MAX_CLAIM:
         raise UsageError
     return length

@@ -127,7 +127,7 @@ class CommandDispatcher:
 
     async def _answer_of(self, call: Call) -> Answer | None:
         usage = Notice(text=f"usage.{call.command.name}")
-        if call.command.about and call.conversation is None:
+        if call.command.needs_conversation and call.conversation is None:
             return usage
         try:
             return await HANDLERS[call.command.name](self._context, call)

@@ -22,10 +22,10 @@ from bridge.telegram.incoming import Notice
 from bridge.telegram.texts import known, say
 from bridge.telegram.texts.labels import moment, number, reason, subscriber_line, until_when
 
-LINES = 15
+MAX_LINES = 15
 """Lines of a history at a time."""
-_ACTIONS = 5
-_ANSWERS = 5
+_MAX_ACTIONS = 5
+_MAX_ANSWERS = 5
 FAR_FUTURE: Ms = 10**15
 """Later than every time in the store, and short enough for a button."""
 _STATES = {state: "answer.sending" if state is SmsState.SENDING else f"status.{state}" for state in SmsState}
@@ -54,7 +54,7 @@ async def _history(
     context: OperatorContext, chat: Chat, conversation: Conversation, *, before: Ms
 ) -> Sequence[ChatMessage]:
     language, zone = chat.language, context.zone(conversation)
-    found, older = await context.store.conversation_lines(conversation.subscriber, before=before, limit=LINES)
+    found, older = await context.store.conversation_lines(conversation.subscriber, before=before, limit=MAX_LINES)
     if not found:
         return pages([say(language, "answer.no_history")], conversation=conversation)
     buttons = []
@@ -164,7 +164,7 @@ async def _about_inbound(context: OperatorContext, call: Call, inbound: Inbound)
     if inbound.repeats:
         lines.append(say(language, "answer.repeats", {"repeats": inbound.repeats}))
     lines += _why(context.rulebook.rules, inbound, language)
-    for sms in await context.store.answers_to(inbound, limit=_ANSWERS):
+    for sms in await context.store.answers_to(inbound, limit=_MAX_ANSWERS):
         params: dict[str, Json] = {"id": sms.id, "state": _state(sms.state, language), "text": quoted(sms.text)}
         lines.append(say(language, "answer.answered", params))
     return lines
@@ -198,7 +198,7 @@ async def _about_conversation(
         lines.append(say(language, "answer.claimed", claimed))
     if conversation.closed_at is not None:
         lines.append(say(language, "answer.closed", {"at": moment(conversation.closed_at, zone, language)}))
-    if actions := await context.store.actions_on(conversation.subscriber, limit=_ACTIONS):
+    if actions := await context.store.actions_on(conversation.subscriber, limit=_MAX_ACTIONS):
         lines += ["", *(_line(action, zone, language) for action in actions)]
     word = "close" if conversation.closed_at is None else "open"
     buttons = [

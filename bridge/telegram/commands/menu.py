@@ -20,7 +20,7 @@ from bridge.telegram.texts import say
 
 log = structlog.get_logger()
 
-_LONGEST: Ms = 10 * MINUTE
+_MAX_WAIT: Ms = 10 * MINUTE
 
 
 class Menu:
@@ -46,7 +46,7 @@ class Menu:
                 log.info("commands_offered", chat=chat.name, count=len(wanted))
         except ApiError as error:
             if error.kind in PASSING:
-                return max(backoff(failures + 1, 0.5, first=5 * SECOND, longest=_LONGEST), error.retry_after)
+                return max(backoff(failures + 1, 0.5, first=5 * SECOND, longest=_MAX_WAIT), error.retry_after)
             log.info("commands_not_offered", chat=chat.name, failure=error.kind, detail=error.detail)
         return None
 

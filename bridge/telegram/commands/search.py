@@ -34,7 +34,7 @@ PAGE_ROWS = 5_000
 """Most rows that one query looks at."""
 MAX_ROWS = 200_000
 """Most rows that the search for one answer looks at: they take about a second."""
-_SHORTEST = 2
+_MIN_LENGTH = 2
 """Fewest characters of a search text."""
 _HIGHEST = 2**53
 """Higher than every id and every time. Three numbers of this size fit into the data of a button."""
@@ -74,7 +74,7 @@ class SearchResult:
 
 
 async def find(context: OperatorContext, call: Call) -> Search:
-    if len(call.rest) < _SHORTEST:
+    if len(call.rest) < _MIN_LENGTH:
         raise UsageError
     return Search(find=lambda: _found(context, call.chat, call.rest, START))
 
@@ -141,7 +141,7 @@ async def search(
     kinds = (names, *texts)
     found: dict[ConversationId, SearchHit] = {}
     left = max_rows
-    while len(found) < MAX_HITS and (rows := max(kinds, key=lambda each: each.newest)).open:
+    while len(found) < MAX_HITS and (rows := max(kinds, key=lambda each: each.max_time)).has_more:
         if rows.hits:
             hit = rows.hits.popleft()
             found.setdefault(hit.conversation.id, hit)
@@ -152,9 +152,9 @@ async def search(
             await rows.read(store, text, chats, page_rows)
     ends = [each.position for each in kinds]
     rest = Position(conversations=ends[0], inbound=ends[1], sms=ends[2]) if any(ends) else None
-    back_to = max(each.newest for each in texts)
+    back_to = max(each.max_time for each in texts)
     # It is above every time before the first text was looked at, and below every time after the last one.
-    known = rest is not None and not names.open and 0 < back_to < _HIGHEST
+    known = rest is not None and not names.has_more and 0 < back_to < _HIGHEST
     return SearchResult(found=tuple(found.values()), rest=rest, back_to=back_to if known else None)
 
 
@@ -175,11 +175,11 @@ class _Rows:
         self._at = _HIGHEST if page.at is None else page.at
 
     @property
-    def open(self) -> bool:
+    def has_more(self) -> bool:
         return bool(self.hits or self._rest)
 
     @property
-    def newest(self) -> Ms:
+    def max_time(self) -> Ms:
         """Upper bound: no row that is still to be returned was written later. Names count as later than all texts."""
         if self.hits:
             at = self.hits[0].at

@@ -15,7 +15,7 @@ from bridge.value import value_object
 @value_object
 class Command:
     name: str
-    about: bool = False
+    needs_conversation: bool = False
     """It needs a conversation: that of its topic, or of the message it replies to."""
     writes: bool = False
     """It may write an SMS."""
@@ -26,26 +26,26 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
-        Command(name="t", about=True, writes=True),
+        Command(name="t", needs_conversation=True, writes=True),
         Command(name="sms", writes=True),
-        Command(name="history", about=True),
+        Command(name="history", needs_conversation=True),
         Command(name="info"),
         Command(name="why"),
-        Command(name="claim", about=True),
-        Command(name="close", about=True),
-        Command(name="open", about=True),
-        Command(name="name", about=True),
-        Command(name="tag", about=True),
-        Command(name="robot", about=True),
-        Command(name="optout", about=True),
+        Command(name="claim", needs_conversation=True),
+        Command(name="close", needs_conversation=True),
+        Command(name="open", needs_conversation=True),
+        Command(name="name", needs_conversation=True),
+        Command(name="tag", needs_conversation=True),
+        Command(name="robot", needs_conversation=True),
+        Command(name="optout", needs_conversation=True),
         Command(name="find"),
         Command(name="balance"),
         Command(name="stats"),
         Command(name="status"),
         Command(name="test"),
         Command(name="help"),
-        Command(name="block", about=True, admin=True),
-        Command(name="unblock", about=True, admin=True),
+        Command(name="block", needs_conversation=True, admin=True),
+        Command(name="unblock", needs_conversation=True, admin=True),
         Command(name="rules", admin=True),
         Command(name="reload", admin=True),
     )

@@ -15,12 +15,12 @@ from bridge.model.contact import Contact
 from bridge.model.inbound import Inbound
 from bridge.model.post import InboundPayload
 from bridge.telegram.buttons.kinds import ButtonKind, button
-from bridge.telegram.client.message import LIMIT, Button, ChatMessage, Entity, clean, one_line, pieces, units
+from bridge.telegram.client.message import MAX_UNITS, Button, ChatMessage, Entity, clean, one_line, pieces, units
 from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import code_line, number, reason, subscriber_line
 from bridge.value import value_object
 
-MOST = 50
+MAX_MERGED = 50
 """Most SMS in one message. Telegram takes 100 entities (pieces of formatting) in a message, and each SMS needs one."""
 _NUMBERING = 64
 """UTF-16 units left free for the line that counts the pieces of a text, or the SMS in a message."""
@@ -65,7 +65,7 @@ def split(
 ) -> list[ChatMessage]:
     """Puts ``body`` under ``head``, in as many messages as it needs. ``next_head``: the head of the later ones; None:
     the same head."""
-    parts = list(pieces(body, LIMIT - units(head.text) - units(tail) - _NUMBERING))
+    parts = list(pieces(body, MAX_UNITS - units(head.text) - units(tail) - _NUMBERING))
     messages = []
     for at, part in enumerate(parts):
         begin = head if at == 0 or next_head is None else next_head
@@ -100,7 +100,7 @@ def merged(
     """
     known = [
         (post, post.inbound, post.payload)
-        for post in posts[:MOST]
+        for post in posts[:MAX_MERGED]
         if post.inbound is not None and isinstance(post.payload, InboundPayload)
     ]
     origins = [" · ".join(_origin(sms, payload, language, many_accounts=many_accounts)) for _, sms, payload in known]
@@ -115,7 +115,7 @@ def merged(
         time = shown(sms) if alike else f"{shown(sms)} · {origin}"
         item = _Item(time=time, text="\n".join([time, *_remarks(payload, language), _text(sms, language)]))
         used += units(item.text) + 2
-        if used > LIMIT:
+        if used > MAX_UNITS:
             break
         items.append(item)
     if len(items) < 2:

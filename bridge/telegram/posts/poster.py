@@ -31,13 +31,13 @@ log = structlog.get_logger()
 
 BATCH = 10
 """Posts claimed at once. Few, so that a new SMS soon overtakes a row of reactions."""
-TRIES = 3
+MAX_TRIES = 3
 """A post other than a subscriber's SMS is given up after this many refusals."""
-LAST_MOMENT = 2.0
+STOP_GRACE = 2.0
 """Seconds that a stop waits for the post that is being sent."""
-LONGEST_AWAY: Ms = 1 * MINUTE
+MAX_AWAY: Ms = 1 * MINUTE
 """Longest pause before a chat that could not be reached is tried again."""
-LONGEST_SHUT: Ms = 10 * MINUTE
+MAX_SHUT_OUT: Ms = 10 * MINUTE
 """The same for a chat that shut the bot out."""
 MANY_CONVERSATIONS = GROUP[0]
 """Conversations whose SMS can be shown within a minute, with one message each."""
@@ -72,7 +72,7 @@ class ChatPoster:
         """The last call succeeded."""
         self._failures = 0
         """Calls in a row that did not reach the chat."""
-        self._shut = False
+        self._shut_out = False
         """The chat shut the bot out, and the admin chat knows."""
         self._away_at: Ms | None = None
         """Monotonic time of the last call that did not reach Telegram; None after one that did."""
@@ -149,13 +149,13 @@ class ChatPoster:
         now = self._clock.now()
         if error.kind is FailureKind.MIGRATED and error.new_chat_id is not None:
             await self._store.chat_migrated(chat.id, error.new_chat_id, now)
-            self._chats.learn(await self._store.chat_aliases())
+            self._chats.set_aliases(await self._store.chat_aliases())
             log.info("chat_migrated", chat=chat.name, chat_id=error.new_chat_id)
             return False
         if error.kind in CHAT_WIDE:
             await self._pause(chat, error)
             return False
-        if post.kind is PostKind.INBOUND or post.attempts + 1 < TRIES:
+        if post.kind is PostKind.INBOUND or post.attempts + 1 < MAX_TRIES:
             wait = backoff(post.attempts + 1, 0.5, first=5 * SECOND, longest=MAX_POST_BACKOFF)
             log.warning("post_refused", post_id=post.id, chat=chat.name, failure=error.kind, detail=error.detail)
             if post.kind is PostKind.INBOUND:
@@ -173,12 +173,12 @@ class ChatPoster:
             return
         shut = error.kind is FailureKind.CHAT_GONE
         self._failures += 1
-        self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=LONGEST_SHUT if shut else LONGEST_AWAY))
+        self._limiter.away(chat.id, backoff(self._failures, 0.5, longest=MAX_SHUT_OUT if shut else MAX_AWAY))
         self._away_at = None if shut else self._clock.monotonic()
-        if self._failures == 1 or (shut and not self._shut):
+        if self._failures == 1 or (shut and not self._shut_out):
             log.warning("chat_paused", chat=chat.name, failure=error.kind, detail=error.detail)
-        if shut and not self._shut:
-            self._shut = True
+        if shut and not self._shut_out:
+            self._shut_out = True
             params = {"chat": chat.name, "detail": error.detail}
             alert = Alert(key=_alert_key(chat), text="alert.telegram_chat", params=params)
             await self._store.raise_alert(alert, self._clock.now())
@@ -188,8 +188,8 @@ class ChatPoster:
         if self._failures:
             log.info("chat_resumed", chat=chat.name)
             self._failures = 0
-        if self._shut:
-            self._shut = False
+        if self._shut_out:
+            self._shut_out = False
             now = self._clock.now()
             await self._store.clear_alert(_alert_key(chat), "alert.telegram_chat_ok", {"chat": chat.name}, now)
 
@@ -225,12 +225,13 @@ class BacklogDigest:
 
 
 async def finish(work: Coroutine[None, None, bool]) -> bool:
-    """Awaits ``work``. A stop gives it ``LAST_MOMENT`` more: a message that is sent but not recorded is sent twice."""
+    """Awaits ``work``. A stop gives it ``STOP_GRACE`` seconds more, because a message that is sent but not recorded is
+    sent twice."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=LAST_MOMENT)
+        await asyncio.wait({task}, timeout=STOP_GRACE)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         raise

@@ -37,9 +37,9 @@ from bridge.telegram.texts import say
 from bridge.telegram.texts.labels import Zones
 from bridge.value import value_object
 
-REFUSALS = 5
+WITHHELD_AFTER = 5
 """After this many refusals by Telegram a subscriber's SMS is shown without its text."""
-LATE: Ms = 5 * MINUTE
+LATE_AFTER: Ms = 5 * MINUTE
 """An SMS that is shown this long after it came, or later, says when it came."""
 
 
@@ -114,16 +114,16 @@ class PostPublisher:
             return self._context.zones.shown(each.received_at, each.account, now)
 
         more = await self._history.introduction(sms, chat.language)
-        behind = await self._store.posts_behind(post, limit=inbound.MOST - 1)
+        behind = await self._store.posts_behind(post, limit=inbound.MAX_MERGED - 1)
         posts = inbound.mergeable(post, behind, now)
         if len(posts) > 1:
             merged = inbound.merged(posts, chat.language, shown, many_accounts=many, more=more)
             if merged is not None:
                 message, count = merged
                 return posts[:count], [message]
-        if now - sms.received_at >= LATE:
+        if now - sms.received_at >= LATE_AFTER:
             more = [*more, say(chat.language, "head.received", {"at": shown(sms)})]
-        withheld = refusal if post.attempts >= REFUSALS else ""
+        withheld = refusal if post.attempts >= WITHHELD_AFTER else ""
         return [post], inbound.single(post, chat.language, many_accounts=many, withheld=withheld, more=more)
 
     # ------------------------------------------------ notices

@@ -30,7 +30,7 @@ CHECK_AGAIN_AFTER: Ms = 1 * MINUTE
 """Time between two checks after a start while Telegram is away."""
 _MENDED_BY_START = frozenset({"webhook_unset", "webhook_left"})
 """Findings that the start itself is about to correct."""
-CLOCK_OFF: Ms = 30 * SECOND
+MAX_CLOCK_DIFFERENCE: Ms = 30 * SECOND
 """A larger difference between our clock and Telegram's is reported."""
 
 
@@ -88,7 +88,7 @@ def _clock(api: Api, clock: Clock) -> list[Finding]:
     if api.server_time is None:
         return []
     off = clock.now() - api.server_time
-    return [fault("clock_off", seconds=off // SECOND) if abs(off) > CLOCK_OFF else ok("clock")]
+    return [fault("clock_off", seconds=off // SECOND) if abs(off) > MAX_CLOCK_DIFFERENCE else ok("clock")]
 
 
 # ------------------------------------------------ updates

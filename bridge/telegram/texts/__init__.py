@@ -13,7 +13,7 @@ from io import BytesIO
 
 from bridge.model.base import Json
 
-COUNTED = {
+PLURALS = {
     "alert.telegram_back": "waiting",
     "alert.platform_back": "waiting",
     "alert.not_acknowledged": "repeats",
@@ -52,7 +52,7 @@ def say(language: str, text_id: str, params: Mapping[str, Json] | None = None) -
     A missing text or parameter raises no error and shows as its name: an odd word is better than a lost alert.
     """
     values = params or {}
-    counter = COUNTED.get(text_id)
+    counter = PLURALS.get(text_id)
     texts = catalogue(language)
     if counter is None:
         template = texts.gettext(text_id)

@@ -15,9 +15,9 @@ from bridge.telegram.client.message import one_line
 from bridge.telegram.texts import known, say
 from bridge.value import value_object
 
-_TOPIC_NAME = 128
+_MAX_TOPIC_NAME = 128
 """Telegram's limit for the name of a topic, in characters."""
-_MOMENTS = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
+_DATE_TIME = {"ru": "%d.%m.%Y %H:%M", "en": "%Y-%m-%d %H:%M"}
 
 
 def number(subscriber: str) -> str:
@@ -35,7 +35,7 @@ def subscriber_line(subscriber: str, contact: Contact | None, language: Language
 def topic_name(conversation: Conversation, contact: Contact | None) -> str:
     name = one_line(contact.name, 80) if contact is not None else ""
     shown = number(conversation.subscriber)
-    return (f"{name} {shown}" if name else shown)[:_TOPIC_NAME] or conversation.code
+    return (f"{name} {shown}" if name else shown)[:_MAX_TOPIC_NAME] or conversation.code
 
 
 def code_line(conversation: Conversation | None) -> str:
@@ -81,7 +81,7 @@ def moment(at: Ms, zone: tzinfo, language: Language, *, seconds: bool = False) -
         when = datetime.fromtimestamp(at / 1000, zone)
     except (OverflowError, ValueError, OSError):
         return str(at)
-    return when.strftime(_MOMENTS[language] + (":%S" if seconds else ""))
+    return when.strftime(_DATE_TIME[language] + (":%S" if seconds else ""))
 
 
 def until_when(at: Ms, now: Ms, zone: tzinfo, language: Language) -> str:

@@ -20,11 +20,11 @@ from bridge.telegram.client.errors import ApiError, FailureKind
 
 log = structlog.get_logger()
 
-LONGEST_WAIT: Ms = 30 * SECOND
+MAX_WAIT: Ms = 30 * SECOND
 """Longest pause between two requests."""
-COUNTED = 10_000
+MAX_COUNTED = 10_000
 """SMS that wait to be shown are counted up to this number."""
-WORTH_TELLING: Ms = 1 * MINUTE
+MIN_REPORTED_OUTAGE: Ms = 1 * MINUTE
 """Shorter outages are not reported to the team."""
 
 ALERTS = {
@@ -81,7 +81,7 @@ class TelegramConnection:
             await self._store.clear_alert(key, f"{text}_ok", {}, now)
             self._open.discard(kind)
             self._raised.discard(kind)
-        if self._away_since is not None and now - self._away_since >= WORTH_TELLING:
+        if self._away_since is not None and now - self._away_since >= MIN_REPORTED_OUTAGE:
             await self._report_end(self._away_since, now)
         self._failures, self.failure, self._away_since = 0, None, None
 
@@ -99,7 +99,7 @@ class TelegramConnection:
             self._away_since = self._away_since or now
         elif error.kind not in self._raised:
             await self._raise(error.kind, params or {"detail": error.detail}, now)
-        wait = max(backoff(self._failures, random.random(), longest=LONGEST_WAIT), error.retry_after)
+        wait = max(backoff(self._failures, random.random(), longest=MAX_WAIT), error.retry_after)
         await self._clock.sleep(wait)
 
     async def not_stored(self, error: StoreError) -> None:
@@ -107,10 +107,10 @@ class TelegramConnection:
         self._failures += 1
         if self._failures == 1:
             log.error("updates_not_stored", error=str(error))
-        await self._clock.sleep(backoff(self._failures, random.random(), longest=LONGEST_WAIT))
+        await self._clock.sleep(backoff(self._failures, random.random(), longest=MAX_WAIT))
 
     async def _report_end(self, since: Ms, now: Ms) -> None:
-        waiting = await self._store.count_sms_to_post(limit=COUNTED)
+        waiting = await self._store.count_sms_to_post(limit=MAX_COUNTED)
         text = "alert.telegram_back" if waiting else "alert.telegram_back_idle"
         params: dict[str, Json] = {"waiting": waiting, "lasted": now - since}
         await self._store.add_post(alert_post(text, params, key=f"telegram_back:{since}", due_at=now), now)

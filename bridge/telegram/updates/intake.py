@@ -27,11 +27,11 @@ log = structlog.get_logger()
 
 SHORTEST_POLL: Ms = 1 * SECOND
 """After an empty answer that came sooner, the poller waits this long."""
-PATH = "/telegram/sms-bridge"
+WEBHOOK_PATH = "/telegram/sms-bridge"
 """Path of the webhook below ``web.public_url``. No other program uses it, so polling recognises a webhook of ours."""
-CHECK: Ms = 1 * MINUTE
+CHECK_EVERY: Ms = 1 * MINUTE
 """Time between two checks of the webhook."""
-CONTESTED: Ms = 10 * MINUTE
+UNCONTESTED_FOR: Ms = 10 * MINUTE
 """The webhook must stay ours for this time before the alert about another program is cleared."""
 
 # ------------------------------------------------ polling
@@ -105,12 +105,12 @@ class UpdatePoller:
 
 def address(public_url: str) -> str:
     """The URL that Telegram calls."""
-    return public_url.rstrip("/") + PATH
+    return public_url.rstrip("/") + WEBHOOK_PATH
 
 
 def is_ours(url: str) -> bool:
     """True if a start with ``updates: webhook`` set this URL."""
-    return urlsplit(url).path.endswith(PATH)
+    return urlsplit(url).path.endswith(WEBHOOK_PATH)
 
 
 class NoUpdate(BridgeError):
@@ -167,7 +167,7 @@ class WebhookWatch:
             except StoreError as error:
                 await self._connection.not_stored(error)
             else:
-                await self._clock.sleep(CHECK)
+                await self._clock.sleep(CHECK_EVERY)
 
     async def step(self) -> None:
         """Checks once. :raises ApiError: the check failed, or Telegram's calls fail."""
@@ -182,7 +182,7 @@ class WebhookWatch:
             self._contested_at = now
             await self._register()
             log.warning("webhook_changed", host=urlsplit(state.url).hostname or "")
-        if self._contested_at is not None and now - self._contested_at < CONTESTED:
+        if self._contested_at is not None and now - self._contested_at < UNCONTESTED_FOR:
             raise ApiError(FailureKind.CONFLICT, "the webhook was changed by another program")
         self._contested_at = None
         if failing(state, max(self._set_at, self._connection.brought_at)):

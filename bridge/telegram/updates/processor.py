@@ -22,8 +22,8 @@ from bridge.telegram.client.api import Api, Context
 log = structlog.get_logger()
 
 BATCH = 50
-PURGED_AT_ONCE = 1_000
-KEPT: Ms = 7 * DAY
+PURGE_BATCH = 1_000
+KEEP_DONE: Ms = 7 * DAY
 """How long a processed update is kept, so that people can look at it. Telegram itself keeps an unconfirmed update for a
 day."""
 
@@ -71,6 +71,7 @@ class UpdateProcessor:
         await self._store.finish_update(self._api.bot_id, stored.update_id, UpdateState.DONE, "", self._clock.now())
 
     def _handler_error(self) -> Exception | None:
+        # A method: mypy would take the attribute for None, as it was set before the handlers ran.
         return self._error
 
     async def _note_error(self, update: object, context: Context) -> None:
@@ -94,5 +95,5 @@ class UpdateProcessor:
         now = self._clock.now()
         if abs(now - self._purged_at) < HOUR:
             return
-        if await self._store.purge_updates(now - KEPT, limit=PURGED_AT_ONCE) < PURGED_AT_ONCE:
+        if await self._store.purge_updates(now - KEEP_DONE, limit=PURGE_BATCH) < PURGE_BATCH:
             self._purged_at = now

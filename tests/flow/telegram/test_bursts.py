@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.sandbox.botapi import Message
-from bridge.telegram.client.message import LIMIT, units
+from bridge.telegram.client.message import MAX_UNITS, units
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, locked, team
 
 OTHER = "79001112233"
@@ -96,7 +96,7 @@ async def test_a_burst_too_long_for_one_message_is_several_and_nothing_is_lost(g
     shown = [message.text for message in group.shown(containing="<")]
     assert re.findall(r"<(\d+)>", "".join(shown)) == [str(number) for number in range(30)]
     assert 1 < len(shown) < 30
-    assert all(units(text) <= LIMIT for text in shown)
+    assert all(units(text) <= MAX_UNITS for text in shown)
 
 
 async def test_an_sms_longer_than_a_message_stands_in_parts_in_its_place(group: Team) -> None:
@@ -107,7 +107,7 @@ async def test_an_sms_longer_than_a_message_stands_in_parts_in_its_place(group: 
     shown = [message.text for message in group.shown() if "before them" not in message.text]
     assert re.findall(r"<(\d)>", "".join(shown)) == ["1", "2", "3", "4", "5"]
     assert re.findall(r"слово(\d+)🙂", "".join(shown)) == [str(number) for number in range(900)]
-    assert all(units(text) <= LIMIT for text in shown)
+    assert all(units(text) <= MAX_UNITS for text in shown)
 
 
 HOSTILE = (

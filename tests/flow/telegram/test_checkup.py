@@ -20,7 +20,7 @@ from bridge.sandbox.botapi.webhooks import Webhook
 from bridge.telegram.posts.render import REACTIONS
 from bridge.telegram.setup.checks import examine, report_at_start
 from bridge.telegram.setup.findings import Finding, Level
-from bridge.telegram.updates.intake import PATH
+from bridge.telegram.updates.intake import WEBHOOK_PATH
 from tests.flow.telegram.team import ADMINS, GROUP, settings
 from tests.proxies import HttpProxy, proxy
 from tests.service import free_port
@@ -111,7 +111,7 @@ async def test_a_webhook_of_another_program(api: SimulatedBotApi) -> None:
 
 
 async def test_a_webhook_left_by_an_earlier_mode_is_no_fault(api: SimulatedBotApi) -> None:
-    api.updates.set_webhook(f"https://sms.example.org{PATH}", drop_pending=False)
+    api.updates.set_webhook(f"https://sms.example.org{WEBHOOK_PATH}", drop_pending=False)
     assert await wrong(configured(api)) == {"webhook_left": Level.WARNING}
     assert api.updates.webhook_url, "the service removes it, not the check-up"
 
@@ -126,14 +126,14 @@ async def test_the_webhook_mode(api: SimulatedBotApi) -> None:
     assert await wrong(ours) == {"webhook_unset": Level.WARNING}
     api.updates.set_webhook("https://shop.example.org/", drop_pending=False)
     assert await wrong(ours) == {"webhook_elsewhere": Level.WARNING}
-    api.updates.set_webhook(f"https://sms.example.org{PATH}", drop_pending=False)
+    api.updates.set_webhook(f"https://sms.example.org{WEBHOOK_PATH}", drop_pending=False)
     assert await wrong(ours) == {}
 
 
 async def test_a_webhook_that_telegram_cannot_call(api: SimulatedBotApi) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    api.updates.set_webhook(url + PATH, drop_pending=False)
-    api.webhook.set(Webhook(url=url + PATH, secret="", max_connections=1))
+    api.updates.set_webhook(url + WEBHOOK_PATH, drop_pending=False)
+    api.webhook.set(Webhook(url=url + WEBHOOK_PATH, secret="", max_connections=1))
     api.says(GROUP, "hello")
     await api.wait_for(lambda: api.webhook.calls)
     seen = await found(called_at(api, url))
@@ -246,6 +246,6 @@ async def test_a_start_says_nothing_of_the_webhook_that_it_is_about_to_set_or_re
 ) -> None:
     made = configured(api) if left else configured(api, updates="webhook")
     if left:
-        api.updates.set_webhook(f"https://sms.example.org{PATH}", drop_pending=False)
+        api.updates.set_webhook(f"https://sms.example.org{WEBHOOK_PATH}", drop_pending=False)
     await report_at_start(made, SystemClock())
     assert "webhook" not in capsys.readouterr().out

@@ -12,7 +12,7 @@ from bridge.model.base import HOUR
 from bridge.model.sms import Move, SmsState
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
-from bridge.telegram.client.message import LIMIT, units
+from bridge.telegram.client.message import MAX_UNITS, units
 from tests.flow.telegram.team import CHIEF, GROUP, SUBSCRIBER, Team, team
 
 BORIS = 1002
@@ -448,7 +448,7 @@ async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(
     post = await staff.received()
     orders(staff, post, "/t")
     listed = await staff.sees("Canned replies")
-    assert LIMIT - 20 < units(listed.text) <= LIMIT
+    assert MAX_UNITS - 20 < units(listed.text) <= MAX_UNITS
     assert await press(staff, listed, "r0000001") == "Chosen: “r0000001”"
     await staff.until(lambda: labels(listed) == [])
 

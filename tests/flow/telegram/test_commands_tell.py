@@ -11,7 +11,7 @@ from bridge.model.base import SECOND, Json
 from bridge.model.sms import Change, Move
 from bridge.sandbox.botapi import Message
 from bridge.sandbox.botapi.markup import buttons
-from bridge.telegram.client.message import LIMIT, units
+from bridge.telegram.client.message import MAX_UNITS, units
 from bridge.telegram.commands.spec import COMMANDS
 from tests.flow.telegram.team import ADMINS, CHIEF, GROUP, SUBSCRIBER, Team, team
 
@@ -55,7 +55,7 @@ async def test_a_long_history_comes_whole_in_messages_that_telegram_takes(group:
     await group.until(lambda: any("end3" in m.text and "←" in m.text for m in group.shown()))
     await group.settled()
     pages = [m for m in group.shown() if "←" in m.text or ("end" in m.text and m.reply_to is not None)]
-    assert all(units(page.text) <= LIMIT for page in group.shown())
+    assert all(units(page.text) <= MAX_UNITS for page in group.shown())
     whole = "".join(page.text for page in pages).replace("\n", "")
     assert all(whole.count(f"end{number}") == 1 for number in range(4))
     assert all(last_line(page) == last_line(post) for page in pages)

@@ -22,7 +22,7 @@ from bridge.sandbox.botapi.state import ServerOptions
 from bridge.sandbox.ledger import SimulatedAccount
 from bridge.sandbox.platform import SimulatedPlatform
 from bridge.telegram.client.api import ALLOWED_UPDATES
-from bridge.telegram.updates.intake import PATH
+from bridge.telegram.updates.intake import WEBHOOK_PATH
 from bridge.web.webhook import MAX_UPDATE, SECRET_HEADER
 from tests.clock import ManualClock
 from tests.flow.telegram.team import ADMINS, GROUP, locked
@@ -39,7 +39,7 @@ class House:
         self.clock = ManualClock()
         self.folder = folder
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}{PATH}"
+        self.url = f"http://127.0.0.1:{self.port}{WEBHOOK_PATH}"
         self.api = SimulatedBotApi(
             clock=self.clock, options=ServerOptions(local=local, group_budget=None, global_per_second=None)
         )
@@ -249,7 +249,7 @@ async def test_other_methods_and_other_addresses_are_not_there(house: House) -> 
             assert answer.status == 405
         async with session.post(house.bridge.callback_url, data=b"{}", headers={SECRET_HEADER: SECRET}) as answer:
             assert answer.status == 405
-        async with session.post(f"http://127.0.0.1:{house.bridge.callback_port}{PATH}", data=b"{}") as answer:
+        async with session.post(f"http://127.0.0.1:{house.bridge.callback_port}{WEBHOOK_PATH}", data=b"{}") as answer:
             assert answer.status == 405
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.model.routing_outcome import RoutingOutcome
-from bridge.telegram.client.message import LIMIT, Button, units
+from bridge.telegram.client.message import MAX_UNITS, Button, units
 from bridge.telegram.commands.call import pages, quoted
 from bridge.telegram.commands.dispatch import HANDLERS
 from bridge.telegram.commands.lookup import outcome
@@ -61,7 +61,7 @@ def test_lines_are_cut_into_messages_that_telegram_takes_with_buttons_under_the_
     lines = [f"{number} " + "😀" * 900 for number in range(9)]
     messages = pages(lines, buttons=[Button(label="b", data="d")])
     assert "\n".join(message.text for message in messages) == "\n".join(lines)
-    assert all(units(message.text) <= LIMIT for message in messages)
+    assert all(units(message.text) <= MAX_UNITS for message in messages)
     assert [bool(message.buttons) for message in messages] == [False] * (len(messages) - 1) + [True]
 
 

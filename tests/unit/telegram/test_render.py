@@ -16,7 +16,7 @@ from bridge.model.inbound import Inbound, InboundState
 from bridge.model.post import AlertPayload, InboundPayload, PostPriority
 from bridge.model.routing_outcome import RoutingOutcome
 from bridge.model.sms import Origin, Priority, Sms, SmsState
-from bridge.telegram.client.message import LIMIT, ChatMessage, clean, units
+from bridge.telegram.client.message import MAX_UNITS, ChatMessage, clean, units
 from bridge.telegram.posts import render
 from bridge.telegram.posts.inbound import single
 from bridge.telegram.texts.labels import number
@@ -148,7 +148,7 @@ def test_an_sms_without_text_is_still_shown() -> None:
 @given(st.text(max_size=12_000))
 def test_any_sms_fits_and_is_complete(text: str) -> None:
     messages = single(post(text=text, rule="r" * 200, note="n" * 3000), "ru", many_accounts=True)
-    assert all(units(message.text) <= LIMIT for message in messages)
+    assert all(units(message.text) <= MAX_UNITS for message in messages)
     assert all(message.text.endswith("\n#a7f3") for message in messages)
     bodies = [message.text.split("\n\n", 1)[1].removesuffix("\n#a7f3") for message in messages]
     assert "".join(bodies) == (clean(text).strip("\n") or "(без текста)")

@@ -18,7 +18,7 @@ from bridge.model.sms import UNDECIDED, ConfirmationReason, SmsState
 from bridge.telegram.client.errors import FailureKind
 from bridge.telegram.commands.spec import COMMANDS
 from bridge.telegram.incoming import Refusal
-from bridge.telegram.texts import COUNTED, catalogue, say
+from bridge.telegram.texts import PLURALS, catalogue, say
 from bridge.telegram.texts.po import Entry, compiled, parsed
 from bridge.telegram.updates.connection import ALERTS
 
@@ -53,9 +53,9 @@ def test_languages_have_the_same_ids_and_placeholders() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plural_forms_are_complete_and_only_where_something_is_counted(language: str) -> None:
     for text_id, entry in entries(language).items():
-        if text_id in COUNTED:
+        if text_id in PLURALS:
             assert len(entry.texts) == FORMS[language], text_id
-            assert "{" + COUNTED[text_id] + "}" in entry.texts[0], text_id
+            assert "{" + PLURALS[text_id] + "}" in entry.texts[0], text_id
         else:
             assert entry.plural is None, text_id
             assert len(entry.texts) == 1, text_id
