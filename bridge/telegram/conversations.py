@@ -59,7 +59,7 @@ async def locate(message: IncomingMessage, context: OperatorContext) -> Located:
             return Located(conversation=found)
         if replied is None and message.in_topic_of_bot:
             # The bridge made this topic and crashed before it stored it.
-            return Located(probable=await _named(message, context))
+            return Located(probable=await _by_topic_name(message, context))
     if replied is None:
         return _INTERNAL
     found = await _replied_to(replied, chat, context)
@@ -68,7 +68,7 @@ async def locate(message: IncomingMessage, context: OperatorContext) -> Located:
     return _UNKNOWN if from_bot(replied, bot_id) else _INTERNAL
 
 
-async def _named(message: IncomingMessage, context: OperatorContext) -> Conversation | None:
+async def _by_topic_name(message: IncomingMessage, context: OperatorContext) -> Conversation | None:
     """The conversation of the number in the topic's name, which the bot gave it."""
     first = message.raw.reply_to_message
     created = first.forum_topic_created if first is not None else None

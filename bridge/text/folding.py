@@ -122,7 +122,7 @@ def analyse(text: str) -> FoldedText:
             Word(folded=found[0], start=found.start(), end=found.end()) for found in _PLAIN_WORD.finditer(folded)
         )
         return FoldedText(original=text, text=folded.strip(" "), words=words)
-    folded, starts, ends = _fold_placed(text)
+    folded, starts, ends = _fold_with_positions(text)
     return FoldedText(
         original=text,
         text=folded.strip(" "),
@@ -140,7 +140,7 @@ def end_of_prefix(original: str, word: Word, prefix: str) -> int | None:
     return None
 
 
-def _fold_placed(text: str) -> tuple[str, list[int], list[int]]:
+def _fold_with_positions(text: str) -> tuple[str, list[int], list[int]]:
     """The folded text, and for each of its characters the start and the end in the original."""
     pieces: list[str] = []
     starts: list[int] = []

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 _LOST = (FailureKind.MESSAGE_GONE, FailureKind.REFUSED)
 """The message is gone, or Telegram does not let the bot change it any more."""
-_OF_THE_TOPIC = tuple(set(FailureKind) - PASSING - {FailureKind.MIGRATED})
+_TOPIC_FAILURES = tuple(set(FailureKind) - PASSING - {FailureKind.MIGRATED})
 """Failures of a topic call that say nothing about the chat. "Not enough rights" is one of them: sending messages needs
 fewer rights."""
 
@@ -121,7 +121,7 @@ class ChatSender:
         return await self._topic_changed(chat, self._api.reopen_topic(chat.id, thread_id))
 
     async def _topic_changed(self, chat: Chat, call: Awaitable[None]) -> bool:
-        failure = await self._tolerating(chat, call, *_OF_THE_TOPIC)
+        failure = await self._tolerating(chat, call, *_TOPIC_FAILURES)
         if failure is None or failure is FailureKind.NOT_MODIFIED:
             return True
         log.info("topic_change_refused", chat=chat.name, failure=failure)

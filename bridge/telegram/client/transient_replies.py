@@ -30,7 +30,7 @@ _MAX_TRIES = 4
 _RETRY_AFTER: Ms = 5 * SECOND
 _MAX_WAIT: Ms = 5 * MINUTE
 """An answer that could be sent only after this time is dropped: it is of no use by then."""
-_PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
+_RETRIED = frozenset({FailureKind.UNREACHABLE, FailureKind.AMBIGUOUS})
 _PRIORITY = PostPriority.STATUS
 """Leaves room for new SMS."""
 
@@ -53,10 +53,10 @@ class TransientReplies:
         """One search at a time, so that other readers of the store stay free."""
 
     def send(
-        self, chat: Chat, answer: Sequence[ChatMessage] | Search, *, thread: int | None, reply_to: int | None
+        self, chat: Chat, answer: Sequence[ChatMessage] | Search, *, thread_id: int | None, reply_to: int | None
     ) -> None:
         """Begins to send the answer and returns at once. A later request may be answered before this one."""
-        task = asyncio.create_task(self._send(chat, answer, thread, reply_to))
+        task = asyncio.create_task(self._send(chat, answer, thread_id, reply_to))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -67,14 +67,14 @@ class TransientReplies:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(
-        self, chat: Chat, answer: Sequence[ChatMessage] | Search, thread: int | None, reply_to: int | None
+        self, chat: Chat, answer: Sequence[ChatMessage] | Search, thread_id: int | None, reply_to: int | None
     ) -> None:
         messages = await self._found(chat, answer) if isinstance(answer, Search) else answer
         began = self._clock.monotonic()
         # The messages of two answers must not mix.
         async with self._chat_locks.setdefault(chat.id, asyncio.Lock()):
             for message in messages:
-                if not await self._sent(chat, message, thread, reply_to, began):
+                if not await self._sent(chat, message, thread_id, reply_to, began):
                     return
 
     async def _found(self, chat: Chat, search: Search) -> Sequence[ChatMessage]:
@@ -97,7 +97,7 @@ class TransientReplies:
         return ()
 
     async def _sent(
-        self, chat: Chat, message: ChatMessage, thread: int | None, reply_to: int | None, began: Ms
+        self, chat: Chat, message: ChatMessage, thread_id: int | None, reply_to: int | None, began: Ms
     ) -> bool:
         for _ in range(_MAX_TRIES):
             while wait := self._limiter.wait(chat.id, _PRIORITY):
@@ -107,11 +107,11 @@ class TransientReplies:
                 return False
             try:
                 await self._sender.send(
-                    chat, message, _PRIORITY, thread_id=thread, reply_to=reply_to, or_group=True, reopen=False
+                    chat, message, _PRIORITY, thread_id=thread_id, reply_to=reply_to, or_group=True, reopen=False
                 )
                 return True
             except ApiError as error:
-                if error.kind in _PASSING:
+                if error.kind in _RETRIED:
                     await self._clock.sleep(_RETRY_AFTER)
                 elif error.kind is not FailureKind.LATER:
                     log.warning("answer_refused", chat=chat.name, failure=error.kind, detail=error.detail)

@@ -39,7 +39,7 @@ _MIN_DIGITS = 10
 
 async def sms(context: OperatorContext, call: Call) -> Notice | None:
     """Writes to a number first, in the conversation to which the number's answers will come."""
-    addressed = _addressed(call.rest, context.settings)
+    addressed = _recipient_and_text(call.rest, context.settings)
     if isinstance(addressed, Notice):
         return addressed
     recipient, text = addressed
@@ -158,7 +158,7 @@ def claim_params(context: OperatorContext, conversation: Conversation, chat: Cha
     return {"name": one_line(conversation.claimed_name, 64), "until": until, "number": number(conversation.subscriber)}
 
 
-def _addressed(rest: str, settings: Settings) -> tuple[str, str] | Notice:
+def _recipient_and_text(rest: str, settings: Settings) -> tuple[str, str] | Notice:
     """Splits a call into number and text; a notice says which of them is missing. A number may be written in groups.
     The first whole number counts.
 

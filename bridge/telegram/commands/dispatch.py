@@ -140,7 +140,7 @@ class CommandDispatcher:
             post = answer.post_under(message, key=call.answer_key, conversation=call.conversation, due_at=call.now)
             await self._context.store.add_post(post, call.now)
         else:
-            self._context.transient.send(call.chat, answer, thread=message.thread_id, reply_to=message.id)
+            self._context.transient.send(call.chat, answer, thread_id=message.thread_id, reply_to=message.id)
 
     async def _tell_claimed(self, message: IncomingMessage) -> None:
         sms = await self._context.store.sms_of_message(message.chat_id, message.id)

@@ -46,7 +46,7 @@ async def history_pressed(context: OperatorContext, press: ButtonPress) -> Press
     if conversation is None or not (before.isascii() and before.isdecimal() and len(before) <= 16):
         return UNKNOWN
     messages = await _history(context, press.chat, conversation, before=int(before))
-    context.transient.send(press.chat, messages, thread=press.thread_id, reply_to=press.message.message_id)
+    context.transient.send(press.chat, messages, thread_id=press.thread_id, reply_to=press.message.message_id)
     return PressResult(answer="pressed.past", keeps_buttons=True)
 
 

@@ -90,7 +90,7 @@ async def search_pressed(context: OperatorContext, press: ButtonPress) -> PressR
         return PressResult(answer="pressed.search_gone")
     chat, sought = press.chat, written.rest
     further = Search(find=lambda: _found(context, chat, sought, start))
-    context.transient.send(chat, further, thread=press.thread_id, reply_to=asked.message_id)
+    context.transient.send(chat, further, thread_id=press.thread_id, reply_to=asked.message_id)
     return PressResult(answer="pressed.past", keeps_buttons=True)
 
 

@@ -39,7 +39,7 @@ async def balance(context: OperatorContext, call: Call) -> Sequence[ChatMessage]
     lines = []
     for name, account in context.settings.accounts.items():
         state = states.get(name, AccountState(account=name))
-        lines.append(_balance(state, account.callback.timezone, call.chat.language))
+        lines.append(_balance_line(state, account.callback.timezone, call.chat.language))
     return pages(lines)
 
 
@@ -48,19 +48,19 @@ async def stats(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     lines = []
     for title, days in (("answer.today", 0), ("answer.week", _WEEK)):
         counts = await context.store.traffic_since(midnight(call.now, zone, days))
-        lines += [say(language, title), *_counted(counts, language), ""]
+        lines += [say(language, title), *_traffic(counts, language), ""]
     return pages(lines[:-1])
 
 
 async def status(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
     language, zone = call.chat.language, context.zone()
     status = await context.store.queue_status()
-    lines = list(_waiting(status, language, call.now))
+    lines = list(_queue(status, language, call.now))
     if status.last_inbound_at is not None:
         lines.append(say(language, "answer.last_inbound", {"at": moment(status.last_inbound_at, zone, language)}))
     states = {state.account: state for state in status.accounts}
     for name in context.settings.accounts:
-        lines.append(_account(states.get(name, AccountState(account=name)), zone, language))
+        lines.append(_account_line(states.get(name, AccountState(account=name)), zone, language))
     rules = context.rulebook.rules
     lines.append(say(language, "answer.rules", {"count": len(rules.rules), "version": rules.version}))
     return pages(lines)
@@ -146,7 +146,7 @@ async def help(context: OperatorContext, call: Call) -> Sequence[ChatMessage]:
 # ---------------------------------------------------------------- lines
 
 
-def _balance(state: AccountState, zone: tzinfo, language: Language) -> str:
+def _balance_line(state: AccountState, zone: tzinfo, language: Language) -> str:
     if state.balance is None or state.balance_at is None:
         return say(language, "answer.balance_unknown", {"account": state.account})
     return say(
@@ -161,7 +161,7 @@ def _balance(state: AccountState, zone: tzinfo, language: Language) -> str:
     )
 
 
-def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
+def _account_line(state: AccountState, zone: tzinfo, language: Language) -> str:
     if state.suspended_since is None:
         return say(language, "answer.account_ok", {"account": state.account})
     since = moment(state.suspended_since, zone, language)
@@ -169,7 +169,7 @@ def _account(state: AccountState, zone: tzinfo, language: Language) -> str:
     return say(language, "answer.account_held", params)
 
 
-def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
+def _queue(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
     yield say(language, "answer.inbound_new", {"count": status.inbound_new})
     for state in filter(lambda each: each.is_open, SmsState):
         if count := status.sms_by_state.get(state, 0):
@@ -184,7 +184,7 @@ def _waiting(status: QueueStatus, language: Language, now: Ms) -> Iterator[str]:
         yield say(language, "answer.updates_parked", {"count": status.updates_parked})
 
 
-def _counted(counts: TrafficCounts, language: Language) -> Iterator[str]:
+def _traffic(counts: TrafficCounts, language: Language) -> Iterator[str]:
     yield say(language, "answer.counts_received", {"received": counts.received, "people": counts.subscribers})
     went = {"people": counts.by_operators, "rules": counts.by_rules, "parts": counts.parts}
     yield say(language, "answer.counts_sent", went)
@@ -203,7 +203,7 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
         where: dict[str, Json] = {"rule": one_line(fired.rule, 64), "file": fired.file, "line": fired.line}
         yield say(language, "answer.rule", where)
         yield f"  {one_line(tried.reason.say(language), 200)}"
-        yield from _wanted(fired, language)
+        yield from _effects(fired, language)
     passed = [tried for tried in explained.tried if not tried.matched]
     if passed:
         yield ""
@@ -214,7 +214,7 @@ def _explained(explained: Explanation, language: Language) -> Iterator[str]:
     yield from _more(len(passed) - MAX_LISTED, language)
 
 
-def _wanted(fired: FiredRule, language: Language) -> Iterator[str]:
+def _effects(fired: FiredRule, language: Language) -> Iterator[str]:
     if fired.error is not None:
         yield "  " + say(language, "head.error", {"error": one_line(fired.error, 300)})
     for reply in fired.replies:

@@ -80,12 +80,12 @@ def mergeable(first: Post, behind: Sequence[Post], now: Ms) -> Sequence[Post]:
     A post that Telegram refused before stays alone: if it is refused again, it is known to be the cause. A post with
     buttons stays alone, too.
     """
-    if not _plain(first, now):
+    if not _can_merge(first, now):
         return [first]
-    return [first, *takewhile(lambda post: post.chat == first.chat and _plain(post, now), behind)]
+    return [first, *takewhile(lambda post: post.chat == first.chat and _can_merge(post, now), behind)]
 
 
-def _plain(post: Post, now: Ms) -> bool:
+def _can_merge(post: Post, now: Ms) -> bool:
     if not isinstance(post.payload, InboundPayload) or post.inbound is None or post.conversation is None:
         return False
     return post.attempts == 0 and post.due_at <= now and not post.payload.opt_question

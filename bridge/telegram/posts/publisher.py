@@ -80,7 +80,8 @@ class PostPublisher:
             case StatusPayload():
                 return [post], await self._marker.mark(post, chat)
             case InboundPayload():
-                return await self._publish_inbound(post, chat, refusal)
+                posts, messages = await self._inbound_messages(post, chat, refusal)
+                return posts, await self._posts.send_in_conversation(post, chat, messages)
             case OpeningPayload() as payload:
                 return [post], await self._publish_opening(post, payload, chat)
             case NoticePayload() as payload:
@@ -96,10 +97,6 @@ class PostPublisher:
                 return [post], PostedMessage(chat_id=chat.id)
 
     # ------------------------------------------------ a subscriber's SMS
-
-    async def _publish_inbound(self, post: Post, chat: Chat, refusal: str) -> tuple[Sequence[Post], PostedMessage]:
-        posts, messages = await self._inbound_messages(post, chat, refusal)
-        return posts, await self._posts.send_in_conversation(post, chat, messages)
 
     async def _inbound_messages(
         self, post: Post, chat: Chat, refusal: str

@@ -43,7 +43,7 @@ class ShownStatus:
     def parse(cls, text: str) -> ShownStatus:
         return cls(**json.loads(text)) if text else cls()
 
-    def within(self, chat_id: int) -> ShownStatus:
+    def in_chat(self, chat_id: int) -> ShownStatus:
         """What of it this chat shows: an answer in the group's former chat does not count."""
         return self if self.chat == chat_id else replace(self, chat=chat_id, answer=None)
 
@@ -63,7 +63,7 @@ class StatusMarker:
     def needs_message(self, post: Post, chat: Chat) -> bool:
         """True if showing the state takes a message or an edit. A reaction alone has its own budget and need not
         wait for that of messages."""
-        was = ShownStatus.parse(post.shown).within(chat.id)
+        was = ShownStatus.parse(post.shown).in_chat(chat.id)
         if was.line or was.answer is not None or chat.id in self._refusing or post.sms is None:
             return True
         return self._view(post, post.sms, chat).needs_words
@@ -74,7 +74,7 @@ class StatusMarker:
         :raises ApiError: a failure of the chat. A message that is gone and a refused reaction do not count as such.
         """
         sms = post.sms
-        was = ShownStatus.parse(post.shown).within(chat.id)
+        was = ShownStatus.parse(post.shown).in_chat(chat.id)
         if sms is None or sms.message_id is None or sms.state is SmsState.ABANDONED or await self._is_superseded(sms):
             # An abandoned SMS keeps its reaction: the operator who abandoned it pressed a button, and knows.
             return PostedMessage(chat_id=chat.id, shown=post.shown)
@@ -82,7 +82,7 @@ class StatusMarker:
         if sms.chat_id == chat.id and not was.line and (was.emoji or not is_offered_correction(sms)):
             now = await self._react(sms.message_id, self._view(post, sms, chat), was, chat)
         # The view is made again: while the reaction waited, the time of the button that stops the SMS may have ended.
-        now = await self._say(post, sms, self._view(post, sms, chat), now, chat)
+        now = await self._answer(post, sms, self._view(post, sms, chat), now, chat)
         return PostedMessage(chat_id=chat.id, message_id=now.answer, shown=str(now))
 
     def _view(self, post: Post, sms: Sms, chat: Chat) -> StatusView:
@@ -110,7 +110,7 @@ class StatusMarker:
         self._refusing.discard(chat.id)
         return replace(was, emoji=view.emoji)
 
-    async def _say(self, post: Post, sms: Sms, view: StatusView, was: ShownStatus, chat: Chat) -> ShownStatus:
+    async def _answer(self, post: Post, sms: Sms, view: StatusView, was: ShownStatus, chat: Chat) -> ShownStatus:
         said = f"{view.mark}:{sms.platform_status}" if was.line else view.mark
         if was.said == said or (was.answer is None and not view.needs_words and not was.line):
             return was

@@ -13,7 +13,6 @@ from bridge.telegram.commands.call import pages, quoted
 from bridge.telegram.commands.dispatch import HANDLERS
 from bridge.telegram.commands.lookup import outcome
 from bridge.telegram.commands.spec import COMMANDS, parse
-from bridge.telegram.texts import known
 from bridge.telegram.texts.labels import midnight, moment
 
 HOUR = 3_600_000
@@ -48,13 +47,6 @@ def test_what_is_no_command_of_ours_is_left_to_others(text: str) -> None:
 
 def test_every_command_has_a_handler() -> None:
     assert list(HANDLERS) == list(COMMANDS)
-
-
-@pytest.mark.parametrize("language", ["ru", "en"])
-def test_every_command_has_a_description_and_a_usage(language: str) -> None:
-    for name in COMMANDS:
-        assert known(language, f"command.{name}")
-        assert known(language, f"usage.{name}")
 
 
 def test_lines_are_cut_into_messages_that_telegram_takes_with_buttons_under_the_last() -> None:

@@ -40,10 +40,10 @@ async def test_a_search_that_fails_is_given_up_aloud(
 
     limiter = RateLimiter(clock)
     replies = TransientReplies(ChatSender(Api(SecretStr("1:a"), "http://127.0.0.1:9"), limiter), limiter, clock)
-    replies.send(CHAT, Search(find=found), thread=None, reply_to=None)
+    replies.send(CHAT, Search(find=found), thread_id=None, reply_to=None)
     for _ in range(tried):
         await clock.advance(MINUTES)
-    replies.send(CHAT, Search(find=another), thread=None, reply_to=None)
+    replies.send(CHAT, Search(find=another), thread_id=None, reply_to=None)
     await clock.advance(MINUTES)
     assert over.is_set(), "the next search does not run"
     await replies.stop()
