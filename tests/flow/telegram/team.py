@@ -80,7 +80,7 @@ def settings(url: str, **chat: Json) -> Settings:
 
 
 class Book:
-    """The rules of a folder, and loading them anew."""
+    """The rulebook of one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -199,11 +199,11 @@ class Team:
                 received_at=now,
             ),
         )
-        for item in await unrouted(self.store, 10):
+        for message in await unrouted(self.store, 10):
             settlement = Settlement(
-                inbound_id=item.inbound.id,
-                subscriber=item.inbound.subscriber,
-                contact_version=item.contact.version,
+                inbound_id=message.inbound.id,
+                subscriber=message.inbound.subscriber,
+                contact_version=message.contact.version,
                 now=now,
                 state=InboundState.ROUTED,
                 rule="everything-else",
@@ -238,7 +238,7 @@ class Team:
         return len(await self.sms()) >= count
 
     async def has_now(self, count: int) -> None:
-        """As soon as there are so many."""
+        """Waits until there are this many outgoing SMS."""
         await self.until(lambda: self.has_sms(count))
 
     async def passes(self, length: Ms) -> None:

@@ -65,7 +65,7 @@ async def only_sms(staff: Team) -> tuple[SmsState, str]:
 # ------------------------------------------------ parts
 
 
-async def test_a_long_reply_waits_for_a_word(staff: Team) -> None:
+async def test_a_long_reply_waits_for_confirmation(staff: Team) -> None:
     written = await says(staff, LONG)
     told = await asked(staff, "4 SMS, 245 characters")
     assert told.reply_to == written
@@ -86,7 +86,7 @@ async def test_a_reply_of_as_many_parts_as_are_allowed_goes_at_once(staff: Team)
     assert (sms.parts, sms.state) == (3, SmsState.QUEUED)
 
 
-async def test_a_draft_that_nobody_wants_is_cancelled(staff: Team) -> None:
+async def test_a_stopped_draft_is_cancelled(staff: Team) -> None:
     written = await says(staff, LONG)
     told = await asked(staff, "4 SMS")
     assert await press(staff, told, "stop") == "Not sent"
@@ -203,7 +203,7 @@ async def test_a_reply_to_a_subscriber_who_opted_out_waits_for_permission(staff:
     assert await only_sms(staff) == (SmsState.QUEUED, "Good day")
 
 
-async def test_a_reply_to_a_blocked_number_waits_for_a_word(staff: Team) -> None:
+async def test_a_reply_to_a_blocked_number_waits_for_confirmation(staff: Team) -> None:
     await ordered(staff, ActionKind.BLOCK)
     await says(staff, LONG)
     told = await asked(staff, "The number is blocked")
@@ -226,13 +226,13 @@ async def test_a_dash_that_makes_it_dearer_is_pointed_out(staff: Team) -> None:
     assert (sms.state, sms.text, sms.parts) == (SmsState.QUEUED, PLAIN, 1)
 
 
-async def test_who_wants_the_dash_keeps_it(staff: Team) -> None:
+async def test_an_author_can_send_costly_characters(staff: Team) -> None:
     await says(staff, COSTLY)
     await press(staff, await asked(staff, "make it cost more"), "release")
     assert await only_sms(staff) == (SmsState.QUEUED, COSTLY)
 
 
-async def test_what_costs_no_more_is_nobodys_business(staff: Team) -> None:
+async def test_special_characters_that_cost_nothing_are_not_asked_about(staff: Team) -> None:
     await says(staff, "Your order — ready")
     await staff.until(staff.has_sms)
     assert await only_sms(staff) == (SmsState.QUEUED, "Your order — ready")
@@ -262,7 +262,7 @@ async def test_a_caption_is_offered(staff: Team, kind: MessageKind) -> None:
     assert await only_sms(staff) == (SmsState.QUEUED, "The price list")
 
 
-async def test_a_place_is_offered_as_a_link(staff: Team) -> None:
+async def test_a_location_is_offered_as_a_link(staff: Team) -> None:
     await says(staff, kind=MessageKind.LOCATION)
     told = await asked(staff, "a link to a map can be")
     await press(staff, told, "release")
@@ -298,7 +298,7 @@ async def test_an_album_is_asked_about_once(staff: Team) -> None:
 
 
 @pytest.mark.parametrize("captions", [("Look", "", ""), ("", "Look", ""), ("", "", "Look"), ("", "", "")])
-async def test_that_only_text_goes_out_is_said_once_an_album(staff: Team, captions: tuple[str, ...]) -> None:
+async def test_an_album_gets_one_notice(staff: Team, captions: tuple[str, ...]) -> None:
     before = await album_of(staff, captions)
     await staff.sees("SMS is text only")
     await staff.passes(6 * SECOND)

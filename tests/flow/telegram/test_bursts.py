@@ -99,7 +99,7 @@ async def test_a_burst_too_long_for_one_message_is_several_and_nothing_is_lost(g
     assert all(units(text) <= MAX_UNITS for text in shown)
 
 
-async def test_an_sms_longer_than_a_message_stands_in_parts_in_its_place(group: Team) -> None:
+async def test_an_sms_longer_than_a_message_keeps_its_position(group: Team) -> None:
     long = " ".join(f"слово{number}🙂" for number in range(900))
     await burst(group, "<1>", "<2>", f"<3> {long}", "<4>", "<5>")
     await group.sees("<5>")
@@ -218,7 +218,7 @@ async def many(staff: Team) -> None:
     staff.start()
 
 
-async def test_a_reply_to_a_digest_is_said_not_to_be_sent(group: Team) -> None:
+async def test_the_author_of_a_reply_to_a_digest_is_told_that_it_was_not_sent(group: Team) -> None:
     await many(group)
     digest = await group.sees("more SMS")
     group.api.says(GROUP, "Good day", reply_to=digest.id)

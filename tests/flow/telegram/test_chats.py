@@ -47,7 +47,7 @@ async def test_a_new_topic_begins_with_the_last_lines_of_the_conversation(forum:
     assert lines == ["← <0>", "← <1>", "← <2>", "← <3>", "→ Good day #zzzz"]
 
 
-async def test_a_new_topic_tells_nothing_that_was_not_said(forum: Team) -> None:
+async def test_a_new_topic_quotes_no_drafts(forum: Team) -> None:
     shown = await forum.received("first")
     assert shown.thread_id is not None
     refused = forum.api.says(GROUP, "Good day", thread_id=shown.thread_id)
@@ -63,7 +63,7 @@ async def test_a_new_topic_tells_nothing_that_was_not_said(forum: Team) -> None:
     assert lines == ["← first", "→ Good day [Not sent]"], "the offered correction waits for a word"
 
 
-async def test_who_answers_a_first_sms_of_ours_is_no_new_number(group: Team) -> None:
+async def test_a_subscriber_who_answers_our_sms_is_not_called_new(group: Team) -> None:
     group.api.says(GROUP, f"/sms +{SUBSCRIBER} Your order is ready")
     await group.sees("Anna writes")
     group.clock.set(group.clock.now() + MINUTE)
@@ -71,7 +71,7 @@ async def test_who_answers_a_first_sms_of_ours_is_no_new_number(group: Team) -> 
     assert "new number" not in (await group.sees("Thank you")).text
 
 
-async def test_the_head_says_what_came_of_a_number_before(group: Team) -> None:
+async def test_the_head_counts_earlier_sms_of_a_number(group: Team) -> None:
     await group.texted("first")
     assert "new number" in (await group.sees("first")).text
     await group.settled()

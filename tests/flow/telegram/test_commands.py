@@ -109,7 +109,7 @@ async def test_the_robot_is_switched_off_until_it_is_switched_on(staff: Team) ->
     assert contact.robot_paused_until == 0
 
 
-async def test_what_is_so_already_is_said_and_not_recorded(staff: Team) -> None:
+async def test_a_command_that_changes_nothing_is_answered_and_not_recorded(staff: Team) -> None:
     post = await staff.received()
     for _ in range(2):
         orders(staff, post, "/robot off")
@@ -129,7 +129,7 @@ async def test_a_command_that_is_processed_twice_is_done_and_answered_once(staff
     assert len(staff.shown(GROUP, "“vip” is on")) == 1
 
 
-async def test_what_people_change_is_on_record_with_its_author(staff: Team) -> None:
+async def test_each_change_is_recorded_with_its_author(staff: Team) -> None:
     post = await staff.received()
     orders(staff, post, "/tag vip", BORIS)
     await staff.sees("“vip” is on.")
@@ -161,7 +161,7 @@ async def test_a_number_behind_block_is_no_order_about_another(staff: Team) -> N
     assert not (await staff.store.contact(SUBSCRIBER)).blocked
 
 
-async def test_a_stranger_in_the_group_orders_nothing(tmp_path: Path) -> None:
+async def test_a_stranger_in_the_group_can_give_no_command(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, operators=[CHIEF]) as staff:
         staff.api.add_user(BORIS, "Boris")
         post = await staff.received()
@@ -179,7 +179,7 @@ async def test_an_anonymous_administrator_is_told_why_not(staff: Team) -> None:
     await staff.sees("anonymous administrators may not")
 
 
-async def test_a_forwarded_command_is_not_obeyed(staff: Team) -> None:
+async def test_a_forwarded_command_is_not_carried_out(staff: Team) -> None:
     post = await staff.received()
     body = staff.as_sent(orders(staff, post, "// a note"))
     body["text"] = "/tag vip"
@@ -218,7 +218,7 @@ async def test_a_wrong_call_is_answered_with_its_usage(staff: Team) -> None:
         ("/sms", "/sms NUMBER TEXT writes first"),
     ],
 )
-async def test_who_writes_first_reads_what_was_missing(group: Team, call: str, said: str) -> None:
+async def test_an_incomplete_sms_command_is_answered_with_what_is_missing(group: Team, call: str, said: str) -> None:
     group.api.says(GROUP, call)
     await group.sees(said)
     assert await group.sms() == []
@@ -298,7 +298,7 @@ async def test_a_topic_that_could_not_be_closed_is_closed_by_the_next_run(forum:
     assert len(forum.shown(GROUP, "The conversation is closed.")) == 1
 
 
-async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_reply_leaves(staff: Team) -> None:
+async def test_a_reply_into_a_claimed_conversation_leaves_and_its_author_is_told_once(staff: Team) -> None:
     post = await staff.received()
     orders(staff, post, "/claim")
     await staff.sees("Anna has this conversation until")
@@ -316,7 +316,7 @@ async def test_who_writes_into_a_colleagues_conversation_is_told_once_and_the_re
     assert [sms.text for sms in await staff.sms()] == ["mine", "from a colleague", "and more"]
 
 
-async def test_a_canned_reply_into_a_colleagues_conversation_is_told_too(staff: Team) -> None:
+async def test_the_author_of_a_canned_reply_into_a_claimed_conversation_is_told(staff: Team) -> None:
     post = await staff.received()
     orders(staff, post, "/claim")
     await staff.sees("Anna has this conversation until")
@@ -440,7 +440,7 @@ async def test_a_canned_reply_that_cannot_be_made_is_not_sent(staff: Team) -> No
     assert await staff.sms() == []
 
 
-async def test_a_list_with_no_room_for_who_chose_loses_its_buttons_all_the_same(staff: Team) -> None:
+async def test_a_list_without_room_for_the_decision_loses_its_buttons(staff: Team) -> None:
     texts = [*["x" * 80] * 43, "x" * 35]
     replies = {f"r{number:07}": text for number, text in enumerate(texts)}
     staff.settings = staff.settings.model_copy(update={"replies": replies})
@@ -466,7 +466,7 @@ async def test_a_button_of_another_text_by_now_sends_nothing(staff: Team) -> Non
 @pytest.mark.parametrize(
     "data", ["conversation:close:zzzz", "conversation:burn:{code}", "history:{code}:x", "canned:{code}:0", "history:"]
 )
-async def test_a_button_that_nobody_was_shown_does_nothing(forum: Team, data: str) -> None:
+async def test_a_made_up_button_does_nothing(forum: Team, data: str) -> None:
     post = await forum.received()
     code = post.text.rsplit("#", 1)[-1]
     query = forum.api.presses(GROUP, post.id, data.format(code=code), stale=True)

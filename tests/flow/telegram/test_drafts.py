@@ -83,7 +83,7 @@ async def test_an_edit_is_another_question_that_waits_anew(group: Team) -> None:
     assert await press(group, asked, "release") == "Sending"
 
 
-async def test_a_correction_that_nobody_takes_ends_without_a_reminder_and_the_first_text_stays_sent(
+async def test_a_correction_that_is_not_confirmed_ends_without_a_reminder(
     group: Team,
 ) -> None:
     written = await replied(group)
@@ -105,7 +105,7 @@ async def test_a_correction_that_nobody_takes_ends_without_a_reminder_and_the_fi
     await group.reacts(written, "👍")
 
 
-async def test_a_reminder_that_comes_after_the_decision_is_not_said(group: Team) -> None:
+async def test_a_reminder_is_not_posted_after_the_decision(group: Team) -> None:
     await replied(group, LONG)
     asked = await group.sees("4 SMS")
     await group.settled()

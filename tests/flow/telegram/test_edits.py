@@ -12,14 +12,14 @@ from tests.flow.telegram.test_status import buttons, replied
 SENT = Change(platform_ids=("1179",))
 
 
-async def test_what_waits_in_the_queue_leaves_as_it_was_edited(group: Team) -> None:
+async def test_a_queued_sms_leaves_as_it_was_edited(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "Good evening")
     assert await group.sms_texts() == [(SmsState.QUEUED, "Good evening")]
     assert len(group.shown()) == 1, "nothing to say: the message shows what leaves"
 
 
-async def test_what_waits_for_another_try_leaves_as_it_was_edited(group: Team) -> None:
+async def test_an_sms_in_back_off_leaves_as_it_was_edited(group: Team) -> None:
     written = await replied(group)
     later = group.clock.now() + 60_000
     await group.platform(Move.RETRY, Change(reason="not_connected", due_at=later))
@@ -29,7 +29,7 @@ async def test_what_waits_for_another_try_leaves_as_it_was_edited(group: Team) -
     assert sms.due_at == later, "an edit does not hurry what must wait"
 
 
-async def test_a_queued_reply_that_becomes_long_waits_for_a_word(group: Team) -> None:
+async def test_a_queued_reply_that_becomes_long_waits_for_confirmation(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, LONG)
     told = await group.sees("4 SMS")
@@ -70,7 +70,7 @@ async def test_a_draft_that_is_still_too_long_is_asked_about_anew(group: Team) -
         ([Move.CANCEL], "The first text was not sent"),
     ],
 )
-async def test_what_left_is_offered_as_a_new_sms_once(group: Team, moves: list[Move], words: str) -> None:
+async def test_an_edit_of_a_sent_reply_is_offered_as_a_new_sms_once(group: Team, moves: list[Move], words: str) -> None:
     written = await replied(group)
     for move in moves:
         await group.platform(move, SENT if move is Move.ACCEPTED else None)
@@ -93,7 +93,7 @@ async def test_what_left_is_offered_as_a_new_sms_once(group: Team, moves: list[M
     await group.reacts(written, "👀")
 
 
-async def test_an_offer_that_nobody_takes_changes_nothing(group: Team) -> None:
+async def test_an_offer_that_is_not_confirmed_changes_nothing(group: Team) -> None:
     written = await replied(group)
     await group.platform(Move.ACCEPTED, SENT)
     await group.reacts(written, "🕊")
@@ -174,13 +174,13 @@ async def test_a_caption_that_is_taken_away_is_not_offered_any_more(group: Team)
     assert "Cancelled, not sent" in told.text
 
 
-async def test_a_reply_whose_words_are_taken_away_before_it_left_never_leaves(group: Team) -> None:
+async def test_a_reply_whose_text_is_removed_before_it_left_never_leaves(group: Team) -> None:
     written = await replied(group)
     group.api.edits(GROUP, written, "\u200b")
     assert await group.sms_texts() == [(SmsState.CANCELLED, "Good day")]
 
 
-async def test_a_note_made_of_what_left_stays_in_the_chat(group: Team) -> None:
+async def test_a_sent_reply_edited_into_a_note_stays_in_the_chat(group: Team) -> None:
     written = await replied(group)
     await group.platform(Move.ACCEPTED, SENT)
     group.api.edits(GROUP, written, "// he is angry")
@@ -204,7 +204,7 @@ async def test_a_note_edited_into_a_text_stays_and_its_author_is_told_once(group
     assert len(group.shown()) == 2
 
 
-async def test_in_a_topic_where_all_leaves_a_note_edited_into_a_text_is_told_of_too(forum: Team) -> None:
+async def test_a_note_edited_into_a_text_is_not_sent_where_every_message_is(forum: Team) -> None:
     post = await forum.received()
     written = forum.api.says(GROUP, "// he is angry", thread_id=post.thread_id)
     forum.api.edits(GROUP, written, "We call you back")
@@ -213,7 +213,7 @@ async def test_in_a_topic_where_all_leaves_a_note_edited_into_a_text_is_told_of_
     assert await forum.sms_texts() == []
 
 
-async def test_a_person_who_may_not_write_learns_that_of_an_edited_note_too(group: Team) -> None:
+async def test_a_person_who_may_not_write_is_told_so_after_an_edit(group: Team) -> None:
     post = await group.received()
     written = group.api.says(GROUP, "// he is angry", reply_to=post.id)
     await group.settled()
@@ -240,14 +240,14 @@ async def test_a_message_edited_into_a_command_is_not_carried_out_and_its_author
 
 
 @pytest.mark.parametrize("edit", ["/start@other_bot", "/sms@other_bot +79001112233 Hello", "/nonsense"])
-async def test_an_edit_into_another_bots_command_is_nobodys_business(forum: Team, edit: str) -> None:
+async def test_an_edit_into_a_command_of_another_bot_is_ignored(forum: Team, edit: str) -> None:
     written = forum.api.says(GROUP, "lunch?")
     forum.api.edits(GROUP, written, edit)
     await forum.settled()
     assert forum.shown() == []
 
 
-async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None:
+async def test_an_edit_among_colleagues_is_ignored(group: Team) -> None:
     await group.received()
     chatter = group.api.says(GROUP, "lunch?")
     group.api.edits(GROUP, chatter, "pizza?")
@@ -255,7 +255,7 @@ async def test_an_edit_among_colleagues_is_nobodys_business(group: Team) -> None
     assert len(group.shown()) == 1
 
 
-async def test_who_may_not_write_any_more_changes_nothing(group: Team) -> None:
+async def test_an_edit_by_a_former_operator_changes_nothing(group: Team) -> None:
     written = await replied(group)
     await only_boris(group)
     group.api.edits(GROUP, written, "Good evening")

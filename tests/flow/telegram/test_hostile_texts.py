@@ -44,7 +44,7 @@ async def test_a_command_never_leaves_behind_invisible_characters(forum: Team, m
 
 
 @pytest.mark.parametrize("text", [*INVISIBLE, "\u202e\u202c \u200f\n"])
-async def test_a_text_nobody_can_see_is_not_sent(forum: Team, text: str) -> None:
+async def test_an_invisible_text_is_not_sent(forum: Team, text: str) -> None:
     post = await forum.received()
     forum.api.says(GROUP, text, thread_id=post.thread_id)
     await forum.sees("has no text")
@@ -59,7 +59,7 @@ async def test_the_text_of_an_sms_keeps_what_belongs_to_it(forum: Team) -> None:
 
 
 @pytest.mark.parametrize("text", ["half \ud83d of it", "nul \x00 inside"])
-async def test_what_no_database_takes_goes_out_without_it(forum: Team, text: str) -> None:
+async def test_characters_that_no_database_takes_are_left_out(forum: Team, text: str) -> None:
     post = await forum.received()
     written = forum.api.says(GROUP, "placeholder", thread_id=post.thread_id)
     await forum.settled()
@@ -125,7 +125,7 @@ async def test_a_code_in_a_colleagues_name_redirects_nothing(group: Team) -> Non
     assert [sms.text for sms in await group.sms()][-1] == "and one thing more"
 
 
-async def test_a_code_in_what_the_platform_says_redirects_nothing(group: Team) -> None:
+async def test_a_code_in_the_platforms_answer_redirects_nothing(group: Team) -> None:
     victim = await group.received("I am the other", subscriber=OTHER)
     code = victim.text.rsplit("#", 1)[1]
     post = await group.received()
@@ -273,7 +273,7 @@ async def test_an_account_that_left_the_configuration_sends_nothing_and_says_so(
 
 
 @pytest.mark.parametrize("mode", ["replies", "topics"])
-async def test_what_waited_for_a_default_chat_can_be_answered_there(tmp_path: Path, mode: str) -> None:
+async def test_sms_that_waited_for_a_default_chat_can_be_answered_there(tmp_path: Path, mode: str) -> None:
     """No default and no admin chat: nothing is shown, nothing breaks; named later, they get what waited."""
     async with team(tmp_path, forum=mode == "topics", running=False) as group:
         named = group.settings

@@ -74,7 +74,7 @@ MALFORMED: list[dict[str, Json]] = [
 
 
 @pytest.mark.parametrize("update", MALFORMED)
-async def test_an_update_that_cannot_be_read_blocks_nobody(group: Team, update: dict[str, Json]) -> None:
+async def test_an_unreadable_update_does_not_block_the_next_ones(group: Team, update: dict[str, Json]) -> None:
     post = await conversation(group)
     update_id = group.api.raw_update(update)
     group.api.says(GROUP, "Good day", reply_to=post)
@@ -95,7 +95,7 @@ async def test_an_update_of_an_unknown_kind_is_passed_over(group: Team, update: 
     assert (await group.store.queue_status()).updates_parked == 0
 
 
-async def test_no_offset_outlives_its_use(group: Team) -> None:
+async def test_an_offset_is_used_once(group: Team) -> None:
     """Update ids start anew, possibly lower, after a quiet week: an old offset would confirm such updates unseen."""
     group.api.says(GROUP, "talk")
     await group.settled()
@@ -126,7 +126,7 @@ async def test_telegram_down_at_the_start(tmp_path: Path) -> None:
         await forum.sees("Telegram is back", chat_id=ADMINS)
 
 
-async def test_what_waited_is_shown_as_soon_as_telegram_is_known_to_be_back(group: Team) -> None:
+async def test_posts_that_waited_are_shown_as_soon_as_telegram_answers(group: Team) -> None:
     """Not when the chat would have been tried again: that may be most of a minute later."""
     await conversation(group)
     await group.settled()
@@ -143,7 +143,7 @@ async def test_what_waited_is_shown_as_soon_as_telegram_is_known_to_be_back(grou
     assert group.clock.now() - back <= 5 * SECOND
 
 
-async def test_a_return_after_which_nothing_is_to_be_shown_promises_nothing(group: Team) -> None:
+async def test_the_end_of_an_outage_without_waiting_sms_is_reported_without_a_number(group: Team) -> None:
     post = await conversation(group)
     group.api.says(GROUP, "Good day", reply_to=post)
     await group.has_now(1)
@@ -157,7 +157,7 @@ async def test_a_return_after_which_nothing_is_to_be_shown_promises_nothing(grou
 
 
 @pytest.mark.parametrize("outage", list(ApiOutage))
-async def test_every_kind_of_outage_is_outlived(group: Team, outage: ApiOutage) -> None:
+async def test_polling_goes_on_after_every_kind_of_outage(group: Team, outage: ApiOutage) -> None:
     post = await conversation(group)
     await group.settled()
     group.api.down(outage)
@@ -170,7 +170,7 @@ async def test_every_kind_of_outage_is_outlived(group: Team, outage: ApiOutage) 
     assert len(await group.sms()) == 1
 
 
-async def test_a_refused_token_is_told_once_and_polling_goes_on(group: Team) -> None:
+async def test_a_refused_token_is_reported_once_and_polling_goes_on(group: Team) -> None:
     post = await conversation(group)
     group.api.unauthorised()
     before = len(polls(group))
@@ -185,7 +185,7 @@ async def test_a_refused_token_is_told_once_and_polling_goes_on(group: Team) -> 
     assert len(group.shown(ADMINS, "refused the bot's token")) == 1
 
 
-async def test_another_program_that_polls_is_told_of_once(group: Team) -> None:
+async def test_another_program_that_polls_is_reported_once(group: Team) -> None:
     post = await conversation(group)
     group.api.conflict(times=4)
     await group.sees("Another program takes this bot", chat_id=ADMINS)
@@ -195,7 +195,7 @@ async def test_another_program_that_polls_is_told_of_once(group: Team) -> None:
     assert len(group.shown(ADMINS, "Another program")) == 1
 
 
-async def test_another_program_that_polled_for_long_was_no_outage(group: Team) -> None:
+async def test_the_end_of_another_programs_polling_is_not_reported_as_an_outage(group: Team) -> None:
     await group.until(lambda: polls(group))
     began = group.clock.now()
     while group.clock.now() < began + 2 * MINUTE:

@@ -1,4 +1,4 @@
-"""Through a proxy, and to a Bot API server of one's own: everything that is said to Telegram goes that way."""
+"""All requests go through the configured proxy, or to the configured Bot API server."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from bridge.telegram.posts.topics import Topics
 from tests.flow.telegram.team import GROUP, SUBSCRIBER, Team, team
 
 
-async def test_a_forward_makes_a_topic_and_what_stands_in_it_goes_out(forum: Team) -> None:
+async def test_a_forward_makes_a_topic_and_messages_in_it_are_sent(forum: Team) -> None:
     post = await forum.received("Where is my order?")
     assert post.thread_id is not None
     assert forum.api.chats[GROUP].topics[post.thread_id].name == f"+{SUBSCRIBER}"
@@ -66,7 +66,7 @@ async def test_in_a_plain_group_only_replies_go_out(group: Team) -> None:
     ]
 
 
-async def test_a_reply_to_a_post_in_another_place_is_for_nobody(staff: Team) -> None:
+async def test_a_reply_to_a_post_of_another_topic_or_chat_is_not_sent(staff: Team) -> None:
     """Telegram's "reply in another chat": written in one conversation, shown as an answer to another."""
     await staff.texted("mine")
     await staff.texted("theirs", subscriber="79001112233")
@@ -93,7 +93,7 @@ async def test_a_reply_to_a_post_in_another_place_is_for_nobody(staff: Team) -> 
     assert await staff.sms() == []
 
 
-async def test_in_a_topic_a_reply_to_a_word_about_another_number_is_for_nobody(forum: Team) -> None:
+async def test_a_reply_to_a_notice_about_another_number_is_not_sent(forum: Team) -> None:
     post = await forum.received()
     command = forum.api.says(GROUP, "/sms +79001112233 Your order is ready", thread_id=post.thread_id)
     await forum.until(forum.has_sms)
@@ -114,7 +114,7 @@ async def test_two_fast_messages_share_one_topic(forum: Team) -> None:
     assert len(forum.api.calls_of("createForumTopic")) == 1
 
 
-async def test_two_who_ask_for_a_topic_at_once_get_the_same(forum: Team) -> None:
+async def test_two_posts_that_need_a_topic_at_once_share_it(forum: Team) -> None:
     await forum.stop()
     await forum.texted("Hello")
     [post] = await forum.store.claim_posts(["support"], now=forum.clock.now(), limit=5)

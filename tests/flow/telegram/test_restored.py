@@ -1,4 +1,4 @@
-"""What operators wrote or pressed before the store was put back from a copy may have been obeyed: not again.
+"""Messages and presses from before the store was restored from a copy have no effect: they may have had it already.
 
 Telegram brings once more what the lost bridge never confirmed; old buttons stay on people's screens, and their numbers
 may mean other SMS by now.
@@ -52,7 +52,7 @@ async def question(staff: Team) -> Message:
     return await staff.received()
 
 
-async def test_a_message_from_before_is_not_sent_and_its_author_told(staff: Team, tmp_path: Path) -> None:
+async def test_a_message_from_before_is_not_sent_and_its_author_is_told(staff: Team, tmp_path: Path) -> None:
     post = await question(staff)
     await staff.stop()
     written = staff.api.says(GROUP, "On its way", reply_to=post.id)
@@ -66,7 +66,7 @@ async def test_a_message_from_before_is_not_sent_and_its_author_told(staff: Team
     assert [sms.text for sms in await staff.sms()] == ["On its way, truly"]
 
 
-async def test_a_command_from_before_is_not_carried_out_and_its_author_told(staff: Team, tmp_path: Path) -> None:
+async def test_a_command_from_before_is_not_carried_out_and_its_author_is_told(staff: Team, tmp_path: Path) -> None:
     post = await question(staff)
     await staff.stop()
     for command in ("/tag vip", "/sms +79001112233 On its way"):
@@ -78,7 +78,7 @@ async def test_a_command_from_before_is_not_carried_out_and_its_author_told(staf
     assert (await staff.store.contact(SUBSCRIBER)).tags == ()
 
 
-async def test_an_update_that_waited_in_the_copy_is_not_obeyed(staff: Team, tmp_path: Path) -> None:
+async def test_an_update_that_waited_in_the_copy_has_no_effect(staff: Team, tmp_path: Path) -> None:
     post = await question(staff)
     await staff.stop()
     staff.api.says(GROUP, "On its way", reply_to=post.id)
@@ -162,7 +162,7 @@ async def test_an_old_button_does_not_mean_the_sms_that_has_its_number_now(staff
     await staff.has_now(2)
 
 
-async def test_a_line_that_is_edited_after_the_restore_has_living_buttons(tmp_path: Path) -> None:
+async def test_buttons_of_a_line_that_is_edited_after_the_restore_work(tmp_path: Path) -> None:
     """Where a chat forbids reactions, one line under the reply is edited with each state."""
     async with team(tmp_path, forum=False, group={"reactions": "none"}) as staff:
         post = await question(staff)

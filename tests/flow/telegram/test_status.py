@@ -1,4 +1,4 @@
-"""What became of a reply is visible on the reply itself, and the buttons under it decide once."""
+"""The delivery status of a reply is shown on the reply itself, and each button under it decides once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_the_reaction_follows_the_state(group: Team) -> None:
 
 
 @pytest.mark.parametrize(("move", "emoji"), [(Move.UNDELIVERED, "💔"), (Move.EXPIRED, "💔"), (Move.GIVE_UP, "😴")])
-async def test_what_comes_after_sent(group: Team, move: Move, emoji: str) -> None:
+async def test_the_reaction_shows_the_delivery_status(group: Team, move: Move, emoji: str) -> None:
     written = await replied(group)
     await group.platform(Move.ACCEPTED, Change(platform_ids=("1179",)))
     await group.platform(move)
@@ -108,7 +108,7 @@ async def test_a_reason_that_says_no_more_than_the_state_is_not_shown(
     assert not any(each.endswith(f"· {reason}") for each in shown.text.splitlines())
 
 
-async def test_delivery_in_part_is_said_under_the_reply(group: Team) -> None:
+async def test_delivery_in_part_is_shown_under_the_reply(group: Team) -> None:
     written = await replied(group)
     sms = await group.platform(Move.ACCEPTED, Change(platform_ids=("1180",)))
     await group.store.note_status(sms.id, "partly_deliver", group.clock.now() + HOUR, 1)
@@ -120,7 +120,7 @@ async def test_delivery_in_part_is_said_under_the_reply(group: Team) -> None:
     await group.until(lambda: told.text.startswith("Delivered\n"))
 
 
-async def test_an_unknown_outcome_is_put_to_the_operator(group: Team) -> None:
+async def test_the_operator_decides_about_an_unknown_outcome(group: Team) -> None:
     written = await replied(group)
     await group.platform(Move.LOSE_TRACK, Change(reason="disconnected"))
     await group.reacts(written, "🤔")
@@ -159,7 +159,7 @@ async def test_two_people_press_and_it_is_sent_once(group: Team) -> None:
     assert answers == ["Sending it again", "Already decided", "Already decided"]
 
 
-async def test_a_button_that_a_screen_still_shows_adds_nothing_to_what_was_decided(group: Team) -> None:
+async def test_a_press_after_the_decision_changes_nothing(group: Team) -> None:
     await replied(group)
     await group.platform(Move.LOSE_TRACK, Change(reason="disconnected"))
     told = await group.sees("may arrive twice")
@@ -241,7 +241,7 @@ async def test_where_reactions_are_forbidden_one_line_is_edited(tmp_path: Path) 
         assert buttons(status) == [f"again:{(await group.sms())[0].id}"]
 
 
-async def test_an_automatic_reply_of_unknown_outcome_is_put_to_the_admins(group: Team) -> None:
+async def test_the_admin_chat_decides_about_an_automatic_reply_of_unknown_outcome(group: Team) -> None:
     await group.texted("Hello")
     sms = await group.store.enqueue(
         NewSms(
@@ -279,8 +279,8 @@ async def test_a_deleted_operators_message_stops_nothing(group: Team) -> None:
     assert len(group.shown(containing="stop list")) == 1
 
 
-async def test_what_was_sent_again_elsewhere_is_not_put_to_the_operator_any_more(group: Team) -> None:
-    """Decided on the command line while the chat was waiting: only the newer SMS is worth a word."""
+async def test_an_sms_that_was_sent_again_by_a_command_is_not_asked_about(group: Team) -> None:
+    """Decided on the command line while the chat was waiting: the chat shows the newer SMS only."""
     written = await replied(group)
     await group.settled()
     await group.stop()

@@ -47,7 +47,7 @@ async def test_a_topic_closed_by_hand_closes_the_conversation_and_ends_its_remin
     assert topic(forum, post).closed
 
 
-async def test_words_about_an_edit_leave_a_closed_topic_closed(forum: Team) -> None:
+async def test_a_notice_about_an_edit_leaves_a_closed_topic_closed(forum: Team) -> None:
     post = await hello(forum)
     written = forum.api.says(GROUP, "/close", thread_id=post.thread_id)
     await forum.until(lambda: topic(forum, post).closed)
@@ -67,7 +67,7 @@ async def test_a_topic_opened_by_hand_opens_the_conversation(forum: Team) -> Non
     assert not topic(forum, post).closed
 
 
-async def test_the_next_sms_opens_what_was_closed_by_hand(forum: Team) -> None:
+async def test_the_next_sms_opens_a_topic_that_was_closed_by_hand(forum: Team) -> None:
     post = await hello(forum)
     forum.api.close_topic(GROUP, post.thread_id or 0)
     await forum.settled()
@@ -78,7 +78,7 @@ async def test_the_next_sms_opens_what_was_closed_by_hand(forum: Team) -> None:
     assert not topic(forum, post).closed
 
 
-async def test_what_the_bot_closes_and_opens_itself_is_no_operators_action(forum: Team) -> None:
+async def test_topics_that_the_bot_closes_and_opens_are_not_recorded_as_actions(forum: Team) -> None:
     post = await hello(forum)
     forum.api.says(GROUP, "/close", thread_id=post.thread_id)
     await forum.until(lambda: topic(forum, post).closed)
@@ -89,7 +89,7 @@ async def test_what_the_bot_closes_and_opens_itself_is_no_operators_action(forum
     assert (await chatter(forum)).closed_at is None
 
 
-async def test_an_sms_that_was_shown_below_the_closing_keeps_it_open_though_the_news_came_later(forum: Team) -> None:
+async def test_an_sms_shown_after_the_closing_keeps_the_topic_open(forum: Team) -> None:
     post = await hello(forum)
     chat, anna = forum.api.chats[GROUP], forum.api.world.user(1001)
     line = forum.api.world.add_service(chat, anna, {"forum_topic_closed": {}}, post.thread_id)
@@ -102,7 +102,7 @@ async def test_an_sms_that_was_shown_below_the_closing_keeps_it_open_though_the_
     assert not topic(forum, post).closed
 
 
-async def test_an_sms_that_nobody_has_seen_keeps_it_open(forum: Team) -> None:
+async def test_an_sms_that_is_not_shown_yet_keeps_the_topic_open(forum: Team) -> None:
     post = await hello(forum)
     forum.api.flood(GROUP, 60)
     await forum.texted("Are you there?")
@@ -113,7 +113,7 @@ async def test_an_sms_that_nobody_has_seen_keeps_it_open(forum: Team) -> None:
     assert not topic(forum, post).closed
 
 
-async def test_news_that_come_twice_close_once(forum: Team) -> None:
+async def test_a_closing_that_is_reported_twice_is_carried_out_once(forum: Team) -> None:
     post = await hello(forum)
     forum.api.close_topic(GROUP, post.thread_id or 0)
     await forum.settled()
@@ -141,7 +141,7 @@ async def test_a_name_given_by_hand_stays_until_an_operator_names_the_subscriber
     assert topic(forum, post).name == f"Ivan +{SUBSCRIBER}"
 
 
-async def test_a_reply_in_a_topic_that_was_closed_by_hand_leaves_all_the_same(forum: Team) -> None:
+async def test_a_reply_in_a_topic_that_was_closed_by_hand_leaves(forum: Team) -> None:
     post = await hello(forum)
     forum.api.close_topic(GROUP, post.thread_id or 0)
     await forum.passes(MINUTE)
@@ -151,7 +151,7 @@ async def test_a_reply_in_a_topic_that_was_closed_by_hand_leaves_all_the_same(fo
     assert (sms.state, sms.text) == (SmsState.QUEUED, "Good day")
 
 
-async def test_words_in_a_closed_topic_leave_it_closed(forum: Team) -> None:
+async def test_messages_in_a_closed_topic_leave_it_closed(forum: Team) -> None:
     post = await hello(forum)
     written = forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
     await forum.has_now(1)

@@ -92,7 +92,7 @@ async def test_a_button_that_would_come_too_late_does_not_come_and_the_reply_lea
     assert [each.id for each in await staff.store.claim_due("main", now=sms.created_at + UNDO, limit=5)] == [sms.id]
 
 
-async def test_an_edit_gives_the_moment_anew(staff: Team) -> None:
+async def test_an_edit_starts_the_time_for_undo_anew(staff: Team) -> None:
     written = await replied(staff)
     await staff.sees("Not sent yet.")
     await staff.passes(3 * SECOND)
@@ -103,7 +103,7 @@ async def test_an_edit_gives_the_moment_anew(staff: Team) -> None:
     assert sms.due_at - sms.created_at > UNDO
 
 
-async def test_what_a_person_released_is_not_held_back_again(staff: Team) -> None:
+async def test_a_released_draft_is_not_held_back_again(staff: Team) -> None:
     await replied(staff, LONG)
     await press(staff, await staff.sees("4 SMS"), "release")
     [sms] = await staff.sms()
@@ -112,7 +112,7 @@ async def test_what_a_person_released_is_not_held_back_again(staff: Team) -> Non
     assert staff.shown(containing="Not sent yet.") == []
 
 
-async def test_a_restart_in_the_held_moment_neither_loses_nor_doubles_it(tmp_path: Path) -> None:
+async def test_a_reply_that_can_be_undone_survives_a_restart_once(tmp_path: Path) -> None:
     async with world(tmp_path, clock=ManualClock(), start=False) as around:
         held = around.settings.telegram.model_copy(update={"undo": UNDO})
         around.settings = around.settings.model_copy(update={"telegram": held})

@@ -1,4 +1,4 @@
-"""Updates that Telegram brings: on disk before the 200, each once, from nobody else, none lost on a change of mode."""
+"""Updates by webhook: stored before the answer 200, each once, only with the secret, none lost on a change of mode."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_a_reply_that_telegram_brings_goes_out(house: House) -> None:
     assert told.params.get("drop_pending_updates") in (None, "False", "false")
 
 
-async def test_what_telegram_brings_again_has_no_second_effect(house: House) -> None:
+async def test_an_update_that_telegram_brings_again_has_no_second_effect(house: House) -> None:
     post = await house.texted("Where is my order?")
     house.api.webhook.lose_answers(2)
     house.api.says(GROUP, "On its way", reply_to=post)
@@ -171,7 +171,7 @@ async def test_what_telegram_brings_again_has_no_second_effect(house: House) -> 
     assert [status for _, status in house.api.webhook.calls] == [200] * 4
 
 
-async def test_what_cannot_be_stored_is_not_taken(house: House, tmp_path: Path) -> None:
+async def test_an_update_that_cannot_be_stored_is_refused(house: House, tmp_path: Path) -> None:
     post = await house.texted("Where is my order?")
     await house.until(lambda: not house.api.updates.unconfirmed)
     with locked(tmp_path):
@@ -192,7 +192,7 @@ STRANGERS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", STRANGERS)
-async def test_a_stranger_who_knows_the_address_puts_nothing_in(house: House, headers: dict[str, str]) -> None:
+async def test_a_request_without_the_secret_is_refused(house: House, headers: dict[str, str]) -> None:
     status, _ = await called(house, json.dumps({"update_id": 5}).encode(), headers)
     assert status == 403
     assert (await house.bridge.store.queue_status()).updates_pending == 0
@@ -216,7 +216,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:20]))
-async def test_what_is_no_update_is_refused_and_harmless(house: House, body: bytes) -> None:
+async def test_a_body_that_is_no_update_is_refused(house: House, body: bytes) -> None:
     status, said = await called(house, body, {SECRET_HEADER: SECRET})
     assert (status, said) == (400, b"bad request\n")
     post = await house.texted("Where is my order?")
@@ -243,7 +243,7 @@ async def test_a_body_without_end_is_not_read(house: House, announced: bool) -> 
     assert not await house.bridge.store.pending_updates(house.api.bot.id, limit=5)
 
 
-async def test_other_methods_and_other_addresses_are_not_there(house: House) -> None:
+async def test_other_methods_and_other_paths_are_not_found(house: House) -> None:
     async with aiohttp.ClientSession() as session:
         async with session.get(house.url) as answer:
             assert answer.status == 405
@@ -270,7 +270,7 @@ async def test_a_change_of_mode_loses_nothing_in_either_direction(tmp_path: Path
         assert house.api.updates.webhook_url == house.url
 
 
-async def test_another_programs_webhook_is_left_alone_and_told_of(tmp_path: Path) -> None:
+async def test_another_programs_webhook_is_left_alone_and_reported(tmp_path: Path) -> None:
     async with at_home(tmp_path, "polling") as house:
         await house.until(lambda: house.api.updates.polled)
         async with aiohttp.ClientSession() as session:
@@ -284,7 +284,7 @@ async def test_another_programs_webhook_is_left_alone_and_told_of(tmp_path: Path
         await house.until(lambda: house.warned("foreign webhook is gone"))
 
 
-async def test_telegram_that_cannot_call_us_is_told_once_with_its_end(house: House) -> None:
+async def test_calls_of_telegram_that_fail_are_reported_once_with_an_all_clear(house: House) -> None:
     await house.until(lambda: house.bridge.telegram and house.bridge.telegram.health().connected)
     real = house.api.webhook.webhook
     assert real is not None
@@ -299,7 +299,7 @@ async def test_telegram_that_cannot_call_us_is_told_once_with_its_end(house: Hou
     assert sum("cannot call" in post.text for post in house.api.chats[ADMINS].from_bot) == 1
 
 
-async def test_a_webhook_that_was_taken_away_is_set_again_and_told(house: House) -> None:
+async def test_a_webhook_that_was_removed_is_set_again_and_reported(house: House) -> None:
     await house.until(lambda: house.bridge.telegram and house.bridge.telegram.health().connected)
     async with aiohttp.ClientSession() as session:
         await session.post(f"{house.api.base_url}{house.api.token}/deleteWebhook")
@@ -308,7 +308,7 @@ async def test_a_webhook_that_was_taken_away_is_set_again_and_told(house: House)
     await house.until(lambda: house.warned("Nobody else takes"), within_s=60, step=5 * SECOND)
 
 
-async def test_an_address_that_telegram_refuses_is_told(tmp_path: Path) -> None:
+async def test_an_address_that_telegram_refuses_is_reported(tmp_path: Path) -> None:
     house = House(tmp_path, local=False)  # as Telegram's own servers: https only
     async with house.api, AsyncExitStack() as stack:
         await house.platform.start()

@@ -19,7 +19,7 @@ BORIS = 1002
 @pytest.mark.parametrize(
     "note", ["// he called twice", "  //secret", "//", "// first\nsecond line", ". he is angry", ".angry"]
 )
-async def test_a_note_stays_and_nobody_remarks_on_it(forum: Team, note: str) -> None:
+async def test_a_note_stays_without_a_notice(forum: Team, note: str) -> None:
     post = await forum.received()
     forum.api.says(GROUP, note, thread_id=post.thread_id)
     forum.api.says(GROUP, note, thread_id=post.thread_id, reply_to=post.id)
@@ -49,7 +49,7 @@ async def test_two_slashes_within_a_line_are_no_note(forum: Team) -> None:
     await forum.until(forum.has_sms)
 
 
-async def test_a_note_mark_of_ones_own(tmp_path: Path) -> None:
+async def test_a_configured_note_mark(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True) as forum:
         marked = forum.settings.telegram.model_copy(update={"note_mark": "##"})
         forum.settings = forum.settings.model_copy(update={"telegram": marked})
@@ -73,7 +73,7 @@ async def test_an_unknown_command_never_leaves(forum: Team, command: str) -> Non
     "command", ["/sms@other_bot 79001112233 hi", "/start@other_bot", "/weather@OtherBot, now", "\u200e/close@other_bot"]
 )
 @pytest.mark.parametrize("kind", [MessageKind.TEXT, MessageKind.PHOTO])
-async def test_a_command_to_another_bot_is_nobodys_business(forum: Team, command: str, kind: MessageKind) -> None:
+async def test_a_command_to_another_bot_is_ignored(forum: Team, command: str, kind: MessageKind) -> None:
     post = await forum.received()
     for reply_to in (None, post.id):
         written = forum.api.says(GROUP, command, thread_id=post.thread_id, reply_to=reply_to, kind=kind)
@@ -94,7 +94,7 @@ async def test_a_command_to_another_bot_is_not_carried_out_while_the_own_name_is
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MessageKind if kind is not MessageKind.TEXT])
-async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: MessageKind) -> None:
+async def test_the_author_of_anything_but_text_is_told_that_it_was_not_sent(group: Team, kind: MessageKind) -> None:
     post = await group.received()
     written = group.api.says(GROUP, kind=kind, reply_to=post.id)
     told = await group.sees("SMS is text only. Nothing was sent")
@@ -102,14 +102,14 @@ async def test_anything_but_text_is_said_not_to_be_sent(group: Team, kind: Messa
     assert [sms.state for sms in await group.sms()] in ([], [SmsState.DRAFT])
 
 
-async def test_a_picture_among_colleagues_is_nobodys_business(group: Team) -> None:
+async def test_a_picture_among_colleagues_is_ignored(group: Team) -> None:
     await group.received()
     group.api.says(GROUP, kind=MessageKind.PHOTO)
     await group.settled()
     assert len(group.shown()) == 1
 
 
-async def test_a_reply_to_what_belongs_to_nobody_is_said_not_to_be_sent(group: Team) -> None:
+async def test_the_author_of_a_reply_without_a_conversation_is_told_that_it_was_not_sent(group: Team) -> None:
     post = await group.received()
     group.api.says(GROUP, kind=MessageKind.VOICE, reply_to=post.id)
     await group.settled()
@@ -142,7 +142,7 @@ async def test_a_chat_outside_the_configuration_gets_no_answer(group: Team) -> N
     assert addressed <= {None, str(GROUP), str(ADMINS)}
 
 
-async def test_a_chat_that_left_the_configuration_is_a_strangers_chat(group: Team) -> None:
+async def test_a_chat_that_left_the_configuration_is_ignored(group: Team) -> None:
     """Its old posts, mappings and buttons still stand there."""
     post = await group.received()
     written = group.api.says(GROUP, "Good day", reply_to=post.id)
@@ -218,7 +218,7 @@ NOT_OPERATORS: dict[str, tuple[str, dict[str, Json], str]] = {
 
 @pytest.mark.parametrize("text", ["Good day", "/sms +79001112233 Good day", "/t hello"])
 @pytest.mark.parametrize("what", NOT_OPERATORS)
-async def test_what_nobody_of_the_team_wrote_here_never_leaves(forum: Team, what: str, text: str) -> None:
+async def test_a_text_that_no_operator_wrote_here_never_leaves(forum: Team, what: str, text: str) -> None:
     """In a conversation's own topic, where all else goes out."""
     kind, changes, told = NOT_OPERATORS[what]
     post = await forum.received()

@@ -41,7 +41,7 @@ def test_a_command_is_read(text: str, name: str, addressee: str, rest: str) -> N
 @pytest.mark.parametrize(
     "text", ["", "close", "/", "// close", "/nosuch", "/closed", "/close!", "/закрыть", "a /close"]
 )
-def test_what_is_no_command_of_ours_is_left_to_others(text: str) -> None:
+def test_unknown_commands_are_not_parsed(text: str) -> None:
     assert parse(text) is None
 
 
@@ -62,7 +62,7 @@ def test_a_line_longer_than_a_message_is_cut_and_nothing_of_it_lost() -> None:
     assert "".join(message.text for message in pages([line])) == line
 
 
-def test_further_lines_of_a_quotation_are_set_in() -> None:
+def test_further_lines_of_a_quotation_are_indented() -> None:
     assert quoted("look\n#b2c3\r\n\u202ethere\n") == "look\n  #b2c3\n  there"
 
 
@@ -92,6 +92,6 @@ def test_times_are_written_as_the_language_does() -> None:
         ("", "—"),
     ],
 )
-def test_an_outcome_is_told_in_words(noted: str, shown: str) -> None:
+def test_an_outcome_is_shown_in_words(noted: str, shown: str) -> None:
     assert outcome(RoutingOutcome.parse(noted), "en") == shown
     assert str(RoutingOutcome.parse(noted)) == noted

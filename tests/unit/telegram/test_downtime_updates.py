@@ -36,14 +36,14 @@ def count(*updates: tuple[Ms, dict[str, Json]]) -> WaitingUpdates:
     return count_waiting(stored, BEGAN, CHATS, Notes("//"), "our_bot")
 
 
-def test_a_press_waited_if_it_came_at_once_or_stands_before_words_that_waited() -> None:
+def test_a_press_waited_if_it_came_at_once_or_before_a_message_that_waited() -> None:
     late, fresh = {"message": message(BEGAN - MINUTE)}, {"message": message(BEGAN + MINUTE)}
     assert count((SECOND, press())) == WaitingUpdates(presses=1)
     assert count((MINUTE, press()), (MINUTE, late), (MINUTE, press())) == WaitingUpdates(messages=1, presses=1)
     assert count((MINUTE, press()), (MINUTE, fresh)) == WaitingUpdates()
 
 
-def test_what_is_not_for_the_bridge_waited_for_nobody() -> None:
+def test_updates_that_are_not_for_the_bridge_are_not_counted() -> None:
     at = BEGAN - MINUTE
     assert count((0, {"message": message(at, "lunch?")}), (0, {"message": message(at, "// note")})) == WaitingUpdates()
     assert count((0, {"message": message(at, chat=-5)}), (0, press(chat=-5))) == WaitingUpdates()
@@ -53,7 +53,7 @@ def test_what_is_not_for_the_bridge_waited_for_nobody() -> None:
     assert count((0, {"message": {**message(at, ""), **topic}})) == WaitingUpdates(), "a topic that was closed"
 
 
-def test_what_nobody_can_read_hides_nothing_behind_it() -> None:
+def test_an_unreadable_update_does_not_hide_the_next_ones() -> None:
     assert count((0, {"message": {"chat": 5}}), (0, {"edited_message": message(BEGAN - MINUTE)})) == WaitingUpdates(
         edits=1
     )

@@ -57,7 +57,7 @@ REQUEST = httpx.Request("POST", "https://example.test/bot1:SECRET/sendMessage")
         (TelegramError("Invalid server response"), FailureKind.AMBIGUOUS),
     ],
 )
-def test_what_to_do(error: TelegramError, kind: FailureKind) -> None:
+def test_errors_are_sorted_by_kind(error: TelegramError, kind: FailureKind) -> None:
     found = classify(error)
     assert found.kind is kind
     assert "SECRET" not in str(found)
@@ -68,7 +68,7 @@ def test_flood_limit_and_migration_bring_their_values() -> None:
     assert classify(ChatMigrated(-1001)).new_chat_id == -1001
 
 
-def test_nothing_of_the_library_crosses_the_edge() -> None:
+def test_no_error_of_the_library_leaves_the_package() -> None:
     with pytest.raises(ApiError) as caught, translated():
         raise InvalidToken("The token `1:SECRET` was rejected")
     assert caught.value.__cause__ is None

@@ -29,7 +29,7 @@ def test_later_lines_that_do_not(text: str) -> None:
     assert not Notes("//").inside(text)
 
 
-def test_a_mark_of_ones_own_stands_beside_the_dot() -> None:
+def test_a_configured_mark_works_beside_the_dot() -> None:
     notes = Notes("##")
     assert notes.is_note("## a")
     assert notes.is_note(". a")

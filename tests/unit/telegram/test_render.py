@@ -126,7 +126,7 @@ def test_a_known_contact_is_shown_by_name_and_number() -> None:
     assert message.entities[0].length == units("Иван 🙂, +79083730330")
 
 
-def test_what_the_robot_did_is_said() -> None:
+def test_the_head_says_what_the_rules_did() -> None:
     answered = post(rule="x", answered=2, suppressions=("per_number",), error="no such name")
     [message] = single(answered, "en", many_accounts=False)
     assert "2 automatic replies sent" in message.text
@@ -181,13 +181,13 @@ def test_buttons_where_a_person_can_decide(state: SmsState, buttons: list[str]) 
     assert view.needs_words is bool(buttons)
 
 
-def test_a_reason_is_in_words_and_the_platforms_own_stand_beside() -> None:
+def test_a_reason_is_shown_in_words_with_the_platforms_answer() -> None:
     view = render.status(sms(SmsState.FAILED, reason="stop_list", detail="В стоп-листе"), CONVERSATION, "en", NOW)
     assert view.line == ("Not sent: the number is on the platform's stop list\nThe platform says: В стоп-листе\n#a7f3")
     assert "brand_new_code" in render.status(sms(SmsState.FAILED, reason="brand_new_code"), None, "ru", NOW).line
 
 
-def test_what_waited_too_long_says_so_once() -> None:
+def test_an_sms_that_waited_too_long_gives_the_reason_once() -> None:
     assert render.status(sms(SmsState.STALE, reason="ttl"), None, "en", NOW).line == "Not sent: it waited too long"
 
 
@@ -205,14 +205,14 @@ def test_short_numbers_and_names_have_no_plus() -> None:
     ]
 
 
-def test_an_alert_speaks_words_and_money() -> None:
+def test_an_alert_shows_money_with_two_decimals() -> None:
     params: dict[str, Json] = {"account": "main", "balance": 12.5, "currency": "RUR"}
     alert = _alert(params)
     assert alert.text.splitlines()[0] == "The account main has 12.50 RUR left."
 
 
 @pytest.mark.parametrize(("detail", "more"), [("No money", ["The platform says: No money"]), ("", [])])
-def test_an_alert_tells_our_words_from_the_platforms(detail: str, more: list[str]) -> None:
+def test_an_alert_marks_the_platforms_answer(detail: str, more: list[str]) -> None:
     params: dict[str, Json] = {"account": "main", "reason": "no_credit", "detail": detail}
     first, *rest = _alert(params, "alert.account_fault").text.splitlines()
     assert first.endswith("The queue is kept.")

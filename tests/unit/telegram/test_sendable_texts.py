@@ -37,7 +37,7 @@ def message(**content: Json) -> Message:
         ({"dice": {"value": 6, "emoji": "🎲"}}, None),
     ],
 )
-def test_the_words_of_a_message(content: dict[str, Json], expected: SendableText | None) -> None:
+def test_the_text_that_an_sms_can_carry(content: dict[str, Json], expected: SendableText | None) -> None:
     assert sendable_text(message(**content)) == expected
 
 

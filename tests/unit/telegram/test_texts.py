@@ -169,7 +169,7 @@ def test_a_missing_parameter_or_text_shows_and_raises_nothing() -> None:
     assert say("en", "alert.of_a_newer_version", {"account": "main"}) == "alert.of_a_newer_version"
 
 
-def test_catalogue_reads_what_gettext_would() -> None:
+def test_catalogues_compile_for_gettext() -> None:
     source = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "a"\nmsgstr "one "\n"line"\n'
     found = parsed(source)
     assert found["a"].texts == ["one line"]
@@ -188,6 +188,6 @@ def test_catalogue_reads_what_gettext_would() -> None:
         'msgid "a"\nmsgstr "open\n',
     ],
 )
-def test_a_slip_in_a_catalogue_is_an_error(source: str) -> None:
+def test_a_mistake_in_a_catalogue_is_an_error(source: str) -> None:
     with pytest.raises(ValueError):
         parsed(source)

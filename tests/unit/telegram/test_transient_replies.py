@@ -24,7 +24,7 @@ CHAT = Chat(name="support", id=-1001, language="en", settings=ChatSettings(id=-1
 
 
 @pytest.mark.parametrize(("error", "tried"), [(RuntimeError(SECRET), 1), (StoreError("away"), 4)])
-async def test_a_search_that_fails_is_given_up_aloud(
+async def test_a_search_that_fails_is_logged_and_given_up(
     capsys: pytest.CaptureFixture[str], error: Exception, tried: int
 ) -> None:
     clock, searches, over = ManualClock(), 0, asyncio.Event()

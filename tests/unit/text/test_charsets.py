@@ -23,7 +23,7 @@ def test_the_undefined_byte_of_windows_1251_stays_visible() -> None:
     assert decode(b"\xcf\x98\xf0", "windows-1251") == "П\ufffdр"
 
 
-def test_broken_utf8_is_replaced_where_utf8_is_forced() -> None:
+def test_broken_utf8_is_replaced_if_utf8_is_configured() -> None:
     assert decode(b"ok \xff\xfe", "utf-8") == "ok \ufffd\ufffd"
 
 
@@ -54,7 +54,7 @@ def test_sending_takes_windows_1251_only_where_everything_fits() -> None:
 
 
 @given(text=st.text(), encoding=st.sampled_from(["utf-8", "windows-1251"]))
-def test_what_is_sent_reads_back_the_same(text: str, encoding: str) -> None:
+def test_an_encoded_text_decodes_to_itself(text: str, encoding: str) -> None:
     raw, used = encode_query(text, encoding)  # type: ignore[arg-type]
     assert raw.decode(used) == text
 

@@ -50,17 +50,17 @@ SPACED = ["\xa0инфо\xa012", "\u2003инфо\u200912", "инфо\u202812", "�
 
 
 @pytest.mark.parametrize("text", INFO + QUOTED + UNSEEN + SPACED)
-def test_all_of_these_have_the_keyword(text: str) -> None:
+def test_texts_with_the_keyword(text: str) -> None:
     assert first(text) == fold("инфо")
 
 
 @pytest.mark.parametrize("text", ["#info", "+info", "INFO\n12", "ｉｎｆｏ", "𝗜𝗡𝗙𝗢 12", "Ⓘnfo"])
-def test_latin_keywords_too(text: str) -> None:
+def test_texts_with_a_latin_keyword(text: str) -> None:
     assert first(text) == fold("info")
 
 
 @pytest.mark.parametrize("text", ["информация", "инфо12", "инфо_12", "неинфо", "ин фо", "ин-фо", "инфо'12", "И́НФО"])
-def test_none_of_these_has_it(text: str) -> None:
+def test_texts_without_the_keyword(text: str) -> None:
     assert first(text) != fold("инфо")
 
 
@@ -149,7 +149,7 @@ def test_a_family_is_another_word_than_its_first_member_but_a_variation_selector
         ("  всё как есть. ", 0, "всё как есть."),
     ],
 )
-def test_what_follows_comes_from_the_original(text: str, count: int, rest: str) -> None:
+def test_the_text_after_a_keyword_comes_from_the_original(text: str, count: int, rest: str) -> None:
     assert analyse(text).after(count) == rest
 
 
@@ -167,7 +167,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 @settings(max_examples=500)
 @given(ANY_TEXT)
-def test_words_have_their_places_in_the_original(text: str) -> None:
+def test_words_have_their_positions_in_the_original(text: str) -> None:
     found = analyse(text)
     end = 0
     for word in found.words:
@@ -180,7 +180,7 @@ def test_words_have_their_places_in_the_original(text: str) -> None:
 
 
 @given(st.text(st.sampled_from(" \t\n'`abzАЯёЁй59_-,.«»“’\xa0")))
-def test_the_short_way_for_plain_texts_gives_what_the_long_way_gives(text: str) -> None:
+def test_plain_texts_fold_as_all_others(text: str) -> None:
     # A zero-width character behind the text sends it the long way.
     long_way = analyse(text + "\u200b")
     short_way = analyse(text)
@@ -192,6 +192,6 @@ ACCENTED = st.text(st.sampled_from("аеоуyёЕОЁAEOй\u0300\u0301\u0306\u03
 
 
 @given(st.one_of(ANY_TEXT, ACCENTED))
-def test_words_survive_a_change_of_case_where_case_is_reversible(text: str) -> None:
+def test_case_does_not_matter_where_it_is_reversible(text: str) -> None:
     if text.upper().lower() == text.lower() and text.lower().upper() == text.upper():
         assert fold(text.lower()) == fold(text.upper())

@@ -24,7 +24,7 @@ LATIN = "Your order is ready, come to the shop on Main Street until nine in the 
         ("5\u00a0km and 6\u202fkm", "5 km and 6 km"),
     ],
 )
-def test_typography_is_put_plainly(written: str, plain: str) -> None:
+def test_typographic_characters_are_replaced(written: str, plain: str) -> None:
     assert with_gsm7_characters(LATIN + written) == LATIN + plain
 
 
@@ -43,7 +43,7 @@ def test_each_costly_character_is_named_once() -> None:
         "",
     ],
 )
-def test_what_saves_nothing_is_left_as_it_was_written(text: str) -> None:
+def test_a_text_whose_substitution_saves_nothing_stays(text: str) -> None:
     assert with_gsm7_characters(text) is None
 
 

@@ -77,7 +77,7 @@ def test_an_expression_means_unicode_and_no_capitals(source: str, text: str, fit
         ("а" * 1001, "longer than 1000"),
     ],
 )
-def test_what_is_not_possible_is_refused_with_what_to_write_instead(source: str, words: str) -> None:
+def test_an_unsupported_expression_is_refused_with_advice(source: str, words: str) -> None:
     with pytest.raises(BadPattern) as caught:
         compile_pattern(source)
     assert words in str(caught.value)

@@ -63,7 +63,7 @@ def test_normalising_twice_changes_nothing(number: int) -> None:
 @pytest.mark.parametrize(
     "number", ["SberBank", "900", "1234", "123456", "", "7900123456a", "1234567890123456", "⁷⁹⁰⁰¹²³⁴"]
 )
-def test_who_cannot_be_answered(number: str) -> None:
+def test_senders_that_cannot_be_answered(number: str) -> None:
     assert not can_be_answered(number, ())
 
 
@@ -90,7 +90,7 @@ def test_own_numbers_are_not_answered_however_they_are_written() -> None:
         ("1" * 40, "•••"),
     ],
 )
-def test_what_a_log_shows_of_a_number(number: str, shown: str) -> None:
+def test_numbers_are_masked_for_logs(number: str, shown: str) -> None:
     assert mask(number) == shown
 
 
@@ -103,5 +103,5 @@ def test_a_mask_never_shows_a_whole_number(text: str) -> None:
 
 
 @given(st.from_regex(r"79[0-9]{9}", fullmatch=True))
-def test_the_short_cut_for_russian_mobiles_says_what_the_numbering_plans_say(number: str) -> None:
+def test_russian_mobiles_are_normalised_as_the_numbering_plan_says(number: str) -> None:
     assert normalise(number, "RU") == _normalise(number, "RU")

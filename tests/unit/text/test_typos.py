@@ -30,7 +30,7 @@ def test_one_edit(near: str) -> None:
 
 
 @pytest.mark.parametrize("far", ["ЗАКАЗ", "ЗАК", "ЗАКАЗЫВ", "КАЗАЗ", "ЗКААЗЫ", "ЗАКЫЫ", ""])
-def test_none_or_more_than_one(far: str) -> None:
+def test_words_that_are_not_one_edit_apart(far: str) -> None:
     assert not one_edit_apart("ЗАКАЗ", far)
     assert not one_edit_apart(far, "ЗАКАЗ")
 
@@ -51,7 +51,7 @@ def distance(one: str, other: str) -> int:
 
 
 @given(WORDS, WORDS)
-def test_it_is_what_the_book_says_and_such_words_share_a_shortened_form(one: str, other: str) -> None:
+def test_one_edit_agrees_with_a_reference_and_such_words_share_a_shortened_form(one: str, other: str) -> None:
     assert one_edit_apart(one, other) is (distance(one, other) == 1)
     if one_edit_apart(one, other):
         assert set(without_one_letter(one)) & set(without_one_letter(other))

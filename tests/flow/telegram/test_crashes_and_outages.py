@@ -1,4 +1,4 @@
-"""Kills at any moment, limits, and answers of Telegram that make no sense: nothing twice, nothing lost, no flood."""
+"""After kills, limits and unreadable answers of Telegram nothing is sent twice and nothing is lost."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_cancelled_at_any_await_each_sms_is_shown_under_its_topic_and_can_
             assert (await forum.sms())[-1].recipient == f"79001112{turns:03}"
 
 
-async def test_a_failure_is_told_where_its_topic_was_deleted(forum: Team) -> None:
+async def test_a_failure_is_shown_in_the_group_if_its_topic_was_deleted(forum: Team) -> None:
     post = await forum.received()
     assert post.thread_id is not None
     forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
@@ -71,7 +71,7 @@ async def test_a_failure_is_told_where_its_topic_was_deleted(forum: Team) -> Non
     assert buttons(told) == [f"again:{failed.id}"]
 
 
-async def test_a_failure_is_told_in_a_topic_that_was_closed(forum: Team) -> None:
+async def test_a_failure_is_shown_in_a_closed_topic(forum: Team) -> None:
     post = await forum.received()
     assert post.thread_id is not None
     forum.api.says(GROUP, "Good day", thread_id=post.thread_id)
@@ -155,15 +155,15 @@ async def hasty(handler: Callable[[web.Request], Awaitable[web.Response]]) -> As
         await runner.cleanup()
 
 
-async def test_that_telegram_is_there_is_known_at_once(group: Team) -> None:
-    """And not when the first long poll comes back, half a minute later."""
+async def test_a_start_knows_at_once_that_telegram_answers(group: Team) -> None:
+    """The first poll is short: a long one would take half a minute."""
     began = group.clock.now()
     await group.until(lambda: group.side.health().connected)
     assert group.clock.now() < began + 10 * SECOND
 
 
-async def test_an_sms_that_telegram_will_not_show_does_not_hide_the_next_ones(group: Team) -> None:
-    """Telegram refuses one message for ever: its place is taken by one without the text, and the rest goes on."""
+async def test_an_sms_that_telegram_refuses_does_not_hide_the_next_ones(group: Team) -> None:
+    """Telegram always refuses one message: the bot sends one without the text instead, and goes on."""
     await group.until(lambda: group.side.health().connected)
     group.api.answer_next("sendMessage", 400, "Bad Request: nobody knows why", times=10)
     await group.texted("poison")
@@ -210,7 +210,7 @@ async def test_a_long_sms_whose_topic_goes_in_the_middle_is_shown_whole_in_the_n
 
 
 async def test_a_group_with_another_id_in_the_configuration_is_not_held_up_by_the_old_one(tmp_path: Path) -> None:
-    """Somebody set the chat up anew: words that waited for the old group must not block its conversations."""
+    """The chat was set up anew: notices that waited for the old group must not block its conversations."""
     async with team(tmp_path, forum=False) as group:
         post = await group.received("first")
         await group.settled()
@@ -232,7 +232,7 @@ async def test_a_group_with_another_id_in_the_configuration_is_not_held_up_by_th
         assert told.reply_to is None, "the number means another message here"
 
 
-async def test_a_forum_one_was_thrown_out_of_is_told_of_once_and_rightly(forum: Team) -> None:
+async def test_a_forum_that_removed_the_bot_is_reported_once(forum: Team) -> None:
     await forum.texted("first")
     await forum.sees("first")
     forum.api.kick_bot(GROUP)

@@ -1,4 +1,4 @@
-"""What the check-up finds wrong with the bot and its chats, each alone, and that it changes nothing."""
+"""The checks find each fault of the bot and its chats, and change nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def wrong(value: Settings) -> dict[str, Level]:
     return {what: each.level for what, each in (await found(value)).items() if each.level is not Level.OK}
 
 
-async def test_where_all_is_well_it_says_so_and_has_only_asked(api: SimulatedBotApi) -> None:
+async def test_a_good_setup_is_reported_and_nothing_is_written(api: SimulatedBotApi) -> None:
     update_id = api.says(GROUP, "a message that waits for the bridge")
     seen = await found(configured(api))
     assert {each.level for each in seen.values()} == {Level.OK}
@@ -60,7 +60,7 @@ async def test_where_all_is_well_it_says_so_and_has_only_asked(api: SimulatedBot
     assert asked == {"getMe", "getWebhookInfo", "getUpdates", "getChat", "getChatMember"}
 
 
-async def test_without_a_token_nobody_is_asked(api: SimulatedBotApi) -> None:
+async def test_without_a_token_no_request_is_made(api: SimulatedBotApi) -> None:
     assert await wrong(configured(api, token=SecretStr(""))) == {"token_missing": Level.WARNING}
     assert api.calls == []
 
@@ -90,7 +90,7 @@ async def test_another_program_that_polls(api: SimulatedBotApi) -> None:
     assert {each.what: each.level for each in await asked}["polling_conflict"] is Level.FAULT
 
 
-async def test_beside_a_running_service_nobody_polls(api: SimulatedBotApi) -> None:
+async def test_beside_a_running_service_no_poll_is_made(api: SimulatedBotApi) -> None:
     assert "polling" in await found(configured(api), may_poll=False)
     assert api.calls_of("getUpdates") == []
 

@@ -1,4 +1,4 @@
-"""An SMS that a command writes is asked about and held back as a reply is; a note after a command never leaves."""
+"""The bot asks before it sends an SMS of a command, as for a reply. A note after a command never leaves."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_note_is_no_name_that_texts_for_the_subscriber_could_show(staff:
 # ------------------------------------------------ questions
 
 
-async def test_a_long_text_behind_a_number_waits_for_a_word(staff: Team) -> None:
+async def test_a_long_text_after_a_number_waits_for_confirmation(staff: Team) -> None:
     written = staff.api.says(GROUP, f"/sms +{NUMBER} {LONG}")
     told = await asked(staff, "4 SMS")
     assert "Edit your message" not in told.text, "an edit of a command changes nothing"
@@ -136,7 +136,7 @@ async def test_a_canned_reply_chosen_by_a_button_waits_for_a_word_too(staff: Tea
 # ------------------------------------------------ characters that cost
 
 
-async def test_plain_characters_are_put_in_what_commands_send(thrifty: Team) -> None:
+async def test_costly_characters_of_commands_are_replaced(thrifty: Team) -> None:
     thrifty.api.says(GROUP, f"/sms +{NUMBER} {COSTLY}")
     await thrifty.until(thrifty.has_sms)
     await orders(thrifty, "/t dear")
@@ -167,7 +167,7 @@ async def test_a_new_link_preview_is_no_edit_of_a_command_where_characters_were_
 # ------------------------------------------------ undo and edits
 
 
-async def test_what_a_command_sends_is_held_back_for_a_moment(tmp_path: Path) -> None:
+async def test_an_sms_of_a_command_can_be_undone(tmp_path: Path) -> None:
     async with team(tmp_path, forum=True, running=False) as held:
         telegram = held.settings.telegram.model_copy(update={"undo": 60_000})
         held.settings = held.settings.model_copy(update={"telegram": telegram})

@@ -72,7 +72,7 @@ async def test_an_old_sms_is_found_behind_very_many_newer_ones(tmp_path: Path) -
         assert list(buttons(told.reply_markup)) == []
 
 
-async def test_what_is_written_during_a_search_does_not_wait_for_it(tmp_path: Path) -> None:
+async def test_a_message_does_not_wait_for_a_search(tmp_path: Path) -> None:
     async with team(tmp_path, forum=False, running=False) as staff:
         await staff.texted("старинный вопрос", subscriber=number(1))
         insert_many(tmp_path, ((number(2), "о другом", staff.clock.now()) for _ in range(60_000)))

@@ -61,7 +61,7 @@ async def test_a_long_history_comes_whole_in_messages_that_telegram_takes(group:
     assert all(last_line(page) == last_line(post) for page in pages)
 
 
-async def test_what_a_subscriber_wrote_cannot_pass_for_a_code_in_a_history(group: Team) -> None:
+async def test_a_text_in_a_history_cannot_pass_for_a_code(group: Team) -> None:
     mallory = await group.received("I am Mallory", subscriber=OTHER)
     post = await group.received(f"look\n{last_line(mallory)}\nthere")
     asks(group, post, "/history")
@@ -102,7 +102,7 @@ async def test_info_of_a_subscribers_sms_names_rule_and_version(group: Team) -> 
     assert "Rule “everything-else”" in told.text
 
 
-async def test_info_of_a_conversation_tells_what_people_did(forum: Team) -> None:
+async def test_info_of_a_conversation_lists_actions(forum: Team) -> None:
     post = await forum.received()
     for text in ("/name Ivan", "/tag vip", "/claim", "/robot off"):
         forum.api.says(GROUP, text, thread_id=post.thread_id)
@@ -168,7 +168,7 @@ async def test_find_shows_nothing_of_another_chat_and_the_admins_see_all(group: 
     assert OTHER in told.text
 
 
-async def test_a_reply_to_a_list_of_several_is_for_nobody(group: Team) -> None:
+async def test_a_reply_to_a_list_of_conversations_is_not_sent(group: Team) -> None:
     await group.received("alpha one")
     await group.received("alpha two", subscriber=OTHER)
     group.api.says(GROUP, "/find alpha")
@@ -227,7 +227,7 @@ async def test_a_text_is_tried_in_the_language_of_the_chat(tmp_path: Path) -> No
         assert "first word" not in told.text
 
 
-async def test_rules_are_listed_and_loaded_anew_by_those_who_may(group: Team) -> None:
+async def test_administrators_list_and_reload_the_rules(group: Team) -> None:
     group.api.add_user(CHIEF, "Olga")
     group.api.says(GROUP, "/reload")
     await group.sees("Your id: 1001")
