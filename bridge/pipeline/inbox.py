@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -113,13 +113,13 @@ class Inbox:
                 attempt.failed()
             if not isinstance(error, Exception):
                 raise
-            await self._answer(batch, await self._results(batch, error))
-            return
-        try:
+            ignored = self._answer(batch, await self._results(batch, error))
+        else:
+            ignored = self._answer(batch, taken.calls)
             if attempt is not None:
                 attempt.settled(taken.routed)
-        finally:  # they are committed, whatever became of the rest
-            await self._answer(batch, taken.calls)
+        for call, accepted in ignored:
+            await self._alert(call, accepted)
 
     def _next(self, batch: list[_Waiting]) -> None:
         """Move the callbacks that wait into ``batch``. The next ones go into the next transaction."""
@@ -150,7 +150,10 @@ class Inbox:
         now = self._clock.now()
         return Intake(calls=calls, wanted=FactsWanted(recent_since=now, day=day_of(now)))
 
-    async def _answer(self, batch: Sequence[_Waiting], results: Sequence[AcceptedCall | Exception]) -> None:
+    def _answer(
+        self, batch: Sequence[_Waiting], results: Sequence[AcceptedCall | Exception]
+    ) -> Collection[tuple[InboundCall, AcceptedCall]]:
+        """Answer the callbacks. Returns those whose earlier acknowledgements were ignored, one of each account."""
         for each in batch:
             self._under_way[_key(each.call)] -= 1
             if not self._under_way[_key(each.call)]:
@@ -160,8 +163,7 @@ class Inbox:
             each.answer(result)
             if isinstance(result, AcceptedCall) and result.repeats >= REPEATS_BEFORE_ALERT and each.acknowledged_before:
                 ignored[each.call.account] = each.call, result
-        for call, accepted in ignored.values():
-            await self._alert(call, accepted)
+        return ignored.values()
 
     async def _alert(self, call: InboundCall, accepted: AcceptedCall) -> None:
         """Tell the team once a day that the platform does not understand our answers to callbacks of this account."""
