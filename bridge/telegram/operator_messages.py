@@ -223,7 +223,8 @@ class OperatorMessageHandler:
             # The message no longer shows the text that would have left.
             return
         if refusal is not None or sendable is None:
-            await self._tell(message, f"notice.{refusal}", "edited", conversation=conversation)
+            text_id = f"notice.{refusal or Refusal.TEXT_ONLY}"
+            await self._tell(message, text_id, "edited", conversation=conversation)
             return
         try:
             reply = reply_of(message, conversation, sendable, message.key("edit"))

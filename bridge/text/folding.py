@@ -133,7 +133,10 @@ def analyse(text: str) -> FoldedText:
 
 
 def end_of_prefix(original: str, word: Word, prefix: str) -> int | None:
-    """The position in ``original`` after the characters of ``word`` that fold to ``prefix``; None if there are none."""
+    """The end, in ``original``, of the beginning of ``word`` that folds to ``prefix``.
+
+    None if the word has no such beginning.
+    """
     for cut in range(word.start + 1, min(word.end, word.start + 4 * len(prefix) + 1)):
         if fold(original[word.start : cut]) == prefix:
             return cut

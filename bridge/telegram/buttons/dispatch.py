@@ -51,7 +51,7 @@ class ButtonPress:
 
 @value_object
 class PressResult:
-    """What a press did, and what the chat shows of it."""
+    """The result of a press: the answer to the person who pressed, and the change of the message."""
 
     answer: str
     """Id of the text that the person who pressed reads."""
