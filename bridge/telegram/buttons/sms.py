@@ -1,13 +1,14 @@
 """Buttons about one SMS: send again, leave it, send a draft, stop it. The store decides whether that is still possible.
 
 A press that decides about a draft leaves the buttons where they are: the question shows the draft's state, and goes
-away with its buttons when the state changes (``posts.status``). A later press finds such buttons only if a crash left a
-second question. That press removes them.
+away with its buttons when the state changes (``posts.status``). A later press removes buttons only from a second
+question, which a crash has left.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import structlog
 
@@ -69,8 +70,9 @@ async def stop(context: OperatorContext, press: ButtonPress) -> PressResult:
         log.info("sms_stopped", sms_id=sms.id)
         return PressResult(answer="pressed.stopped", keeps_buttons=True)
     if sms.reason == UNDECIDED:
-        return _TOO_OLD
-    return DECIDED if sms.state is SmsState.CANCELLED else PressResult(answer="pressed.too_late")
+        return await _late(context, press, sms, _TOO_OLD)
+    late = DECIDED if sms.state is SmsState.CANCELLED else PressResult(answer="pressed.too_late")
+    return await _late(context, press, sms, late)
 
 
 async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool) -> PressResult:
@@ -82,16 +84,26 @@ async def _release(context: OperatorContext, press: ButtonPress, *, plain: bool)
         return _no_account(sms)
     if sms.reason == UNDECIDED or (sms.state is SmsState.DRAFT and context.clock.now() - sms.due_at >= DRAFT_LIFE):
         # It waited too long for a decision, whether the store has noted that yet or not.
-        return _TOO_OLD
+        return await _late(context, press, sms, _TOO_OLD)
     if sms.state is not SmsState.DRAFT:
-        return DECIDED
+        return await _late(context, press, sms, DECIDED)
     if count != str(sms.parts):
         # The text changed and has another number of parts now, so the author must be asked anew.
         return PressResult(answer="pressed.changed", keeps_buttons=True)
     if not await _released(context, sms, press.source.author, plain=plain):
-        return DECIDED
+        return await _late(context, press, sms, DECIDED)
     log.info("sms_released", sms_id=sms.id, plain=plain)
     return PressResult(answer="pressed.released", keeps_buttons=True)
+
+
+async def _late(context: OperatorContext, press: ButtonPress, sms: Sms, result: PressResult) -> PressResult:
+    """The result of a press that comes too late to send or to stop the SMS.
+
+    The status of the SMS edits its message, which may be the question about an unknown outcome by now. So the buttons
+    of that message stay. A message that the store does not know is a second one, which a crash left: its buttons go.
+    """
+    subject = await context.store.message_subject(press.message.chat.id, press.message.message_id)
+    return replace(result, keeps_buttons=subject.sms_id == sms.id)
 
 
 async def _released(context: OperatorContext, sms: Sms, author: str, *, plain: bool) -> bool:

@@ -59,6 +59,25 @@ async def test_the_button_disappears_when_it_leaves(staff: Team) -> None:
     assert sms.state is SmsState.SENT
 
 
+async def test_a_late_press_leaves_the_question_about_an_unknown_outcome_its_buttons(staff: Team) -> None:
+    """The message that offered to stop the reply is the question now; a screen still showed the old one."""
+    await replied(staff)
+    told = await staff.sees("Not sent yet.")
+    [stop] = buttons(told)
+    staff.api.flood(GROUP, 1)
+    await staff.passes(UNDO)
+    await staff.platform(Move.LOSE_TRACK, Change(reason="disconnected"))
+    [sms] = await staff.sms()
+    choices = {f"again:{sms.id}", f"leave:{sms.id}"}
+    await staff.until(lambda: any(choices <= set(buttons(each)) for each in staff.shown()))
+    [question] = [each for each in staff.shown() if choices <= set(buttons(each))]
+    query = staff.api.presses(GROUP, question.id, stop, stale=True)
+    await staff.answered(query)
+    await staff.settled()
+    assert staff.api.presses_by_id[query].answer == "It is leaving or has left"
+    assert choices <= set(buttons(question))
+
+
 async def test_the_button_goes_ahead_of_new_sms_that_wait(staff: Team) -> None:
     post = await staff.received()
     await staff.settled()
