@@ -12,7 +12,7 @@ from bridge.model.base import Json, Ms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.services import Services
 from bridge.pipeline.suspensions import AccountSuspensions
-from bridge.pipeline.worker import IDLE
+from bridge.pipeline.worker import IDLE, together
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ all day."""
 
 
 class AccountWatch:
-    """Watches all accounts, one after the other."""
+    """Watches all accounts at the same time. A step lasts as long as the slowest answer of a platform."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class AccountWatch:
 
     async def step(self) -> Ms:
         """Watch every account once. Returns the time until the next one has to be watched."""
-        waits = [await self._watch(channel) for channel in self._channels.values()]
+        waits = await together(self._watch(channel) for channel in self._channels.values())
         return max(min(waits, default=IDLE), 1)
 
     async def _watch(self, channel: AccountChannel) -> Ms:

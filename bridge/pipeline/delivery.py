@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -14,7 +13,7 @@ from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.rate_limit import TokenBucket
 from bridge.pipeline.services import Services
-from bridge.pipeline.worker import IDLE
+from bridge.pipeline.worker import IDLE, together
 
 log = structlog.get_logger()
 
@@ -45,7 +44,7 @@ class DeliveryPoller:
 
     async def step(self) -> Ms:
         """Ask for the reports that are due. Returns the time until more may be due."""
-        waits = [await self._serve(channel) for channel in self._channels.values()]
+        waits = await together(self._serve(channel) for channel in self._channels.values())
         return min(waits, default=IDLE)
 
     async def _serve(self, channel: AccountChannel) -> Ms:
@@ -59,11 +58,7 @@ class DeliveryPoller:
         for _ in rows:
             bucket.take(started)
         for first in range(0, len(rows), CONCURRENT):
-            asked = (self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
-            # The first error is raised only after all of them have ended, so that none runs beside the next step.
-            for result in await asyncio.gather(*asked, return_exceptions=True):
-                if result is not None:
-                    raise result
+            await together(self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
         return 0 if len(rows) == allowed else SECOND
 
     async def _ask(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:

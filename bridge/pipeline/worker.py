@@ -6,8 +6,10 @@ and logs once that it has recovered. If the store is away, all loops together lo
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 import structlog
 
@@ -19,6 +21,8 @@ from bridge.ports.clock import Clock
 from bridge.telemetry.lines import safe_traceback
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 IDLE: Ms = 5 * SECOND
 """The longest wait of a loop. So it also finds work that comes without a signal: from another process, or after a lost
@@ -74,6 +78,20 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
             failures = 0
         if wait > 0:
             await signal.take(clock, min(wait, IDLE))
+
+
+async def together(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do all of the work at the same time. Returns the results in its order.
+
+    The first error is raised only after all of it has ended, so that none runs beside the next step.
+    """
+    results = await asyncio.gather(*work, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
 
 
 class Throttle:

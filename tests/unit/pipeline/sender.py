@@ -57,11 +57,11 @@ class Sender:
     def clock(self) -> Clock:
         return self.services.clock
 
-    async def order(self, key: str, recipient: str = "79990000001", *, text: str = "раз") -> Sms:
+    async def order(self, key: str, recipient: str = "79990000001", *, text: str = "раз", account: str = "main") -> Sms:
         return await self.store.enqueue(
             NewSms(
                 key=key,
-                account="main",
+                account=account,
                 recipient=recipient,
                 sender_name="MyShop",
                 text=text,

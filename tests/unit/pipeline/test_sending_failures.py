@@ -12,10 +12,15 @@ from bridge.errors import StoreUnavailable
 from bridge.model.alert import Alert
 from bridge.model.answers import Balance, Receipt, SendClass, SmsReason
 from bridge.model.base import DAY, MINUTE, SECOND
-from bridge.model.sms import Move, SmsState
+from bridge.model.sms import Change, Move, SmsState
 from bridge.pipeline.account_channel import UNREACHABLE_AFTER
 from bridge.pipeline.accounts import AccountWatch
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.delivery import DeliveryPoller
+from bridge.platforms.iba import IbaPlatform
 from bridge.sandbox.faults import Fault, RequestKind
+from bridge.sandbox.ledger import SimulatedAccount
+from bridge.sandbox.platform import SimulatedPlatform
 from tests.clock import ManualClock
 from tests.contract.builders import moved
 from tests.unit.pipeline.sender import Sender, sender, until
@@ -199,6 +204,39 @@ async def test_a_suspension_ends_in_time_although_the_clock_was_set_back(tmp_pat
         )
         await watch.step()
         assert not around.channel.suspended
+
+
+async def test_an_account_whose_platform_does_not_answer_delays_no_other_account(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with sender(tmp_path, clock=clock) as around:
+        slow = SimulatedPlatform(clock=SystemClock(), account=SimulatedAccount(sender_names=None))
+        await slow.start()
+        slow.misbehave(Fault.HANG, times=None, on=None)
+        settings = around.channel.settings.model_copy(update={"url": slow.url})
+        adapter = IbaPlatform(settings)
+        other = replace(around.channel, name="slow", settings=settings, platform=adapter)
+        channels = {"slow": other, "main": around.channel}  # the slow one comes first
+        for channel in channels.values():
+            await around.suspensions.suspend(channel, reason=SmsReason.BLOCKED, detail="")
+            sms = await around.order(channel.name, account=channel.name)
+            await moved(around.store, sms, Move.START, clock.now())
+            await around.store.move(sms.id, Move.ACCEPTED, clock.now(), Change(platform_ids=("1",), poll_at=0))
+        clock.set(clock.now() + 61 * SECOND)
+        watch = AccountWatch(
+            channels=channels, suspensions=around.suspensions, leads=lambda: True, services=around.services
+        )
+        poller = DeliveryPoller(channels=channels, services=around.services)
+        steps = [asyncio.create_task(watch.step()), asyncio.create_task(poller.step())]
+        try:
+            kinds = (RequestKind.BALANCE, RequestKind.STATUS)
+            await slow.wait_for(lambda platform: all(platform.counts[kind] for kind in kinds))
+            await around.platform.wait_for(lambda platform: all(platform.counts[kind] for kind in kinds))
+            assert not any(step.done() for step in steps)
+        finally:
+            await slow.stop()  # ends the requests that wait
+            await asyncio.gather(*steps)
+            await adapter.close()
+        assert (other.suspended, around.channel.suspended) == (True, False)
 
 
 async def test_one_zero_while_the_balance_is_silent_suspends_only_until_it_answers_again(tmp_path: Path) -> None:
