@@ -45,7 +45,7 @@ class Action:
     user_id: int | None = None
     """The operator who claims."""
     until: Ms = 0
-    """When a claim ends without a release."""
+    """The end of a claim that is not released before."""
     topic_line: tuple[int, int] | None = None
     """Chat id and message id of Telegram's own message about the change, if the change was made in Telegram itself."""
 

@@ -9,7 +9,7 @@ from bridge.model.base import ADMIN_CHAT, InboundId, Json, Ms, SmsId
 from bridge.model.post import AlertPayload, NewPost, PostPriority
 from bridge.value import value_object
 
-SINGLE_ALERTS = 10
+MAX_SINGLE_ALERTS = 10
 """How many open alerts of one kind are posted one by one. :attr:`Alert.summary` replaces all further ones."""
 
 
@@ -27,8 +27,8 @@ class Alert:
     params: Mapping[str, Json] = field(default_factory=dict)
     account: str = ""
     summary: Alert | None = None
-    """Opened instead of this alert when ``SINGLE_ALERTS`` other alerts are open whose keys begin with the key of the
-    summary. A flood of the same condition becomes one post."""
+    """Opened instead of this alert when :data:`MAX_SINGLE_ALERTS` other alerts are open whose keys begin with the key
+    of the summary. A flood of the same condition becomes one post."""
 
 
 def alert_post(

@@ -15,7 +15,7 @@ from bridge.ports.platform import Platform
 
 UNREACHABLE_AFTER = 3
 """Failures in a row after which the team is told that the platform cannot be reached."""
-ZEROS_SUSPEND = 3
+SUSPEND_AFTER_ZEROS = 3
 """A bare ``0`` for this many different recipients in a row means that the account is at fault, not the messages."""
 
 
@@ -35,7 +35,7 @@ class AccountChannel:
     paused_until: Ms = 0
     """The end of the back-off after a failure or an unknown outcome."""
     no_probe_before: Ms = 0
-    """In monotonic time. Until then the times in the store of the requests that left lately are not reliable."""
+    """In monotonic time. The clock was set, so until then the store's times of recent requests are not reliable."""
     failures: int = 0
     """The number of requests in a row that the platform surely did not take."""
     unknowns: int = 0
@@ -44,7 +44,7 @@ class AccountChannel:
     unknown_at: Ms = 0
     """When the last unknown outcome was counted."""
     queue_waits: bool = False
-    """Due rows wait for a slot, so a new SMS must not take it."""
+    """Due rows wait for a slot, so an SMS that is not in the queue must not take it."""
     backlog: bool = False
     """Rows were due when the outbox last looked, whatever they wait for. It looks again when a request ends."""
     zeros: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ class AccountChannel:
     def note_unknown(self, now: Ms, chance: float, started_at: Ms | None) -> None:
         """Count an unknown outcome, and pause longer with each one in a row.
 
-        Without the pause an ill platform would turn the whole queue into questions for people.
+        Without the pause a faulty platform would turn the whole queue into questions for people.
 
         ``started_at``: when the request was started. A request that was in flight when the last unknown outcome was
         counted is not counted, because one broken connection cuts many requests.

@@ -17,20 +17,20 @@ from bridge.model.base import MINUTE, SECOND, Ms, SmsId
 from bridge.model.record import LongestWaits
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.outcomes import PROBE_CLEAR, SAME_REQUEST_WINDOW
+from bridge.pipeline.outcomes import MIN_TWIN_AGE, SAME_REQUEST_WINDOW
 from bridge.pipeline.retry import MAX_BACKOFF, MAX_POST_BACKOFF
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE, Step
 
 log = structlog.get_logger()
 
-SMALLEST_JUMP: Ms = 10 * SECOND
+MIN_JUMP: Ms = 10 * SECOND
 """A smaller jump is taken over at once, without a change of the store: no wait is that exact."""
 TAKE_OVER_AFTER: Ms = 5 * MINUTE
 """A jump that lasts this long is taken over. People mostly notice a mistyped date or a wrong time server before."""
 
-MOST_STEADY = 8
-"""Most pieces of work at a time that need a steady clock."""
+MAX_STEADY_WORK = 8
+"""How many pieces of work may need a steady clock at the same time."""
 
 
 def longest_waits(settings: Settings) -> LongestWaits:
@@ -67,9 +67,9 @@ class ClockWatch:
         """The size of the jump that is being watched, and the monotonic time at which it was seen first."""
         self._checked = False
         """Whether it is certain that no row in the store waits longer than the longest wait."""
-        self.steady = asyncio.Semaphore(MOST_STEADY)
-        """Held by work that writes rows whose ttl counts from a time that it read before: the clock is not set
-        meanwhile."""
+        self.steady = asyncio.Semaphore(MAX_STEADY_WORK)
+        """Work holds it from the time it reads the clock until it has written a row with that time. The clock is not
+        set while it is held."""
 
     def without_clock_change(self, step: Step) -> Step:
         """Wrap a step so that the clock is not set while it runs."""
@@ -84,11 +84,11 @@ class ClockWatch:
         if self._written_before is None:
             self._written_before = await self._store.newest_sms()
         by = self._clock.jumped_by()
-        if abs(by) < SMALLEST_JUMP:
+        if abs(by) < MIN_JUMP:
             self._clock.take_over(by)
             self._seen = None
             await self._check_waits()
-        elif self._seen is None or abs(by - self._seen[0]) >= SMALLEST_JUMP:
+        elif self._seen is None or abs(by - self._seen[0]) >= MIN_JUMP:
             log.warning("clock_jumped", seconds=by // SECOND)
             self._seen = (by, self._clock.monotonic())
         elif self._clock.monotonic() - self._seen[1] >= TAKE_OVER_AFTER:
@@ -109,9 +109,9 @@ class ClockWatch:
     async def _take_over(self, by: Ms, since: SmsId) -> None:
         for channel in self._channels.values():
             # The times in the store at which identical requests left were written by the other clock.
-            channel.no_probe_before = self._clock.monotonic() + PROBE_CLEAR
+            channel.no_probe_before = self._clock.monotonic() + MIN_TWIN_AGE
         async with AsyncExitStack() as stack:
-            for _ in range(MOST_STEADY):
+            for _ in range(MAX_STEADY_WORK):
                 await stack.enter_async_context(self.steady)
             await self._shift_both(by, since)
         self._seen, self._checked = None, False

@@ -30,12 +30,12 @@ SINGLETON_ROLES = {TELEGRAM: (TELEGRAM,), STATUS: (STATUS, WATCH)}
 """The singleton roles, which one node at a time does for all, by the role of the process that includes them."""
 
 REPORT_EVERY: Ms = 3 * SECOND
-LONGEST_EXACT_REPORT: Ms = SECOND
+MAX_EXACT_REPORT: Ms = SECOND
 """A report that took longer does not set the clock, because the store may have read its clock at any moment of it.
 The first report sets it in any case."""
-MARGIN: Ms = SECOND
+LEASE_MARGIN: Ms = SECOND
 """The node gives up a lease this long before its end, so that work under way can end."""
-LONGEST_REQUEST: Ms = 50 * SECOND
+MAX_REQUEST: Ms = 50 * SECOND
 """The longest time that a request to the platform may take, plus some seconds."""
 
 
@@ -91,7 +91,7 @@ class Cluster:
     def leads(self, role: str) -> bool:
         """Whether this node has the singleton role now."""
         lease = self._lease
-        return lease is not None and role in lease.leads and self._time_left(lease.expires_in) > MARGIN
+        return lease is not None and role in lease.leads and self._time_left(lease.expires_in) > LEASE_MARGIN
 
     def may_send(self) -> bool:
         """Whether a request may leave now.
@@ -102,7 +102,7 @@ class Cluster:
         lease = self._lease
         if lease is None or (self._unaware and self._clock.monotonic() < self._all_aware_at):
             return False
-        return self._time_left(lease.expires_in) > 0 and self._time_left(lease.sends_expire_in) > LONGEST_REQUEST
+        return self._time_left(lease.expires_in) > 0 and self._time_left(lease.sends_expire_in) > MAX_REQUEST
 
     def may_recover_others(self) -> bool:
         """Whether this node may call other nodes dead.
@@ -110,13 +110,13 @@ class Cluster:
         If it was away itself, or the store was, the other nodes first get the time of one lease to report.
         """
         lease = self._lease
-        if lease is None or lease.expires_in is None or self._time_left(lease.expires_in) <= MARGIN:
+        if lease is None or lease.expires_in is None or self._time_left(lease.expires_in) <= LEASE_MARGIN:
             return False
         return self._clock.monotonic() - self._steady_since > lease.expires_in
 
     def _time_left(self, expires_in: Ms | None) -> Ms:
         """The time left by the monotonic clock. It counts from the moment before the store was asked."""
-        return LONGEST_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
+        return MAX_REQUEST * 1_000 if expires_in is None else self._asked_at + expires_in - self._clock.monotonic()
 
     # ------------------------------------------------ reporting
 
@@ -133,7 +133,7 @@ class Cluster:
         if (
             lease.now is not None
             and self._shared_clock is not None
-            and (before is None or answered - asked <= LONGEST_EXACT_REPORT)
+            and (before is None or answered - asked <= MAX_EXACT_REPORT)
         ):
             self._shared_clock.set(lease.now, (asked + answered) // 2)
         log_changes(before, lease)
@@ -189,9 +189,9 @@ class Cluster:
         Cancels it when the role is lost.
         """
         while True:
-            await self._until(lambda: self.leads(role))
+            await self._wait_until(lambda: self.leads(role))
             part = asyncio.ensure_future(run())
-            loss = asyncio.ensure_future(self._until(lambda: not self.leads(role)))
+            loss = asyncio.ensure_future(self._wait_until(lambda: not self.leads(role)))
             try:
                 await asyncio.wait((part, loss), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -202,11 +202,11 @@ class Cluster:
                 part.result()  # the caller handles its error
                 return
 
-    async def _until(self, true: Callable[[], bool]) -> None:
-        """Wait until ``true`` returns True. A lease expires on its own, so the wait also ends when the lease does."""
-        while not true():
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` returns True. It is checked after each report and when the lease expires."""
+        while not condition():
             self._changed.clear()
-            left = self._time_left(self._lease.expires_in) - MARGIN if self._lease is not None else 0
+            left = self._time_left(self._lease.expires_in) - LEASE_MARGIN if self._lease is not None else 0
             await self._clock.wait(self._changed, min(left, SECOND) if left > 0 else SECOND)
 
 

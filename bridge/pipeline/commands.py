@@ -15,7 +15,7 @@ from bridge.pipeline.services import Services
 from bridge.text import phones
 
 BATCH = 500
-"""How many SMS are decided about at a time."""
+"""How many restored SMS are read at a time."""
 
 
 class CommandRefused(BridgeError):
@@ -84,8 +84,7 @@ class Commands:
             raise CommandRefused(
                 f"SMS {sms_id} went by account {old.account!r}, which is not configured any more; send a new one"
             )
-        key = f"cli:again:{sms_id}"
-        new = await self._store.send_again(sms_id, key=key, author=author, now=self._clock.now())
+        new = await self._send_again(sms_id, author)
         if new is None:
             again = ", ".join(state for state in SmsState if state.can_be_sent_again)
             raise CommandRefused(f"SMS {sms_id} is {old.state}: only an SMS in one of these states goes again: {again}")
@@ -110,15 +109,12 @@ class Commands:
         """
 
         async def again(sms: Sms) -> bool:
-            if sms.account not in self._settings.accounts:
-                return False
-            key = f"cli:again:{sms.id}"
-            return await self._store.send_again(sms.id, key=key, author=author, now=self._clock.now()) is not None
+            return sms.account in self._settings.accounts and await self._send_again(sms.id, author) is not None
 
         return await self._each_restored(again)
 
     async def abandon_restored(self, *, author: str) -> int:
-        """Leave all SMS as they are that are unknown because of a restored copy. Returns how many."""
+        """Leave all SMS that are unknown because of a restored copy as they are. Returns how many."""
 
         async def leave(sms: Sms) -> bool:
             return await self._store.move(sms.id, Move.ABANDON, self._clock.now(), Change(author=author))
@@ -132,6 +128,9 @@ class Commands:
             decided += sum(await asyncio.gather(*(decide(sms) for sms in rows)))
             last = rows[-1].id
         return decided
+
+    async def _send_again(self, sms_id: SmsId, author: str) -> Sms | None:
+        return await self._store.send_again(sms_id, key=f"cli:again:{sms_id}", author=author, now=self._clock.now())
 
     async def _known(self, sms_id: SmsId) -> Sms:
         sms = await self._store.get_sms(sms_id)

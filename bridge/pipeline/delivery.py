@@ -18,9 +18,11 @@ from bridge.pipeline.worker import IDLE, together
 log = structlog.get_logger()
 
 BATCH = 20
-CONCURRENT = 4
+"""How many due reports of an account are read at a time."""
+MAX_CONCURRENT = 4
+"""How many reports of an account are asked for at the same time."""
 
-FINAL: Mapping[ReportClass, Move] = {
+FINAL_MOVES: Mapping[ReportClass, Move] = {
     ReportClass.DELIVERED: Move.DELIVERED,
     ReportClass.UNDELIVERED: Move.UNDELIVERED,
     ReportClass.EXPIRED: Move.EXPIRED,
@@ -30,12 +32,7 @@ FINAL: Mapping[ReportClass, Move] = {
 class DeliveryPoller:
     """Asks the platform for delivery reports, at the rate of each account, and writes the answers."""
 
-    def __init__(
-        self,
-        *,
-        channels: Mapping[str, AccountChannel],
-        services: Services,
-    ) -> None:
+    def __init__(self, *, channels: Mapping[str, AccountChannel], services: Services) -> None:
         self._channels = channels
         self._store = services.store
         self._clock = services.clock
@@ -57,8 +54,8 @@ class DeliveryPoller:
         rows = await self._store.due_polls(channel.name, now=now, limit=allowed)
         for _ in rows:
             bucket.take(started)
-        for first in range(0, len(rows), CONCURRENT):
-            await together(self._ask(channel, sms, now) for sms in rows[first : first + CONCURRENT])
+        for first in range(0, len(rows), MAX_CONCURRENT):
+            await together(self._ask(channel, sms, now) for sms in rows[first : first + MAX_CONCURRENT])
         return 0 if len(rows) == allowed else SECOND
 
     async def _ask(self, channel: AccountChannel, sms: Sms, since: Ms) -> None:
@@ -74,7 +71,7 @@ class DeliveryPoller:
     async def _answered(self, channel: AccountChannel, sms: Sms, report: DeliveryReport, since: Ms) -> None:
         now = self._clock.now()
         polls = sms.polls + 1
-        move = FINAL.get(report.outcome)
+        move = FINAL_MOVES.get(report.outcome)
         if move is not None:
             change = Change(reason=report.outcome.value, platform_status=report.status, polls=polls)
             await self._finish(sms, move, change)
@@ -98,8 +95,8 @@ class DeliveryPoller:
     def _given_up(self, channel: AccountChannel, sms: Sms, now: Ms) -> bool:
         """Whether it is time to stop asking.
 
-        ``now``: the earlier one of two times, before the row was read and after the answer. The clock may have been set
-        between them, and the row's ``sent_at`` may have been written by the clock before or after that.
+        ``now``: the earlier of two times, one before the row was read and one after the answer. The clock may have been
+        set between them, and ``sent_at`` of the row may come from before or after that.
         """
         return sms.sent_at is not None and now - sms.sent_at >= channel.settings.status.give_up
 

@@ -1,8 +1,4 @@
-"""Converts between the store's rows and the rules: what rules see of a message and its subscriber, and what they change
-and count. Pure.
-
-The rules engine makes the decision. This module turns it into what the store writes with the message.
-"""
+"""Turns a stored message into what rules see of it, and a decision into the changes that the store writes. Pure."""
 
 from __future__ import annotations
 
@@ -105,7 +101,7 @@ def rule_uses(decision: Decision, replying: Collection[str], at: Ms) -> Iterator
 
 
 def opt_question(decision: Decision) -> OptQuestion:
-    """The question to people: opt the subscriber out or in? Asked if the words of the message were not clear enough."""
+    """Whether operators are asked to opt the subscriber out or in, because the text was not clear; empty: not asked."""
     opts = {fired.contact.opt for fired in decision.fired if fired.contact is not None}
     if OptOutEffect.ASK_OUT in opts:
         return "out"

@@ -38,7 +38,7 @@ def longest_window(guards: GuardSettings) -> Ms:
     return max((rate.per for rate in (guards.per_number, guards.same_text) if rate is not None), default=0)
 
 
-def suppression_of_all(
+def suppression_of_message(
     message: UnroutedMessage, *, own_numbers: Collection[str], max_age: Ms | None, now: Ms
 ) -> Suppression | None:
     """The reason to hold back every automatic reply to this message, whatever its text and its rule. None: no reason.

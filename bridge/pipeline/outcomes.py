@@ -17,7 +17,7 @@ from bridge.model.answers import Receipt, SendClass, SmsReason
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import escalations
-from bridge.pipeline.account_channel import UNREACHABLE_AFTER, ZEROS_SUSPEND, AccountChannel
+from bridge.pipeline.account_channel import SUSPEND_AFTER_ZEROS, UNREACHABLE_AFTER, AccountChannel
 from bridge.pipeline.clock import day_of
 from bridge.pipeline.services import Services
 from bridge.pipeline.suspensions import AccountSuspensions
@@ -26,17 +26,33 @@ log = structlog.get_logger()
 
 SAME_REQUEST_WINDOW: Ms = MINUTE
 """The platforms of this family refuse a request identical to one of the last minute (seen in the field)."""
-PROBE_LATEST: Ms = 45 * SECOND
-"""The latest time of a probe after the first attempt, so that the probe surely falls into the window."""
-PROBE_CLEAR: Ms = 2 * MINUTE
+MAX_PROBE_DELAY: Ms = 45 * SECOND
+"""A probe leaves no later than this after the first attempt, so that it surely falls into the window."""
+MIN_TWIN_AGE: Ms = 2 * MINUTE
 """No other identical request may have left within this time before a probe: the window, plus the time that such a
 request may take."""
+
+NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
+"""Answers that say that the SMS was not taken. With each one in a row the wait grows, whether the platform answered or
+not."""
+NO_ANSWER = frozenset(
+    {
+        SmsReason.DISCONNECTED,
+        SmsReason.READ_TIMEOUT,
+        SmsReason.BAD_HTTP,
+        SmsReason.BROKEN_BODY,
+        SmsReason.CLIENT_ERROR,
+        SmsReason.INTERNAL,
+        SmsReason.INTERRUPTED,
+    }
+)
+"""The reasons of unknown outcomes for which the platform did not answer at all."""
 
 Outcome = tuple[Move, Change]
 
 
 class OutcomePolicy:
-    """Decides about the SMS and about its account by the answer to a send."""
+    """Decides, by the answer to a send, about the SMS and about its account."""
 
     def __init__(self, *, suspensions: AccountSuspensions, services: Services) -> None:
         self._store = services.store
@@ -44,7 +60,7 @@ class OutcomePolicy:
         self._suspensions = suspensions
 
     async def decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        """Turn an answer into a move. No other code does.
+        """Turn an answer into a move. This is the only place that does so.
 
         :raises StoreError: the caller calls it again. A failure still counts once.
         """
@@ -95,19 +111,15 @@ class OutcomePolicy:
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=sms.due_at)
 
     async def _zero(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
-        """Find out by the balance what a bare ``0`` means, the only error in the platform's document.
-
-        A bad login, no credit and a bad number all give this answer.
-        """
+        """Find out by the balance whether a bare ``0`` is a fault of the account or of the SMS."""
         channel.zeros.add(sms.recipient)
         try:
-            balance = await channel.platform.balance()
-            broke = balance.amount <= 0
+            account_at_fault = (await channel.platform.balance()).amount <= 0
         except PlatformError:
-            broke = True
-        if broke:
+            account_at_fault = True
+        if account_at_fault:
             return await self._account_fault(sms, receipt, channel)
-        if len(channel.zeros) >= ZEROS_SUSPEND:
+        if len(channel.zeros) >= SUSPEND_AFTER_ZEROS:
             await self._suspensions.suspend(channel, reason=SmsReason.ZEROS, detail=receipt.detail)
         return await self._refused(sms, receipt, channel)
 
@@ -132,22 +144,22 @@ class OutcomePolicy:
     # ------------------------------------------------ the probe
 
     async def may_probe(self, sms: Sms, channel: AccountChannel) -> bool:
-        """Whether the request may be repeated once. If it may, the probe is recorded.
+        """Whether the request may be repeated once, as a probe. If so, the probe is recorded.
 
-        It may only if a refusal of the repetition would prove that our own first attempt arrived.
+        A probe is allowed only if its refusal would prove that our own first attempt arrived.
 
         :raises StoreError: the probe is not recorded, so it must not leave.
         """
         if channel.settings.on_unknown != "probe" or sms.sending_since is None:
             return False
         now = self._clock.now()
-        if not 0 <= now - sms.sending_since <= PROBE_LATEST or self._clock.monotonic() < channel.no_probe_before:
+        if not 0 <= now - sms.sending_since <= MAX_PROBE_DELAY or self._clock.monotonic() < channel.no_probe_before:
             return False
-        if await self._store.identical_since(sms, now - PROBE_CLEAR) is not None:
+        if await self._store.identical_since(sms, now - MIN_TWIN_AGE) is not None:
             return False
         noted = await self._store.note_probe(sms.id, now)
         # The record took a commit, so the time is checked again right before the request leaves.
-        return noted and self._clock.now() - sms.sending_since <= PROBE_LATEST
+        return noted and self._clock.now() - sms.sending_since <= MAX_PROBE_DELAY
 
 
 def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> Outcome:
@@ -166,20 +178,3 @@ def after_probe(first: Receipt, again: Receipt) -> Receipt:
     if again.outcome is SendClass.ACCEPTED:
         return again
     return first
-
-
-NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
-"""Answers that say that the SMS was not taken. With each one in a row the wait grows, whether the platform answered or
-not."""
-NO_ANSWER = frozenset(
-    {
-        SmsReason.DISCONNECTED,
-        SmsReason.READ_TIMEOUT,
-        SmsReason.BAD_HTTP,
-        SmsReason.BROKEN_BODY,
-        SmsReason.CLIENT_ERROR,
-        SmsReason.INTERNAL,
-        SmsReason.INTERRUPTED,
-    }
-)
-"""The reasons of unknown outcomes for which the platform did not answer at all."""

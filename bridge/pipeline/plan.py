@@ -108,7 +108,7 @@ def automatic_replies(
     """Ask the guards about each reply, in the order of the rules."""
     recent = list(message.recent)
     own = [number for each in settings.accounts.values() for number in each.numbers]
-    general = guards.suppression_of_all(message, own_numbers=own, max_age=account.max_age, now=now)
+    general = guards.suppression_of_message(message, own_numbers=own, max_age=account.max_age, now=now)
     replies: list[NewSms] = []
     suppressions: list[Suppression] = []
     rules: set[str] = set()
@@ -145,14 +145,14 @@ def forward_posts(
         for forward in fired.forwards:
             if forward.chat not in seen:
                 seen.add(forward.chat)
-                shown = payload(fired, replies, opt_question, forward.note, forward.silent)
+                shown = inbound_payload(fired, replies, opt_question, forward.note, forward.silent)
                 yield ForwardPost(chat=forward.chat, payload=shown)
     failed = next((fired for fired in decision.fired if fired.error is not None), None)
     if failed is not None and default_chat not in seen:
-        yield ForwardPost(chat=default_chat, payload=payload(failed, replies, opt_question))
+        yield ForwardPost(chat=default_chat, payload=inbound_payload(failed, replies, opt_question))
     elif not seen and (opt_question or needs_default_chat(decision, replies, account_known)):
         first = decision.fired[0] if decision.fired else None
-        yield ForwardPost(chat=default_chat, payload=payload(first, replies, opt_question))
+        yield ForwardPost(chat=default_chat, payload=inbound_payload(first, replies, opt_question))
 
 
 def needs_default_chat(decision: Decision, replies: AutomaticReplies, account_known: bool) -> bool:
@@ -164,14 +164,14 @@ def needs_default_chat(decision: Decision, replies: AutomaticReplies, account_kn
     return not replies.suppressions or any(reason in guards.SHOWN_TO_PEOPLE for reason in replies.suppressions)
 
 
-def payload(
+def inbound_payload(
     fired: FiredRule | None,
     replies: AutomaticReplies,
     opt_question: OptQuestion,
     note: str = "",
     silent: bool = False,
 ) -> InboundPayload:
-    """The payload of a forward: what the post shows besides the text, which is read from its row."""
+    """The payload of a forward. The post shows it with the text, which is read from its row."""
     return InboundPayload(
         rule=fired.rule if fired is not None else "",
         note=note,

@@ -36,16 +36,16 @@ log = structlog.get_logger()
 
 POLL_EVERY: Ms = SECOND
 """A change is in force after two polls and the time that loading takes."""
-SWITCH_SECONDS = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 """Longest time that the loading thread keeps the interpreter while the event loop waits for it. With Python's 5 ms the
 median delay of the event loop is 5.3 ms while 10,000 rules are loaded, with 0.5 ms it is 0.8 ms; loading takes as long
 (measured in December 2026, docs/decisions/0009-reload.md)."""
-ALERT = "rules"
+ALERT_KEY = "rules"
 NO_RULES_LEFT = "no rules are left; to work without any, restart"
 """The problem that is reported for a folder without rules: its files are being replaced, or were deleted by mistake."""
-_LOGGED = 20
+_MAX_LOGGED = 20
 """How many problems of one load the log names one by one."""
-_LONGEST_MESSAGE = 300
+_MAX_MESSAGE = 300
 """The longest message of a problem in the admin chat, in characters. ``check`` shows all of it."""
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -55,9 +55,7 @@ Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
 def signature(folder: Path) -> Signature:
     """Compute a value that changes when any file of the folder is written, made, renamed or deleted.
 
-    Links are followed.
-
-    Empty if the folder cannot be read; loading reports why.
+    Links are followed. Empty if the folder cannot be read; loading reports why.
     """
     found: list[tuple[str, int, int, int]] = []
     try:
@@ -125,7 +123,7 @@ class Reloader:
         self._is_requested = False
         # This run begins with good rules, so an alert of the last run is over.
         self._unreported: tuple[Problem, ...] | None = ()
-        """The news for the team: the problems; empty: the all-clear; None: nothing to report."""
+        """What the team is to be told: the problems; empty: the all-clear; None: nothing."""
         self._busy = asyncio.Lock()
 
     def request(self) -> None:
@@ -188,13 +186,13 @@ class Reloader:
         changed = new.version != old.version
         count = len(new.rules)
         log.info("rules_loaded", version=new.version, previous=old.version, rules=count, ms=took)
-        for warning in new.warnings[:_LOGGED] if changed else ():
+        for warning in new.warnings[:_MAX_LOGGED] if changed else ():
             log.warning("rules_warned", problem=str(warning))
         return Reloaded(version=new.version, changed=changed, rules=count, warnings=new.warnings)
 
     def _refuse(self, problems: tuple[Problem, ...]) -> Reloaded:
         log.error("rules_refused", problems=len(problems), in_force=self.rules.version)
-        for problem in problems[:_LOGGED]:
+        for problem in problems[:_MAX_LOGGED]:
             log.error("rules_problem_found", problem=str(problem))
         return Reloaded(version=self.rules.version, changed=False, rules=len(self.rules.rules), problems=problems)
 
@@ -207,7 +205,7 @@ class Reloader:
             await self._store.raise_alert(refusal(problems), self._clock.now())
         else:
             params: dict[str, Json] = {"version": self.rules.version}
-            await self._store.clear_alert(ALERT, "alert.rules_loaded", params, self._clock.now())
+            await self._store.clear_alert(ALERT_KEY, "alert.rules_loaded", params, self._clock.now())
         if self._unreported is problems:  # another reload may have replaced it
             self._unreported = None
 
@@ -223,10 +221,10 @@ def refusal(problems: tuple[Problem, ...]) -> Alert:
     message = first.message
     params: dict[str, Json] = {
         "location": f"{first.file}:{first.line}:{first.column}",
-        "message": message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…",
+        "message": message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…",
         "count": len(problems),
     }
-    return Alert(key=ALERT, text="alert.rules_refused", params=params)
+    return Alert(key=ALERT_KEY, text="alert.rules_refused", params=params)
 
 
 def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | tuple[Problem, ...]:
@@ -238,7 +236,7 @@ def load_in_background(load: Callable[[], RuleSet], folder: Path) -> RuleSet | t
     170 ms (December 2026). No memory leaks: rules have no reference cycles, so replaced rules are freed at once.
     """
     switch_interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.disable()
     try:
         return load()

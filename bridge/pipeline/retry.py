@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bridge.model.base import HOUR, MINUTE, SECOND, Ms
 
-FIRST: Ms = 1 * SECOND
+FIRST_BACKOFF: Ms = 1 * SECOND
 MAX_BACKOFF: Ms = 1 * MINUTE
 """The longest wait between two attempts. So a platform or a disk that works again is found within a minute."""
 MAX_POST_BACKOFF: Ms = HOUR
 """The longest wait for a chat post that Telegram refuses. A refusal hardly changes, and a person has been told."""
 
 
-def backoff(failures: int, chance: float, *, first: Ms = FIRST, longest: Ms = MAX_BACKOFF) -> Ms:
+def backoff(failures: int, chance: float, *, first: Ms = FIRST_BACKOFF, longest: Ms = MAX_BACKOFF) -> Ms:
     """The wait after the ``failures``-th failure in a row, counted from 1.
 
     It grows exponentially; half of it is random.

@@ -17,14 +17,14 @@ from bridge.pipeline.services import Services
 
 log = structlog.get_logger()
 
-PROBE_FIRST: Ms = MINUTE
-PROBE_LONGEST: Ms = HOUR // 2
-TRY_ANYWAY: Ms = HOUR // 2
+FIRST_PROBE_AFTER: Ms = MINUTE
+MAX_PROBE_WAIT: Ms = HOUR // 2
+TRY_SMS_AFTER: Ms = HOUR // 2
 """After this time a suspended account may try one SMS, although the balance does not show that the fault is over."""
-COUNT_LIMIT = 10_000
+MAX_COUNTED = 10_000
 """Waiting SMS are counted up to this number, because a slot of the account is taken while they are counted."""
 NOTE_ANSWER_EVERY: Ms = 10 * SECOND
-"""The shortest time between two commits that store when the platform last answered."""
+"""The shortest time between two commits that note an answer of the platform."""
 ENDED_BY_TOP_UP = frozenset({SmsReason.NO_CREDIT, SmsReason.PARKED, SmsReason.ZERO})
 """The reasons of suspensions that end when the balance is higher than at their beginning."""
 
@@ -61,7 +61,7 @@ class AccountSuspensions:
 
     async def _write(self, channel: AccountChannel, reason: str, detail: str) -> None:
         now = self._clock.now()
-        probe_at = now + PROBE_FIRST
+        probe_at = now + FIRST_PROBE_AFTER
         await self._store.suspend_account(channel.name, reason=reason, detail=detail, now=now, probe_at=probe_at)
         log.error("account_suspended", account=channel.name, reason=reason, detail=detail)
         if reason in ENDED_BY_TOP_UP:
@@ -74,15 +74,13 @@ class AccountSuspensions:
         await self.raise_alert(Alert(key=key, text="alert.account_fault", params=params, account=account))
 
     async def note_accepted(self, channel: AccountChannel) -> None:
-        """Note that the platform took an SMS, and write the all-clear of open alerts.
+        """Note that the platform took an SMS, and close the alerts of the account.
 
-        Without open alerts it costs nothing.
-
-        The all-clear is written first. If the store refuses it, the channel stays cautious, and the next call writes
-        it.
+        The store is asked only while the channel is cautious. If it refuses, the channel stays cautious, and the next
+        call tries again.
         """
         if channel.cautious and not channel.suspended:
-            waiting = await self._store.count_queued(channel.name, limit=COUNT_LIMIT)
+            waiting = await self._store.count_queued(channel.name, limit=MAX_COUNTED)
             params: dict[str, Json] = {"account": channel.name, "waiting": waiting}
             await self._all_clear(f"account:{channel.name}:fault", "alert.account_ok", params)
             await self._all_clear(f"account:{channel.name}:unreachable", "alert.platform_back", params)
@@ -142,16 +140,16 @@ class AccountSuspensions:
         """Ask the platform whether the fault is over. Returns when to ask next."""
         now = self._clock.now()
         # A probe that is further away than the longest interval was planned before the clock was set back.
-        if state.probe_at is not None and now < state.probe_at <= now + PROBE_LONGEST:
+        if state.probe_at is not None and now < state.probe_at <= now + MAX_PROBE_WAIT:
             return state.probe_at
         balance = await self.ask_balance(channel)
-        if self._over(state, balance, now):
+        if self._is_over(state, balance, now):
             await self._store.resume_account(channel.name, now)
             channel.suspended, channel.cautious = False, True
             log.info("account_resumed", account=channel.name, reason=state.suspended_reason)
             self._signals.sms.set()
             return now
-        again = now + min(PROBE_FIRST * (1 << min(state.probes, 10)), PROBE_LONGEST)
+        again = now + min(FIRST_PROBE_AFTER * (1 << min(state.probes, 10)), MAX_PROBE_WAIT)
         await self._store.postpone_probe(channel.name, probe_at=again)
         return again
 
@@ -167,9 +165,9 @@ class AccountSuspensions:
         await self.note_answer(channel)
         return balance
 
-    def _over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:
+    def _is_over(self, state: AccountState, balance: Balance | None, now: Ms) -> bool:
         since = state.suspended_since if state.suspended_since is not None else now
-        if abs(now - since) >= TRY_ANYWAY:
+        if abs(now - since) >= TRY_SMS_AFTER:
             return True
         if balance is None:
             return False

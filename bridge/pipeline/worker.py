@@ -27,7 +27,7 @@ T = TypeVar("T")
 IDLE: Ms = 5 * SECOND
 """The longest wait of a loop. So it also finds work that comes without a signal: from another process, or after a lost
 signal."""
-LONGEST_PAUSE: Ms = 5 * SECOND
+MAX_PAUSE: Ms = 5 * SECOND
 
 Step = Callable[[], Awaitable[Ms]]
 """A function that does the work that is due. It returns the milliseconds after which it must be called again at the
@@ -69,7 +69,7 @@ async def run_steps(name: str, step: Step, signal: Signal, clock: Clock, outage:
                 outage.meet(name, error)
             elif failures == 1:
                 log.error("loop_failed", loop=name, error_class=type(error).__name__, trace=safe_traceback(error))
-            wait = backoff(failures, random.random(), first=200, longest=LONGEST_PAUSE)
+            wait = backoff(failures, random.random(), first=200, longest=MAX_PAUSE)
             await clock.sleep(wait)
             continue
         if failures:

@@ -19,7 +19,7 @@ from bridge.model.base import DAY, SECOND, Ms
 from bridge.pipeline.clock import SteadyClock
 from bridge.pipeline.clockwatch import TAKE_OVER_AFTER, ClockWatch
 from bridge.pipeline.retry import MAX_BACKOFF, MAX_POST_BACKOFF
-from bridge.pipeline.suspensions import PROBE_LONGEST
+from bridge.pipeline.suspensions import MAX_PROBE_WAIT
 from bridge.pipeline.worker import IDLE
 from tests.chaos.clock_hour import BALANCE, CALM, EARLIER, POLL, USUAL, Hour, Jump, Plan, Seen, Stay
 from tests.chaos.scenario import Findings, Progress, Scenario, nothing
@@ -41,7 +41,7 @@ JUMPS = (
 
 LONGEST_OF: Mapping[str, Ms] = {
     "SMS in back-off": MAX_BACKOFF,
-    "probe of a held account": PROBE_LONGEST,
+    "probe of a held account": MAX_PROBE_WAIT,
     "balance": BALANCE,
     "status": POLL[-1],
     "chat post in back-off": MAX_POST_BACKOFF,

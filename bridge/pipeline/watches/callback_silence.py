@@ -30,9 +30,9 @@ class CallbackSilence:
         """The accounts that surely have no open alert."""
 
     async def step(self) -> Ms:
-        return await self._throttle.step(self._look)
+        return await self._throttle.step(self._check_all)
 
-    async def _look(self) -> None:
+    async def _check_all(self) -> None:
         for account, after in self._after.items():
             await self._check(account, after)
 

@@ -22,7 +22,7 @@ from bridge.value import value_object
 
 REPORT_AFTER: Ms = 10 * MINUTE
 """How long after a start the report is made. By then the platform has repeated what it has to repeat."""
-SHORTEST: Ms = MINUTE
+MIN_DOWNTIME: Ms = MINUTE
 """A shorter stop counts as a restart and is not reported."""
 ON_ITS_WAY: Ms = 5 * SECOND
 """An SMS dated less than this before the start does not count: it may have been on its way. Dates are whole seconds."""
@@ -54,7 +54,7 @@ second."""
 async def note_downtime(store: Store, now: Ms) -> None:
     """Store the time in which no node ran. Called at every start, before the service itself gives a sign of life."""
     since = await store.last_activity()
-    if since is not None and now - since >= SHORTEST:
+    if since is not None and now - since >= MIN_DOWNTIME:
         await store.note_downtime(Downtime(since=since, until=now))
 
 

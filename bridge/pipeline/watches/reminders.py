@@ -14,9 +14,10 @@ from bridge.pipeline.worker import Throttle
 from bridge.rules.schedule import Hours
 
 DRAFT_AFTER: Ms = HOUR
-"""The time after which a draft gets a reminder, if the settings name none. A reply is hardly left unsent on purpose."""
-OLDEST: Ms = 14 * DAY
-"""SMS that wait longer get no reminder. Turning reminders on must not post a year's backlog."""
+"""The time after which a draft gets a reminder, if the settings name none. An operator rarely leaves a reply
+unsent on purpose."""
+MAX_AGE: Ms = 14 * DAY
+"""SMS that have waited longer get no reminder, so that switching reminders on does not post an old backlog."""
 BATCH = 50
 EVERY: Ms = MINUTE
 
@@ -36,13 +37,13 @@ class Reminders:
         self._throttle = Throttle(EVERY, services.clock)
 
     async def step(self) -> Ms:
-        return await self._throttle.step(self._look)
+        return await self._throttle.step(self._remind)
 
-    async def _look(self) -> None:
+    async def _remind(self) -> None:
         now = self._clock.now()
         until = worked_since(self._hours, now, self._after or DRAFT_AFTER)
         if until is not None and self._after is not None:
-            await self._store.remind(until=until, after=now - OLDEST, now=now, limit=BATCH)
+            await self._store.remind(until=until, after=now - MAX_AGE, now=now, limit=BATCH)
         await self._store.expire_drafts(before=now - DRAFT_LIFE, now=now, limit=BATCH)
         if until is not None:
             await self._store.remind_of_drafts(until=until, now=now, limit=BATCH)

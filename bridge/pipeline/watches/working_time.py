@@ -12,7 +12,7 @@ from bridge.model.base import DAY, HOUR, MINUTE, Ms
 from bridge.rules.schedule import Hours, hours_by_name
 
 OFFICE = "office"
-LONGEST_HOLIDAY: Ms = 14 * DAY
+MAX_HOLIDAY: Ms = 14 * DAY
 """The search goes back this far, plus eight times the length of the wait: a week with few working hours stretches a
 long wait."""
 
@@ -36,7 +36,7 @@ def worked_since(hours: Hours | None, now: Ms, length: Ms) -> Ms | None:
     at, left = now, length
     while left > 0:
         at -= step
-        if now - at > LONGEST_HOLIDAY + 8 * length:
+        if now - at > MAX_HOLIDAY + 8 * length:
             return None
         if hours.is_open(at):
             left -= step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.model.alert import SINGLE_ALERTS, Alert, alert_post
+from bridge.model.alert import MAX_SINGLE_ALERTS, Alert, alert_post
 from bridge.model.base import Json, Ms
 from bridge.model.post import PostPriority
 from bridge.store.repositories.posting import add_post
@@ -48,8 +48,8 @@ def open_alert(tx: Tx, alert: Alert, now: Ms) -> bool:
 
 
 def _many_open(tx: Tx, key: str, prefix: str) -> bool:
-    like: Params = {"key": key, "prefix": prefix, "end": prefix + "\U0010ffff", "limit": SINGLE_ALERTS}
-    return len(tx.all(OPEN_ALERTS_LIKE, like)) == SINGLE_ALERTS
+    like: Params = {"key": key, "prefix": prefix, "end": prefix + "\U0010ffff", "limit": MAX_SINGLE_ALERTS}
+    return len(tx.all(OPEN_ALERTS_LIKE, like)) == MAX_SINGLE_ALERTS
 
 
 def clear_alert(tx: Tx, key: str, text: str, params: Mapping[str, Json], now: Ms) -> bool:

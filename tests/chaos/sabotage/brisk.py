@@ -19,8 +19,8 @@ CALLS_A_MINUTE = 1_200
 
 def apply() -> None:
     rate_limit.GROUP = (CALLS_A_MINUTE, MINUTE + 2 * SECOND)
-    suspensions.PROBE_FIRST = SECOND // 2
-    suspensions.PROBE_LONGEST = 2 * SECOND
-    suspensions.TRY_ANYWAY = 4 * SECOND
+    suspensions.FIRST_PROBE_AFTER = SECOND // 2
+    suspensions.MAX_PROBE_WAIT = 2 * SECOND
+    suspensions.TRY_SMS_AFTER = 4 * SECOND
     if spoiled := os.environ.get("SPOILED"):
         importlib.import_module(f"tests.chaos.sabotage.{spoiled}").apply()

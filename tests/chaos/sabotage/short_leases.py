@@ -18,7 +18,7 @@ def apply() -> None:
     store.SEND_LEASE = 8 * SECOND
     store.OVERDUE = SECOND
     pipeline.REPORT_EVERY = SECOND // 2
-    pipeline.MARGIN = SECOND // 2
-    pipeline.LONGEST_REQUEST = 4 * SECOND
+    pipeline.LEASE_MARGIN = SECOND // 2
+    pipeline.MAX_REQUEST = 4 * SECOND
     if spoiled := os.environ.get("SPOILED"):
         importlib.import_module(f"tests.chaos.sabotage.{spoiled}").apply()

@@ -15,9 +15,9 @@ from bridge.model.base import DAY, HOUR, MINUTE, SECOND, Ms, SmsId
 from bridge.model.record import LongestWaits
 from bridge.model.sms import Move, SmsState
 from bridge.pipeline.clock import SteadyClock
-from bridge.pipeline.clockwatch import SMALLEST_JUMP, TAKE_OVER_AFTER, ClockWatch, longest_waits
+from bridge.pipeline.clockwatch import MIN_JUMP, TAKE_OVER_AFTER, ClockWatch, longest_waits
 from bridge.pipeline.delivery import DeliveryPoller
-from bridge.pipeline.outcomes import PROBE_CLEAR
+from bridge.pipeline.outcomes import MIN_TWIN_AGE
 from bridge.sandbox.faults import Fault, RequestKind
 from tests.clock import TUESDAY_NOON, ManualClock
 from tests.contract.builders import reply
@@ -116,7 +116,7 @@ async def test_a_clock_that_jumps_on_is_not_believed_before_it_stands(watched: W
 
 
 async def test_a_small_step_is_taken_over_as_it_comes(watched: Watched) -> None:
-    watched.machine.jump(SMALLEST_JUMP - 1)
+    watched.machine.jump(MIN_JUMP - 1)
     await watched.passes(5 * SECOND)
     assert watched.clock.now() == watched.machine.now()
 
@@ -145,9 +145,9 @@ async def test_no_probe_while_the_store_may_be_wrong_about_what_left_lately(watc
     await watched.passes(5 * SECOND)
     assert watched.clock.jumped_by() == 0
     await around.store.move(sms.id, Move.START, watched.clock.now())
-    assert await around.store.identical_since(await around.row(sms.id), watched.clock.now() - PROBE_CLEAR) is None
+    assert await around.store.identical_since(await around.row(sms.id), watched.clock.now() - MIN_TWIN_AGE) is None
     assert not await around.policy.may_probe(await around.row(sms.id), around.channel)
-    await watched.passes(PROBE_CLEAR)
+    await watched.passes(MIN_TWIN_AGE)
     await around.store.move(later.id, Move.START, watched.clock.now())
     assert await around.policy.may_probe(await around.row(later.id), around.channel)
 

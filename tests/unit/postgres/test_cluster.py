@@ -13,7 +13,7 @@ from bridge.model.base import SECOND, Ms
 from bridge.model.cluster import LeaseStatus
 from bridge.model.work import Work
 from bridge.pipeline.clock import SharedClock, SteadyClock
-from bridge.pipeline.cluster import MARGIN, REPORT_EVERY, ROLES, SENDER, TELEGRAM, Cluster
+from bridge.pipeline.cluster import LEASE_MARGIN, REPORT_EVERY, ROLES, SENDER, TELEGRAM, Cluster
 from bridge.pipeline.services import Services
 from bridge.pipeline.signals import Signals
 from bridge.ports.cluster import ClusterStore
@@ -106,12 +106,12 @@ async def test_a_singleton_role_lasts_by_the_nodes_own_clock_and_is_given_up_bef
 ) -> None:
     one = cluster(both.one, clock)
     await one.step()
-    await clock.advance(LEASE - MARGIN - 1)
+    await clock.advance(LEASE - LEASE_MARGIN - 1)
     assert one.leads(TELEGRAM)
     await clock.advance(1)
     assert not one.leads(TELEGRAM)
     assert one.may_send(), "the others still count on it"
-    await clock.advance(MARGIN)
+    await clock.advance(LEASE_MARGIN)
     assert not one.may_send(), "the others divide the rate without it from now on"
 
 
@@ -123,7 +123,7 @@ async def test_a_lease_counts_from_when_it_was_asked_for(both: TwoNodes, clock: 
         hangs = asyncio.create_task(one.step())
         await both.waiting()
         assert one.leads(TELEGRAM), "what was said before holds as long as it was said to"
-        await clock.advance(LEASE - REPORT_EVERY - MARGIN)
+        await clock.advance(LEASE - REPORT_EVERY - LEASE_MARGIN)
         assert not one.leads(TELEGRAM)
     await hangs
     assert one.leads(TELEGRAM)
@@ -291,7 +291,7 @@ async def test_a_part_ends_with_its_lease_without_any_word_and_begins_again(both
         await slow
         await clock.advance(0)
         assert part.running
-        await clock.advance(LEASE - MARGIN - SECOND // 2 - 1)
+        await clock.advance(LEASE - LEASE_MARGIN - SECOND // 2 - 1)
         assert part.running
         await clock.advance(1)
         assert not part.running, "not a look later: the margin is for what is under way to end"
