@@ -20,7 +20,7 @@ from bridge.app.service import Bridge
 from bridge.config import Settings
 from bridge.model.base import Ms
 from bridge.model.work import Work
-from bridge.pipeline.accounts import AccountWatch
+from bridge.pipeline.account_watch import AccountWatch
 from bridge.pipeline.clockwatch import ClockWatch, longest_waits
 from bridge.pipeline.cluster import INTAKE, ROLES, ROUTER, SENDER, STATUS, TELEGRAM, WATCH
 from bridge.pipeline.commands import Commands

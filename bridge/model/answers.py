@@ -8,8 +8,8 @@ from bridge.model.base import Ms
 from bridge.value import value_object
 
 
-class SendClass(StrEnum):
-    """The meaning of the answer to a send for the SMS (docs/architecture.md, "The three outcomes of a send")."""
+class SendOutcome(StrEnum):
+    """The outcome of one send request (docs/architecture.md, "The three outcomes of a send")."""
 
     ACCEPTED = "accepted"
     PARKED = "parked"
@@ -106,9 +106,9 @@ class SmsReason(StrEnum):
 
 @value_object
 class Receipt:
-    """The outcome of one send request."""
+    """The result of one send request: its outcome, and what the platform said with it."""
 
-    outcome: SendClass
+    outcome: SendOutcome
     ids: tuple[str, ...] = ()
     reason: str = ""
     """A :class:`SmsReason`, or empty."""
@@ -116,8 +116,8 @@ class Receipt:
     """The platform's own words, shortened, markup stripped; safe to show and to log."""
 
 
-class ReportClass(StrEnum):
-    """The meaning of a delivery report for the SMS."""
+class ReportOutcome(StrEnum):
+    """The outcome that a delivery report names."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -133,7 +133,7 @@ class ReportClass(StrEnum):
 class DeliveryReport:
     """The delivery report of one platform id."""
 
-    outcome: ReportClass
+    outcome: ReportOutcome
     status: str
     """The platform's word for the status, as it came."""
     at_raw: str = ""

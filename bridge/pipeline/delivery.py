@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from bridge.errors import PlatformError
-from bridge.model.answers import DeliveryReport, ReportClass
+from bridge.model.answers import DeliveryReport, ReportOutcome
 from bridge.model.base import SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline.account_channel import AccountChannel
@@ -22,10 +22,10 @@ BATCH = 20
 MAX_CONCURRENT = 4
 """How many reports of an account are asked for at the same time."""
 
-FINAL_MOVES: Mapping[ReportClass, Move] = {
-    ReportClass.DELIVERED: Move.DELIVERED,
-    ReportClass.UNDELIVERED: Move.UNDELIVERED,
-    ReportClass.EXPIRED: Move.EXPIRED,
+FINAL_MOVES: Mapping[ReportOutcome, Move] = {
+    ReportOutcome.DELIVERED: Move.DELIVERED,
+    ReportOutcome.UNDELIVERED: Move.UNDELIVERED,
+    ReportOutcome.EXPIRED: Move.EXPIRED,
 }
 
 

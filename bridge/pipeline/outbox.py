@@ -15,12 +15,12 @@ import structlog
 
 from bridge.errors import StoreError
 from bridge.model.alert import Alert
-from bridge.model.answers import Receipt, SendClass, SmsReason
+from bridge.model.answers import Receipt, SendOutcome, SmsReason
 from bridge.model.base import SECOND, Ms
 from bridge.model.sms import Change, Move, Origin, Sms
 from bridge.pipeline.account_channel import AccountChannel
 from bridge.pipeline.clock import day_of
-from bridge.pipeline.outcomes import Outcome, OutcomePolicy, after_probe, unknown_outcome
+from bridge.pipeline.outcomes import NextMove, OutcomePolicy, after_probe, unknown_outcome
 from bridge.pipeline.retry import backoff
 from bridge.pipeline.services import Services
 from bridge.pipeline.worker import IDLE
@@ -204,7 +204,7 @@ class Outbox:
     # ------------------------------------------------ one SMS
 
     async def _send(self, sms: Sms, channel: AccountChannel) -> None:
-        outcome: Outcome | None = None
+        outcome: NextMove | None = None
         try:
             try:
                 if self._lease.may_send():
@@ -231,7 +231,7 @@ class Outbox:
     async def _request(self, sms: Sms, channel: AccountChannel) -> Receipt:
         receipt = await send(channel, sms)
         # The probe is one more request, and the lease must last until its end, too.
-        if receipt.outcome is SendClass.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
+        if receipt.outcome is SendOutcome.UNKNOWN and await self._may_probe(sms, channel) and self._lease.may_send():
             log.info("sms_probed", sms_id=sms.id, reason=receipt.reason)
             return after_probe(receipt, await send(channel, sms))
         return receipt
@@ -243,7 +243,7 @@ class Outbox:
             log.warning("sms_probe_not_recorded", sms_id=sms.id, error=str(error))
             return False
 
-    async def _decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> NextMove:
         try:
             return await self._repeat_until_stored(sms, lambda: self._policy.decide(sms, receipt, channel))
         except Exception as error:  # a fault of ours must not make the platform's answer vanish
@@ -327,4 +327,4 @@ async def send(channel: AccountChannel, sms: Sms) -> Receipt:
             error_class=type(error).__name__,
             trace=safe_traceback(error),
         )
-        return Receipt(outcome=SendClass.UNKNOWN, reason=SmsReason.INTERNAL)
+        return Receipt(outcome=SendOutcome.UNKNOWN, reason=SmsReason.INTERNAL)

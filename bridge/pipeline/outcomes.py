@@ -13,7 +13,7 @@ import structlog
 
 from bridge.errors import PlatformError
 from bridge.model.alert import Alert
-from bridge.model.answers import Receipt, SendClass, SmsReason
+from bridge.model.answers import Receipt, SendOutcome, SmsReason
 from bridge.model.base import MINUTE, SECOND, Ms
 from bridge.model.sms import Change, Move, Sms
 from bridge.pipeline import escalations
@@ -32,7 +32,7 @@ MIN_TWIN_AGE: Ms = 2 * MINUTE
 """No other identical request may have left within this time before a probe: the window, plus the time that such a
 request may take."""
 
-NOT_TAKEN = frozenset({SendClass.NOT_SENT, SendClass.TEMPORARY})
+NOT_TAKEN = frozenset({SendOutcome.NOT_SENT, SendOutcome.TEMPORARY})
 """Answers that say that the SMS was not taken. With each one in a row the wait grows, whether the platform answered or
 not."""
 NO_ANSWER = frozenset(
@@ -48,7 +48,8 @@ NO_ANSWER = frozenset(
 )
 """The reasons of unknown outcomes for which the platform did not answer at all."""
 
-Outcome = tuple[Move, Change]
+NextMove = tuple[Move, Change]
+"""The move that an SMS makes after an attempt, and what is written with it."""
 
 
 class OutcomePolicy:
@@ -59,7 +60,7 @@ class OutcomePolicy:
         self._clock = services.clock
         self._suspensions = suspensions
 
-    async def decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def decide(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> NextMove:
         """Turn an answer into a move. This is the only place that does so.
 
         :raises StoreError: the caller calls it again. A failure still counts once.
@@ -67,33 +68,33 @@ class OutcomePolicy:
         if receipt.outcome not in NOT_TAKEN and receipt.reason not in NO_ANSWER:
             await self._suspensions.note_answer(channel)
         match receipt.outcome:
-            case SendClass.ACCEPTED:
+            case SendOutcome.ACCEPTED:
                 return await self._accepted(receipt, channel)
-            case SendClass.PARKED:
+            case SendOutcome.PARKED:
                 await self._suspensions.suspend(channel, reason=SmsReason.PARKED, detail=receipt.detail)
                 posts = escalations.about_parked(sms)
                 return Move.PARK, Change(reason=SmsReason.PARKED, detail=receipt.detail, posts=posts)
-            case SendClass.REFUSED:
+            case SendOutcome.REFUSED:
                 return await self._refused(sms, receipt, channel)
-            case SendClass.ACCOUNT_FAULT:
+            case SendOutcome.ACCOUNT_FAULT:
                 return await self._account_fault(sms, receipt, channel)
-            case SendClass.ZERO:
+            case SendOutcome.ZERO:
                 return await self._zero(sms, receipt, channel)
-            case SendClass.SAME_REQUEST:
+            case SendOutcome.SAME_REQUEST:
                 return await self._same_request(sms, channel)
-            case SendClass.NOT_SENT | SendClass.TEMPORARY:
+            case SendOutcome.NOT_SENT | SendOutcome.TEMPORARY:
                 return await self._not_sent(receipt, channel)
-            case SendClass.UNKNOWN:
+            case SendOutcome.UNKNOWN:
                 channel.note_unknown(self._clock.now(), random.random(), sms.sending_since)
                 return unknown_outcome(sms, channel, receipt.reason, receipt.detail)
 
-    async def _accepted(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _accepted(self, receipt: Receipt, channel: AccountChannel) -> NextMove:
         await self._suspensions.note_accepted(channel)
         # A probe that proved the arrival brings no id, so no delivery report can be asked for.
         poll_at = self._clock.now() + channel.settings.status.poll[0] if receipt.ids else None
         return Move.ACCEPTED, Change(reason=receipt.reason, platform_ids=receipt.ids, poll_at=poll_at)
 
-    async def _refused(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _refused(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> NextMove:
         if receipt.reason == SmsReason.BAD_SENDER:
             await self._suspensions.raise_alert(
                 Alert(
@@ -106,11 +107,11 @@ class OutcomePolicy:
         posts = escalations.about_failed(sms, receipt.reason, receipt.detail)
         return Move.REFUSED, Change(reason=receipt.reason, detail=receipt.detail, posts=posts)
 
-    async def _account_fault(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _account_fault(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> NextMove:
         await self._suspensions.suspend(channel, reason=receipt.reason, detail=receipt.detail)
         return Move.RETRY, Change(reason=receipt.reason, detail=receipt.detail, due_at=sms.due_at)
 
-    async def _zero(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _zero(self, sms: Sms, receipt: Receipt, channel: AccountChannel) -> NextMove:
         """Find out by the balance whether a bare ``0`` is a fault of the account or of the SMS."""
         channel.zeros.add(sms.recipient)
         try:
@@ -123,7 +124,7 @@ class OutcomePolicy:
             await self._suspensions.suspend(channel, reason=SmsReason.ZEROS, detail=receipt.detail)
         return await self._refused(sms, receipt, channel)
 
-    async def _same_request(self, sms: Sms, channel: AccountChannel) -> Outcome:
+    async def _same_request(self, sms: Sms, channel: AccountChannel) -> NextMove:
         now = self._clock.now()
         started_at = sms.sending_since if sms.sending_since is not None else now
         twin = await self._store.identical_since(sms, started_at - SAME_REQUEST_WINDOW)
@@ -134,7 +135,7 @@ class OutcomePolicy:
         due = min(twin, now) + SAME_REQUEST_WINDOW + SECOND
         return Move.RETRY, Change(reason=SmsReason.SAME_REQUEST, due_at=due)
 
-    async def _not_sent(self, receipt: Receipt, channel: AccountChannel) -> Outcome:
+    async def _not_sent(self, receipt: Receipt, channel: AccountChannel) -> NextMove:
         if channel.failures + 1 >= UNREACHABLE_AFTER:
             await self._suspensions.report_unreachable(channel)
         # Counted last: while the store refuses the alert, the caller repeats the call.
@@ -162,7 +163,7 @@ class OutcomePolicy:
         return noted and self._clock.now() - sms.sending_since <= MAX_PROBE_DELAY
 
 
-def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> Outcome:
+def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str | None = None) -> NextMove:
     """The outcome of an SMS that may have arrived: it becomes ``uncertain``, with a question to people.
 
     :func:`bridge.pipeline.escalations.about_unknown` says when no question is asked.
@@ -173,8 +174,8 @@ def unknown_outcome(sms: Sms, channel: AccountChannel, reason: str, detail: str 
 
 def after_probe(first: Receipt, again: Receipt) -> Receipt:
     """Combine the answers to a request and to its probe into one receipt."""
-    if again.outcome is SendClass.SAME_REQUEST:
-        return Receipt(outcome=SendClass.ACCEPTED, reason=SmsReason.PROVED_BY_PROBE)
-    if again.outcome is SendClass.ACCEPTED:
+    if again.outcome is SendOutcome.SAME_REQUEST:
+        return Receipt(outcome=SendOutcome.ACCEPTED, reason=SmsReason.PROVED_BY_PROBE)
+    if again.outcome is SendOutcome.ACCEPTED:
         return again
     return first

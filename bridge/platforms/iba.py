@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from bridge.config import AccountSettings
-from bridge.model.answers import Balance, DeliveryReport, Receipt, SendClass, SmsReason
+from bridge.model.answers import Balance, DeliveryReport, Receipt, SendOutcome, SmsReason
 from bridge.platforms.http import HttpLimits
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.http_query import Quoter
@@ -31,7 +31,7 @@ MAX_RECIPIENTS = 10
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 # The platform would refuse a recipient that is no number, so no request is sent.
-_NO_NUMBER = Receipt(outcome=SendClass.REFUSED, reason=SmsReason.BAD_NUMBER)
+_NO_NUMBER = Receipt(outcome=SendOutcome.REFUSED, reason=SmsReason.BAD_NUMBER)
 
 
 class IbaPlatform:

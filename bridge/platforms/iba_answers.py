@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bridge.model.answers import Receipt, SendClass, SmsReason
+from bridge.model.answers import Receipt, SendOutcome, SmsReason
 from bridge.platforms.http import Answer, NoAnswer
 from bridge.platforms.iba_table import STATUSES, AnswerRow
 from bridge.platforms.iba_text import AnswerText, cut, find_row, read_text, showable
@@ -32,12 +32,12 @@ _SCRIPT_DIED = re.compile(r"(?:php )?(?:fatal error|parse error|warning|notice|d
 class _Meaning:
     """The meaning of an answer that is the same for all recipients."""
 
-    outcome: SendClass
+    outcome: SendOutcome
     reason: SmsReason
 
 
 def _unknown(reason: SmsReason) -> _Meaning:
-    return _Meaning(outcome=SendClass.UNKNOWN, reason=reason)
+    return _Meaning(outcome=SendOutcome.UNKNOWN, reason=reason)
 
 
 def classify(
@@ -48,9 +48,9 @@ def classify(
     ``secrets`` (password, login, text of the SMS) are removed from ``detail``, because the platform may echo them.
     """
     if len(recipients) == 1 and (plain := _plain_id(answer)):
-        return (Receipt(outcome=SendClass.ACCEPTED, ids=(plain,)),)
+        return (Receipt(outcome=SendOutcome.ACCEPTED, ids=(plain,)),)
     if isinstance(answer, NoAnswer):
-        outcome = SendClass.UNKNOWN if answer.left else SendClass.NOT_SENT
+        outcome = SendOutcome.UNKNOWN if answer.left else SendOutcome.NOT_SENT
         return (Receipt(outcome=outcome, reason=SmsReason(answer.fault)),) * len(recipients)
     text = read_text(answer)
     success = 200 <= answer.status < 300
@@ -82,7 +82,7 @@ def _of_status(status: int, text: AnswerText, recipients: Sequence[str]) -> _Mea
         return _unknown(SmsReason.SERVER_ERROR)
     if status >= 400 and (row := find_row(text)) is not None:
         return _of_row(row, text, recipients)
-    outcome, reason = STATUSES.get(status, (SendClass.UNKNOWN, SmsReason.ODD_STATUS))
+    outcome, reason = STATUSES.get(status, (SendOutcome.UNKNOWN, SmsReason.ODD_STATUS))
     return _Meaning(outcome=outcome, reason=reason)
 
 
@@ -108,14 +108,14 @@ def _of_row(row: AnswerRow, text: AnswerText, recipients: Sequence[str]) -> _Mea
 def _of_ids(tokens: Sequence[str], recipients: Sequence[str]) -> _Meaning | tuple[Receipt, ...]:
     zeros = [token for token in tokens if not token.strip("0")]
     if len(zeros) == len(tokens):
-        return _Meaning(outcome=SendClass.ZERO, reason=SmsReason.ZERO)
+        return _Meaning(outcome=SendOutcome.ZERO, reason=SmsReason.ZERO)
     ids = tuple(dict.fromkeys(tokens))
     if len(recipients) == 1 and not zeros:
-        return (Receipt(outcome=SendClass.ACCEPTED, ids=ids),)
+        return (Receipt(outcome=SendOutcome.ACCEPTED, ids=ids),)
     # Each message has its own id (platform's document), so a repeated id or a 0 means that one is missing.
     if zeros or len(tokens) != len(recipients) or len(ids) != len(tokens):
         return _unknown(SmsReason.COUNT_DIFFERS)
-    return tuple(Receipt(outcome=SendClass.ACCEPTED, ids=(one,)) for one in ids)
+    return tuple(Receipt(outcome=SendOutcome.ACCEPTED, ids=(one,)) for one in ids)
 
 
 def _of_prose(text: AnswerText, recipients: Sequence[str]) -> _Meaning:
@@ -135,7 +135,7 @@ def _of_prose(text: AnswerText, recipients: Sequence[str]) -> _Meaning:
         return _unknown(SmsReason.POSSIBLY_TAKEN)
     if len(recipients) > 1:
         return _unknown(SmsReason.COUNT_DIFFERS)
-    return _Meaning(outcome=SendClass.REFUSED, reason=SmsReason.UNKNOWN_WORDS)
+    return _Meaning(outcome=SendOutcome.REFUSED, reason=SmsReason.UNKNOWN_WORDS)
 
 
 def _foreign_numbers(text: str, recipients: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, DeliveryReport, ReportClass, SmsReason
+from bridge.model.answers import Balance, DeliveryReport, ReportOutcome, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_table import STATUS_WORDS, STATUSES
 from bridge.platforms.iba_text import AnswerText, find_row, read_text, showable
@@ -51,7 +51,7 @@ def parse_report(answer: Answer | NoAnswer, *, secrets: Sequence[str] = ()) -> D
         raise _unreadable("status", text, secrets)
     (word,) = said
     parts.remove(word)
-    outcome = STATUS_WORDS.get(word.casefold(), ReportClass.OTHER)
+    outcome = STATUS_WORDS.get(word.casefold(), ReportOutcome.OTHER)
     return DeliveryReport(outcome=outcome, status=word, at_raw=" ".join(parts)[:100])
 
 

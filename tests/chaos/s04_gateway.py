@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from bridge.config import AccountSettings
-from bridge.model.answers import Receipt, SendClass
+from bridge.model.answers import Receipt, SendOutcome
 from bridge.platforms.http import Answer, HttpFault, HttpLimits, NoAnswer
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
@@ -50,21 +50,21 @@ PATIENT = HttpLimits(total=30_000, connect=15_000, sock_connect=15_000, sock_rea
 SHORT = HttpLimits(total=600, connect=300, sock_connect=300, sock_read=150)
 """Where a limit is meant to come. On a slow machine one may come before the request could leave: that is not sent."""
 
-Outcomes = frozenset[SendClass]
-UNKNOWN: Outcomes = frozenset({SendClass.UNKNOWN})
-ACCEPTED: Outcomes = frozenset({SendClass.ACCEPTED})
-NOT_SENT: Outcomes = frozenset({SendClass.NOT_SENT})
-ANY: Outcomes = frozenset(SendClass)
+Outcomes = frozenset[SendOutcome]
+UNKNOWN: Outcomes = frozenset({SendOutcome.UNKNOWN})
+ACCEPTED: Outcomes = frozenset({SendOutcome.ACCEPTED})
+NOT_SENT: Outcomes = frozenset({SendOutcome.NOT_SENT})
+ANY: Outcomes = frozenset(SendOutcome)
 
 RIGHT: dict[str, Outcomes] = {
     **dict.fromkeys(ACTS, UNKNOWN),
     **dict.fromkeys(["ok", "unframed", "in_pieces", "after_hints", "and_end", "with_farewell"], ACCEPTED),
-    "too_many": frozenset({SendClass.TEMPORARY}),
-    "forbidden": frozenset({SendClass.ACCOUNT_FAULT}),
-    "too_long": frozenset({SendClass.REFUSED}),
-    "zero": frozenset({SendClass.ZERO}),
-    "stop_list": frozenset({SendClass.REFUSED}),
-    "parked": frozenset({SendClass.PARKED}),
+    "too_many": frozenset({SendOutcome.TEMPORARY}),
+    "forbidden": frozenset({SendOutcome.ACCOUNT_FAULT}),
+    "too_long": frozenset({SendOutcome.REFUSED}),
+    "zero": frozenset({SendOutcome.ZERO}),
+    "stop_list": frozenset({SendOutcome.REFUSED}),
+    "parked": frozenset({SendOutcome.PARKED}),
     # One answer if the network cuts between the two, else more than was announced.
     "twice": UNKNOWN | ACCEPTED,
 }
@@ -205,9 +205,9 @@ def _wrong(sent: Sent, seen: int) -> Iterator[str]:
         yield f"was asked for {seen} times"
     if receipt is None:
         return
-    if receipt.outcome is SendClass.NOT_SENT and seen:
+    if receipt.outcome is SendOutcome.NOT_SENT and seen:
         yield "was called not sent, and the gateway has read it"
-    if receipt.outcome is SendClass.ACCEPTED:
+    if receipt.outcome is SendOutcome.ACCEPTED:
         if not seen:
             yield "was called accepted, and the gateway never read it"
         elif receipt.ids != (id_of(sent.number),):

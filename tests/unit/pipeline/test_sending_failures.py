@@ -10,11 +10,11 @@ import pytest
 
 from bridge.errors import StoreUnavailable
 from bridge.model.alert import Alert
-from bridge.model.answers import Balance, Receipt, SendClass, SmsReason
+from bridge.model.answers import Balance, Receipt, SendOutcome, SmsReason
 from bridge.model.base import DAY, MINUTE, SECOND
 from bridge.model.sms import Change, Move, SmsState
 from bridge.pipeline.account_channel import UNREACHABLE_AFTER
-from bridge.pipeline.accounts import AccountWatch
+from bridge.pipeline.account_watch import AccountWatch
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.delivery import DeliveryPoller
 from bridge.platforms.iba import IbaPlatform
@@ -186,7 +186,7 @@ async def test_a_late_success_does_not_write_the_all_clear_of_a_suspended_accoun
         sms = await around.order("a")
         around.channel.cautious = True
         await around.suspensions.suspend(around.channel, reason=SmsReason.BLOCKED, detail="")
-        await around.policy.decide(sms, Receipt(outcome=SendClass.ACCEPTED, ids=("1",)), around.channel)
+        await around.policy.decide(sms, Receipt(outcome=SendOutcome.ACCEPTED, ids=("1",)), around.channel)
         alert = Alert(key="account:main:fault", text="alert.account_fault")
         assert not await around.store.raise_alert(alert, around.clock.now())
 
@@ -268,7 +268,7 @@ async def test_a_twin_explains_a_refusal_by_when_the_request_left_not_by_when_it
         clock.set(clock.now() + 50 * SECOND)
         started = await moved(around.store, sms, Move.START, clock.now())
         clock.set(clock.now() + 20 * SECOND)
-        move, _ = await around.policy.decide(started, Receipt(outcome=SendClass.SAME_REQUEST), around.channel)
+        move, _ = await around.policy.decide(started, Receipt(outcome=SendOutcome.SAME_REQUEST), around.channel)
         assert move is Move.RETRY
 
 
@@ -308,7 +308,7 @@ async def test_a_twin_from_before_the_clock_was_set_back_delays_by_a_minute_at_m
         await around.store.move(twin.id, Move.ACCEPTED, clock.now())
         clock.set(clock.now() - DAY)
         started = await moved(around.store, sms, Move.START, clock.now())
-        _, change = await around.policy.decide(started, Receipt(outcome=SendClass.SAME_REQUEST), around.channel)
+        _, change = await around.policy.decide(started, Receipt(outcome=SendOutcome.SAME_REQUEST), around.channel)
         assert change.due_at is not None
         assert change.due_at <= clock.now() + MINUTE + SECOND
 

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.model.answers import SendClass, SmsReason
+from bridge.model.answers import SendOutcome, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_answers import classify
 
 ONE = ("79001112233",)
 THREE = ("79001112233", "79001112244", "79001112255")
 
-C = SendClass
+C = SendOutcome
 R = SmsReason
 
-WORDS: list[tuple[str, SendClass, SmsReason]] = [
+WORDS: list[tuple[str, SendOutcome, SmsReason]] = [
     ("Неправильный логин или пароль", C.ACCOUNT_FAULT, R.BAD_LOGIN),
     ("Error_Invalid_Login", C.ACCOUNT_FAULT, R.BAD_LOGIN),
     ("Аккаунт заблокирован", C.ACCOUNT_FAULT, R.BLOCKED),
@@ -69,7 +69,7 @@ def encoded(text: str) -> list[bytes]:
 @pytest.mark.parametrize("dress", DRESSES)
 @pytest.mark.parametrize(("words", "outcome", "reason"), WORDS, ids=[words[:30] for words, *_ in WORDS])
 def test_every_row_in_both_encodings(
-    words: str, outcome: SendClass, reason: SmsReason, dress: str, case: type[str]
+    words: str, outcome: SendOutcome, reason: SmsReason, dress: str, case: type[str]
 ) -> None:
     for body in encoded(DRESSES[dress].format(case(words))):
         (receipt,) = classify(Answer(status=200, body=body), ONE)
@@ -160,7 +160,7 @@ def test_several_recipients_and_not_an_id_for_each_is_unknown_for_all(body: str)
         ("Flood SMS", C.SAME_REQUEST),
     ],
 )
-def test_what_concerns_the_whole_request_concerns_every_recipient(body: str, outcome: SendClass) -> None:
+def test_what_concerns_the_whole_request_concerns_every_recipient(body: str, outcome: SendOutcome) -> None:
     receipts = classify(Answer(status=200, body=body.encode()), THREE)
     assert [receipt.outcome for receipt in receipts] == [outcome] * 3
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, DeliveryReport, ReportClass, SmsReason
+from bridge.model.answers import Balance, DeliveryReport, ReportOutcome, SmsReason
 from bridge.platforms.http import Answer, HttpFault, NoAnswer
 from bridge.platforms.iba_questions import parse_balance, parse_report
 from tests.unit.platforms.test_answers import WORDS, encoded
@@ -25,25 +25,25 @@ TIME = "2026-01-01 10:00:00"
 @pytest.mark.parametrize(
     ("body", "outcome", "word", "at"),
     [
-        ("Send", ReportClass.SENT, "Send", ""),
-        ("deliver", ReportClass.DELIVERED, "deliver", ""),
-        (f"deliver {TIME}", ReportClass.DELIVERED, "deliver", TIME),
-        (f"deliver<br>{TIME}<br>", ReportClass.DELIVERED, "deliver", TIME),
-        (f"{TIME}\r\nDELIVER", ReportClass.DELIVERED, "DELIVER", TIME),
-        (f"\ufeffsend;{TIME}", ReportClass.SENT, "send", TIME),
-        ("deliver, 01.01.2026 10:00", ReportClass.DELIVERED, "deliver", "01.01.2026 10:00"),
-        ("deliver (2026-01-01T10:00:00Z)", ReportClass.DELIVERED, "deliver", "2026-01-01T10:00:00Z"),
-        (f"deliver: {TIME} MSK", ReportClass.DELIVERED, "deliver", f"{TIME} MSK"),
-        ("deliver 1767250800", ReportClass.DELIVERED, "deliver", "1767250800"),
-        (f"not_deliver {TIME}", ReportClass.UNDELIVERED, "not_deliver", TIME),
-        ("Expired", ReportClass.EXPIRED, "Expired", ""),
-        ("partly_deliver", ReportClass.PARTLY, "partly_deliver", ""),
-        ("Buffered", ReportClass.OTHER, "Buffered", ""),
-        (f"Доставляется {TIME}", ReportClass.OTHER, "Доставляется", TIME),
-        ("in-flight", ReportClass.OTHER, "in-flight", ""),
+        ("Send", ReportOutcome.SENT, "Send", ""),
+        ("deliver", ReportOutcome.DELIVERED, "deliver", ""),
+        (f"deliver {TIME}", ReportOutcome.DELIVERED, "deliver", TIME),
+        (f"deliver<br>{TIME}<br>", ReportOutcome.DELIVERED, "deliver", TIME),
+        (f"{TIME}\r\nDELIVER", ReportOutcome.DELIVERED, "DELIVER", TIME),
+        (f"\ufeffsend;{TIME}", ReportOutcome.SENT, "send", TIME),
+        ("deliver, 01.01.2026 10:00", ReportOutcome.DELIVERED, "deliver", "01.01.2026 10:00"),
+        ("deliver (2026-01-01T10:00:00Z)", ReportOutcome.DELIVERED, "deliver", "2026-01-01T10:00:00Z"),
+        (f"deliver: {TIME} MSK", ReportOutcome.DELIVERED, "deliver", f"{TIME} MSK"),
+        ("deliver 1767250800", ReportOutcome.DELIVERED, "deliver", "1767250800"),
+        (f"not_deliver {TIME}", ReportOutcome.UNDELIVERED, "not_deliver", TIME),
+        ("Expired", ReportOutcome.EXPIRED, "Expired", ""),
+        ("partly_deliver", ReportOutcome.PARTLY, "partly_deliver", ""),
+        ("Buffered", ReportOutcome.OTHER, "Buffered", ""),
+        (f"Доставляется {TIME}", ReportOutcome.OTHER, "Доставляется", TIME),
+        ("in-flight", ReportOutcome.OTHER, "in-flight", ""),
     ],
 )
-def test_a_status_is_one_word_and_perhaps_a_time(body: str, outcome: ReportClass, word: str, at: str) -> None:
+def test_a_status_is_one_word_and_perhaps_a_time(body: str, outcome: ReportOutcome, word: str, at: str) -> None:
     assert parse_report(answer(body)) == DeliveryReport(outcome=outcome, status=word, at_raw=at)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from bridge.errors import PlatformError
-from bridge.model.answers import Balance, DeliveryReport, Receipt, ReportClass, SendClass
+from bridge.model.answers import Balance, DeliveryReport, Receipt, ReportOutcome, SendOutcome
 from bridge.platforms.iba import IbaPlatform
 from tests.unit.platforms.conftest import LOGIN, NUMBER, PASSWORD, TEXT, Connect, Watch
 from tests.unit.platforms.rawserver import Behaviour, Conn, RawServer
@@ -116,20 +116,24 @@ async def test_what_is_no_number_is_refused_without_asking(
     server: RawServer, platform: IbaPlatform, recipient: str
 ) -> None:
     receipt = await platform.send(recipient, "MyShop", "x")
-    assert receipt == Receipt(outcome=SendClass.REFUSED, reason="bad_number")
+    assert receipt == Receipt(outcome=SendOutcome.REFUSED, reason="bad_number")
     assert server.targets == []
 
 
 async def test_one_bad_recipient_does_not_cost_the_others_their_sms(server: RawServer, platform: IbaPlatform) -> None:
     server.then(says(b"1,2"))
     receipts = await platform.send_many(["79001112233", "TELE2", "79001112255"], "MyShop", "x")
-    assert [receipt.outcome for receipt in receipts] == [SendClass.ACCEPTED, SendClass.REFUSED, SendClass.ACCEPTED]
+    assert [receipt.outcome for receipt in receipts] == [
+        SendOutcome.ACCEPTED,
+        SendOutcome.REFUSED,
+        SendOutcome.ACCEPTED,
+    ]
 
 
 async def test_the_status_question(server: RawServer, platform: IbaPlatform) -> None:
     server.then(says(b"deliver 2026-01-01 10:00:00"))
     report = await platform.report("1179038981")
-    assert report == DeliveryReport(outcome=ReportClass.DELIVERED, status="deliver", at_raw="2026-01-01 10:00:00")
+    assert report == DeliveryReport(outcome=ReportOutcome.DELIVERED, status="deliver", at_raw="2026-01-01 10:00:00")
     asked = parameters(server.targets[0])
     assert asked == {"user": LOGIN.encode(), "pwd": PASSWORD.encode(), "smsid": b"1179038981"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bridge.model.answers import Receipt, SendClass
+from bridge.model.answers import Receipt, SendOutcome
 from bridge.platforms.http import HttpLimits, NoAnswer
 from bridge.platforms.http_client import HttpClient
 from bridge.platforms.iba import IbaPlatform
@@ -186,7 +186,7 @@ async def test_a_failure_after_reading_is_unknown_and_asked_once(
     else:
         server.then(behaviour)
     receipt = await send(platform, watch)
-    assert (receipt.outcome, receipt.reason, receipt.ids) == (SendClass.UNKNOWN, reason, ())
+    assert (receipt.outcome, receipt.reason, receipt.ids) == (SendOutcome.UNKNOWN, reason, ())
     assert len(server.sends) == 1
     assert server.accepted == 1
 
@@ -197,20 +197,20 @@ async def test_closed_at_accept_is_never_called_not_sent_by_guessing(
 ) -> None:
     server.on_accept = close
     receipt = await send(platform, watch)
-    assert receipt.outcome is SendClass.UNKNOWN
+    assert receipt.outcome is SendOutcome.UNKNOWN
     assert server.accepted == 1
 
 
 async def test_bytes_that_nobody_read_on_a_fresh_connection(server: RawServer, platform: IbaPlatform) -> None:
     server.close_unread_after = 0
-    assert (await send(platform)).outcome is SendClass.UNKNOWN
+    assert (await send(platform)).outcome is SendOutcome.UNKNOWN
     assert (server.unread, server.accepted) == (1, 1)
 
 
 async def test_bytes_that_nobody_read_on_a_kept_connection(server: RawServer, platform: IbaPlatform) -> None:
     server.close_unread_after = 1
     await platform.balance()
-    assert (await send(platform)).outcome is SendClass.UNKNOWN
+    assert (await send(platform)).outcome is SendOutcome.UNKNOWN
     assert (server.unread, server.accepted, server.sends) == (1, 1, [])
 
 
@@ -223,9 +223,9 @@ async def test_an_answer_that_trickles_past_the_limit_is_unknown(server: RawServ
 
     server.then(trickle)
     receipt = await send(connect(server.url, limits=HttpLimits(total=300, sock_read=200)))
-    assert (receipt.outcome, receipt.reason) == (SendClass.UNKNOWN, "read_timeout")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.UNKNOWN, "read_timeout")
     patient = await send(connect(server.url, limits=HttpLimits(total=9_000, sock_read=1_000)))
-    assert patient.outcome is SendClass.ACCEPTED
+    assert patient.outcome is SendOutcome.ACCEPTED
     assert len(server.sends) == 2
 
 
@@ -234,13 +234,13 @@ async def test_silence_past_the_limit_is_unknown_long_before_the_total_limit(
 ) -> None:
     server.then(hang)
     receipt = await send(connect(server.url, limits=HttpLimits(total=60_000, sock_read=200)))
-    assert (receipt.outcome, receipt.reason, len(server.sends)) == (SendClass.UNKNOWN, "read_timeout", 1)
+    assert (receipt.outcome, receipt.reason, len(server.sends)) == (SendOutcome.UNKNOWN, "read_timeout", 1)
 
 
 async def test_interim_answers_without_end_meet_the_total_limit(server: RawServer, connect: Connect) -> None:
     server.then(hints_without_end)
     receipt = await send(connect(server.url, limits=HttpLimits(total=300, sock_read=200)))
-    assert (receipt.outcome, len(server.sends)) == (SendClass.UNKNOWN, 1)
+    assert (receipt.outcome, len(server.sends)) == (SendOutcome.UNKNOWN, 1)
 
 
 async def test_a_body_just_within_the_limit_is_read_and_one_past_it_is_not_believed(
@@ -256,8 +256,8 @@ async def test_a_body_just_within_the_limit_is_read_and_one_past_it_is_not_belie
         await conn.answer(b"1179038981".ljust(21))
 
     server.then(exactly, one_more)
-    assert (await send(platform)).outcome is SendClass.ACCEPTED
-    assert (await send(platform)).outcome is SendClass.UNKNOWN
+    assert (await send(platform)).outcome is SendOutcome.ACCEPTED
+    assert (await send(platform)).outcome is SendOutcome.UNKNOWN
 
 
 # ---------------------------------------------------------------- answers with a meaning
@@ -266,16 +266,16 @@ async def test_a_body_just_within_the_limit_is_read_and_one_past_it_is_not_belie
 @pytest.mark.parametrize(
     ("status", "body", "outcome", "reason"),
     [
-        ("429 Too Many Requests", b"", SendClass.TEMPORARY, "http_429"),
-        ("404 Not Found", b"<h1>Not Found</h1>", SendClass.ACCOUNT_FAULT, "http_not_admitted"),
-        ("403 Forbidden", b"", SendClass.ACCOUNT_FAULT, "http_not_admitted"),
-        ("414 URI Too Long", b"", SendClass.REFUSED, "http_bad_request"),
-        ("408 Request Timeout", b"", SendClass.UNKNOWN, "http_other"),
-        ("401 Unauthorized", b"Error_Invalid_Login", SendClass.ACCOUNT_FAULT, "bad_login"),
+        ("429 Too Many Requests", b"", SendOutcome.TEMPORARY, "http_429"),
+        ("404 Not Found", b"<h1>Not Found</h1>", SendOutcome.ACCOUNT_FAULT, "http_not_admitted"),
+        ("403 Forbidden", b"", SendOutcome.ACCOUNT_FAULT, "http_not_admitted"),
+        ("414 URI Too Long", b"", SendOutcome.REFUSED, "http_bad_request"),
+        ("408 Request Timeout", b"", SendOutcome.UNKNOWN, "http_other"),
+        ("401 Unauthorized", b"Error_Invalid_Login", SendOutcome.ACCOUNT_FAULT, "bad_login"),
     ],
 )
 async def test_other_statuses(
-    server: RawServer, platform: IbaPlatform, status: str, body: bytes, outcome: SendClass, reason: str
+    server: RawServer, platform: IbaPlatform, status: str, body: bytes, outcome: SendOutcome, reason: str
 ) -> None:
     async def answer(conn: Conn) -> None:
         await conn.answer(body, status)
@@ -289,7 +289,7 @@ async def test_other_statuses(
 
 async def test_accepted_over_one_kept_connection(server: RawServer, platform: IbaPlatform) -> None:
     receipts = [await send(platform) for _ in range(3)]
-    assert receipts == [Receipt(outcome=SendClass.ACCEPTED, ids=("1179038981",))] * 3
+    assert receipts == [Receipt(outcome=SendOutcome.ACCEPTED, ids=("1179038981",))] * 3
     assert (len(server.sends), server.accepted) == (3, 1)
 
 
@@ -300,14 +300,14 @@ async def test_a_body_of_no_stated_length_ends_with_the_connection(server: RawSe
 
     server.then(unframed_body)
     receipt = await send(platform)
-    assert (receipt.outcome, receipt.ids) == (SendClass.ACCEPTED, ("1179038981",))
+    assert (receipt.outcome, receipt.ids) == (SendOutcome.ACCEPTED, ("1179038981",))
     assert len(server.sends) == 1
 
 
 async def test_a_reset_inside_a_body_of_no_stated_length_is_unknown(server: RawServer, platform: IbaPlatform) -> None:
     server.then(unframed_body_rst)
     receipt = await send(platform)
-    assert (receipt.outcome, receipt.reason) == (SendClass.UNKNOWN, "broken_body")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.UNKNOWN, "broken_body")
     assert len(server.sends) == 1
 
 
@@ -318,7 +318,7 @@ async def test_a_refused_connection_is_not_sent(connect: Connect, watch: Watch) 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
         receipt = await send(connect(f"http://127.0.0.1:{taken.getsockname()[1]}"), watch)
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "not_connected")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "not_connected")
 
 
 async def test_a_connection_that_does_not_come_about_in_time_is_not_sent(connect: Connect, watch: Watch) -> None:
@@ -330,7 +330,7 @@ async def test_a_connection_that_does_not_come_about_in_time_is_not_sent(connect
             filler.connect_ex(listener.getsockname())
         limits = HttpLimits(total=5_000, connect=300, sock_connect=300)
         receipt = await send(connect(f"http://127.0.0.1:{listener.getsockname()[1]}", limits=limits), watch)
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "connect_timeout")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "connect_timeout")
 
 
 async def test_a_name_that_does_not_resolve_is_not_sent(
@@ -341,7 +341,7 @@ async def test_a_name_that_does_not_resolve_is_not_sent(
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     receipt = await send(connect("http://platform.invalid"), watch)
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "dns")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "dns")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ async def test_waiting_for_a_connection_of_the_pool_is_not_sent(server: RawServe
     first = asyncio.create_task(send(platform))
     await asyncio.wait_for(server.asked.wait(), PATIENCE)
     second = await send(platform)
-    assert (second.outcome, second.reason) == (SendClass.NOT_SENT, "connect_timeout")
+    assert (second.outcome, second.reason) == (SendOutcome.NOT_SENT, "connect_timeout")
     assert len(server.sends) == 1
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -378,20 +378,20 @@ async def test_a_name_that_takes_too_long_is_not_sent(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     receipt = await send(connect("http://platform.invalid", limits=HttpLimits(connect=200)), watch)
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "connect_timeout")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "connect_timeout")
 
 
 async def test_the_total_limit_before_anything_left_is_not_sent(server: RawServer, connect: Connect) -> None:
     server.on_accept = hang  # a TLS handshake that never comes
     limits = HttpLimits(total=200, connect=3_000, sock_connect=3_000)
     receipt = await send(connect(f"https://127.0.0.1:{server.port}", limits=limits))
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "connect_timeout")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "connect_timeout")
 
 
 async def test_after_close_nothing_is_sent(server: RawServer, platform: IbaPlatform) -> None:
     await send(platform)
     await platform.close()
-    assert (await send(platform)).outcome is SendClass.NOT_SENT
+    assert (await send(platform)).outcome is SendOutcome.NOT_SENT
     assert len(server.sends) == 1
 
 
@@ -402,7 +402,7 @@ async def test_cancelling_propagates_and_the_client_goes_on(server: RawServer, p
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await send(platform)).outcome is SendClass.ACCEPTED
+    assert (await send(platform)).outcome is SendOutcome.ACCEPTED
     assert len(server.sends) == 2
 
 
@@ -416,7 +416,7 @@ async def test_a_cancelled_request_takes_its_connection_with_it_and_makes_room(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await send(platform)).outcome is SendClass.ACCEPTED
+    assert (await send(platform)).outcome is SendOutcome.ACCEPTED
     assert (len(server.sends), server.accepted) == (2, 2)
 
 
@@ -425,13 +425,13 @@ async def test_the_environment_s_proxy_is_not_used(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert (await send(platform)).outcome is SendClass.ACCEPTED
+    assert (await send(platform)).outcome is SendOutcome.ACCEPTED
 
 
 async def test_no_more_connections_than_the_account_has(server: RawServer, connect: Connect) -> None:
     platform = connect(server.url, connections=3)
     receipts = await asyncio.gather(*(send(platform) for _ in range(20)))
-    assert {receipt.outcome for receipt in receipts} == {SendClass.ACCEPTED}
+    assert {receipt.outcome for receipt in receipts} == {SendOutcome.ACCEPTED}
     assert server.accepted <= 3
 
 
@@ -442,9 +442,9 @@ async def test_https_works_with_a_certificate_that_is_trusted(certificate: Path,
     trust = trusting(certificate)
     async with raw_server(server_side(certificate)) as server:
         platform = connect(f"https://127.0.0.1:{server.port}", tls=trust)
-        assert (await send(platform)).outcome is SendClass.ACCEPTED
+        assert (await send(platform)).outcome is SendOutcome.ACCEPTED
         server.then(fin)
-        assert (await send(platform)).outcome is SendClass.UNKNOWN
+        assert (await send(platform)).outcome is SendOutcome.UNKNOWN
         assert len(server.sends) == 2
         await platform.close()
 
@@ -452,7 +452,7 @@ async def test_https_works_with_a_certificate_that_is_trusted(certificate: Path,
 async def test_a_certificate_that_is_not_trusted_is_not_sent(certificate: Path, connect: Connect, watch: Watch) -> None:
     async with raw_server(server_side(certificate)) as server:
         receipt = await send(connect(f"https://127.0.0.1:{server.port}"), watch)
-        assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "tls")
+        assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "tls")
         assert server.targets == []
 
 
@@ -463,14 +463,14 @@ async def test_https_to_a_server_without_it_is_not_sent(server: RawServer, conne
 
     server.on_accept = plain
     receipt = await send(connect(f"https://127.0.0.1:{server.port}"))
-    assert receipt.outcome is SendClass.NOT_SENT
+    assert receipt.outcome is SendOutcome.NOT_SENT
 
 
 async def test_a_handshake_that_hangs_is_not_sent(server: RawServer, connect: Connect) -> None:
     server.on_accept = hang
     limits = HttpLimits(total=5_000, connect=300, sock_connect=300)
     receipt = await send(connect(f"https://127.0.0.1:{server.port}", limits=limits))
-    assert (receipt.outcome, receipt.reason) == (SendClass.NOT_SENT, "connect_timeout")
+    assert (receipt.outcome, receipt.reason) == (SendOutcome.NOT_SENT, "connect_timeout")
 
 
 # ---------------------------------------------------------------- controls: aiohttp still does what we guard against
