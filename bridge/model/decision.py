@@ -61,7 +61,7 @@ class ContactEffect:
 
     def opted_out(self, before: bool) -> bool:
         """Whether the subscriber has opted out after the effect."""
-        return {OptOutEffect.OUT: True, OptOutEffect.IN: False}.get(self.opt, before) if self.opt else before
+        return self.opt is OptOutEffect.OUT if self.opt in (OptOutEffect.OUT, OptOutEffect.IN) else before
 
 
 @value_object
