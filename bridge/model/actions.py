@@ -79,7 +79,7 @@ class SearchQuery:
     before: int
     """Only rows with lower ids are searched."""
     rows: int
-    """How many rows are searched. This limits the time for which a reader connection is in use."""
+    """The number of rows that are searched. It limits the time for which a reader connection is in use."""
     limit: int
     """The search stops when it has found this many conversations."""
 
